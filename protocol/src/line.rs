@@ -1,0 +1,262 @@
+//! What both directions share: names, words of a control line, sizes.
+
+use crate::violation::Violation;
+
+/// Longest number taken for a size.
+const SIZE_DIGITS_MAX: usize = 9;
+
+/// How far the name at the start of an op is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Named<N> {
+    /// Some name starts like this, and the input ends before it is complete.
+    Partial,
+    /// No name starts like this.
+    Unknown,
+    /// The name, and its length.
+    Found(N, usize),
+}
+
+/// The name at the start of `input`, in any letter case, out of `names`, of which none may be the
+/// beginning of another.
+///
+/// Decides at the first byte that can decide: `PUX` is unknown without a look at what follows.
+pub(crate) fn name<N: Copy>(names: &[(N, &[u8])], input: &[u8]) -> Named<N> {
+    let mut partial = false;
+    for &(name, text) in names {
+        let len = text.len().min(input.len());
+        if input[..len].eq_ignore_ascii_case(&text[..len]) {
+            if len == text.len() {
+                return Named::Found(name, len);
+            }
+            partial = true;
+        }
+    }
+    if partial {
+        Named::Partial
+    } else {
+        Named::Unknown
+    }
+}
+
+/// Space or tab.
+#[inline]
+pub(crate) fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// Space, tab or CR: what separates the arguments of `SUB` and `UNSUB`.
+#[inline]
+pub(crate) fn is_blank_or_cr(byte: u8) -> bool {
+    is_blank(byte) || byte == b'\r'
+}
+
+/// A piece of the input, by position, so that it may be kept while the input grows and moves.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Span {
+    /// The bytes. Empty if `input` is not the input this was taken from, and too short.
+    #[inline]
+    pub(crate) fn of<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        input.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// The words of a span of the input: runs of bytes between runs of separators.
+#[derive(Clone, Debug)]
+pub(crate) struct Words<'a> {
+    input: &'a [u8],
+    at: usize,
+    is_separator: fn(u8) -> bool,
+}
+
+impl<'a> Words<'a> {
+    pub(crate) fn new(input: &'a [u8], span: Span, is_separator: fn(u8) -> bool) -> Self {
+        let input = input.get(..span.end).unwrap_or_default();
+        Words {
+            input,
+            at: span.start.min(input.len()),
+            is_separator,
+        }
+    }
+}
+
+impl Iterator for Words<'_> {
+    type Item = Span;
+
+    fn next(&mut self) -> Option<Span> {
+        let rest = &self.input[self.at..];
+        let start = self.at + rest.iter().position(|&byte| !(self.is_separator)(byte))?;
+        let rest = &self.input[start..];
+        let len = rest
+            .iter()
+            .position(|&byte| (self.is_separator)(byte))
+            .unwrap_or(rest.len());
+        self.at = start + len;
+        Some(Span {
+            start,
+            end: self.at,
+        })
+    }
+}
+
+/// The number written in `digits`: one to nine of them, leading zeros allowed, nothing else.
+#[inline]
+pub(crate) fn size(digits: &[u8]) -> Option<usize> {
+    if digits.is_empty() || digits.len() > SIZE_DIGITS_MAX {
+        return None;
+    }
+    let mut size = 0;
+    for &digit in digits {
+        let value = digit.wrapping_sub(b'0');
+        if value > 9 {
+            return None;
+        }
+        size = size * 10 + usize::from(value);
+    }
+    Some(size)
+}
+
+/// What stands where a CR LF must.
+pub(crate) enum Trailer {
+    /// Both bytes are there.
+    Whole,
+    /// Right so far; the next byte to look at makes the input this long.
+    Partial { need: usize },
+    /// Something else stands there.
+    Wrong,
+}
+
+/// Looks for the CR LF that must stand at `end`, as early as a byte of it is there.
+#[inline]
+pub(crate) fn trailer(input: &[u8], end: usize) -> Trailer {
+    match (input.get(end), input.get(end + 1)) {
+        (Some(b'\r'), Some(b'\n')) => Trailer::Whole,
+        (None, _) => Trailer::Partial { need: end + 1 },
+        (Some(b'\r'), None) => Trailer::Partial { need: end + 2 },
+        _ => Trailer::Wrong,
+    }
+}
+
+/// What follows the subject (and the sid) on the control line of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) reply: Option<Span>,
+    pub(crate) header_size: Option<Span>,
+    pub(crate) size: Span,
+    pub(crate) header_bytes: usize,
+    pub(crate) body_bytes: usize,
+}
+
+impl Sizes {
+    /// Reads `[reply] [header size] <size>`, which must be all that is left of `words`.
+    pub(crate) fn read(
+        input: &[u8],
+        mut words: Words<'_>,
+        with_header: bool,
+    ) -> Result<Self, Violation<'static>> {
+        let (reply, header_size, size) = match (
+            with_header,
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next(),
+        ) {
+            (false, Some(size), None, None, None) => (None, None, size),
+            (false, reply, Some(size), None, None) => (reply, None, size),
+            (true, header_size, Some(size), None, None) => (None, header_size, size),
+            (true, reply, header_size, Some(size), None) => (reply, header_size, size),
+            _ => return Err(Violation::Parse),
+        };
+        let header_bytes = match header_size {
+            Some(digits) => self::size(digits.of(input)).ok_or(Violation::Parse)?,
+            None => 0,
+        };
+        let body_bytes = self::size(size.of(input)).ok_or(Violation::Parse)?;
+        if header_bytes > body_bytes {
+            return Err(Violation::Parse);
+        }
+        Ok(Sizes {
+            reply,
+            header_size,
+            size,
+            header_bytes,
+            body_bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: &[(char, &[u8])] = &[('p', b"PING"), ('o', b"PONG"), ('k', b"+OK")];
+
+    #[test]
+    fn names_are_decided_at_the_first_byte_that_can() {
+        let table = [
+            ("", Named::Partial),
+            ("p", Named::Partial),
+            ("Pi", Named::Partial),
+            ("pInG", Named::Found('p', 4)),
+            ("PINGS", Named::Found('p', 4)),
+            ("ponG\r\n", Named::Found('o', 4)),
+            ("+oK", Named::Found('k', 3)),
+            ("PX", Named::Unknown),
+            ("x", Named::Unknown),
+            (" PING", Named::Unknown),
+            ("\r", Named::Unknown),
+        ];
+        for (input, expected) in table {
+            assert_eq!(name(NAMES, input.as_bytes()), expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_runs_between_runs() {
+        #[track_caller]
+        fn check(line: &str, is_separator: fn(u8) -> bool, expected: &[&str]) {
+            let span = Span {
+                start: 0,
+                end: line.len(),
+            };
+            let words: Vec<&[u8]> = Words::new(line.as_bytes(), span, is_separator)
+                .map(|word| word.of(line.as_bytes()))
+                .collect();
+            let expected: Vec<&[u8]> = expected.iter().map(|word| word.as_bytes()).collect();
+            assert_eq!(words, expected, "{line:?}");
+        }
+        check("", is_blank, &[]);
+        check(" \t ", is_blank, &[]);
+        check("a", is_blank, &["a"]);
+        check(" a\t\tbc  d ", is_blank, &["a", "bc", "d"]);
+        check("a\rb c\r", is_blank, &["a\rb", "c\r"]);
+        check("a\rb c\r", is_blank_or_cr, &["a", "b", "c"]);
+        check("a\0\x7f\x0bb", is_blank_or_cr, &["a\0\x7f\x0bb"]);
+    }
+
+    #[test]
+    fn sizes_are_one_to_nine_digits() {
+        let table = [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("007", Some(7)),
+            ("999999999", Some(999_999_999)),
+            ("000000001", Some(1)),
+            ("0000000001", None),
+            ("", None),
+            ("-1", None),
+            ("+3", None),
+            ("3x", None),
+            ("3\r", None),
+            ("/", None),
+            (":", None),
+        ];
+        for (digits, expected) in table {
+            assert_eq!(size(digits.as_bytes()), expected, "{digits:?}");
+        }
+    }
+}

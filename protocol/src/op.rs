@@ -1,0 +1,126 @@
+//! Everything that can be said, in either direction, as borrowed slices of the bytes received.
+//!
+//! An op here is well formed as far as the wire goes: it had a known name, the right number of
+//! arguments, sizes that are numbers. Whether its subject may be subscribed, whether the peer may
+//! do what it asks, is for the broker to judge.
+
+/// One op from a client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientOp<'a> {
+    /// `CONNECT {json}`: who the client is and how it wants to be spoken to. The JSON is not
+    /// parsed yet: see [`ConnectOptions::merge`](crate::ConnectOptions::merge).
+    Connect {
+        /// Everything behind the name and its blanks, without the line end.
+        json: &'a [u8],
+    },
+    /// `PUB` or `HPUB`: a message for whoever is interested.
+    Publish(Publish<'a>),
+    /// `SUB <subject> [queue] <sid>`: interest in a subject.
+    Subscribe {
+        /// The subject, wildcards and all. Its form is not checked: see
+        /// [`is_subscribable`](crate::subject::is_subscribable).
+        subject: &'a [u8],
+        /// The queue group to join, if any.
+        queue: Option<&'a [u8]>,
+        /// The client's own name for this subscription; opaque bytes.
+        sid: &'a [u8],
+    },
+    /// `UNSUB <sid> [max]`: the end of a subscription, now or after a number of messages.
+    Unsubscribe {
+        /// The subscription to end.
+        sid: &'a [u8],
+        /// End after this many messages since `SUB`; never 0. `None` is "now", said by leaving the
+        /// maximum out or by one that is 0, negative, not a number or longer than nine digits.
+        max: Option<u64>,
+    },
+    /// `PING`: asks for a `PONG`.
+    Ping,
+    /// `PONG`: the answer to our `PING`.
+    Pong,
+    /// `+OK`: means nothing from a client, and is tolerated.
+    Ok,
+    /// `INFO {json}`: means nothing from a client, and is tolerated when it is a JSON object.
+    Info {
+        /// Everything behind the name and its blanks, without the line end.
+        json: &'a [u8],
+    },
+}
+
+/// A published message, and the digits its sizes were written with.
+///
+/// ```text
+/// PUB  <subject> [reply] <size>\r\n<payload>\r\n
+/// HPUB <subject> [reply] <header size> <size>\r\n<header><payload>\r\n
+///                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ tail
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Publish<'a> {
+    /// Where it is published to. Not checked for form.
+    pub subject: &'a [u8],
+    /// Where the publisher wants the answer, if it wants one. Not checked for form.
+    pub reply: Option<&'a [u8]>,
+    /// Digits of the header size as sent. Empty when there is no header, that is for `PUB` and
+    /// also for `HPUB` with a header size of 0: that one is delivered as a plain message.
+    pub header_size: &'a [u8],
+    /// Digits of the total size as sent (header and payload together), leading zeros included.
+    pub size: &'a [u8],
+    /// The header block, empty when there is none. Its content is not looked at.
+    pub header: &'a [u8],
+    /// The message itself, without the header.
+    pub payload: &'a [u8],
+    /// `[reply ][header size ]size CR LF header payload CR LF` exactly as received, when those are
+    /// the very bytes a delivery carries behind `MSG <subject> <sid> ` (or `HMSG`). `None` when
+    /// the peer wrote them otherwise (tabs, double blanks, a bare LF, a header size of 0), and the
+    /// delivery must be put together from the fields.
+    pub tail: Option<&'a [u8]>,
+}
+
+impl Publish<'_> {
+    /// Bytes of header and payload together, as the size limit counts them.
+    pub fn body_bytes(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+}
+
+/// One op from a server. Used by clients: tests, load generators.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServerOp<'a> {
+    /// `INFO {json}`: what the server is; see [`Info`](crate::Info).
+    Info {
+        /// Everything behind the name and its blanks, without trailing blanks and line end.
+        json: &'a [u8],
+    },
+    /// `MSG` or `HMSG`: a message for one of our subscriptions.
+    Msg(Delivery<'a>),
+    /// `+OK`: the last op was accepted (verbose mode).
+    Ok,
+    /// `-ERR '<text>'`: a rule was broken.
+    Err {
+        /// The text, without its quotes.
+        text: &'a [u8],
+    },
+    /// `PING`: asks for a `PONG`.
+    Ping,
+    /// `PONG`: the answer to our `PING`.
+    Pong,
+}
+
+/// A delivered message.
+///
+/// ```text
+/// MSG  <subject> <sid> [reply] <size>\r\n<payload>\r\n
+/// HMSG <subject> <sid> [reply] <header size> <size>\r\n<header><payload>\r\n
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Delivery<'a> {
+    /// The subject as published, never the subscription's wildcard.
+    pub subject: &'a [u8],
+    /// Which of our subscriptions it is for.
+    pub sid: &'a [u8],
+    /// Where the publisher wants the answer, if it wants one.
+    pub reply: Option<&'a [u8]>,
+    /// The header block, empty for `MSG`.
+    pub header: &'a [u8],
+    /// The message itself, without the header.
+    pub payload: &'a [u8],
+}

@@ -1,0 +1,377 @@
+//! One op at a time out of a client's bytes, which arrive cut wherever the network cut them.
+//!
+//! ```text
+//! PUB  \t  greet 5\r\nhello\r\n
+//! ^  ^     ^          ^        ^
+//! |  |     Argument   Payload  an op; back to Name
+//! |  Blanks
+//! Name
+//!
+//! 0 <= searched <= input.len()
+//! ```
+//!
+//! `searched` is how much of the unfinished op was looked at. What was looked at is not looked at
+//! again when more bytes come, so a peer that sends one byte at a time costs one pass, not one per
+//! byte.
+
+use memchr::memchr;
+
+use crate::connect;
+use crate::line::{self, Named, Span, Trailer, Words};
+use crate::op::ClientOp;
+use crate::publish::{self, Layout};
+use crate::violation::Violation;
+
+/// What is allowed on a connection at the moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rules {
+    /// Most bytes the arguments of an op may have: from the first byte behind the blanks that
+    /// follow the name, up to the line end. 4096 by default, as in nats-server.
+    pub control_line_bytes_max: usize,
+    /// Most bytes of header and payload together. 1 MiB by default, as in nats-server.
+    pub payload_bytes_max: usize,
+    /// Whether headers are in effect: the server has them and the client asked for them.
+    pub headers: bool,
+    /// Whether the client wants to hear about subjects it should not publish to. On until it says
+    /// otherwise.
+    pub pedantic: bool,
+    /// Whether credentials are wanted and `CONNECT` is outstanding: nothing else may come first.
+    pub connect_required: bool,
+}
+
+/// The rules before `CONNECT`, on a server with every option at its default.
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            control_line_bytes_max: 4096,
+            payload_bytes_max: 1024 * 1024,
+            headers: false,
+            pedantic: true,
+            connect_required: false,
+        }
+    }
+}
+
+/// What the bytes at hand amount to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step<'a> {
+    /// Not yet. Keep the input, and call again with it when there is more.
+    Partial {
+        /// Bytes from the start of the input before which nothing but `Partial` can come; always
+        /// more than there are. A frame may need more than this in the end.
+        need: usize,
+    },
+    /// The first `len` bytes are decided and need not be kept, although the op is not finished:
+    /// drop them and call again with the rest. Happens only to a peer that sends pages of blanks
+    /// or of junk behind `PING`, neither of which is limited.
+    Skip {
+        /// Bytes to drop; at least one.
+        len: usize,
+    },
+    /// A rule was broken that does not stop the op: tell the peer, drop nothing, call again with
+    /// the same input. Comes once, when the control line is complete and before the payload is.
+    Warning(Violation<'static>),
+    /// An op, in the first `len` bytes of the input.
+    Op {
+        /// The op.
+        op: ClientOp<'a>,
+        /// Bytes to drop before the next call.
+        len: usize,
+    },
+}
+
+/// One connection's place in its stream of ops.
+///
+/// # Contract
+///
+/// * The input of a call starts at the first byte that was not dropped; the unfinished bytes of
+///   an earlier call come again, with new ones behind.
+/// * [`Rules`] may differ from op to op.
+/// * After an `Err` the connection is over: its bytes mean nothing any more.
+///
+/// No call allocates, and none panics, whatever the bytes.
+///
+/// ```
+/// use midge_protocol::{ClientOp, Parser, Rules, Step};
+///
+/// let mut parser = Parser::default();
+/// let rules = Rules::default();
+/// assert_eq!(parser.next(b"SUB greet", &rules), Ok(Step::Partial { need: 10 }));
+/// let op = ClientOp::Subscribe { subject: b"greet.*", queue: None, sid: b"1" };
+/// assert_eq!(parser.next(b"SUB greet.* 1\r\nPI", &rules), Ok(Step::Op { op, len: 15 }));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Parser {
+    stage: Stage,
+    searched: usize,
+}
+
+/// How far the op at the start of the input has come.
+#[derive(Clone, Copy, Debug, Default)]
+enum Stage {
+    /// The name is not complete, and nothing counts as searched.
+    #[default]
+    Name,
+    /// The name was one that ignores what follows up to the line end.
+    Ignore(Name),
+    /// The name is known; only blanks have followed it.
+    Blanks(Name),
+    /// The arguments start at `start`; their line end has not come.
+    Argument { name: Name, start: usize },
+    /// The control line of a publish is read, its payload is outstanding.
+    Payload(Layout),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Name {
+    Connect,
+    Pub,
+    Hpub,
+    Sub,
+    Unsub,
+    Ping,
+    Pong,
+    Ok,
+    Err,
+    Info,
+}
+
+const NAMES: &[(Name, &[u8])] = &[
+    (Name::Pub, b"PUB"),
+    (Name::Hpub, b"HPUB"),
+    (Name::Sub, b"SUB"),
+    (Name::Unsub, b"UNSUB"),
+    (Name::Ping, b"PING"),
+    (Name::Pong, b"PONG"),
+    (Name::Connect, b"CONNECT"),
+    (Name::Ok, b"+OK"),
+    (Name::Err, b"-ERR"),
+    (Name::Info, b"INFO"),
+];
+
+impl Parser {
+    /// The next step at the start of `input`.
+    ///
+    /// # Errors
+    ///
+    /// A fatal violation, as soon as the byte is there that makes it one: an unknown name before
+    /// its line is complete, a payload that is too large before it is sent, a wrong byte behind
+    /// the payload before the next one.
+    #[inline]
+    pub fn next<'a>(
+        &mut self,
+        input: &'a [u8],
+        rules: &Rules,
+    ) -> Result<Step<'a>, Violation<'static>> {
+        if matches!(self.stage, Stage::Name)
+            && !rules.connect_required
+            && let Some((publish, len)) = publish::canonical(input, rules)
+        {
+            return Ok(Step::Op {
+                op: ClientOp::Publish(publish),
+                len,
+            });
+        }
+        self.next_of_any(input, rules)
+    }
+
+    /// [`next`](Self::next) without its short cut: complete, and the reference for it.
+    fn next_of_any<'a>(
+        &mut self,
+        input: &'a [u8],
+        rules: &Rules,
+    ) -> Result<Step<'a>, Violation<'static>> {
+        if input.len() < self.searched {
+            return Ok(Step::Partial {
+                need: self.searched,
+            });
+        }
+        loop {
+            let step = match self.stage {
+                Stage::Name => self.name(input, rules)?,
+                Stage::Ignore(name) => Some(self.ignore(input, name, rules)),
+                Stage::Blanks(name) => self.blanks(input, name, rules),
+                Stage::Argument { name, start } => self.argument(input, name, start, rules)?,
+                Stage::Payload(layout) => Some(self.payload(input, &layout)?),
+            };
+            if let Some(step) = step {
+                return Ok(step);
+            }
+        }
+    }
+
+    fn name<'a>(
+        &mut self,
+        input: &'a [u8],
+        rules: &Rules,
+    ) -> Result<Option<Step<'a>>, Violation<'static>> {
+        let Some(first) = input.first() else {
+            return Ok(Some(Step::Partial { need: 1 }));
+        };
+        if rules.connect_required && !first.eq_ignore_ascii_case(&b'C') {
+            return Err(Violation::Authorization);
+        }
+        let (name, len) = match line::name(NAMES, input) {
+            Named::Found(name, len) => (name, len),
+            Named::Partial => {
+                return Ok(Some(Step::Partial {
+                    need: input.len() + 1,
+                }));
+            }
+            Named::Unknown => return Err(Violation::UnknownOperation),
+        };
+        self.stage = match name {
+            Name::Ping | Name::Pong | Name::Ok => Stage::Ignore(name),
+            Name::Connect | Name::Info => Stage::Blanks(name),
+            _ => match input.get(len) {
+                None => return Ok(Some(Step::Partial { need: len + 1 })),
+                Some(&byte) if line::is_blank(byte) => Stage::Blanks(name),
+                Some(_) => return Err(Violation::UnknownOperation),
+            },
+        };
+        self.searched = len;
+        Ok(None)
+    }
+
+    fn ignore<'a>(&mut self, input: &'a [u8], name: Name, rules: &Rules) -> Step<'a> {
+        let Some(found) = memchr(b'\n', &input[self.searched..]) else {
+            self.searched = input.len();
+            return self.partial_or_skip(input, rules);
+        };
+        let len = self.searched + found + 1;
+        let op = match name {
+            Name::Ping => ClientOp::Ping,
+            Name::Pong => ClientOp::Pong,
+            _ => ClientOp::Ok,
+        };
+        self.finish(op, len)
+    }
+
+    fn blanks<'a>(&mut self, input: &'a [u8], name: Name, rules: &Rules) -> Option<Step<'a>> {
+        let rest = &input[self.searched..];
+        match rest.iter().position(|&byte| !line::is_blank(byte)) {
+            Some(blanks) => {
+                self.searched += blanks;
+                self.stage = Stage::Argument {
+                    name,
+                    start: self.searched,
+                };
+                None
+            }
+            None => {
+                self.searched = input.len();
+                Some(self.partial_or_skip(input, rules))
+            }
+        }
+    }
+
+    /// Waits for more of what is not limited. It is kept only as long as it is no longer than what
+    /// is; the stage stays.
+    fn partial_or_skip<'a>(&mut self, input: &'a [u8], rules: &Rules) -> Step<'a> {
+        if input.len() > rules.control_line_bytes_max.max(1) {
+            self.searched = 0;
+            return Step::Skip { len: input.len() };
+        }
+        Step::Partial {
+            need: input.len() + 1,
+        }
+    }
+
+    fn argument<'a>(
+        &mut self,
+        input: &'a [u8],
+        name: Name,
+        start: usize,
+        rules: &Rules,
+    ) -> Result<Option<Step<'a>>, Violation<'static>> {
+        let found = memchr(b'\n', &input[self.searched..]).map(|found| self.searched + found);
+        let end = found.unwrap_or(input.len());
+        let text = &input[start..end];
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if text.len() > rules.control_line_bytes_max {
+            return Err(Violation::ControlLineTooLong);
+        }
+        let Some(line_end) = found else {
+            self.searched = input.len();
+            return Ok(Some(Step::Partial {
+                need: input.len() + 1,
+            }));
+        };
+        let len = line_end + 1;
+        let span = Span {
+            start,
+            end: start + text.len(),
+        };
+        let op = match name {
+            Name::Connect => ClientOp::Connect { json: text },
+            Name::Info if connect::is_object_or_null(text) => ClientOp::Info { json: text },
+            Name::Sub => subscribe(input, span)?,
+            Name::Unsub => unsubscribe(input, span)?,
+            Name::Pub | Name::Hpub => {
+                let layout = Layout::read(input, name == Name::Hpub, span, len, rules)?;
+                self.searched = len;
+                self.stage = Stage::Payload(layout);
+                if rules.pedantic && layout.deserves_warning(input) {
+                    return Ok(Some(Step::Warning(Violation::InvalidPublishSubject)));
+                }
+                return Ok(None);
+            }
+            _ => return Err(Violation::Parse),
+        };
+        Ok(Some(self.finish(op, len)))
+    }
+
+    fn payload<'a>(
+        &mut self,
+        input: &'a [u8],
+        layout: &Layout,
+    ) -> Result<Step<'a>, Violation<'static>> {
+        match line::trailer(input, layout.body_end()) {
+            Trailer::Whole => {
+                let (publish, len) = layout.publish(input);
+                Ok(self.finish(ClientOp::Publish(publish), len))
+            }
+            Trailer::Partial { need } => Ok(Step::Partial { need }),
+            Trailer::Wrong => Err(Violation::UnknownOperation),
+        }
+    }
+
+    fn finish<'a>(&mut self, op: ClientOp<'a>, len: usize) -> Step<'a> {
+        *self = Parser::default();
+        Step::Op { op, len }
+    }
+}
+
+fn subscribe(input: &[u8], argument: Span) -> Result<ClientOp<'_>, Violation<'static>> {
+    let mut words = Words::new(input, argument, line::is_blank_or_cr).map(|word| word.of(input));
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(subject), Some(sid), None, None) => Ok(ClientOp::Subscribe {
+            subject,
+            queue: None,
+            sid,
+        }),
+        (Some(subject), queue @ Some(_), Some(sid), None) => Ok(ClientOp::Subscribe {
+            subject,
+            queue,
+            sid,
+        }),
+        _ => Err(Violation::Parse),
+    }
+}
+
+fn unsubscribe(input: &[u8], argument: Span) -> Result<ClientOp<'_>, Violation<'static>> {
+    let mut words = Words::new(input, argument, line::is_blank_or_cr).map(|word| word.of(input));
+    match (words.next(), words.next(), words.next()) {
+        (Some(sid), max, None) => {
+            let max = max.and_then(line::size).filter(|&max| max > 0);
+            Ok(ClientOp::Unsubscribe {
+                sid,
+                max: max.map(|max| max as u64),
+            })
+        }
+        _ => Err(Violation::Parse),
+    }
+}
+
+#[cfg(test)]
+mod tests;

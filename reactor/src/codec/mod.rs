@@ -1,0 +1,256 @@
+//! Framing: adapters that cut the stream into whole units, for handlers that would rather not.
+//!
+//! Each is a [`Handler`](crate::Handler) around a handler of units, and bounds what a peer can make
+//! it keep: [`Lines`] for lines and what stands between them, [`LengthPrefixed`] for units behind
+//! their length, [`HeaderBody`] for header lines with a body.
+//!
+//! ```
+//! use midge_reactor::codec::{Framing, LineHandler, Lines};
+//! use midge_reactor::{Context, run};
+//! use std::time::Duration;
+//!
+//! struct Echo;
+//!
+//! impl LineHandler for Echo {
+//!     fn on_line(&mut self, cx: &mut Context<'_>, line: &[u8], _: &mut Framing) {
+//!         match line {
+//!             b"quit" => cx.close_after_write(),
+//!             _ => {
+//!                 cx.send(line);
+//!                 cx.send(b"\r\n");
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! fn main() -> std::io::Result<()> {
+//!     run((), |cx| {
+//!         cx.listen("127.0.0.1:0", |_: &mut Context<'_>| Lines::new(Echo))?;
+//! #       cx.stop();
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! # What holds for all of them
+//!
+//! * What comes out does not depend on where the stream was cut, and a peer that sends one byte at a
+//!   time does not make anything be searched twice. Units are slices of what was received: nothing
+//!   is copied or allocated for one.
+//! * A unit counts as read when the handler is called with it. After `close`, `pause` and
+//!   [`yield_now`](crate::Context::yield_now) no further unit comes; what was not handed on comes
+//!   when reading goes on.
+//! * A peer that breaks the framing, or passes a bound, is given up: `on_error` may still send it
+//!   something, then the connection closes once its output has left, with [`Close::Failed`] and a
+//!   [`FrameError`] in it. The units before are handed on first.
+//! * A unit that the peer's end cuts off is handed to `on_cut`, before `on_eof`. One that is cut off
+//!   otherwise, by a reset or a close of our own, is not.
+//!
+//! [`Close::Failed`]: crate::Close::Failed
+
+pub use header_body::{BODY_BYTES_MAX, HEAD_BYTES_MAX, Head, HeaderBody, RequestHandler};
+pub use length_prefixed::{LengthPrefixed, Prefix, UNIT_BYTES_MAX, UnitHandler};
+pub use lines::{BLOCK_BYTES_MAX, Framing, LINE_BYTES_MAX, LineHandler, Lines, Mode};
+
+/// The callbacks that a handler of units has besides those for units.
+macro_rules! other_callbacks {
+    () => {
+        /// The connection is usable: [`Handler::on_open`].
+        fn on_open(&mut self, cx: &mut Context<'_, S>) {
+            let _ = cx;
+        }
+
+        /// The queue is down to its low mark again: [`Handler::on_drain`].
+        fn on_drain(&mut self, cx: &mut Context<'_, S>) {
+            let _ = cx;
+        }
+
+        /// A timer of this connection is due: [`Handler::on_timer`].
+        fn on_timer(&mut self, cx: &mut Context<'_, S>, timer: u64) {
+            let _ = (cx, timer);
+        }
+
+        /// The peer has broken the framing. What is sent here still leaves; then the connection
+        /// closes, with `error` as the reason.
+        fn on_error(&mut self, cx: &mut Context<'_, S>, error: &FrameError) {
+            let _ = (cx, error);
+        }
+
+        /// The peer will send nothing more: [`Handler::on_eof`].
+        fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {
+            let _ = cx;
+            Eof::Close
+        }
+
+        /// The connection is gone: [`Handler::on_close`].
+        fn on_close(&mut self, cx: &mut Context<'_, S>, why: &Close) {
+            let _ = (cx, why);
+        }
+    };
+}
+
+/// Hands those callbacks on, in an `impl Handler<S>` for a struct with `handler` and `step`.
+macro_rules! forward_other_callbacks {
+    () => {
+        fn on_open(&mut self, cx: &mut Context<'_, S>) {
+            self.handler.on_open(cx);
+        }
+
+        fn on_input(&mut self, cx: &mut Context<'_, S>, input: &mut Input<'_>) {
+            loop {
+                match self.step(cx, input) {
+                    Ok(true) if cx.goes_on() => {}
+                    Ok(_) => return,
+                    Err(error) => {
+                        input.take();
+                        self.handler.on_error(cx, &error);
+                        return cx.fail_after_write(error);
+                    }
+                }
+            }
+        }
+
+        fn on_drain(&mut self, cx: &mut Context<'_, S>) {
+            self.handler.on_drain(cx);
+        }
+
+        fn on_timer(&mut self, cx: &mut Context<'_, S>, timer: u64) {
+            self.handler.on_timer(cx, timer);
+        }
+
+        fn on_close(&mut self, cx: &mut Context<'_, S>, why: &Close) {
+            self.handler.on_close(cx, why);
+        }
+    };
+}
+
+mod header_body;
+mod length_prefixed;
+mod lines;
+
+use std::error::Error;
+use std::fmt;
+
+/// What a peer did that its framing does not allow. It closes the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// A line is longer than `max` bytes, not counting its delimiter.
+    LineTooLong {
+        /// The bound, in bytes.
+        max: usize,
+    },
+    /// A block, unit or body was announced that is longer than `max` bytes.
+    TooLong {
+        /// What was announced, in bytes; `usize::MAX` also for what is more.
+        len: usize,
+        /// The bound, in bytes.
+        max: usize,
+    },
+    /// The lines of a head are longer than `max` bytes altogether.
+    HeadTooLong {
+        /// The bound, in bytes.
+        max: usize,
+    },
+    /// A head tells the length of its body twice, be it the same length.
+    DuplicateLength,
+    /// A length is not a number, or not written as one.
+    InvalidLength,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FrameError::LineTooLong { max } => write!(f, "line too long, limit {max} bytes"),
+            FrameError::TooLong { len, max } => {
+                write!(f, "{len} bytes announced, limit {max} bytes")
+            }
+            FrameError::HeadTooLong { max } => write!(f, "head too long, limit {max} bytes"),
+            FrameError::DuplicateLength => f.write_str("length told twice"),
+            FrameError::InvalidLength => f.write_str("invalid length"),
+        }
+    }
+}
+
+impl Error for FrameError {}
+
+/// How far the unread bytes were searched for a delimiter.
+///
+/// ```text
+/// 0 <= searched <= unread
+/// ```
+///
+/// No delimiter ends before `searched`, so each byte is looked at once, whatever the pieces: the
+/// search is for the delimiter's last byte, and what stands before that is there already.
+#[derive(Debug, Default)]
+struct Search {
+    searched: usize,
+}
+
+impl Search {
+    /// Where the next delimiter of `data` ends. `data` is what it was when this was last asked, with
+    /// more behind it.
+    fn find(&mut self, data: &[u8], delimiter: &[u8]) -> Option<usize> {
+        let last = *delimiter.last()?;
+        while let Some(at) = memchr::memchr(last, &data[self.searched..]) {
+            self.searched += at + 1;
+            if data[..self.searched].ends_with(delimiter) {
+                return Some(self.searched);
+            }
+        }
+        self.searched = data.len();
+        None
+    }
+
+    /// What was found has been read: the next search begins at the first byte that was not.
+    fn restart(&mut self) {
+        self.searched = 0;
+    }
+}
+
+/// The line without its end, LF or CR LF.
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_finds_the_first_delimiter_wherever_the_bytes_are_cut() {
+        for (data, delimiter) in [
+            (&b"a||b"[..], &b"||"[..]),
+            (b"a|b|||", b"||"),
+            (b"aabaaab", b"aab"),
+            (b"abababc", b"ababc"),
+            (b"\n", b"\n"),
+            (b"no end", b"||"),
+        ] {
+            let naive = data.windows(delimiter.len()).position(|w| w == delimiter);
+            let naive = naive.map(|at| at + delimiter.len());
+            for cut in 0..=data.len() {
+                let mut search = Search::default();
+                let first = search.find(&data[..cut], delimiter);
+                let found = first.or_else(|| search.find(data, delimiter));
+                assert_eq!(found, naive, "{} cut at {cut}", data.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_was_searched_is_not_looked_at_again() {
+        let mut search = Search::default();
+        let mut data = Vec::new();
+        for _ in 0..1000 {
+            data.push(b'x');
+            assert_eq!(search.find(&data, b"\n"), None);
+            assert_eq!(search.searched, data.len());
+            // A second look would find this.
+            *data.last_mut().expect("it has just been pushed") = b'\n';
+        }
+        data.push(b'\n');
+        assert_eq!(search.find(&data, b"\n"), Some(1001));
+    }
+}

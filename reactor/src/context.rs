@@ -1,0 +1,331 @@
+//! `Context`: what a handler may ask while it runs.
+
+use crate::core::{Conn, Phase, Target};
+use crate::handler::{Accept, Handler};
+use crate::input::Carry;
+use crate::io::Io;
+use crate::remote::Remote;
+use crate::{Close, Key, ListenOptions, Time, TimerId, Writer};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+/// How long a connect may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
+pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
+
+/// A handler as the reactor keeps it.
+pub(crate) enum Slot<S> {
+    Listener(Box<dyn Accept<S>>),
+    Conn(Box<dyn Handler<S>>),
+}
+
+/// Work that names the type of the shared state, and so cannot live in `Core`.
+pub(crate) struct Tasks<S> {
+    /// Handlers made during a callback; they take their places when it has returned.
+    pub(crate) new: Vec<(Key, Slot<S>)>,
+    pub(crate) deferred: VecDeque<Deferred<S>>,
+    /// `None` while the closure runs.
+    pub(crate) closures: Slab<Option<TimerClosure<S>>>,
+    pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
+    pub(crate) remote: Remote<S>,
+}
+
+/// The reactor, lent to a handler for one call.
+///
+/// `cx.state` and `cx.io` are fields, so that a loop over the one may send by the other. Calls
+/// named here act on the connection being called; those of [`Io`] take any key.
+pub struct Context<'a, S = ()> {
+    /// What all handlers share.
+    pub state: &'a mut S,
+    /// Sockets and timers.
+    pub io: Io<'a>,
+    pub(crate) key: Key,
+    pub(crate) tasks: &'a mut Tasks<S>,
+}
+
+impl<S> fmt::Debug for Context<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("key", &self.key)
+            .field("io", &self.io)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Context<'_, S> {
+    /// The connection being called; [`Key::NONE`] in timers, deferred work and posted jobs.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// The instant this turn began.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.io.now()
+    }
+
+    /// Queues a copy of `bytes` for this connection: see [`Io::send`].
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        self.io.send(self.key, bytes)
+    }
+
+    /// Lends the end of this connection's queue: see [`Io::writer`].
+    pub fn writer(&mut self, len: usize) -> Option<Writer<'_>> {
+        self.io.writer(self.key, len)
+    }
+
+    /// Bytes queued for this connection and not yet sent. In `on_close`: those that never will be.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.io.queued(self.key)
+    }
+
+    /// Closes this connection at the end of this turn: see [`Io::close`].
+    pub fn close(&mut self) {
+        self.io.close(self.key);
+    }
+
+    /// Closes this connection once its output has left: see [`Io::close_after_write`].
+    pub fn close_after_write(&mut self) {
+        self.io.close_after_write(self.key);
+    }
+
+    /// Closes this connection at the end of this turn with `error` as the reason: see [`Io::fail`].
+    pub fn fail(&mut self, error: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.io.fail(self.key, error);
+    }
+
+    /// As [`fail`](Context::fail), once its output has left: see [`Io::fail_after_write`].
+    pub fn fail_after_write(&mut self, error: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.io.fail_after_write(self.key, error);
+    }
+
+    /// What `on_input` has left unread: in `on_eof` and `on_close` the beginning of a message whose
+    /// end will not come. Empty while `on_input` runs, which has it all in its `input`.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        let conn = self.io.core.conn(self.key);
+        conn.map_or(&[], |conn| conn.carry.unread())
+    }
+
+    /// Whether this connection's handler may be given more of its input now.
+    pub(crate) fn goes_on(&self) -> bool {
+        let core = &self.io.core;
+        !core.yielded && core.conn(self.key).is_some_and(Conn::takes_input)
+    }
+
+    /// Takes what was left unread, to be lent to a handler together with this context.
+    pub(crate) fn take_unread(&mut self) -> Carry {
+        let conn = self.io.core.conn_mut(self.key);
+        conn.map_or_else(Carry::default, |conn| std::mem::take(&mut conn.carry))
+    }
+
+    /// Puts back what was taken, as read.
+    pub(crate) fn put_read(&mut self, mut carry: Carry) {
+        carry.consume(carry.len());
+        if let Some(conn) = self.io.core.conn_mut(self.key) {
+            conn.carry = carry;
+        }
+    }
+
+    /// Stops reading from this connection: see [`Io::pause`].
+    pub fn pause(&mut self) {
+        self.io.pause(self.key);
+    }
+
+    /// Ends this `on_input` early: what is left unread comes again next turn, after everyone else
+    /// has had theirs. For input that makes more work than its length tells.
+    pub fn yield_now(&mut self) {
+        self.io.core.yielded = true;
+    }
+
+    /// The far end's address.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.io.peer_addr(self.key)
+    }
+
+    /// This end's address.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.io.local_addr(self.key)
+    }
+
+    /// Calls `on_timer` of this connection with the number `timer`: see [`Io::set_timer`].
+    pub fn set_timer(&mut self, delay: Duration, timer: u64) -> TimerId {
+        self.io.set_timer(self.key, delay, timer)
+    }
+
+    /// As [`set_timer`](Context::set_timer), again and again: see [`Io::set_interval`].
+    pub fn set_interval(&mut self, period: Duration, timer: u64) -> TimerId {
+        self.io.set_interval(self.key, period, timer)
+    }
+
+    /// Closes this connection when no byte moves for `timeout`: see [`Io::idle_timeout`].
+    pub fn idle_timeout(&mut self, timeout: Option<Duration>) {
+        self.io.idle_timeout(self.key, timeout);
+    }
+
+    /// How long ago a byte of this connection last moved: see [`Io::idle_for`].
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        self.io.idle_for(self.key)
+    }
+
+    /// Stops the reactor at the end of this turn: see [`Io::stop`].
+    pub fn stop(&mut self) {
+        self.io.stop();
+    }
+
+    /// Listens on `addr`; `accept` makes a handler for each connection. With port 0 the system
+    /// picks one: [`listening_on`](Context::listening_on) tells which.
+    ///
+    /// # Errors
+    /// Those of the system: the port is in use, the address is not this machine's, no right to the
+    /// port, too many open files. Nothing is left behind.
+    #[doc(alias = "start_server")]
+    pub fn listen<H: Handler<S> + 'static>(
+        &mut self,
+        addr: impl ToSocketAddrs,
+        accept: impl FnMut(&mut Context<'_, S>) -> H + 'static,
+    ) -> io::Result<Key> {
+        self.listen_with(addr, &ListenOptions::default(), accept)
+    }
+
+    /// As [`listen`](Context::listen), with options, and with an acceptor that may choose among
+    /// handlers of several types and hears of errors.
+    ///
+    /// # Errors
+    /// As [`listen`](Context::listen); the last one, if `addr` names several addresses.
+    pub fn listen_with(
+        &mut self,
+        addr: impl ToSocketAddrs,
+        options: &ListenOptions,
+        accept: impl Accept<S> + 'static,
+    ) -> io::Result<Key> {
+        let mut last_error = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
+        for addr in addr.to_socket_addrs()? {
+            let key = self.io.core.reserve();
+            match self.io.driver.listen(key, addr, options) {
+                Ok(bound) => {
+                    self.io.core.set_listening(key, bound);
+                    self.tasks.new.push((key, Slot::Listener(Box::new(accept))));
+                    return Ok(key);
+                }
+                Err(error) => {
+                    self.io.core.release(key);
+                    last_error = error;
+                }
+            }
+        }
+        Err(last_error)
+    }
+
+    /// The address a listener is bound to, with the port the system has picked.
+    #[must_use]
+    pub fn listening_on(&mut self, listener: Key) -> Option<SocketAddr> {
+        self.io
+            .core
+            .listening_mut(listener)
+            .map(|listening| listening.addr)
+    }
+
+    /// Connects to `addr`. Never fails here: a connect that does not succeed within
+    /// [`CONNECT_TIMEOUT`] ends in `on_close` without `on_open`.
+    ///
+    /// What is sent before it is open waits in the queue.
+    pub fn connect(&mut self, addr: SocketAddr, handler: impl Handler<S> + 'static) -> Key {
+        let core = &mut *self.io.core;
+        let key = core.reserve();
+        core.set_conn(key, Phase::Connecting, addr);
+        match self.io.driver.connect(key, addr) {
+            Ok(()) => {
+                let deadline = core.now + CONNECT_TIMEOUT;
+                core.arm_phase_timer(key, deadline, Target::ConnectDeadline(key));
+            }
+            Err(error) => {
+                core.close(key, Close::ConnectFailed(error));
+            }
+        }
+        self.tasks.new.push((key, Slot::Conn(Box::new(handler))));
+        key
+    }
+
+    /// Runs `work` later in this turn, after input and timers; what is deferred from there runs in
+    /// the next turn, with a poll in between.
+    #[doc(alias = "next_tick")]
+    pub fn defer(&mut self, work: impl FnOnce(&mut Context<'_, S>) + 'static) {
+        self.tasks.deferred.push_back(Box::new(work));
+    }
+
+    /// Runs `work` once, after `delay`.
+    #[doc(alias = "add_timer")]
+    pub fn after(
+        &mut self,
+        delay: Duration,
+        work: impl FnOnce(&mut Context<'_, S>) + 'static,
+    ) -> TimerId {
+        let mut work = Some(work);
+        let once = move |cx: &mut Context<'_, S>| {
+            if let Some(work) = work.take() {
+                work(cx);
+            }
+        };
+        self.arm_closure(delay, None, Box::new(once))
+    }
+
+    /// Runs `work` again and again, without drift.
+    #[doc(alias = "add_periodic_timer")]
+    pub fn every(
+        &mut self,
+        period: Duration,
+        work: impl FnMut(&mut Context<'_, S>) + 'static,
+    ) -> TimerId {
+        self.arm_closure(period, Some(period), Box::new(work))
+    }
+
+    fn arm_closure(
+        &mut self,
+        delay: Duration,
+        period: Option<Duration>,
+        work: TimerClosure<S>,
+    ) -> TimerId {
+        let target = Target::Closure(self.tasks.closures.insert(Some(work)));
+        self.io
+            .core
+            .timers
+            .arm(self.io.core.now + delay, period, target)
+    }
+
+    /// Calls `work` on this thread with the number of each signal of `signals` that comes.
+    ///
+    /// # Errors
+    /// Those of the system; `InvalidInput` for a signal that cannot be caught; `Unsupported` where
+    /// the driver has no signals.
+    pub fn on_signals(
+        &mut self,
+        signals: &[i32],
+        work: impl FnMut(&mut Context<'_, S>, i32) + 'static,
+    ) -> io::Result<()> {
+        self.io.driver.watch_signals(signals)?;
+        self.tasks
+            .signals
+            .push((signals.to_vec(), Some(Box::new(work))));
+        Ok(())
+    }
+
+    /// A handle that other threads may use.
+    #[must_use]
+    pub fn remote(&self) -> Remote<S> {
+        self.tasks.remote.clone()
+    }
+}

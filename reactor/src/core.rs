@@ -1,0 +1,464 @@
+//! `Core`: everything the reactor knows that does not depend on the type of the shared state.
+//!
+//! Connections, what is to be done for them, and the timers. Nothing here calls a handler or the
+//! driver: calls made by handlers end here as flags and queue entries, and the loop in
+//! `reactor.rs` carries them out.
+//!
+//! A key is in each of `ready`, `dirty` and `closing` at most once; a flag of the connection tells.
+
+use crate::input::Carry;
+use crate::outbound::{Outbound, Pool};
+use crate::timers::Timers;
+use crate::{Close, Key, Time, TimerId};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Where a queue must fall for `on_drain`, in bytes, unless the connection chooses its own marks.
+const LOW_MARK_BYTES: usize = 512 * 1024;
+/// Where a queue counts as congested, in bytes.
+const HIGH_MARK_BYTES: usize = 1024 * 1024;
+/// Most bytes queued for one connection: a peer that reads nothing must not take all memory.
+const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Largest buffer for unread input that is kept for reuse, in bytes.
+const CARRY_BUFFER_BYTES_MAX: usize = 4 * 1024;
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// A connect is under way.
+    Connecting,
+    /// Open in both directions, or half-closed by the peer.
+    Open,
+    /// To be closed once its queue is empty; input is read and dropped.
+    Ending,
+    /// The queue is empty and our end is sent. Input is read and dropped until the peer's end has
+    /// come: closing with unread input would reset the connection, and the peer could lose the
+    /// last bytes it was sent.
+    Draining,
+    /// To be closed at the end of this turn.
+    Closing,
+}
+
+/// One connection, without its handler.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) key: Key,
+    pub(crate) phase: Phase,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) hangup: bool,
+    pub(crate) paused: bool,
+    /// The handler left bytes that it could use: it yielded, or was resumed.
+    pub(crate) rescan: bool,
+    pub(crate) eof: bool,
+    pub(crate) wants_write_end: bool,
+    pub(crate) sent_write_end: bool,
+    pub(crate) congested: bool,
+    pub(crate) in_ready: bool,
+    pub(crate) in_dirty: bool,
+    pub(crate) why: Option<Close>,
+    /// A write has failed: nothing can be sent, but what the peer sent before may wait unread.
+    pub(crate) broken: Option<Close>,
+    pub(crate) carry: Carry,
+    pub(crate) need: usize,
+    pub(crate) outbound: Outbound,
+    pub(crate) low: usize,
+    pub(crate) high: usize,
+    pub(crate) max: usize,
+    /// Armed while connecting, ending and draining: the end of patience with each.
+    pub(crate) phase_timer: Option<TimerId>,
+    pub(crate) write_timeout: Option<Duration>,
+    /// Armed while output waits and a write timeout is set.
+    pub(crate) write_timer: Option<TimerId>,
+    /// Total bytes that must have been written when `write_timer` fires.
+    pub(crate) write_target: u64,
+    pub(crate) written: u64,
+    pub(crate) last_progress: Time,
+    /// When bytes last moved, in either direction.
+    pub(crate) last_activity: Time,
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Armed while open and an idle timeout is set; it fires no later than the timeout ends, and is
+    /// armed again if bytes have moved since.
+    pub(crate) idle_timer: Option<TimerId>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: Option<SocketAddr>,
+}
+
+impl Conn {
+    /// Whether the handler may still be given input.
+    pub(crate) fn takes_input(&self) -> bool {
+        self.phase == Phase::Open && !self.paused
+    }
+
+    /// Whether bytes may still be queued.
+    pub(crate) fn takes_output(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Connecting)
+            && !self.wants_write_end
+            && self.broken.is_none()
+    }
+}
+
+/// Where connections' buffers come from.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pub(crate) outbound: Pool,
+    pub(crate) carry: Pool,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Pools {
+            outbound: Pool::default(),
+            // The beginning of a message may wait for its end for as long as the peer likes.
+            carry: Pool::of_buffers_up_to(CARRY_BUFFER_BYTES_MAX),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) key: Key,
+    pub(crate) addr: SocketAddr,
+    pub(crate) in_ready: bool,
+    /// Accepting failed; a timer will try again.
+    pub(crate) resting: bool,
+    pub(crate) closing: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// A slot whose socket is about to be opened.
+    Reserved,
+    Listening(Listening),
+    Conn(Box<Conn>),
+}
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Target {
+    Handler(Key, u64),
+    Closure(usize),
+    AcceptAgain(Key),
+    ConnectDeadline(Key),
+    WriteDeadline(Key),
+    IdleDeadline(Key),
+    Linger(Key),
+    ShutdownDeadline,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    entries: Slab<Entry>,
+    generation: u32,
+    pub(crate) listeners: usize,
+    /// Connections whose queues are congested.
+    pub(crate) congested: usize,
+    pub(crate) now: Time,
+    pub(crate) ready: VecDeque<Key>,
+    pub(crate) dirty: Vec<Key>,
+    pub(crate) closing: Vec<Key>,
+    pub(crate) timers: Timers<Target>,
+    /// Closures whose timers were cancelled, to be dropped by the loop, which knows their type.
+    pub(crate) cancelled: Vec<usize>,
+    pub(crate) pools: Pools,
+    pub(crate) stopping: bool,
+    /// Set by `shutdown`: stop as soon as no connection is left.
+    pub(crate) shutting_down: bool,
+    /// Bytes queued since the present handler or closure was called.
+    pub(crate) produced: usize,
+    /// Set by `yield_now` in the present handler.
+    pub(crate) yielded: bool,
+    random: u64,
+}
+
+impl Core {
+    pub(crate) fn new(now: Time, seed: u64) -> Core {
+        Core {
+            entries: Slab::new(),
+            generation: 0,
+            listeners: 0,
+            congested: 0,
+            now,
+            ready: VecDeque::new(),
+            dirty: Vec::new(),
+            closing: Vec::new(),
+            timers: Timers::new(),
+            cancelled: Vec::new(),
+            pools: Pools::default(),
+            stopping: false,
+            shutting_down: false,
+            produced: 0,
+            yielded: false,
+            random: seed,
+        }
+    }
+
+    /// A key for a socket that is about to be opened.
+    pub(crate) fn reserve(&mut self) -> Key {
+        self.generation = self.generation.wrapping_add(1);
+        let index = self.entries.insert(Entry::Reserved);
+        Key::new(index, self.generation)
+    }
+
+    pub(crate) fn set_listening(&mut self, key: Key, addr: SocketAddr) {
+        let listening = Listening {
+            key,
+            addr,
+            in_ready: false,
+            resting: false,
+            closing: false,
+        };
+        self.entries[key.index()] = Entry::Listening(listening);
+        self.listeners += 1;
+    }
+
+    pub(crate) fn set_conn(&mut self, key: Key, phase: Phase, peer: SocketAddr) -> &mut Conn {
+        let conn = Conn {
+            key,
+            phase,
+            readable: false,
+            // A new socket takes bytes; the first write tells if not.
+            writable: phase == Phase::Open,
+            hangup: false,
+            paused: false,
+            rescan: false,
+            eof: false,
+            wants_write_end: false,
+            sent_write_end: false,
+            congested: false,
+            in_ready: false,
+            in_dirty: false,
+            why: None,
+            broken: None,
+            carry: Carry::default(),
+            need: 0,
+            outbound: Outbound::default(),
+            low: LOW_MARK_BYTES,
+            high: HIGH_MARK_BYTES,
+            max: QUEUE_BYTES_MAX,
+            phase_timer: None,
+            write_timeout: None,
+            write_timer: None,
+            write_target: 0,
+            written: 0,
+            last_progress: self.now,
+            last_activity: self.now,
+            idle_timeout: None,
+            idle_timer: None,
+            peer,
+            local: None,
+        };
+        let entry = &mut self.entries[key.index()];
+        *entry = Entry::Conn(Box::new(conn));
+        match entry {
+            Entry::Conn(conn) => conn,
+            _ => unreachable!("it was set one line above"),
+        }
+    }
+
+    /// Frees the slot. Only the loop does this, at the end of a turn.
+    pub(crate) fn release(&mut self, key: Key) {
+        match self.entries.try_remove(key.index()) {
+            Some(Entry::Listening(_)) => self.listeners -= 1,
+            Some(Entry::Conn(mut conn)) => {
+                self.congested -= usize::from(conn.congested);
+                conn.outbound.clear(&mut self.pools.outbound);
+                if let Some(buffer) = conn.carry.release() {
+                    self.pools.carry.give(buffer);
+                }
+                for timer in [conn.write_timer, conn.phase_timer, conn.idle_timer]
+                    .into_iter()
+                    .flatten()
+                {
+                    self.timers.cancel(timer);
+                }
+            }
+            Some(Entry::Reserved) | None => {}
+        }
+    }
+
+    pub(crate) fn conn(&self, key: Key) -> Option<&Conn> {
+        match self.entries.get(key.index()) {
+            Some(Entry::Conn(conn)) if conn.key == key => Some(conn),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn conn_mut(&mut self, key: Key) -> Option<&mut Conn> {
+        match self.entries.get_mut(key.index()) {
+            Some(Entry::Conn(conn)) if conn.key == key => Some(conn),
+            _ => None,
+        }
+    }
+
+    /// The connection and, at the same time, the pools its buffers come from.
+    pub(crate) fn conn_and_pools(&mut self, key: Key) -> Option<(&mut Conn, &mut Pools)> {
+        match self.entries.get_mut(key.index()) {
+            Some(Entry::Conn(conn)) if conn.key == key => Some((conn, &mut self.pools)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn listening_mut(&mut self, key: Key) -> Option<&mut Listening> {
+        match self.entries.get_mut(key.index()) {
+            Some(Entry::Listening(listening)) if listening.key == key => Some(listening),
+            _ => None,
+        }
+    }
+
+    /// All that is open: listeners and connections.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let key = |(_, entry): (usize, &Entry)| match entry {
+            Entry::Reserved => None,
+            Entry::Listening(listening) => Some(listening.key),
+            Entry::Conn(conn) => Some(conn.key),
+        };
+        self.entries.iter().filter_map(key).collect()
+    }
+
+    /// Connections of any phase, listeners not counted.
+    pub(crate) fn connections(&self) -> usize {
+        self.entries.len() - self.listeners
+    }
+
+    /// Puts a listener or connection on the run queue, once.
+    pub(crate) fn enqueue(&mut self, key: Key) {
+        let in_ready = match self.entries.get_mut(key.index()) {
+            Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
+            Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
+            _ => return,
+        };
+        if !std::mem::replace(in_ready, true) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Marks a connection for the flush at the end of the turn, once.
+    pub(crate) fn mark_dirty(&mut self, key: Key) {
+        if let Some(conn) = self.conn_mut(key)
+            && !std::mem::replace(&mut conn.in_dirty, true)
+        {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Schedules the close of a listener or connection; its queued output is not sent.
+    pub(crate) fn close(&mut self, key: Key, why: Close) -> bool {
+        match self.entries.get_mut(key.index()) {
+            Some(Entry::Conn(conn)) if conn.key == key && conn.phase != Phase::Closing => {
+                conn.phase = Phase::Closing;
+                // A close that follows `close_after_write` keeps the reason that came first.
+                conn.why.get_or_insert(why);
+            }
+            Some(Entry::Listening(listening)) if listening.key == key && !listening.closing => {
+                listening.closing = true;
+            }
+            _ => return false,
+        }
+        self.closing.push(key);
+        true
+    }
+
+    /// Schedules the close of a connection once its queue is empty, or when `linger` is over.
+    pub(crate) fn close_after_write(&mut self, key: Key, why: Close, linger: Duration) -> bool {
+        let deadline = self.now + linger;
+        let Some(conn) = self.conn_mut(key) else {
+            return false;
+        };
+        match conn.phase {
+            Phase::Connecting => return self.close(key, why),
+            Phase::Open => {}
+            Phase::Ending | Phase::Draining | Phase::Closing => return false,
+        }
+        conn.phase = Phase::Ending;
+        conn.why = Some(why);
+        // What has come and was not read brings no new edge, and a peer that has yet to send all
+        // before it reads would wait for us as we for it.
+        let readable = conn.readable;
+        if readable {
+            self.enqueue(key);
+        }
+        self.arm_phase_timer(key, deadline, Target::Linger(key));
+        self.mark_dirty(key);
+        true
+    }
+
+    /// Arms the timer that bounds the present phase, in place of the one before.
+    pub(crate) fn arm_phase_timer(&mut self, key: Key, deadline: Time, target: Target) {
+        let timer = self.timers.arm(deadline, None, target);
+        let before = self
+            .conn_mut(key)
+            .and_then(|conn| conn.phase_timer.replace(timer));
+        if let Some(before) = before {
+            self.timers.cancel(before);
+        }
+    }
+
+    /// Arms the write timer unless it is armed: what waits now must have left when it fires.
+    pub(crate) fn arm_write_timer(&mut self, key: Key) {
+        let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index()) else {
+            return;
+        };
+        if let (Some(timeout), None) = (conn.write_timeout, conn.write_timer) {
+            let target = Target::WriteDeadline(key);
+            conn.write_target = conn.written + conn.outbound.len() as u64;
+            conn.write_timer = Some(self.timers.arm(self.now + timeout, None, target));
+        }
+    }
+
+    /// Arms the idle timer unless it is armed, for when the timeout ends if no byte moves until then.
+    /// Not while connecting or paused: the opening and `resume` do it.
+    pub(crate) fn arm_idle_timer(&mut self, key: Key) {
+        let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index()) else {
+            return;
+        };
+        let waits = conn.key == key && conn.phase == Phase::Open && !conn.paused;
+        if let (true, Some(timeout), None) = (waits, conn.idle_timeout, conn.idle_timer) {
+            let target = Target::IdleDeadline(key);
+            let deadline = conn.last_activity + timeout;
+            conn.idle_timer = Some(self.timers.arm(deadline, None, target));
+        }
+    }
+
+    /// The idle timer has fired: closes the connection, or arms it with what remains.
+    pub(crate) fn check_idle_deadline(&mut self, key: Key) {
+        let now = self.now;
+        let Some(conn) = self.conn_mut(key) else {
+            return;
+        };
+        conn.idle_timer = None;
+        let Some(timeout) = conn.idle_timeout else {
+            return;
+        };
+        // Output of this turn leaves at its end, and input that the handler has put off waits here.
+        let moves = conn.rescan || (conn.in_dirty && conn.writable && !conn.outbound.is_empty());
+        if moves {
+            conn.last_activity = now;
+        }
+        let waits = conn.phase == Phase::Open && !conn.paused;
+        if waits && conn.last_activity + timeout <= now {
+            self.close(key, Close::IdleTimeout);
+        } else {
+            self.arm_idle_timer(key);
+        }
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        // SplitMix64: one addition and a mix; every seed will do.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Whether something is to be done that no event will announce.
+    pub(crate) fn has_work(&self) -> bool {
+        self.stopping
+            || (self.shutting_down && self.connections() == 0)
+            || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
+    }
+}

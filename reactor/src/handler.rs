@@ -1,0 +1,154 @@
+//! `Handler`: all that an embedder implements.
+
+use crate::{Context, Input};
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+/// One connection's side of a conversation. The reactor calls; you answer by recording intent.
+///
+/// The reactor owns its handlers and calls one at a time from one thread, never from inside
+/// another. `S` is the state they share, lent for each call as [`Context::state`], so it needs
+/// neither lock nor `RefCell`.
+///
+/// # Contract
+///
+/// * The order of calls is
+///   `on_open? (on_input | on_drain | on_timer)* on_eof? (on_drain | on_timer)* on_close`.
+///   `on_open` is left out for a connect that fails; `on_close` comes exactly once and last.
+/// * What you leave unread in `input` is kept and comes again with the new bytes behind it.
+/// * `send`, `close` and the rest return at once; the loop does the system calls after you return.
+///   All output of one turn leaves together.
+/// * After `close` or `pause` no further input comes, not even in the same turn.
+/// * Never block: every other connection waits while you run.
+/// * `cx.now()` is the instant this turn began. Do not read the clock.
+#[doc(alias = "Connection")]
+pub trait Handler<S = ()> {
+    /// The connection is usable: accepted, and not closed in [`Accept::accept`], or a connect has
+    /// succeeded.
+    #[doc(alias = "post_init")]
+    #[doc(alias = "connection_completed")]
+    fn on_open(&mut self, cx: &mut Context<'_, S>) {
+        let _ = cx;
+    }
+
+    /// Bytes have come. They may be cut anywhere. What you leave has no bound but your own.
+    #[doc(alias = "receive_data")]
+    fn on_input(&mut self, cx: &mut Context<'_, S>, input: &mut Input<'_>);
+
+    /// The queue had reached the high mark and is down to the low one
+    /// (see [`Io::watermarks`](crate::Io::watermarks)).
+    fn on_drain(&mut self, cx: &mut Context<'_, S>) {
+        let _ = cx;
+    }
+
+    /// A timer set with [`Context::set_timer`] or [`Context::set_interval`] is due; `timer` is the
+    /// number given there.
+    fn on_timer(&mut self, cx: &mut Context<'_, S>, timer: u64) {
+        let _ = (cx, timer);
+    }
+
+    /// The peer will send nothing more; it may still be reading. [`Context::unread`] is what was left
+    /// of its last message. By default, what is queued is sent and the connection closed.
+    fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {
+        let _ = cx;
+        Eof::Close
+    }
+
+    /// The connection is gone. [`Context::queued`] still tells how many bytes were queued and not
+    /// sent; sending does nothing. The handler is dropped after this call.
+    #[doc(alias = "unbind")]
+    fn on_close(&mut self, cx: &mut Context<'_, S>, why: &Close) {
+        let _ = (cx, why);
+    }
+}
+
+/// What to do when the peer has ended its direction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Eof {
+    /// Send what is queued, then close.
+    Close,
+    /// Stay open for writing, until [`Context::close`], [`Context::close_after_write`] or
+    /// [`Io::shutdown_write`](crate::Io::shutdown_write).
+    KeepOpen,
+}
+
+/// Makes handlers for the connections that a listener accepts.
+///
+/// Every closure `FnMut(&mut Context<S>) -> impl Handler<S>` is one. While it runs,
+/// [`Context::key`] and [`Context::peer_addr`] are those of the new connection.
+pub trait Accept<S = ()> {
+    /// A connection was accepted: who handles it?
+    fn accept(&mut self, cx: &mut Context<'_, S>) -> Box<dyn Handler<S>>;
+
+    /// Accepting failed, most often for want of file descriptors. The reactor tries again a little
+    /// later; meanwhile connections wait in the kernel's backlog. Logs a warning by default.
+    fn on_error(&mut self, cx: &mut Context<'_, S>, listener: SocketAddr, error: &io::Error) {
+        let _ = cx;
+        log::warn!("listener {listener}: accept: {error}, trying again in 100 ms");
+    }
+}
+
+impl<S, H, F> Accept<S> for F
+where
+    F: FnMut(&mut Context<'_, S>) -> H,
+    H: Handler<S> + 'static,
+{
+    fn accept(&mut self, cx: &mut Context<'_, S>) -> Box<dyn Handler<S>> {
+        Box::new(self(cx))
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Close {
+    /// This program closed it.
+    Local,
+    /// The peer closed it.
+    Peer,
+    /// A read or a write failed.
+    Error(io::Error),
+    /// A connect failed.
+    ConnectFailed(io::Error),
+    /// A connect was not over in time.
+    ConnectTimeout,
+    /// Queued bytes did not leave within the write timeout.
+    WriteTimeout,
+    /// No byte moved in either direction within the idle timeout.
+    IdleTimeout,
+    /// More bytes would have been queued than the bound allows.
+    SlowConsumer,
+    /// The handler could not go on: [`Context::fail`].
+    Failed(Box<dyn Error + Send + Sync>),
+    /// The reactor has stopped.
+    Shutdown,
+}
+
+impl Close {
+    /// The end that a failed read or write is.
+    pub(crate) fn of_error(error: io::Error) -> Close {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Close::Peer,
+            _ => Close::Error(error),
+        }
+    }
+}
+
+impl fmt::Display for Close {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Close::Local => f.write_str("closed"),
+            Close::Peer => f.write_str("closed by the peer"),
+            Close::Error(error) => write!(f, "{error}"),
+            Close::ConnectFailed(error) => write!(f, "connect failed: {error}"),
+            Close::ConnectTimeout => f.write_str("connect timed out"),
+            Close::WriteTimeout => f.write_str("write timed out"),
+            Close::IdleTimeout => f.write_str("idle for too long"),
+            Close::SlowConsumer => f.write_str("too many bytes queued"),
+            Close::Failed(error) => write!(f, "{error}"),
+            Close::Shutdown => f.write_str("reactor stopped"),
+        }
+    }
+}

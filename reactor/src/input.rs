@@ -1,0 +1,188 @@
+//! The bytes of one connection on their way in: what a handler sees, and what is kept of it.
+
+/// The unread bytes of a connection, oldest first and in one piece.
+///
+/// What a handler does not [`consume`](Input::consume) is kept and comes again with the new bytes
+/// behind it. Nothing is copied to make this view; the slices live as long as the call.
+#[derive(Debug)]
+pub struct Input<'a> {
+    data: &'a [u8],
+    consumed: usize,
+    need: usize,
+}
+
+impl<'a> Input<'a> {
+    /// A view of `data` with nothing consumed yet, for testing a handler's parser by itself.
+    #[must_use]
+    pub fn new(data: &'a [u8]) -> Input<'a> {
+        Input {
+            data,
+            consumed: 0,
+            need: 0,
+        }
+    }
+
+    /// All bytes not consumed so far.
+    #[must_use]
+    pub fn peek(&self) -> &'a [u8] {
+        &self.data[self.consumed..]
+    }
+
+    /// Number of bytes not consumed so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.data.len() - self.consumed
+    }
+
+    /// Whether everything was consumed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes the first `len` bytes, or all there are if that is fewer.
+    pub fn consume(&mut self, len: usize) -> &'a [u8] {
+        let taken = &self.peek()[..len.min(self.len())];
+        self.consumed += taken.len();
+        taken
+    }
+
+    /// Takes everything.
+    pub fn take(&mut self) -> &'a [u8] {
+        self.consume(self.len())
+    }
+
+    /// Says that it is of no use to call again before `len` bytes are there, counted from the first
+    /// byte that is not consumed. A hint: it saves calls and copies for a large message whose
+    /// length is known, and holds until the next call.
+    pub fn need(&mut self, len: usize) {
+        self.need = len;
+    }
+
+    /// Takes back the last `len` of the bytes consumed.
+    pub(crate) fn give_back(&mut self, len: usize) {
+        self.consumed -= len.min(self.consumed);
+    }
+
+    pub(crate) fn outcome(&self) -> (usize, usize) {
+        (self.consumed, self.need)
+    }
+}
+
+/// What a connection has received and its handler has not consumed.
+///
+/// ```text
+/// 0 <= start <= end <= buf.len()
+/// ```
+///
+/// * before `start`: consumed;
+/// * `start..end`: unread;
+/// * from `end`: room that a read may fill, so that a large message is read to its place.
+#[derive(Debug, Default)]
+pub(crate) struct Carry {
+    buf: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Carry {
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buf[self.start..self.end]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Replaces everything by a copy of `bytes`, in a buffer from `fresh` if there is none yet.
+    pub(crate) fn store(&mut self, bytes: &[u8], fresh: impl FnOnce() -> Vec<u8>) {
+        if self.buf.capacity() == 0 {
+            self.buf = fresh();
+        }
+        self.buf.clear();
+        self.buf.extend_from_slice(bytes);
+        (self.start, self.end) = (0, bytes.len());
+    }
+
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.start += len;
+        debug_assert!(self.start <= self.end);
+    }
+
+    /// Room behind the unread bytes: what they lack to `need`, or `min` if they lack nothing. It
+    /// grows by doubling, so that a peer which announces much and sends little costs little.
+    pub(crate) fn room(&mut self, min: usize, need: usize) -> &mut [u8] {
+        if self.start > 0 {
+            self.buf.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let target = if need > self.end {
+            need
+        } else {
+            self.end + min
+        };
+        if self.buf.len() < target.min(self.end + min) {
+            let wanted = target.min((2 * self.end).max(self.end + min));
+            self.buf.reserve_exact(wanted - self.buf.len());
+            self.buf.resize(wanted, 0);
+        }
+        &mut self.buf[self.end..]
+    }
+
+    /// The first `len` bytes of the room have been filled.
+    pub(crate) fn filled(&mut self, len: usize) {
+        self.end += len;
+        debug_assert!(self.end <= self.buf.len());
+    }
+
+    /// Hands the buffer back when nothing in it is unread.
+    pub(crate) fn release(&mut self) -> Option<Vec<u8>> {
+        (self.is_empty() && self.buf.capacity() > 0).then(|| {
+            (self.start, self.end) = (0, 0);
+            std::mem::take(&mut self.buf)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_gives_each_byte_once_and_never_more_than_there_is() {
+        let mut input = Input::new(b"abcdef");
+        assert_eq!(input.consume(2), b"ab");
+        assert_eq!(input.peek(), b"cdef");
+        assert_eq!(input.consume(100), b"cdef");
+        assert!(input.is_empty());
+        assert_eq!(input.take(), b"");
+        assert_eq!(input.outcome(), (6, 0));
+    }
+
+    #[test]
+    fn carry_keeps_what_is_unread_across_growth() {
+        let mut carry = Carry::default();
+        carry.store(b"xxabc", Vec::new);
+        carry.consume(2);
+        let room = carry.room(3, 10);
+        room[..3].copy_from_slice(b"def");
+        carry.filled(3);
+        assert_eq!(carry.unread(), b"abcdef");
+        assert!(carry.release().is_none(), "something is unread");
+        carry.consume(6);
+        assert!(carry.release().is_some());
+        assert_eq!(carry.unread(), b"");
+    }
+
+    #[test]
+    fn announcing_much_and_sending_little_reserves_little() {
+        let mut carry = Carry::default();
+        carry.store(&[0; 100], Vec::new);
+        carry.room(64, 1 << 30);
+        assert!(carry.buf.len() <= 200, "reserved {}", carry.buf.len());
+    }
+}

@@ -1,0 +1,382 @@
+//! `Io`: what may be asked for any connection, without a word of the shared state's type.
+
+use crate::core::{Core, Phase, Target};
+use crate::outbound::Tail;
+use crate::{Close, Driver, Key, Time, TimerId};
+use bytes::Bytes;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long [`Io::close_after_write`] waits for a peer that reads nothing.
+pub const LINGER: Duration = Duration::from_secs(30);
+
+/// The sockets and timers of a reactor, as handlers see them.
+///
+/// Not generic: pass `&mut cx.io` on to functions that send. Every call with the key of a
+/// connection that has gone does nothing and answers `false`, `None` or zero.
+pub struct Io<'a> {
+    pub(crate) core: &'a mut Core,
+    pub(crate) driver: &'a mut dyn Driver,
+}
+
+impl fmt::Debug for Io<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io")
+            .field("now", &self.core.now)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Io<'_> {
+    /// The instant this turn began.
+    #[doc(alias = "current_time")]
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.core.now
+    }
+
+    /// A random number; the same ones in each run of one simulated seed. Not for secrets.
+    pub fn random(&mut self) -> u64 {
+        self.core.random()
+    }
+
+    /// Queues a copy of `bytes`; they leave at the end of this turn with all that was queued before.
+    ///
+    /// Answers `false`, and queues nothing, if the connection has gone or is closing. If the queue
+    /// would pass its bound the connection is closed with [`Close::SlowConsumer`].
+    #[doc(alias = "send_data")]
+    pub fn send(&mut self, key: Key, bytes: &[u8]) -> bool {
+        match self.writer(key, bytes.len()) {
+            Some(mut writer) => {
+                writer.put(bytes);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// As [`send`](Io::send), without copying: for one large payload that many receive.
+    pub fn send_bytes(&mut self, key: Key, bytes: Bytes) -> bool {
+        if !self.admit(key, bytes.len()) {
+            return false;
+        }
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.outbound.push_shared(bytes);
+        }
+        true
+    }
+
+    /// Makes room for `len` more bytes and lends the end of the queue, to encode into directly.
+    ///
+    /// `None` where [`send`](Io::send) would answer `false`. Copies nothing and, once the
+    /// reactor's buffers are warm, allocates nothing.
+    pub fn writer(&mut self, key: Key, len: usize) -> Option<Writer<'_>> {
+        if !self.admit(key, len) {
+            return None;
+        }
+        let (conn, pools) = self.core.conn_and_pools(key)?;
+        Some(Writer(conn.outbound.tail(len, &mut pools.outbound)))
+    }
+
+    /// Whether `len` more bytes may be queued; if so, counts them and marks the connection.
+    fn admit(&mut self, key: Key, len: usize) -> bool {
+        let now = self.core.now;
+        let Some(conn) = self.core.conn_mut(key) else {
+            return false;
+        };
+        if !conn.takes_output() {
+            return false;
+        }
+        let queued = conn.outbound.len() + len;
+        if queued > conn.max {
+            self.core.close(key, Close::SlowConsumer);
+            return false;
+        }
+        let newly_congested = !conn.congested && queued >= conn.high;
+        conn.congested |= newly_congested;
+        if conn.outbound.is_empty() {
+            conn.last_progress = now;
+        }
+        let newly_dirty = !std::mem::replace(&mut conn.in_dirty, true);
+        if newly_dirty {
+            self.core.dirty.push(key);
+        }
+        self.core.congested += usize::from(newly_congested);
+        self.core.produced += len;
+        true
+    }
+
+    /// Bytes queued since the handler or closure that is running now was called, over all
+    /// connections: what to look at before going on with a long input (see
+    /// [`Context::yield_now`](crate::Context::yield_now)).
+    #[must_use]
+    pub fn produced(&self) -> usize {
+        self.core.produced
+    }
+
+    /// Whether the connection exists and is not being closed.
+    #[must_use]
+    pub fn is_open(&self, key: Key) -> bool {
+        self.core
+            .conn(key)
+            .is_some_and(|conn| matches!(conn.phase, Phase::Open | Phase::Connecting))
+    }
+
+    /// Bytes queued and not yet taken by the kernel.
+    #[doc(alias = "get_outbound_data_size")]
+    #[must_use]
+    pub fn queued(&self, key: Key) -> usize {
+        self.core.conn(key).map_or(0, |conn| conn.outbound.len())
+    }
+
+    /// How many connections have queues that are [`congested`](Io::congested): a cheap look before
+    /// a closer one.
+    #[must_use]
+    pub fn congested_count(&self) -> usize {
+        self.core.congested
+    }
+
+    /// Whether the queue has reached its high mark and not yet fallen to the low one.
+    #[must_use]
+    pub fn congested(&self, key: Key) -> bool {
+        self.core.conn(key).is_some_and(|conn| conn.congested)
+    }
+
+    /// When the kernel last took bytes of this connection, or when its queue was last empty: since
+    /// when what is queued has not moved.
+    #[must_use]
+    pub fn last_progress(&self, key: Key) -> Option<Time> {
+        self.core.conn(key).map(|conn| conn.last_progress)
+    }
+
+    /// Sets where a queue counts as congested (`high`), where it no longer does and `on_drain` is
+    /// called (`low`), and where the connection is closed instead of queueing more (`max`): all in
+    /// bytes. The defaults are 512 KiB, 1 MiB and 64 MiB.
+    pub fn watermarks(&mut self, key: Key, low: usize, high: usize, max: usize) {
+        if let Some(conn) = self.core.conn_mut(key) {
+            (conn.low, conn.high, conn.max) = (low.min(high), high, max);
+        }
+    }
+
+    /// Closes the connection with [`Close::WriteTimeout`] when what was queued at one moment has
+    /// not left `timeout` later; `None`, the default, waits for ever.
+    ///
+    /// All that is queued counts as one write: a peer that takes a byte now and then is not saved by it.
+    pub fn write_timeout(&mut self, key: Key, timeout: Option<Duration>) {
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.write_timeout = timeout;
+            if let Some(timer) = conn.write_timer.take() {
+                self.core.timers.cancel(timer);
+            }
+            self.core.mark_dirty(key);
+        }
+    }
+
+    /// Closes the connection with [`Close::IdleTimeout`] when no byte has moved, in either direction,
+    /// for `timeout`; `None`, the default, waits for ever. Replaces the timeout set before.
+    ///
+    /// The time counts from the last byte that moved, or from the opening, also if that was before
+    /// this call. It does not run while a connect is under way or [`close_after_write`] waits for the
+    /// last bytes, which have limits of their own, nor while reading is [paused](Io::pause): nobody
+    /// can tell then whether the peer is silent. [`resume`](Io::resume) begins it anew.
+    ///
+    /// Cost: one timer for each connection; bytes that move only note the time.
+    ///
+    /// [`close_after_write`]: Io::close_after_write
+    #[doc(alias = "comm_inactivity_timeout")]
+    #[doc(alias = "set_comm_inactivity_timeout")]
+    pub fn idle_timeout(&mut self, key: Key, timeout: Option<Duration>) {
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.idle_timeout = timeout;
+            if let Some(timer) = conn.idle_timer.take() {
+                self.core.timers.cancel(timer);
+            }
+            self.core.arm_idle_timer(key);
+        }
+    }
+
+    /// How long ago a byte last moved, in either direction, or the connection opened, or reading was
+    /// resumed.
+    #[doc(alias = "get_idle_time")]
+    #[must_use]
+    pub fn idle_for(&self, key: Key) -> Duration {
+        let conn = self.core.conn(key);
+        conn.map_or(Duration::ZERO, |conn| {
+            self.core.now.since(conn.last_activity)
+        })
+    }
+
+    /// Stops reading from the connection. What the peer sends waits in the kernel, and at last in
+    /// the peer. Output goes on.
+    pub fn pause(&mut self, key: Key) {
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.paused = true;
+        }
+    }
+
+    /// Reads again, beginning with what was left unread.
+    pub fn resume(&mut self, key: Key) {
+        let now = self.core.now;
+        if let Some(conn) = self.core.conn_mut(key)
+            && std::mem::replace(&mut conn.paused, false)
+        {
+            conn.rescan = true;
+            conn.last_activity = now;
+            self.core.arm_idle_timer(key);
+            self.core.enqueue(key);
+        }
+    }
+
+    /// Whether reading is stopped.
+    #[must_use]
+    pub fn is_paused(&self, key: Key) -> bool {
+        self.core.conn(key).is_some_and(|conn| conn.paused)
+    }
+
+    /// Closes a connection or a listener at the end of this turn. What is queued is not sent.
+    #[doc(alias = "close_connection")]
+    #[doc(alias = "stop_server")]
+    pub fn close(&mut self, key: Key) -> bool {
+        self.core.close(key, Close::Local)
+    }
+
+    /// Closes a connection once all that is queued has left, or when nothing of it has for
+    /// [`LINGER`]. No further input
+    /// is given to the handler, nothing more can be sent. A connect that is still under way is given
+    /// up at once.
+    #[doc(alias = "close_connection_after_writing")]
+    pub fn close_after_write(&mut self, key: Key) -> bool {
+        self.core.close_after_write(key, Close::Local, LINGER)
+    }
+
+    /// Closes a connection at the end of this turn; its handler is told [`Close::Failed`] with
+    /// `error`. What is queued is not sent.
+    pub fn fail(&mut self, key: Key, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
+        // A listener has nobody to tell.
+        self.core.conn(key).is_some() && self.core.close(key, Close::Failed(error.into()))
+    }
+
+    /// As [`fail`](Io::fail), once all that is queued has left: for a peer that is to be told what it
+    /// has done wrong. Ends as [`close_after_write`](Io::close_after_write) does.
+    pub fn fail_after_write(
+        &mut self,
+        key: Key,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> bool {
+        let why = Close::Failed(error.into());
+        self.core.close_after_write(key, why, LINGER)
+    }
+
+    /// Ends the outgoing direction once all that is queued has left; input goes on until the peer
+    /// ends too.
+    pub fn shutdown_write(&mut self, key: Key) {
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.wants_write_end = true;
+            self.core.mark_dirty(key);
+        }
+    }
+
+    /// The far end's address: of an accepted connection, or the one given to `connect`.
+    #[doc(alias = "get_peername")]
+    #[must_use]
+    pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
+        self.core.conn(key).map(|conn| conn.peer)
+    }
+
+    /// This end's address; `None` while a connect is under way.
+    #[doc(alias = "get_sockname")]
+    #[must_use]
+    pub fn local_addr(&self, key: Key) -> Option<SocketAddr> {
+        self.core.conn(key).and_then(|conn| conn.local)
+    }
+
+    /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.
+    /// Allocates nothing.
+    pub fn set_timer(&mut self, key: Key, delay: Duration, timer: u64) -> TimerId {
+        self.core
+            .timers
+            .arm(self.core.now + delay, None, Target::Handler(key, timer))
+    }
+
+    /// As [`set_timer`](Io::set_timer), again and again. The period does not drift; periods missed
+    /// altogether are left out.
+    pub fn set_interval(&mut self, key: Key, period: Duration, timer: u64) -> TimerId {
+        let target = Target::Handler(key, timer);
+        self.core
+            .timers
+            .arm(self.core.now + period, Some(period), target)
+    }
+
+    /// Forgets a timer. `false` if it has fired or was cancelled before.
+    #[doc(alias = "cancel_timer")]
+    pub fn cancel(&mut self, timer: TimerId) -> bool {
+        match self.core.timers.cancel(timer) {
+            Some(Target::Closure(closure)) => {
+                self.core.cancelled.push(closure);
+                true
+            }
+            other => other.is_some(),
+        }
+    }
+
+    /// Connections of this reactor, listeners not counted.
+    #[doc(alias = "connection_count")]
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.core.connections()
+    }
+
+    /// Stops the reactor at the end of this turn. What is queued is not sent; see
+    /// [`shutdown`](Io::shutdown).
+    #[doc(alias = "stop_event_loop")]
+    pub fn stop(&mut self) {
+        self.core.stopping = true;
+    }
+
+    /// Stops in good order: closes the listeners, closes each connection once its queue has left,
+    /// and stops the reactor when none is open or `grace` is over.
+    ///
+    /// Connections that are cut off by the end of `grace` see [`Close::Shutdown`], with
+    /// [`queued`](Io::queued) telling what was lost.
+    pub fn shutdown(&mut self, grace: Duration) {
+        if std::mem::replace(&mut self.core.shutting_down, true) {
+            return;
+        }
+        self.core
+            .timers
+            .arm(self.core.now + grace, None, Target::ShutdownDeadline);
+        for key in self.core.keys() {
+            if self.core.listening_mut(key).is_some() {
+                self.core.close(key, Close::Shutdown);
+            } else {
+                self.core.close_after_write(key, Close::Shutdown, grace);
+            }
+        }
+    }
+}
+
+/// The end of a connection's queue, lent for one message. Made by [`Io::writer`].
+#[derive(Debug)]
+pub struct Writer<'a>(Tail<'a>);
+
+impl Writer<'_> {
+    /// Appends a copy of `bytes`.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.0.put(bytes);
+    }
+}
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! A reactor: a loop that takes events and hands them to registered handlers. EventMachine's
+//! design in Rust, on mio; one thread, no async, no locks.
+//!
+//! ```
+//! use midge_reactor::{run, Context, Handler, Input};
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     fn on_input(&mut self, cx: &mut Context<'_>, input: &mut Input<'_>) {
+//!         cx.send(input.take());
+//!     }
+//! }
+//!
+//! fn main() -> std::io::Result<()> {
+//!     run((), |cx| {
+//!         cx.listen("127.0.0.1:0", |_: &mut Context<'_>| Echo)?;
+//! #       cx.stop();
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! # The one rule
+//!
+//! Handlers never do I/O. `send`, `close`, `pause` and the timers record intent, and the loop does
+//! the system calls when the handler has returned; `listen` and `connect` begin at once, through
+//! the same driver and without waiting. From this follows all the rest: output
+//! is collected and written once per connection and turn, nothing ever calls back into a handler
+//! that is running, no connection can starve the others, and the same handlers run over anything
+//! that implements [`Driver`].
+//!
+//! # Who owns what
+//!
+//! ```text
+//! Reactor ─┬─ state: S            lent to every call as cx.state
+//!          ├─ handlers            one box per listener and connection
+//!          ├─ core                flags, queues, timers; what cx.io works on
+//!          └─ driver              sockets and the clock; mio behind it
+//! ```
+//!
+//! A handler is lent the state and the core, never another handler. Connections are named by a
+//! [`Key`], which is never used again: a key that has become stale finds nothing.
+
+pub use context::{CONNECT_TIMEOUT, Context};
+pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
+pub use handler::{Accept, Close, Eof, Handler};
+pub use input::Input;
+pub use io::{Io, LINGER, Writer};
+pub use key::Key;
+pub use limits::raise_open_files;
+pub use reactor::Reactor;
+pub use remote::{Ended, Remote};
+pub use time::Time;
+pub use timers::TimerId;
+
+pub mod codec;
+
+mod reactor;
+
+mod handler;
+
+mod context;
+mod io;
+
+mod core;
+mod input;
+mod key;
+mod outbound;
+mod timers;
+
+mod driver;
+mod limits;
+mod remote;
+mod time;
+
+#[cfg(feature = "sim")]
+pub mod sim;
+
+/// Makes a reactor with `state`, lets `setup` listen and connect, and runs it until it is stopped.
+///
+/// # Errors
+/// Those of `setup` and of [`Reactor::run`].
+#[doc(alias = "EM.run")]
+pub fn run<S>(
+    state: S,
+    setup: impl FnOnce(&mut Context<'_, S>) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut reactor = Reactor::new(state)?;
+    reactor.with(setup)?;
+    reactor.run()
+}

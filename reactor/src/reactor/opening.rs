@@ -1,0 +1,121 @@
+//! Connections that come about: accepted by a listener, or made by a connect.
+
+use super::Reactor;
+use crate::Key;
+use crate::context::Slot;
+use crate::core::{Phase, Target};
+use crate::handler::Close;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Most connections accepted by one listener in a turn.
+const ACCEPTS_MAX: usize = 64;
+
+/// How long a listener rests after accepting has failed.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+impl<S> Reactor<S> {
+    pub(super) fn accept(&mut self, listener: Key) {
+        for _ in 0..ACCEPTS_MAX {
+            let Some(listening) = self.core.listening_mut(listener) else {
+                return;
+            };
+            if listening.closing || listening.resting {
+                return;
+            }
+            match self.driver.accept(listener) {
+                Ok(peer) => self.admit(listener, peer),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => return,
+                    // This one connection has gone again, or its network has; the next is another.
+                    ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::HostUnreachable
+                    | ErrorKind::NetworkUnreachable
+                    | ErrorKind::NetworkDown => {}
+                    _ => return self.rest(listener, &error),
+                },
+            }
+        }
+        // No new edge will come for those that still wait.
+        self.core.enqueue(listener);
+    }
+
+    fn admit(&mut self, listener: Key, peer: SocketAddr) {
+        let key = self.core.reserve();
+        let local = match self.driver.adopt(key) {
+            Ok(local) => local,
+            Err(error) => {
+                // It was accepted and could not be watched; dropping it is all that can be done.
+                log::debug!("connection from {peer}: {error}");
+                return self.core.release(key);
+            }
+        };
+        self.core.set_conn(key, Phase::Open, peer).local = Some(local);
+        let handler = self.call_listener(listener, key, |accept, cx| accept.accept(cx));
+        let Some(handler) = handler else {
+            return self.forget(key);
+        };
+        self.put_slot(key, Slot::Conn(handler));
+        // `accept` may have closed it already.
+        if self
+            .core
+            .conn(key)
+            .is_some_and(|conn| conn.phase != Phase::Closing)
+        {
+            self.call(key, |handler, cx| handler.on_open(cx));
+        }
+    }
+
+    /// Accepting has failed: tells the handler, and tries again after a while. Retrying at once
+    /// would spin, and no edge announces that descriptors are free again.
+    fn rest(&mut self, listener: Key, error: &io::Error) {
+        let Some(listening) = self.core.listening_mut(listener) else {
+            return;
+        };
+        listening.resting = true;
+        let addr = listening.addr;
+        let again = self.core.now + ACCEPT_REST;
+        self.core
+            .timers
+            .arm(again, None, Target::AcceptAgain(listener));
+        self.call_listener(listener, listener, |accept, cx| {
+            accept.on_error(cx, addr, error);
+        });
+    }
+
+    pub(super) fn finish_connect(&mut self, key: Key) {
+        if !self.core.conn(key).is_some_and(|conn| conn.writable) {
+            return;
+        }
+        match self.driver.finish_connect(key) {
+            Ok(local) => {
+                let now = self.core.now;
+                if let Some(conn) = self.core.conn_mut(key) {
+                    conn.phase = Phase::Open;
+                    conn.local = Some(local);
+                    conn.last_progress = now;
+                    conn.last_activity = now;
+                    if let Some(timer) = conn.phase_timer.take() {
+                        self.core.timers.cancel(timer);
+                    }
+                    self.core.arm_idle_timer(key);
+                }
+                self.call(key, |handler, cx| handler.on_open(cx));
+                // What was sent before it was open, and what has come with the opening.
+                self.core.mark_dirty(key);
+                self.core.enqueue(key);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if let Some(conn) = self.core.conn_mut(key) {
+                    conn.writable = false;
+                }
+            }
+            Err(error) => {
+                self.core.close(key, Close::ConnectFailed(error));
+            }
+        }
+    }
+}

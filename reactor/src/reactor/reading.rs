@@ -1,0 +1,204 @@
+//! Input: one slice for each connection that has some.
+
+use super::{READ_BYTES, Reactor};
+use crate::Key;
+use crate::core::Phase;
+use crate::handler::{Close, Eof};
+use crate::input::{Carry, Input};
+use std::io::{self, ErrorKind};
+
+/// Unread bytes up to this many are copied in front of the next read; more are read behind.
+const CARRY_COPY_BYTES_MAX: usize = 4 * 1024;
+
+/// Least room for a read behind unread bytes, unless less is needed.
+const ROOM_BYTES_MIN: usize = 16 * 1024;
+
+impl<S> Reactor<S> {
+    /// One slice of input for one connection: what it was left with, or else one read.
+    pub(super) fn read(&mut self, key: Key) {
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        if !conn.takes_input() {
+            return;
+        }
+        let rescan = std::mem::take(&mut conn.rescan) && !conn.eof;
+        if rescan && conn.carry.len() >= conn.need.max(1) {
+            let carry = std::mem::take(&mut conn.carry);
+            self.offer_carry(key, carry);
+        } else if conn.readable && !conn.eof {
+            self.read_socket(key);
+        } else {
+            return;
+        }
+        let more = self.core.conn(key).is_some_and(|conn| {
+            conn.takes_input() && (conn.rescan || (conn.readable && !conn.eof))
+        });
+        if more {
+            self.core.enqueue(key);
+        }
+    }
+
+    fn read_socket(&mut self, key: Key) {
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        let mut carry = std::mem::take(&mut conn.carry);
+        let need = conn.need;
+        let copied = carry.len();
+        let in_scratch = copied <= CARRY_COPY_BYTES_MAX;
+        let room = if in_scratch {
+            self.scratch[..copied].copy_from_slice(carry.unread());
+            &mut self.scratch[copied..]
+        } else {
+            carry.room(copied.clamp(ROOM_BYTES_MIN, READ_BYTES / 2), need)
+        };
+        let room_len = room.len();
+        let result = self.driver.read(key, room);
+        let drains = self.driver.short_read_drains();
+        let now = self.core.now;
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        let len = match result {
+            Ok(0) => {
+                conn.eof = true;
+                conn.readable = false;
+                conn.carry = carry;
+                return self.eof(key);
+            }
+            Ok(len) => len,
+            Err(error) => {
+                conn.carry = carry;
+                return self.read_failed(key, error);
+            }
+        };
+        conn.last_activity = now;
+        // A hang-up may have been told already: then the end is still to be read.
+        conn.readable = len == room_len || !drains || conn.hangup;
+        let unread = copied + len;
+        if unread < need {
+            if in_scratch {
+                self.keep(key, carry, unread, 0);
+            } else {
+                carry.filled(len);
+                conn.carry = carry;
+            }
+        } else if in_scratch {
+            self.offer_scratch(key, carry, unread);
+        } else {
+            carry.filled(len);
+            self.offer_carry(key, carry);
+        }
+    }
+
+    fn read_failed(&mut self, key: Key, error: io::Error) {
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        let why = match error.kind() {
+            ErrorKind::Interrupted => return,
+            ErrorKind::WouldBlock => {
+                conn.readable = false;
+                match conn.broken.take() {
+                    Some(why) => why,
+                    None => return,
+                }
+            }
+            _ => conn.broken.take().unwrap_or(Close::of_error(error)),
+        };
+        self.core.close(key, why);
+    }
+
+    /// Gives the handler the first `len` bytes of the shared buffer and keeps what it leaves.
+    fn offer_scratch(&mut self, key: Key, carry: Carry, len: usize) {
+        // Lent out of `self` for the call, so that the handler may have the rest of the reactor.
+        let scratch = std::mem::take(&mut self.scratch);
+        let (consumed, need) = self.offer(key, &scratch[..len]);
+        self.scratch = scratch;
+        self.keep(key, carry, len, consumed);
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.need = need;
+        }
+    }
+
+    /// Keeps what is unread of the shared buffer.
+    fn keep(&mut self, key: Key, mut carry: Carry, len: usize, consumed: usize) {
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        if consumed == len {
+            carry.consume(carry.len());
+            if let Some(buffer) = carry.release() {
+                pools.carry.give(buffer);
+            }
+        } else {
+            carry.store(&self.scratch[consumed..len], || pools.carry.take());
+        }
+        conn.carry = carry;
+    }
+
+    /// Gives the handler what the connection has kept.
+    fn offer_carry(&mut self, key: Key, mut carry: Carry) {
+        let (consumed, need) = self.offer(key, carry.unread());
+        carry.consume(consumed);
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        if let Some(buffer) = carry.release() {
+            pools.carry.give(buffer);
+        }
+        conn.carry = carry;
+        conn.need = need;
+    }
+
+    /// Calls `on_input`; answers how much was consumed and how much the handler needs.
+    fn offer(&mut self, key: Key, data: &[u8]) -> (usize, usize) {
+        let mut input = Input::new(data);
+        self.core.yielded = false;
+        self.call(key, |handler, cx| handler.on_input(cx, &mut input));
+        let yielded = std::mem::take(&mut self.core.yielded);
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.rescan |= yielded && !input.is_empty();
+        }
+        input.outcome()
+    }
+
+    fn eof(&mut self, key: Key) {
+        let answer = self.call(key, |handler, cx| handler.on_eof(cx));
+        if let Some(why) = self.core.conn_mut(key).and_then(|conn| conn.broken.take()) {
+            self.core.close(key, why);
+        } else if answer == Some(Eof::Close) {
+            self.core.close_after_write(key, Close::Peer, crate::LINGER);
+        } else if self.core.conn(key).is_some_and(|conn| conn.sent_write_end) {
+            self.core.close(key, Close::Peer);
+        }
+    }
+
+    /// Reads and drops what comes to a connection that is ending.
+    pub(super) fn discard(&mut self, key: Key) {
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        if conn.eof || !conn.readable {
+            return;
+        }
+        let result = self.driver.read(key, &mut self.scratch);
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        match result {
+            Ok(0) => conn.eof = true,
+            Ok(_) => return self.core.enqueue(key),
+            Err(error) if error.kind() == ErrorKind::Interrupted => return self.core.enqueue(key),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => conn.readable = false,
+            Err(error) => {
+                self.core.close(key, Close::Error(error));
+                return;
+            }
+        }
+        if conn.eof && conn.phase == Phase::Draining {
+            self.core.close(key, Close::Local);
+        }
+    }
+}

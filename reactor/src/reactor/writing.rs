@@ -1,0 +1,181 @@
+//! Output: each connection with something new is written once per turn.
+
+use super::Reactor;
+use crate::core::{Phase, Target};
+use crate::handler::Close;
+use crate::outbound::PIECES_MAX;
+use crate::{Key, LINGER};
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
+
+/// Most bytes written to one connection in a turn; the rest goes on in the next.
+const WRITE_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long to wait for the peer's end after ours, before closing regardless.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The same while the whole reactor is shutting down.
+const SHUTDOWN_DRAIN: Duration = Duration::from_millis(100);
+
+impl<S> Reactor<S> {
+    /// Writes each connection marked dirty, once.
+    pub(super) fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.core.dirty);
+        for key in dirty.drain(..) {
+            if let Some(conn) = self.core.conn_mut(key) {
+                conn.in_dirty = false;
+                self.flush_one(key);
+            }
+        }
+        // Calls to `on_drain` may have marked others; keep them, and this allocation.
+        dirty.append(&mut self.core.dirty);
+        self.core.dirty = dirty;
+    }
+
+    fn flush_one(&mut self, key: Key) {
+        let now = self.core.now;
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        if matches!(conn.phase, Phase::Connecting | Phase::Closing) {
+            return;
+        }
+        let mut budget = WRITE_BYTES_MAX;
+        let mut failed = None;
+        while conn.writable && !conn.outbound.is_empty() && budget > 0 {
+            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+            let count = conn.outbound.pieces(&mut pieces, budget);
+            let offered: usize = pieces[..count].iter().map(|piece| piece.len()).sum();
+            match self.driver.write(key, &pieces[..count]) {
+                Ok(taken) => {
+                    // Part of it means that the kernel is full; an edge will tell when it is not.
+                    conn.writable = taken == offered;
+                    conn.outbound.advance(taken, &mut pools.outbound);
+                    conn.written += taken as u64;
+                    conn.last_progress = now;
+                    conn.last_activity = now;
+                    budget -= taken;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => conn.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return self.write_failed(key, error);
+        }
+        if conn.outbound.is_empty() {
+            self.flushed(key);
+        } else if conn.writable {
+            self.core.mark_dirty(key);
+        } else {
+            conn.outbound.trim();
+            self.core.arm_write_timer(key);
+        }
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        if conn.congested && conn.outbound.len() <= conn.low {
+            conn.congested = false;
+            let open = conn.phase == Phase::Open;
+            self.core.congested -= 1;
+            if open {
+                self.call(key, |handler, cx| handler.on_drain(cx));
+            }
+        }
+    }
+
+    /// Nothing can be sent any more. A peer that sends its last and hangs up without reading is
+    /// first noticed here: what it has sent is still to be read, so reading decides about the end;
+    /// while it is paused, that waits.
+    fn write_failed(&mut self, key: Key, error: io::Error) {
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        let why = Close::of_error(error);
+        if conn.phase != Phase::Open || conn.eof {
+            self.core.close(key, why);
+            return;
+        }
+        conn.broken = Some(why);
+        conn.writable = false;
+        conn.readable = true;
+        conn.hangup = true;
+        let timer = conn.write_timer.take();
+        conn.write_timeout = None;
+        if let Some(timer) = timer {
+            self.core.timers.cancel(timer);
+        }
+        self.core.enqueue(key);
+    }
+
+    /// The queue is empty: what was to happen then?
+    fn flushed(&mut self, key: Key) {
+        let shutting_down = self.core.shutting_down;
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        if let Some(timer) = conn.write_timer.take() {
+            self.core.timers.cancel(timer);
+        }
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        let ending = conn.phase == Phase::Ending;
+        if (ending || conn.wants_write_end) && !conn.sent_write_end {
+            conn.sent_write_end = true;
+            // It fails only on a connection that is broken, which reading will tell.
+            let _ = self.driver.shutdown_write(key);
+            if conn.eof && !ending {
+                // Both directions have ended: nothing can happen here any more.
+                self.core.close(key, Close::Peer);
+                return;
+            }
+        }
+        if ending {
+            conn.phase = Phase::Draining;
+            if conn.eof {
+                self.core.close(key, Close::Local);
+            } else {
+                let drain = if shutting_down { SHUTDOWN_DRAIN } else { DRAIN };
+                self.core
+                    .arm_phase_timer(key, self.core.now + drain, Target::Linger(key));
+                self.core.enqueue(key);
+            }
+        }
+    }
+
+    /// The patience with a connection that is ending is over, unless its queue has moved meanwhile:
+    /// a peer that keeps reading gets all that was sent before the close.
+    pub(super) fn check_linger(&mut self, key: Key) {
+        let now = self.core.now;
+        let Some(conn) = self.core.conn(key) else {
+            return;
+        };
+        let again = conn.last_progress + LINGER;
+        if conn.phase == Phase::Ending && again > now && !conn.outbound.is_empty() {
+            self.core.arm_phase_timer(key, again, Target::Linger(key));
+        } else {
+            self.core.close(key, Close::Local);
+        }
+    }
+
+    pub(super) fn check_write_deadline(&mut self, key: Key) {
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        conn.write_timer = None;
+        if conn.outbound.is_empty() {
+            return;
+        }
+        if conn.written < conn.write_target {
+            self.core.close(key, Close::WriteTimeout);
+        } else {
+            // All that waited when the timer was armed has left; the rest has its own deadline.
+            self.core.mark_dirty(key);
+        }
+    }
+}

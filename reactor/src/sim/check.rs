@@ -1,0 +1,112 @@
+//! Many seeds, and the same seed twice.
+
+use super::{Faults, Sim};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+
+/// Plays `scenario` once for each seed, with the faults of [`Faults::swarm`]. What a scenario
+/// cannot live with it takes out first, with [`Sim::set_faults`].
+///
+/// The environment may ask for something else: `SIM_SEED` for one seed alone, `SIM_SEEDS` for so
+/// many seeds from the first one on, `SIM_SHRINK` for as few kinds of faults as will do: where a
+/// seed fails, those without which it fails as well are switched off first.
+///
+/// # Panics
+/// When the scenario does; the seed, the faults and the last things that happened are printed.
+pub fn check(seeds: Range<u64>, scenario: impl Fn(&mut Sim)) {
+    for seed in chosen(seeds, number("SIM_SEED"), number("SIM_SEEDS")) {
+        let faults = match std::env::var_os("SIM_SHRINK") {
+            Some(_) => fewest(seed, &scenario),
+            None => Faults::swarm(seed),
+        };
+        scenario(&mut Sim::with_faults(seed, faults));
+    }
+}
+
+/// Plays `scenario` twice with one seed, and compares all that has happened.
+///
+/// # Panics
+/// When the scenario does, and when the two runs differ: then some handler reads a clock of its
+/// own, or the order of a hash table, or another source of chance.
+pub fn check_deterministic(seed: u64, scenario: impl Fn(&mut Sim)) {
+    let play = || {
+        let mut sim = Sim::with_faults(seed, Faults::swarm(seed));
+        scenario(&mut sim);
+        sim
+    };
+    let (one, two) = (play(), play());
+    if one.history_hash() != two.history_hash() {
+        let (ends, other) = (one.history(), two.history());
+        let differ = ends
+            .lines()
+            .zip(other.lines())
+            .find(|(one, two)| one != two);
+        panic!("two runs of seed {seed} differ; at their ends, first in {differ:?}");
+    }
+}
+
+/// The faults of a seed, less those without which the scenario fails as well.
+fn fewest(seed: u64, scenario: &impl Fn(&mut Sim)) -> Faults {
+    let fails = |faults: &Faults| {
+        let mut sim = Sim::with_faults(seed, faults.clone());
+        sim.quiet = true;
+        // Whatever the scenario leaves behind half done is its own, and the next run makes it anew.
+        catch_unwind(AssertUnwindSafe(move || scenario(&mut sim))).is_err()
+    };
+    let mut faults = Faults::swarm(seed);
+    if !fails(&faults) {
+        return faults;
+    }
+    while let Some(fewer) = faults.each_without_one().into_iter().find(fails) {
+        faults = fewer;
+    }
+    faults
+}
+
+fn chosen(seeds: Range<u64>, only: Option<u64>, count: Option<u64>) -> Range<u64> {
+    match (only, count) {
+        (Some(seed), _) => seed..seed.saturating_add(1),
+        (None, Some(count)) => seeds.start..seeds.start.saturating_add(count),
+        (None, None) => seeds,
+    }
+}
+
+fn number<N: FromStr>(name: &str) -> Option<N> {
+    let text = std::env::var(name).ok()?;
+    match text.trim().parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name}={text} is not a number"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_goes_before_the_test() {
+        assert_eq!(chosen(3..9, None, None), 3..9);
+        assert_eq!(chosen(3..9, None, Some(2)), 3..5);
+        assert_eq!(chosen(3..9, Some(17), Some(2)), 17..18);
+    }
+
+    #[test]
+    fn only_the_faults_that_matter_are_left() {
+        let seed = (0..).find(|seed| {
+            let faults = Faults::swarm(*seed);
+            faults.shuffle > 0.0 && faults.pause > 0.0
+        });
+        let seed = seed.expect("half of all seeds have each");
+        let faults = fewest(seed, &|sim| {
+            let faults = sim.faults();
+            assert!(faults.shuffle == 0.0 || faults.pause == 0.0);
+        });
+        let swarm = Faults::swarm(seed);
+        let mut wanted = Faults::none();
+        (wanted.shuffle, wanted.pause) = (swarm.shuffle, swarm.pause);
+        (wanted.stall_max, wanted.pause_max) = (swarm.stall_max, swarm.pause_max);
+        assert_eq!(faults, wanted);
+        assert_eq!(fewest(seed, &|_| ()), swarm);
+    }
+}

@@ -1,0 +1,97 @@
+//! `SimDriver`: one host's share of the net, as its reactor sees it.
+
+use super::net::Net;
+use crate::{Driver, Event, Key, ListenOptions, Time, Wake};
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) struct SimDriver {
+    pub(super) net: Rc<RefCell<Net>>,
+    pub(super) host: usize,
+}
+
+impl Driver for SimDriver {
+    fn now(&mut self) -> Time {
+        self.net.borrow().now_of(self.host)
+    }
+
+    fn seed(&mut self) -> u64 {
+        self.net.borrow_mut().rng.seeds.next()
+    }
+
+    /// Never waits: the scheduler moves the clock before it lets a host turn.
+    fn poll(&mut self, events: &mut Vec<Event>, _: Option<Duration>) -> io::Result<()> {
+        self.net.borrow_mut().poll(self.host, events);
+        Ok(())
+    }
+
+    fn listen(
+        &mut self,
+        key: Key,
+        addr: SocketAddr,
+        options: &ListenOptions,
+    ) -> io::Result<SocketAddr> {
+        let mut net = self.net.borrow_mut();
+        net.listen(self.host, key, addr, options.backlog)
+    }
+
+    fn accept(&mut self, listener: Key) -> io::Result<SocketAddr> {
+        self.net.borrow_mut().accept(self.host, listener)
+    }
+
+    fn adopt(&mut self, key: Key) -> io::Result<SocketAddr> {
+        Ok(self.net.borrow_mut().adopt(self.host, key))
+    }
+
+    fn connect(&mut self, key: Key, addr: SocketAddr) -> io::Result<()> {
+        self.net.borrow_mut().connect(self.host, key, addr)
+    }
+
+    fn finish_connect(&mut self, key: Key) -> io::Result<SocketAddr> {
+        self.net.borrow_mut().finish_connect(self.host, key)
+    }
+
+    fn read(&mut self, key: Key, buf: &mut [u8]) -> io::Result<usize> {
+        self.net.borrow_mut().read(self.host, key, buf)
+    }
+
+    fn short_read_drains(&self) -> bool {
+        self.net.borrow().faults.short_read_drains
+    }
+
+    fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.net.borrow_mut().write(self.host, key, pieces)
+    }
+
+    fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
+        self.net.borrow_mut().shutdown_write(self.host, key)
+    }
+
+    fn close(&mut self, key: Key) {
+        self.net.borrow_mut().close(self.host, key);
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        Arc::clone(&self.net.borrow().hosts[self.host].bell) as Arc<dyn Wake>
+    }
+
+    fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        net.hosts[self.host].watched.extend(signals);
+        Ok(())
+    }
+}
+
+impl Drop for SimDriver {
+    fn drop(&mut self) {
+        // It is lent while the net itself panics.
+        if let Ok(mut net) = self.net.try_borrow_mut() {
+            net.close_all(self.host);
+        }
+    }
+}

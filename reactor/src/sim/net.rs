@@ -1,0 +1,318 @@
+//! `Net`: the hosts, what is on its way between them, and the time.
+//!
+//! Whatever will happen stands in one heap, ordered by time and then by the order in which it was
+//! scheduled. A packet stands on its wire as well: what cannot arrive when its time has come, since
+//! the link is cut, stays there and is scheduled anew when the link is whole.
+
+use super::clock::Clock;
+use super::conn::{Conn, Dial, End, News};
+use super::faults::Faults;
+use super::history::History;
+use super::rng::Streams;
+use crate::{Key, Time};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The first port that is given to whoever does not ask for one.
+const PORT_MIN: u16 = 49_152;
+
+/// Names a connection, for ever.
+pub(super) type ConnId = u64;
+
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What the heap holds.
+pub(super) enum Due {
+    /// Something arrives at this end.
+    Arrival(ConnId, usize),
+    /// Room that a short write had withheld is told of.
+    Room(ConnId, usize),
+    /// A foreign thread does something.
+    Outside(Box<dyn FnOnce()>),
+}
+
+/// One entry of the heap. Compares by time and order alone.
+struct Entry {
+    at: u64,
+    order: u64,
+    due: Due,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// What a key of a host stands for.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Listener(Listener),
+    Stream(ConnId, usize),
+}
+
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) addr: SocketAddr,
+    pub(super) waiting: VecDeque<ConnId>,
+    pub(super) waiting_max: usize,
+    /// An accept has found nobody since the last event.
+    pub(super) armed: bool,
+    pub(super) news: bool,
+}
+
+/// One machine, as the net sees it.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) ip: IpAddr,
+    /// Without power, nothing arrives and nothing is answered.
+    pub(super) up: bool,
+    pub(super) clock: Clock,
+    pub(super) sockets: BTreeMap<Key, Socket>,
+    /// Keys that the next poll reports, in the order in which they became ready.
+    pub(super) ready: VecDeque<Key>,
+    pub(super) accepted: Option<ConnId>,
+    pub(super) next_port: u16,
+    /// Most sockets that may be open at once.
+    pub(super) sockets_max: usize,
+    /// Until then no file descriptor is to be had.
+    pub(super) exhausted_until: u64,
+    pub(super) watched: Vec<i32>,
+    pub(super) signals: Vec<i32>,
+    pub(super) bell: Arc<Bell>,
+    /// Something has happened in the present turn, or was the reason for it.
+    pub(super) has_cause: bool,
+}
+
+/// Wakes a host. Rung from any thread; the scheduler looks at it.
+#[derive(Debug, Default)]
+pub(super) struct Bell(AtomicBool);
+
+impl Bell {
+    pub(super) fn is_rung(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl crate::Wake for Bell {
+    fn wake(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// From one host to another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Link {
+    /// Everything is lost, and sent again later.
+    pub(super) cut: bool,
+    /// Everything waits, in order.
+    pub(super) held: bool,
+}
+
+pub(super) struct Net {
+    pub(super) clock: u64,
+    queue: BinaryHeap<Reverse<Entry>>,
+    scheduled: u64,
+    pub(super) hosts: Vec<Host>,
+    pub(super) conns: BTreeMap<ConnId, Conn>,
+    pub(super) conn_count: ConnId,
+    pub(super) links: BTreeMap<(usize, usize), Link>,
+    pub(super) faults: Faults,
+    pub(super) rng: Streams,
+    pub(super) history: History,
+    /// Connections that were reset for no reason of their own.
+    pub(super) resets: u64,
+}
+
+impl fmt::Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Net")
+            .field("clock", &self.clock)
+            .field("hosts", &self.hosts.len())
+            .field("connections", &self.conns.len())
+            .field("scheduled", &self.queue.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Net {
+    pub(super) fn new(seed: u64, faults: Faults) -> Net {
+        Net {
+            clock: 0,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            hosts: Vec::new(),
+            conns: BTreeMap::new(),
+            conn_count: 0,
+            links: BTreeMap::new(),
+            faults,
+            rng: Streams::new(seed),
+            history: History::new(),
+            resets: 0,
+        }
+    }
+
+    pub(super) fn add_host(&mut self, name: &str) -> usize {
+        let index = self.hosts.len();
+        let last = u8::try_from(index + 1).expect("a simulation has fewer than 255 hosts");
+        let offset = self.rng.clock.up_to(nanos(self.faults.clock_offset_max));
+        let drift_max = i32::try_from(self.faults.clock_drift_ppm_max).unwrap_or(i32::MAX / 2);
+        let drift = self
+            .rng
+            .clock
+            .up_to(2 * u64::from(drift_max.unsigned_abs()));
+        let drift = i32::try_from(drift).unwrap_or(0) - drift_max;
+        self.history.name(name);
+        self.hosts.push(Host {
+            ip: IpAddr::from([10, 0, 0, last]),
+            up: true,
+            clock: Clock::new(offset, drift),
+            sockets: BTreeMap::new(),
+            ready: VecDeque::new(),
+            accepted: None,
+            next_port: PORT_MIN,
+            sockets_max: usize::MAX,
+            exhausted_until: 0,
+            watched: Vec::new(),
+            signals: Vec::new(),
+            bell: Arc::default(),
+            has_cause: false,
+        });
+        index
+    }
+
+    pub(super) fn note(&mut self, host: usize, key: Key, call: &'static str, amount: Option<u64>) {
+        self.history.add(self.clock, host, key, call, amount);
+    }
+
+    pub(super) fn schedule(&mut self, at: u64, due: Due) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Entry {
+            at,
+            order: self.scheduled,
+            due,
+        }));
+    }
+
+    /// When the next thing happens, as far as the net knows.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.queue.peek().map(|Reverse(entry)| entry.at)
+    }
+
+    /// A call takes a moment, and meanwhile things arrive.
+    pub(super) fn creep(&mut self, max: Duration) {
+        let by = self.rng.schedule.up_to(nanos(max));
+        self.clock = self.clock.saturating_add(by);
+        self.happen();
+    }
+
+    /// Lets everything happen whose time has come.
+    pub(super) fn happen(&mut self) {
+        while self.next().is_some_and(|at| at <= self.clock) {
+            let Some(Reverse(entry)) = self.queue.pop() else {
+                return;
+            };
+            match entry.due {
+                Due::Arrival(conn, side) => self.arrivals(conn, side),
+                Due::Room(id, side) => {
+                    if let Some(conn) = self.conns.get_mut(&id)
+                        && conn.ends[side].room > 0
+                        && std::mem::take(&mut conn.ends[side].write_armed)
+                    {
+                        self.tell(id, side, News::WRITABLE);
+                    }
+                }
+                Due::Outside(work) => work(),
+            }
+        }
+    }
+
+    /// A connection from `host` to `addr`, not yet under way.
+    pub(super) fn new_conn(&mut self, host: usize, local: SocketAddr, addr: SocketAddr) -> ConnId {
+        let to = match addr.ip() {
+            ip if ip.is_loopback() => Some(host),
+            ip => self.hosts.iter().position(|host| host.ip == ip),
+        };
+        let (min, max) = (self.faults.window_bytes_min, self.faults.window_bytes_max);
+        let window = &mut self.rng.window;
+        let mut end = |host, addr, dial| {
+            let bytes = window.length(min.max(1), max.max(1));
+            let mut end = End::new(host, addr, dial, bytes);
+            end.wake_room = window.length(1, 1 + bytes / 3);
+            end
+        };
+        let mut ends = [
+            end(host, local, Dial::Pending),
+            end(to.unwrap_or(host), addr, Dial::Done),
+        ];
+        // Nobody is there and nobody will answer.
+        ends[1].closed = to.is_none();
+        self.conn_count += 1;
+        let conn = Conn {
+            ends,
+            wires: Default::default(),
+        };
+        self.conns.insert(self.conn_count, conn);
+        self.conn_count
+    }
+
+    pub(super) fn now_of(&self, host: usize) -> Time {
+        Time::from_nanos(self.hosts[host].clock.tells(self.clock))
+    }
+}
+
+impl Host {
+    pub(super) fn make_ready(&mut self, key: Key) {
+        if !self.ready.contains(&key) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// A port for whoever does not ask for one.
+    pub(super) fn port(&mut self) -> u16 {
+        let port = self.next_port;
+        self.next_port = port.checked_add(1).unwrap_or(PORT_MIN);
+        port
+    }
+
+    /// Who listens on `addr`: the very address, or all of them.
+    pub(super) fn listener(&mut self, addr: SocketAddr) -> Option<(Key, &mut Listener)> {
+        self.sockets
+            .iter_mut()
+            .find_map(|(key, socket)| match socket {
+                Socket::Listener(listener)
+                    if listener.addr == addr
+                        || (listener.addr.ip().is_unspecified()
+                            && listener.addr.port() == addr.port()) =>
+                {
+                    Some((*key, listener))
+                }
+                _ => None,
+            })
+    }
+}

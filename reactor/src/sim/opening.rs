@@ -1,0 +1,178 @@
+//! What the sockets of a host answer while connections come about.
+
+use super::conn::{Dial, News, Packet};
+use super::net::{Listener, Net, Socket, nanos};
+use crate::Key;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Too many open files, as the system numbers it.
+const EMFILE: i32 = 24;
+
+/// How late a connect may be.
+const LATE_MAX: Duration = Duration::from_secs(30);
+
+/// For how long there may be no file descriptors.
+const EXHAUSTED_MAX: Duration = Duration::from_millis(500);
+
+impl Net {
+    pub(super) fn listen(
+        &mut self,
+        host: usize,
+        key: Key,
+        mut addr: SocketAddr,
+        backlog: i32,
+    ) -> io::Result<SocketAddr> {
+        self.call();
+        let here = &mut self.hosts[host];
+        let ip = addr.ip();
+        if !ip.is_loopback() && !ip.is_unspecified() && ip != here.ip {
+            return Err(ErrorKind::AddrNotAvailable.into());
+        }
+        if addr.port() == 0 {
+            addr.set_port(here.port());
+        }
+        let taken = here.sockets.values().any(|socket| {
+            matches!(socket, Socket::Listener(other) if other.addr.port() == addr.port()
+                && (other.addr.ip() == ip || other.addr.ip().is_unspecified() || ip.is_unspecified()))
+        });
+        if taken {
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        if !self.has_descriptors(host) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        let listener = Listener {
+            addr,
+            waiting: VecDeque::new(),
+            waiting_max: usize::try_from(backlog).unwrap_or(0).max(1),
+            armed: true,
+            news: false,
+        };
+        self.open(host, key, Socket::Listener(listener));
+        self.progress(host, key, "listen", Some(addr.port().into()));
+        Ok(addr)
+    }
+
+    pub(super) fn accept(&mut self, host: usize, key: Key) -> io::Result<SocketAddr> {
+        self.call();
+        self.interrupts()?;
+        let faults = &self.faults;
+        let exhausted = self.rng.accept.chance(faults.accept_exhausted);
+        let aborted = self.rng.accept.chance(faults.accept_aborted);
+        let has_descriptors = self.has_descriptors(host);
+        let Some(Socket::Listener(listener)) = self.hosts[host].sockets.get_mut(&key) else {
+            panic!("the loop accepts on {key:?}, which does not listen");
+        };
+        let Some(id) = listener.waiting.front().copied() else {
+            listener.armed = true;
+            return self.would_block(host, key, "accept would block");
+        };
+        if exhausted || !has_descriptors {
+            if exhausted {
+                let rest = self.rng.accept.up_to(nanos(EXHAUSTED_MAX));
+                self.hosts[host].exhausted_until = self.clock + rest;
+            }
+            self.note(host, key, "accept: no descriptors", None);
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        listener.waiting.pop_front();
+        if aborted {
+            self.progress(host, key, "accept: aborted", None);
+            self.resets += 1;
+            self.end(id, 1).closed = true;
+            self.send(id, 0, Packet::Reset);
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
+        self.hosts[host].accepted = Some(id);
+        self.progress(host, key, "accept", Some(id));
+        Ok(self.end(id, 0).addr)
+    }
+
+    pub(super) fn adopt(&mut self, host: usize, key: Key) -> SocketAddr {
+        let id = self.hosts[host].accepted.take();
+        let id = id.expect("the loop adopts what it has accepted");
+        self.open(host, key, Socket::Stream(id, 1));
+        let writable = self.rng.extra_edge.chance(self.faults.extra_edge);
+        let end = self.end(id, 1);
+        end.key = Some(key);
+        let addr = end.addr;
+        let mut news = News::default();
+        if writable {
+            news.add(News::WRITABLE);
+        }
+        // What has come before is told once.
+        if !end.inbox.is_empty() {
+            end.read_armed = false;
+            news.add(News::READABLE);
+        }
+        if end.peer_ended {
+            news.add(News::ENDED);
+        }
+        if end.reset {
+            news.add(News::GONE);
+        }
+        if !news.is_none() {
+            self.tell(id, 1, news);
+        }
+        addr
+    }
+
+    pub(super) fn connect(&mut self, host: usize, key: Key, addr: SocketAddr) -> io::Result<()> {
+        self.call();
+        if !self.has_descriptors(host) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        let port = self.hosts[host].port();
+        let ip = match addr.ip() {
+            ip if ip.is_loopback() => ip,
+            _ => self.hosts[host].ip,
+        };
+        let id = self.new_conn(host, SocketAddr::new(ip, port), addr);
+        self.open(host, key, Socket::Stream(id, 0));
+        self.end(id, 0).key = Some(key);
+        self.progress(host, key, "connect", Some(addr.port().into()));
+        let faults = &self.faults;
+        let rng = &mut self.rng.connect;
+        let refused = rng.chance(faults.connect_refused);
+        let lost = rng.chance(faults.connect_lost);
+        let late = rng.chance(faults.connect_late);
+        let late = if late { rng.up_to(nanos(LATE_MAX)) } else { 0 };
+        if self.end(id, 1).closed {
+            // Nobody has this address.
+        } else if lost || refused {
+            self.end(id, 1).closed = true;
+            if refused && !lost {
+                self.send_after(id, 0, Packet::Refused, late);
+            }
+        } else {
+            self.send_after(id, 1, Packet::Open, late);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish_connect(&mut self, host: usize, key: Key) -> io::Result<SocketAddr> {
+        self.call();
+        let (id, side) = self.stream(host, key);
+        let end = self.end(id, side);
+        let (dial, reset, addr) = (end.dial, end.reset, end.addr);
+        match dial {
+            _ if reset => {
+                self.progress(host, key, "connect: reset", None);
+                Err(ErrorKind::ConnectionReset.into())
+            }
+            Dial::Pending => self.would_block(host, key, "connect: not yet"),
+            Dial::Refused => {
+                self.progress(host, key, "connect: refused", None);
+                Err(ErrorKind::ConnectionRefused.into())
+            }
+            Dial::Opened | Dial::Done => {
+                self.end(id, side).dial = Dial::Done;
+                self.progress(host, key, "connect: open", None);
+                Ok(addr)
+            }
+        }
+    }
+}

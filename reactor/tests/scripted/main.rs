@@ -1,0 +1,24 @@
+//! The loop over scripted sockets: what each turn does, in which order, and what it never does.
+
+// Some of it is for the other tests.
+#[allow(dead_code)]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod turn;
+
+mod accepting;
+mod connecting;
+
+mod input;
+mod output;
+
+mod closing;
+mod stopping;
+
+mod idle;
+mod remote;
+mod timers;
+
+mod codec;
+mod pieces;

@@ -1,0 +1,284 @@
+//! `Broker`: binds the port, runs the reactor, stops in good order.
+
+use crate::config::Config;
+use crate::listener::Clients;
+use crate::start::{self, PidFile, StartError};
+use crate::state::{State, Stats, Stop};
+use crate::{ANNOUNCED_VERSION, Auth};
+use midge_protocol::Info;
+use midge_reactor::{Io, ListenOptions, Reactor, Remote};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long a stopping broker waits for clients to take what is queued for them.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// The numbers of the two signals that stop a broker, the same on every Unix.
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+/// A broker, listening and not yet running.
+///
+/// ```
+/// use midge::{Broker, Config, Stop};
+///
+/// let config = Config { host: "127.0.0.1".into(), port: 0, ..Config::default() };
+/// let mut broker = Broker::bind(config)?;
+/// println!("clients may connect to {}", broker.addr());
+/// broker.handle().shutdown();
+/// assert_eq!(broker.run()?, Stop::Requested);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Broker {
+    reactor: Reactor<State>,
+    addr: SocketAddr,
+    pid_file: Option<PidFile>,
+}
+
+impl Broker {
+    /// Listens, opens the pid file, and is ready to [`run`](Broker::run). Clients that connect
+    /// meanwhile wait.
+    ///
+    /// Raises the process's limit on open files as far as it goes, and warns if that is too low
+    /// for `connections_max`.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left behind.
+    pub fn bind(config: Config) -> Result<Broker, StartError> {
+        start::check(&config)?;
+        let server_id = nkeys::KeyPair::new_server().public_key();
+        log::info!(target: "midge", "Starting midge");
+        log::info!(target: "midge", "  Version:  {} (as nats-server {ANNOUNCED_VERSION})", env!("CARGO_PKG_VERSION"));
+        let name = config.server_name.as_deref().unwrap_or(&server_id);
+        log::info!(target: "midge", "  Name:     {name}");
+        log::info!(target: "midge", "  ID:       {server_id}");
+        let connections_max = start::affordable_connections(config.connections_max)?;
+        let info = announce(&config, server_id);
+        let state = State::new(
+            Config {
+                connections_max,
+                ..config
+            },
+            info,
+            0,
+        );
+        let mut reactor = Reactor::new(state).map_err(StartError::System)?;
+        let addr = reactor.with(|cx| {
+            cx.state.random = cx.io.random() | 1;
+            let config = &cx.state.config;
+            let address = (config.host.clone(), config.port);
+            let listen = cx.listen_with(&address, &ListenOptions::default(), Clients);
+            let listener = listen.map_err(|cause| StartError::Listen {
+                address: host_and_port(&address.0, address.1),
+                cause,
+            })?;
+            let addr = cx.listening_on(listener).expect("it listens");
+            cx.state.info.port = addr.port();
+            Ok(addr)
+        })?;
+        let pid_file = reactor.state.config.pid_file.as_deref();
+        let pid_file = pid_file.map(PidFile::open).transpose()?;
+        Ok(Broker {
+            reactor,
+            addr,
+            pid_file,
+        })
+    }
+
+    /// The address it listens on, with the port the system has picked.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A handle that stops it, from any thread.
+    pub fn handle(&self) -> Handle {
+        Handle(self.reactor.remote())
+    }
+
+    /// Stops in good order when SIGINT or SIGTERM comes, and at once when a second one does.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn stop_on_signals(&mut self) -> io::Result<()> {
+        self.reactor.with(|cx| {
+            let mut stopping = false;
+            cx.on_signals(&[SIGINT, SIGTERM], move |cx, signal| {
+                let (name, stop) = match signal {
+                    SIGTERM => ("terminated", Stop::Terminated),
+                    _ => ("interrupt", Stop::Interrupted),
+                };
+                log::debug!(target: "midge", "Trapped \"{name}\" signal");
+                cx.state.stop = stop;
+                if std::mem::replace(&mut stopping, true) {
+                    cx.stop();
+                } else {
+                    shut_down(&mut cx.io);
+                }
+            })
+        })
+    }
+
+    /// Serves until it is stopped; answers by what.
+    ///
+    /// # Errors
+    /// Those of waiting for sockets, which no client can cause, and of writing the pid file.
+    pub fn run(mut self) -> io::Result<Stop> {
+        // Here and not in `bind`: whoever waits for the file or for these lines may send a signal
+        // next, and by now they are being listened for.
+        if let Some(pid_file) = self.pid_file.take() {
+            pid_file.write()?;
+        }
+        let (host, port) = (&self.reactor.state.config.host, self.addr.port());
+        let address = host_and_port(host, port);
+        log::info!(target: "midge", "Listening for client connections on {address}");
+        log::info!(target: "midge", "Server is ready");
+        self.reactor.run()?;
+        log::info!(target: "midge", "Server Exiting..");
+        Ok(self.reactor.state.stop)
+    }
+
+    /// Starts a broker on a thread of its own.
+    ///
+    /// # Errors
+    /// As [`bind`](Broker::bind).
+    pub fn spawn(config: Config) -> Result<Running, StartError> {
+        let (tell, told) = mpsc::channel();
+        let serve = move || match Broker::bind(config) {
+            Ok(broker) => {
+                // If nobody listens any more, the handle is dropped, and the broker with it.
+                let known = tell.send(Ok((broker.addr(), broker.handle())));
+                known.map_or(Ok(Stop::Requested), |()| broker.run())
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+                Ok(Stop::Requested)
+            }
+        };
+        let thread = std::thread::Builder::new().name("midge".to_owned());
+        let thread = thread.spawn(serve).map_err(StartError::System)?;
+        match told.recv() {
+            Ok(Ok((addr, handle))) => Ok(Running {
+                addr,
+                handle,
+                thread: Some(thread),
+            }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StartError::System(io::Error::other(
+                "its thread has panicked",
+            ))),
+        }
+    }
+}
+
+/// Stops a broker, from any thread.
+#[derive(Clone, Debug)]
+pub struct Handle(Remote<State>);
+
+impl Handle {
+    /// Stops the broker in good order: no new clients, what is queued is sent, then all
+    /// connections close. Returns at once; does nothing if it has ended already.
+    pub fn shutdown(&self) {
+        let _ = self.0.post(|cx| shut_down(&mut cx.io));
+    }
+}
+
+/// A broker on a thread of its own. Dropping it stops the broker and waits for its end.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    handle: Handle,
+    thread: Option<JoinHandle<io::Result<Stop>>>,
+}
+
+impl Running {
+    /// The address it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A handle that stops it without waiting.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// What the broker has done and has; `None` if it has ended.
+    ///
+    /// Asks the broker's thread and waits for the answer, a turn of its loop.
+    pub fn stats(&self) -> Option<Stats> {
+        let (tell, told) = mpsc::channel();
+        let ask = self.handle.0.post(move |cx| {
+            let _ = tell.send(cx.state.stats());
+        });
+        ask.ok().and_then(|()| told.recv().ok())
+    }
+
+    /// Whether the broker has ended, by itself or because it was told to.
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Stops the broker in good order and waits for its end.
+    ///
+    /// # Errors
+    /// Those of [`Broker::run`].
+    ///
+    /// # Panics
+    /// If the broker's thread has.
+    pub fn shutdown(mut self) -> io::Result<Stop> {
+        self.handle.shutdown();
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Ok(Stop::Requested),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed; a second one here would abort the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn shut_down(io: &mut Io<'_>) {
+    log::info!(target: "midge", "Initiating Shutdown...");
+    io.shutdown(SHUTDOWN_GRACE);
+}
+
+fn announce(config: &Config, server_id: String) -> Info {
+    Info {
+        server_name: config
+            .server_name
+            .clone()
+            .unwrap_or_else(|| server_id.clone()),
+        server_id,
+        version: ANNOUNCED_VERSION.to_owned(),
+        proto: 1,
+        // Some clients' data types have this field; the text is free.
+        go: "none".to_owned(),
+        host: config.host.clone(),
+        port: config.port,
+        headers: config.headers,
+        auth_required: config.auth != Auth::None,
+        max_payload: config.payload_bytes_max as u64,
+        midge: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Info::default()
+    }
+}
+
+/// `host:port`, with brackets round an IPv6 address.
+fn host_and_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}

@@ -1,0 +1,562 @@
+//! Tables of command lines, and what each must come to.
+
+use super::*;
+
+/// The words of a command line; `''` is an empty one.
+fn words(line: &str) -> Vec<OsString> {
+    let words = line.split_whitespace();
+    words
+        .map(|word| OsString::from(if word == "''" { "" } else { word }))
+        .collect()
+}
+
+/// What differs from the defaults, as `name=value` with blanks between.
+fn summary(line: &str) -> String {
+    let options = match parse(words(line)) {
+        Ok(Command::Run(options)) => *options,
+        Ok(Command::Help) => return "help".to_owned(),
+        Ok(Command::Version) => return "version".to_owned(),
+        Err(error) => return format!("error: {error}"),
+    };
+    let (config, log) = (options.config, options.log);
+    let defaults = Config::default();
+    let mut found = Vec::new();
+    if config.host != defaults.host {
+        found.push(format!("host={}", config.host));
+    }
+    if config.port != defaults.port {
+        found.push(format!("port={}", config.port));
+    }
+    if let Some(name) = config.server_name {
+        found.push(format!("name={name}"));
+    }
+    if let Some(file) = config.pid_file {
+        found.push(format!("pid={}", file.display()));
+    }
+    match config.auth {
+        Auth::None => {}
+        Auth::Token(token) => found.push(format!("token={token}")),
+        Auth::User { user, pass } => found.push(format!("user={user}:{pass}")),
+    }
+    if config.traced_bytes_max != 0 {
+        found.push(format!("traced={}", config.traced_bytes_max));
+    }
+    if log.debug {
+        found.push("debug".to_owned());
+    }
+    if log.trace {
+        found.push("trace".to_owned());
+    }
+    if !log.time {
+        found.push("notime".to_owned());
+    }
+    if let Some(file) = log.file {
+        found.push(format!("log={}", file.display()));
+    }
+    found.join(" ")
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (line, expected) in cases {
+        assert_eq!(summary(line), *expected, "midge {line}");
+    }
+}
+
+#[test]
+fn no_flags_give_the_defaults() {
+    check(&[("", ""), ("--", "")]);
+}
+
+#[test]
+fn every_spelling_of_a_flag_with_a_value_sets_it() {
+    for (names, value, expected) in [
+        ("a addr net", "127.0.0.1", "host=127.0.0.1"),
+        ("p port", "5222", "port=5222"),
+        ("n name server_name", "east", "name=east"),
+        ("P pid", "/run/midge.pid", "pid=/run/midge.pid"),
+        ("l log", "midge.log", "log=midge.log"),
+        ("max_traced_msg_len", "80", "traced=80"),
+        ("user", "ann", "user=ann:"),
+        ("auth", "s3cret", "token=s3cret"),
+    ] {
+        for name in names.split(' ') {
+            for dashes in ["-", "--"] {
+                for between in [" ", "="] {
+                    check(&[(&format!("{dashes}{name}{between}{value}"), expected)]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_spelling_of_a_switch_turns_it_on() {
+    for (names, on, off) in [
+        ("D debug", "debug", ""),
+        ("V trace", "trace", ""),
+        ("DV", "debug trace", ""),
+        ("T logtime", "", "notime"),
+        ("h help", "help", ""),
+        ("v version", "version", ""),
+    ] {
+        for name in names.split(' ') {
+            for dashes in ["-", "--"] {
+                check(&[(&format!("{dashes}{name}"), on)]);
+                for value in ["1", "t", "T", "true", "True", "TRUE"] {
+                    check(&[(&format!("{dashes}{name}={value}"), on)]);
+                }
+                for value in ["0", "f", "F", "false", "False", "FALSE"] {
+                    check(&[(&format!("{dashes}{name}={value}"), off)]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_of_a_repeated_flag_wins_whatever_its_spelling() {
+    check(&[
+        ("-p 1 -p 2", "port=2"),
+        ("-p 1 --port=2 -p 3", "port=3"),
+        ("-p 1 -p 0", ""),
+        ("-D -D=false", ""),
+        ("-debug=false -D", "debug"),
+        ("-n a -server_name b", "name=b"),
+        ("-a 10.0.0.1 -a ''", ""),
+        ("-l x -l ''", ""),
+        ("-h -h=false", ""),
+    ]);
+}
+
+#[test]
+fn debug_and_trace_together_is_a_flag_of_its_own() {
+    check(&[
+        ("-D -V", "debug trace"),
+        ("-DV -D=false", "debug trace"),
+        ("-D=false -DV", "debug trace"),
+        ("-DV=false -V", "trace"),
+        ("-DV -DV=false", ""),
+    ]);
+}
+
+#[test]
+fn several_flags_are_read_from_left_to_right() {
+    check(&[
+        (
+            "-a 127.0.0.1 -p 5222 -DV -T=false -l x -P y --name=n",
+            "host=127.0.0.1 port=5222 name=n pid=y debug trace notime log=x",
+        ),
+        ("-a= -n= -P= -l= -user= -auth= -p 1", "port=1"),
+        ("-n -p", "name=-p"),
+        ("-n --", "name=--"),
+        ("-n=a=b", "name=a=b"),
+        ("-n =", "name=="),
+    ]);
+}
+
+#[test]
+fn port_minus_one_is_any_free_port_and_zero_is_the_default() {
+    check(&[
+        ("-p -1", "port=0"),
+        ("-p=-1", "port=0"),
+        ("-p 0", ""),
+        ("-p 1", "port=1"),
+        ("-p 65535", "port=65535"),
+    ]);
+}
+
+#[test]
+fn traced_length_of_zero_or_less_is_no_limit() {
+    check(&[
+        ("-max_traced_msg_len 0", ""),
+        ("-max_traced_msg_len -4", ""),
+        ("-max_traced_msg_len 1_000", "traced=1000"),
+    ]);
+}
+
+#[test]
+fn numbers_are_read_as_go_reads_them() {
+    for (text, expected) in [
+        ("0", Ok(0)),
+        ("4222", Ok(4222)),
+        ("+7", Ok(7)),
+        ("-7", Ok(-7)),
+        ("-0", Ok(0)),
+        ("0x10", Ok(16)),
+        ("0XfF", Ok(255)),
+        ("-0x10", Ok(-16)),
+        ("0b101", Ok(5)),
+        ("0B1", Ok(1)),
+        ("0o17", Ok(15)),
+        ("0O17", Ok(15)),
+        ("017", Ok(15)),
+        ("00", Ok(0)),
+        ("1_000", Ok(1000)),
+        ("0_7", Ok(7)),
+        ("0x_f_f", Ok(255)),
+        ("9223372036854775807", Ok(i64::MAX)),
+        ("-9223372036854775808", Ok(i64::MIN)),
+        ("", Err(NumberFault::Syntax)),
+        ("-", Err(NumberFault::Syntax)),
+        ("+", Err(NumberFault::Syntax)),
+        ("--1", Err(NumberFault::Syntax)),
+        ("abc", Err(NumberFault::Syntax)),
+        ("1.5", Err(NumberFault::Syntax)),
+        ("1e3", Err(NumberFault::Syntax)),
+        (" 1", Err(NumberFault::Syntax)),
+        ("08", Err(NumberFault::Syntax)),
+        ("0x", Err(NumberFault::Syntax)),
+        ("0xg", Err(NumberFault::Syntax)),
+        ("0b2", Err(NumberFault::Syntax)),
+        ("0o8", Err(NumberFault::Syntax)),
+        ("_1", Err(NumberFault::Syntax)),
+        ("1_", Err(NumberFault::Syntax)),
+        ("1__0", Err(NumberFault::Syntax)),
+        ("0_", Err(NumberFault::Syntax)),
+        ("0x_", Err(NumberFault::Syntax)),
+        ("_", Err(NumberFault::Syntax)),
+        ("\u{661}", Err(NumberFault::Syntax)),
+        ("9223372036854775808", Err(NumberFault::Range)),
+        ("-9223372036854775809", Err(NumberFault::Range)),
+        (
+            "99999999999999999999999999999999999999999",
+            Err(NumberFault::Range),
+        ),
+    ] {
+        assert_eq!(integer(text), expected, "{text}");
+    }
+    check(&[
+        ("-p 0x10", "port=16"),
+        ("-p 0b1", "port=1"),
+        ("-p 0o7", "port=7"),
+        ("-p 1_000", "port=1000"),
+    ]);
+}
+
+#[test]
+fn a_token_wins_over_user_and_password() {
+    check(&[
+        ("-user a -pass b", "user=a:b"),
+        ("-user a", "user=a:"),
+        ("-user a -pass ''", "user=a:"),
+        ("-auth t", "token=t"),
+        ("-auth t -user a -pass b", "token=t"),
+        ("-user a -pass b -auth t", "token=t"),
+        ("-pass b -auth t", "token=t"),
+        ("-user a -auth ''", "user=a:"),
+        ("-user '' -auth '' -pass ''", ""),
+    ]);
+}
+
+#[test]
+fn a_password_without_user_is_refused_rather_than_ignored() {
+    const REFUSED: &str = "error: flag -pass needs a user name; add -user NAME, or use -auth \
+                           TOKEN instead";
+    check(&[
+        ("-pass b", REFUSED),
+        ("-pass b -user ''", REFUSED),
+        ("-user a -user '' -pass b", REFUSED),
+    ]);
+}
+
+#[test]
+fn the_words_help_and_version_are_understood() {
+    check(&[
+        ("help", "help"),
+        ("HELP", "help"),
+        ("version", "version"),
+        ("Version", "version"),
+        ("-D help", "help"),
+        ("-- version", "version"),
+        ("version --bogus", "version"),
+        ("-pass b help", "help"),
+    ]);
+}
+
+#[test]
+fn version_counts_before_help_and_both_before_a_word() {
+    check(&[
+        ("-h -v", "version"),
+        ("-v -h", "version"),
+        ("-h foo", "help"),
+        ("-v foo", "version"),
+        ("-h version", "help"),
+        ("-pass b -h", "help"),
+    ]);
+}
+
+#[test]
+fn any_other_word_is_an_error() {
+    check(&[
+        (
+            "foo",
+            "error: unrecognized command: \"foo\"; midge --help lists all flags",
+        ),
+        (
+            "foo help",
+            "error: unrecognized command: \"foo\"; midge --help lists all flags",
+        ),
+        (
+            "-",
+            "error: unrecognized command: \"-\"; midge --help lists all flags",
+        ),
+        (
+            "''",
+            "error: unrecognized command: \"\"; midge --help lists all flags",
+        ),
+        (
+            "-- -p 5222",
+            "error: unrecognized command: \"-p\"; midge --help lists all flags",
+        ),
+        (
+            "-D false",
+            "error: unrecognized command: \"false\"; write a switch and its value in one \
+             word: -D=false",
+        ),
+    ]);
+}
+
+#[test]
+fn a_flag_without_a_name_is_bad_syntax() {
+    check(&[
+        (
+            "---p 1",
+            "error: bad flag syntax: ---p; write a flag as -name or --name",
+        ),
+        (
+            "---",
+            "error: bad flag syntax: ---; write a flag as -name or --name",
+        ),
+        (
+            "--=x",
+            "error: bad flag syntax: --=x; write a flag as -name or --name",
+        ),
+        (
+            "-=x",
+            "error: bad flag syntax: -=x; write a flag as -name or --name",
+        ),
+    ]);
+}
+
+#[test]
+fn a_flag_at_the_end_that_lacks_its_value_is_an_error() {
+    for (_, names) in FLAGS.iter().filter(|(flag, _)| takes_value(*flag)) {
+        for name in *names {
+            let expected = format!("error: flag needs an argument: -{name}; write -{name} VALUE");
+            check(&[
+                (&format!("-{name}"), &expected),
+                (&format!("-D --{name}"), &expected),
+            ]);
+        }
+    }
+}
+
+#[test]
+fn a_switch_that_is_neither_true_nor_false_is_an_error() {
+    for (_, names) in FLAGS.iter().filter(|(flag, _)| !takes_value(*flag)) {
+        for name in *names {
+            for value in ["", "maybe", "yes", "tRUE", "2"] {
+                let expected = format!(
+                    "error: invalid boolean value \"{value}\" for -{name}: parse error; use \
+                     true or false"
+                );
+                check(&[(&format!("--{name}={value}"), &expected)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_number_is_an_error_that_says_what_is_allowed() {
+    for (name, value, fault) in [
+        ("p", "abc", "parse error"),
+        ("port", "80.5", "parse error"),
+        ("p", "", "parse error"),
+        ("p", "-2", "value out of range"),
+        ("p", "65536", "value out of range"),
+        ("port", "70000", "value out of range"),
+        ("p", "99999999999999999999", "value out of range"),
+    ] {
+        let expected = format!(
+            "error: invalid value \"{value}\" for flag -{name}: {fault}; use 1 to 65535, or \
+             -1 for any free port"
+        );
+        check(&[(&format!("-{name}={value}"), &expected)]);
+    }
+    for (value, fault) in [
+        ("all", "parse error"),
+        ("9223372036854775808", "value out of range"),
+    ] {
+        let expected = format!(
+            "error: invalid value \"{value}\" for flag -max_traced_msg_len: {fault}; use a \
+             number of bytes, or 0 for no limit"
+        );
+        check(&[(&format!("-max_traced_msg_len {value}"), &expected)]);
+    }
+}
+
+#[test]
+fn the_first_error_is_the_one_that_is_told() {
+    check(&[
+        (
+            "-p 1 -p abc -bogus",
+            "error: invalid value \"abc\" for flag -p: parse error; use 1 to 65535, or -1 for \
+             any free port",
+        ),
+        (
+            "-h -bogus",
+            "error: flag provided but not defined: -bogus; midge --help lists all flags",
+        ),
+    ]);
+}
+
+#[test]
+fn an_unknown_flag_brings_the_nearest_known_one() {
+    for (name, nearest) in [
+        ("bogus", None),
+        ("x", None),
+        ("host", None),
+        ("foo", None),
+        ("password_file", Some("-pass")),
+        ("prot", Some("-port")),
+        ("prt", Some("-port")),
+        ("ports", Some("-port")),
+        ("Port", Some("-port")),
+        ("p4222", Some("-p 4222")),
+        ("d", Some("-D")),
+        ("dv", Some("-DV")),
+        ("VD", None),
+        ("debgu", Some("-debug")),
+        ("traec", Some("-trace")),
+        ("sever_name", Some("-server_name")),
+        ("server-name", Some("-server_name")),
+        ("username", Some("-user")),
+        ("password", Some("-pass")),
+        ("passwd", Some("-pass")),
+        ("max_traced", Some("-max_traced_msg_len")),
+        ("versoin", Some("-version")),
+        ("hlep", Some("-help")),
+        ("\u{e9}t\u{e9}", None),
+    ] {
+        let hint = nearest.map_or(String::new(), |near| format!("did you mean {near}? "));
+        let expected = format!(
+            "error: flag provided but not defined: -{name}; {hint}midge --help lists all flags"
+        );
+        check(&[
+            (&format!("--{name}"), &expected),
+            (&format!("-{name}=1"), &expected),
+        ]);
+    }
+}
+
+#[test]
+fn a_flag_that_only_nats_server_has_is_named_and_refused() {
+    check(&[
+        (
+            "-c x.conf",
+            "error: flag -c (configuration file) is not supported yet; midge --help lists all \
+             flags",
+        ),
+        (
+            "--tls=false",
+            "error: flag -tls (TLS) is not supported yet; midge --help lists all flags",
+        ),
+    ]);
+    for (purpose, names) in UNSUPPORTED {
+        for name in *names {
+            let expected = format!(
+                "error: flag -{name} ({purpose}) is not supported yet; midge --help lists all \
+                 flags"
+            );
+            check(&[
+                (&format!("-{name}"), &expected),
+                (&format!("--{name}=x"), &expected),
+            ]);
+        }
+    }
+}
+
+#[test]
+fn an_error_is_one_line_whatever_the_operator_typed() {
+    for word in ["-bo\ngus", "---p\n", "-p=\n", "-D=\n", "wo\nrd", "\n"] {
+        let error = parse([OsString::from(word)]).expect_err("not a command line");
+        assert_eq!(error.to_string().lines().count(), 1, "{word:?}");
+    }
+}
+
+#[test]
+fn a_file_name_may_be_any_bytes_and_a_text_may_not() {
+    let odd = OsStr::from_bytes(b"\xff.log");
+    for args in [
+        vec![OsString::from("-l"), odd.to_owned()],
+        vec![OsStr::from_bytes(b"--log=\xff.log").to_owned()],
+    ] {
+        let Ok(Command::Run(options)) = parse(args) else {
+            panic!("a file name was refused");
+        };
+        assert_eq!(options.log.file.as_deref(), Some(odd.as_ref()));
+    }
+    for name in ["a", "n", "user", "pass", "auth"] {
+        let error = parse([OsString::from(format!("-{name}")), odd.to_owned()]);
+        assert_eq!(
+            error.expect_err("not UTF-8").to_string(),
+            format!("invalid value for flag -{name}: not UTF-8; use UTF-8 text")
+        );
+    }
+}
+
+#[test]
+fn no_secret_appears_when_options_are_printed() {
+    for line in ["-auth s3cret", "-user ann -pass s3cret"] {
+        let printed = format!("{:?}", parse(words(line)));
+        assert!(!printed.contains("s3cret"), "{printed}");
+    }
+}
+
+#[test]
+fn usage_lists_the_flags_there_are_and_no_other() {
+    let listed: Vec<&str> = USAGE
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .flat_map(|line| line[..37].split([' ', ',']))
+        .filter_map(|word| word.strip_prefix('-'))
+        .map(|name| name.trim_start_matches('-'))
+        .collect();
+    let mut known: Vec<&str> = FLAGS
+        .iter()
+        .flat_map(|(_, names)| *names)
+        .copied()
+        .collect();
+    known.sort_unstable();
+    let mut sorted = listed;
+    sorted.sort_unstable();
+    assert_eq!(sorted, known);
+}
+
+#[test]
+fn usage_explains_each_flag_from_column_38_within_100_columns() {
+    assert!(USAGE.starts_with("\nUsage: midge [options]\n\n"));
+    for line in USAGE.lines().filter(|line| line.starts_with("    ")) {
+        assert_eq!(&line[36..37], " ", "{line}");
+        assert_ne!(&line[37..38], " ", "{line}");
+        assert!(line.len() <= 100, "{line}");
+    }
+}
+
+#[test]
+fn the_first_line_of_the_version_is_that_of_nats_server() {
+    assert_eq!(
+        version(),
+        format!(
+            "nats-server: v{ANNOUNCED_VERSION}\nmidge: v{}\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+}
+
+fn takes_value(flag: Flag) -> bool {
+    !matches!(
+        flag,
+        Flag::LogTime | Flag::Debug | Flag::Trace | Flag::DebugTrace | Flag::Help | Flag::Version
+    )
+}

@@ -1,0 +1,323 @@
+//! `Client`: one client's socket. Bytes to ops, deadlines, the end.
+
+use crate::backpressure::{self, STALL_TIMER};
+use crate::close::CloseReason;
+use crate::config::Auth;
+use crate::outbox::Outbox;
+use crate::receiver::Label;
+use crate::session::{self, After, Session};
+use crate::state::State;
+use midge_protocol::{Parser, Sink, Step, Violation};
+use midge_reactor::{Close, Context, Eof, Handler, Input, Io, Key, Time, TimerId, Writer};
+use std::time::Duration;
+
+/// Most bytes of output made from one client's input before the others have their turn: a read of
+/// tiny messages may fan out to a hundred times its size.
+const TURN_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most work done for one client's messages before the others have their turn, in subscriptions
+/// and places of the sublist looked at: a few hundred bytes may ask for much and produce nothing.
+const TURN_WORK_MAX: usize = 50_000;
+
+/// A `PING` measures the round trip soon after `CONNECT`, whatever `ping_interval` is.
+const FIRST_PING: Duration = Duration::from_secs(2);
+
+/// A busy client is asked nevertheless when it has not been for so long, to know the round trip.
+const ROUND_TRIP_AGE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Connections that may be about to end beside those that `connections_max` allows.
+const ENDING_MAX: usize = 1024;
+
+/// Numbers of this handler's timers.
+const PING: u64 = 1;
+const AUTH: u64 = 2;
+
+/// The reactor's queues, as delivery sees them.
+pub(crate) struct Queues<'a, 'b>(pub(crate) &'a mut Io<'b>);
+
+impl Outbox for Queues<'_, '_> {
+    type Writer<'a>
+        = QueueWriter<'a>
+    where
+        Self: 'a;
+
+    fn writer(&mut self, to: Key, len: usize) -> Option<QueueWriter<'_>> {
+        self.0.writer(to, len).map(QueueWriter)
+    }
+
+    fn any_congested(&self) -> bool {
+        self.0.congested_count() > 0
+    }
+
+    fn is_congested(&self, to: Key) -> bool {
+        self.0.congested(to)
+    }
+
+    fn is_moving(&self, to: Key) -> bool {
+        backpressure::is_moving(to, self.0)
+    }
+}
+
+pub(crate) struct QueueWriter<'a>(Writer<'a>);
+
+impl Sink for QueueWriter<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.put(bytes);
+    }
+}
+
+/// One client's socket.
+pub(crate) struct Client {
+    label: Label,
+    parser: Parser,
+    /// `None` once the conversation is over, and for a client that was turned away: its last
+    /// words may still be on their way.
+    session: Option<Session>,
+    /// Why it is over, if we ended it.
+    reason: Option<CloseReason>,
+    /// When the client last did more than answer a `PING`.
+    last_active: Time,
+    last_ping: Option<Time>,
+    pings_out: u32,
+    /// Whether a `PING` was ever answered.
+    answered: bool,
+    ping_timer: Option<TimerId>,
+    auth_timer: Option<TimerId>,
+}
+
+impl Client {
+    /// The client behind `key`, which is welcome unless there are too many.
+    pub(crate) fn accept(cx: &mut Context<'_, State>) -> Client {
+        let peer = cx.peer_addr().expect("an accepted connection has a peer");
+        let label = Label {
+            peer,
+            cid: cx.state.next_cid(),
+        };
+        let max = cx.state.config.connections_max;
+        // This connection is counted already.
+        let crowded = cx.io.connections() > max + ENDING_MAX;
+        let welcome = !crowded && cx.state.receivers.len() < max;
+        let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
+        Client {
+            label,
+            parser: Parser::default(),
+            session,
+            reason: None,
+            last_active: cx.now(),
+            last_ping: None,
+            pings_out: 0,
+            answered: false,
+            ping_timer: None,
+            auth_timer: None,
+        }
+    }
+
+    /// Tells the client what it did wrong, if there is a text for it, and ends the conversation.
+    fn refuse(&mut self, cx: &mut Context<'_, State>, violation: &Violation<'_>) {
+        log_violation(&self.label, violation, cx.state);
+        session::tell(cx.key(), &self.label, violation, &mut Queues(&mut cx.io));
+        self.leave(cx, CloseReason::of_violation(violation));
+        if cx.io.congested(cx.key()) {
+            // It reads nothing, so it would not read this: its queue is better spent on others.
+            cx.close();
+        } else {
+            cx.close_after_write();
+        }
+    }
+
+    /// The conversation is over: nothing is delivered to this client from here on.
+    fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
+        self.reason.get_or_insert(reason);
+        if let Some(session) = self.session.take() {
+            cx.state.leave(session.id());
+        }
+        cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
+        for timer in [self.ping_timer.take(), self.auth_timer.take()]
+            .into_iter()
+            .flatten()
+        {
+            cx.io.cancel(timer);
+        }
+    }
+
+    /// Carries out the ops in `input`; `Err` ends the conversation.
+    fn run(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        input: &mut Input<'_>,
+    ) -> Result<(), Violation<'static>> {
+        let Some(session) = &mut self.session else {
+            input.take();
+            return Ok(());
+        };
+        let mut work = 0;
+        loop {
+            // Replies wait in the same queue: a client that does not read them is not read either.
+            if cx.state.backpressure.must_wait(cx.key(), &cx.io) {
+                cx.state.backpressure.hold(cx.key(), cx.key(), &mut cx.io);
+                return Ok(());
+            }
+            let (op, len) = match self.parser.next(input.peek(), session.rules())? {
+                Step::Op { op, len } => (op, len),
+                Step::Warning(violation) => {
+                    session.tell(&violation, &mut Queues(&mut cx.io));
+                    continue;
+                }
+                Step::Skip { len } => {
+                    input.consume(len);
+                    continue;
+                }
+                Step::Partial { need } => {
+                    input.need(need);
+                    return Ok(());
+                }
+            };
+            match session.op(&op, cx.state, &mut Queues(&mut cx.io))? {
+                After::Next => self.last_active = cx.now(),
+                After::Answered => (self.pings_out, self.answered) = (0, true),
+                After::Connected => {
+                    if let Some(timer) = self.auth_timer.take() {
+                        cx.io.cancel(timer);
+                    }
+                    let first = FIRST_PING.min(cx.state.config.ping_interval);
+                    let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
+                    arm_ping(&mut self.ping_timer, cx, first + spread);
+                }
+                After::WaitFor(receiver) => {
+                    // The op stays in the input, and comes again when this client is read again.
+                    cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
+                    return Ok(());
+                }
+            }
+            input.consume(len);
+            work += cx.state.scratch.take_work();
+            if work >= TURN_WORK_MAX || cx.io.produced() >= TURN_OUTPUT_BYTES_MAX {
+                cx.yield_now();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks whether a `PING` is due: sends it, or closes a client that has left too many
+    /// unanswered. The next look is one interval later.
+    fn check_alive(&mut self, cx: &mut Context<'_, State>) {
+        let Some(session) = &self.session else { return };
+        let interval = cx.state.config.ping_interval;
+        let now = cx.now();
+        let old = self
+            .last_ping
+            .is_none_or(|last| now - last >= ROUND_TRIP_AGE_MAX);
+        let due = !self.answered || old || now - self.last_active >= interval;
+        // A client that we do not read cannot answer.
+        if due && !cx.io.is_paused(cx.key()) {
+            if self.pings_out >= cx.state.config.pings_out_max {
+                cx.state.stats.stale += 1;
+                return self.refuse(cx, &Violation::Stale);
+            }
+            self.pings_out += 1;
+            self.last_ping = Some(now);
+            session.ping(&mut Queues(&mut cx.io));
+        }
+        arm_ping(&mut self.ping_timer, cx, interval);
+    }
+}
+
+impl Handler<State> for Client {
+    fn on_open(&mut self, cx: &mut Context<'_, State>) {
+        let key = cx.key();
+        session::greet(cx.state, key, &self.label, &mut Queues(&mut cx.io));
+        if self.session.is_none() {
+            return self.refuse(cx, &Violation::ConnectionsMax);
+        }
+        log::debug!(target: "midge", "{} - Client connection created", self.label);
+        let config = &cx.state.config;
+        let pending = config.pending_bytes_max;
+        let (low, high) = backpressure::marks(pending);
+        cx.io.watermarks(key, low, high, pending);
+        cx.io.write_timeout(key, Some(config.write_deadline));
+        if config.auth != Auth::None {
+            let timeout = config.auth_timeout;
+            self.auth_timer = Some(cx.set_timer(timeout, AUTH));
+        }
+        let interval = cx.state.config.ping_interval;
+        arm_ping(&mut self.ping_timer, cx, interval);
+    }
+
+    fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        if let Err(violation) = self.run(cx, input) {
+            self.refuse(cx, &violation);
+        }
+    }
+
+    fn on_drain(&mut self, cx: &mut Context<'_, State>) {
+        cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
+    }
+
+    fn on_timer(&mut self, cx: &mut Context<'_, State>, timer: u64) {
+        match timer {
+            PING => {
+                self.ping_timer = None;
+                self.check_alive(cx);
+            }
+            AUTH => {
+                self.auth_timer = None;
+                self.refuse(cx, &Violation::AuthenticationTimeout);
+            }
+            STALL_TIMER => cx.state.backpressure.check(cx.key(), &mut cx.io),
+            other => debug_assert!(false, "nobody sets timer {other} on a client"),
+        }
+    }
+
+    fn on_eof(&mut self, cx: &mut Context<'_, State>) -> Eof {
+        self.leave(cx, CloseReason::ClientClosed);
+        Eof::Close
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
+        self.leave(cx, CloseReason::of_close(why));
+        let reason = self.reason.unwrap_or(CloseReason::ClientClosed);
+        let (label, config, queued) = (&self.label, &cx.state.config, cx.queued());
+        match reason {
+            CloseReason::SlowConsumerPending => {
+                cx.state.stats.slow_consumers += 1;
+                let max = config.pending_bytes_max;
+                log::info!(target: "midge", "{label} - Slow Consumer Detected: MaxPending of {max} Exceeded");
+            }
+            CloseReason::SlowConsumerDeadline => {
+                cx.state.stats.slow_consumers += 1;
+                let deadline = config.write_deadline;
+                log::info!(
+                    target: "midge",
+                    "{label} - Slow Consumer Detected: WriteDeadline of {deadline:?} exceeded with {queued} total bytes."
+                );
+            }
+            CloseReason::ServerShutdown if queued > 0 => {
+                log::warn!(target: "midge", "{label} - {queued} bytes were queued and could not be sent before the end");
+            }
+            _ => {}
+        }
+        log::debug!(target: "midge", "{label} - Client connection closed: {reason}");
+    }
+}
+
+/// Sets the next look at whether a client is alive, in place of the one set before.
+fn arm_ping(timer: &mut Option<TimerId>, cx: &mut Context<'_, State>, delay: Duration) {
+    if let Some(before) = timer.replace(cx.set_timer(delay, PING)) {
+        cx.io.cancel(before);
+    }
+}
+
+/// One line for the operator about what a client did wrong.
+fn log_violation(label: &Label, violation: &Violation<'_>, state: &State) {
+    match violation {
+        Violation::Parse | Violation::HeadersNotSupported | Violation::UnknownOperation => {
+            log::error!(target: "midge", "{label} - Client parser ERROR: {violation}");
+        }
+        Violation::Authorization => log::error!(target: "midge", "{label} - authentication error"),
+        Violation::PayloadTooLarge => {
+            let max = state.config.payload_bytes_max;
+            log::error!(target: "midge", "{label} - maximum payload exceeded: limit {max}");
+        }
+        _ => log::error!(target: "midge", "{label} - {violation}"),
+    }
+}

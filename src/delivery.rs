@@ -1,0 +1,599 @@
+//! Fan-out: from a published message to the queues of those who get it.
+//!
+//! Per message: find the sets it reaches; give each plain subscription a copy; give each queue
+//! group's copy to one member; end the subscriptions that have had their last. Nothing here
+//! allocates once its scratch vectors have grown, and nothing knows of sockets: bytes go to an
+//! [`Outbox`].
+
+use crate::outbox::Outbox;
+use crate::receiver::{Kind, Receiver};
+use crate::state::State;
+use crate::sublist::{Group, QueueId, ReceiverId, SetId, SubId, Sublist, Subscription};
+use crate::trace;
+use midge_protocol::encode::msg_prefix;
+use midge_protocol::{Decimal, Msg, Publish, Sink};
+use midge_reactor::Key;
+use slab::Slab;
+
+/// Vectors used again for each message.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    found: Vec<SetId>,
+    /// The groups reached: queue, set, and place in the set. Sorted, so that the parts of one
+    /// group that subscribed to different subjects stand together.
+    groups: Vec<(QueueId, SetId, u32)>,
+    finished: Vec<SubId>,
+    /// Places in the sublist and subscriptions that were looked at, since it was last taken: what
+    /// messages have cost, whether or not anyone got them.
+    work: usize,
+}
+
+impl Scratch {
+    /// The work done since this was last asked.
+    pub(crate) fn take_work(&mut self) -> usize {
+        std::mem::take(&mut self.work)
+    }
+}
+
+/// A receiver of `message` that is far behind and still takes bytes: whoever publishes should wait
+/// for it and come again. Of a queue group, only if all its members are so.
+///
+/// Asked before anything is delivered, so that however many publish, a queue passes its mark by no
+/// more than one message. Costs one look while nobody is congested.
+pub(crate) fn must_wait_for<O: Outbox>(
+    state: &mut State,
+    from: ReceiverId,
+    message: &Publish<'_>,
+    out: &O,
+) -> Option<Key> {
+    if !out.any_congested() {
+        return None;
+    }
+    let account = state.receiver(from).account;
+    let State {
+        accounts,
+        receivers,
+        scratch,
+        backpressure,
+        ..
+    } = state;
+    let sublist = &mut accounts[account.0].sublist;
+    let Scratch { found, work, .. } = scratch;
+    found.clear();
+    *work += sublist.matches(message.subject, found);
+    found.iter().find_map(|set_id| {
+        let (set, subscriptions) = sublist.set(*set_id);
+        let behind = |id: &SubId| {
+            let receiver = &receivers[subscriptions[id.index()].receiver.0 as usize];
+            let Receiver {
+                key,
+                kind: Kind::Client { echo, .. },
+                ..
+            } = *receiver;
+            let gets_it = echo || subscriptions[id.index()].receiver != from;
+            let behind =
+                out.is_congested(key) && out.is_moving(key) && !backpressure.has_given_up(key);
+            (gets_it && behind).then_some(key)
+        };
+        let all_behind = |group: &Group| {
+            group
+                .members
+                .iter()
+                .try_fold(Key::NONE, |_, member| behind(member))
+        };
+        let plain = set.plain.iter().find_map(behind);
+        plain.or_else(|| set.groups.iter().find_map(all_behind))
+    })
+}
+
+/// Delivers `message`, published by `from`, to all who have subscribed to it; answers how many
+/// subscriptions took it.
+pub(crate) fn publish<O: Outbox>(
+    state: &mut State,
+    from: ReceiverId,
+    message: &Publish<'_>,
+    out: &mut O,
+) -> usize {
+    let bytes = message.header.len() + message.payload.len();
+    state.stats.received.count(bytes);
+    let publisher = state.receiver_mut(from);
+    publisher.received.count(bytes);
+    let account = publisher.account;
+
+    let State {
+        accounts,
+        receivers,
+        scratch,
+        random,
+        stats,
+        ..
+    } = state;
+    let sublist = &mut accounts[account.0].sublist;
+    let Scratch {
+        found,
+        groups,
+        finished,
+        work,
+    } = scratch;
+    found.clear();
+    groups.clear();
+    *work += sublist.matches(message.subject, found);
+
+    let mut delivery = Delivery {
+        message,
+        from,
+        bytes,
+        receivers,
+        out,
+        finished,
+        work,
+        taken: 0,
+    };
+    for set_id in found.iter() {
+        let (set, subscriptions) = sublist.set(*set_id);
+        for id in &set.plain {
+            delivery.deliver(*id, &mut subscriptions[id.index()]);
+        }
+        let reached = (0..).zip(&set.groups);
+        groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
+    }
+    if groups.len() > 1 {
+        groups.sort_unstable_by_key(|(queue, ..)| *queue);
+    }
+    for parts in groups.chunk_by(|(one, ..), (other, ..)| one == other) {
+        delivery.deliver_to_one(sublist, parts, random);
+    }
+    let taken = delivery.taken;
+
+    stats.sent.messages += taken as u64;
+    stats.sent.bytes += (taken * bytes) as u64;
+    for id in finished.drain(..) {
+        let ended = sublist.remove(id);
+        let receiver = &mut receivers[ended.receiver.0 as usize];
+        receiver.sids.remove(&ended.sid);
+        trace::ended(&receiver.label, &ended.sid);
+    }
+    taken
+}
+
+/// A subscription of `own`'s, outside of any queue group, that matches `subject`.
+pub(crate) fn find_own<'a>(
+    state: &'a mut State,
+    own: ReceiverId,
+    subject: &[u8],
+) -> Option<&'a Subscription> {
+    let account = state.receiver(own).account;
+    let State {
+        accounts,
+        scratch: Scratch { found, work, .. },
+        ..
+    } = state;
+    let sublist = &mut accounts[account.0].sublist;
+    found.clear();
+    *work += sublist.matches(subject, found);
+    let id = found.iter().find_map(|set| {
+        let (set, subscriptions) = sublist.set(*set);
+        set.plain
+            .iter()
+            .copied()
+            .find(|id| subscriptions[id.index()].receiver == own)
+    })?;
+    Some(sublist.subscription(id))
+}
+
+/// One message on its way to its receivers.
+struct Delivery<'a, O> {
+    message: &'a Publish<'a>,
+    from: ReceiverId,
+    bytes: usize,
+    receivers: &'a mut Slab<Receiver>,
+    out: &'a mut O,
+    finished: &'a mut Vec<SubId>,
+    work: &'a mut usize,
+    /// Subscriptions that took it.
+    taken: usize,
+}
+
+impl<O: Outbox> Delivery<'_, O> {
+    /// Gives one subscription its copy; answers whether it took it.
+    fn deliver(&mut self, id: SubId, subscription: &mut Subscription) -> bool {
+        *self.work += 1;
+        if subscription.finished {
+            return false;
+        }
+        let receiver = &mut self.receivers[subscription.receiver.0 as usize];
+        let took = match receiver.kind {
+            Kind::Client { echo: false, .. } if subscription.receiver == self.from => false,
+            Kind::Client { headers, .. } => {
+                let (sid, key) = (&subscription.sid, receiver.key);
+                frame_for_client(self.message, sid, headers, key, self.out).is_some()
+            }
+        };
+        if !took {
+            return false;
+        }
+        receiver.sent.count(self.bytes);
+        trace::delivered(
+            &receiver.label,
+            receiver.kind,
+            &subscription.sid,
+            self.message,
+        );
+        self.taken += 1;
+        if subscription.count() {
+            self.finished.push(id);
+        }
+        true
+    }
+
+    /// Gives one queue group its copy. `parts` are the pieces of the group, one for each set that
+    /// has members of it. The choice falls evenly among those that keep up; who cannot take it
+    /// passes it on to the next.
+    fn deliver_to_one(
+        &mut self,
+        sublist: &mut Sublist,
+        parts: &[(QueueId, SetId, u32)],
+        random: &mut u64,
+    ) {
+        let len_of = |sublist: &mut Sublist, part: &(QueueId, SetId, u32)| {
+            sublist.set(part.1).0.groups[part.2 as usize].members.len()
+        };
+        let members = parts.iter().map(|part| len_of(sublist, part)).sum();
+        let mut first_place = below(random, members);
+        let mut first_part = 0;
+        while first_place >= len_of(sublist, &parts[first_part]) {
+            first_place -= len_of(sublist, &parts[first_part]);
+            first_part += 1;
+        }
+        let rounds: &[bool] = if self.out.any_congested() {
+            &[true, false]
+        } else {
+            &[false]
+        };
+        for &spare_the_congested in rounds {
+            // Once round, from the first place on and back to the place before it.
+            let (mut part, mut place) = (first_part, first_place);
+            for _ in 0..members {
+                if place == len_of(sublist, &parts[part]) {
+                    (part, place) = ((part + 1) % parts.len(), 0);
+                }
+                let (_, set_id, group) = parts[part];
+                let (set, subscriptions) = sublist.set(set_id);
+                let id = set.groups[group as usize].members[place];
+                place += 1;
+                let subscription = &mut subscriptions[id.index()];
+                let receiver = &self.receivers[subscription.receiver.0 as usize];
+                if spare_the_congested && self.out.is_congested(receiver.key) {
+                    *self.work += 1;
+                } else if self.deliver(id, subscription) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
+fn frame_for_client<O: Outbox>(
+    message: &Publish<'_>,
+    sid: &[u8],
+    headers: bool,
+    to: Key,
+    out: &mut O,
+) -> Option<()> {
+    let has_header = !message.header.is_empty();
+    let keeps_all = headers || message.header_size.is_empty();
+    match message.tail {
+        // What follows the sid is the same bytes in `PUB` and `MSG`: they need not be made again.
+        // A header of no bytes makes no `HMSG`, so its size must go.
+        Some(tail) if keeps_all && has_header != message.header_size.is_empty() => {
+            let len = "HMSG   ".len() + message.subject.len() + sid.len() + tail.len();
+            let mut writer = out.writer(to, len)?;
+            msg_prefix(&mut writer, has_header, message.subject, sid);
+            writer.put(tail);
+        }
+        _ => {
+            let payload_size = Decimal::new(message.payload.len() as u64);
+            let (header_size, header, size) = match (has_header, headers) {
+                (true, true) => (message.header_size, message.header, message.size),
+                (true, false) => (&b""[..], &b""[..], payload_size.as_bytes()),
+                (false, _) => (&b""[..], &b""[..], message.size),
+            };
+            let msg = Msg {
+                subject: message.subject,
+                sid,
+                reply: message.reply,
+                header_size,
+                size,
+                header,
+                payload: message.payload,
+            };
+            let mut writer = out.writer(to, msg.encoded_len())?;
+            msg.put(&mut writer);
+        }
+    }
+    Some(())
+}
+
+/// A random number below `bound`, which is not zero. Xorshift, then a multiplication in place of
+/// a division.
+fn below(random: &mut u64, bound: usize) -> usize {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    ((u128::from(*random) * bound as u128) >> 64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::outbox::fake::FakeOutbox;
+    use midge_protocol::{ClientOp, Info, Parser, Rules, Step};
+
+    /// A broker without sockets: clients are numbers, queues are vectors.
+    struct Bench {
+        state: State,
+        out: FakeOutbox,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let state = State::new(Config::default(), Info::default(), 42);
+            Bench {
+                state,
+                out: FakeOutbox::default(),
+            }
+        }
+
+        fn client(&mut self, headers: bool, echo: bool) -> ReceiverId {
+            let cid = self.state.next_cid();
+            let key = Key::new(usize::try_from(cid).expect("few"), 1);
+            let peer = ([127, 0, 0, 1], 1).into();
+            let id = self.state.join(key, peer, cid);
+            self.state.receiver_mut(id).kind = Kind::Client { headers, echo };
+            id
+        }
+
+        fn subscribe(&mut self, id: ReceiverId, subject: &str, queue: Option<&str>, sid: &str) {
+            let queue = queue.map(str::as_bytes);
+            self.state
+                .subscribe(id, subject.as_bytes(), queue, sid.as_bytes());
+        }
+
+        fn key(&self, id: ReceiverId) -> Key {
+            self.state.receiver(id).key
+        }
+
+        fn got(&mut self, id: ReceiverId) -> String {
+            let key = self.key(id);
+            self.out.take(key)
+        }
+
+        /// Publishes a frame as it stands on the wire.
+        fn publish(&mut self, from: ReceiverId, frame: &str) -> usize {
+            publish(&mut self.state, from, &message(frame), &mut self.out)
+        }
+
+        fn must_wait_for(&mut self, from: ReceiverId, frame: &str) -> Option<Key> {
+            must_wait_for(&mut self.state, from, &message(frame), &self.out)
+        }
+    }
+
+    fn message(frame: &str) -> Publish<'_> {
+        let rules = Rules {
+            headers: true,
+            pedantic: false,
+            ..Rules::default()
+        };
+        match Parser::default().next(frame.as_bytes(), &rules) {
+            Ok(Step::Op {
+                op: ClientOp::Publish(message),
+                ..
+            }) => message,
+            step => panic!("{frame:?} is not one whole publish: {step:?}"),
+        }
+    }
+
+    #[test]
+    fn the_frame_is_the_same_whether_or_not_the_publishers_line_can_be_copied() {
+        let plain = ("MSG a 7 r 2\r\nhi\r\n", "MSG a 7 r 2\r\nhi\r\n");
+        let header = (
+            "HMSG a 7 r 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
+            "MSG a 7 r 2\r\nhi\r\n",
+        );
+        for (frame, (with_headers, without)) in [
+            ("PUB a r 2\r\nhi\r\n", plain),
+            ("pub  a\tr  2 \r\nhi\r\n", plain),
+            ("PUB a r 2\nhi\r\n", plain),
+            ("HPUB a r 0 2\r\nhi\r\n", plain),
+            ("HPUB a r 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", header),
+            ("HPub a  r 12 14 \r\nNATS/1.0\r\n\r\nhi\r\n", header),
+        ] {
+            let mut bench = Bench::new();
+            let [publisher, yes, no] =
+                [false, true, false].map(|headers| bench.client(headers, true));
+            bench.subscribe(yes, "a", None, "7");
+            bench.subscribe(no, "*", None, "7");
+            assert_eq!(bench.publish(publisher, frame), 2);
+            assert_eq!(bench.got(yes), with_headers, "published {frame:?}");
+            assert_eq!(bench.got(no), without, "published {frame:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_repeated_as_they_were_sent() {
+        let mut bench = Bench::new();
+        let client = bench.client(true, true);
+        bench.subscribe(client, "a", None, "1");
+        bench.publish(client, "PUB a 002\r\nhi\r\n");
+        assert_eq!(bench.got(client), "MSG a 1 002\r\nhi\r\n");
+    }
+
+    #[test]
+    fn a_client_without_echo_gets_others_messages_and_not_its_own() {
+        let mut bench = Bench::new();
+        let [mute, other] = [false, true].map(|echo| bench.client(false, echo));
+        bench.subscribe(mute, "a", None, "1");
+        assert_eq!(bench.publish(mute, "PUB a 1\r\nx\r\n"), 0);
+        assert_eq!(bench.publish(other, "PUB a 1\r\ny\r\n"), 1);
+        assert_eq!(bench.got(mute), "MSG a 1 1\r\ny\r\n");
+    }
+
+    #[test]
+    fn a_subscription_ends_with_its_last_message_and_frees_its_sid() {
+        let mut bench = Bench::new();
+        let client = bench.client(false, true);
+        bench.subscribe(client, "a", None, "1");
+        let id = bench.state.receiver(client).sids[&b"1"[..]];
+        bench
+            .state
+            .sublist(crate::state::GLOBAL)
+            .subscription_mut(id)
+            .max = Some(2);
+        let taken = [(); 3].map(|()| bench.publish(client, "PUB a 0\r\n\r\n"));
+        assert_eq!(taken, [1, 1, 0]);
+        assert!(bench.state.receiver(client).sids.is_empty());
+        assert!(bench.state.accounts[0].sublist.is_empty());
+    }
+
+    #[test]
+    fn a_queue_group_is_one_group_over_all_subjects_and_chooses_evenly() {
+        let mut bench = Bench::new();
+        let publisher = bench.client(false, true);
+        let members: Vec<ReceiverId> = ["job.x", "job.*", "job.>", "job.x", ">"]
+            .map(|subject| {
+                let member = bench.client(false, true);
+                bench.subscribe(member, subject, Some("workers"), "1");
+                member
+            })
+            .to_vec();
+        let rounds = 10_000;
+        for _ in 0..rounds {
+            assert_eq!(bench.publish(publisher, "PUB job.x 0\r\n\r\n"), 1);
+        }
+        let share = rounds / members.len();
+        for member in members {
+            let got = bench.got(member).matches("MSG").count();
+            assert!(
+                got.abs_diff(share) < share / 5,
+                "{got} messages where {share} are fair"
+            );
+        }
+    }
+
+    #[test]
+    fn each_queue_group_and_each_plain_subscription_gets_a_copy() {
+        let mut bench = Bench::new();
+        let client = bench.client(false, true);
+        for (queue, sid) in [
+            (Some("q"), "1"),
+            (Some("q"), "2"),
+            (Some("r"), "3"),
+            (None, "4"),
+        ] {
+            bench.subscribe(client, "a", queue, sid);
+        }
+        assert_eq!(bench.publish(client, "PUB a 0\r\n\r\n"), 3);
+    }
+
+    #[test]
+    fn what_a_member_cannot_take_goes_to_another() {
+        let mut bench = Bench::new();
+        let publisher = bench.client(false, false);
+        let [gone, ended, well] = [true; 3].map(|echo| bench.client(false, echo));
+        for member in [publisher, gone, ended, well] {
+            bench.subscribe(member, "a", Some("q"), "1");
+        }
+        let key = bench.key(gone);
+        bench.out.closed.insert(key);
+        let id = bench.state.receiver(ended).sids[&b"1"[..]];
+        bench
+            .state
+            .sublist(crate::state::GLOBAL)
+            .subscription_mut(id)
+            .max = Some(1);
+        for _ in 0..50 {
+            assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
+        }
+        let got = [publisher, gone, ended, well].map(|id| bench.got(id).matches("MSG").count());
+        assert_eq!(got, [0, 0, 1, 49]);
+        bench
+            .out
+            .closed
+            .extend([well].map(|id| bench.state.receiver(id).key));
+        assert_eq!(
+            bench.publish(publisher, "PUB a 0\r\n\r\n"),
+            0,
+            "nobody is left"
+        );
+    }
+
+    #[test]
+    fn a_publisher_waits_for_a_congested_receiver_unless_it_has_stalled() {
+        let mut bench = Bench::new();
+        let [publisher, slow] = [true; 2].map(|echo| bench.client(false, echo));
+        bench.subscribe(slow, "a", None, "1");
+        let key = bench.key(slow);
+        assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), None);
+        bench.out.congested.insert(key);
+        assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), Some(key));
+        assert_eq!(bench.must_wait_for(publisher, "PUB b 0\r\n\r\n"), None);
+        bench.out.stalled.insert(key);
+        assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn a_publisher_without_echo_does_not_wait_for_itself() {
+        let mut bench = Bench::new();
+        let [mute, loud] = [false, true].map(|echo| bench.client(false, echo));
+        for client in [mute, loud] {
+            bench.subscribe(client, "a", None, "1");
+        }
+        let [mute_key, loud_key] = [mute, loud].map(|id| bench.key(id));
+        bench.out.congested.insert(mute_key);
+        assert_eq!(bench.must_wait_for(mute, "PUB a 0\r\n\r\n"), None);
+        assert_eq!(bench.must_wait_for(loud, "PUB a 0\r\n\r\n"), Some(mute_key));
+        bench.out.congested.insert(loud_key);
+        assert_eq!(bench.must_wait_for(mute, "PUB a 0\r\n\r\n"), Some(loud_key));
+    }
+
+    #[test]
+    fn a_queue_group_spares_its_congested_members_and_is_waited_for_when_all_are() {
+        let mut bench = Bench::new();
+        let publisher = bench.client(false, true);
+        let [one, other] = [true; 2].map(|echo| bench.client(false, echo));
+        for member in [one, other] {
+            bench.subscribe(member, "a", Some("q"), "1");
+        }
+        let key = bench.key(one);
+        bench.out.congested.insert(key);
+        for _ in 0..20 {
+            assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), None);
+            assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
+        }
+        assert_eq!(bench.got(one), "");
+        assert_eq!(bench.got(other).matches("MSG").count(), 20);
+        let key = bench.key(other);
+        bench.out.congested.insert(key);
+        assert!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n").is_some());
+        assert_eq!(
+            bench.publish(publisher, "PUB a 0\r\n\r\n"),
+            1,
+            "better late than never"
+        );
+    }
+
+    #[test]
+    fn whoever_leaves_takes_all_its_subscriptions_along() {
+        let mut bench = Bench::new();
+        let [stays, leaves] = [true; 2].map(|echo| bench.client(false, echo));
+        for sid in 0..100 {
+            bench.subscribe(leaves, &format!("a.{sid}.*"), None, &sid.to_string());
+        }
+        bench.subscribe(stays, "a.1.x", None, "1");
+        bench.state.leave(leaves);
+        assert_eq!(bench.publish(stays, "PUB a.1.x 0\r\n\r\n"), 1);
+        assert_eq!(bench.state.accounts[0].sublist.len(), 1);
+    }
+}

@@ -1,0 +1,52 @@
+//! midge: a NATS message broker in one thread.
+//!
+//! ```text
+//!            bytes              ops                 matches            bytes
+//! socket ──▶ Client ── Parser ──▶ Session ── Sublist ──▶ delivery ──▶ queues ──▶ sockets
+//!            client.rs (protocol)  session.rs sublist.rs  delivery.rs  (reactor)
+//! ```
+//!
+//! The reactor reads a socket and calls [its handler](midge_reactor::Handler), which cuts the bytes
+//! into ops and has them carried out; deliveries are appended to the receivers' queues, and the
+//! reactor writes each queue once per turn. All of it happens in one thread, on state that is lent
+//! as `&mut`, with no lock anywhere.
+//!
+//! # A broker inside another program
+//!
+//! ```
+//! let config = midge::Config { host: "127.0.0.1".into(), port: 0, ..midge::Config::default() };
+//! let broker = midge::Broker::spawn(config)?;
+//! println!("clients may connect to nats://{}", broker.addr());
+//! broker.shutdown()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub use broker::{Broker, Handle, Running};
+pub use config::{Auth, Config};
+pub use receiver::Traffic;
+pub use start::StartError;
+pub use state::{Stats, Stop};
+
+pub mod cli;
+mod config;
+
+mod broker;
+mod start;
+mod state;
+
+mod client;
+mod listener;
+
+mod session;
+
+mod delivery;
+mod outbox;
+mod receiver;
+pub mod sublist;
+
+mod backpressure;
+mod close;
+mod trace;
+
+/// The release of nats-server whose behaviour clients may rely on; `INFO` announces it.
+pub const ANNOUNCED_VERSION: &str = "2.10.29";

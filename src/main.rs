@@ -1,0 +1,58 @@
+//! The command: flags in, an exit code out.
+
+mod logger;
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use midge::cli::{self, Command, Options};
+use midge::{Broker, Stop};
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => run(*options),
+        Ok(Command::Help) => print(cli::USAGE),
+        Ok(Command::Version) => print(&cli::version()),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn run(options: Options) -> ExitCode {
+    if let Err(error) = logger::init(&options.log) {
+        return refuse(&error);
+    }
+    let mut broker = match Broker::bind(options.config) {
+        Ok(broker) => broker,
+        Err(error) => return fail(&error),
+    };
+    match broker.stop_on_signals().and_then(|()| broker.run()) {
+        // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
+        Ok(Stop::Terminated) => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&format_args!("Error running the broker: {error}")),
+    }
+}
+
+/// Prints an answer on standard output. A reader that went away had enough.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            refuse(&format_args!("error writing to standard output: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Ends a process that has no log yet. If standard error is gone as well, the code must do.
+fn refuse(error: &dyn Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{error}");
+    ExitCode::FAILURE
+}
+
+/// Ends a process that has a log.
+fn fail(error: &dyn Display) -> ExitCode {
+    log::error!(target: logger::FATAL, "{error}");
+    ExitCode::FAILURE
+}

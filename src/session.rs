@@ -1,0 +1,304 @@
+//! `Session`: one client's conversation. Ops go in; replies and broker calls come out.
+//!
+//! No socket and no clock. `client.rs` brings the bytes and keeps the deadlines.
+
+use crate::config::{Auth, Config};
+use crate::delivery;
+use crate::outbox::Outbox;
+use crate::receiver::{Kind, Label};
+use crate::state::State;
+use crate::sublist::ReceiverId;
+use crate::trace;
+use midge_protocol::{
+    ClientOp, ConnectOptions, Info, Publish, Rules, Sink, Violation, encode, subject,
+};
+use midge_reactor::Key;
+
+/// What the client's socket has to do after an op.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum After {
+    /// Go on with the next.
+    Next,
+    /// `CONNECT` was accepted: other deadlines hold from here on.
+    Connected,
+    /// The peer has answered our `PING`.
+    Answered,
+    /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
+    /// bring the op again.
+    WaitFor(Key),
+}
+
+/// One client's conversation, from the first op to the last.
+#[derive(Debug)]
+pub(crate) struct Session {
+    id: ReceiverId,
+    key: Key,
+    label: Label,
+    options: Box<ConnectOptions>,
+    rules: Rules,
+    /// Said in the log once for each client, however often it tries.
+    told_subscriptions_max: bool,
+}
+
+impl Session {
+    /// Makes the client that has just connected a receiver.
+    pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
+        let id = state.join(key, label.peer, label.cid);
+        let options = Box::new(ConnectOptions::default());
+        let rules = rules(&state.config, &options, state.config.auth != Auth::None);
+        Session {
+            id,
+            key,
+            label,
+            options,
+            rules,
+            told_subscriptions_max: false,
+        }
+    }
+
+    /// What the parser must hold this client's bytes against at present.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The client as delivery knows it.
+    pub(crate) fn id(&self) -> ReceiverId {
+        self.id
+    }
+
+    /// Carries out one op.
+    ///
+    /// # Errors
+    /// The violation after which the connection is to be closed. It has not been told yet.
+    pub(crate) fn op<O: Outbox>(
+        &mut self,
+        op: &ClientOp<'_>,
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<After, Violation<'static>> {
+        if let ClientOp::Publish(message) = op
+            && let Some(receiver) = delivery::must_wait_for(state, self.id, message, out)
+        {
+            return Ok(After::WaitFor(receiver));
+        }
+        trace::received(&self.label, op, state.config.traced_bytes_max);
+        match *op {
+            ClientOp::Publish(ref message) => self.publish(message, state, out),
+            ClientOp::Subscribe {
+                subject,
+                queue,
+                sid,
+            } => match self.check_subscribe(subject, queue, sid, state) {
+                Ok(true) => {
+                    state.subscribe(self.id, subject, queue, sid);
+                    self.ok(out);
+                }
+                Ok(false) => self.ok(out),
+                Err(violation) => {
+                    if violation == Violation::SubscriptionsMax && !self.told_subscriptions_max {
+                        self.told_subscriptions_max = true;
+                        log::error!(target: "midge", "{} - {violation}", self.label);
+                    }
+                    self.tell(&violation, out);
+                }
+            },
+            ClientOp::Unsubscribe { sid, max } => {
+                self.unsubscribe(sid, max, state);
+                self.ok(out);
+            }
+            ClientOp::Ping => self.send(encode::PONG, "PONG", out),
+            ClientOp::Pong => return Ok(After::Answered),
+            ClientOp::Connect { json } => {
+                self.connect(json, state)?;
+                self.ok(out);
+                return Ok(After::Connected);
+            }
+            ClientOp::Ok | ClientOp::Info { .. } => {}
+        }
+        Ok(After::Next)
+    }
+
+    /// Tells the peer what it did wrong; says nothing for a silent violation.
+    pub(crate) fn tell<O: Outbox>(&self, violation: &Violation<'_>, out: &mut O) {
+        tell(self.key, &self.label, violation, out);
+    }
+
+    /// Asks for a sign of life.
+    pub(crate) fn ping<O: Outbox>(&self, out: &mut O) {
+        self.send(encode::PING, "PING", out);
+    }
+
+    fn connect(&mut self, json: &[u8], state: &mut State) -> Result<(), Violation<'static>> {
+        let config = &state.config;
+        self.options.merge(json)?;
+        check_credentials(&config.auth, &self.options)?;
+        self.options.check_account()?;
+        self.options.check_protocol()?;
+        self.options.check_no_responders(config.headers)?;
+        self.rules = rules(config, &self.options, false);
+        let (headers, echo) = (self.rules.headers, self.options.echo);
+        state.receiver_mut(self.id).kind = Kind::Client { headers, echo };
+        Ok(())
+    }
+
+    fn publish<O: Outbox>(&mut self, message: &Publish<'_>, state: &mut State, out: &mut O) {
+        if let Some(violation) = reserved(message) {
+            return self.tell(&violation, out);
+        }
+        self.ok(out);
+        let taken = delivery::publish(state, self.id, message, out);
+        if taken == 0
+            && self.options.no_responders
+            && let Some(reply) = message.reply
+        {
+            self.no_responders(reply, state, out);
+        }
+    }
+
+    /// Tells a requester, on its own subscription for the reply, that nobody took its request.
+    fn no_responders<O: Outbox>(&self, reply: &[u8], state: &mut State, out: &mut O) {
+        let Some(subscription) = delivery::find_own(state, self.id, reply) else {
+            return;
+        };
+        let msg = encode::no_responders(reply, &subscription.sid);
+        if let Some(mut writer) = out.writer(self.key, msg.encoded_len()) {
+            msg.put(&mut writer);
+            trace::sent(&self.label, &"HMSG 503");
+        }
+    }
+
+    /// Whether to subscribe: `false` for a sid that is taken, which changes nothing and is no error.
+    fn check_subscribe<'a>(
+        &self,
+        subject: &'a [u8],
+        queue: Option<&'a [u8]>,
+        sid: &[u8],
+        state: &State,
+    ) -> Result<bool, Violation<'a>> {
+        if queue == Some(b"_sys_") {
+            return Err(Violation::SubscribeDenied { subject, queue });
+        }
+        let tokens_max = state.config.subscription_tokens_max;
+        if tokens_max.is_some_and(|max| subject::token_count(subject) > max) {
+            return Err(Violation::TooManyTokens { subject });
+        }
+        let sids = &state.receiver(self.id).sids;
+        if state
+            .config
+            .subscriptions_max
+            .is_some_and(|max| sids.len() >= max)
+        {
+            return Err(Violation::SubscriptionsMax);
+        }
+        if sids.contains_key(sid) {
+            return Ok(false);
+        }
+        if !subject::is_subscribable(subject) {
+            return Err(Violation::InvalidSubject);
+        }
+        Ok(true)
+    }
+
+    /// Ends a subscription now, or says after how many messages, counted from its beginning, it
+    /// will end.
+    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, state: &mut State) {
+        let receiver = state.receiver(self.id);
+        let Some(id) = receiver.sids.get(sid).copied() else {
+            return;
+        };
+        let account = receiver.account;
+        let subscription = state.sublist(account).subscription_mut(id);
+        match max {
+            Some(max) if max > subscription.delivered => subscription.max = Some(max),
+            _ => {
+                state.unsubscribe(self.id, id);
+            }
+        }
+    }
+
+    fn ok<O: Outbox>(&self, out: &mut O) {
+        if self.options.verbose {
+            self.send(encode::OK, "OK", out);
+        }
+    }
+
+    fn send<O: Outbox>(&self, bytes: &[u8], traced: &str, out: &mut O) {
+        if let Some(mut writer) = out.writer(self.key, bytes.len()) {
+            writer.put(bytes);
+            trace::sent(&self.label, &traced);
+        }
+    }
+}
+
+/// The first line that a client gets.
+pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut O) {
+    let mut line = Vec::with_capacity(512);
+    let client_ip = label.peer.ip().to_canonical().to_string();
+    Info {
+        client_id: label.cid,
+        client_ip,
+        ..state.info.clone()
+    }
+    .put(&mut line);
+    if let Some(mut writer) = out.writer(key, line.len()) {
+        writer.put(&line);
+    }
+}
+
+/// Tells a client, with or without a session, what it did wrong.
+pub(crate) fn tell<O: Outbox>(key: Key, label: &Label, violation: &Violation<'_>, out: &mut O) {
+    let mut line = Vec::new();
+    encode::err(&mut line, violation);
+    if let Some(mut writer) = out.writer(key, line.len()) {
+        writer.put(&line);
+        trace::told(label, violation);
+    }
+}
+
+fn rules(config: &Config, options: &ConnectOptions, connect_required: bool) -> Rules {
+    Rules {
+        control_line_bytes_max: config.control_line_bytes_max,
+        payload_bytes_max: config.payload_bytes_max,
+        headers: options.headers && config.headers,
+        pedantic: options.pedantic,
+        connect_required,
+    }
+}
+
+fn check_credentials(auth: &Auth, options: &ConnectOptions) -> Result<(), Violation<'static>> {
+    let good = match auth {
+        Auth::None => true,
+        Auth::Token(token) => same(token, &options.auth_token),
+        Auth::User { user, pass } => same(user, &options.user) & same(pass, &options.pass),
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(Violation::Authorization)
+    }
+}
+
+/// Compares secrets in a time that does not tell how much of a guess was right.
+fn same(secret: &str, guess: &str) -> bool {
+    let differences = secret
+        .bytes()
+        .zip(guess.bytes())
+        .fold(0, |all, (a, b)| all | (a ^ b));
+    (secret.len() == guess.len()) & (std::hint::black_box(differences) == 0)
+}
+
+/// Subjects that are kept for traffic between servers.
+fn reserved<'a>(message: &Publish<'a>) -> Option<Violation<'a>> {
+    let Publish { subject, reply, .. } = *message;
+    if subject.starts_with(b"_GR_.") {
+        return Some(Violation::PublishDenied { subject });
+    }
+    let kept = |reply: &[u8]| {
+        let acknowledges = reply
+            .strip_prefix(b"$JS.ACK.")
+            .is_some_and(|rest| !rest.is_empty());
+        acknowledges || reply.starts_with(b"_R_.") || reply.starts_with(b"_GR_.")
+    };
+    let reply = reply.filter(|reply| kept(reply))?;
+    Some(Violation::ReplyDenied { reply })
+}

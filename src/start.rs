@@ -1,0 +1,262 @@
+//! What must hold before a broker can start, and what is said when it does not.
+
+use crate::{Auth, Config};
+use midge_reactor::raise_open_files;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Files that are open besides the clients' sockets: standard streams, log, listener, selector.
+const OTHER_FILES: u64 = 32;
+
+/// Why a broker could not start. Prints as a line that says what to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting makes no sense, or two contradict each other.
+    Config(String),
+    /// The client port cannot be listened on.
+    Listen {
+        /// Host and port, as configured.
+        address: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The file for the process id cannot be written.
+    PidFile {
+        /// Its name.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The process may not open enough files for a single client.
+    OpenFiles {
+        /// How many it may open.
+        limit: u64,
+    },
+    /// The selector or the thread cannot be made.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(text) => f.write_str(text),
+            StartError::Listen { address, cause } => {
+                let (said, advice) = match cause.kind() {
+                    io::ErrorKind::AddrInUse => (
+                        "bind: address already in use",
+                        "stop the program that listens there, or choose another port",
+                    ),
+                    io::ErrorKind::AddrNotAvailable => (
+                        "bind: cannot assign requested address",
+                        "choose an address of this machine",
+                    ),
+                    io::ErrorKind::PermissionDenied => {
+                        ("bind: permission denied", "choose a port from 1024 up")
+                    }
+                    _ => (
+                        "",
+                        "choose another host, by name or address and without a port",
+                    ),
+                };
+                write!(
+                    f,
+                    "Error listening on port: {address}, \"listen tcp {address}: "
+                )?;
+                if said.is_empty() {
+                    write!(f, "{cause}\"; {advice}")
+                } else {
+                    write!(f, "{said}\"; {advice}")
+                }
+            }
+            StartError::PidFile { path, cause } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "Could not write pidfile: open {path}: {cause}; choose another file"
+                )
+            }
+            StartError::OpenFiles { limit } => write!(
+                f,
+                "This process may open {limit} files, which leaves none for clients; \
+                 raise the limit (ulimit -n 1024 or more)"
+            ),
+            StartError::System(cause) => write!(
+                f,
+                "Error starting: {cause}; \
+                 if files ran out, raise the limit (ulimit -n 1024 or more)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Config(_) | StartError::OpenFiles { .. } => None,
+            StartError::Listen { cause, .. }
+            | StartError::PidFile { cause, .. }
+            | StartError::System(cause) => Some(cause),
+        }
+    }
+}
+
+/// Refuses settings with which no client could be served, or all the world could.
+pub(crate) fn check(config: &Config) -> Result<(), StartError> {
+    let Config {
+        payload_bytes_max,
+        pending_bytes_max,
+        ..
+    } = *config;
+    let empty_secret = match &config.auth {
+        Auth::None => false,
+        Auth::Token(token) => token.is_empty(),
+        Auth::User { user, .. } => user.is_empty(),
+    };
+    let wrong = if empty_secret {
+        "the token, or the user name, that clients must present is empty, so everyone would be let \
+         in; set it, or ask for none"
+    } else if payload_bytes_max > pending_bytes_max {
+        return Err(StartError::Config(format!(
+            "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
+        )));
+    } else if config.connections_max == 0 {
+        "max_connections is 0, so nobody could connect; it must be 1 or more"
+    } else if config.control_line_bytes_max == 0 {
+        "max_control_line is 0, so nothing could be said; it must be 1 or more"
+    } else if config.ping_interval.is_zero() {
+        "ping_interval is 0, so every client would be stale at once; it must be longer"
+    } else if config.pings_out_max == 0 {
+        "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more"
+    } else if config.auth_timeout.is_zero() {
+        "the authorization timeout is 0, so nobody could log in; it must be longer"
+    } else {
+        return Ok(());
+    };
+    Err(StartError::Config(wrong.to_owned()))
+}
+
+/// How many clients there are files for; warns if that is fewer than `wanted`.
+pub(crate) fn affordable_connections(wanted: usize) -> Result<usize, StartError> {
+    let Ok(limit) = raise_open_files() else {
+        return Ok(wanted);
+    };
+    let affordable = usize::try_from(limit.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+    if affordable == 0 {
+        return Err(StartError::OpenFiles { limit });
+    }
+    if affordable < wanted {
+        log::warn!(
+            target: "midge",
+            "This process may open {limit} files, so {affordable} clients can connect instead of \
+             max_connections {wanted}; raise the limit (ulimit -n {})",
+            wanted as u64 + OTHER_FILES
+        );
+    }
+    Ok(wanted.min(affordable))
+}
+
+/// The file for the process id: opened early, so that a bad path is told before anything is served,
+/// and written when the process may be sent signals.
+#[derive(Debug)]
+pub(crate) struct PidFile(File);
+
+impl PidFile {
+    pub(crate) fn open(path: &Path) -> Result<PidFile, StartError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+        options
+            .open(path)
+            .map(PidFile)
+            .map_err(|cause| StartError::PidFile {
+                path: path.to_owned(),
+                cause,
+            })
+    }
+
+    /// Writes the id in one piece. Digits only: some launchers take the whole file for a number.
+    pub(crate) fn write(mut self) -> io::Result<()> {
+        self.0.write_all(std::process::id().to_string().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn settings_that_would_serve_nobody_or_everybody_are_refused_by_name() {
+        let check_refused = |config: Config, word: &str| {
+            let error = check(&config).expect_err(word).to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        let empty = String::new;
+        let user = Auth::User {
+            user: empty(),
+            pass: "secret".to_owned(),
+        };
+        let base = Config::default;
+        check_refused(
+            Config {
+                auth: Auth::Token(empty()),
+                ..base()
+            },
+            "token",
+        );
+        check_refused(
+            Config {
+                auth: user,
+                ..base()
+            },
+            "user name",
+        );
+        check_refused(
+            Config {
+                connections_max: 0,
+                ..base()
+            },
+            "max_connections",
+        );
+        check_refused(
+            Config {
+                control_line_bytes_max: 0,
+                ..base()
+            },
+            "max_control_line",
+        );
+        check_refused(
+            Config {
+                ping_interval: Duration::ZERO,
+                ..base()
+            },
+            "ping_interval",
+        );
+        check_refused(
+            Config {
+                pings_out_max: 0,
+                ..base()
+            },
+            "ping_max",
+        );
+        check_refused(
+            Config {
+                auth_timeout: Duration::ZERO,
+                ..base()
+            },
+            "timeout",
+        );
+        check_refused(
+            Config {
+                pending_bytes_max: 1,
+                ..base()
+            },
+            "max_pending",
+        );
+        assert!(check(&base()).is_ok());
+    }
+}

@@ -1,0 +1,195 @@
+//! The broker at the other end of a dialogue: midge in this process, a nats-server started for the
+//! occasion, or one that runs somewhere.
+
+use std::io::{self, BufRead, BufReader};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Settings by nats-server's option names. Those of its `authorization` block are called `user`,
+/// `password`, `token` and `auth_timeout` (seconds).
+pub(crate) type Settings = [(String, String)];
+
+/// Against whom the dialogues are played.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Target {
+    /// This crate, a fresh broker in this process for each dialogue.
+    Midge,
+    /// The executable of a nats-server, a fresh process for each dialogue (`NATS_SERVER`).
+    Executable(PathBuf),
+    /// A broker with default settings that is already running (`NATS_ADDR`).
+    Address(SocketAddr),
+}
+
+impl Target {
+    pub(crate) fn from_env() -> Target {
+        if let Some(path) = std::env::var_os("NATS_SERVER") {
+            return Target::Executable(path.into());
+        }
+        let Ok(addr) = std::env::var("NATS_ADDR") else {
+            return Target::Midge;
+        };
+        let resolved = addr
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addrs| addrs.next());
+        Target::Address(resolved.expect("NATS_ADDR is host:port"))
+    }
+
+    /// A broker with `settings`. It stops when the answer is dropped.
+    pub(crate) fn start(&self, settings: &Settings) -> io::Result<Server> {
+        match self {
+            Target::Midge => start_midge(settings),
+            Target::Executable(path) => start_executable(path, settings),
+            Target::Address(addr) => Ok(Server {
+                addr: *addr,
+                run: Run::Elsewhere,
+            }),
+        }
+    }
+}
+
+/// A broker that is up.
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    run: Run,
+}
+
+enum Run {
+    Midge(Option<midge::Running>),
+    Process { child: Child, file: PathBuf },
+    Elsewhere,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        match &mut self.run {
+            Run::Midge(running) => {
+                let ended = running.take().map(midge::Running::shutdown);
+                assert!(
+                    !matches!(ended, Some(Err(_))),
+                    "midge did not end well: {ended:?}"
+                );
+            }
+            Run::Process { child, file } => {
+                // Either may have ended on its own; then there is nothing left to do.
+                let _ = child.kill();
+                let _ = child.wait();
+                let _ = std::fs::remove_file(file);
+            }
+            Run::Elsewhere => {}
+        }
+    }
+}
+
+fn start_midge(settings: &Settings) -> io::Result<Server> {
+    let running = midge::Broker::spawn(midge_config(settings)).map_err(io::Error::other)?;
+    Ok(Server {
+        addr: running.addr(),
+        run: Run::Midge(Some(running)),
+    })
+}
+
+fn midge_config(settings: &Settings) -> midge::Config {
+    use midge::{Auth, Config};
+    use std::time::Duration;
+
+    let number = |text: &str| text.parse().expect("the setting is a number");
+    let mut config = Config {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        ..Config::default()
+    };
+    let mut user = None;
+    for (key, value) in settings {
+        match key.as_str() {
+            "server_name" => config.server_name = Some(value.clone()),
+            "max_payload" => config.payload_bytes_max = number(value),
+            "max_control_line" => config.control_line_bytes_max = number(value),
+            "max_connections" => config.connections_max = number(value),
+            "max_subscriptions" => config.subscriptions_max = Some(number(value)),
+            "max_sub_tokens" => config.subscription_tokens_max = Some(number(value)),
+            "no_header_support" => config.headers = value != "true",
+            "ping_interval" => {
+                let millis = value
+                    .strip_suffix("ms")
+                    .expect("ping_interval is in ms here");
+                config.ping_interval = Duration::from_millis(number(millis) as u64);
+            }
+            "ping_max" => config.pings_out_max = number(value) as u32,
+            "token" => config.auth = Auth::Token(value.clone()),
+            "user" => user = Some(value.clone()),
+            "password" => {
+                let user = user.take().expect("the user stands before the password");
+                config.auth = Auth::User {
+                    user,
+                    pass: value.clone(),
+                };
+            }
+            "auth_timeout" => {
+                let seconds = value.parse().expect("auth_timeout is in seconds");
+                config.auth_timeout = Duration::from_secs_f64(seconds);
+            }
+            _ => panic!("no such setting: {key}"),
+        }
+    }
+    config
+}
+
+fn start_executable(path: &PathBuf, settings: &Settings) -> io::Result<Server> {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    let file = format!("nats-server-{}-{number}.conf", std::process::id());
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
+    std::fs::write(&file, config_text(settings))?;
+
+    let mut command = Command::new(path);
+    command
+        .arg("-c")
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut log = BufReader::new(child.stderr.take().expect("it was asked for above"));
+    // From here on dropping it ends the process, on every way out.
+    let mut server = Server {
+        addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        run: Run::Process { child, file },
+    };
+    let mut said = String::new();
+    loop {
+        let start = said.len();
+        if log.read_line(&mut said)? == 0 {
+            return Err(io::Error::other(format!(
+                "nats-server did not start: {said}"
+            )));
+        }
+        if let Some((_, addr)) = said[start..].split_once("client connections on ") {
+            server.addr = addr.trim().parse().map_err(io::Error::other)?;
+            break;
+        }
+    }
+    // A full pipe would stop the server.
+    thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+    Ok(server)
+}
+
+fn config_text(settings: &Settings) -> String {
+    let mut lines = vec!["host: 127.0.0.1".to_owned(), "port: -1".to_owned()];
+    let mut authorization = Vec::new();
+    for (key, value) in settings {
+        match key.as_str() {
+            "user" | "password" | "token" => authorization.push(format!("{key}: \"{value}\"")),
+            "auth_timeout" => authorization.push(format!("timeout: {value}")),
+            "ping_interval" | "server_name" => lines.push(format!("{key}: \"{value}\"")),
+            _ => lines.push(format!("{key}: {value}")),
+        }
+    }
+    if !authorization.is_empty() {
+        lines.push(format!("authorization {{ {} }}", authorization.join(", ")));
+    }
+    lines.join("\n") + "\n"
+}
