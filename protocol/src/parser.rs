@@ -343,7 +343,7 @@ impl Parser {
 }
 
 fn subscribe(input: &[u8], argument: Span) -> Result<ClientOp<'_>, Violation<'static>> {
-    let mut words = Words::new(input, argument, line::is_blank_or_cr).map(|word| word.of(input));
+    let mut words = Words::new(input, argument).map(|word| word.of(input));
     match (words.next(), words.next(), words.next(), words.next()) {
         (Some(subject), Some(sid), None, None) => Ok(ClientOp::Subscribe {
             subject,
@@ -360,7 +360,7 @@ fn subscribe(input: &[u8], argument: Span) -> Result<ClientOp<'_>, Violation<'st
 }
 
 fn unsubscribe(input: &[u8], argument: Span) -> Result<ClientOp<'_>, Violation<'static>> {
-    let mut words = Words::new(input, argument, line::is_blank_or_cr).map(|word| word.of(input));
+    let mut words = Words::new(input, argument).map(|word| word.of(input));
     match (words.next(), words.next(), words.next()) {
         (Some(sid), max, None) => {
             let max = max.and_then(line::size).filter(|&max| max > 0);

@@ -44,7 +44,7 @@ impl Layout {
         if with_header && !rules.headers {
             return Err(Violation::HeadersNotSupported);
         }
-        let mut words = Words::new(input, argument, line::is_blank);
+        let mut words = Words::new(input, argument);
         let subject = words.next().ok_or(Violation::Parse)?;
         let tail = words.clone();
         let Sizes {

@@ -175,7 +175,7 @@ impl Layout {
         {
             return Err(Violation::UnknownOperation);
         }
-        let mut words = Words::new(input, argument, line::is_blank_or_cr);
+        let mut words = Words::new(input, argument);
         let (Some(subject), Some(sid)) = (words.next(), words.next()) else {
             return Err(Violation::Parse);
         };

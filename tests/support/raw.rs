@@ -178,8 +178,12 @@ impl Raw {
         see: impl FnOnce(&ServerOp<'_>) -> R,
     ) -> io::Result<Option<R>> {
         loop {
-            let step = self.parser.next(&self.input[self.start..self.end]);
-            match step.expect("what the broker says can be parsed") {
+            let input = &self.input[self.start..self.end];
+            let step = self.parser.next(input).unwrap_or_else(|violation| {
+                let text = input.escape_ascii().to_string();
+                panic!("{violation:?} in what the broker says: {text:.400}")
+            });
+            match step {
                 ServerStep::Op { op, len } => {
                     self.start += len;
                     return Ok(Some(see(&op)));

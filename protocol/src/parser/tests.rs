@@ -245,7 +245,6 @@ fn wrong_arguments_close_silently() {
         "PUB a +1\r\n",
         "PUB a x\r\n",
         "PUB a 1x\r\n",
-        "PUB a 1\r\r\n",
         "PUB a 0000000001\r\n",
         "HPUB a 1\r\n",
         "HPUB a b c 1 1\r\n",
@@ -273,12 +272,13 @@ fn wrong_arguments_close_silently() {
 }
 
 #[test]
-fn cr_separates_in_sub_and_is_text_in_pub() {
+fn cr_separates_arguments() {
     check(QUIET, "SUB a\rb\r\r\n", &["sub a queue - sid b"]);
     check(QUIET, "SUB \ra b c\r\n", &["sub a queue b sid c"]);
     check(QUIET, "UNSUB 1\r5\r\n", &["unsub 1 after 5"]);
-    check(QUIET, "PUB a\rb 1\r\n1\r\n", &["pub a\\rb size 1: 1"]);
-    check(QUIET, "PUB \ra 1\r\n1\r\n", &["pub \\ra size 1: 1"]);
+    check(QUIET, "PUB a\r1\r\n1\r\n", &["pub a size 1: 1"]);
+    check(QUIET, "PUB \ra 1\r\r\n1\r\n", &["pub a size 1: 1"]);
+    check(QUIET, "PUB a\rb 1\r\n1\r\n", &["pub a reply b size 1: 1"]);
 }
 
 #[test]
