@@ -1,0 +1,185 @@
+//! Each example is started as a program and used as its first lines say.
+//!
+//! `cargo test` builds the examples; their programs lie beside this one.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// An example that runs. It is killed when the test is over.
+struct Example {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    addr: SocketAddr,
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn program(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().expect("this test is a file");
+    path.pop();
+    path.pop();
+    path.join("examples").join(name)
+}
+
+/// Starts a server that tells on its first line where it listens.
+fn start(name: &str, args: &[&str]) -> Example {
+    let mut child = Command::new(program(name))
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{name}: {error}; plain `cargo test` builds it"));
+    let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("it says something");
+    let addr = line
+        .trim_start_matches(|letter: char| !letter.is_ascii_digit())
+        .trim_end_matches(|letter: char| !letter.is_ascii_digit())
+        .parse()
+        .unwrap_or_else(|_| panic!("{name} says where it listens, and not {line:?}"));
+    Example {
+        child,
+        output,
+        addr,
+    }
+}
+
+impl Example {
+    fn connect(&self) -> Visitor {
+        let stream = TcpStream::connect(self.addr).expect("it listens");
+        Visitor {
+            lines: BufReader::new(stream),
+        }
+    }
+
+    /// The next line that the program prints.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("it prints");
+        line
+    }
+}
+
+/// One connection to an example.
+struct Visitor {
+    lines: BufReader<TcpStream>,
+}
+
+impl Visitor {
+    fn say(&mut self, text: &str) {
+        let stream = self.lines.get_mut();
+        stream.write_all(text.as_bytes()).expect("it listens");
+    }
+
+    #[track_caller]
+    fn hears(&mut self, expected: &str) {
+        let mut heard = vec![0; expected.len()];
+        self.lines.read_exact(&mut heard).expect("it answers");
+        assert_eq!(String::from_utf8_lossy(&heard), expected);
+    }
+
+    /// All that is left until the other end closes.
+    fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.lines.read_to_end(&mut rest).expect("it closes");
+        rest
+    }
+}
+
+#[test]
+fn echo_sends_back_what_it_gets_until_quit() {
+    let mut echo = start("echo", &["127.0.0.1:0"]);
+    let mut visitor = echo.connect();
+    assert_eq!(echo.line(), "-- someone connected to the echo server!\n");
+    visitor.say("hello\n");
+    visitor.hears(">>> you sent: hello\n");
+    visitor.say("quit\n");
+    assert_eq!(visitor.rest(), b">>> you sent: quit\n");
+    let line = echo.line();
+    assert!(line.starts_with("-- someone disconnected"), "{line}");
+}
+
+#[test]
+fn line_echo_answers_line_by_line() {
+    let echo = start("line_echo", &["127.0.0.1:0"]);
+    let mut visitor = echo.connect();
+    visitor.say("one\r\ntw");
+    visitor.hears("you said: one\r\n");
+    visitor.say("o\nquit\n");
+    assert_eq!(visitor.rest(), b"you said: two\r\n");
+}
+
+#[test]
+fn line_echo_loses_patience() {
+    let mut echo = start("line_echo", &["127.0.0.1:0", "50"]);
+    let visitor = echo.connect();
+    assert_eq!(visitor.rest(), b"");
+    let line = echo.line();
+    assert!(line.contains("idle"), "{line}");
+}
+
+#[test]
+fn http_hello_answers_each_request_of_a_pipeline() {
+    let http = start("http_hello", &["127.0.0.1:0"]);
+    let mut visitor = http.connect();
+    visitor.say("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n");
+    visitor.say("Connection: close\r\n\r\n");
+    let answers = String::from_utf8(visitor.rest()).expect("text");
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2);
+    assert!(answers.ends_with("\r\n\r\nHello, world!\n"), "{answers}");
+}
+
+#[test]
+fn http_hello_refuses_a_head_without_end() {
+    let http = start("http_hello", &["127.0.0.1:0"]);
+    let mut visitor = http.connect();
+    visitor.say(&"x".repeat(20_000));
+    let answer = visitor.rest();
+    assert!(answer.starts_with(b"HTTP/1.1 431 "));
+}
+
+#[test]
+fn chat_tells_everybody_who_comes_says_and_goes() {
+    let chat = start("chat", &["127.0.0.1:0"]);
+    let mut ann = chat.connect();
+    ann.hears("Who are you?\n");
+    ann.say("ann\n");
+    ann.hears("Welcome, ann; 0 here.\n");
+    let mut bob = chat.connect();
+    bob.hears("Who are you?\n");
+    bob.say("bob\n");
+    bob.hears("Welcome, bob; 1 here.\n");
+    ann.hears("* bob has come\n");
+    bob.say("hello\n");
+    ann.hears("<bob> hello\n");
+    bob.say("/quit\n");
+    ann.hears("* bob has gone\n");
+    assert_eq!(bob.rest(), b"");
+}
+
+#[test]
+fn simulated_plays_a_thousand_runs() {
+    let output = Command::new(program("simulated")).output();
+    let output = output.expect("plain `cargo test` builds it");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "a thousand runs, and the promise was kept\n"
+    );
+}
+
+#[test]
+fn simulated_serves_for_real() {
+    let adder = start("simulated", &["127.0.0.1:0"]);
+    let mut visitor = adder.connect();
+    visitor.say("2\n3\n");
+    visitor.hears("2\n5\n");
+    let _ = visitor.lines.get_mut().shutdown(Shutdown::Write);
+    assert_eq!(visitor.rest(), b"");
+}
