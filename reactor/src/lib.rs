@@ -49,12 +49,14 @@ pub use input::Input;
 pub use io::{Io, LINGER, Writer};
 pub use key::Key;
 pub use limits::raise_open_files;
+pub use offload::{Answer, OffloadJob, Panic};
 pub use reactor::Reactor;
-pub use remote::{Ended, Remote};
+pub use remote::{Ended, Refused, Remote};
 pub use time::Time;
 pub use timers::TimerId;
 
 pub mod codec;
+pub mod util;
 
 mod reactor;
 
@@ -64,6 +66,7 @@ mod context;
 mod io;
 
 mod core;
+mod dial;
 mod input;
 mod key;
 mod outbound;
@@ -71,6 +74,7 @@ mod timers;
 
 mod driver;
 mod limits;
+mod offload;
 mod remote;
 mod time;
 

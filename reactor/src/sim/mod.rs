@@ -90,10 +90,12 @@ mod conn;
 mod delivery;
 mod driver;
 mod history;
+mod names;
 mod net;
 mod opening;
 mod rng;
 mod socket;
+mod threads;
 
 use crate::{Context, Key, Reactor, Remote, Time};
 use driver::SimDriver;
