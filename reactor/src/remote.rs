@@ -126,7 +126,7 @@ impl<S> Remote<S> {
     /// back. For threads that make work faster than the reactor does it.
     ///
     /// All jobs that wait are counted, whoever has posted them and how;
-    /// [`Reactor::set_posted_max`](crate::Reactor::set_posted_max) says how many are too many.
+    /// [`Context::set_posted_max`] says how many are too many.
     ///
     /// # Errors
     /// [`Refused::Full`], and [`Refused::Ended`] if the reactor no longer runs.

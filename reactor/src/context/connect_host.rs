@@ -14,12 +14,14 @@ impl<S: 'static> Context<'_, S> {
     /// `"[::1]:4222"`. The name is [looked up](Context::resolve) and its addresses are tried in
     /// order until one answers.
     ///
-    /// Never fails here. The key is good at once: what is sent meanwhile waits in the queue, and
-    /// closing ends the lookup and the attempts. All of it together may take
-    /// [`CONNECT_TIMEOUT`], and each address an equal share of what is left of that. When no
-    /// address answers, `on_close` comes without `on_open`: with [`Close::ConnectFailed`], whose
-    /// error names `host`, the address tried last and what was wrong with it; or with
-    /// [`Close::ConnectTimeout`] when the time is over.
+    /// Never fails here. The key is good at once: what is sent meanwhile waits in the queue, and a
+    /// close ends all of it. Lookup and attempts together may take [`CONNECT_TIMEOUT`], and each
+    /// address an equal share of what is left of that. When none answers, `on_close` comes without
+    /// `on_open`, with one of two reasons:
+    ///
+    /// * [`Close::ConnectFailed`](crate::Close::ConnectFailed), whose error names `host`, the address
+    ///   tried last and what was wrong with it;
+    /// * [`Close::ConnectTimeout`](crate::Close::ConnectTimeout) when the time is over.
     ///
     /// [`peer_addr`](Context::peer_addr) is the address being tried, or the one that has answered;
     /// `None` while the name is looked up.

@@ -16,8 +16,8 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// The threads belong to the reactor and are made when they are first needed, 4 at most; 1024
     /// jobs may wait for one of them. See
-    /// [`set_offload_threads`](crate::Reactor::set_offload_threads) and
-    /// [`set_offload_waiting_max`](crate::Reactor::set_offload_waiting_max).
+    /// [`set_offload_threads`](Context::set_offload_threads) and
+    /// [`set_offload_waiting_max`](Context::set_offload_waiting_max).
     ///
     /// When the reactor stops, jobs that have not begun are not run, and no `then` is called any
     /// more: all of them are dropped. A job that is running is not waited for: its thread ends with
@@ -65,13 +65,6 @@ impl<S: 'static> Context<'_, S> {
             self.tasks.offloads.take(ticket);
         }
         started
-    }
-
-    /// Jobs and lookups that are under way: handed over, and their closures not called yet.
-    #[doc(alias = "defers_finished?")]
-    #[must_use]
-    pub fn offloaded(&self) -> usize {
-        self.tasks.offloads.len()
     }
 
     /// Looks up the addresses of `name` and hands them to `then`, each with `port`, in the order of
@@ -127,5 +120,35 @@ impl<S: 'static> Context<'_, S> {
             return Err(io::Error::new(ErrorKind::BrokenPipe, Ended));
         }
         self.tasks.offloads.admit()
+    }
+}
+
+impl<S> Context<'_, S> {
+    /// Jobs and lookups that are under way: handed over, and their closures not called yet.
+    #[doc(alias = "defers_finished?")]
+    #[must_use]
+    pub fn offloaded(&self) -> usize {
+        self.tasks.offloads.len()
+    }
+
+    /// Lets at most `threads` threads work on [offloaded](Context::offload) jobs at once, from the
+    /// next job on; at least 1. The default is 4.
+    ///
+    /// Threads are made when they are needed and kept for the next job.
+    #[doc(alias = "threadpool_size")]
+    pub fn set_offload_threads(&mut self, threads: usize) {
+        self.tasks.offloads.threads = threads.max(1);
+    }
+
+    /// Lets at most `jobs` offloaded jobs wait for a thread, those not counted that have one. The
+    /// default is 1024.
+    pub fn set_offload_waiting_max(&mut self, jobs: usize) {
+        self.tasks.offloads.waiting_max = jobs;
+    }
+
+    /// Lets [`Remote::try_post`](crate::Remote::try_post) refuse a job when `jobs` posted ones wait
+    /// for the reactor. The default is 16,384.
+    pub fn set_posted_max(&mut self, jobs: usize) {
+        self.tasks.remote.set_posted_max(jobs);
     }
 }

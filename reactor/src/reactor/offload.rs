@@ -1,30 +1,25 @@
-//! The bounds of work on other threads and of what they post.
+//! The bounds of work on other threads and of what they post: see the same calls of `Context`.
 
 use super::Reactor;
 
 impl<S> Reactor<S> {
-    /// Lets at most `threads` threads work on [offloaded](crate::Context::offload) jobs at once,
-    /// from the next job on; at least 1. The default is 4.
-    ///
-    /// Threads are made when they are needed and kept for the next job.
+    /// As [`Context::set_offload_threads`](crate::Context::set_offload_threads).
     #[doc(alias = "threadpool_size")]
     pub fn set_offload_threads(&mut self, threads: usize) {
-        self.tasks.offloads.threads = threads.max(1);
+        self.lend(|cx| cx.set_offload_threads(threads));
     }
 
-    /// Lets at most `jobs` offloaded jobs wait for a thread, those not counted that have one.
-    /// The default is 1024.
+    /// As [`Context::set_offload_waiting_max`](crate::Context::set_offload_waiting_max).
     pub fn set_offload_waiting_max(&mut self, jobs: usize) {
-        self.tasks.offloads.waiting_max = jobs;
+        self.lend(|cx| cx.set_offload_waiting_max(jobs));
     }
 
-    /// Lets [`Remote::try_post`](crate::Remote::try_post) refuse a job when `jobs` posted ones wait
-    /// for the reactor. The default is 16,384.
+    /// As [`Context::set_posted_max`](crate::Context::set_posted_max).
     pub fn set_posted_max(&mut self, jobs: usize) {
-        self.tasks.remote.set_posted_max(jobs);
+        self.lend(|cx| cx.set_posted_max(jobs));
     }
 
-    /// Offloaded jobs and lookups whose closures have not been called yet.
+    /// As [`Context::offloaded`](crate::Context::offloaded).
     #[doc(alias = "defers_finished?")]
     #[must_use]
     pub fn offloaded(&self) -> usize {

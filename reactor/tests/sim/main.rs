@@ -5,5 +5,8 @@ mod actors;
 mod closing;
 mod echo;
 mod hosts;
+mod names;
+mod offload;
 mod proxy;
+mod reconnect;
 mod timers;
