@@ -13,6 +13,8 @@
 
 use crate::core::{Phase, Target};
 use crate::{Close, Io, Key, Time};
+use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,14 +43,34 @@ impl Dial {
     }
 
     /// An error that names who was to be reached.
-    fn named(&self, error: &io::Error) -> io::Error {
-        let text = match self.addr {
-            Some(addr) if addr.to_string() != self.host => {
-                format!("{} ({addr}): {error}", self.host)
-            }
-            _ => format!("{}: {error}", self.host),
-        };
-        io::Error::new(error.kind(), text)
+    fn named(&self, cause: io::Error) -> io::Error {
+        let addr = self.addr.filter(|addr| addr.to_string() != self.host);
+        let host = self.host.clone();
+        io::Error::new(cause.kind(), Failed { host, addr, cause })
+    }
+}
+
+/// Why a connection to a name has failed.
+#[derive(Debug)]
+struct Failed {
+    host: String,
+    /// The address that was tried last, unless that was the name.
+    addr: Option<SocketAddr>,
+    cause: io::Error,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.addr {
+            Some(addr) => write!(f, "{} ({addr}): {}", self.host, self.cause),
+            None => write!(f, "{}: {}", self.host, self.cause),
+        }
+    }
+}
+
+impl Error for Failed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
     }
 }
 
@@ -134,7 +156,7 @@ impl Io<'_> {
             let Some(addr) = dial.rest.next() else {
                 let failure = dial.failure.take();
                 let failure = failure.unwrap_or_else(|| ErrorKind::NotFound.into());
-                let failure = dial.named(&failure);
+                let failure = dial.named(failure);
                 self.core.close(key, Close::ConnectFailed(failure));
                 return;
             };

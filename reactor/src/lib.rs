@@ -30,6 +30,9 @@
 //! that is running, no connection can starve the others, and the same handlers run over anything
 //! that implements [`Driver`].
 //!
+//! What would make the loop wait has a form that does not: [`Context::offload`] for long work,
+//! [`Context::resolve`] and [`Context::connect_host`] for names, [`Remote`] for other threads.
+//!
 //! # Who owns what
 //!
 //! ```text

@@ -13,11 +13,18 @@ use std::time::Duration;
 /// How long a test waits for what must come before it fails. Never waited for in a good run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Runs until it is stopped; fails where that would be never.
+fn run<S>(reactor: &mut Reactor<S>) {
+    reactor.with(|cx| cx.after(PATIENCE, |_| panic!("something never came")));
+    reactor.run().expect("polling does not fail");
+}
+
 #[derive(Debug, Default)]
 struct Results {
     good: Vec<u64>,
     bad: Vec<u64>,
     left: usize,
+    stops: bool,
 }
 
 type Cx<'a> = Context<'a, Results>;
@@ -27,6 +34,7 @@ impl Results {
     fn wanted(count: usize) -> Results {
         Results {
             left: count,
+            stops: true,
             ..Results::default()
         }
     }
@@ -42,7 +50,7 @@ fn note(cx: &mut Cx<'_>, result: Result<u64, Panic>) {
             .push(panic.message().parse().expect("it panics with a number")),
     }
     cx.state.left -= 1;
-    if cx.state.left == 0 {
+    if cx.state.left == 0 && cx.state.stops {
         cx.stop();
     }
 }
@@ -68,7 +76,7 @@ fn every_job_runs_on_another_thread_and_every_result_comes_to_this_one() {
             cx.offload(work, then).expect("there is room");
         }
     });
-    reactor.run().expect("polling does not fail");
+    run(&mut reactor);
     let Results { good, bad, .. } = &mut reactor.state;
     good.sort_unstable();
     bad.sort_unstable();
@@ -96,13 +104,21 @@ fn as_many_jobs_run_at_once_as_there_may_be_threads_and_no_more() {
             cx.offload(work, note).expect("there is room");
         }
     });
-    reactor.run().expect("polling does not fail");
+    run(&mut reactor);
     assert_eq!(reactor.state.good.len(), 300);
 }
 
 thread_local! {
     /// Dropped when the thread ends.
     static ALIVE: RefCell<Option<Sender<ThreadId>>> = const { RefCell::new(None) };
+}
+
+fn until_all_came(reactor: &mut Reactor<Results>) {
+    let timer = reactor.with(|cx| cx.after(PATIENCE, |_| panic!("something never came")));
+    while reactor.state.left > 0 {
+        reactor.turn(None).expect("polling does not fail");
+    }
+    reactor.with(|cx| cx.io.cancel(timer));
 }
 
 /// Occupies `count` threads at once. The receiver is disconnected when all of them have ended.
@@ -121,9 +137,7 @@ fn occupy(reactor: &mut Reactor<Results>, count: usize) -> Receiver<ThreadId> {
             cx.offload(work, note).expect("there is room");
         }
     });
-    while reactor.state.left > 0 {
-        reactor.turn(Some(PATIENCE)).expect("polling does not fail");
-    }
+    until_all_came(reactor);
     ended
 }
 
@@ -161,9 +175,7 @@ fn a_pool_that_is_made_smaller_still_does_all_its_work() {
             cx.offload(work, note).expect("there is room");
         }
     });
-    while reactor.state.left > 0 {
-        reactor.turn(Some(PATIENCE)).expect("polling does not fail");
-    }
+    until_all_came(&mut reactor);
     assert!(
         reactor.state.good[4..].iter().all(|others| *others == 0),
         "two at once"
@@ -213,7 +225,7 @@ fn a_name_is_looked_up_by_the_system() {
             cx.stop();
         });
     });
-    reactor.run().expect("polling does not fail");
+    run(&mut reactor);
     assert!(!reactor.state.is_empty());
     assert!(
         reactor
@@ -233,7 +245,7 @@ fn a_name_that_the_system_refuses_is_told() {
             cx.stop();
         });
     });
-    reactor.run().expect("polling does not fail");
+    run(&mut reactor);
     assert!(
         reactor.state.starts_with("cannot resolve \"no\0body\": "),
         "{}",
@@ -274,7 +286,7 @@ fn a_connection_to_a_name_finds_the_one_address_where_somebody_listens() {
         let (mut stream, _) = listener.accept()?;
         io::read_to_string(&mut stream)
     });
-    reactor.run().expect("polling does not fail");
+    run(&mut reactor);
     assert_eq!(reactor.state, ["open", "closed"]);
     let heard = accepting.join().expect("accepting does not panic");
     assert_eq!(heard.expect("it is not reset"), "early");
@@ -288,7 +300,7 @@ fn a_connection_to_a_name_where_nobody_listens_tells_name_address_and_reason() {
     let mut reactor = Reactor::new(Vec::new()).expect("there are descriptors");
     let host = format!("localhost:{port}");
     reactor.with(|cx| cx.connect_host(&host, Teller));
-    reactor.run().expect("polling does not fail");
+    run(&mut reactor);
     let told = &reactor.state[0];
     let begin = format!("connect failed: {host} (");
     assert!(

@@ -20,7 +20,7 @@ impl<S: 'static> Context<'_, S> {
     /// `on_open`, with one of two reasons:
     ///
     /// * [`Close::ConnectFailed`](crate::Close::ConnectFailed), whose error names `host`, the address
-    ///   tried last and what was wrong with it;
+    ///   tried last and what was wrong with it; the system's own error is its source;
     /// * [`Close::ConnectTimeout`](crate::Close::ConnectTimeout) when the time is over.
     ///
     /// [`peer_addr`](Context::peer_addr) is the address being tried, or the one that has answered;

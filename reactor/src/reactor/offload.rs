@@ -6,17 +6,17 @@ impl<S> Reactor<S> {
     /// As [`Context::set_offload_threads`](crate::Context::set_offload_threads).
     #[doc(alias = "threadpool_size")]
     pub fn set_offload_threads(&mut self, threads: usize) {
-        self.lend(|cx| cx.set_offload_threads(threads));
+        self.tasks.offloads.threads = threads.max(1);
     }
 
     /// As [`Context::set_offload_waiting_max`](crate::Context::set_offload_waiting_max).
     pub fn set_offload_waiting_max(&mut self, jobs: usize) {
-        self.lend(|cx| cx.set_offload_waiting_max(jobs));
+        self.tasks.offloads.waiting_max = jobs;
     }
 
     /// As [`Context::set_posted_max`](crate::Context::set_posted_max).
     pub fn set_posted_max(&mut self, jobs: usize) {
-        self.lend(|cx| cx.set_posted_max(jobs));
+        self.tasks.remote.set_posted_max(jobs);
     }
 
     /// As [`Context::offloaded`](crate::Context::offloaded).

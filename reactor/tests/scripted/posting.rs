@@ -5,6 +5,7 @@ use midge_reactor::util::Sender;
 use midge_reactor::{Ended, Refused};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn a_job_that_finds_no_room_is_handed_back_and_can_be_posted_again() {
@@ -36,6 +37,9 @@ fn a_job_for_a_reactor_that_has_ended_is_handed_back() {
     assert!(matches!(refused, Refused::Ended(_)));
     assert_eq!(refused.to_string(), "the reactor has ended");
 }
+
+/// How long a test waits for what must come before it fails. Never waited for in a good run.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn channel(bench: &Bench, max: usize) -> Sender<u64, Log> {
     let remote = bench.reactor.remote();
@@ -118,9 +122,10 @@ fn the_end_frees_a_sender_that_waits_and_refuses_the_rest() {
     sender.try_send(1).expect("there is room");
     let waits = sender.clone();
     // Whether it waits already when the end comes or not, it is told.
-    let producer = thread::spawn(move || waits.send(2));
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(waits.send(2)));
     drop(bench);
-    assert_eq!(producer.join().expect("sending does not panic"), Err(Ended));
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Ended)));
     assert_eq!(sender.try_send(3), Err(Refused::Ended(3)));
     assert_eq!(sender.waiting(), 0);
 }

@@ -3,6 +3,7 @@
 mod actors;
 
 mod closing;
+mod coordination;
 mod echo;
 mod hosts;
 mod names;

@@ -289,3 +289,28 @@ fn a_seed_tells_when_it_connects_again() {
         });
     }
 }
+
+#[test]
+fn a_wait_that_ends_while_others_are_still_closing_ends_without_an_attempt() {
+    let mut sim = Sim::new(1);
+    idle_host(&mut sim, "server");
+    let far = sim.host("far", Seen::default(), |cx| listen(cx, Manner::default()));
+    let client = client(&mut sim, to_server().backoff(SECOND, SECOND));
+    let addr = sim.addr(far, PORT);
+    sim.with(client, |cx| {
+        cx.state.alive += 1;
+        cx.connect(addr, Client)
+    });
+    sim.run_for(Duration::from_millis(100));
+    sim.partition(client, far);
+    sim.with(client, |cx| {
+        assert_eq!(cx.state.attempts.len(), 1, "it does not wait yet");
+        // What is queued cannot leave: this connection holds the end up.
+        let key = cx.state.open.expect("the far one is open");
+        assert!(cx.io.send(key, &[b'x'; 1 << 20]));
+        cx.io.shutdown(5 * SECOND);
+    });
+    sim.run_for(4 * SECOND);
+    assert!(sim.is_running(client), "nothing has held the end up");
+    sim.with(client, |cx| assert_eq!(cx.state.attempts.len(), 1));
+}
