@@ -117,17 +117,24 @@ fn a_sender_that_waits_for_room_gets_all_its_values_across() {
 
 #[test]
 fn the_end_frees_a_sender_that_waits_and_refuses_the_rest() {
-    let bench = Bench::new();
-    let sender = channel(&bench, 1);
-    sender.try_send(1).expect("there is room");
-    let waits = sender.clone();
-    // Whether it waits already when the end comes or not, it is told.
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || tell.send(waits.send(2)));
-    drop(bench);
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Ended)));
-    assert_eq!(sender.try_send(3), Err(Refused::Ended(3)));
-    assert_eq!(sender.waiting(), 0);
+    // Whether it waits already when the end comes or not, it is told; in some rounds it does.
+    for _ in 0..200 {
+        let bench = Bench::new();
+        let sender = channel(&bench, 1);
+        sender.try_send(1).expect("there is room");
+        let (waits, (tell, told)) = (sender.clone(), mpsc::channel());
+        let (start, started) = mpsc::channel();
+        thread::spawn(move || {
+            start.send(()).expect("the test waits for it");
+            tell.send(waits.send(2))
+        });
+        started.recv().expect("it begins");
+        thread::yield_now();
+        drop(bench);
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Ended)));
+        assert_eq!(sender.try_send(3), Err(Refused::Ended(3)));
+        assert_eq!(sender.waiting(), 0);
+    }
 }
 
 #[test]
