@@ -1,6 +1,7 @@
 //! `Context`: what a handler may ask while it runs.
 
 use crate::core::{Conn, Phase, Target};
+use crate::datagram::Datagram;
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
@@ -14,6 +15,8 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+mod datagram;
+
 /// How long a connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -25,6 +28,7 @@ pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
 pub(crate) enum Slot<S> {
     Listener(Box<dyn Accept<S>>),
     Conn(Box<dyn Handler<S>>),
+    Datagram(Box<dyn Datagram<S>>),
 }
 
 /// Work that names the type of the shared state, and so cannot live in `Core`.

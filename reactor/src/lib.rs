@@ -43,6 +43,7 @@
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
 
 pub use context::{CONNECT_TIMEOUT, Context};
+pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
 pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
@@ -58,6 +59,7 @@ pub mod codec;
 
 mod reactor;
 
+mod datagram;
 mod handler;
 
 mod context;
@@ -67,6 +69,7 @@ mod core;
 mod input;
 mod key;
 mod outbound;
+mod packets;
 mod timers;
 
 mod driver;

@@ -27,6 +27,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+mod datagram;
 mod opening;
 mod reading;
 mod writing;
@@ -193,6 +194,9 @@ impl<S> Reactor<S> {
                         conn.readable |= readable;
                         conn.writable |= writable;
                         conn.hangup |= hangup;
+                    } else if let Some(udp) = self.core.udp_mut(key) {
+                        udp.readable |= readable;
+                        udp.writable |= writable;
                     }
                     self.core.enqueue(key);
                 }
@@ -255,6 +259,9 @@ impl<S> Reactor<S> {
                 {
                     self.core.mark_dirty(key);
                 }
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_ready = false;
+                self.run_udp(key);
             }
         }
     }
@@ -270,7 +277,9 @@ impl<S> Reactor<S> {
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
                         self.call(key, |handler, cx| handler.on_timer(cx, timer));
-                    } else if let Some(timer) = due.again {
+                    } else if !self.run_udp_timer(key, timer)
+                        && let Some(timer) = due.again
+                    {
                         self.core.timers.cancel(timer);
                     }
                 }
@@ -281,6 +290,7 @@ impl<S> Reactor<S> {
                         self.core.enqueue(listener);
                     }
                 }
+                Target::ReceiveAgain(key) => self.receive_again(key),
                 Target::ConnectDeadline(key) => {
                     if self
                         .core
@@ -335,11 +345,12 @@ impl<S> Reactor<S> {
                 None => Close::Local,
             };
             self.call(key, |handler, cx| handler.on_close(cx, &why));
+            self.close_udp(key);
             self.forget(key);
         }
         closing.append(&mut self.core.closing);
         self.core.closing = closing;
-        if self.core.shutting_down && self.core.connections() == 0 {
+        if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
         }
     }
@@ -390,7 +401,7 @@ impl<S> Reactor<S> {
         self.core.conn(key)?;
         self.enter(key, key, |slot, cx| match slot {
             Slot::Conn(handler) => Some(f(&mut **handler, cx)),
-            Slot::Listener(_) => None,
+            _ => None,
         })
     }
 
@@ -403,7 +414,7 @@ impl<S> Reactor<S> {
     ) -> Option<R> {
         self.enter(listener, key, |slot, cx| match slot {
             Slot::Listener(accept) => Some(f(&mut **accept, cx)),
-            Slot::Conn(_) => None,
+            _ => None,
         })
     }
 
