@@ -31,6 +31,7 @@ impl Net {
     /// Schedules anew what waits on wires for which `wanted` answers true, given the host where
     /// they begin and the one where they end.
     pub(super) fn go_on(&mut self, lost: bool, wanted: impl Fn(usize, usize) -> bool) {
+        self.release_packets(&wanted);
         let mut waiting = Vec::new();
         for (id, conn) in &self.conns {
             for side in 0..2 {

@@ -1,7 +1,7 @@
 //! `SimDriver`: one host's share of the net, as its reactor sees it.
 
 use super::net::Net;
-use crate::{Driver, Event, Key, ListenOptions, Time, Wake};
+use crate::{Driver, Event, Key, ListenOptions, Time, UdpOptions, Wake};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -70,6 +70,22 @@ impl Driver for SimDriver {
 
     fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
         self.net.borrow_mut().shutdown_write(self.host, key)
+    }
+
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.net
+            .borrow_mut()
+            .open_udp(self.host, key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.net.borrow_mut().receive(self.host, key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.net
+            .borrow_mut()
+            .send_packet(self.host, key, to, packet)
     }
 
     fn close(&mut self, key: Key) {

@@ -76,6 +76,16 @@ pub struct Faults {
     pub clock_offset_max: Duration,
     /// How much the clock of a host may be fast or slow, in millionths.
     pub clock_drift_ppm_max: u32,
+    /// A packet is lost on its way, or the word of a port that nobody has.
+    pub packet_loss: f64,
+    /// A packet arrives twice.
+    pub packet_duplicate: f64,
+    /// A packet takes longer, and those behind it overtake it.
+    pub packet_reorder: f64,
+    /// How much longer, at most.
+    pub packet_late_max: Duration,
+    /// Packets that wait in a socket to be received, at most; one more is lost, as in a kernel.
+    pub packets_held_max: usize,
 }
 
 impl Faults {
@@ -110,6 +120,11 @@ impl Faults {
             pause_max: Duration::ZERO,
             clock_offset_max: Duration::ZERO,
             clock_drift_ppm_max: 0,
+            packet_loss: 0.0,
+            packet_duplicate: 0.0,
+            packet_reorder: 0.0,
+            packet_late_max: Duration::ZERO,
+            packets_held_max: usize::MAX,
         }
     }
 
@@ -122,7 +137,7 @@ impl Faults {
     /// This profile with one kind of fault switched off, for each kind that is on.
     pub(super) fn each_without_one(&self) -> Vec<Faults> {
         let quiet = &Faults::none();
-        let switches: [fn(&mut Faults, &Faults); 20] = [
+        let switches: [fn(&mut Faults, &Faults); 24] = [
             |on, off| on.short_read = off.short_read,
             |on, off| on.short_write = off.short_write,
             |on, off| on.short_read_drains = off.short_read_drains,
@@ -153,6 +168,13 @@ impl Faults {
                 on.window_bytes_min = off.window_bytes_min;
                 on.window_bytes_max = off.window_bytes_max;
             },
+            |on, off| on.packet_loss = off.packet_loss,
+            |on, off| on.packet_duplicate = off.packet_duplicate,
+            |on, off| {
+                on.packet_reorder = off.packet_reorder;
+                on.packet_late_max = off.packet_late_max;
+            },
+            |on, off| on.packets_held_max = off.packets_held_max,
         ];
         let without = |switch: &fn(&mut Faults, &Faults)| {
             let mut faults = self.clone();
@@ -202,6 +224,13 @@ impl Faults {
             let shift = rng.up_to(12);
             faults.window_bytes_max = 1 + (rng.length(0, 65_535) >> shift);
             faults.window_bytes_min = rng.length(1, faults.window_bytes_max);
+        }
+        faults.packet_loss = seldom(rng, 0.3);
+        faults.packet_duplicate = seldom(rng, 0.3);
+        faults.packet_reorder = often(rng);
+        faults.packet_late_max = Duration::from_micros(rng.up_to(500_000));
+        if rng.chance(0.3) {
+            faults.packets_held_max = rng.length(1, 64);
         }
         faults
     }

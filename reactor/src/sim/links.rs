@@ -1,7 +1,8 @@
 //! Cutting and holding links between hosts.
 //!
 //! Connections outlive a cut: what is sent meanwhile is sent again when the link is whole, as TCP
-//! does it, and arrives late. A program learns of a cut by its own timers only.
+//! does it, and arrives late. A program learns of a cut by its own timers only. Datagrams that meet a
+//! cut are lost.
 
 use super::{Faults, HostId, Sim};
 

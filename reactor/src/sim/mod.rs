@@ -60,6 +60,10 @@
 //! second, and so on. It may listen there, on `0.0.0.0`, or on the loopback address, which is its
 //! own alone. A client is a host like any other, whose handlers do what a test wants.
 //!
+//! Datagrams go from host to host as well, to 255.255.255.255, and to multicast groups that sockets
+//! have joined. A packet to a port that nobody has is answered with an error, which every sender is
+//! told of, with a [peer](crate::UdpOptions::peer) or without.
+//!
 //! Time stands still but for a few microseconds that each turn and each call take. When no host
 //! has anything to do, it jumps to the next arrival or timer: an hour of waiting takes no time.
 //!
@@ -87,6 +91,7 @@ mod schedule;
 
 mod clock;
 mod conn;
+mod datagram;
 mod delivery;
 mod driver;
 mod history;
@@ -377,6 +382,14 @@ impl Sim {
     #[must_use]
     pub fn resets(&self) -> u64 {
         self.net.borrow().resets
+    }
+
+    /// How many packets were sent so far that no socket was given: lost on the way, by a link that
+    /// is cut, a host that is down, a socket that holds no more, a port that nobody has. Where none
+    /// was lost, all that left has arrived or is on its way.
+    #[must_use]
+    pub fn lost_packets(&self) -> u64 {
+        self.net.borrow().flights.lost
     }
 
     /// Adds a line to the history.

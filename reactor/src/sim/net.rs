@@ -6,6 +6,7 @@
 
 use super::clock::Clock;
 use super::conn::{Conn, Dial, End, News};
+use super::datagram::{Flight, Flights, Udp};
 use super::faults::Faults;
 use super::history::History;
 use super::rng::Streams;
@@ -34,6 +35,10 @@ pub(super) enum Due {
     Arrival(ConnId, usize),
     /// Room that a short write had withheld is told of.
     Room(ConnId, usize),
+    /// A packet, or word of one, reaches its host.
+    Packet(Box<Flight>),
+    /// So many bytes leave the send buffer of this socket.
+    Left(usize, Key, u64, usize),
     /// A foreign thread does something.
     Outside(Box<dyn FnOnce()>),
 }
@@ -70,6 +75,7 @@ impl Ord for Entry {
 pub(super) enum Socket {
     Listener(Listener),
     Stream(ConnId, usize),
+    Udp(Udp),
 }
 
 #[derive(Debug)]
@@ -142,6 +148,7 @@ pub(super) struct Net {
     pub(super) conns: BTreeMap<ConnId, Conn>,
     pub(super) conn_count: ConnId,
     pub(super) links: BTreeMap<(usize, usize), Link>,
+    pub(super) flights: Flights,
     pub(super) faults: Faults,
     pub(super) rng: Streams,
     pub(super) history: History,
@@ -170,6 +177,7 @@ impl Net {
             conns: BTreeMap::new(),
             conn_count: 0,
             links: BTreeMap::new(),
+            flights: Flights::default(),
             faults,
             rng: Streams::new(seed),
             history: History::new(),
@@ -247,6 +255,8 @@ impl Net {
                         self.tell(id, side, News::WRITABLE);
                     }
                 }
+                Due::Packet(flight) => self.land(*flight),
+                Due::Left(host, key, id, room) => self.packet_left(host, key, id, room),
                 Due::Outside(work) => work(),
             }
         }

@@ -3,6 +3,7 @@
 mod actors;
 
 mod closing;
+mod datagrams;
 mod echo;
 mod hosts;
 mod proxy;
