@@ -178,6 +178,8 @@ pub(crate) struct Core {
     pub(crate) produced: usize,
     /// Set by `yield_now` in the present handler.
     pub(crate) yielded: bool,
+    /// The driver wants to be told of each call of a handler.
+    pub(crate) records: bool,
     random: u64,
 }
 
@@ -200,6 +202,7 @@ impl Core {
             shutting_down: false,
             produced: 0,
             yielded: false,
+            records: false,
             random: seed,
         }
     }

@@ -143,6 +143,23 @@ pub trait Driver: fmt::Debug {
     /// Closes the socket and forgets the key. Unknown keys are ignored.
     fn close(&mut self, key: Key);
 
+    /// Whether the program takes the rare branch at `site` now, on purpose: see
+    /// [`Io::chance`](crate::Io::chance). Never, but in a simulation.
+    fn chance(&mut self, site: &'static str, probability: f64) -> bool {
+        let _ = (site, probability);
+        false
+    }
+
+    /// Whether each call of a handler is to be told to [`record`](Driver::record). Asked once.
+    fn records(&self) -> bool {
+        false
+    }
+
+    /// A handler is about to be called: `call` of `key`, or a closure for [`Key::NONE`].
+    fn record(&mut self, key: Key, call: &'static str) {
+        let _ = (key, call);
+    }
+
     /// What other threads wake this driver's poll with.
     fn waker(&self) -> Arc<dyn Wake>;
 

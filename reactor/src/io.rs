@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod chance;
 mod datagram;
 
 /// How long [`Io::close_after_write`] waits for a peer that reads nothing.

@@ -72,7 +72,8 @@ impl<S> Reactor<S> {
     /// A reactor over any driver.
     #[must_use]
     pub fn with_driver(state: S, mut driver: Box<dyn Driver>) -> Reactor<S> {
-        let core = Core::new(driver.now(), driver.seed());
+        let mut core = Core::new(driver.now(), driver.seed());
+        core.records = driver.records();
         let tasks = Tasks {
             new: Vec::new(),
             deferred: VecDeque::new(),
@@ -276,7 +277,7 @@ impl<S> Reactor<S> {
                         .conn(key)
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
-                        self.call(key, |handler, cx| handler.on_timer(cx, timer));
+                        self.call(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
                     } else if !self.run_udp_timer(key, timer)
                         && let Some(timer) = due.again
                     {
@@ -344,7 +345,7 @@ impl<S> Reactor<S> {
                 Some(conn) => conn.why.take().unwrap_or(Close::Local),
                 None => Close::Local,
             };
-            self.call(key, |handler, cx| handler.on_close(cx, &why));
+            self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
             self.close_udp(key);
             self.forget(key);
         }
@@ -379,6 +380,7 @@ impl<S> Reactor<S> {
     /// Calls `work`, which belongs to no connection.
     fn lend<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         self.core.produced = 0;
+        self.record(Key::NONE, "closure");
         let result = work(&mut Context {
             state: &mut self.state,
             io: Io {
@@ -392,14 +394,15 @@ impl<S> Reactor<S> {
         result
     }
 
-    /// Calls a connection's handler.
+    /// Calls a connection's handler; `name` is the call's, for the record.
     fn call<R>(
         &mut self,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Handler<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
         self.core.conn(key)?;
-        self.enter(key, key, |slot, cx| match slot {
+        self.enter(key, key, name, |slot, cx| match slot {
             Slot::Conn(handler) => Some(f(&mut **handler, cx)),
             _ => None,
         })
@@ -410,9 +413,10 @@ impl<S> Reactor<S> {
         &mut self,
         listener: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Accept<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
-        self.enter(listener, key, |slot, cx| match slot {
+        self.enter(listener, key, name, |slot, cx| match slot {
             Slot::Listener(accept) => Some(f(&mut **accept, cx)),
             _ => None,
         })
@@ -423,8 +427,10 @@ impl<S> Reactor<S> {
         &mut self,
         owner: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut Slot<S>, &mut Context<'_, S>) -> Option<R>,
     ) -> Option<R> {
+        self.record(key, name);
         let slot = self.slots.get_mut(owner.index())?.as_mut()?;
         self.core.produced = 0;
         let io = Io {
@@ -443,6 +449,13 @@ impl<S> Reactor<S> {
         );
         self.install();
         result
+    }
+
+    /// Tells a driver that wants to know who is called next.
+    fn record(&mut self, key: Key, call: &'static str) {
+        if self.core.records {
+            self.driver.record(key, call);
+        }
     }
 
     /// Handlers made during a callback take their places.

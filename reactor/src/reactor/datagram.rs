@@ -58,7 +58,9 @@ impl<S> Reactor<S> {
                     udp.errors = 0;
                     udp.from = Some(from);
                     let packet = &scratch[..len];
-                    self.call_udp(key, |handler, cx| handler.on_packet(cx, from, packet));
+                    self.call_udp(key, "on_packet", |handler, cx| {
+                        handler.on_packet(cx, from, packet)
+                    });
                     if let Some(udp) = self.core.udp_mut(key) {
                         udp.from = None;
                     }
@@ -84,7 +86,7 @@ impl<S> Reactor<S> {
                 self.core.timers.arm(again, None, Target::ReceiveAgain(key));
             }
         }
-        self.call_udp(key, |handler, cx| handler.on_error(cx, error));
+        self.call_udp(key, "on_error", |handler, cx| handler.on_error(cx, error));
     }
 
     /// A socket has rested.
@@ -129,7 +131,7 @@ impl<S> Reactor<S> {
         if std::mem::take(&mut udp.refused) {
             udp.refused = !udp.is_half_empty();
             if !udp.refused && udp.phase == Phase::Open {
-                self.call_udp(key, |handler, cx| handler.on_drain(cx));
+                self.call_udp(key, "on_drain", |handler, cx| handler.on_drain(cx));
             }
         }
         let Some(udp) = self.core.udp(key) else {
@@ -159,7 +161,7 @@ impl<S> Reactor<S> {
             udp.dropped += 1;
         }
         if failed != Some(kind) {
-            self.call_udp(key, |handler, cx| handler.on_error(cx, error));
+            self.call_udp(key, "on_error", |handler, cx| handler.on_error(cx, error));
         }
     }
 
@@ -170,7 +172,7 @@ impl<S> Reactor<S> {
             .udp(key)
             .is_some_and(|udp| udp.phase != Phase::Closing);
         if alive {
-            self.call_udp(key, |handler, cx| handler.on_timer(cx, timer));
+            self.call_udp(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
         }
         alive
     }
@@ -179,7 +181,7 @@ impl<S> Reactor<S> {
     pub(super) fn close_udp(&mut self, key: Key) {
         if let Some(udp) = self.core.udp_mut(key) {
             let why = udp.why.take().unwrap_or(Close::Local);
-            self.enter_udp(key, |handler, cx| handler.on_close(cx, &why));
+            self.enter_udp(key, "on_close", |handler, cx| handler.on_close(cx, &why));
         }
     }
 
@@ -190,18 +192,28 @@ impl<S> Reactor<S> {
             udp.phase != Phase::Closing && !std::mem::replace(&mut udp.opened, true)
         });
         if first {
-            self.enter_udp(key, |handler, cx| handler.on_open(cx));
+            self.enter_udp(key, "on_open", |handler, cx| handler.on_open(cx));
         }
     }
 
     /// Calls a socket's handler, after `on_open` whatever comes first.
-    fn call_udp(&mut self, key: Key, f: impl FnOnce(&mut dyn Datagram<S>, &mut Context<'_, S>)) {
+    fn call_udp(
+        &mut self,
+        key: Key,
+        name: &'static str,
+        f: impl FnOnce(&mut dyn Datagram<S>, &mut Context<'_, S>),
+    ) {
         self.open_udp(key);
-        self.enter_udp(key, f);
+        self.enter_udp(key, name, f);
     }
 
-    fn enter_udp(&mut self, key: Key, f: impl FnOnce(&mut dyn Datagram<S>, &mut Context<'_, S>)) {
-        self.enter(key, key, |slot, cx| match slot {
+    fn enter_udp(
+        &mut self,
+        key: Key,
+        name: &'static str,
+        f: impl FnOnce(&mut dyn Datagram<S>, &mut Context<'_, S>),
+    ) {
+        self.enter(key, key, name, |slot, cx| match slot {
             Slot::Datagram(handler) => {
                 f(&mut **handler, cx);
                 Some(())

@@ -86,7 +86,7 @@ impl<S> Reactor<S> {
             let open = conn.phase == Phase::Open;
             self.core.congested -= 1;
             if open {
-                self.call(key, |handler, cx| handler.on_drain(cx));
+                self.call(key, "on_drain", |handler, cx| handler.on_drain(cx));
             }
         }
     }

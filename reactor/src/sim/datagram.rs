@@ -311,7 +311,7 @@ impl Net {
     pub(super) fn land(&mut self, flight: Flight) {
         let (host, from, to) = (flight.to_host, flight.from, flight.to);
         let link = self.link(flight.from_host, host);
-        if link.cut || !self.hosts[host].up {
+        if link.is_cut(self.clock) || !self.hosts[host].up {
             return self.lose_packet(host);
         }
         if link.held {

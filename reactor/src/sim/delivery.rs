@@ -16,10 +16,10 @@ impl Net {
     }
 
     pub(super) fn change_link(&mut self, from: usize, to: usize, change: impl FnOnce(&mut Link)) {
-        let lost = self.link(from, to).cut;
+        let lost = self.link(from, to).is_cut(self.clock);
         change(self.links.entry((from, to)).or_default());
         let link = self.link(from, to);
-        if !link.cut && !link.held {
+        if !link.is_cut(self.clock) && !link.held {
             self.go_on(lost, |there, here| (there, here) == (from, to));
         }
     }
@@ -88,7 +88,7 @@ impl Net {
         while let Some(conn) = self.conns.get(&id) {
             let (from, to) = (conn.ends[1 - side].host, conn.ends[side].host);
             let link = self.link(from, to);
-            if link.cut || link.held || !self.hosts[to].up {
+            if link.is_cut(self.clock) || link.held || !self.hosts[to].up {
                 return;
             }
             match conn.wires[side].packets.front() {

@@ -92,6 +92,18 @@ impl Driver for SimDriver {
         self.net.borrow_mut().close(self.host, key);
     }
 
+    fn chance(&mut self, site: &'static str, probability: f64) -> bool {
+        self.net.borrow_mut().chance(self.host, site, probability)
+    }
+
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn record(&mut self, key: Key, call: &'static str) {
+        self.net.borrow_mut().note(self.host, key, call, None);
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.net.borrow().hosts[self.host].bell) as Arc<dyn Wake>
     }

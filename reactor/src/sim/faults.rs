@@ -76,6 +76,15 @@ pub struct Faults {
     pub clock_offset_max: Duration,
     /// How much the clock of a host may be fast or slow, in millionths.
     pub clock_drift_ppm_max: u32,
+    /// A link between two hosts is cut after a turn, in one direction or both, and heals by itself.
+    /// What is sent meanwhile over a connection arrives afterwards; packets are lost. Between two
+    /// breaks there is time for that.
+    pub partition: f64,
+    /// For how long, at most.
+    pub partition_max: Duration,
+    /// How likely it is that a site of [`Io::chance`](crate::Io::chance) is on in a run: one that is
+    /// off always answers false.
+    pub sites: f64,
     /// A packet is lost on its way, or the word of a port that nobody has.
     pub packet_loss: f64,
     /// A packet arrives twice.
@@ -120,6 +129,9 @@ impl Faults {
             pause_max: Duration::ZERO,
             clock_offset_max: Duration::ZERO,
             clock_drift_ppm_max: 0,
+            partition: 0.0,
+            partition_max: Duration::ZERO,
+            sites: 0.0,
             packet_loss: 0.0,
             packet_duplicate: 0.0,
             packet_reorder: 0.0,
@@ -137,7 +149,7 @@ impl Faults {
     /// This profile with one kind of fault switched off, for each kind that is on.
     pub(super) fn each_without_one(&self) -> Vec<Faults> {
         let quiet = &Faults::none();
-        let switches: [fn(&mut Faults, &Faults); 24] = [
+        let switches: [fn(&mut Faults, &Faults); 26] = [
             |on, off| on.short_read = off.short_read,
             |on, off| on.short_write = off.short_write,
             |on, off| on.short_read_drains = off.short_read_drains,
@@ -168,6 +180,11 @@ impl Faults {
                 on.window_bytes_min = off.window_bytes_min;
                 on.window_bytes_max = off.window_bytes_max;
             },
+            |on, off| {
+                on.partition = off.partition;
+                on.partition_max = off.partition_max;
+            },
+            |on, off| on.sites = off.sites,
             |on, off| on.packet_loss = off.packet_loss,
             |on, off| on.packet_duplicate = off.packet_duplicate,
             |on, off| {
@@ -232,6 +249,9 @@ impl Faults {
         if rng.chance(0.3) {
             faults.packets_held_max = rng.length(1, 64);
         }
+        faults.partition = seldom(rng, 0.002);
+        faults.partition_max = Duration::from_millis(rng.between(1, 3_000));
+        faults.sites = if rng.chance(0.5) { 0.5 } else { 0.0 };
         faults
     }
 }

@@ -77,7 +77,11 @@
 //!
 //! The seed, the faults and the last things that happened are printed. `SIM_SEED=17 cargo test`
 //! runs [`check()`] with that seed alone; `SIM_SEEDS=100000` with so many. `SIM_SHRINK=1` beside the
-//! seed switches off every fault without which the run fails as well.
+//! seed switches off every fault without which the run fails as well, and halves each
+//! [`size`](Sim::size) that the scenario has asked for as long as it fails.
+//!
+//! A program may help to be tested: [`Io::chance`](crate::Io::chance) takes a rare branch on purpose,
+//! in a simulation and nowhere else.
 
 pub use check::{check, check_deterministic};
 pub use faults::Faults;
@@ -97,13 +101,16 @@ mod driver;
 mod history;
 mod net;
 mod opening;
+mod partitions;
 mod rng;
+mod sites;
 mod socket;
 
 use crate::{Context, Key, Reactor, Remote, Time};
 use driver::SimDriver;
 use host::Node;
 use net::{Due, Net, nanos};
+use sites::Sizes;
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
@@ -116,6 +123,7 @@ pub struct Sim {
     seed: u64,
     net: Rc<RefCell<Net>>,
     nodes: Vec<Node>,
+    sizes: Sizes,
     /// One of many runs that fail: it tells nobody.
     quiet: bool,
 }
@@ -138,10 +146,11 @@ impl Drop for Sim {
             && let Ok(net) = self.net.try_borrow()
         {
             eprintln!(
-                "the simulation of seed {} has failed at {}\nwith {:#?}\n{}run SIM_SEED={} again",
+                "the simulation of seed {} has failed at {}\nwith {:#?}\nand {:?}\n{}run SIM_SEED={} again",
                 self.seed,
                 Time::from_nanos(net.clock),
                 net.faults,
+                self.sizes.drawn,
                 net.history,
                 self.seed,
             );
@@ -163,6 +172,7 @@ impl Sim {
             seed,
             net: Rc::new(RefCell::new(Net::new(seed, faults))),
             nodes: Vec::new(),
+            sizes: Sizes::default(),
             quiet: false,
         }
     }
@@ -401,8 +411,9 @@ impl Sim {
         self.net.borrow_mut().note(host, Key::NONE, text, None);
     }
 
-    /// A number made of all that has happened: each call, its time, its host and its outcome. Two
-    /// runs of one seed have the same, unless the program is not deterministic.
+    /// A number made of all that has happened: each system call, its time, its host and its outcome,
+    /// and each call of a handler. Two runs of one seed have the same, unless the program is not
+    /// deterministic.
     #[must_use]
     pub fn history_hash(&self) -> u64 {
         self.net.borrow().history.hash()

@@ -10,6 +10,7 @@ use super::datagram::{Flight, Flights, Udp};
 use super::faults::Faults;
 use super::history::History;
 use super::rng::Streams;
+use super::sites::Sites;
 use crate::{Key, Time};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -39,6 +40,8 @@ pub(super) enum Due {
     Packet(Box<Flight>),
     /// So many bytes leave the send buffer of this socket.
     Left(usize, Key, u64, usize),
+    /// A link that had broken may be whole again.
+    Mended(usize, usize),
     /// A foreign thread does something.
     Outside(Box<dyn FnOnce()>),
 }
@@ -138,6 +141,14 @@ pub(super) struct Link {
     pub(super) cut: bool,
     /// Everything waits, in order.
     pub(super) held: bool,
+    /// Cut by a fault, until then.
+    pub(super) broken_until: u64,
+}
+
+impl Link {
+    pub(super) fn is_cut(&self, now: u64) -> bool {
+        self.cut || now < self.broken_until
+    }
 }
 
 pub(super) struct Net {
@@ -148,10 +159,13 @@ pub(super) struct Net {
     pub(super) conns: BTreeMap<ConnId, Conn>,
     pub(super) conn_count: ConnId,
     pub(super) links: BTreeMap<(usize, usize), Link>,
+    /// No link breaks by itself before.
+    pub(super) whole_until: u64,
     pub(super) flights: Flights,
     pub(super) faults: Faults,
     pub(super) rng: Streams,
     pub(super) history: History,
+    pub(super) sites: Sites,
     /// Connections that were reset for no reason of their own.
     pub(super) resets: u64,
 }
@@ -177,10 +191,12 @@ impl Net {
             conns: BTreeMap::new(),
             conn_count: 0,
             links: BTreeMap::new(),
+            whole_until: 0,
             flights: Flights::default(),
             faults,
             rng: Streams::new(seed),
             history: History::new(),
+            sites: Sites::new(seed),
             resets: 0,
         }
     }
@@ -257,6 +273,7 @@ impl Net {
                 }
                 Due::Packet(flight) => self.land(*flight),
                 Due::Left(host, key, id, room) => self.packet_left(host, key, id, room),
+                Due::Mended(from, to) => self.mended(from, to),
                 Due::Outside(work) => work(),
             }
         }

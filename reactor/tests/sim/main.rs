@@ -8,3 +8,4 @@ mod echo;
 mod hosts;
 mod proxy;
 mod timers;
+mod tools;
