@@ -122,7 +122,7 @@ fn a_port_has_one_owner_unless_both_agree() {
     let taken = looped
         .reactor
         .with(|cx| cx.udp(addr, Catcher { answers: false }));
-    assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
+    assert_eq!(taken.expect_err("it is taken").kind(), ErrorKind::AddrInUse);
     let mut shared = any();
     shared.reuse_address = true;
     let (_, addr) = looped.open("127.0.0.1:0", &shared, false);

@@ -59,7 +59,7 @@ impl<S> Reactor<S> {
                     udp.from = Some(from);
                     let packet = &scratch[..len];
                     self.call_udp(key, "on_packet", |handler, cx| {
-                        handler.on_packet(cx, from, packet)
+                        handler.on_packet(cx, from, packet);
                     });
                     if let Some(udp) = self.core.udp_mut(key) {
                         udp.from = None;

@@ -157,7 +157,7 @@ impl<S> Reactor<S> {
         let mut input = Input::new(data);
         self.core.yielded = false;
         self.call(key, "on_input", |handler, cx| {
-            handler.on_input(cx, &mut input)
+            handler.on_input(cx, &mut input);
         });
         let yielded = std::mem::take(&mut self.core.yielded);
         if let Some(conn) = self.core.conn_mut(key) {

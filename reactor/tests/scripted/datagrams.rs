@@ -441,7 +441,7 @@ fn the_opening_comes_before_all_else_and_not_after_a_close() {
             let other = cx.udp(addr, Catcher::new("v"));
             cx.io.close(other.expect("the address is free"));
             let taken = cx.udp(addr, Catcher::new("w"));
-            assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
+            assert_eq!(taken.expect_err("it is taken").kind(), ErrorKind::AddrInUse);
             assert_eq!((cx.io.udp_sockets(), cx.io.connections()), (2, 0));
         });
     });

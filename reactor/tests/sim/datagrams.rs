@@ -330,7 +330,7 @@ fn a_flood_of_packets_does_not_keep_connections_from_their_share() {
         sim.with(caller, |cx| cx.connect(to, Caller::new(goes, true)));
         sim.eventually(200 * MS, |sim| sim.with(caller, |cx| cx.state.closed == 1));
         sim.with(caller, |cx| {
-            assert_eq!(cx.state.heard.values().next().map(Vec::len), Some(11))
+            assert_eq!(cx.state.heard.values().next().map(Vec::len), Some(11));
         });
         assert!(sim.is_running(flooder));
     });
