@@ -46,6 +46,7 @@
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
 
 pub use context::{CONNECT_TIMEOUT, Context};
+pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
 pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
@@ -63,6 +64,7 @@ pub mod util;
 
 mod reactor;
 
+mod datagram;
 mod handler;
 
 mod context;
@@ -73,6 +75,7 @@ mod dial;
 mod input;
 mod key;
 mod outbound;
+mod packets;
 mod timers;
 
 mod driver;
