@@ -8,12 +8,17 @@
 
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
+use crate::process::Child;
 use crate::timers::Timers;
-use crate::{Close, Key, Time, TimerId};
+use crate::{Close, Key, ListenerAddr, Time, TimerId};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod watching;
+
+use watching::Watching;
 
 /// Where a queue must fall for `on_drain`, in bytes, unless the connection chooses its own marks.
 const LOW_MARK_BYTES: usize = 512 * 1024;
@@ -49,7 +54,11 @@ pub(crate) struct Conn {
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// A short read does not prove that nothing is left: the peer has ended its direction, or this
+    /// is no TCP connection.
     pub(crate) hangup: bool,
+    /// Two pipes, one for each direction: the end of one is not the end of the other.
+    pub(crate) apart: bool,
     pub(crate) paused: bool,
     /// The handler left bytes that it could use: it yielded, or was resumed.
     pub(crate) rescan: bool,
@@ -83,8 +92,10 @@ pub(crate) struct Conn {
     /// Armed while open and an idle timeout is set; it fires no later than the timeout ends, and is
     /// armed again if bytes have moved since.
     pub(crate) idle_timer: Option<TimerId>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
+    /// The process at the far end, if it is one that this reactor has started.
+    pub(crate) child: Option<Child>,
 }
 
 impl Conn {
@@ -121,7 +132,9 @@ impl Default for Pools {
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) key: Key,
-    pub(crate) addr: SocketAddr,
+    pub(crate) addr: ListenerAddr,
+    /// Most connections accepted in a turn.
+    pub(crate) accepts_max: usize,
     pub(crate) in_ready: bool,
     /// Accepting failed; a timer will try again.
     pub(crate) resting: bool,
@@ -134,6 +147,7 @@ pub(crate) enum Entry {
     Reserved,
     Listening(Listening),
     Conn(Box<Conn>),
+    Watching(Watching),
 }
 
 /// What a timer is for.
@@ -154,6 +168,7 @@ pub(crate) struct Core {
     entries: Slab<Entry>,
     generation: u32,
     pub(crate) listeners: usize,
+    pub(crate) watches: usize,
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
     pub(crate) now: Time,
@@ -180,6 +195,7 @@ impl Core {
             entries: Slab::new(),
             generation: 0,
             listeners: 0,
+            watches: 0,
             congested: 0,
             now,
             ready: VecDeque::new(),
@@ -203,10 +219,11 @@ impl Core {
         Key::new(index, self.generation)
     }
 
-    pub(crate) fn set_listening(&mut self, key: Key, addr: SocketAddr) {
+    pub(crate) fn set_listening(&mut self, key: Key, addr: ListenerAddr, accepts_max: usize) {
         let listening = Listening {
             key,
             addr,
+            accepts_max: accepts_max.max(1),
             in_ready: false,
             resting: false,
             closing: false,
@@ -215,14 +232,20 @@ impl Core {
         self.listeners += 1;
     }
 
-    pub(crate) fn set_conn(&mut self, key: Key, phase: Phase, peer: SocketAddr) -> &mut Conn {
+    pub(crate) fn set_conn(
+        &mut self,
+        key: Key,
+        phase: Phase,
+        peer: Option<SocketAddr>,
+    ) -> &mut Conn {
         let conn = Conn {
             key,
             phase,
             readable: false,
             // A new socket takes bytes; the first write tells if not.
             writable: phase == Phase::Open,
-            hangup: false,
+            hangup: peer.is_none(),
+            apart: false,
             paused: false,
             rescan: false,
             eof: false,
@@ -250,6 +273,7 @@ impl Core {
             idle_timer: None,
             peer,
             local: None,
+            child: None,
         };
         let entry = &mut self.entries[key.index()];
         *entry = Entry::Conn(Box::new(conn));
@@ -263,6 +287,7 @@ impl Core {
     pub(crate) fn release(&mut self, key: Key) {
         match self.entries.try_remove(key.index()) {
             Some(Entry::Listening(_)) => self.listeners -= 1,
+            Some(Entry::Watching(_)) => self.watches -= 1,
             Some(Entry::Conn(mut conn)) => {
                 self.congested -= usize::from(conn.congested);
                 conn.outbound.clear(&mut self.pools.outbound);
@@ -309,26 +334,28 @@ impl Core {
         }
     }
 
-    /// All that is open: listeners and connections.
+    /// All that is open: listeners, connections and watches.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let key = |(_, entry): (usize, &Entry)| match entry {
             Entry::Reserved => None,
             Entry::Listening(listening) => Some(listening.key),
             Entry::Conn(conn) => Some(conn.key),
+            Entry::Watching(watching) => Some(watching.key),
         };
         self.entries.iter().filter_map(key).collect()
     }
 
-    /// Connections of any phase, listeners not counted.
+    /// Connections of any phase, listeners and watches not counted.
     pub(crate) fn connections(&self) -> usize {
-        self.entries.len() - self.listeners
+        self.entries.len() - self.listeners - self.watches
     }
 
-    /// Puts a listener or connection on the run queue, once.
+    /// Puts a listener, connection or watch on the run queue, once.
     pub(crate) fn enqueue(&mut self, key: Key) {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
+            Some(Entry::Watching(watching)) if watching.key == key => &mut watching.in_ready,
             _ => return,
         };
         if !std::mem::replace(in_ready, true) {
@@ -353,8 +380,16 @@ impl Core {
                 // A close that follows `close_after_write` keeps the reason that came first.
                 conn.why.get_or_insert(why);
             }
+            Some(Entry::Conn(conn)) if conn.key == key => {
+                if !conn.give_up_child() {
+                    return false;
+                }
+            }
             Some(Entry::Listening(listening)) if listening.key == key && !listening.closing => {
                 listening.closing = true;
+            }
+            Some(Entry::Watching(watching)) if watching.key == key && watching.why.is_none() => {
+                watching.why = Some(why);
             }
             _ => return false,
         }

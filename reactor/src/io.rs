@@ -279,14 +279,15 @@ impl Io<'_> {
         }
     }
 
-    /// The far end's address: of an accepted connection, or the one given to `connect`.
+    /// The far end's address: of an accepted connection, or the one given to `connect`. Unix sockets
+    /// and pipes have none.
     #[doc(alias = "get_peername")]
     #[must_use]
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
-        self.core.conn(key).map(|conn| conn.peer)
+        self.core.conn(key).and_then(|conn| conn.peer)
     }
 
-    /// This end's address; `None` while a connect is under way.
+    /// This end's address; `None` while a connect is under way, and for Unix sockets and pipes.
     #[doc(alias = "get_sockname")]
     #[must_use]
     pub fn local_addr(&self, key: Key) -> Option<SocketAddr> {

@@ -20,7 +20,7 @@ use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::remote::{Job, Remote};
-use crate::{Key, Time};
+use crate::{Key, Readiness, Time};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,7 +28,9 @@ use std::io;
 use std::time::Duration;
 
 mod opening;
+mod processes;
 mod reading;
+mod watching;
 mod writing;
 
 /// Bytes of the one read buffer that all connections share, and so most bytes read from one
@@ -77,6 +79,7 @@ impl<S> Reactor<S> {
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            commands: Slab::new(),
             remote: Remote::new(driver.waker()),
         };
         Reactor {
@@ -193,10 +196,13 @@ impl<S> Reactor<S> {
                         conn.readable |= readable;
                         conn.writable |= writable;
                         conn.hangup |= hangup;
+                    } else if let Some(watching) = self.core.watching_mut(key) {
+                        watching.ready = watching.ready | Readiness { readable, writable };
                     }
                     self.core.enqueue(key);
                 }
                 Event::Signal(signal) => self.signals.push(signal),
+                Event::Exited { key, status } => self.core.note_exit(key, status),
             }
         }
     }
@@ -255,6 +261,8 @@ impl<S> Reactor<S> {
                 {
                     self.core.mark_dirty(key);
                 }
+            } else {
+                self.watch_is_ready(key);
             }
         }
     }
@@ -270,6 +278,12 @@ impl<S> Reactor<S> {
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
                         self.call(key, |handler, cx| handler.on_timer(cx, timer));
+                    } else if self
+                        .core
+                        .watching(key)
+                        .is_some_and(|watching| watching.why.is_none())
+                    {
+                        self.call_watch(key, |watch, cx| watch.on_timer(cx, timer));
                     } else if let Some(timer) = due.again {
                         self.core.timers.cancel(timer);
                     }
@@ -330,11 +344,19 @@ impl<S> Reactor<S> {
     fn close(&mut self) {
         let mut closing = std::mem::take(&mut self.core.closing);
         for key in closing.drain(..) {
+            if self.awaits_exit(key) {
+                continue;
+            }
             let why = match self.core.conn_mut(key) {
-                Some(conn) => conn.why.take().unwrap_or(Close::Local),
-                None => Close::Local,
+                Some(conn) => conn.why.take(),
+                None => self
+                    .core
+                    .watching_mut(key)
+                    .and_then(|watching| watching.why.take()),
             };
+            let why = why.unwrap_or(Close::Local);
             self.call(key, |handler, cx| handler.on_close(cx, &why));
+            self.call_watch(key, |watch, cx| watch.on_close(cx, &why));
             self.forget(key);
         }
         closing.append(&mut self.core.closing);
@@ -390,7 +412,7 @@ impl<S> Reactor<S> {
         self.core.conn(key)?;
         self.enter(key, key, |slot, cx| match slot {
             Slot::Conn(handler) => Some(f(&mut **handler, cx)),
-            Slot::Listener(_) => None,
+            Slot::Listener(_) | Slot::Watch(_) => None,
         })
     }
 
@@ -403,7 +425,7 @@ impl<S> Reactor<S> {
     ) -> Option<R> {
         self.enter(listener, key, |slot, cx| match slot {
             Slot::Listener(accept) => Some(f(&mut **accept, cx)),
-            Slot::Conn(_) => None,
+            Slot::Conn(_) | Slot::Watch(_) => None,
         })
     }
 

@@ -94,6 +94,7 @@ mod net;
 mod opening;
 mod rng;
 mod socket;
+mod unix;
 
 use crate::{Context, Key, Reactor, Remote, Time};
 use driver::SimDriver;

@@ -5,8 +5,8 @@
 //! asks of the driver and all that it tells handlers goes to one [`Log`], in order.
 
 use midge_reactor::{
-    Accept, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions, Reactor, Time,
-    Wake,
+    Accept, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions, ListenerAddr,
+    Reactor, Time, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -881,7 +881,7 @@ impl Accept<Log> for Reception {
         next.expect("more connections than handlers")
     }
 
-    fn on_error(&mut self, cx: &mut Cx<'_>, _: SocketAddr, error: &io::Error) {
+    fn on_error(&mut self, cx: &mut Cx<'_>, _: &ListenerAddr, error: &io::Error) {
         let code = error.raw_os_error();
         cx.state.add(|| match code {
             Some(EMFILE) => "listener error: no descriptors".to_owned(),
