@@ -11,6 +11,7 @@ use std::time::Duration;
 mod adopting;
 mod detaching;
 mod options;
+mod processes;
 
 mod unix;
 mod watching;
