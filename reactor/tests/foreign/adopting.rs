@@ -173,6 +173,23 @@ fn a_pipe_that_is_only_written_closes_after_its_last_bytes() {
 }
 
 #[test]
+fn a_pipe_that_is_only_written_has_ended_when_it_is_shut_down() {
+    let (mut reader, output) = pipe().expect("descriptors are free");
+    let mut reactor = reactor();
+    let key = reactor.with(|cx| cx.adopt(output, Tell("writer")));
+    let key = key.expect("pipes can be watched");
+    reactor.with(|cx| {
+        cx.io.send(key, b"last");
+        cx.io.shutdown_write(key);
+    });
+    until(&mut reactor, |told| told.lines.len() == 3);
+    assert_eq!(reactor.state.lines[2], "writer close: closed by the peer");
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).expect("it is closed");
+    assert_eq!(read, b"last");
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_any_more_does_not_end_the_other_one() {
     let (input, mut far_out) = pipe().expect("descriptors are free");
     let (far_in, output) = pipe().expect("descriptors are free");
@@ -245,4 +262,26 @@ fn an_adopted_listener_serves_its_backlog_and_is_open_elsewhere_afterwards() {
     kept.accept().expect("it waits in the backlog");
     drop(kept);
     TcpStream::connect(addr).expect_err("now nobody listens");
+}
+
+/// Linux ends a read from a Unix socket where a message came with descriptors, though more is there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_short_read_of_a_unix_socket_is_not_taken_for_the_last() {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let (near, mut far) = UnixStream::pair().expect("descriptors are free");
+    let passed = [std::os::fd::AsFd::as_fd(&far)];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&passed)));
+    let piece = [std::io::IoSlice::new(b"with a descriptor, ")];
+    let sent = sendmsg(&far, &piece, &mut control, SendFlags::empty());
+    sent.expect("the kernel takes it");
+    far.write_all(b"without").expect("the kernel takes it");
+    let mut reactor = reactor();
+    let adopted = reactor.with(|cx| cx.adopt(near, Tell("near")));
+    adopted.expect("it is connected");
+    until(&mut reactor, |told| {
+        told.bytes == b"with a descriptor, without"
+    });
 }

@@ -7,3 +7,4 @@ mod echo;
 mod hosts;
 mod proxy;
 mod timers;
+mod unix;

@@ -145,3 +145,45 @@ fn watch_exit(child: &Child, registry: &Registry, token: Token) -> Option<std::o
         .ok()?;
     Some(exit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Close, Context, Handler, Input, MioDriver, Reactor};
+    use std::process::ExitStatus;
+    use std::time::Duration;
+
+    struct Silent;
+
+    impl Handler<Vec<Option<ExitStatus>>> for Silent {
+        fn on_input(&mut self, _: &mut Context<'_, Vec<Option<ExitStatus>>>, _: &mut Input<'_>) {}
+
+        fn on_close(&mut self, cx: &mut Context<'_, Vec<Option<ExitStatus>>>, _: &Close) {
+            let status = cx.exit_status();
+            cx.state.push(status);
+            if cx.state.len() == 10 {
+                cx.stop();
+            }
+        }
+    }
+
+    #[test]
+    fn where_a_process_is_no_descriptor_the_signal_tells_of_every_end() {
+        let mut driver = MioDriver::new().expect("a selector is free");
+        driver.children.signal_only = true;
+        let mut reactor = Reactor::with_driver(Vec::new(), Box::new(driver));
+        reactor.with(|cx| {
+            for code in 0..10 {
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("exit {code}")]);
+                cx.spawn(&mut command, Silent).expect("there is a shell");
+            }
+            cx.after(Duration::from_secs(60), |_| panic!("an end was not told"));
+        });
+        reactor.run().expect("polling does not fail");
+        let codes = |status: &Option<ExitStatus>| status.and_then(|status| status.code());
+        let mut codes: Vec<_> = reactor.state.iter().map(codes).collect();
+        codes.sort_unstable();
+        assert!(codes.into_iter().eq((0..10).map(Some)));
+    }
+}
