@@ -28,7 +28,7 @@ pub struct ListenOptions {
     /// Lets other sockets listen on the same port (`SO_REUSEPORT`), if they ask for it as well: on
     /// Linux each connection goes to one of them, chosen by a hash of its addresses, so that one
     /// reactor per core can serve one port. Default `false`. A listener that closes takes the
-    /// connections in its backlog with it. Nothing to Unix sockets.
+    /// connections in its backlog with it. Means nothing for Unix sockets.
     pub reuse_port: bool,
     /// Takes IPv6 connections only, where the address is `[::]`, so that another socket may have
     /// the port in IPv4. Default `false`: what the system does by itself, which on Linux is both.

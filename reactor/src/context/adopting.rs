@@ -13,6 +13,9 @@ impl<S> Context<'_, S> {
     /// will notice: a shell whose terminal is adopted, say) and closes with the connection. `on_open`
     /// follows soon, never inside this call. What has come before and was not read is input.
     ///
+    /// The standard input is `Transport::pipes(Some(io::stdin().as_fd().try_clone_to_owned()?), None)`,
+    /// if it is a terminal or a pipe.
+    ///
     /// Of two pipes each is one direction: [`shutdown_write`](Io::shutdown_write) closes the one,
     /// `on_eof` tells that the other has ended. If nobody reads the outgoing one any more, nothing
     /// can be sent, what was queued is dropped, and input goes on.

@@ -5,7 +5,7 @@ use crate::{Close, Key};
 
 impl<S> Reactor<S> {
     /// Whether a connection that is to close has to wait for its process: all output has come, and
-    /// the exit status has not. Its pipes close now, so that a process that still reads may end.
+    /// the exit status has not. Its pipes are of no more use, and close now.
     pub(super) fn awaits_exit(&mut self, key: Key) -> bool {
         let stopping = self.core.stopping;
         let Some(conn) = self.core.conn_mut(key) else {

@@ -178,6 +178,8 @@ fn a_pipe_that_is_only_written_has_ended_when_it_is_shut_down() {
     let mut reactor = reactor();
     let key = reactor.with(|cx| cx.adopt(output, Tell("writer")));
     let key = key.expect("pipes can be watched");
+    until(&mut reactor, |told| told.has("writer open"));
+    settle(&mut reactor);
     reactor.with(|cx| {
         cx.io.send(key, b"last");
         cx.io.shutdown_write(key);
