@@ -38,7 +38,7 @@ impl<S> Context<'_, S> {
         let key = self.io.core.reserve();
         if let Err(error) = self.io.driver.listen_unix(key, path, options) {
             self.io.core.release(key);
-            return Err(explained(error, path));
+            return Err(explained(&error, path));
         }
         let addr = ListenerAddr::Unix(path.to_owned());
         self.io.core.set_listening(key, addr, options.accepts_max);
@@ -63,7 +63,7 @@ impl<S> Context<'_, S> {
 }
 
 /// The error of a listen with the path in it, and what to do about one that is taken.
-fn explained(error: io::Error, path: &Path) -> io::Error {
+fn explained(error: &io::Error, path: &Path) -> io::Error {
     let path = path.display();
     let text = match error.kind() {
         io::ErrorKind::AddrInUse => format!(

@@ -340,7 +340,7 @@ fn a_reactor_that_stops_tells_its_children_without_waiting() {
     let key = spawn(&mut reactor, &mut sh("exec >&-; kill -STOP $$"));
     until(&mut reactor, |told| told.has("child eof"));
     settle(&mut reactor);
-    reactor.with(|cx| cx.stop());
+    reactor.with(|cx| cx.io.stop());
     reactor.run().expect("polling does not fail");
     assert_eq!(reactor.state.lines.len(), 3, "{:?}", reactor.state.lines);
     reactor
