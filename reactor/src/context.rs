@@ -4,11 +4,14 @@ use crate::core::{Conn, Target};
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
+use crate::offload::Offloads;
 use crate::process::Gathering;
 use crate::remote::Remote;
-use crate::{ConnectOptions, Key, ListenOptions, ListenerAddr, Time, TimerId, Watch, Writer};
+use crate::{
+    Close, ConnectOptions, Key, ListenOptions, ListenerAddr, Time, TimerId, Watch, Writer,
+};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -16,13 +19,16 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 mod adopting;
+mod connect_host;
 mod connecting;
+mod offload;
 mod options;
 mod unix;
 mod watching;
 
 pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+pub(crate) type AfterClose<S> = Box<dyn FnOnce(&mut Context<'_, S>, Close)>;
 pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
 
 /// A handler as the reactor keeps it.
@@ -42,6 +48,9 @@ pub(crate) struct Tasks<S> {
     pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
     /// Commands whose output is being collected.
     pub(crate) commands: Slab<Gathering<S>>,
+    pub(crate) offloads: Offloads<S>,
+    /// What is to be done when a connection has gone, by those who keep one up.
+    pub(crate) after_close: BTreeMap<Key, AfterClose<S>>,
     pub(crate) remote: Remote<S>,
 }
 

@@ -279,8 +279,9 @@ impl Io<'_> {
         }
     }
 
-    /// The far end's address: of an accepted connection, or the one given to `connect`. Unix sockets
-    /// and pipes have none.
+    /// The far end's address: of an accepted connection, or the one given to `connect`. `None` while
+    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up, and for Unix
+    /// sockets and pipes.
     #[doc(alias = "get_peername")]
     #[must_use]
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {

@@ -30,6 +30,9 @@
 //! that is running, no connection can starve the others, and the same handlers run over anything
 //! that implements [`Driver`].
 //!
+//! What would make the loop wait has a form that does not: [`Context::offload`] for long work,
+//! [`Context::resolve`] and [`Context::connect_host`] for names, [`Remote`] for other threads.
+//!
 //! # Who owns what
 //!
 //! ```text
@@ -49,9 +52,10 @@ pub use input::Input;
 pub use io::{Io, LINGER, Writer};
 pub use key::Key;
 pub use limits::raise_open_files;
+pub use offload::{Answer, OffloadJob, Panic};
 pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, SocketOption};
 pub use reactor::Reactor;
-pub use remote::{Ended, Remote};
+pub use remote::{Ended, Refused, Remote};
 pub use time::Time;
 pub use timers::TimerId;
 pub use transport::{Detached, ListenerAddr, ListeningSocket, Transport};
@@ -59,6 +63,7 @@ pub use watch::{Again, Readiness, Watch};
 
 pub mod codec;
 pub mod process;
+pub mod util;
 
 mod reactor;
 
@@ -71,6 +76,7 @@ mod transport;
 mod watch;
 
 mod core;
+mod dial;
 mod input;
 mod key;
 mod outbound;
@@ -78,6 +84,7 @@ mod timers;
 
 mod driver;
 mod limits;
+mod offload;
 mod remote;
 mod time;
 

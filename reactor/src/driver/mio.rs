@@ -3,8 +3,8 @@
 use super::{Driver, Event, Wake};
 use crate::process::ChildPipes;
 use crate::{
-    ConnectOptions, Key, ListenOptions, ListenerAddr, ListeningSocket, SocketOption, Time,
-    Transport,
+    ConnectOptions, Key, ListenOptions, ListenerAddr, ListeningSocket, OffloadJob, SocketOption,
+    Time, Transport,
 };
 use children::Children;
 use listener::Listener;
@@ -23,10 +23,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stream::Stream;
+use threads::Threads;
 
 mod children;
 mod listener;
 mod stream;
+mod threads;
 
 const WAKER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -72,6 +74,7 @@ pub struct MioDriver {
     /// Some process may have ended that no event will tell of.
     ask_children: bool,
     waker: Arc<MioWaker>,
+    threads: Threads,
     start: Instant,
 }
 
@@ -111,6 +114,7 @@ impl MioDriver {
             children: Children::default(),
             ask_children: false,
             waker,
+            threads: Threads::default(),
             start: Instant::now(),
         })
     }
@@ -274,6 +278,10 @@ impl Driver for MioDriver {
 
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.waker) as Arc<dyn Wake>
+    }
+
+    fn offload(&mut self, job: OffloadJob, threads: usize) -> io::Result<()> {
+        self.threads.run(job, threads)
     }
 
     fn watch_signals(&mut self, wanted: &[i32]) -> io::Result<()> {
