@@ -1,6 +1,6 @@
 //! `Context`: what a handler may ask while it runs.
 
-use crate::core::{Conn, Phase, Target};
+use crate::core::{Phase, Target};
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
@@ -14,12 +14,19 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+mod call;
+mod flow;
+
 /// How long a connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
 pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
+
+/// A call of a handler by another.
+pub(crate) type Call<S> = (Key, HandlerClosure<S>);
+pub(crate) type HandlerClosure<S> = Box<dyn FnOnce(&mut dyn Handler<S>, &mut Context<'_, S>)>;
 
 /// A handler as the reactor keeps it.
 pub(crate) enum Slot<S> {
@@ -35,6 +42,8 @@ pub(crate) struct Tasks<S> {
     /// `None` while the closure runs.
     pub(crate) closures: Slab<Option<TimerClosure<S>>>,
     pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
+    /// Calls of other handlers, for as soon as the present callback has returned.
+    pub(crate) calls: VecDeque<Call<S>>,
     pub(crate) remote: Remote<S>,
 }
 
@@ -120,7 +129,10 @@ impl<S> Context<'_, S> {
     /// Whether this connection's handler may be given more of its input now.
     pub(crate) fn goes_on(&self) -> bool {
         let core = &self.io.core;
-        !core.yielded && core.conn(self.key).is_some_and(Conn::takes_input)
+        !core.yielded
+            && core
+                .conn(self.key)
+                .is_some_and(|conn| conn.takes_input() && conn.relay.is_none())
     }
 
     /// Takes what was left unread, to be lent to a handler together with this context.

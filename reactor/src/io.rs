@@ -1,6 +1,7 @@
 //! `Io`: what may be asked for any connection, without a word of the shared state's type.
 
-use crate::core::{Core, Phase, Target};
+use crate::core::{Core, Target};
+use crate::hold::Hold;
 use crate::outbound::Tail;
 use crate::{Close, Driver, Key, Time, TimerId};
 use bytes::Bytes;
@@ -9,6 +10,10 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod flush;
+mod proxy;
+mod stream;
 
 /// How long [`Io::close_after_write`] waits for a peer that reads nothing.
 pub const LINGER: Duration = Duration::from_secs(30);
@@ -120,9 +125,7 @@ impl Io<'_> {
     /// Whether the connection exists and is not being closed.
     #[must_use]
     pub fn is_open(&self, key: Key) -> bool {
-        self.core
-            .conn(key)
-            .is_some_and(|conn| matches!(conn.phase, Phase::Open | Phase::Connecting))
+        self.core.is_open(key)
     }
 
     /// Bytes queued and not yet taken by the kernel.
@@ -211,29 +214,24 @@ impl Io<'_> {
 
     /// Stops reading from the connection. What the peer sends waits in the kernel, and at last in
     /// the peer. Output goes on.
+    ///
+    /// This is the program's own pause: the one that [`proxy`](Io::proxy) makes when its target is
+    /// full is another, and neither ends the other.
     pub fn pause(&mut self, key: Key) {
-        if let Some(conn) = self.core.conn_mut(key) {
-            conn.paused = true;
-        }
+        self.core.hold(key, Hold::Program);
     }
 
     /// Reads again, beginning with what was left unread.
     pub fn resume(&mut self, key: Key) {
-        let now = self.core.now;
-        if let Some(conn) = self.core.conn_mut(key)
-            && std::mem::replace(&mut conn.paused, false)
-        {
-            conn.rescan = true;
-            conn.last_activity = now;
-            self.core.arm_idle_timer(key);
-            self.core.enqueue(key);
-        }
+        self.core.lift(key, Hold::Program);
     }
 
-    /// Whether reading is stopped.
+    /// Whether reading is stopped by [`pause`](Io::pause).
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
-        self.core.conn(key).is_some_and(|conn| conn.paused)
+        self.core
+            .conn(key)
+            .is_some_and(|conn| conn.holds.has(Hold::Program))
     }
 
     /// Closes a connection or a listener at the end of this turn. What is queued is not sent.
@@ -273,10 +271,7 @@ impl Io<'_> {
     /// Ends the outgoing direction once all that is queued has left; input goes on until the peer
     /// ends too.
     pub fn shutdown_write(&mut self, key: Key) {
-        if let Some(conn) = self.core.conn_mut(key) {
-            conn.wants_write_end = true;
-            self.core.mark_dirty(key);
-        }
+        self.core.shutdown_write(key);
     }
 
     /// The far end's address: of an accepted connection, or the one given to `connect`.

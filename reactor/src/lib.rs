@@ -50,7 +50,9 @@ pub use io::{Io, LINGER, Writer};
 pub use key::Key;
 pub use limits::raise_open_files;
 pub use reactor::Reactor;
+pub use relay::{ProxyEnd, ProxyError, ProxyOptions};
 pub use remote::{Ended, Remote};
+pub use stream::{StreamEnd, StreamError, StreamOptions};
 pub use time::Time;
 pub use timers::TimerId;
 
@@ -58,15 +60,19 @@ pub mod codec;
 
 mod reactor;
 
+mod any;
 mod handler;
 
 mod context;
 mod io;
 
 mod core;
+mod hold;
 mod input;
 mod key;
 mod outbound;
+mod relay;
+mod stream;
 mod timers;
 
 mod driver;

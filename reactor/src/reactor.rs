@@ -27,8 +27,11 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+mod calling;
 mod opening;
 mod reading;
+mod relaying;
+mod streaming;
 mod writing;
 
 /// Bytes of the one read buffer that all connections share, and so most bytes read from one
@@ -77,6 +80,7 @@ impl<S> Reactor<S> {
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            calls: VecDeque::new(),
             remote: Remote::new(driver.waker()),
         };
         Reactor {
@@ -97,7 +101,9 @@ impl<S> Reactor<S> {
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         // Time has gone on since the last turn: what is armed now counts from now.
         self.core.now = self.driver.now();
-        self.lend(work)
+        let result = self.lend(work);
+        self.after_callback();
+        result
     }
 
     /// A handle for other threads.
@@ -133,7 +139,9 @@ impl<S> Reactor<S> {
     /// Whether the next turn will not wait.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.core.has_work() || !self.tasks.deferred.is_empty() || self.tasks.remote.has_jobs()
+        self.core.has_work()
+            || !(self.tasks.deferred.is_empty() && self.tasks.calls.is_empty())
+            || self.tasks.remote.has_jobs()
     }
 
     /// Connections that are open, listeners not counted.
@@ -218,6 +226,7 @@ impl<S> Reactor<S> {
             if let Some(mut work) = work.take() {
                 self.lend(|cx| work(cx, signal));
                 self.tasks.signals[index].1 = Some(work);
+                self.after_callback();
             }
         }
     }
@@ -227,8 +236,11 @@ impl<S> Reactor<S> {
         self.tasks.remote.take_jobs(&mut jobs);
         for job in jobs.drain(..) {
             self.lend(job);
+            self.after_callback();
         }
         self.jobs = jobs;
+        // Calls that were put off: nothing may follow that would bring them about.
+        self.after_callback();
     }
 
     fn run_ready(&mut self) {
@@ -256,6 +268,7 @@ impl<S> Reactor<S> {
                     self.core.mark_dirty(key);
                 }
             }
+            self.after_callback();
         }
     }
 
@@ -295,6 +308,7 @@ impl<S> Reactor<S> {
                 Target::Linger(key) => self.check_linger(key),
                 Target::ShutdownDeadline => self.core.stopping = true,
             }
+            self.after_callback();
             self.drop_cancelled();
         }
         self.drop_cancelled();
@@ -324,6 +338,7 @@ impl<S> Reactor<S> {
                 break;
             };
             self.lend(work);
+            self.after_callback();
         }
     }
 
@@ -335,7 +350,9 @@ impl<S> Reactor<S> {
                 None => Close::Local,
             };
             self.call(key, |handler, cx| handler.on_close(cx, &why));
+            self.tell_feeder(key);
             self.forget(key);
+            self.after_callback();
         }
         closing.append(&mut self.core.closing);
         self.core.closing = closing;
@@ -442,6 +459,11 @@ impl<S> Reactor<S> {
     }
 
     fn put_slot(&mut self, key: Key, slot: Slot<S>) {
+        if let Slot::Conn(handler) = &slot
+            && let Some(conn) = self.core.conn_mut(key)
+        {
+            conn.handler_type = Some((**handler).own_type());
+        }
         if self.slots.len() <= key.index() {
             self.slots.resize_with(key.index() + 1, || None);
         }

@@ -20,5 +20,9 @@ mod idle;
 mod remote;
 mod timers;
 
+mod calls;
+mod relay;
+mod stream;
+
 mod codec;
 mod pieces;

@@ -6,4 +6,5 @@ mod closing;
 mod echo;
 mod hosts;
 mod proxy;
+mod relay;
 mod timers;
