@@ -4,10 +4,11 @@ use crate::core::{Phase, Target};
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
+use crate::offload::Offloads;
 use crate::remote::Remote;
 use crate::{Close, Key, ListenOptions, Time, TimerId, Writer};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -15,13 +16,16 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 mod call;
+mod connect_host;
 mod flow;
+mod offload;
 
 /// How long a connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+pub(crate) type AfterClose<S> = Box<dyn FnOnce(&mut Context<'_, S>, Close)>;
 pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
 
 /// A call of a handler by another.
@@ -44,6 +48,9 @@ pub(crate) struct Tasks<S> {
     pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
     /// Calls of other handlers, for as soon as the present callback has returned.
     pub(crate) calls: VecDeque<Call<S>>,
+    pub(crate) offloads: Offloads<S>,
+    /// What is to be done when a connection has gone, by those who keep one up.
+    pub(crate) after_close: BTreeMap<Key, AfterClose<S>>,
     pub(crate) remote: Remote<S>,
 }
 

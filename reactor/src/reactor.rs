@@ -19,15 +19,17 @@ use crate::core::{Core, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
+use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
 use crate::{Key, Time};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 mod calling;
+mod offload;
 mod opening;
 mod reading;
 mod relaying;
@@ -81,6 +83,8 @@ impl<S> Reactor<S> {
             closures: Slab::new(),
             signals: Vec::new(),
             calls: VecDeque::new(),
+            offloads: Offloads::default(),
+            after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
         };
         Reactor {
@@ -294,15 +298,7 @@ impl<S> Reactor<S> {
                         self.core.enqueue(listener);
                     }
                 }
-                Target::ConnectDeadline(key) => {
-                    if self
-                        .core
-                        .conn(key)
-                        .is_some_and(|conn| conn.phase == Phase::Connecting)
-                    {
-                        self.core.close(key, Close::ConnectTimeout);
-                    }
-                }
+                Target::ConnectDeadline(key) => self.check_connect_deadline(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
@@ -352,6 +348,9 @@ impl<S> Reactor<S> {
             self.call(key, |handler, cx| handler.on_close(cx, &why));
             self.tell_feeder(key);
             self.forget(key);
+            if let Some(after) = self.tasks.after_close.remove(&key) {
+                self.lend(|cx| after(cx, why));
+            }
             self.after_callback();
         }
         closing.append(&mut self.core.closing);
@@ -372,6 +371,7 @@ impl<S> Reactor<S> {
     /// The loop is over: every handler that is left learns of it.
     fn end(&mut self) {
         self.tasks.remote.end();
+        self.tasks.offloads.clear();
         for key in self.core.keys() {
             self.core.close(key, Close::Shutdown);
         }

@@ -21,6 +21,10 @@ mod remote;
 mod timers;
 
 mod calls;
+mod connect_host;
+mod coordination;
+mod offload;
+mod posting;
 mod relay;
 mod stream;
 

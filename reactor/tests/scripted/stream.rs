@@ -171,13 +171,14 @@ fn a_missing_file_is_an_error_at_once_and_the_connection_is_as_good_as_before() 
 
 #[test]
 fn what_ends_a_connection_drops_its_reader() {
+    type End = fn(&mut Bench, &Peer, Key);
     struct Held(Cursor<Vec<u8>>, #[allow(dead_code)] Rc<()>);
     impl Read for Held {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             self.0.read(buf)
         }
     }
-    let endings: [(fn(&mut Bench, &Peer, Key), &str); 5] = [
+    let endings: [(End, &str); 5] = [
         (
             |bench, _, key| {
                 bench.with(|cx| cx.io.close(key));

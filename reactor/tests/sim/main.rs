@@ -3,8 +3,12 @@
 mod actors;
 
 mod closing;
+mod coordination;
 mod echo;
 mod hosts;
+mod names;
+mod offload;
 mod proxy;
+mod reconnect;
 mod relay;
 mod timers;
