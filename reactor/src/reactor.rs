@@ -28,11 +28,14 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+mod calling;
 mod datagram;
 mod offload;
 mod opening;
 mod processes;
 mod reading;
+mod relaying;
+mod streaming;
 mod watching;
 mod writing;
 
@@ -84,6 +87,7 @@ impl<S> Reactor<S> {
             closures: Slab::new(),
             signals: Vec::new(),
             commands: Slab::new(),
+            calls: VecDeque::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -106,7 +110,9 @@ impl<S> Reactor<S> {
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         // Time has gone on since the last turn: what is armed now counts from now.
         self.core.now = self.driver.now();
-        self.lend(work)
+        let result = self.lend(work);
+        self.after_callback();
+        result
     }
 
     /// A handle for other threads.
@@ -142,7 +148,9 @@ impl<S> Reactor<S> {
     /// Whether the next turn will not wait.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.core.has_work() || !self.tasks.deferred.is_empty() || self.tasks.remote.has_jobs()
+        self.core.has_work()
+            || !(self.tasks.deferred.is_empty() && self.tasks.calls.is_empty())
+            || self.tasks.remote.has_jobs()
     }
 
     /// Connections that are open, listeners not counted.
@@ -233,6 +241,7 @@ impl<S> Reactor<S> {
             if let Some(mut work) = work.take() {
                 self.lend(|cx| work(cx, signal));
                 self.tasks.signals[index].1 = Some(work);
+                self.after_callback();
             }
         }
     }
@@ -242,8 +251,11 @@ impl<S> Reactor<S> {
         self.tasks.remote.take_jobs(&mut jobs);
         for job in jobs.drain(..) {
             self.lend(job);
+            self.after_callback();
         }
         self.jobs = jobs;
+        // Calls that were put off: nothing may follow that would bring them about.
+        self.after_callback();
     }
 
     fn run_ready(&mut self) {
@@ -276,6 +288,7 @@ impl<S> Reactor<S> {
             } else {
                 self.watch_is_ready(key);
             }
+            self.after_callback();
         }
     }
 
@@ -316,6 +329,7 @@ impl<S> Reactor<S> {
                 Target::Linger(key) => self.check_linger(key),
                 Target::ShutdownDeadline => self.core.stopping = true,
             }
+            self.after_callback();
             self.drop_cancelled();
         }
         self.drop_cancelled();
@@ -345,6 +359,7 @@ impl<S> Reactor<S> {
                 break;
             };
             self.lend(work);
+            self.after_callback();
         }
     }
 
@@ -365,10 +380,12 @@ impl<S> Reactor<S> {
             self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
             self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
             self.close_udp(key);
+            self.tell_feeder(key);
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
                 self.lend(|cx| after(cx, why));
             }
+            self.after_callback();
         }
         closing.append(&mut self.core.closing);
         self.core.closing = closing;
@@ -488,6 +505,11 @@ impl<S> Reactor<S> {
     }
 
     fn put_slot(&mut self, key: Key, slot: Slot<S>) {
+        if let Slot::Conn(handler) = &slot
+            && let Some(conn) = self.core.conn_mut(key)
+        {
+            conn.handler_type = Some((**handler).own_type());
+        }
         if self.slots.len() <= key.index() {
             self.slots.resize_with(key.index() + 1, || None);
         }

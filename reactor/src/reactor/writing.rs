@@ -25,9 +25,11 @@ impl<S> Reactor<S> {
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.in_dirty = false;
                 self.flush_one(key);
+                self.after_callback();
             } else if let Some(udp) = self.core.udp_mut(key) {
                 udp.in_dirty = false;
                 self.flush_udp(key);
+                self.after_callback();
             }
         }
         // Calls to `on_drain` may have marked others; keep them, and this allocation.
@@ -35,12 +37,19 @@ impl<S> Reactor<S> {
         self.core.dirty = dirty;
     }
 
-    fn flush_one(&mut self, key: Key) {
+    pub(super) fn flush_one(&mut self, key: Key) {
         let now = self.core.now;
+        if self
+            .core
+            .conn(key)
+            .is_some_and(|conn| conn.stream.is_some())
+        {
+            self.fill(key);
+        }
         let Some((conn, pools)) = self.core.conn_and_pools(key) else {
             return;
         };
-        if matches!(conn.phase, Phase::Connecting | Phase::Closing) {
+        if !conn.is_written() {
             return;
         }
         let mut budget = WRITE_BYTES_MAX;
@@ -77,6 +86,13 @@ impl<S> Reactor<S> {
         } else {
             conn.outbound.trim();
             self.core.arm_write_timer(key);
+        }
+        self.fill_again(key);
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        if conn.fed_by.is_some() {
+            self.core.feed_again(key);
         }
         let Some(conn) = self.core.conn_mut(key) else {
             return;
@@ -116,6 +132,8 @@ impl<S> Reactor<S> {
             self.core.timers.cancel(timer);
         }
         self.core.enqueue(key);
+        self.tell_feeder(key);
+        self.end_broken_stream(key);
     }
 
     /// Nobody reads from our pipe any more. The other one has its own end, and may have much to say
