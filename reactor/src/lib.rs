@@ -30,6 +30,9 @@
 //! that is running, no connection can starve the others, and the same handlers run over anything
 //! that implements [`Driver`].
 //!
+//! What would make the loop wait has a form that does not: [`Context::offload`] for long work,
+//! [`Context::resolve`] and [`Context::connect_host`] for names, [`Remote`] for other threads.
+//!
 //! # Who owns what
 //!
 //! ```text
@@ -43,34 +46,41 @@
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
 
 pub use context::{CONNECT_TIMEOUT, Context};
+pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
 pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
 pub use io::{Io, LINGER, Writer};
 pub use key::Key;
 pub use limits::raise_open_files;
+pub use offload::{Answer, OffloadJob, Panic};
 pub use reactor::Reactor;
-pub use remote::{Ended, Remote};
+pub use remote::{Ended, Refused, Remote};
 pub use time::Time;
 pub use timers::TimerId;
 
 pub mod codec;
+pub mod util;
 
 mod reactor;
 
+mod datagram;
 mod handler;
 
 mod context;
 mod io;
 
 mod core;
+mod dial;
 mod input;
 mod key;
 mod outbound;
+mod packets;
 mod timers;
 
 mod driver;
 mod limits;
+mod offload;
 mod remote;
 mod time;
 

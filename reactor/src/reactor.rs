@@ -19,14 +19,17 @@ use crate::core::{Core, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
+use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
 use crate::{Key, Time};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
+mod datagram;
+mod offload;
 mod opening;
 mod reading;
 mod writing;
@@ -71,12 +74,15 @@ impl<S> Reactor<S> {
     /// A reactor over any driver.
     #[must_use]
     pub fn with_driver(state: S, mut driver: Box<dyn Driver>) -> Reactor<S> {
-        let core = Core::new(driver.now(), driver.seed());
+        let mut core = Core::new(driver.now(), driver.seed());
+        core.records = driver.records();
         let tasks = Tasks {
             new: Vec::new(),
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            offloads: Offloads::default(),
+            after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
         };
         Reactor {
@@ -193,6 +199,9 @@ impl<S> Reactor<S> {
                         conn.readable |= readable;
                         conn.writable |= writable;
                         conn.hangup |= hangup;
+                    } else if let Some(udp) = self.core.udp_mut(key) {
+                        udp.readable |= readable;
+                        udp.writable |= writable;
                     }
                     self.core.enqueue(key);
                 }
@@ -255,6 +264,9 @@ impl<S> Reactor<S> {
                 {
                     self.core.mark_dirty(key);
                 }
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_ready = false;
+                self.run_udp(key);
             }
         }
     }
@@ -269,8 +281,10 @@ impl<S> Reactor<S> {
                         .conn(key)
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
-                        self.call(key, |handler, cx| handler.on_timer(cx, timer));
-                    } else if let Some(timer) = due.again {
+                        self.call(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
+                    } else if !self.run_udp_timer(key, timer)
+                        && let Some(timer) = due.again
+                    {
                         self.core.timers.cancel(timer);
                     }
                 }
@@ -281,15 +295,8 @@ impl<S> Reactor<S> {
                         self.core.enqueue(listener);
                     }
                 }
-                Target::ConnectDeadline(key) => {
-                    if self
-                        .core
-                        .conn(key)
-                        .is_some_and(|conn| conn.phase == Phase::Connecting)
-                    {
-                        self.core.close(key, Close::ConnectTimeout);
-                    }
-                }
+                Target::ConnectDeadline(key) => self.check_connect_deadline(key),
+                Target::ReceiveAgain(key) => self.receive_again(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
@@ -334,12 +341,16 @@ impl<S> Reactor<S> {
                 Some(conn) => conn.why.take().unwrap_or(Close::Local),
                 None => Close::Local,
             };
-            self.call(key, |handler, cx| handler.on_close(cx, &why));
+            self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
+            self.close_udp(key);
             self.forget(key);
+            if let Some(after) = self.tasks.after_close.remove(&key) {
+                self.lend(|cx| after(cx, why));
+            }
         }
         closing.append(&mut self.core.closing);
         self.core.closing = closing;
-        if self.core.shutting_down && self.core.connections() == 0 {
+        if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
         }
     }
@@ -355,6 +366,7 @@ impl<S> Reactor<S> {
     /// The loop is over: every handler that is left learns of it.
     fn end(&mut self) {
         self.tasks.remote.end();
+        self.tasks.offloads.clear();
         for key in self.core.keys() {
             self.core.close(key, Close::Shutdown);
         }
@@ -368,6 +380,7 @@ impl<S> Reactor<S> {
     /// Calls `work`, which belongs to no connection.
     fn lend<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         self.core.produced = 0;
+        self.record(Key::NONE, "closure");
         let result = work(&mut Context {
             state: &mut self.state,
             io: Io {
@@ -381,16 +394,17 @@ impl<S> Reactor<S> {
         result
     }
 
-    /// Calls a connection's handler.
+    /// Calls a connection's handler; `name` is the call's, for the record.
     fn call<R>(
         &mut self,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Handler<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
         self.core.conn(key)?;
-        self.enter(key, key, |slot, cx| match slot {
+        self.enter(key, key, name, |slot, cx| match slot {
             Slot::Conn(handler) => Some(f(&mut **handler, cx)),
-            Slot::Listener(_) => None,
+            _ => None,
         })
     }
 
@@ -399,11 +413,12 @@ impl<S> Reactor<S> {
         &mut self,
         listener: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Accept<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
-        self.enter(listener, key, |slot, cx| match slot {
+        self.enter(listener, key, name, |slot, cx| match slot {
             Slot::Listener(accept) => Some(f(&mut **accept, cx)),
-            Slot::Conn(_) => None,
+            _ => None,
         })
     }
 
@@ -412,8 +427,10 @@ impl<S> Reactor<S> {
         &mut self,
         owner: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut Slot<S>, &mut Context<'_, S>) -> Option<R>,
     ) -> Option<R> {
+        self.record(key, name);
         let slot = self.slots.get_mut(owner.index())?.as_mut()?;
         self.core.produced = 0;
         let io = Io {
@@ -432,6 +449,13 @@ impl<S> Reactor<S> {
         );
         self.install();
         result
+    }
+
+    /// Tells a driver that wants to know who is called next.
+    fn record(&mut self, key: Key, call: &'static str) {
+        if self.core.records {
+            self.driver.record(key, call);
+        }
     }
 
     /// Handlers made during a callback take their places.

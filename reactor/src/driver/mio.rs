@@ -1,7 +1,10 @@
 //! The driver over the operating system's sockets, by mio. Edge-triggered, registered once.
 
+mod threads;
+
+use self::threads::Threads;
 use super::{Driver, Event, ListenOptions, Wake};
-use crate::{Key, Time};
+use crate::{Key, OffloadJob, Time, UdpOptions};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::FORBIDDEN;
@@ -12,6 +15,8 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+mod datagram;
 
 const WAKER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -26,6 +31,7 @@ const SIGNAL_NUMBERS: std::ops::Range<i32> = 1..128;
 enum Socket {
     Listener(TcpListener),
     Stream(TcpStream),
+    Udp(datagram::Udp),
 }
 
 /// Real sockets and the monotonic clock.
@@ -38,6 +44,7 @@ pub struct MioDriver {
     accepted: Option<TcpStream>,
     signals: Option<Signals>,
     waker: Arc<MioWaker>,
+    threads: Threads,
     start: Instant,
 }
 
@@ -75,6 +82,7 @@ impl MioDriver {
             accepted: None,
             signals: None,
             waker,
+            threads: Threads::default(),
             start: Instant::now(),
         })
     }
@@ -241,6 +249,18 @@ impl Driver for MioDriver {
         self.stream(key)?.shutdown(Shutdown::Write)
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.open_udp(key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive_udp(key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.send_udp(key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         let Some(slot) = self.sockets.get_mut(key.index()) else {
             return;
@@ -253,12 +273,17 @@ impl Driver for MioDriver {
         let _ = match slot.take() {
             Some((_, Socket::Listener(mut listener))) => registry.deregister(&mut listener),
             Some((_, Socket::Stream(mut stream))) => registry.deregister(&mut stream),
+            Some((_, Socket::Udp(mut udp))) => registry.deregister(&mut udp.socket),
             None => Ok(()),
         };
     }
 
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.waker) as Arc<dyn Wake>
+    }
+
+    fn offload(&mut self, job: OffloadJob, threads: usize) -> io::Result<()> {
+        self.threads.run(job, threads)
     }
 
     fn watch_signals(&mut self, wanted: &[i32]) -> io::Result<()> {

@@ -5,6 +5,7 @@ use crate::Key;
 use crate::context::Slot;
 use crate::core::{Phase, Target};
 use crate::handler::Close;
+use crate::io::Io;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -54,7 +55,7 @@ impl<S> Reactor<S> {
             }
         };
         self.core.set_conn(key, Phase::Open, peer).local = Some(local);
-        let handler = self.call_listener(listener, key, |accept, cx| accept.accept(cx));
+        let handler = self.call_listener(listener, key, "accept", |accept, cx| accept.accept(cx));
         let Some(handler) = handler else {
             return self.forget(key);
         };
@@ -65,7 +66,7 @@ impl<S> Reactor<S> {
             .conn(key)
             .is_some_and(|conn| conn.phase != Phase::Closing)
         {
-            self.call(key, |handler, cx| handler.on_open(cx));
+            self.call(key, "on_open", |handler, cx| handler.on_open(cx));
         }
     }
 
@@ -81,7 +82,7 @@ impl<S> Reactor<S> {
         self.core
             .timers
             .arm(again, None, Target::AcceptAgain(listener));
-        self.call_listener(listener, listener, |accept, cx| {
+        self.call_listener(listener, listener, "accept_error", |accept, cx| {
             accept.on_error(cx, addr, error);
         });
     }
@@ -96,6 +97,7 @@ impl<S> Reactor<S> {
                 if let Some(conn) = self.core.conn_mut(key) {
                     conn.phase = Phase::Open;
                     conn.local = Some(local);
+                    conn.dial = None;
                     conn.last_progress = now;
                     conn.last_activity = now;
                     if let Some(timer) = conn.phase_timer.take() {
@@ -103,7 +105,7 @@ impl<S> Reactor<S> {
                     }
                     self.core.arm_idle_timer(key);
                 }
-                self.call(key, |handler, cx| handler.on_open(cx));
+                self.call(key, "on_open", |handler, cx| handler.on_open(cx));
                 // What was sent before it was open, and what has come with the opening.
                 self.core.mark_dirty(key);
                 self.core.enqueue(key);
@@ -114,8 +116,25 @@ impl<S> Reactor<S> {
                 }
             }
             Err(error) => {
-                self.core.close(key, Close::ConnectFailed(error));
+                if let Err(error) = self.io().dial_failed(key, error) {
+                    self.core.close(key, Close::ConnectFailed(error));
+                }
             }
+        }
+    }
+
+    /// The time of a connect is over, or that of one address of several.
+    pub(super) fn check_connect_deadline(&mut self, key: Key) {
+        let conn = self.core.conn(key);
+        if conn.is_some_and(|conn| conn.phase == Phase::Connecting) {
+            self.io().dial_timed_out(key);
+        }
+    }
+
+    fn io(&mut self) -> Io<'_> {
+        Io {
+            core: &mut self.core,
+            driver: &mut *self.driver,
         }
     }
 }

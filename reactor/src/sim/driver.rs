@@ -1,7 +1,7 @@
 //! `SimDriver`: one host's share of the net, as its reactor sees it.
 
 use super::net::Net;
-use crate::{Driver, Event, Key, ListenOptions, Time, Wake};
+use crate::{Answer, Driver, Event, Key, ListenOptions, OffloadJob, Time, UdpOptions, Wake};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -72,8 +72,53 @@ impl Driver for SimDriver {
         self.net.borrow_mut().shutdown_write(self.host, key)
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.net
+            .borrow_mut()
+            .open_udp(self.host, key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.net.borrow_mut().receive(self.host, key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.net
+            .borrow_mut()
+            .send_packet(self.host, key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         self.net.borrow_mut().close(self.host, key);
+    }
+
+    fn offload(&mut self, job: OffloadJob, threads: usize) -> io::Result<()> {
+        self.net.borrow_mut().offload(self.host, job, threads);
+        Ok(())
+    }
+
+    fn resolve(
+        &mut self,
+        name: &str,
+        port: u16,
+        answer: Answer<io::Result<Vec<SocketAddr>>>,
+        threads: usize,
+    ) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        net.resolve(self.host, name, port, answer, threads);
+        Ok(())
+    }
+
+    fn chance(&mut self, site: &'static str, probability: f64) -> bool {
+        self.net.borrow_mut().chance(self.host, site, probability)
+    }
+
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn record(&mut self, key: Key, call: &'static str) {
+        self.net.borrow_mut().note(self.host, key, call, None);
     }
 
     fn waker(&self) -> Arc<dyn Wake> {
@@ -92,6 +137,10 @@ impl Drop for SimDriver {
         // It is lent while the net itself panics.
         if let Ok(mut net) = self.net.try_borrow_mut() {
             net.close_all(self.host);
+            let jobs = net.hosts[self.host].threads.end();
+            drop(net);
+            // What a job owns is let go when the net is free.
+            drop(jobs);
         }
     }
 }

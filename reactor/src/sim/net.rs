@@ -6,9 +6,12 @@
 
 use super::clock::Clock;
 use super::conn::{Conn, Dial, End, News};
+use super::datagram::{Flight, Flights, Udp};
 use super::faults::Faults;
 use super::history::History;
 use super::rng::Streams;
+use super::sites::Sites;
+use super::threads::Threads;
 use crate::{Key, Time};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -34,6 +37,14 @@ pub(super) enum Due {
     Arrival(ConnId, usize),
     /// Room that a short write had withheld is told of.
     Room(ConnId, usize),
+    /// A thread of this host has done what it was told to.
+    Job(usize, u64),
+    /// A packet, or word of one, reaches its host.
+    Packet(Box<Flight>),
+    /// So many bytes leave the send buffer of this socket.
+    Left(usize, Key, u64, usize),
+    /// A link that had broken may be whole again.
+    Mended(usize, usize),
     /// A foreign thread does something.
     Outside(Box<dyn FnOnce()>),
 }
@@ -70,6 +81,7 @@ impl Ord for Entry {
 pub(super) enum Socket {
     Listener(Listener),
     Stream(ConnId, usize),
+    Udp(Udp),
 }
 
 #[derive(Debug)]
@@ -101,6 +113,7 @@ pub(super) struct Host {
     pub(super) watched: Vec<i32>,
     pub(super) signals: Vec<i32>,
     pub(super) bell: Arc<Bell>,
+    pub(super) threads: Threads,
     /// Something has happened in the present turn, or was the reason for it.
     pub(super) has_cause: bool,
 }
@@ -132,6 +145,14 @@ pub(super) struct Link {
     pub(super) cut: bool,
     /// Everything waits, in order.
     pub(super) held: bool,
+    /// Cut by a fault, until then.
+    pub(super) broken_until: u64,
+}
+
+impl Link {
+    pub(super) fn is_cut(&self, now: u64) -> bool {
+        self.cut || now < self.broken_until
+    }
 }
 
 pub(super) struct Net {
@@ -142,9 +163,15 @@ pub(super) struct Net {
     pub(super) conns: BTreeMap<ConnId, Conn>,
     pub(super) conn_count: ConnId,
     pub(super) links: BTreeMap<(usize, usize), Link>,
+    /// What names stand for, besides those of the hosts.
+    pub(super) names: BTreeMap<String, Vec<IpAddr>>,
+    /// No link breaks by itself before.
+    pub(super) whole_until: u64,
+    pub(super) flights: Flights,
     pub(super) faults: Faults,
     pub(super) rng: Streams,
     pub(super) history: History,
+    pub(super) sites: Sites,
     /// Connections that were reset for no reason of their own.
     pub(super) resets: u64,
 }
@@ -170,9 +197,13 @@ impl Net {
             conns: BTreeMap::new(),
             conn_count: 0,
             links: BTreeMap::new(),
+            names: BTreeMap::new(),
+            whole_until: 0,
+            flights: Flights::default(),
             faults,
             rng: Streams::new(seed),
             history: History::new(),
+            sites: Sites::new(seed),
             resets: 0,
         }
     }
@@ -201,6 +232,7 @@ impl Net {
             watched: Vec::new(),
             signals: Vec::new(),
             bell: Arc::default(),
+            threads: Threads::default(),
             has_cause: false,
         });
         index
@@ -247,6 +279,10 @@ impl Net {
                         self.tell(id, side, News::WRITABLE);
                     }
                 }
+                Due::Job(host, id) => self.finish_job(host, id),
+                Due::Packet(flight) => self.land(*flight),
+                Due::Left(host, key, id, room) => self.packet_left(host, key, id, room),
+                Due::Mended(from, to) => self.mended(from, to),
                 Due::Outside(work) => work(),
             }
         }

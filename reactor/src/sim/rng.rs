@@ -82,6 +82,14 @@ pub(super) struct Streams {
     pub(super) pause: Rng,
     pub(super) clock: Rng,
     pub(super) outside: Rng,
+    pub(super) job: Rng,
+    pub(super) lookup: Rng,
+    pub(super) partition: Rng,
+    pub(super) packet_latency: Rng,
+    pub(super) packet_room: Rng,
+    pub(super) packet_loss: Rng,
+    pub(super) packet_duplicate: Rng,
+    pub(super) packet_reorder: Rng,
 }
 
 impl Streams {
@@ -112,6 +120,14 @@ impl Streams {
             pause: next(),
             clock: next(),
             outside: next(),
+            job: next(),
+            lookup: next(),
+            partition: next(),
+            packet_latency: next(),
+            packet_room: next(),
+            packet_loss: next(),
+            packet_duplicate: next(),
+            packet_reorder: next(),
         }
     }
 }

@@ -16,9 +16,16 @@ mod output;
 mod closing;
 mod stopping;
 
+mod datagrams;
+
 mod idle;
 mod remote;
 mod timers;
+
+mod connect_host;
+mod coordination;
+mod offload;
+mod posting;
 
 mod codec;
 mod pieces;

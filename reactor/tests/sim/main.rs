@@ -3,7 +3,13 @@
 mod actors;
 
 mod closing;
+mod coordination;
+mod datagrams;
 mod echo;
 mod hosts;
+mod names;
+mod offload;
 mod proxy;
+mod reconnect;
 mod timers;
+mod tools;

@@ -5,8 +5,8 @@
 //! asks of the driver and all that it tells handlers goes to one [`Log`], in order.
 
 use midge_reactor::{
-    Accept, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions, Reactor, Time,
-    Wake,
+    Accept, Answer, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
+    OffloadJob, Reactor, Time, UdpOptions, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +15,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+mod datagrams;
+
+pub(crate) use datagrams::Catcher;
 
 /// Too many open files, as the system numbers it.
 const EMFILE: i32 = 24;
@@ -61,6 +65,8 @@ impl Drop for Inside {
 }
 
 pub(crate) type Cx<'a> = Context<'a, Log>;
+
+type Found = Answer<io::Result<Vec<SocketAddr>>>;
 
 /// What becomes of a connect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -134,6 +140,7 @@ enum Socket {
         ready: bool,
     },
     Stream(usize),
+    Udp(datagrams::Udp),
 }
 
 #[derive(Debug)]
@@ -147,8 +154,13 @@ struct Net {
     polls: usize,
     sockets: BTreeMap<Key, Socket>,
     links: Vec<Link>,
+    sent: datagrams::Sent,
     accepted: Option<usize>,
     outcomes: BTreeMap<SocketAddr, Outcome>,
+    /// Offloaded, and not yet done by the script.
+    jobs: VecDeque<OffloadJob>,
+    lookups: VecDeque<(String, Found)>,
+    has_threads: bool,
     /// Sockets that may still be accepted before the descriptors are used up.
     descriptors: usize,
     accept_errors: VecDeque<ErrorKind>,
@@ -234,6 +246,11 @@ impl Net {
         for (key, socket) in &mut self.sockets {
             let (readable, writable, hangup) = match socket {
                 Socket::Listener { ready, .. } => (std::mem::take(ready), false, false),
+                Socket::Udp(udp) => (
+                    std::mem::take(&mut udp.readable),
+                    std::mem::take(&mut udp.writable),
+                    false,
+                ),
                 Socket::Stream(link) => {
                     let link = &mut self.links[*link];
                     (
@@ -269,8 +286,12 @@ impl World {
             polls: 0,
             sockets: BTreeMap::new(),
             links: Vec::new(),
+            sent: datagrams::Sent::default(),
             accepted: None,
             outcomes: BTreeMap::new(),
+            jobs: VecDeque::new(),
+            lookups: VecDeque::new(),
+            has_threads: true,
             descriptors: usize::MAX,
             accept_errors: VecDeque::new(),
             read_max: usize::MAX,
@@ -329,6 +350,33 @@ impl World {
             world: self.clone(),
             link: link.expect("nothing has connected there"),
         }
+    }
+
+    /// Takes the offloaded job that has waited longest, to be run, dropped, or sent to a thread.
+    pub(crate) fn take_job(&self) -> OffloadJob {
+        let job = self.0.borrow_mut().jobs.pop_front();
+        job.expect("nothing was offloaded")
+    }
+
+    pub(crate) fn jobs(&self) -> usize {
+        self.0.borrow().jobs.len()
+    }
+
+    /// From now on there are no threads to offload to.
+    pub(crate) fn has_no_threads(&self) {
+        self.0.borrow_mut().has_threads = false;
+    }
+
+    /// Answers the lookup of `name` that has waited longest.
+    pub(crate) fn found(&self, name: &str, found: io::Result<Vec<SocketAddr>>) {
+        let lookup = self.0.borrow_mut().lookups.pop_front();
+        let (asked, answer) = lookup.expect("nothing is looked up");
+        assert_eq!(asked, name);
+        answer.give(found);
+    }
+
+    pub(crate) fn lookups(&self) -> usize {
+        self.0.borrow().lookups.len()
     }
 
     /// After `count` more accepts there are no descriptors left.
@@ -616,6 +664,25 @@ impl Driver for ScriptedDriver {
         Ok(())
     }
 
+    fn offload(&mut self, job: OffloadJob, _: usize) -> io::Result<()> {
+        let mut net = self.0.0.borrow_mut();
+        if !net.has_threads {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        net.jobs.push_back(job);
+        Ok(())
+    }
+
+    fn resolve(&mut self, name: &str, _: u16, answer: Found, _: usize) -> io::Result<()> {
+        let mut net = self.0.0.borrow_mut();
+        if !net.has_threads {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        net.log.add(|| format!("lookup {name}"));
+        net.lookups.push_back((name.to_owned(), answer));
+        Ok(())
+    }
+
     fn finish_connect(&mut self, key: Key) -> io::Result<SocketAddr> {
         let mut net = self.0.0.borrow_mut();
         let link = net.link(key);
@@ -709,11 +776,23 @@ impl Driver for ScriptedDriver {
         Ok(())
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.0.0.borrow_mut().open_udp(key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.0.0.borrow_mut().receive(key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.0.0.borrow_mut().send_packet(key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         let mut net = self.0.0.borrow_mut();
         match net.sockets.remove(&key) {
             Some(Socket::Stream(link)) => net.links[link].closed = true,
-            Some(Socket::Listener { .. }) => {}
+            Some(Socket::Listener { .. } | Socket::Udp(_)) => {}
             None => return,
         }
         net.log.add(|| format!("close {}", Name(key)));
@@ -1010,6 +1089,8 @@ impl Bench {
             "write k",
             "end k",
             "close k",
+            "receive k",
+            "send k",
         ];
         let mut lines = self.log();
         lines.retain(|line| !calls.iter().any(|call| line.starts_with(call)));
