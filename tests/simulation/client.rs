@@ -150,7 +150,7 @@ impl Client {
         let queue = queue.map_or(String::new(), |queue| format!("{queue} "));
         let mut line = format!("SUB {pattern} {queue}{sid}\r\n");
         if let Some(max) = max {
-            line += &format!("UNSUB {sid} {max}\r\n");
+            line = format!("{line}UNSUB {sid} {max}\r\n");
         }
         cx.send(line.as_bytes());
     }

@@ -46,7 +46,7 @@ fn play(sim: &mut Sim) {
     faults.window_bytes_min = faults.window_bytes_min.max(64);
     faults.window_bytes_max = faults.window_bytes_max.max(64);
     sim.set_faults(faults);
-    let pending_bytes_max = [8 << 20, 128 << 10][usize::from(sim.seed() % 3 == 0)];
+    let pending_bytes_max = [8 << 20, 128 << 10][usize::from(sim.seed().is_multiple_of(3))];
     let roomy = pending_bytes_max > 1 << 20;
     let connections_max = if sim.seed().is_multiple_of(5) { 3 } else { 100 };
     let config = Config {
@@ -224,7 +224,7 @@ fn fresh(cx: &mut midge_reactor::Context<'_, Peers>, addr: SocketAddr, pattern: 
                 cx.close_after_write();
             }
         }
-        fn on_input(&mut self, cx: &mut Context<'_, Peers>, input: &mut Input<'_>) {
+        fn on_input(&mut self, _: &mut Context<'_, Peers>, input: &mut Input<'_>) {
             // Nothing is taken out: it all stays together until both have talked.
             let text = String::from_utf8_lossy(input.peek()).into_owned();
             let other = if self.0 == "fresh.*" {
