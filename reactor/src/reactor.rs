@@ -21,7 +21,7 @@ use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
-use crate::{Key, Time};
+use crate::{Key, Readiness, Time};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -31,7 +31,9 @@ use std::time::Duration;
 mod datagram;
 mod offload;
 mod opening;
+mod processes;
 mod reading;
+mod watching;
 mod writing;
 
 /// Bytes of the one read buffer that all connections share, and so most bytes read from one
@@ -81,6 +83,7 @@ impl<S> Reactor<S> {
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            commands: Slab::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -202,10 +205,13 @@ impl<S> Reactor<S> {
                     } else if let Some(udp) = self.core.udp_mut(key) {
                         udp.readable |= readable;
                         udp.writable |= writable;
+                    } else if let Some(watching) = self.core.watching_mut(key) {
+                        watching.ready = watching.ready | Readiness { readable, writable };
                     }
                     self.core.enqueue(key);
                 }
                 Event::Signal(signal) => self.signals.push(signal),
+                Event::Exited { key, status } => self.core.note_exit(key, status),
             }
         }
     }
@@ -267,6 +273,8 @@ impl<S> Reactor<S> {
             } else if let Some(udp) = self.core.udp_mut(key) {
                 udp.in_ready = false;
                 self.run_udp(key);
+            } else {
+                self.watch_is_ready(key);
             }
         }
     }
@@ -282,6 +290,12 @@ impl<S> Reactor<S> {
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
                         self.call(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
+                    } else if self
+                        .core
+                        .watching(key)
+                        .is_some_and(|watching| watching.why.is_none())
+                    {
+                        self.call_watch(key, "on_timer", |watch, cx| watch.on_timer(cx, timer));
                     } else if !self.run_udp_timer(key, timer)
                         && let Some(timer) = due.again
                     {
@@ -337,11 +351,19 @@ impl<S> Reactor<S> {
     fn close(&mut self) {
         let mut closing = std::mem::take(&mut self.core.closing);
         for key in closing.drain(..) {
+            if self.awaits_exit(key) {
+                continue;
+            }
             let why = match self.core.conn_mut(key) {
-                Some(conn) => conn.why.take().unwrap_or(Close::Local),
-                None => Close::Local,
+                Some(conn) => conn.why.take(),
+                None => self
+                    .core
+                    .watching_mut(key)
+                    .and_then(|watching| watching.why.take()),
             };
+            let why = why.unwrap_or(Close::Local);
             self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
+            self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
             self.close_udp(key);
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
