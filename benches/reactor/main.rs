@@ -6,6 +6,7 @@
 //! cargo bench --bench reactor -- --quick             everything once, some seconds
 //! cargo bench --bench reactor -- --only echo         one of echo, fan-out, timers, memory
 //! cargo bench --bench reactor -- --rounds 9 --millis 500
+//! cargo bench --bench reactor -- --only echo --connections 64 --burst 1
 //! cargo bench --bench reactor -- server mio echo     one server by itself, for a profiler
 //! ```
 //!
@@ -84,6 +85,10 @@ struct Plan {
     time: Duration,
     timers: usize,
     idle_connections: usize,
+    /// Only workloads with so many connections.
+    connections: Option<usize>,
+    /// Only workloads with bursts of so many messages.
+    burst: Option<usize>,
     /// Most connections of a workload that is run at all.
     connections_max: usize,
 }
@@ -94,6 +99,8 @@ const FULL: Plan = Plan {
     time: Duration::from_millis(250),
     timers: 1_000_000,
     idle_connections: 5_000,
+    connections: None,
+    burst: None,
     connections_max: usize::MAX,
 };
 
@@ -103,6 +110,8 @@ const QUICK: Plan = Plan {
     time: Duration::from_millis(100),
     timers: 100_000,
     idle_connections: 500,
+    connections: None,
+    burst: None,
     connections_max: usize::MAX,
 };
 
@@ -113,8 +122,21 @@ const CHECK: Plan = Plan {
     time: Duration::from_millis(5),
     timers: 1_000,
     idle_connections: 10,
+    connections: None,
+    burst: None,
     connections_max: 100,
 };
+
+impl Plan {
+    fn wants(&self, workload: &Workload) -> bool {
+        let Workload {
+            connections, burst, ..
+        } = workload;
+        *connections <= self.connections_max
+            && self.connections.is_none_or(|only| only == *connections)
+            && self.burst.is_none_or(|only| only == *burst)
+    }
+}
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -157,6 +179,8 @@ fn plan(words: &[&str]) -> io::Result<Plan> {
         match *flag {
             "--only" => plan.only = Some((*value).to_owned()),
             "--rounds" => plan.rounds = number()? as usize,
+            "--connections" => plan.connections = Some(number()? as usize),
+            "--burst" => plan.burst = Some(number()? as usize),
             "--millis" => plan.time = Duration::from_millis(number()?.into()),
             _ => return Err(failed(format!("unknown flag {flag}"))),
         }
@@ -183,8 +207,7 @@ fn run(plan: &Plan) -> io::Result<()> {
     let wanted = |name: &str| plan.only.as_deref().is_none_or(|only| only == name);
     for (name, workloads) in [("echo", ECHO), ("fan-out", FAN_OUT)] {
         if wanted(name) {
-            let workloads = workloads.iter();
-            for workload in workloads.filter(|it| it.connections <= plan.connections_max) {
+            for workload in workloads.iter().filter(|it| plan.wants(it)) {
                 run_workload(plan, workload)?;
             }
         }
