@@ -13,7 +13,7 @@
 //! }
 //!
 //! fn main() -> std::io::Result<()> {
-//!     run((), |cx| {
+//!     run(|cx| {
 //!         cx.listen("127.0.0.1:0", |_: &mut Context<'_>| Echo)?;
 //! #       cx.stop();
 //!         Ok(())
@@ -77,12 +77,21 @@ mod time;
 #[cfg(feature = "sim")]
 pub mod sim;
 
-/// Makes a reactor with `state`, lets `setup` listen and connect, and runs it until it is stopped.
+/// Runs a program without shared state: makes a reactor, lets `setup` listen and connect, and turns
+/// until it is stopped.
 ///
 /// # Errors
 /// Those of `setup` and of [`Reactor::run`].
 #[doc(alias = "EM.run")]
-pub fn run<S>(
+pub fn run(setup: impl FnOnce(&mut Context<'_>) -> std::io::Result<()>) -> std::io::Result<()> {
+    run_with((), setup)
+}
+
+/// As [`run()`], with a `state` that all handlers share.
+///
+/// # Errors
+/// Those of `setup` and of [`Reactor::run`].
+pub fn run_with<S>(
     state: S,
     setup: impl FnOnce(&mut Context<'_, S>) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
