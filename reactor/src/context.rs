@@ -14,11 +14,16 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+mod lifecycle;
+
+pub use lifecycle::EachTurn;
+
 /// How long a connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+pub(crate) type PanicHook<S> = Box<dyn FnMut(&mut Context<'_, S>, Key, &str)>;
 pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
 
 /// A handler as the reactor keeps it.
@@ -35,6 +40,8 @@ pub(crate) struct Tasks<S> {
     /// `None` while the closure runs.
     pub(crate) closures: Slab<Option<TimerClosure<S>>>,
     pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
+    /// Hooks for the end, the first to run last.
+    pub(crate) on_shutdown: Vec<Deferred<S>>,
     pub(crate) remote: Remote<S>,
 }
 
@@ -205,7 +212,8 @@ impl<S> Context<'_, S> {
     /// handlers of several types and hears of errors.
     ///
     /// # Errors
-    /// As [`listen`](Context::listen); the last one, if `addr` names several addresses.
+    /// As [`listen`](Context::listen); the last one, if `addr` names several addresses. The text
+    /// names the address; the system's own error is its source.
     pub fn listen_with(
         &mut self,
         addr: impl ToSocketAddrs,
@@ -223,7 +231,7 @@ impl<S> Context<'_, S> {
                 }
                 Err(error) => {
                     self.io.core.release(key);
-                    last_error = error;
+                    last_error = listen_failed(addr, error);
                 }
             }
         }
@@ -300,10 +308,8 @@ impl<S> Context<'_, S> {
         work: TimerClosure<S>,
     ) -> TimerId {
         let target = Target::Closure(self.tasks.closures.insert(Some(work)));
-        self.io
-            .core
-            .timers
-            .arm(self.io.core.now + delay, period, target)
+        let deadline = self.io.core.now + delay;
+        self.io.core.arm(deadline, period, target)
     }
 
     /// Calls `work` on this thread with the number of each signal of `signals` that comes.
@@ -327,5 +333,29 @@ impl<S> Context<'_, S> {
     #[must_use]
     pub fn remote(&self) -> Remote<S> {
         self.tasks.remote.clone()
+    }
+}
+
+/// The error of a listen that did not succeed, with the address in its text and its kind kept.
+fn listen_failed(addr: SocketAddr, cause: io::Error) -> io::Error {
+    let kind = cause.kind();
+    io::Error::new(kind, ListenFailed { addr, cause })
+}
+
+#[derive(Debug)]
+struct ListenFailed {
+    addr: SocketAddr,
+    cause: io::Error,
+}
+
+impl fmt::Display for ListenFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listen on {}: {}", self.addr, self.cause)
+    }
+}
+
+impl Error for ListenFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
     }
 }

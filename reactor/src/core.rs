@@ -9,7 +9,7 @@
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
 use crate::timers::Timers;
-use crate::{Close, Key, Time, TimerId};
+use crate::{Close, Counts, Key, Stats, Time, TimerId};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -159,7 +159,7 @@ pub(crate) struct Core {
     pub(crate) now: Time,
     pub(crate) ready: VecDeque<Key>,
     pub(crate) dirty: Vec<Key>,
-    pub(crate) closing: Vec<Key>,
+    pub(crate) closing: VecDeque<Key>,
     pub(crate) timers: Timers<Target>,
     /// Closures whose timers were cancelled, to be dropped by the loop, which knows their type.
     pub(crate) cancelled: Vec<usize>,
@@ -171,6 +171,9 @@ pub(crate) struct Core {
     pub(crate) produced: usize,
     /// Set by `yield_now` in the present handler.
     pub(crate) yielded: bool,
+    pub(crate) stats: Stats,
+    /// Most timers that handlers and closures may have armed.
+    pub(crate) timers_max: usize,
     random: u64,
 }
 
@@ -184,7 +187,7 @@ impl Core {
             now,
             ready: VecDeque::new(),
             dirty: Vec::new(),
-            closing: Vec::new(),
+            closing: VecDeque::new(),
             timers: Timers::new(),
             cancelled: Vec::new(),
             pools: Pools::default(),
@@ -192,6 +195,8 @@ impl Core {
             shutting_down: false,
             produced: 0,
             yielded: false,
+            stats: Stats::default(),
+            timers_max: usize::MAX,
             random: seed,
         }
     }
@@ -324,6 +329,31 @@ impl Core {
         self.entries.len() - self.listeners
     }
 
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            listeners: self.listeners,
+            connections: self.connections(),
+        }
+    }
+
+    /// Arms a timer for a handler or a closure.
+    ///
+    /// # Panics
+    /// If there are `timers_max` already.
+    pub(crate) fn arm(
+        &mut self,
+        deadline: Time,
+        period: Option<Duration>,
+        target: Target,
+    ) -> TimerId {
+        let max = self.timers_max;
+        assert!(
+            self.timers.len() < max,
+            "{max} timers are armed, the most this reactor allows (Builder::max_timers)"
+        );
+        self.timers.arm(deadline, period, target)
+    }
+
     /// Puts a listener or connection on the run queue, once.
     pub(crate) fn enqueue(&mut self, key: Key) {
         let in_ready = match self.entries.get_mut(key.index()) {
@@ -358,7 +388,7 @@ impl Core {
             }
             _ => return false,
         }
-        self.closing.push(key);
+        self.closing.push_back(key);
         true
     }
 

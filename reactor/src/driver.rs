@@ -8,6 +8,8 @@ use crate::{Key, Time};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +73,26 @@ pub trait Driver: fmt::Debug {
     /// A number to seed random choices with; a simulation gives the same one in each run.
     fn seed(&mut self) -> u64;
 
+    /// Whether the clock goes on by itself, so that a reactor may poll again and again instead of
+    /// sleeping. Not so in a simulation.
+    fn spins(&self) -> bool {
+        false
+    }
+
     /// Waits for at most `wait` (for ever if `None`) and appends what has happened to `events`.
     fn poll(&mut self, events: &mut Vec<Event>, wait: Option<Duration>) -> io::Result<()>;
+
+    /// Whether the last poll had more events to tell than it could take: the next one will not wait.
+    fn events_left(&self) -> bool {
+        false
+    }
+
+    /// A descriptor that is readable while there are events, signals or wakes to be polled for, if
+    /// there is such a thing: what a loop around the reactor can wait for.
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
 
     /// Opens a listening socket under `key` and answers the address it is bound to.
     fn listen(

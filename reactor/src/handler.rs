@@ -122,6 +122,9 @@ pub enum Close {
     SlowConsumer,
     /// The handler could not go on: [`Context::fail`].
     Failed(Box<dyn Error + Send + Sync>),
+    /// The handler has panicked, with this message. No handler is told: the one that has panicked
+    /// is dropped instead. See [`PanicPolicy`](crate::PanicPolicy).
+    Panicked(String),
     /// The reactor has stopped.
     Shutdown,
 }
@@ -148,6 +151,7 @@ impl fmt::Display for Close {
             Close::IdleTimeout => f.write_str("idle for too long"),
             Close::SlowConsumer => f.write_str("too many bytes queued"),
             Close::Failed(error) => write!(f, "{error}"),
+            Close::Panicked(message) => write!(f, "handler panicked: {message}"),
             Close::Shutdown => f.write_str("reactor stopped"),
         }
     }

@@ -10,6 +10,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod lifecycle;
+
 /// How long [`Io::close_after_write`] waits for a peer that reads nothing.
 pub const LINGER: Duration = Duration::from_secs(30);
 
@@ -296,18 +298,15 @@ impl Io<'_> {
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.
     /// Allocates nothing.
     pub fn set_timer(&mut self, key: Key, delay: Duration, timer: u64) -> TimerId {
-        self.core
-            .timers
-            .arm(self.core.now + delay, None, Target::Handler(key, timer))
+        let target = Target::Handler(key, timer);
+        self.core.arm(self.core.now + delay, None, target)
     }
 
     /// As [`set_timer`](Io::set_timer), again and again. The period does not drift; periods missed
     /// altogether are left out.
     pub fn set_interval(&mut self, key: Key, period: Duration, timer: u64) -> TimerId {
         let target = Target::Handler(key, timer);
-        self.core
-            .timers
-            .arm(self.core.now + period, Some(period), target)
+        self.core.arm(self.core.now + period, Some(period), target)
     }
 
     /// Forgets a timer. `false` if it has fired or was cancelled before.

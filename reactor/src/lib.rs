@@ -42,7 +42,8 @@
 //! A handler is lent the state and the core, never another handler. Connections are named by a
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
 
-pub use context::{CONNECT_TIMEOUT, Context};
+pub use builder::{Builder, PanicPolicy};
+pub use context::{CONNECT_TIMEOUT, Context, EachTurn};
 pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
@@ -51,11 +52,13 @@ pub use key::Key;
 pub use limits::raise_open_files;
 pub use reactor::Reactor;
 pub use remote::{Ended, Remote};
+pub use stats::{Counts, Stats};
 pub use time::Time;
 pub use timers::TimerId;
 
 pub mod codec;
 
+mod builder;
 mod reactor;
 
 mod handler;
@@ -72,6 +75,7 @@ mod timers;
 mod driver;
 mod limits;
 mod remote;
+mod stats;
 mod time;
 
 #[cfg(feature = "sim")]

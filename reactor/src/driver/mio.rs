@@ -10,6 +10,8 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,8 @@ pub struct MioDriver {
     sockets: Vec<Option<(Key, Socket)>>,
     accepted: Option<TcpStream>,
     signals: Option<Signals>,
+    /// The last poll has filled its list of events.
+    filled: bool,
     waker: Arc<MioWaker>,
     start: Instant,
 }
@@ -74,6 +78,7 @@ impl MioDriver {
             sockets: Vec::new(),
             accepted: None,
             signals: None,
+            filled: false,
             waker,
             start: Instant::now(),
         })
@@ -116,12 +121,19 @@ impl Driver for MioDriver {
         RandomState::new().hash_one(self.start.elapsed())
     }
 
+    fn spins(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, out: &mut Vec<Event>, wait: Option<Duration>) -> io::Result<()> {
+        self.filled = false;
         match self.poll.poll(&mut self.events, wait) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
+        let mut count = 0;
         for event in &self.events {
+            count += 1;
             match event.token() {
                 WAKER => {}
                 SIGNALS => {
@@ -145,7 +157,17 @@ impl Driver for MioDriver {
                 }
             }
         }
+        self.filled = count >= EVENTS_MAX;
         Ok(())
+    }
+
+    fn events_left(&self) -> bool {
+        self.filled
+    }
+
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<RawFd> {
+        Some(self.poll.as_raw_fd())
     }
 
     fn listen(

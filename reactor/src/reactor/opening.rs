@@ -54,7 +54,10 @@ impl<S> Reactor<S> {
             }
         };
         self.core.set_conn(key, Phase::Open, peer).local = Some(local);
+        self.core.stats.accepted += 1;
+        self.panics.admitting = Some(key);
         let handler = self.call_listener(listener, key, |accept, cx| accept.accept(cx));
+        self.panics.admitting = None;
         let Some(handler) = handler else {
             return self.forget(key);
         };
@@ -93,6 +96,7 @@ impl<S> Reactor<S> {
         match self.driver.finish_connect(key) {
             Ok(local) => {
                 let now = self.core.now;
+                self.core.stats.connected += 1;
                 if let Some(conn) = self.core.conn_mut(key) {
                     conn.phase = Phase::Open;
                     conn.local = Some(local);
