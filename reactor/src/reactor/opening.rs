@@ -17,6 +17,12 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 impl<S> Reactor<S> {
     pub(super) fn accept(&mut self, listener: Key) {
+        self.panics.accepting = listener;
+        self.accept_some(listener);
+        self.panics.accepting = Key::NONE;
+    }
+
+    fn accept_some(&mut self, listener: Key) {
         for _ in 0..ACCEPTS_MAX {
             let Some(listening) = self.core.listening_mut(listener) else {
                 return;

@@ -22,6 +22,8 @@ pub(super) struct Panics<S> {
     pub(super) hook: Option<PanicHook<S>>,
     /// Whose handler is running.
     pub(super) inside: Key,
+    /// The listener whose connections are being accepted: no edge tells of those behind a panic.
+    pub(super) accepting: Key,
     /// A connection that was accepted and has no handler yet.
     pub(super) admitting: Option<Key>,
 }
@@ -32,6 +34,7 @@ impl<S> Panics<S> {
             caught: policy == PanicPolicy::CloseConnection,
             hook,
             inside: Key::NONE,
+            accepting: Key::NONE,
             admitting: None,
         }
     }
@@ -85,6 +88,8 @@ impl<S> Reactor<S> {
         if let Some(key) = self.panics.admitting.take() {
             self.forget(key);
         }
+        let listener = std::mem::replace(&mut self.panics.accepting, Key::NONE);
+        self.core.enqueue(listener);
         let owner = std::mem::replace(&mut self.panics.inside, Key::NONE);
         self.abandon(owner, String::new());
     }
@@ -95,8 +100,6 @@ impl<S> Reactor<S> {
             return;
         };
         if let Some(Slot::Listener(_)) = place {
-            // It may not have come to the end of its backlog.
-            self.core.enqueue(owner);
             return;
         }
         let Some(handler) = place.take() else {

@@ -14,7 +14,13 @@ mod input;
 mod output;
 
 mod closing;
+mod panics;
 mod stopping;
+
+mod builder;
+mod each_turn;
+mod misuse;
+mod stats;
 
 mod idle;
 mod remote;
