@@ -122,8 +122,8 @@ pub enum Close {
     SlowConsumer,
     /// The handler could not go on: [`Context::fail`].
     Failed(Box<dyn Error + Send + Sync>),
-    /// The handler has panicked, with this message. No handler is told: the one that has panicked
-    /// is dropped instead. See [`PanicPolicy`](crate::PanicPolicy).
+    /// The handler has panicked, with this message, which is empty where the panic goes on in the
+    /// caller. No handler is told: the one that has panicked is dropped instead. See [`PanicPolicy`](crate::PanicPolicy).
     Panicked(String),
     /// The reactor has stopped.
     Shutdown,

@@ -20,11 +20,12 @@ use crate::core::{Core, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
+use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
 use crate::{Key, TimerId};
 use panics::{Panics, caught};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::panic::resume_unwind;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 mod embedding;
 mod ending;
+mod offload;
 mod opening;
 mod panics;
 mod reading;
@@ -105,6 +107,8 @@ impl<S> Reactor<S> {
             closures: Slab::new(),
             signals: Vec::new(),
             on_shutdown: Vec::new(),
+            offloads: Offloads::default(),
+            after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
         };
         Reactor {
@@ -291,15 +295,7 @@ impl<S> Reactor<S> {
                         self.core.enqueue(listener);
                     }
                 }
-                Target::ConnectDeadline(key) => {
-                    if self
-                        .core
-                        .conn(key)
-                        .is_some_and(|conn| conn.phase == Phase::Connecting)
-                    {
-                        self.core.close(key, Close::ConnectTimeout);
-                    }
-                }
+                Target::ConnectDeadline(key) => self.check_connect_deadline(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
@@ -362,6 +358,9 @@ impl<S> Reactor<S> {
             };
             self.call(key, |handler, cx| handler.on_close(cx, &why));
             self.forget(key);
+            if let Some(after) = self.tasks.after_close.remove(&key) {
+                self.run_work(|cx| after(cx, why));
+            }
         }
         if self.core.shutting_down && self.core.connections() == 0 {
             self.core.stopping = true;

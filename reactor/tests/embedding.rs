@@ -95,7 +95,7 @@ fn a_reactor_in_another_loop_hears_of_sockets_timers_and_other_threads() {
     }
 
     let remote = outer.reactor.remote();
-    let posting = std::thread::spawn(move || remote.post(|cx| cx.stop()));
+    let posting = std::thread::spawn(move || remote.post(|cx| cx.io.stop()));
     while !outer.reactor.is_stopping() {
         outer.round();
     }

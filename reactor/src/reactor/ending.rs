@@ -7,6 +7,7 @@ impl<S> Reactor<S> {
     /// The loop is over: hooks run, last in first out, and every handler that is left learns of it.
     pub(super) fn end(&mut self) {
         self.tasks.remote.end();
+        self.tasks.offloads.clear();
         while let Some(hook) = self.tasks.on_shutdown.pop() {
             self.run_work(hook);
         }

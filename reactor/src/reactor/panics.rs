@@ -92,6 +92,14 @@ impl<S> Reactor<S> {
         self.core.enqueue(listener);
         let owner = std::mem::replace(&mut self.panics.inside, Key::NONE);
         self.abandon(owner, String::new());
+        let is_closing = self.core.closing.contains(&owner);
+        if let Some(conn) = self.core.conn_mut(owner)
+            && !is_closing
+        {
+            // It was being closed, and taken from the list for that.
+            conn.why = Some(Close::Panicked(String::new()));
+            self.core.closing.push_back(owner);
+        }
     }
 
     /// The handler of `owner` has panicked: drops it and closes its connection. An acceptor stays.
@@ -105,11 +113,7 @@ impl<S> Reactor<S> {
         let Some(handler) = place.take() else {
             return;
         };
-        let newly = self.core.close(owner, Close::Panicked(message));
-        if !newly && !self.core.closing.contains(&owner) {
-            // It was being closed, and taken from the list for that.
-            self.core.closing.push_back(owner);
-        }
+        self.core.close(owner, Close::Panicked(message));
         if let Err(payload) = caught(|| drop(handler)) {
             let message = message_of(payload);
             log::error!("{owner:?}: dropping the handler panicked again: {message}");

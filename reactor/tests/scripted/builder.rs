@@ -18,10 +18,10 @@ fn more_timers_than_allowed_are_a_panic_that_names_the_limit() {
         cx.after(SECOND, |_| {})
     });
     let arm: [fn(&mut crate::support::Cx<'_>, midge_reactor::Key); 4] = [
-        |cx, _| drop(cx.after(SECOND, |_| {})),
-        |cx, _| drop(cx.every(SECOND, |_| {})),
-        |cx, key| drop(cx.io.set_timer(key, SECOND, 1)),
-        |cx, key| drop(cx.io.set_interval(key, SECOND, 1)),
+        |cx, _| _ = cx.after(SECOND, |_| {}),
+        |cx, _| _ = cx.every(SECOND, |_| {}),
+        |cx, key| _ = cx.io.set_timer(key, SECOND, 1),
+        |cx, key| _ = cx.io.set_interval(key, SECOND, 1),
     ];
     for arm in arm {
         let armed = catch_unwind(AssertUnwindSafe(|| bench.with(|cx| arm(cx, key))));

@@ -97,7 +97,7 @@ fn shutdown_hooks_run_last_in_first_out_before_the_last_closes_and_once() {
     });
     bench.settle();
     assert_eq!(bench.told(), [""; 0], "not before the end");
-    bench.with(|cx| cx.stop());
+    bench.with(|cx| cx.io.stop());
     for _ in 0..2 {
         bench.run();
     }

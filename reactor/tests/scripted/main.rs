@@ -26,5 +26,10 @@ mod idle;
 mod remote;
 mod timers;
 
+mod connect_host;
+mod coordination;
+mod offload;
+mod posting;
+
 mod codec;
 mod pieces;

@@ -2,7 +2,6 @@
 
 use crate::support::{Bench, Cx, Probe};
 use midge_reactor::{Eof, Key};
-use std::error::Error;
 use std::io::ErrorKind;
 use std::time::Duration;
 

@@ -332,6 +332,28 @@ fn a_panic_in_on_close_still_closes_this_socket_and_all_the_others() {
 }
 
 #[test]
+fn a_connection_in_the_slot_of_one_whose_on_close_panicked_stays_open() {
+    both(|bench| {
+        let [_, two, _] = three(bench, Probe::new("two").on_close(|_| panic!("two")));
+        let key = two.key();
+        bench.with(|cx| cx.io.close(key));
+        let mut dialled = None;
+        // The next one comes in the very turn that follows the panic.
+        through_panics(bench, |bench| {
+            bench.turn();
+            dialled.get_or_insert_with(|| bench.dial(Probe::echo("next")));
+        });
+        settle(bench);
+        let next = dialled.expect("somebody dials");
+        next.send(b"x");
+        settle(bench);
+        assert_eq!(next.text(), "x");
+        assert_eq!(bench.reactor.connections(), 3);
+        assert_eq!(bench.reactor.stats().closed, 1);
+    });
+}
+
+#[test]
 fn a_panic_at_the_end_surfaces_and_the_others_are_told_all_the_same() {
     both(|bench| {
         let two = Probe::new("two").on_close(|_| panic!("two"));
@@ -339,8 +361,8 @@ fn a_panic_at_the_end_surfaces_and_the_others_are_told_all_the_same() {
         for at in 1..=3 {
             bench.with(|cx| cx.on_shutdown(piece(at)));
         }
-        bench.with(|cx| cx.stop());
-        through_panics(bench, |bench| bench.run());
+        bench.with(|cx| cx.io.stop());
+        through_panics(bench, Bench::run);
         assert_eq!(
             bench.told(),
             [

@@ -60,7 +60,10 @@ fn listeners_and_connections_are_counted_apart_and_the_reactors_own_not_at_all()
         (counts.listeners, counts.connections)
     };
     assert_eq!(counts(&bench), (1, 0));
-    let peer = bench.client(Probe::new("a").on_close(|cx| cx.close()));
+    let peer = bench.client(Probe::new("a").on_close(|cx| {
+        let key = cx.key();
+        cx.io.close(key);
+    }));
     bench.client(Probe::new("b"));
     assert_eq!(counts(&bench), (1, 2));
     let key = peer.key();
@@ -87,7 +90,7 @@ fn timers_are_counted_while_they_are_armed() {
     let mut bench = Bench::new();
     let timer = bench.with(|cx| {
         cx.after(MS, |cx| {
-            assert_eq!(cx.io.timer_count(), 1, "itself has fired")
+            assert_eq!(cx.io.timer_count(), 1, "itself has fired");
         });
         cx.after(2 * MS, |_| {})
     });
