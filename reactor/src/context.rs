@@ -1,6 +1,7 @@
 //! `Context`: what a handler may ask while it runs.
 
 use crate::core::{Conn, Phase, Target};
+use crate::datagram::Datagram;
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
@@ -16,6 +17,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 mod connect_host;
+mod datagram;
 mod lifecycle;
 mod offload;
 
@@ -34,6 +36,7 @@ pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
 pub(crate) enum Slot<S> {
     Listener(Box<dyn Accept<S>>),
     Conn(Box<dyn Handler<S>>),
+    Datagram(Box<dyn Datagram<S>>),
 }
 
 /// Work that names the type of the shared state, and so cannot live in `Core`.

@@ -26,6 +26,10 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Largest buffer for unread input that is kept for reuse, in bytes.
 const CARRY_BUFFER_BYTES_MAX: usize = 4 * 1024;
 
+mod datagram;
+
+pub(crate) use datagram::Udp;
+
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Phase {
@@ -137,6 +141,7 @@ pub(crate) enum Entry {
     Reserved,
     Listening(Listening),
     Conn(Box<Conn>),
+    Udp(Box<Udp>),
 }
 
 /// What a timer is for.
@@ -145,6 +150,7 @@ pub(crate) enum Target {
     Handler(Key, u64),
     Closure(usize),
     AcceptAgain(Key),
+    ReceiveAgain(Key),
     ConnectDeadline(Key),
     WriteDeadline(Key),
     IdleDeadline(Key),
@@ -157,6 +163,7 @@ pub(crate) struct Core {
     entries: Slab<Entry>,
     generation: u32,
     pub(crate) listeners: usize,
+    pub(crate) udp_sockets: usize,
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
     pub(crate) now: Time,
@@ -174,6 +181,8 @@ pub(crate) struct Core {
     pub(crate) produced: usize,
     /// Set by `yield_now` in the present handler.
     pub(crate) yielded: bool,
+    /// The driver wants to be told of each call of a handler.
+    pub(crate) records: bool,
     pub(crate) stats: Stats,
     /// Most timers that handlers and closures may have armed.
     pub(crate) timers_max: usize,
@@ -186,6 +195,7 @@ impl Core {
             entries: Slab::new(),
             generation: 0,
             listeners: 0,
+            udp_sockets: 0,
             congested: 0,
             now,
             ready: VecDeque::new(),
@@ -198,6 +208,7 @@ impl Core {
             shutting_down: false,
             produced: 0,
             yielded: false,
+            records: false,
             stats: Stats::default(),
             timers_max: usize::MAX,
             random: seed,
@@ -285,6 +296,7 @@ impl Core {
                     self.timers.cancel(timer);
                 }
             }
+            Some(Entry::Udp(udp)) => self.release_udp(*udp),
             Some(Entry::Reserved) | None => {}
         }
     }
@@ -324,19 +336,26 @@ impl Core {
             Entry::Reserved => None,
             Entry::Listening(listening) => Some(listening.key),
             Entry::Conn(conn) => Some(conn.key),
+            Entry::Udp(udp) => Some(udp.key),
         };
         self.entries.iter().filter_map(key).collect()
     }
 
-    /// Connections of any phase, listeners not counted.
+    /// Connections of any phase, listeners and sockets for datagrams not counted.
     pub(crate) fn connections(&self) -> usize {
-        self.entries.len() - self.listeners
+        self.entries.len() - self.listeners - self.udp_sockets
+    }
+
+    /// Whether nothing is open that a shutdown waits for.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.entries.len() == self.listeners
     }
 
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             listeners: self.listeners,
             connections: self.connections(),
+            udp_sockets: self.udp_sockets,
         }
     }
 
@@ -363,6 +382,7 @@ impl Core {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
+            Some(Entry::Udp(udp)) if udp.key == key => &mut udp.in_ready,
             _ => return,
         };
         if !std::mem::replace(in_ready, true) {
@@ -390,6 +410,10 @@ impl Core {
             Some(Entry::Listening(listening)) if listening.key == key && !listening.closing => {
                 listening.closing = true;
             }
+            Some(Entry::Udp(udp)) if udp.key == key && udp.phase != Phase::Closing => {
+                udp.phase = Phase::Closing;
+                udp.why.get_or_insert(why);
+            }
             _ => return false,
         }
         self.closing.push_back(key);
@@ -400,7 +424,7 @@ impl Core {
     pub(crate) fn close_after_write(&mut self, key: Key, why: Close, linger: Duration) -> bool {
         let deadline = self.now + linger;
         let Some(conn) = self.conn_mut(key) else {
-            return false;
+            return self.end_udp(key, why, deadline);
         };
         match conn.phase {
             Phase::Connecting => return self.close(key, why),
@@ -492,7 +516,7 @@ impl Core {
     /// Whether something is to be done that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
         self.stopping
-            || (self.shutting_down && self.connections() == 0)
+            || (self.shutting_down && self.is_drained())
             || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
     }
 }

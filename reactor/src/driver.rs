@@ -4,7 +4,7 @@ mod mio;
 
 pub use self::mio::MioDriver;
 
-use crate::{Answer, Key, OffloadJob, Time};
+use crate::{Answer, Key, OffloadJob, Time, UdpOptions};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -163,8 +163,57 @@ pub trait Driver: fmt::Debug {
     /// Ends the outgoing direction.
     fn shutdown_write(&mut self, key: Key) -> io::Result<()>;
 
+    /// Opens a socket for datagrams under `key` and answers the address it is bound to. Ready for
+    /// both directions when it is new, as far as the loop knows.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no datagrams.
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        let _ = (key, addr, options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes one packet, and answers its length and its sender. `buf` holds any packet whole; what
+    /// would not fit is cut off.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; those that the network has told of packets sent earlier, once
+    /// each; `Unsupported` where the driver has no datagrams.
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let _ = (key, buf);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Sends one packet, all of it.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the kernel has no room for it now, and a writable event follows; else this
+    /// packet cannot be sent, or the network has told of one sent earlier, and this one has not left
+    /// either. `Unsupported` where the driver has no datagrams.
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        let _ = (key, to, packet);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Closes the socket and forgets the key. Unknown keys are ignored.
     fn close(&mut self, key: Key);
+
+    /// Whether the program takes the rare branch at `site` now, on purpose: see
+    /// [`Io::chance`](crate::Io::chance). Never, but in a simulation.
+    fn chance(&mut self, site: &'static str, probability: f64) -> bool {
+        let _ = (site, probability);
+        false
+    }
+
+    /// Whether each call of a handler is to be told to [`record`](Driver::record). Asked once.
+    fn records(&self) -> bool {
+        false
+    }
+
+    /// A handler is about to be called: `call` of `key`, or a closure for [`Key::NONE`].
+    fn record(&mut self, key: Key, call: &'static str) {
+        let _ = (key, call);
+    }
 
     /// What other threads wake this driver's poll with.
     fn waker(&self) -> Arc<dyn Wake>;

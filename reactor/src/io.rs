@@ -10,6 +10,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod chance;
+mod datagram;
 mod lifecycle;
 
 /// How long [`Io::close_after_write`] waits for a peer that reads nothing.
@@ -122,16 +124,23 @@ impl Io<'_> {
     /// Whether the connection exists and is not being closed.
     #[must_use]
     pub fn is_open(&self, key: Key) -> bool {
-        self.core
-            .conn(key)
-            .is_some_and(|conn| matches!(conn.phase, Phase::Open | Phase::Connecting))
+        match self.core.conn(key) {
+            Some(conn) => matches!(conn.phase, Phase::Open | Phase::Connecting),
+            None => self
+                .core
+                .udp(key)
+                .is_some_and(|udp| udp.phase == Phase::Open),
+        }
     }
 
     /// Bytes queued and not yet taken by the kernel.
     #[doc(alias = "get_outbound_data_size")]
     #[must_use]
     pub fn queued(&self, key: Key) -> usize {
-        self.core.conn(key).map_or(0, |conn| conn.outbound.len())
+        match self.core.conn(key) {
+            Some(conn) => conn.outbound.len(),
+            None => self.core.udp(key).map_or(0, |udp| udp.packets.bytes()),
+        }
     }
 
     /// How many connections have queues that are [`congested`](Io::congested): a cheap look before
@@ -216,6 +225,8 @@ impl Io<'_> {
     pub fn pause(&mut self, key: Key) {
         if let Some(conn) = self.core.conn_mut(key) {
             conn.paused = true;
+        } else if let Some(udp) = self.core.udp_mut(key) {
+            udp.paused = true;
         }
     }
 
@@ -229,13 +240,20 @@ impl Io<'_> {
             conn.last_activity = now;
             self.core.arm_idle_timer(key);
             self.core.enqueue(key);
+        } else if let Some(udp) = self.core.udp_mut(key)
+            && std::mem::replace(&mut udp.paused, false)
+        {
+            self.core.enqueue(key);
         }
     }
 
     /// Whether reading is stopped.
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
-        self.core.conn(key).is_some_and(|conn| conn.paused)
+        match self.core.conn(key) {
+            Some(conn) => conn.paused,
+            None => self.core.udp(key).is_some_and(|udp| udp.paused),
+        }
     }
 
     /// Closes a connection or a listener at the end of this turn. What is queued is not sent.
@@ -258,7 +276,8 @@ impl Io<'_> {
     /// `error`. What is queued is not sent.
     pub fn fail(&mut self, key: Key, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
         // A listener has nobody to tell.
-        self.core.conn(key).is_some() && self.core.close(key, Close::Failed(error.into()))
+        let has_handler = self.core.conn(key).is_some() || self.core.udp(key).is_some();
+        has_handler && self.core.close(key, Close::Failed(error.into()))
     }
 
     /// As [`fail`](Io::fail), once all that is queued has left: for a peer that is to be told what it
@@ -286,7 +305,9 @@ impl Io<'_> {
     #[doc(alias = "get_peername")]
     #[must_use]
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
-        let conn = self.core.conn(key)?;
+        let Some(conn) = self.core.conn(key) else {
+            return self.core.udp(key).and_then(|udp| udp.peer);
+        };
         let is_known = conn.dial.as_ref().is_none_or(|dial| dial.addr.is_some());
         is_known.then_some(conn.peer)
     }
@@ -295,7 +316,10 @@ impl Io<'_> {
     #[doc(alias = "get_sockname")]
     #[must_use]
     pub fn local_addr(&self, key: Key) -> Option<SocketAddr> {
-        self.core.conn(key).and_then(|conn| conn.local)
+        match self.core.conn(key) {
+            Some(conn) => conn.local,
+            None => self.core.udp(key).map(|udp| udp.local),
+        }
     }
 
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.

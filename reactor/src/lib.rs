@@ -47,6 +47,7 @@
 
 pub use builder::{Builder, PanicPolicy};
 pub use context::{CONNECT_TIMEOUT, Context, EachTurn};
+pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
 pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
@@ -66,6 +67,7 @@ pub mod util;
 mod builder;
 mod reactor;
 
+mod datagram;
 mod handler;
 
 mod context;
@@ -76,6 +78,7 @@ mod dial;
 mod input;
 mod key;
 mod outbound;
+mod packets;
 mod timers;
 
 mod driver;

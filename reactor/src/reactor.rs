@@ -31,6 +31,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
+mod datagram;
 mod embedding;
 mod ending;
 mod offload;
@@ -101,6 +102,7 @@ impl<S> Reactor<S> {
     ) -> Reactor<S> {
         let mut core = Core::new(driver.now(), driver.seed());
         core.timers_max = settings.timers_max;
+        core.records = driver.records();
         let tasks = Tasks {
             new: Vec::new(),
             deferred: VecDeque::new(),
@@ -123,7 +125,7 @@ impl<S> Reactor<S> {
             jobs: Vec::new(),
             flushing: Vec::new(),
             flushed: 0,
-            scratch: vec![0; settings.read_bytes].into(),
+            scratch: panics::scratch(settings.read_bytes),
             read_bytes: settings.read_bytes,
             spin: settings.spin,
             panics: Panics::new(settings.policy, settings.hook),
@@ -205,6 +207,9 @@ impl<S> Reactor<S> {
                         conn.readable |= readable;
                         conn.writable |= writable;
                         conn.hangup |= hangup;
+                    } else if let Some(udp) = self.core.udp_mut(key) {
+                        udp.readable |= readable;
+                        udp.writable |= writable;
                     }
                     self.core.enqueue(key);
                 }
@@ -268,6 +273,9 @@ impl<S> Reactor<S> {
                 {
                     self.core.mark_dirty(key);
                 }
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_ready = false;
+                self.run_udp(key);
             }
         }
     }
@@ -283,8 +291,10 @@ impl<S> Reactor<S> {
                         .conn(key)
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
-                        self.call(key, |handler, cx| handler.on_timer(cx, timer));
-                    } else if let Some(timer) = due.again {
+                        self.call(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
+                    } else if !self.run_udp_timer(key, timer)
+                        && let Some(timer) = due.again
+                    {
                         self.core.timers.cancel(timer);
                     }
                 }
@@ -296,6 +306,7 @@ impl<S> Reactor<S> {
                     }
                 }
                 Target::ConnectDeadline(key) => self.check_connect_deadline(key),
+                Target::ReceiveAgain(key) => self.receive_again(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
@@ -356,13 +367,14 @@ impl<S> Reactor<S> {
                 Some(conn) => conn.why.take().unwrap_or(Close::Local),
                 None => Close::Local,
             };
-            self.call(key, |handler, cx| handler.on_close(cx, &why));
+            self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
+            self.close_udp(key);
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
                 self.run_work(|cx| after(cx, why));
             }
         }
-        if self.core.shutting_down && self.core.connections() == 0 {
+        if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
         }
     }
@@ -376,16 +388,17 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// Calls a connection's handler.
+    /// Calls a connection's handler; `name` is the call's, for the record.
     fn call<R>(
         &mut self,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Handler<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
         self.core.conn(key)?;
-        self.enter(key, key, |slot, cx| match slot {
+        self.enter(key, key, name, |slot, cx| match slot {
             Slot::Conn(handler) => Some(f(&mut **handler, cx)),
-            Slot::Listener(_) => None,
+            _ => None,
         })
     }
 
@@ -394,11 +407,12 @@ impl<S> Reactor<S> {
         &mut self,
         listener: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Accept<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
-        self.enter(listener, key, |slot, cx| match slot {
+        self.enter(listener, key, name, |slot, cx| match slot {
             Slot::Listener(accept) => Some(f(&mut **accept, cx)),
-            Slot::Conn(_) => None,
+            _ => None,
         })
     }
 
@@ -407,8 +421,10 @@ impl<S> Reactor<S> {
         &mut self,
         owner: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut Slot<S>, &mut Context<'_, S>) -> Option<R>,
     ) -> Option<R> {
+        self.record(key, name);
         let slot = self.slots.get_mut(owner.index())?.as_mut()?;
         self.core.produced = 0;
         let io = Io {
@@ -436,6 +452,13 @@ impl<S> Reactor<S> {
                 self.handler_panicked(owner, key, payload);
                 None
             }
+        }
+    }
+
+    /// Tells a driver that wants to know who is called next.
+    fn record(&mut self, key: Key, call: &'static str) {
+        if self.core.records {
+            self.driver.record(key, call);
         }
     }
 

@@ -50,4 +50,6 @@ pub struct Counts {
     pub listeners: usize,
     /// Connections in any state from connecting to draining.
     pub connections: usize,
+    /// Sockets for datagrams.
+    pub udp_sockets: usize,
 }

@@ -4,7 +4,7 @@ mod threads;
 
 use self::threads::Threads;
 use super::{Driver, Event, ListenOptions, Wake};
-use crate::{Key, OffloadJob, Time};
+use crate::{Key, OffloadJob, Time, UdpOptions};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::FORBIDDEN;
@@ -17,6 +17,8 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+mod datagram;
 
 const WAKER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -31,6 +33,7 @@ const SIGNAL_NUMBERS: std::ops::Range<i32> = 1..128;
 enum Socket {
     Listener(TcpListener),
     Stream(TcpStream),
+    Udp(datagram::Udp),
 }
 
 /// Real sockets and the monotonic clock.
@@ -268,6 +271,18 @@ impl Driver for MioDriver {
         self.stream(key)?.shutdown(Shutdown::Write)
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.open_udp(key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive_udp(key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.send_udp(key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         let Some(slot) = self.sockets.get_mut(key.index()) else {
             return;
@@ -280,6 +295,7 @@ impl Driver for MioDriver {
         let _ = match slot.take() {
             Some((_, Socket::Listener(mut listener))) => registry.deregister(&mut listener),
             Some((_, Socket::Stream(mut stream))) => registry.deregister(&mut stream),
+            Some((_, Socket::Udp(mut udp))) => registry.deregister(&mut udp.socket),
             None => Ok(()),
         };
     }

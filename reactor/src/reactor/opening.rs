@@ -63,7 +63,7 @@ impl<S> Reactor<S> {
         self.core.set_conn(key, Phase::Open, peer).local = Some(local);
         self.core.stats.accepted += 1;
         self.panics.admitting = Some(key);
-        let handler = self.call_listener(listener, key, |accept, cx| accept.accept(cx));
+        let handler = self.call_listener(listener, key, "accept", |accept, cx| accept.accept(cx));
         self.panics.admitting = None;
         let Some(handler) = handler else {
             return self.forget(key);
@@ -75,7 +75,7 @@ impl<S> Reactor<S> {
             .conn(key)
             .is_some_and(|conn| conn.phase != Phase::Closing)
         {
-            self.call(key, |handler, cx| handler.on_open(cx));
+            self.call(key, "on_open", |handler, cx| handler.on_open(cx));
         }
     }
 
@@ -91,7 +91,7 @@ impl<S> Reactor<S> {
         self.core
             .timers
             .arm(again, None, Target::AcceptAgain(listener));
-        self.call_listener(listener, listener, |accept, cx| {
+        self.call_listener(listener, listener, "accept_error", |accept, cx| {
             accept.on_error(cx, addr, error);
         });
     }
@@ -115,7 +115,7 @@ impl<S> Reactor<S> {
                     }
                     self.core.arm_idle_timer(key);
                 }
-                self.call(key, |handler, cx| handler.on_open(cx));
+                self.call(key, "on_open", |handler, cx| handler.on_open(cx));
                 // What was sent before it was open, and what has come with the opening.
                 self.core.mark_dirty(key);
                 self.core.enqueue(key);

@@ -40,6 +40,14 @@ impl<S> Panics<S> {
     }
 }
 
+/// No packet is longer than this.
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+/// The read buffer that all share: room for one read, and for the largest packet.
+pub(super) fn scratch(read_bytes: usize) -> Box<[u8]> {
+    vec![0; read_bytes.max(RECEIVE_BYTES)].into()
+}
+
 /// Calls `work` and answers the panic that has ended it.
 #[inline(never)]
 pub(super) fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Payload> {
@@ -78,7 +86,7 @@ impl<S> Reactor<S> {
         self.core.stats.panics += 1;
         self.install();
         if self.scratch.is_empty() {
-            self.scratch = vec![0; self.read_bytes].into();
+            self.scratch = scratch(self.read_bytes);
         }
         let mut dirty = self.flushing.split_off(self.flushed);
         dirty.append(&mut self.core.dirty);
@@ -92,12 +100,14 @@ impl<S> Reactor<S> {
         self.core.enqueue(listener);
         let owner = std::mem::replace(&mut self.panics.inside, Key::NONE);
         self.abandon(owner, String::new());
-        let is_closing = self.core.closing.contains(&owner);
-        if let Some(conn) = self.core.conn_mut(owner)
-            && !is_closing
-        {
-            // It was being closed, and taken from the list for that.
+        if self.core.closing.contains(&owner) {
+            return;
+        }
+        // It was being closed, and taken from the list for that.
+        if let Some(conn) = self.core.conn_mut(owner) {
             conn.why = Some(Close::Panicked(String::new()));
+            self.core.closing.push_back(owner);
+        } else if self.core.udp(owner).is_some() {
             self.core.closing.push_back(owner);
         }
     }
@@ -136,6 +146,7 @@ impl<S> Reactor<S> {
         work: impl FnOnce(&mut Context<'_, S>) -> R,
     ) -> Result<R, Payload> {
         self.core.produced = 0;
+        self.record(Key::NONE, "closure");
         let mut cx = Context {
             state: &mut self.state,
             io: Io {

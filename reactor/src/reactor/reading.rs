@@ -50,7 +50,7 @@ impl<S> Reactor<S> {
         let in_scratch = copied <= CARRY_COPY_BYTES_MAX.min(half);
         let room = if in_scratch {
             self.scratch[..copied].copy_from_slice(carry.unread());
-            &mut self.scratch[copied..]
+            &mut self.scratch[copied..self.read_bytes]
         } else {
             carry.room(copied.clamp(ROOM_BYTES_MIN.min(half), half), need)
         };
@@ -161,7 +161,9 @@ impl<S> Reactor<S> {
     fn offer(&mut self, key: Key, data: &[u8]) -> (usize, usize) {
         let mut input = Input::new(data);
         self.core.yielded = false;
-        self.call(key, |handler, cx| handler.on_input(cx, &mut input));
+        self.call(key, "on_input", |handler, cx| {
+            handler.on_input(cx, &mut input);
+        });
         let yielded = std::mem::take(&mut self.core.yielded);
         if let Some(conn) = self.core.conn_mut(key) {
             conn.rescan |= yielded && !input.is_empty();
@@ -170,7 +172,7 @@ impl<S> Reactor<S> {
     }
 
     fn eof(&mut self, key: Key) {
-        let answer = self.call(key, |handler, cx| handler.on_eof(cx));
+        let answer = self.call(key, "on_eof", |handler, cx| handler.on_eof(cx));
         if let Some(why) = self.core.conn_mut(key).and_then(|conn| conn.broken.take()) {
             self.core.close(key, why);
         } else if answer == Some(Eof::Close) {

@@ -28,6 +28,9 @@ impl<S> Reactor<S> {
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.in_dirty = false;
                 self.flush_one(key);
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_dirty = false;
+                self.flush_udp(key);
             }
         }
         self.flushing.clear();
@@ -93,7 +96,7 @@ impl<S> Reactor<S> {
             let open = conn.phase == Phase::Open;
             self.core.congested -= 1;
             if open {
-                self.call(key, |handler, cx| handler.on_drain(cx));
+                self.call(key, "on_drain", |handler, cx| handler.on_drain(cx));
             }
         }
     }
@@ -163,6 +166,8 @@ impl<S> Reactor<S> {
     pub(super) fn check_linger(&mut self, key: Key) {
         let now = self.core.now;
         let Some(conn) = self.core.conn(key) else {
+            // Packets that the kernel does not take for so long are of no use to anyone.
+            self.core.close(key, Close::Local);
             return;
         };
         let again = conn.last_progress + LINGER;

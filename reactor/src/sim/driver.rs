@@ -1,7 +1,7 @@
 //! `SimDriver`: one host's share of the net, as its reactor sees it.
 
 use super::net::Net;
-use crate::{Answer, Driver, Event, Key, ListenOptions, OffloadJob, Time, Wake};
+use crate::{Answer, Driver, Event, Key, ListenOptions, OffloadJob, Time, UdpOptions, Wake};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -72,6 +72,22 @@ impl Driver for SimDriver {
         self.net.borrow_mut().shutdown_write(self.host, key)
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.net
+            .borrow_mut()
+            .open_udp(self.host, key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.net.borrow_mut().receive(self.host, key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.net
+            .borrow_mut()
+            .send_packet(self.host, key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         self.net.borrow_mut().close(self.host, key);
     }
@@ -91,6 +107,18 @@ impl Driver for SimDriver {
         let mut net = self.net.borrow_mut();
         net.resolve(self.host, name, port, answer, threads);
         Ok(())
+    }
+
+    fn chance(&mut self, site: &'static str, probability: f64) -> bool {
+        self.net.borrow_mut().chance(self.host, site, probability)
+    }
+
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn record(&mut self, key: Key, call: &'static str) {
+        self.net.borrow_mut().note(self.host, key, call, None);
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

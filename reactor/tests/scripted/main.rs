@@ -17,6 +17,8 @@ mod closing;
 mod panics;
 mod stopping;
 
+mod datagrams;
+
 mod builder;
 mod each_turn;
 mod misuse;

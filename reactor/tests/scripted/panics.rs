@@ -2,7 +2,7 @@
 //! must look the same; only who hears of the panic differs.
 
 use crate::support::{Bench, Cx, Log, Outcome, Probe};
-use midge_reactor::{Event, ListenOptions, PanicPolicy, Reactor};
+use midge_reactor::{Close, Datagram, Event, ListenOptions, PanicPolicy, Reactor};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -500,5 +500,37 @@ fn a_panic_between_turns_goes_to_the_caller_under_either_policy() {
         bench.world.dial(addr);
         bench.settle();
         assert_eq!(bench.told(), ["late open"]);
+    });
+}
+
+#[test]
+fn a_datagram_handler_that_panics_loses_its_socket_and_no_other_notices() {
+    struct Two;
+    impl Datagram<Log> for Two {
+        fn on_packet(&mut self, cx: &mut Cx<'_>, _: SocketAddr, packet: &[u8]) {
+            cx.state.add(|| format!("packet of {}", packet.len()));
+            panic!("two");
+        }
+
+        fn on_close(&mut self, _: &mut Cx<'_>, _: &Close) {
+            panic!("a broken handler is called");
+        }
+    }
+    both(|bench| {
+        let peer = bench.client(Probe::echo("one"));
+        let addr = SocketAddr::from(([10, 0, 0, 1], 53));
+        let key = bench.with(|cx| cx.udp(addr, Two)).expect("it is free");
+        let from = SocketAddr::from(([10, 0, 0, 9], 1));
+        for _ in 0..2 {
+            bench.world.packet(key, from, &[0; 3_000]);
+        }
+        settle(bench);
+        let mut told = bench.told();
+        told.retain(|line| !line.starts_with("receive "));
+        assert_eq!(told, ["packet of 3000", "panic: two"]);
+        assert_eq!(bench.reactor.counts().udp_sockets, 0);
+        peer.send(b"hello");
+        settle(bench);
+        assert_eq!(peer.text(), "hello");
     });
 }

@@ -4,6 +4,7 @@ mod actors;
 
 mod closing;
 mod coordination;
+mod datagrams;
 mod echo;
 mod hosts;
 mod names;
@@ -11,3 +12,4 @@ mod offload;
 mod proxy;
 mod reconnect;
 mod timers;
+mod tools;
