@@ -4,21 +4,26 @@ use crate::core::{Conn, Phase, Target};
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
+use crate::offload::Offloads;
 use crate::remote::Remote;
 use crate::{Close, Key, ListenOptions, Time, TimerId, Writer};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+mod connect_host;
+mod offload;
+
 /// How long a connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+pub(crate) type AfterClose<S> = Box<dyn FnOnce(&mut Context<'_, S>, Close)>;
 pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
 
 /// A handler as the reactor keeps it.
@@ -35,6 +40,9 @@ pub(crate) struct Tasks<S> {
     /// `None` while the closure runs.
     pub(crate) closures: Slab<Option<TimerClosure<S>>>,
     pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
+    pub(crate) offloads: Offloads<S>,
+    /// What is to be done when a connection has gone, by those who keep one up.
+    pub(crate) after_close: BTreeMap<Key, AfterClose<S>>,
     pub(crate) remote: Remote<S>,
 }
 

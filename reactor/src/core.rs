@@ -6,6 +6,7 @@
 //!
 //! A key is in each of `ready`, `dirty` and `closing` at most once; a flag of the connection tells.
 
+use crate::dial::Dial;
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
 use crate::timers::Timers;
@@ -83,6 +84,8 @@ pub(crate) struct Conn {
     /// Armed while open and an idle timeout is set; it fires no later than the timeout ends, and is
     /// armed again if bytes have moved since.
     pub(crate) idle_timer: Option<TimerId>,
+    /// What is yet to be tried, while connecting to a name.
+    pub(crate) dial: Option<Box<Dial>>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: Option<SocketAddr>,
 }
@@ -248,6 +251,7 @@ impl Core {
             last_activity: self.now,
             idle_timeout: None,
             idle_timer: None,
+            dial: None,
             peer,
             local: None,
         };

@@ -4,10 +4,10 @@ mod mio;
 
 pub use self::mio::MioDriver;
 
-use crate::{Key, Time};
+use crate::{Answer, Key, OffloadJob, Time};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,8 +88,43 @@ pub trait Driver: fmt::Debug {
     /// Gives the accepted connection its key, and answers its local address.
     fn adopt(&mut self, key: Key) -> io::Result<SocketAddr>;
 
-    /// Begins to connect. A writable event follows when it is over, either way.
+    /// Begins to connect. A writable event follows when it is over, either way. The key may be that
+    /// of a connect that has failed and was closed: the same connection tries its next address.
     fn connect(&mut self, key: Key, addr: SocketAddr) -> io::Result<()>;
+
+    /// Runs `job` on some other thread, at most `threads` of them at once; what finds none free
+    /// waits, first come, first served.
+    ///
+    /// Jobs that have not begun when the driver is dropped are dropped, on any thread.
+    ///
+    /// # Errors
+    /// `Unsupported` where the driver has no threads; those of starting one.
+    fn offload(&mut self, job: OffloadJob, threads: usize) -> io::Result<()> {
+        let _ = (job, threads);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Looks up the addresses of `name`, without blocking, and gives them as the answer, each with
+    /// `port`. By default the system's resolver is asked, by a job like any other.
+    ///
+    /// # Errors
+    /// As [`offload`](Driver::offload). A name that is not known is no error here, but an answer.
+    fn resolve(
+        &mut self,
+        name: &str,
+        port: u16,
+        answer: Answer<io::Result<Vec<SocketAddr>>>,
+        threads: usize,
+    ) -> io::Result<()> {
+        let name = name.to_owned();
+        let lookup = move || {
+            if answer.is_wanted() {
+                let found = (name.as_str(), port).to_socket_addrs();
+                answer.give(found.map(Iterator::collect));
+            }
+        };
+        self.offload(OffloadJob::new(lookup), threads)
+    }
 
     /// Whether the connect is over: its local address, `WouldBlock` for not yet, or why it failed.
     fn finish_connect(&mut self, key: Key) -> io::Result<SocketAddr>;

@@ -279,11 +279,14 @@ impl Io<'_> {
         }
     }
 
-    /// The far end's address: of an accepted connection, or the one given to `connect`.
+    /// The far end's address: of an accepted connection, or the one given to `connect`. `None` while
+    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up.
     #[doc(alias = "get_peername")]
     #[must_use]
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
-        self.core.conn(key).map(|conn| conn.peer)
+        let conn = self.core.conn(key)?;
+        let is_known = conn.dial.as_ref().is_none_or(|dial| dial.addr.is_some());
+        is_known.then_some(conn.peer)
     }
 
     /// This end's address; `None` while a connect is under way.

@@ -30,6 +30,9 @@
 //! that is running, no connection can starve the others, and the same handlers run over anything
 //! that implements [`Driver`].
 //!
+//! What would make the loop wait has a form that does not: [`Context::offload`] for long work,
+//! [`Context::resolve`] and [`Context::connect_host`] for names, [`Remote`] for other threads.
+//!
 //! # Who owns what
 //!
 //! ```text
@@ -49,12 +52,14 @@ pub use input::Input;
 pub use io::{Io, LINGER, Writer};
 pub use key::Key;
 pub use limits::raise_open_files;
+pub use offload::{Answer, OffloadJob, Panic};
 pub use reactor::Reactor;
-pub use remote::{Ended, Remote};
+pub use remote::{Ended, Refused, Remote};
 pub use time::Time;
 pub use timers::TimerId;
 
 pub mod codec;
+pub mod util;
 
 mod reactor;
 
@@ -64,6 +69,7 @@ mod context;
 mod io;
 
 mod core;
+mod dial;
 mod input;
 mod key;
 mod outbound;
@@ -71,6 +77,7 @@ mod timers;
 
 mod driver;
 mod limits;
+mod offload;
 mod remote;
 mod time;
 

@@ -19,14 +19,16 @@ use crate::core::{Core, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
+use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
 use crate::{Key, Time};
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
+mod offload;
 mod opening;
 mod reading;
 mod writing;
@@ -77,6 +79,8 @@ impl<S> Reactor<S> {
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            offloads: Offloads::default(),
+            after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
         };
         Reactor {
@@ -281,15 +285,7 @@ impl<S> Reactor<S> {
                         self.core.enqueue(listener);
                     }
                 }
-                Target::ConnectDeadline(key) => {
-                    if self
-                        .core
-                        .conn(key)
-                        .is_some_and(|conn| conn.phase == Phase::Connecting)
-                    {
-                        self.core.close(key, Close::ConnectTimeout);
-                    }
-                }
+                Target::ConnectDeadline(key) => self.check_connect_deadline(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
@@ -336,6 +332,9 @@ impl<S> Reactor<S> {
             };
             self.call(key, |handler, cx| handler.on_close(cx, &why));
             self.forget(key);
+            if let Some(after) = self.tasks.after_close.remove(&key) {
+                self.lend(|cx| after(cx, why));
+            }
         }
         closing.append(&mut self.core.closing);
         self.core.closing = closing;
@@ -355,6 +354,7 @@ impl<S> Reactor<S> {
     /// The loop is over: every handler that is left learns of it.
     fn end(&mut self) {
         self.tasks.remote.end();
+        self.tasks.offloads.clear();
         for key in self.core.keys() {
             self.core.close(key, Close::Shutdown);
         }

@@ -1,7 +1,10 @@
 //! The driver over the operating system's sockets, by mio. Edge-triggered, registered once.
 
+mod threads;
+
+use self::threads::Threads;
 use super::{Driver, Event, ListenOptions, Wake};
-use crate::{Key, Time};
+use crate::{Key, OffloadJob, Time};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::FORBIDDEN;
@@ -38,6 +41,7 @@ pub struct MioDriver {
     accepted: Option<TcpStream>,
     signals: Option<Signals>,
     waker: Arc<MioWaker>,
+    threads: Threads,
     start: Instant,
 }
 
@@ -75,6 +79,7 @@ impl MioDriver {
             accepted: None,
             signals: None,
             waker,
+            threads: Threads::default(),
             start: Instant::now(),
         })
     }
@@ -259,6 +264,10 @@ impl Driver for MioDriver {
 
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.waker) as Arc<dyn Wake>
+    }
+
+    fn offload(&mut self, job: OffloadJob, threads: usize) -> io::Result<()> {
+        self.threads.run(job, threads)
     }
 
     fn watch_signals(&mut self, wanted: &[i32]) -> io::Result<()> {

@@ -5,6 +5,7 @@ use crate::Key;
 use crate::context::Slot;
 use crate::core::{Phase, Target};
 use crate::handler::Close;
+use crate::io::Io;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -96,6 +97,7 @@ impl<S> Reactor<S> {
                 if let Some(conn) = self.core.conn_mut(key) {
                     conn.phase = Phase::Open;
                     conn.local = Some(local);
+                    conn.dial = None;
                     conn.last_progress = now;
                     conn.last_activity = now;
                     if let Some(timer) = conn.phase_timer.take() {
@@ -114,8 +116,25 @@ impl<S> Reactor<S> {
                 }
             }
             Err(error) => {
-                self.core.close(key, Close::ConnectFailed(error));
+                if let Err(error) = self.io().dial_failed(key, error) {
+                    self.core.close(key, Close::ConnectFailed(error));
+                }
             }
+        }
+    }
+
+    /// The time of a connect is over, or that of one address of several.
+    pub(super) fn check_connect_deadline(&mut self, key: Key) {
+        let conn = self.core.conn(key);
+        if conn.is_some_and(|conn| conn.phase == Phase::Connecting) {
+            self.io().dial_timed_out(key);
+        }
+    }
+
+    fn io(&mut self) -> Io<'_> {
+        Io {
+            core: &mut self.core,
+            driver: &mut *self.driver,
         }
     }
 }

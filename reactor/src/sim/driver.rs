@@ -1,7 +1,7 @@
 //! `SimDriver`: one host's share of the net, as its reactor sees it.
 
 use super::net::Net;
-use crate::{Driver, Event, Key, ListenOptions, Time, Wake};
+use crate::{Answer, Driver, Event, Key, ListenOptions, OffloadJob, Time, Wake};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -76,6 +76,23 @@ impl Driver for SimDriver {
         self.net.borrow_mut().close(self.host, key);
     }
 
+    fn offload(&mut self, job: OffloadJob, threads: usize) -> io::Result<()> {
+        self.net.borrow_mut().offload(self.host, job, threads);
+        Ok(())
+    }
+
+    fn resolve(
+        &mut self,
+        name: &str,
+        port: u16,
+        answer: Answer<io::Result<Vec<SocketAddr>>>,
+        threads: usize,
+    ) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        net.resolve(self.host, name, port, answer, threads);
+        Ok(())
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.net.borrow().hosts[self.host].bell) as Arc<dyn Wake>
     }
@@ -92,6 +109,10 @@ impl Drop for SimDriver {
         // It is lent while the net itself panics.
         if let Ok(mut net) = self.net.try_borrow_mut() {
             net.close_all(self.host);
+            let jobs = net.hosts[self.host].threads.end();
+            drop(net);
+            // What a job owns is let go when the net is free.
+            drop(jobs);
         }
     }
 }

@@ -3,6 +3,10 @@
 use super::rng::Rng;
 use std::time::Duration;
 
+/// The stream of random numbers that the profile of jobs and lookups is drawn from: one of its own,
+/// so that it does not change what else a seed stands for.
+const JOBS_STREAM: u64 = 0x6a6f_6273;
+
 /// What goes wrong, and how often. Chances are from 0 (never) to 1 (always).
 ///
 /// Nothing goes wrong in [`Faults::none`]; [`Faults::swarm`] draws a profile from a seed, with most
@@ -68,6 +72,13 @@ pub struct Faults {
     pub connect_lost: f64,
     /// A connect is answered after up to 30 seconds.
     pub connect_late: f64,
+    /// How long a job on another thread takes, at most: see
+    /// [`Context::offload`](crate::Context::offload).
+    pub job_max: Duration,
+    /// A lookup of a name fails, and so may the next.
+    pub lookup_failed: f64,
+    /// A lookup of a name takes up to 30 seconds.
+    pub lookup_slow: f64,
     /// A host does nothing for a while after a turn; its clock goes on.
     pub pause: f64,
     /// For how long, at most.
@@ -106,6 +117,9 @@ impl Faults {
             connect_refused: 0.0,
             connect_lost: 0.0,
             connect_late: 0.0,
+            job_max: Duration::from_millis(1),
+            lookup_failed: 0.0,
+            lookup_slow: 0.0,
             pause: 0.0,
             pause_max: Duration::ZERO,
             clock_offset_max: Duration::ZERO,
@@ -119,10 +133,16 @@ impl Faults {
         self.connect_refused == 0.0 && self.connect_lost == 0.0 && self.connect_late == 0.0
     }
 
+    /// Whether every lookup of a name that is known succeeds in good time.
+    #[must_use]
+    pub fn all_resolve(&self) -> bool {
+        self.lookup_failed == 0.0 && self.lookup_slow == 0.0
+    }
+
     /// This profile with one kind of fault switched off, for each kind that is on.
     pub(super) fn each_without_one(&self) -> Vec<Faults> {
         let quiet = &Faults::none();
-        let switches: [fn(&mut Faults, &Faults); 20] = [
+        let switches: [fn(&mut Faults, &Faults); 22] = [
             |on, off| on.short_read = off.short_read,
             |on, off| on.short_write = off.short_write,
             |on, off| on.short_read_drains = off.short_read_drains,
@@ -143,6 +163,11 @@ impl Faults {
                 on.connect_refused = off.connect_refused;
                 on.connect_lost = off.connect_lost;
                 on.connect_late = off.connect_late;
+            },
+            |on, off| on.job_max = off.job_max,
+            |on, off| {
+                on.lookup_failed = off.lookup_failed;
+                on.lookup_slow = off.lookup_slow;
             },
             |on, off| on.pause = off.pause,
             |on, off| {
@@ -203,7 +228,19 @@ impl Faults {
             faults.window_bytes_max = 1 + (rng.length(0, 65_535) >> shift);
             faults.window_bytes_min = rng.length(1, faults.window_bytes_max);
         }
+        faults.draw_jobs(&mut Rng::new(seed, JOBS_STREAM));
         faults
+    }
+}
+
+impl Faults {
+    fn draw_jobs(&mut self, rng: &mut Rng) {
+        if rng.chance(0.5) {
+            let shift = rng.up_to(12);
+            self.job_max += Duration::from_micros(rng.up_to(5_000_000) >> shift);
+        }
+        self.lookup_failed = seldom(rng, 0.3);
+        self.lookup_slow = seldom(rng, 0.2);
     }
 }
 

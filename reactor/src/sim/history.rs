@@ -40,6 +40,11 @@ impl History {
         self.names.push(name.to_owned());
     }
 
+    /// The name of a host.
+    pub(super) fn name_of(&self, host: usize) -> Option<&str> {
+        self.names.get(host).map(String::as_str)
+    }
+
     pub(super) fn add(
         &mut self,
         at: u64,

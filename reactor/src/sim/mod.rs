@@ -69,6 +69,11 @@
 //! [`Io::random`](crate::Io::random), no threads, no sockets or files of its own, and it must not
 //! depend on the order of a `HashMap`. [`check_deterministic`] finds out.
 //!
+//! Work for other threads goes to [`Context::offload`](crate::Context::offload), and names to
+//! [`Context::resolve`](crate::Context::resolve) or
+//! [`Context::connect_host`](crate::Context::connect_host): jobs are done one at a time and finish
+//! after random times in random order; names are those of the hosts and of [`Sim::name`].
+//!
 //! # When a run fails
 //!
 //! The seed, the faults and the last things that happened are printed. `SIM_SEED=17 cargo test`
@@ -90,10 +95,12 @@ mod conn;
 mod delivery;
 mod driver;
 mod history;
+mod names;
 mod net;
 mod opening;
 mod rng;
 mod socket;
+mod threads;
 
 use crate::{Context, Key, Reactor, Remote, Time};
 use driver::SimDriver;

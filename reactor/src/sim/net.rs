@@ -9,6 +9,7 @@ use super::conn::{Conn, Dial, End, News};
 use super::faults::Faults;
 use super::history::History;
 use super::rng::Streams;
+use super::threads::Threads;
 use crate::{Key, Time};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -34,6 +35,8 @@ pub(super) enum Due {
     Arrival(ConnId, usize),
     /// Room that a short write had withheld is told of.
     Room(ConnId, usize),
+    /// A thread of this host has done what it was told to.
+    Job(usize, u64),
     /// A foreign thread does something.
     Outside(Box<dyn FnOnce()>),
 }
@@ -101,6 +104,7 @@ pub(super) struct Host {
     pub(super) watched: Vec<i32>,
     pub(super) signals: Vec<i32>,
     pub(super) bell: Arc<Bell>,
+    pub(super) threads: Threads,
     /// Something has happened in the present turn, or was the reason for it.
     pub(super) has_cause: bool,
 }
@@ -142,6 +146,8 @@ pub(super) struct Net {
     pub(super) conns: BTreeMap<ConnId, Conn>,
     pub(super) conn_count: ConnId,
     pub(super) links: BTreeMap<(usize, usize), Link>,
+    /// What names stand for, besides those of the hosts.
+    pub(super) names: BTreeMap<String, Vec<IpAddr>>,
     pub(super) faults: Faults,
     pub(super) rng: Streams,
     pub(super) history: History,
@@ -170,6 +176,7 @@ impl Net {
             conns: BTreeMap::new(),
             conn_count: 0,
             links: BTreeMap::new(),
+            names: BTreeMap::new(),
             faults,
             rng: Streams::new(seed),
             history: History::new(),
@@ -201,6 +208,7 @@ impl Net {
             watched: Vec::new(),
             signals: Vec::new(),
             bell: Arc::default(),
+            threads: Threads::default(),
             has_cause: false,
         });
         index
@@ -247,6 +255,7 @@ impl Net {
                         self.tell(id, side, News::WRITABLE);
                     }
                 }
+                Due::Job(host, id) => self.finish_job(host, id),
                 Due::Outside(work) => work(),
             }
         }

@@ -82,6 +82,8 @@ pub(super) struct Streams {
     pub(super) pause: Rng,
     pub(super) clock: Rng,
     pub(super) outside: Rng,
+    pub(super) job: Rng,
+    pub(super) lookup: Rng,
 }
 
 impl Streams {
@@ -112,6 +114,8 @@ impl Streams {
             pause: next(),
             clock: next(),
             outside: next(),
+            job: next(),
+            lookup: next(),
         }
     }
 }

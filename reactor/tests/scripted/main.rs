@@ -20,5 +20,10 @@ mod idle;
 mod remote;
 mod timers;
 
+mod connect_host;
+mod coordination;
+mod offload;
+mod posting;
+
 mod codec;
 mod pieces;

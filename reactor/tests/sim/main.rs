@@ -3,7 +3,11 @@
 mod actors;
 
 mod closing;
+mod coordination;
 mod echo;
 mod hosts;
+mod names;
+mod offload;
 mod proxy;
+mod reconnect;
 mod timers;

@@ -5,8 +5,8 @@
 //! asks of the driver and all that it tells handlers goes to one [`Log`], in order.
 
 use midge_reactor::{
-    Accept, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions, Reactor, Time,
-    Wake,
+    Accept, Answer, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
+    OffloadJob, Reactor, Time, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -61,6 +61,8 @@ impl Drop for Inside {
 }
 
 pub(crate) type Cx<'a> = Context<'a, Log>;
+
+type Found = Answer<io::Result<Vec<SocketAddr>>>;
 
 /// What becomes of a connect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,6 +151,10 @@ struct Net {
     links: Vec<Link>,
     accepted: Option<usize>,
     outcomes: BTreeMap<SocketAddr, Outcome>,
+    /// Offloaded, and not yet done by the script.
+    jobs: VecDeque<OffloadJob>,
+    lookups: VecDeque<(String, Found)>,
+    has_threads: bool,
     /// Sockets that may still be accepted before the descriptors are used up.
     descriptors: usize,
     accept_errors: VecDeque<ErrorKind>,
@@ -271,6 +277,9 @@ impl World {
             links: Vec::new(),
             accepted: None,
             outcomes: BTreeMap::new(),
+            jobs: VecDeque::new(),
+            lookups: VecDeque::new(),
+            has_threads: true,
             descriptors: usize::MAX,
             accept_errors: VecDeque::new(),
             read_max: usize::MAX,
@@ -329,6 +338,33 @@ impl World {
             world: self.clone(),
             link: link.expect("nothing has connected there"),
         }
+    }
+
+    /// Takes the offloaded job that has waited longest, to be run, dropped, or sent to a thread.
+    pub(crate) fn take_job(&self) -> OffloadJob {
+        let job = self.0.borrow_mut().jobs.pop_front();
+        job.expect("nothing was offloaded")
+    }
+
+    pub(crate) fn jobs(&self) -> usize {
+        self.0.borrow().jobs.len()
+    }
+
+    /// From now on there are no threads to offload to.
+    pub(crate) fn has_no_threads(&self) {
+        self.0.borrow_mut().has_threads = false;
+    }
+
+    /// Answers the lookup of `name` that has waited longest.
+    pub(crate) fn found(&self, name: &str, found: io::Result<Vec<SocketAddr>>) {
+        let lookup = self.0.borrow_mut().lookups.pop_front();
+        let (asked, answer) = lookup.expect("nothing is looked up");
+        assert_eq!(asked, name);
+        answer.give(found);
+    }
+
+    pub(crate) fn lookups(&self) -> usize {
+        self.0.borrow().lookups.len()
     }
 
     /// After `count` more accepts there are no descriptors left.
@@ -613,6 +649,25 @@ impl Driver for ScriptedDriver {
         let id = net.links.len();
         net.links.push(link);
         net.open(key, Socket::Stream(id));
+        Ok(())
+    }
+
+    fn offload(&mut self, job: OffloadJob, _: usize) -> io::Result<()> {
+        let mut net = self.0.0.borrow_mut();
+        if !net.has_threads {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        net.jobs.push_back(job);
+        Ok(())
+    }
+
+    fn resolve(&mut self, name: &str, _: u16, answer: Found, _: usize) -> io::Result<()> {
+        let mut net = self.0.0.borrow_mut();
+        if !net.has_threads {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        net.log.add(|| format!("lookup {name}"));
+        net.lookups.push_back((name.to_owned(), answer));
         Ok(())
     }
 
