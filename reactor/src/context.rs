@@ -1,6 +1,6 @@
 //! `Context`: what a handler may ask while it runs.
 
-use crate::core::{Conn, Phase, Target};
+use crate::core::{Phase, Target};
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 mod connect_host;
 mod offload;
+#[cfg(feature = "tls")]
+mod tls;
 
 /// How long a connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -128,7 +130,10 @@ impl<S> Context<'_, S> {
     /// Whether this connection's handler may be given more of its input now.
     pub(crate) fn goes_on(&self) -> bool {
         let core = &self.io.core;
-        !core.yielded && core.conn(self.key).is_some_and(Conn::takes_input)
+        !core.yielded
+            && core
+                .conn(self.key)
+                .is_some_and(|conn| conn.takes_input() && !conn.has_left_plaintext())
     }
 
     /// Takes what was left unread, to be lent to a handler together with this context.

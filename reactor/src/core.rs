@@ -10,6 +10,8 @@ use crate::dial::Dial;
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
 use crate::timers::Timers;
+#[cfg(feature = "tls")]
+use crate::tls::layer::Layer;
 use crate::{Close, Key, Time, TimerId};
 use slab::Slab;
 use std::collections::VecDeque;
@@ -88,6 +90,9 @@ pub(crate) struct Conn {
     pub(crate) dial: Option<Box<Dial>>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: Option<SocketAddr>,
+    /// Between its queue and its socket, once it was started.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Box<Layer>>,
 }
 
 impl Conn {
@@ -148,6 +153,8 @@ pub(crate) enum Target {
     ConnectDeadline(Key),
     WriteDeadline(Key),
     IdleDeadline(Key),
+    #[cfg(feature = "tls")]
+    TlsDeadline(Key),
     Linger(Key),
     ShutdownDeadline,
 }
@@ -254,6 +261,8 @@ impl Core {
             dial: None,
             peer,
             local: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         };
         let entry = &mut self.entries[key.index()];
         *entry = Entry::Conn(Box::new(conn));
@@ -270,6 +279,13 @@ impl Core {
             Some(Entry::Conn(mut conn)) => {
                 self.congested -= usize::from(conn.congested);
                 conn.outbound.clear(&mut self.pools.outbound);
+                #[cfg(feature = "tls")]
+                if let Some(tls) = &mut conn.tls {
+                    tls.wire_mut().clear(&mut self.pools.outbound);
+                    if let Some(timer) = tls.timer {
+                        self.timers.cancel(timer);
+                    }
+                }
                 if let Some(buffer) = conn.carry.release() {
                     self.pools.carry.give(buffer);
                 }
@@ -408,7 +424,7 @@ impl Core {
         };
         if let (Some(timeout), None) = (conn.write_timeout, conn.write_timer) {
             let target = Target::WriteDeadline(key);
-            conn.write_target = conn.written + conn.outbound.len() as u64;
+            conn.write_target = conn.written + conn.queued() as u64;
             conn.write_timer = Some(self.timers.arm(self.now + timeout, None, target));
         }
     }

@@ -33,6 +33,14 @@ pub trait Handler<S = ()> {
         let _ = cx;
     }
 
+    /// The TLS handshake is over; `info` is what it has settled, and stays to be had from
+    /// [`Context::tls`]. Comes once, before the first decrypted bytes.
+    #[cfg(feature = "tls")]
+    #[doc(alias = "ssl_handshake_completed")]
+    fn on_tls(&mut self, cx: &mut Context<'_, S>, info: &crate::tls::TlsInfo) {
+        let _ = (cx, info);
+    }
+
     /// Bytes have come. They may be cut anywhere. What you leave has no bound but your own.
     #[doc(alias = "receive_data")]
     fn on_input(&mut self, cx: &mut Context<'_, S>, input: &mut Input<'_>);
@@ -120,6 +128,9 @@ pub enum Close {
     IdleTimeout,
     /// More bytes would have been queued than the bound allows.
     SlowConsumer,
+    /// TLS could not begin or go on.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// The handler could not go on: [`Context::fail`].
     Failed(Box<dyn Error + Send + Sync>),
     /// The reactor has stopped.
@@ -147,6 +158,8 @@ impl fmt::Display for Close {
             Close::WriteTimeout => f.write_str("write timed out"),
             Close::IdleTimeout => f.write_str("idle for too long"),
             Close::SlowConsumer => f.write_str("too many bytes queued"),
+            #[cfg(feature = "tls")]
+            Close::Tls(error) => write!(f, "TLS: {error}"),
             Close::Failed(error) => write!(f, "{error}"),
             Close::Shutdown => f.write_str("reactor stopped"),
         }

@@ -1,6 +1,6 @@
 //! `Io`: what may be asked for any connection, without a word of the shared state's type.
 
-use crate::core::{Core, Phase, Target};
+use crate::core::{Conn, Core, Phase, Target};
 use crate::outbound::Tail;
 use crate::{Close, Driver, Key, Time, TimerId};
 use bytes::Bytes;
@@ -90,14 +90,14 @@ impl Io<'_> {
         if !conn.takes_output() {
             return false;
         }
-        let queued = conn.outbound.len() + len;
+        let queued = conn.queued() + len;
         if queued > conn.max {
             self.core.close(key, Close::SlowConsumer);
             return false;
         }
         let newly_congested = !conn.congested && queued >= conn.high;
         conn.congested |= newly_congested;
-        if conn.outbound.is_empty() {
+        if conn.queued() == 0 {
             conn.last_progress = now;
         }
         let newly_dirty = !std::mem::replace(&mut conn.in_dirty, true);
@@ -129,7 +129,7 @@ impl Io<'_> {
     #[doc(alias = "get_outbound_data_size")]
     #[must_use]
     pub fn queued(&self, key: Key) -> usize {
-        self.core.conn(key).map_or(0, |conn| conn.outbound.len())
+        self.core.conn(key).map_or(0, Conn::queued)
     }
 
     /// How many connections have queues that are [`congested`](Io::congested): a cheap look before

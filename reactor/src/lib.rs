@@ -84,6 +84,11 @@ mod time;
 #[cfg(feature = "sim")]
 pub mod sim;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
+mod wire;
+
 /// Makes a reactor with `state`, lets `setup` listen and connect, and runs it until it is stopped.
 ///
 /// # Errors

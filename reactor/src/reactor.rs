@@ -31,6 +31,8 @@ use std::time::Duration;
 mod offload;
 mod opening;
 mod reading;
+#[cfg(feature = "tls")]
+mod tls;
 mod writing;
 
 /// Bytes of the one read buffer that all connections share, and so most bytes read from one
@@ -49,6 +51,9 @@ pub struct Reactor<S = ()> {
     signals: Vec<i32>,
     jobs: Vec<Job<S>>,
     scratch: Box<[u8]>,
+    /// What TLS has decrypted for the present handler.
+    #[cfg(feature = "tls")]
+    decrypted: Vec<u8>,
 }
 
 impl<S: fmt::Debug> fmt::Debug for Reactor<S> {
@@ -93,6 +98,8 @@ impl<S> Reactor<S> {
             signals: Vec::new(),
             jobs: Vec::new(),
             scratch: vec![0; READ_BYTES].into(),
+            #[cfg(feature = "tls")]
+            decrypted: Vec::new(),
         }
     }
 
@@ -255,7 +262,7 @@ impl<S> Reactor<S> {
                 if self
                     .core
                     .conn(key)
-                    .is_some_and(|conn| conn.writable && !conn.outbound.is_empty())
+                    .is_some_and(|conn| conn.writable && conn.queued() > 0)
                 {
                     self.core.mark_dirty(key);
                 }
@@ -288,6 +295,8 @@ impl<S> Reactor<S> {
                 Target::ConnectDeadline(key) => self.check_connect_deadline(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
+                #[cfg(feature = "tls")]
+                Target::TlsDeadline(key) => self.check_tls_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
                 Target::ShutdownDeadline => self.core.stopping = true,
             }
