@@ -53,10 +53,11 @@
 //!
 //! # In simulation
 //!
-//! Keys and nonces come from the system, so the bytes on the wire differ between two runs of one
-//! seed. Their number does not, with keys whose signatures have a fixed length (Ed25519) and without
-//! a source of chance of one's own. Certificates are checked against the system's date unless the
-//! configuration is given another `TimeProvider`.
+//! Keys and nonces come from the system, so the bytes on the wire, and with them the hash of a
+//! run, differ between two runs of one seed. How many bytes move, and when, does not, with keys whose
+//! signatures have one length (Ed25519) and with sessions that are not resumed from an earlier run.
+//! Certificates are checked against the system's date, unless the configuration is given another
+//! `TimeProvider`.
 
 pub use pem::{Identity, KeyError, roots};
 pub use verify::{
