@@ -7,16 +7,25 @@
 //! A key is in each of `ready`, `dirty` and `closing` at most once; a flag of the connection tells.
 
 use crate::dial::Dial;
+use crate::hold::{Hold, Holds};
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
+use crate::process::Child;
+use crate::relay::Relay;
+use crate::stream::Stream;
 use crate::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::tls::layer::Layer;
-use crate::{Close, Key, Time, TimerId};
+use crate::{Close, Key, ListenerAddr, Time, TimerId};
 use slab::Slab;
+use std::any::TypeId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod watching;
+
+use watching::Watching;
 
 /// Where a queue must fall for `on_drain`, in bytes, unless the connection chooses its own marks.
 const LOW_MARK_BYTES: usize = 512 * 1024;
@@ -27,6 +36,10 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Largest buffer for unread input that is kept for reuse, in bytes.
 const CARRY_BUFFER_BYTES_MAX: usize = 4 * 1024;
+
+mod datagram;
+
+pub(crate) use datagram::Udp;
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,8 +65,13 @@ pub(crate) struct Conn {
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// A short read does not prove that nothing is left: the peer has ended its direction, or this
+    /// is no TCP connection.
     pub(crate) hangup: bool,
-    pub(crate) paused: bool,
+    /// Two pipes, one for each direction: the end of one is not the end of the other.
+    pub(crate) apart: bool,
+    /// Why it is not read, if it is not.
+    pub(crate) holds: Holds,
     /// The handler left bytes that it could use: it yielded, or was resumed.
     pub(crate) rescan: bool,
     pub(crate) eof: bool,
@@ -62,6 +80,20 @@ pub(crate) struct Conn {
     pub(crate) congested: bool,
     pub(crate) in_ready: bool,
     pub(crate) in_dirty: bool,
+    /// Its output is to be written before anyone else has a turn.
+    pub(crate) urgent: bool,
+    /// The type of its handler, once that has taken its place.
+    pub(crate) handler_type: Option<TypeId>,
+    /// Where its input goes, if not to the handler.
+    pub(crate) relay: Option<Box<Relay>>,
+    /// The connection whose `relay` leads here.
+    pub(crate) fed_by: Option<Key>,
+    /// Bytes that its present relay, or the last one, has handed over.
+    pub(crate) proxied: u64,
+    /// What its queue is filled from.
+    pub(crate) stream: Option<Box<Stream>>,
+    /// Bytes that its present stream, or the last one, has queued.
+    pub(crate) streamed: u64,
     pub(crate) why: Option<Close>,
     /// A write has failed: nothing can be sent, but what the peer sent before may wait unread.
     pub(crate) broken: Option<Close>,
@@ -88,8 +120,10 @@ pub(crate) struct Conn {
     pub(crate) idle_timer: Option<TimerId>,
     /// What is yet to be tried, while connecting to a name.
     pub(crate) dial: Option<Box<Dial>>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
+    /// The process at the far end, if it is one that this reactor has started.
+    pub(crate) child: Option<Child>,
     /// Between its queue and its socket, once it was started.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Box<Layer>>,
@@ -98,7 +132,20 @@ pub(crate) struct Conn {
 impl Conn {
     /// Whether the handler may still be given input.
     pub(crate) fn takes_input(&self) -> bool {
-        self.phase == Phase::Open && !self.paused
+        self.phase == Phase::Open && !self.holds.any()
+    }
+
+    /// Whether its queue is short enough for the next piece of its stream, and has room for it.
+    pub(crate) fn wants_piece(&self) -> bool {
+        let low = |stream: &Stream| stream.low.unwrap_or(self.low);
+        let queued = self.queued();
+        let stream = self.stream.as_ref();
+        queued < self.max && stream.is_some_and(|stream| queued <= low(stream))
+    }
+
+    /// Whether its queue is being written: it is open, or has last words.
+    pub(crate) fn is_written(&self) -> bool {
+        !matches!(self.phase, Phase::Connecting | Phase::Closing)
     }
 
     /// Whether bytes may still be queued.
@@ -129,7 +176,9 @@ impl Default for Pools {
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) key: Key,
-    pub(crate) addr: SocketAddr,
+    pub(crate) addr: ListenerAddr,
+    /// Most connections accepted in a turn.
+    pub(crate) accepts_max: usize,
     pub(crate) in_ready: bool,
     /// Accepting failed; a timer will try again.
     pub(crate) resting: bool,
@@ -142,6 +191,8 @@ pub(crate) enum Entry {
     Reserved,
     Listening(Listening),
     Conn(Box<Conn>),
+    Udp(Box<Udp>),
+    Watching(Watching),
 }
 
 /// What a timer is for.
@@ -150,6 +201,7 @@ pub(crate) enum Target {
     Handler(Key, u64),
     Closure(usize),
     AcceptAgain(Key),
+    ReceiveAgain(Key),
     ConnectDeadline(Key),
     WriteDeadline(Key),
     IdleDeadline(Key),
@@ -164,12 +216,16 @@ pub(crate) struct Core {
     entries: Slab<Entry>,
     generation: u32,
     pub(crate) listeners: usize,
+    pub(crate) udp_sockets: usize,
+    pub(crate) watches: usize,
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
     pub(crate) now: Time,
     pub(crate) ready: VecDeque<Key>,
     pub(crate) dirty: Vec<Key>,
     pub(crate) closing: Vec<Key>,
+    /// Connections to be written as soon as the present callback has returned.
+    pub(crate) urgent: Vec<Key>,
     pub(crate) timers: Timers<Target>,
     /// Closures whose timers were cancelled, to be dropped by the loop, which knows their type.
     pub(crate) cancelled: Vec<usize>,
@@ -181,6 +237,8 @@ pub(crate) struct Core {
     pub(crate) produced: usize,
     /// Set by `yield_now` in the present handler.
     pub(crate) yielded: bool,
+    /// The driver wants to be told of each call of a handler.
+    pub(crate) records: bool,
     random: u64,
 }
 
@@ -190,11 +248,14 @@ impl Core {
             entries: Slab::new(),
             generation: 0,
             listeners: 0,
+            udp_sockets: 0,
+            watches: 0,
             congested: 0,
             now,
             ready: VecDeque::new(),
             dirty: Vec::new(),
             closing: Vec::new(),
+            urgent: Vec::new(),
             timers: Timers::new(),
             cancelled: Vec::new(),
             pools: Pools::default(),
@@ -202,6 +263,7 @@ impl Core {
             shutting_down: false,
             produced: 0,
             yielded: false,
+            records: false,
             random: seed,
         }
     }
@@ -213,10 +275,11 @@ impl Core {
         Key::new(index, self.generation)
     }
 
-    pub(crate) fn set_listening(&mut self, key: Key, addr: SocketAddr) {
+    pub(crate) fn set_listening(&mut self, key: Key, addr: ListenerAddr, accepts_max: usize) {
         let listening = Listening {
             key,
             addr,
+            accepts_max: accepts_max.max(1),
             in_ready: false,
             resting: false,
             closing: false,
@@ -225,15 +288,21 @@ impl Core {
         self.listeners += 1;
     }
 
-    pub(crate) fn set_conn(&mut self, key: Key, phase: Phase, peer: SocketAddr) -> &mut Conn {
+    pub(crate) fn set_conn(
+        &mut self,
+        key: Key,
+        phase: Phase,
+        peer: Option<SocketAddr>,
+    ) -> &mut Conn {
         let conn = Conn {
             key,
             phase,
             readable: false,
             // A new socket takes bytes; the first write tells if not.
             writable: phase == Phase::Open,
-            hangup: false,
-            paused: false,
+            hangup: peer.is_none(),
+            apart: false,
+            holds: Holds::default(),
             rescan: false,
             eof: false,
             wants_write_end: false,
@@ -241,6 +310,13 @@ impl Core {
             congested: false,
             in_ready: false,
             in_dirty: false,
+            urgent: false,
+            handler_type: None,
+            relay: None,
+            fed_by: None,
+            proxied: 0,
+            stream: None,
+            streamed: 0,
             why: None,
             broken: None,
             carry: Carry::default(),
@@ -261,6 +337,7 @@ impl Core {
             dial: None,
             peer,
             local: None,
+            child: None,
             #[cfg(feature = "tls")]
             tls: None,
         };
@@ -276,6 +353,7 @@ impl Core {
     pub(crate) fn release(&mut self, key: Key) {
         match self.entries.try_remove(key.index()) {
             Some(Entry::Listening(_)) => self.listeners -= 1,
+            Some(Entry::Watching(_)) => self.watches -= 1,
             Some(Entry::Conn(mut conn)) => {
                 self.congested -= usize::from(conn.congested);
                 conn.outbound.clear(&mut self.pools.outbound);
@@ -289,6 +367,7 @@ impl Core {
                 if let Some(buffer) = conn.carry.release() {
                     self.pools.carry.give(buffer);
                 }
+                self.unlink_relay(&mut conn);
                 for timer in [conn.write_timer, conn.phase_timer, conn.idle_timer]
                     .into_iter()
                     .flatten()
@@ -296,6 +375,7 @@ impl Core {
                     self.timers.cancel(timer);
                 }
             }
+            Some(Entry::Udp(udp)) => self.release_udp(*udp),
             Some(Entry::Reserved) | None => {}
         }
     }
@@ -329,26 +409,41 @@ impl Core {
         }
     }
 
-    /// All that is open: listeners and connections.
+    /// Whether the connection exists and is not being closed.
+    pub(crate) fn is_open(&self, key: Key) -> bool {
+        self.conn(key)
+            .is_some_and(|conn| matches!(conn.phase, Phase::Open | Phase::Connecting))
+    }
+
+    /// All that is open: listeners, connections and watches.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let key = |(_, entry): (usize, &Entry)| match entry {
             Entry::Reserved => None,
             Entry::Listening(listening) => Some(listening.key),
             Entry::Conn(conn) => Some(conn.key),
+            Entry::Udp(udp) => Some(udp.key),
+            Entry::Watching(watching) => Some(watching.key),
         };
         self.entries.iter().filter_map(key).collect()
     }
 
-    /// Connections of any phase, listeners not counted.
+    /// Connections of any phase; listeners, sockets for datagrams and watches not counted.
     pub(crate) fn connections(&self) -> usize {
-        self.entries.len() - self.listeners
+        self.entries.len() - self.listeners - self.udp_sockets - self.watches
     }
 
-    /// Puts a listener or connection on the run queue, once.
+    /// Whether nothing is open that a shutdown waits for.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.entries.len() == self.listeners + self.watches
+    }
+
+    /// Puts a listener, connection or watch on the run queue, once.
     pub(crate) fn enqueue(&mut self, key: Key) {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
+            Some(Entry::Udp(udp)) if udp.key == key => &mut udp.in_ready,
+            Some(Entry::Watching(watching)) if watching.key == key => &mut watching.in_ready,
             _ => return,
         };
         if !std::mem::replace(in_ready, true) {
@@ -365,6 +460,34 @@ impl Core {
         }
     }
 
+    /// Ends the outgoing direction once the queue is empty.
+    pub(crate) fn shutdown_write(&mut self, key: Key) {
+        if let Some(conn) = self.conn_mut(key) {
+            conn.wants_write_end = true;
+            self.mark_dirty(key);
+        }
+    }
+
+    /// Stops reading a connection for one more reason.
+    pub(crate) fn hold(&mut self, key: Key, hold: Hold) {
+        if let Some(conn) = self.conn_mut(key) {
+            conn.holds.add(hold);
+        }
+    }
+
+    /// Lifts one reason; reads again, beginning with what was left unread, if it was the last.
+    pub(crate) fn lift(&mut self, key: Key, hold: Hold) {
+        let now = self.now;
+        if let Some(conn) = self.conn_mut(key)
+            && conn.holds.lift(hold)
+        {
+            conn.rescan = true;
+            conn.last_activity = now;
+            self.arm_idle_timer(key);
+            self.enqueue(key);
+        }
+    }
+
     /// Schedules the close of a listener or connection; its queued output is not sent.
     pub(crate) fn close(&mut self, key: Key, why: Close) -> bool {
         match self.entries.get_mut(key.index()) {
@@ -373,8 +496,20 @@ impl Core {
                 // A close that follows `close_after_write` keeps the reason that came first.
                 conn.why.get_or_insert(why);
             }
+            Some(Entry::Conn(conn)) if conn.key == key => {
+                if !conn.give_up_child() {
+                    return false;
+                }
+            }
             Some(Entry::Listening(listening)) if listening.key == key && !listening.closing => {
                 listening.closing = true;
+            }
+            Some(Entry::Udp(udp)) if udp.key == key && udp.phase != Phase::Closing => {
+                udp.phase = Phase::Closing;
+                udp.why.get_or_insert(why);
+            }
+            Some(Entry::Watching(watching)) if watching.key == key && watching.why.is_none() => {
+                watching.why = Some(why);
             }
             _ => return false,
         }
@@ -386,7 +521,7 @@ impl Core {
     pub(crate) fn close_after_write(&mut self, key: Key, why: Close, linger: Duration) -> bool {
         let deadline = self.now + linger;
         let Some(conn) = self.conn_mut(key) else {
-            return false;
+            return self.end_udp(key, why, deadline);
         };
         match conn.phase {
             Phase::Connecting => return self.close(key, why),
@@ -435,7 +570,7 @@ impl Core {
         let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index()) else {
             return;
         };
-        let waits = conn.key == key && conn.phase == Phase::Open && !conn.paused;
+        let waits = conn.key == key && conn.takes_input();
         if let (true, Some(timeout), None) = (waits, conn.idle_timeout, conn.idle_timer) {
             let target = Target::IdleDeadline(key);
             let deadline = conn.last_activity + timeout;
@@ -458,7 +593,7 @@ impl Core {
         if moves {
             conn.last_activity = now;
         }
-        let waits = conn.phase == Phase::Open && !conn.paused;
+        let waits = conn.takes_input();
         if waits && conn.last_activity + timeout <= now {
             self.close(key, Close::IdleTimeout);
         } else {
@@ -478,7 +613,8 @@ impl Core {
     /// Whether something is to be done that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
         self.stopping
-            || (self.shutting_down && self.connections() == 0)
+            || (self.shutting_down && self.is_drained())
             || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
+            || !self.urgent.is_empty()
     }
 }

@@ -1,6 +1,7 @@
 //! `Io`: what may be asked for any connection, without a word of the shared state's type.
 
-use crate::core::{Conn, Core, Phase, Target};
+use crate::core::{Core, Phase, Target};
+use crate::hold::Hold;
 use crate::outbound::Tail;
 use crate::{Close, Driver, Key, Time, TimerId};
 use bytes::Bytes;
@@ -9,6 +10,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod chance;
+mod datagram;
+mod flush;
+mod proxy;
+mod stream;
 
 /// How long [`Io::close_after_write`] waits for a peer that reads nothing.
 pub const LINGER: Duration = Duration::from_secs(30);
@@ -120,16 +127,23 @@ impl Io<'_> {
     /// Whether the connection exists and is not being closed.
     #[must_use]
     pub fn is_open(&self, key: Key) -> bool {
-        self.core
-            .conn(key)
-            .is_some_and(|conn| matches!(conn.phase, Phase::Open | Phase::Connecting))
+        match self.core.conn(key) {
+            Some(conn) => matches!(conn.phase, Phase::Open | Phase::Connecting),
+            None => self
+                .core
+                .udp(key)
+                .is_some_and(|udp| udp.phase == Phase::Open),
+        }
     }
 
     /// Bytes queued and not yet taken by the kernel.
     #[doc(alias = "get_outbound_data_size")]
     #[must_use]
     pub fn queued(&self, key: Key) -> usize {
-        self.core.conn(key).map_or(0, Conn::queued)
+        match self.core.conn(key) {
+            Some(conn) => conn.queued(),
+            None => self.core.udp(key).map_or(0, |udp| udp.packets.bytes()),
+        }
     }
 
     /// How many connections have queues that are [`congested`](Io::congested): a cheap look before
@@ -211,29 +225,34 @@ impl Io<'_> {
 
     /// Stops reading from the connection. What the peer sends waits in the kernel, and at last in
     /// the peer. Output goes on.
+    ///
+    /// This is the program's own pause: the one that [`proxy`](Io::proxy) makes when its target is
+    /// full is another, and neither ends the other.
     pub fn pause(&mut self, key: Key) {
-        if let Some(conn) = self.core.conn_mut(key) {
-            conn.paused = true;
+        match self.core.udp_mut(key) {
+            Some(udp) => udp.paused = true,
+            None => self.core.hold(key, Hold::Program),
         }
     }
 
     /// Reads again, beginning with what was left unread.
     pub fn resume(&mut self, key: Key) {
-        let now = self.core.now;
-        if let Some(conn) = self.core.conn_mut(key)
-            && std::mem::replace(&mut conn.paused, false)
-        {
-            conn.rescan = true;
-            conn.last_activity = now;
-            self.core.arm_idle_timer(key);
-            self.core.enqueue(key);
+        if let Some(udp) = self.core.udp_mut(key) {
+            if std::mem::replace(&mut udp.paused, false) {
+                self.core.enqueue(key);
+            }
+        } else {
+            self.core.lift(key, Hold::Program);
         }
     }
 
-    /// Whether reading is stopped.
+    /// Whether reading is stopped by [`pause`](Io::pause).
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
-        self.core.conn(key).is_some_and(|conn| conn.paused)
+        match self.core.conn(key) {
+            Some(conn) => conn.holds.has(Hold::Program),
+            None => self.core.udp(key).is_some_and(|udp| udp.paused),
+        }
     }
 
     /// Closes a connection or a listener at the end of this turn. What is queued is not sent.
@@ -256,7 +275,8 @@ impl Io<'_> {
     /// `error`. What is queued is not sent.
     pub fn fail(&mut self, key: Key, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
         // A listener has nobody to tell.
-        self.core.conn(key).is_some() && self.core.close(key, Close::Failed(error.into()))
+        let has_handler = self.core.conn(key).is_some() || self.core.udp(key).is_some();
+        has_handler && self.core.close(key, Close::Failed(error.into()))
     }
 
     /// As [`fail`](Io::fail), once all that is queued has left: for a peer that is to be told what it
@@ -273,27 +293,29 @@ impl Io<'_> {
     /// Ends the outgoing direction once all that is queued has left; input goes on until the peer
     /// ends too.
     pub fn shutdown_write(&mut self, key: Key) {
-        if let Some(conn) = self.core.conn_mut(key) {
-            conn.wants_write_end = true;
-            self.core.mark_dirty(key);
-        }
+        self.core.shutdown_write(key);
     }
 
     /// The far end's address: of an accepted connection, or the one given to `connect`. `None` while
-    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up.
+    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up, and for Unix
+    /// sockets and pipes.
     #[doc(alias = "get_peername")]
     #[must_use]
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
-        let conn = self.core.conn(key)?;
-        let is_known = conn.dial.as_ref().is_none_or(|dial| dial.addr.is_some());
-        is_known.then_some(conn.peer)
+        match self.core.conn(key) {
+            Some(conn) => conn.peer,
+            None => self.core.udp(key).and_then(|udp| udp.peer),
+        }
     }
 
-    /// This end's address; `None` while a connect is under way.
+    /// This end's address; `None` while a connect is under way, and for Unix sockets and pipes.
     #[doc(alias = "get_sockname")]
     #[must_use]
     pub fn local_addr(&self, key: Key) -> Option<SocketAddr> {
-        self.core.conn(key).and_then(|conn| conn.local)
+        match self.core.conn(key) {
+            Some(conn) => conn.local,
+            None => self.core.udp(key).map(|udp| udp.local),
+        }
     }
 
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.

@@ -21,18 +21,24 @@ use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
-use crate::{Key, Time};
+use crate::{Key, Readiness, Time};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
+mod calling;
+mod datagram;
 mod offload;
 mod opening;
+mod processes;
 mod reading;
+mod relaying;
+mod streaming;
 #[cfg(feature = "tls")]
 mod tls;
+mod watching;
 mod writing;
 
 /// Bytes of the one read buffer that all connections share, and so most bytes read from one
@@ -78,12 +84,15 @@ impl<S> Reactor<S> {
     /// A reactor over any driver.
     #[must_use]
     pub fn with_driver(state: S, mut driver: Box<dyn Driver>) -> Reactor<S> {
-        let core = Core::new(driver.now(), driver.seed());
+        let mut core = Core::new(driver.now(), driver.seed());
+        core.records = driver.records();
         let tasks = Tasks {
             new: Vec::new(),
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            commands: Slab::new(),
+            calls: VecDeque::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -108,7 +117,9 @@ impl<S> Reactor<S> {
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         // Time has gone on since the last turn: what is armed now counts from now.
         self.core.now = self.driver.now();
-        self.lend(work)
+        let result = self.lend(work);
+        self.after_callback();
+        result
     }
 
     /// A handle for other threads.
@@ -144,7 +155,9 @@ impl<S> Reactor<S> {
     /// Whether the next turn will not wait.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.core.has_work() || !self.tasks.deferred.is_empty() || self.tasks.remote.has_jobs()
+        self.core.has_work()
+            || !(self.tasks.deferred.is_empty() && self.tasks.calls.is_empty())
+            || self.tasks.remote.has_jobs()
     }
 
     /// Connections that are open, listeners not counted.
@@ -204,10 +217,16 @@ impl<S> Reactor<S> {
                         conn.readable |= readable;
                         conn.writable |= writable;
                         conn.hangup |= hangup;
+                    } else if let Some(udp) = self.core.udp_mut(key) {
+                        udp.readable |= readable;
+                        udp.writable |= writable;
+                    } else if let Some(watching) = self.core.watching_mut(key) {
+                        watching.ready = watching.ready | Readiness { readable, writable };
                     }
                     self.core.enqueue(key);
                 }
                 Event::Signal(signal) => self.signals.push(signal),
+                Event::Exited { key, status } => self.core.note_exit(key, status),
             }
         }
     }
@@ -229,6 +248,7 @@ impl<S> Reactor<S> {
             if let Some(mut work) = work.take() {
                 self.lend(|cx| work(cx, signal));
                 self.tasks.signals[index].1 = Some(work);
+                self.after_callback();
             }
         }
     }
@@ -238,8 +258,11 @@ impl<S> Reactor<S> {
         self.tasks.remote.take_jobs(&mut jobs);
         for job in jobs.drain(..) {
             self.lend(job);
+            self.after_callback();
         }
         self.jobs = jobs;
+        // Calls that were put off: nothing may follow that would bring them about.
+        self.after_callback();
     }
 
     fn run_ready(&mut self) {
@@ -266,7 +289,13 @@ impl<S> Reactor<S> {
                 {
                     self.core.mark_dirty(key);
                 }
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_ready = false;
+                self.run_udp(key);
+            } else {
+                self.watch_is_ready(key);
             }
+            self.after_callback();
         }
     }
 
@@ -280,8 +309,16 @@ impl<S> Reactor<S> {
                         .conn(key)
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
-                        self.call(key, |handler, cx| handler.on_timer(cx, timer));
-                    } else if let Some(timer) = due.again {
+                        self.call(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
+                    } else if self
+                        .core
+                        .watching(key)
+                        .is_some_and(|watching| watching.why.is_none())
+                    {
+                        self.call_watch(key, "on_timer", |watch, cx| watch.on_timer(cx, timer));
+                    } else if !self.run_udp_timer(key, timer)
+                        && let Some(timer) = due.again
+                    {
                         self.core.timers.cancel(timer);
                     }
                 }
@@ -293,6 +330,7 @@ impl<S> Reactor<S> {
                     }
                 }
                 Target::ConnectDeadline(key) => self.check_connect_deadline(key),
+                Target::ReceiveAgain(key) => self.receive_again(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 #[cfg(feature = "tls")]
@@ -300,6 +338,7 @@ impl<S> Reactor<S> {
                 Target::Linger(key) => self.check_linger(key),
                 Target::ShutdownDeadline => self.core.stopping = true,
             }
+            self.after_callback();
             self.drop_cancelled();
         }
         self.drop_cancelled();
@@ -329,25 +368,37 @@ impl<S> Reactor<S> {
                 break;
             };
             self.lend(work);
+            self.after_callback();
         }
     }
 
     fn close(&mut self) {
         let mut closing = std::mem::take(&mut self.core.closing);
         for key in closing.drain(..) {
+            if self.awaits_exit(key) {
+                continue;
+            }
             let why = match self.core.conn_mut(key) {
-                Some(conn) => conn.why.take().unwrap_or(Close::Local),
-                None => Close::Local,
+                Some(conn) => conn.why.take(),
+                None => self
+                    .core
+                    .watching_mut(key)
+                    .and_then(|watching| watching.why.take()),
             };
-            self.call(key, |handler, cx| handler.on_close(cx, &why));
+            let why = why.unwrap_or(Close::Local);
+            self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
+            self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
+            self.close_udp(key);
+            self.tell_feeder(key);
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
                 self.lend(|cx| after(cx, why));
             }
+            self.after_callback();
         }
         closing.append(&mut self.core.closing);
         self.core.closing = closing;
-        if self.core.shutting_down && self.core.connections() == 0 {
+        if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
         }
     }
@@ -377,6 +428,7 @@ impl<S> Reactor<S> {
     /// Calls `work`, which belongs to no connection.
     fn lend<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         self.core.produced = 0;
+        self.record(Key::NONE, "closure");
         let result = work(&mut Context {
             state: &mut self.state,
             io: Io {
@@ -390,16 +442,17 @@ impl<S> Reactor<S> {
         result
     }
 
-    /// Calls a connection's handler.
+    /// Calls a connection's handler; `name` is the call's, for the record.
     fn call<R>(
         &mut self,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Handler<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
         self.core.conn(key)?;
-        self.enter(key, key, |slot, cx| match slot {
+        self.enter(key, key, name, |slot, cx| match slot {
             Slot::Conn(handler) => Some(f(&mut **handler, cx)),
-            Slot::Listener(_) => None,
+            _ => None,
         })
     }
 
@@ -408,11 +461,12 @@ impl<S> Reactor<S> {
         &mut self,
         listener: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Accept<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
-        self.enter(listener, key, |slot, cx| match slot {
+        self.enter(listener, key, name, |slot, cx| match slot {
             Slot::Listener(accept) => Some(f(&mut **accept, cx)),
-            Slot::Conn(_) => None,
+            _ => None,
         })
     }
 
@@ -421,8 +475,10 @@ impl<S> Reactor<S> {
         &mut self,
         owner: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut Slot<S>, &mut Context<'_, S>) -> Option<R>,
     ) -> Option<R> {
+        self.record(key, name);
         let slot = self.slots.get_mut(owner.index())?.as_mut()?;
         self.core.produced = 0;
         let io = Io {
@@ -443,6 +499,13 @@ impl<S> Reactor<S> {
         result
     }
 
+    /// Tells a driver that wants to know who is called next.
+    fn record(&mut self, key: Key, call: &'static str) {
+        if self.core.records {
+            self.driver.record(key, call);
+        }
+    }
+
     /// Handlers made during a callback take their places.
     fn install(&mut self) {
         while let Some((key, slot)) = self.tasks.new.pop() {
@@ -451,6 +514,11 @@ impl<S> Reactor<S> {
     }
 
     fn put_slot(&mut self, key: Key, slot: Slot<S>) {
+        if let Slot::Conn(handler) = &slot
+            && let Some(conn) = self.core.conn_mut(key)
+        {
+            conn.handler_type = Some((**handler).own_type());
+        }
         if self.slots.len() <= key.index() {
             self.slots.resize_with(key.index() + 1, || None);
         }

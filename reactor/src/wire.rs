@@ -61,6 +61,23 @@ impl Conn {
         self.outbound.is_empty()
     }
 
+    #[inline]
+    pub(crate) fn is_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// Whether TLS has input, or an end of it, that the socket will not tell of again.
+    #[inline]
+    pub(crate) fn tls_pending(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.as_deref().is_some_and(Layer::is_pending);
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     /// Whether its handler has started TLS and has input left that is not its own.
     #[inline]
     pub(crate) fn has_left_plaintext(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::tls::layer::Layer;
 use crate::tls::rustls::pki_types::ServerName;
 use crate::tls::rustls::{ClientConfig, ServerConfig};
 use crate::tls::{Tls, TlsError, TlsInfo};
-use crate::{Close, Key, ListenOptions};
+use crate::{Close, Key, ListenOptions, ListenerAddr};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -20,8 +20,11 @@ impl Io<'_> {
     /// it, once the handshake is over. What has come and is left unread by the present `on_input`
     /// is the beginning of the handshake.
     ///
+    /// A connection with TLS cannot be [detached](Io::detach). It can be relayed, from and to: its
+    /// plaintext is.
+    ///
     /// # Errors
-    /// [`TlsError::NotOpen`], [`TlsError::AlreadyStarted`], or what rustls finds wrong with the
+    /// [`TlsError::NotOpen`], also for two pipes; [`TlsError::AlreadyStarted`]; or what rustls finds wrong with the
     /// configuration; the connection is as it was.
     pub fn start_tls(&mut self, key: Key, tls: Tls) -> Result<(), TlsError> {
         let Some(conn) = self.core.conn_mut(key) else {
@@ -30,7 +33,7 @@ impl Io<'_> {
         if conn.tls.is_some() {
             return Err(TlsError::AlreadyStarted);
         }
-        if conn.eof || !conn.takes_output() {
+        if conn.eof || conn.apart || !conn.takes_output() {
             return Err(TlsError::NotOpen);
         }
         let layer = Layer::new(tls, &mut conn.outbound)?;
@@ -135,7 +138,7 @@ impl<S, A: Accept<S>> Accept<S> for AcceptTls<A> {
         self.accept.accept(cx)
     }
 
-    fn on_error(&mut self, cx: &mut Context<'_, S>, listener: SocketAddr, error: &io::Error) {
+    fn on_error(&mut self, cx: &mut Context<'_, S>, listener: &ListenerAddr, error: &io::Error) {
         self.accept.on_error(cx, listener, error);
     }
 }

@@ -26,6 +26,9 @@ impl<S> Reactor<S> {
         if !conn.takes_input() {
             return;
         }
+        if conn.relay.is_some() {
+            return self.relay(key);
+        }
         let rescan = std::mem::take(&mut conn.rescan) && !conn.eof;
         if rescan && conn.carry.len() >= conn.need.max(1) {
             let carry = std::mem::take(&mut conn.carry);
@@ -160,7 +163,9 @@ impl<S> Reactor<S> {
     pub(super) fn offer(&mut self, key: Key, data: &[u8]) -> (usize, usize) {
         let mut input = Input::new(data);
         self.core.yielded = false;
-        self.call(key, |handler, cx| handler.on_input(cx, &mut input));
+        self.call(key, "on_input", |handler, cx| {
+            handler.on_input(cx, &mut input);
+        });
         let yielded = std::mem::take(&mut self.core.yielded);
         if let Some(conn) = self.core.conn_mut(key) {
             conn.rescan |= yielded && !input.is_empty();
@@ -169,7 +174,7 @@ impl<S> Reactor<S> {
     }
 
     pub(super) fn eof(&mut self, key: Key) {
-        let answer = self.call(key, |handler, cx| handler.on_eof(cx));
+        let answer = self.call(key, "on_eof", |handler, cx| handler.on_eof(cx));
         if let Some(why) = self.core.conn_mut(key).and_then(|conn| conn.broken.take()) {
             self.core.close(key, why);
         } else if answer == Some(Eof::Close) {

@@ -4,6 +4,7 @@ use super::Reactor;
 use crate::Key;
 use crate::core::{Phase, Target};
 use crate::handler::Close;
+use crate::relay::ProxyEnd;
 use crate::tls::TlsError;
 use crate::tls::layer::End;
 
@@ -27,6 +28,8 @@ impl<S> Reactor<S> {
             (conn.need, conn.rescan) = (0, false);
         } else if !takes_input {
             return;
+        } else if conn.relay.is_some() {
+            return self.relay(key);
         }
         let rescan = std::mem::take(&mut conn.rescan) && !conn.eof;
         if rescan && conn.carry.len() >= conn.need.max(1) {
@@ -43,13 +46,37 @@ impl<S> Reactor<S> {
             return;
         }
         let more = self.core.conn(key).is_some_and(|conn| {
-            let tls = conn.tls.as_deref();
-            let kept = tls.is_some_and(|tls| tls.has_held() || tls.end.is_some());
             let goes_on = conn.takes_input() || conn.is_handshaking();
-            goes_on && (conn.rescan || kept || (conn.readable && !conn.eof))
+            goes_on && (conn.rescan || conn.tls_pending() || (conn.readable && !conn.eof))
         });
         if more {
             self.core.enqueue(key);
+        }
+    }
+
+    /// One slice for a connection whose input goes to another, of which nothing is kept at present:
+    /// what is decrypted is kept for the relay.
+    pub(super) fn read_cipher_to_relay(&mut self, key: Key) {
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        let readable = conn.readable;
+        let Some(tls) = conn.tls.as_deref_mut() else {
+            return;
+        };
+        match tls.end {
+            Some(End::CloseNotify) => {
+                tls.end = None;
+                conn.readable = false;
+                self.relay_ended(key, ProxyEnd::SourceEof);
+            }
+            Some(End::Error(_)) => self.tls_end(key),
+            None if tls.has_held() => {
+                let cipher = tls.take_held(CIPHER_BYTES_MAX);
+                self.decrypt(key, &cipher);
+            }
+            None if readable => self.read_cipher(key),
+            None => {}
         }
     }
 
@@ -120,14 +147,14 @@ impl<S> Reactor<S> {
                 .conn(key)
                 .is_some_and(|conn| conn.phase == Phase::Open)
         {
-            self.call(key, |handler, cx| handler.on_tls(cx, &info));
+            self.call(key, "on_tls", |handler, cx| handler.on_tls(cx, &info));
         }
         if plain.len() > kept {
             self.offer_plain(key, &plain);
         }
         self.decrypted = plain;
         let ended = self.core.conn(key).is_some_and(|conn| {
-            let (idle, tls) = (!conn.rescan, conn.tls.as_deref());
+            let (idle, tls) = (!conn.rescan && conn.relay.is_none(), conn.tls.as_deref());
             let now = conn.takes_input() || conn.is_handshaking() || conn.tls_failed();
             idle && now && tls.is_some_and(|tls| tls.end.is_some())
         });
@@ -142,7 +169,7 @@ impl<S> Reactor<S> {
             return;
         };
         let (mut consumed, mut need) = (0, conn.need);
-        if conn.takes_input() && plain.len() >= need {
+        if conn.takes_input() && conn.relay.is_none() && plain.len() >= need {
             // The handler has it all in its input: nothing is unread while it runs.
             let len = conn.carry.len();
             conn.carry.consume(len);

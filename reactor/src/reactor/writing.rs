@@ -25,6 +25,11 @@ impl<S> Reactor<S> {
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.in_dirty = false;
                 self.flush_one(key);
+                self.after_callback();
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_dirty = false;
+                self.flush_udp(key);
+                self.after_callback();
             }
         }
         // Calls to `on_drain` may have marked others; keep them, and this allocation.
@@ -32,12 +37,19 @@ impl<S> Reactor<S> {
         self.core.dirty = dirty;
     }
 
-    fn flush_one(&mut self, key: Key) {
+    pub(super) fn flush_one(&mut self, key: Key) {
         let now = self.core.now;
+        if self
+            .core
+            .conn(key)
+            .is_some_and(|conn| conn.stream.is_some())
+        {
+            self.fill(key);
+        }
         let Some((conn, pools)) = self.core.conn_and_pools(key) else {
             return;
         };
-        if matches!(conn.phase, Phase::Connecting | Phase::Closing) {
+        if !conn.is_written() {
             return;
         }
         let mut budget = WRITE_BYTES_MAX;
@@ -77,6 +89,13 @@ impl<S> Reactor<S> {
             conn.wire_mut().trim();
             self.core.arm_write_timer(key);
         }
+        self.fill_again(key);
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        if conn.fed_by.is_some() {
+            self.core.feed_again(key);
+        }
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
@@ -85,7 +104,7 @@ impl<S> Reactor<S> {
             let open = conn.phase == Phase::Open;
             self.core.congested -= 1;
             if open {
-                self.call(key, |handler, cx| handler.on_drain(cx));
+                self.call(key, "on_drain", |handler, cx| handler.on_drain(cx));
             }
         }
     }
@@ -98,6 +117,9 @@ impl<S> Reactor<S> {
             return;
         };
         let why = Close::of_error(error);
+        if conn.apart && conn.phase == Phase::Open && !conn.eof {
+            return self.pipe_broken(key);
+        }
         if conn.phase != Phase::Open || conn.eof {
             self.core.close(key, why);
             return;
@@ -112,6 +134,20 @@ impl<S> Reactor<S> {
             self.core.timers.cancel(timer);
         }
         self.core.enqueue(key);
+        self.tell_feeder(key);
+        self.end_broken_stream(key);
+    }
+
+    /// Nobody reads from our pipe any more. The other one has its own end, and may have much to say
+    /// before: a program that wants no more input is often about to answer.
+    fn pipe_broken(&mut self, key: Key) {
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        conn.outbound.clear(&mut pools.outbound);
+        conn.wants_write_end = true;
+        self.flushed(key);
+        self.core.mark_dirty(key);
     }
 
     /// The queue is empty: what was to happen then?
@@ -131,6 +167,8 @@ impl<S> Reactor<S> {
             conn.sent_write_end = true;
             // It fails only on a connection that is broken, which reading will tell.
             let _ = self.driver.shutdown_write(key);
+            // If that pipe was all there was, a read tells and no event does.
+            conn.readable |= conn.apart;
             if conn.eof && !ending {
                 // Both directions have ended: nothing can happen here any more.
                 self.core.close(key, Close::Peer);
@@ -147,6 +185,8 @@ impl<S> Reactor<S> {
                     .arm_phase_timer(key, self.core.now + drain, Target::Linger(key));
                 self.core.enqueue(key);
             }
+        } else if conn.apart && conn.readable {
+            self.core.enqueue(key);
         }
     }
 
@@ -155,6 +195,8 @@ impl<S> Reactor<S> {
     pub(super) fn check_linger(&mut self, key: Key) {
         let now = self.core.now;
         let Some(conn) = self.core.conn(key) else {
+            // Packets that the kernel does not take for so long are of no use to anyone.
+            self.core.close(key, Close::Local);
             return;
         };
         let again = conn.last_progress + LINGER;

@@ -132,6 +132,11 @@ impl Layer {
         taken
     }
 
+    /// Whether something is to be delivered without a read.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.has_held() || self.end.is_some()
+    }
+
     pub(crate) fn has_held(&self) -> bool {
         !self.held.is_empty()
     }

@@ -22,14 +22,19 @@ mod output;
 mod closing;
 mod stopping;
 
+mod datagrams;
+
 mod idle;
 mod remote;
 mod timers;
 
+mod calls;
 mod connect_host;
 mod coordination;
 mod offload;
 mod posting;
+mod relay;
+mod stream;
 
 mod codec;
 mod pieces;

@@ -8,11 +8,15 @@ mod certificates;
 
 mod closing;
 mod coordination;
+mod datagrams;
 mod echo;
 mod hosts;
 mod names;
 mod offload;
 mod proxy;
 mod reconnect;
+mod relay;
 mod timers;
 mod tls;
+mod tools;
+mod unix;

@@ -1,12 +1,13 @@
 //! TLS between simulated hosts: the same promises, and those of its own.
 
 use crate::actors::{
-    Caller, Cx, Echo, LONG, Manner, PORT, Seen, assert_released, bytes, goes, idle_host, no_losses,
+    Caller, Cx, Echo, LONG, Manner, PORT, Seen, assert_released, bytes, echo_host, goes, idle_host,
+    no_losses,
 };
 use crate::certificates::{Authority, NAME, name};
 use midge_reactor::sim::{self, HostId, Sim};
 use midge_reactor::tls::{ClientCerts, Tls, TlsError, TlsInfo, VerifyClient, VerifyServer};
-use midge_reactor::{Close, Context, Eof, Handler, Input, ListenOptions};
+use midge_reactor::{Close, Context, Eof, Handler, Input, Key, ListenOptions, ProxyOptions};
 use rustls::ServerConfig;
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -422,7 +423,7 @@ fn a_peer_that_speaks_plaintext_is_named_as_such_on_both_sides() {
 }
 
 /// How a handshake ends on both sides.
-fn handshake(server: Tls, client: Tls) -> (Told, Told) {
+fn handshake(server: &Tls, client: &Tls) -> (Told, Told) {
     let told = RefCell::new((Told::new(), Told::new()));
     sim::check(0..20, |sim| {
         let closes = Teller {
@@ -453,7 +454,7 @@ fn a_certificate_for_another_name_is_refused_and_the_server_gets_the_alert() {
     let authority = Authority::new();
     let other = "other.test".try_into().expect("a name");
     let client = Tls::client(authority.client(), other);
-    let (server, client) = handshake(Tls::server(authority.server()), client);
+    let (server, client) = handshake(&Tls::server(authority.server()), &client);
     assert!(end(&client).contains("not valid for name"), "{client:?}");
     assert!(end(&server).contains("received fatal alert"), "{server:?}");
     assert!(!has_tls(&client) && !has_tls(&server));
@@ -466,9 +467,9 @@ fn an_expired_certificate_and_one_of_an_unknown_authority_are_refused() {
     let expired = midge_reactor::tls::server_config(expired, &ClientCerts::None);
     let expired = Tls::server(expired.expect("nobody looks at the date yet"));
     let client = Tls::client(authority.client(), name());
-    let (_, told) = handshake(expired, client.clone());
+    let (_, told) = handshake(&expired, &client);
     assert!(end(&told).to_lowercase().contains("expired"), "{told:?}");
-    let (_, told) = handshake(Tls::server(stranger.server()), client);
+    let (_, told) = handshake(&Tls::server(stranger.server()), &client);
     assert!(end(&told).contains("UnknownIssuer"), "{told:?}");
 }
 
@@ -485,17 +486,17 @@ fn client_certificates_are_required_or_optional_as_the_server_says() {
     let optional = Tls::server(authority.server_asking(&ClientCerts::Optional(roots)));
 
     for server in [&required, &optional] {
-        let (told, _) = handshake(server.clone(), config(Some(authority.paper("joe"))));
+        let (told, _) = handshake(server, &config(Some(authority.paper("joe"))));
         assert!(told[1].ends_with("1 certificates"), "{told:?}");
-        let (told, _) = handshake(server.clone(), config(Some(stranger.paper("eve"))));
+        let (told, _) = handshake(server, &config(Some(stranger.paper("eve"))));
         assert!(
             !has_tls(&told) && end(&told).contains("UnknownIssuer"),
             "{told:?}"
         );
     }
-    let (told, _) = handshake(optional, config(None));
+    let (told, _) = handshake(&optional, &config(None));
     assert!(told[1].ends_with("0 certificates"), "{told:?}");
-    let (told, _) = handshake(required, config(None));
+    let (told, _) = handshake(&required, &config(None));
     assert!(
         !has_tls(&told) && end(&told).contains("sent no certificates"),
         "{told:?}"
@@ -525,17 +526,17 @@ fn a_closure_decides_about_certificates_and_is_not_asked_where_there_is_none() {
         });
         Tls::client(verify.into_config(identity).expect("in order"), name())
     };
-    let (told, _) = handshake(server(true), client(paper()));
+    let (told, _) = handshake(&server(true), &client(paper()));
     assert!(has_tls(&told), "{told:?}");
     let before = asked.swap(0, Ordering::Relaxed);
     assert!(before > 0);
-    let (told, _) = handshake(server(false), client(paper()));
+    let (told, _) = handshake(&server(false), &client(paper()));
     assert!(
         !has_tls(&told) && end(&told).contains("ApplicationVerificationFailure"),
         "{told:?}"
     );
     asked.store(0, Ordering::Relaxed);
-    let (told, _) = handshake(server(true), client(None));
+    let (told, _) = handshake(&server(true), &client(None));
     assert!(!has_tls(&told), "{told:?}");
     assert_eq!(
         asked.load(Ordering::Relaxed),
@@ -563,11 +564,14 @@ fn versions_and_protocols_are_those_both_sides_have_or_the_handshake_fails_on_bo
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Tls::client(Arc::new(config), name())
     };
-    let (told, _) = handshake(server(&TLS12, &[]), client(&[]));
+    let (told, _) = handshake(&server(&TLS12, &[]), &client(&[]));
     assert!(told[1].starts_with("tls TLSv1_2"), "{told:?}");
-    let (told, _) = handshake(server(&TLS13, &[b"nats"]), client(&[b"http/1.1", b"nats"]));
+    let (told, _) = handshake(
+        &server(&TLS13, &[b"nats"]),
+        &client(&[b"http/1.1", b"nats"]),
+    );
     assert!(has_tls(&told), "{told:?}");
-    let (server_told, client_told) = handshake(server(&TLS13, &[b"nats"]), client(&[b"h2"]));
+    let (server_told, client_told) = handshake(&server(&TLS13, &[b"nats"]), &client(&[b"h2"]));
     assert!(
         end(&server_told).contains("ALPN") || end(&server_told).contains("rotocol"),
         "{server_told:?}"
@@ -591,5 +595,85 @@ fn tls_is_started_once_and_only_on_an_open_connection() {
         let key = cx.connect(addr, Caller::new(vec![bytes(1, 1)], false));
         cx.io.close(key);
         assert_eq!(cx.io.start_tls(key, tls()), Err(TlsError::NotOpen));
+    });
+}
+
+/// Takes TLS off: what comes encrypted goes on in plaintext to another host, and back.
+struct Terminator {
+    upstream: SocketAddr,
+    other: Option<Key>,
+}
+
+impl Handler<Seen> for Terminator {
+    fn on_open(&mut self, cx: &mut Cx<'_>) {
+        let (me, upstream) = (cx.key(), self.upstream);
+        let Some(other) = self.other.or_else(|| {
+            let far = Terminator {
+                upstream,
+                other: Some(me),
+            };
+            let other = cx.connect(upstream, far);
+            for (from, to) in [(me, other), (other, me)] {
+                cx.io.watermarks(to, 500, 2_000, 4_000);
+                let begun = cx.proxy(from, to, &ProxyOptions::default());
+                begun.expect("both are open, and neither is relayed");
+            }
+            Some(other)
+        }) else {
+            return;
+        };
+        self.other = Some(other);
+        cx.state.opened += 1;
+    }
+
+    fn on_input(&mut self, _: &mut Cx<'_>, _: &mut Input<'_>) {
+        panic!("input went past the relay");
+    }
+
+    fn on_eof(&mut self, _: &mut Cx<'_>) -> Eof {
+        Eof::KeepOpen
+    }
+
+    fn on_close(&mut self, cx: &mut Cx<'_>, _: &Close) {
+        cx.state.closed += 1;
+    }
+}
+
+#[test]
+fn a_relay_takes_tls_off_and_puts_it_on_and_passes_the_ends_of_both() {
+    let authority = Authority::new();
+    let (server_config, client_config) = (authority.server(), authority.client());
+    sim::check(0..200, |sim| {
+        let mut faults = no_losses(sim);
+        (faults.pause, faults.stall) = (0.0, 0.0);
+        (faults.window_bytes_min, faults.window_bytes_max) = (2_000, 4_000);
+        faults.latency_max = faults.latency_max.min(Duration::from_millis(20));
+        faults.latency_min = faults.latency_min.min(faults.latency_max);
+        sim.set_faults(faults);
+        let server = echo_host(sim, Manner::default());
+        let (upstream, config) = (sim.addr(server, PORT), Arc::clone(&server_config));
+        let relay = sim.host("relay", Seen::default(), move |cx| {
+            cx.listen_tls(any(), config, move |_: &mut Cx<'_>| Terminator {
+                upstream,
+                other: None,
+            })
+            .map(drop)
+        });
+        let client = idle_host(sim, "client");
+        let (addr, sent) = (sim.addr(relay, PORT), bytes(sim.seed(), 60_000));
+        let goes = sent.chunks(25_000).map(<[u8]>::to_vec).collect();
+        let config = Arc::clone(&client_config);
+        let key = sim.with(client, |cx| {
+            cx.connect_tls(addr, config, name(), Caller::new(goes, true))
+        });
+        sim.eventually(LONG, |sim| sim.with(client, |cx| cx.state.closed == 1));
+        sim.with(client, |cx| {
+            assert!(cx.state.heard[&key] == sent);
+            assert_eq!(cx.state.ended, 1);
+        });
+        sim.eventually(LONG, |sim| {
+            sim.connections(relay) + sim.connections(server) == 0
+        });
+        assert_released(sim, &[client, relay, server]);
     });
 }

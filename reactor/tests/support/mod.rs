@@ -6,7 +6,7 @@
 
 use midge_reactor::{
     Accept, Answer, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
-    OffloadJob, Reactor, Time, Wake,
+    ListenerAddr, OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, UdpOptions, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +15,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+mod datagrams;
+
+pub(crate) use datagrams::Catcher;
 
 /// Too many open files, as the system numbers it.
 const EMFILE: i32 = 24;
@@ -136,6 +140,7 @@ enum Socket {
         ready: bool,
     },
     Stream(usize),
+    Udp(datagrams::Udp),
 }
 
 #[derive(Debug)]
@@ -149,6 +154,7 @@ struct Net {
     polls: usize,
     sockets: BTreeMap<Key, Socket>,
     links: Vec<Link>,
+    sent: datagrams::Sent,
     accepted: Option<usize>,
     outcomes: BTreeMap<SocketAddr, Outcome>,
     /// Offloaded, and not yet done by the script.
@@ -240,6 +246,11 @@ impl Net {
         for (key, socket) in &mut self.sockets {
             let (readable, writable, hangup) = match socket {
                 Socket::Listener { ready, .. } => (std::mem::take(ready), false, false),
+                Socket::Udp(udp) => (
+                    std::mem::take(&mut udp.readable),
+                    std::mem::take(&mut udp.writable),
+                    false,
+                ),
                 Socket::Stream(link) => {
                     let link = &mut self.links[*link];
                     (
@@ -275,6 +286,7 @@ impl World {
             polls: 0,
             sockets: BTreeMap::new(),
             links: Vec::new(),
+            sent: datagrams::Sent::default(),
             accepted: None,
             outcomes: BTreeMap::new(),
             jobs: VecDeque::new(),
@@ -764,11 +776,23 @@ impl Driver for ScriptedDriver {
         Ok(())
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.0.0.borrow_mut().open_udp(key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.0.0.borrow_mut().receive(key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.0.0.borrow_mut().send_packet(key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         let mut net = self.0.0.borrow_mut();
         match net.sockets.remove(&key) {
             Some(Socket::Stream(link)) => net.links[link].closed = true,
-            Some(Socket::Listener { .. }) => {}
+            Some(Socket::Listener { .. } | Socket::Udp(_)) => {}
             None => return,
         }
         net.log.add(|| format!("close {}", Name(key)));
@@ -796,6 +820,7 @@ pub(crate) struct Probe {
     input: Option<OnInput>,
     drain: Option<OnOther>,
     timer: Option<OnTimer>,
+    stream: Option<OnOther>,
     eof: Option<OnEof>,
     close: Option<OnOther>,
     opened: bool,
@@ -838,6 +863,11 @@ impl Probe {
 
     pub(crate) fn on_timer(mut self, work: impl FnMut(&mut Cx<'_>, u64) + 'static) -> Probe {
         self.timer = Some(Box::new(work));
+        self
+    }
+
+    pub(crate) fn on_stream(mut self, work: impl FnMut(&mut Cx<'_>) + 'static) -> Probe {
+        self.stream = Some(Box::new(work));
         self
     }
 
@@ -897,6 +927,20 @@ impl Handler<Log> for Probe {
         }
     }
 
+    fn on_proxy(&mut self, cx: &mut Cx<'_>, end: ProxyEnd) {
+        let _inside = self.enter(cx, || format!("proxy {end:?}"));
+    }
+
+    fn on_stream(&mut self, cx: &mut Cx<'_>, end: StreamEnd) {
+        let _inside = self.enter(cx, || match &end {
+            StreamEnd::Complete { bytes } => format!("stream of {bytes} complete"),
+            StreamEnd::Failed { bytes, error } => format!("stream of {bytes} failed: {error}"),
+        });
+        if let Some(work) = &mut self.stream {
+            work(cx);
+        }
+    }
+
     fn on_timer(&mut self, cx: &mut Cx<'_>, timer: u64) {
         let _inside = self.enter(cx, || format!("timer {timer}"));
         if let Some(work) = &mut self.timer {
@@ -936,7 +980,7 @@ impl Accept<Log> for Reception {
         next.expect("more connections than handlers")
     }
 
-    fn on_error(&mut self, cx: &mut Cx<'_>, _: SocketAddr, error: &io::Error) {
+    fn on_error(&mut self, cx: &mut Cx<'_>, _: &ListenerAddr, error: &io::Error) {
         let code = error.raw_os_error();
         cx.state.add(|| match code {
             Some(EMFILE) => "listener error: no descriptors".to_owned(),
@@ -1065,6 +1109,8 @@ impl Bench {
             "write k",
             "end k",
             "close k",
+            "receive k",
+            "send k",
         ];
         let mut lines = self.log();
         lines.retain(|line| !calls.iter().any(|call| line.starts_with(call)));
