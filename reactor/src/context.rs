@@ -28,6 +28,8 @@ mod flow;
 mod lifecycle;
 mod offload;
 mod options;
+#[cfg(feature = "tls")]
+mod tls;
 mod unix;
 mod watching;
 
@@ -154,9 +156,9 @@ impl<S> Context<'_, S> {
     pub(crate) fn goes_on(&self) -> bool {
         let core = &self.io.core;
         !core.yielded
-            && core
-                .conn(self.key)
-                .is_some_and(|conn| conn.takes_input() && conn.relay.is_none())
+            && core.conn(self.key).is_some_and(|conn| {
+                conn.takes_input() && conn.relay.is_none() && !conn.has_left_plaintext()
+            })
     }
 
     /// Takes what was left unread, to be lent to a handler together with this context.

@@ -27,7 +27,7 @@ impl<S> Reactor<S> {
         if !conn.wants_piece() {
             return;
         }
-        let room = conn.max - conn.outbound.len();
+        let room = conn.max - conn.queued();
         // Out of the connection for the read: the queue is elsewhere in it.
         let Some(mut stream) = conn.stream.take() else {
             return;
@@ -51,7 +51,7 @@ impl<S> Reactor<S> {
     pub(super) fn fill_again(&mut self, key: Key) {
         if let Some(conn) = self.core.conn(key)
             && conn.wants_piece()
-            && (conn.writable || conn.outbound.is_empty())
+            && (conn.writable || conn.queued() == 0)
         {
             self.core.mark_dirty(key);
         }
