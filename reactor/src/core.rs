@@ -9,12 +9,17 @@
 use crate::dial::Dial;
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
+use crate::process::Child;
 use crate::timers::Timers;
-use crate::{Close, Counts, Key, Stats, Time, TimerId};
+use crate::{Close, Counts, Key, ListenerAddr, Stats, Time, TimerId};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod watching;
+
+use watching::Watching;
 
 /// Where a queue must fall for `on_drain`, in bytes, unless the connection chooses its own marks.
 const LOW_MARK_BYTES: usize = 512 * 1024;
@@ -54,7 +59,11 @@ pub(crate) struct Conn {
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// A short read does not prove that nothing is left: the peer has ended its direction, or this
+    /// is no TCP connection.
     pub(crate) hangup: bool,
+    /// Two pipes, one for each direction: the end of one is not the end of the other.
+    pub(crate) apart: bool,
     pub(crate) paused: bool,
     /// The handler left bytes that it could use: it yielded, or was resumed.
     pub(crate) rescan: bool,
@@ -90,8 +99,10 @@ pub(crate) struct Conn {
     pub(crate) idle_timer: Option<TimerId>,
     /// What is yet to be tried, while connecting to a name.
     pub(crate) dial: Option<Box<Dial>>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
+    /// The process at the far end, if it is one that this reactor has started.
+    pub(crate) child: Option<Child>,
 }
 
 impl Conn {
@@ -128,7 +139,9 @@ impl Default for Pools {
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) key: Key,
-    pub(crate) addr: SocketAddr,
+    pub(crate) addr: ListenerAddr,
+    /// Most connections accepted in a turn.
+    pub(crate) accepts_max: usize,
     pub(crate) in_ready: bool,
     /// Accepting failed; a timer will try again.
     pub(crate) resting: bool,
@@ -142,6 +155,7 @@ pub(crate) enum Entry {
     Listening(Listening),
     Conn(Box<Conn>),
     Udp(Box<Udp>),
+    Watching(Watching),
 }
 
 /// What a timer is for.
@@ -164,6 +178,7 @@ pub(crate) struct Core {
     generation: u32,
     pub(crate) listeners: usize,
     pub(crate) udp_sockets: usize,
+    pub(crate) watches: usize,
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
     pub(crate) now: Time,
@@ -196,6 +211,7 @@ impl Core {
             generation: 0,
             listeners: 0,
             udp_sockets: 0,
+            watches: 0,
             congested: 0,
             now,
             ready: VecDeque::new(),
@@ -222,10 +238,11 @@ impl Core {
         Key::new(index, self.generation)
     }
 
-    pub(crate) fn set_listening(&mut self, key: Key, addr: SocketAddr) {
+    pub(crate) fn set_listening(&mut self, key: Key, addr: ListenerAddr, accepts_max: usize) {
         let listening = Listening {
             key,
             addr,
+            accepts_max: accepts_max.max(1),
             in_ready: false,
             resting: false,
             closing: false,
@@ -234,14 +251,20 @@ impl Core {
         self.listeners += 1;
     }
 
-    pub(crate) fn set_conn(&mut self, key: Key, phase: Phase, peer: SocketAddr) -> &mut Conn {
+    pub(crate) fn set_conn(
+        &mut self,
+        key: Key,
+        phase: Phase,
+        peer: Option<SocketAddr>,
+    ) -> &mut Conn {
         let conn = Conn {
             key,
             phase,
             readable: false,
             // A new socket takes bytes; the first write tells if not.
             writable: phase == Phase::Open,
-            hangup: false,
+            hangup: peer.is_none(),
+            apart: false,
             paused: false,
             rescan: false,
             eof: false,
@@ -270,6 +293,7 @@ impl Core {
             dial: None,
             peer,
             local: None,
+            child: None,
         };
         let entry = &mut self.entries[key.index()];
         *entry = Entry::Conn(Box::new(conn));
@@ -283,6 +307,7 @@ impl Core {
     pub(crate) fn release(&mut self, key: Key) {
         match self.entries.try_remove(key.index()) {
             Some(Entry::Listening(_)) => self.listeners -= 1,
+            Some(Entry::Watching(_)) => self.watches -= 1,
             Some(Entry::Conn(mut conn)) => {
                 self.congested -= usize::from(conn.congested);
                 conn.outbound.clear(&mut self.pools.outbound);
@@ -330,25 +355,26 @@ impl Core {
         }
     }
 
-    /// All that is open: listeners and connections.
+    /// All that is open: listeners, connections and watches.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let key = |(_, entry): (usize, &Entry)| match entry {
             Entry::Reserved => None,
             Entry::Listening(listening) => Some(listening.key),
             Entry::Conn(conn) => Some(conn.key),
             Entry::Udp(udp) => Some(udp.key),
+            Entry::Watching(watching) => Some(watching.key),
         };
         self.entries.iter().filter_map(key).collect()
     }
 
-    /// Connections of any phase, listeners and sockets for datagrams not counted.
+    /// Connections of any phase; listeners, sockets for datagrams and watches not counted.
     pub(crate) fn connections(&self) -> usize {
-        self.entries.len() - self.listeners - self.udp_sockets
+        self.entries.len() - self.listeners - self.udp_sockets - self.watches
     }
 
     /// Whether nothing is open that a shutdown waits for.
     pub(crate) fn is_drained(&self) -> bool {
-        self.entries.len() == self.listeners
+        self.entries.len() == self.listeners + self.watches
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -356,6 +382,7 @@ impl Core {
             listeners: self.listeners,
             connections: self.connections(),
             udp_sockets: self.udp_sockets,
+            watches: self.watches,
         }
     }
 
@@ -377,12 +404,13 @@ impl Core {
         self.timers.arm(deadline, period, target)
     }
 
-    /// Puts a listener or connection on the run queue, once.
+    /// Puts a listener, connection or watch on the run queue, once.
     pub(crate) fn enqueue(&mut self, key: Key) {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
             Some(Entry::Udp(udp)) if udp.key == key => &mut udp.in_ready,
+            Some(Entry::Watching(watching)) if watching.key == key => &mut watching.in_ready,
             _ => return,
         };
         if !std::mem::replace(in_ready, true) {
@@ -407,12 +435,20 @@ impl Core {
                 // A close that follows `close_after_write` keeps the reason that came first.
                 conn.why.get_or_insert(why);
             }
+            Some(Entry::Conn(conn)) if conn.key == key => {
+                if !conn.give_up_child() {
+                    return false;
+                }
+            }
             Some(Entry::Listening(listening)) if listening.key == key && !listening.closing => {
                 listening.closing = true;
             }
             Some(Entry::Udp(udp)) if udp.key == key && udp.phase != Phase::Closing => {
                 udp.phase = Phase::Closing;
                 udp.why.get_or_insert(why);
+            }
+            Some(Entry::Watching(watching)) if watching.key == key && watching.why.is_none() => {
+                watching.why = Some(why);
             }
             _ => return false,
         }

@@ -301,18 +301,18 @@ impl Io<'_> {
     }
 
     /// The far end's address: of an accepted connection, or the one given to `connect`. `None` while
-    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up.
+    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up, and for Unix
+    /// sockets and pipes.
     #[doc(alias = "get_peername")]
     #[must_use]
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
-        let Some(conn) = self.core.conn(key) else {
-            return self.core.udp(key).and_then(|udp| udp.peer);
-        };
-        let is_known = conn.dial.as_ref().is_none_or(|dial| dial.addr.is_some());
-        is_known.then_some(conn.peer)
+        match self.core.conn(key) {
+            Some(conn) => conn.peer,
+            None => self.core.udp(key).and_then(|udp| udp.peer),
+        }
     }
 
-    /// This end's address; `None` while a connect is under way.
+    /// This end's address; `None` while a connect is under way, and for Unix sockets and pipes.
     #[doc(alias = "get_sockname")]
     #[must_use]
     pub fn local_addr(&self, key: Key) -> Option<SocketAddr> {

@@ -46,22 +46,26 @@
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
 
 pub use builder::{Builder, PanicPolicy};
-pub use context::{CONNECT_TIMEOUT, Context, EachTurn};
+pub use context::{Context, EachTurn};
 pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
-pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
+pub use driver::{Driver, Event, MioDriver, NO_ADDR, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
 pub use io::{Io, LINGER, Writer};
 pub use key::Key;
 pub use limits::raise_open_files;
 pub use offload::{Answer, OffloadJob, Panic};
+pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, SocketOption};
 pub use reactor::Reactor;
 pub use remote::{Ended, Refused, Remote};
 pub use stats::{Counts, Stats};
 pub use time::Time;
 pub use timers::TimerId;
+pub use transport::{Detached, ListenerAddr, ListeningSocket, Transport};
+pub use watch::{Again, Readiness, Watch};
 
 pub mod codec;
+pub mod process;
 pub mod util;
 
 mod builder;
@@ -72,6 +76,9 @@ mod handler;
 
 mod context;
 mod io;
+mod options;
+mod transport;
+mod watch;
 
 mod core;
 mod dial;

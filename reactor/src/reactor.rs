@@ -22,7 +22,7 @@ use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
-use crate::{Key, TimerId};
+use crate::{Key, Readiness, TimerId};
 use panics::{Panics, caught};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -37,7 +37,9 @@ mod ending;
 mod offload;
 mod opening;
 mod panics;
+mod processes;
 mod reading;
+mod watching;
 mod writing;
 
 /// A loop that takes events and hands them to handlers. One thread; several may live in a process.
@@ -109,6 +111,7 @@ impl<S> Reactor<S> {
             closures: Slab::new(),
             signals: Vec::new(),
             on_shutdown: Vec::new(),
+            commands: Slab::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -210,6 +213,8 @@ impl<S> Reactor<S> {
                     } else if let Some(udp) = self.core.udp_mut(key) {
                         udp.readable |= readable;
                         udp.writable |= writable;
+                    } else if let Some(watching) = self.core.watching_mut(key) {
+                        watching.ready = watching.ready | Readiness { readable, writable };
                     }
                     self.core.enqueue(key);
                 }
@@ -219,6 +224,7 @@ impl<S> Reactor<S> {
                     self.signals
                         .extend(wanting.map(|(index, _)| (index, signal)));
                 }
+                Event::Exited { key, status } => self.core.note_exit(key, status),
             }
         }
     }
@@ -276,6 +282,8 @@ impl<S> Reactor<S> {
             } else if let Some(udp) = self.core.udp_mut(key) {
                 udp.in_ready = false;
                 self.run_udp(key);
+            } else {
+                self.watch_is_ready(key);
             }
         }
     }
@@ -292,6 +300,12 @@ impl<S> Reactor<S> {
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
                         self.call(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
+                    } else if self
+                        .core
+                        .watching(key)
+                        .is_some_and(|watching| watching.why.is_none())
+                    {
+                        self.call_watch(key, "on_timer", |watch, cx| watch.on_timer(cx, timer));
                     } else if !self.run_udp_timer(key, timer)
                         && let Some(timer) = due.again
                     {
@@ -363,11 +377,19 @@ impl<S> Reactor<S> {
             let Some(key) = self.core.closing.pop_front() else {
                 break;
             };
+            if self.awaits_exit(key) {
+                continue;
+            }
             let why = match self.core.conn_mut(key) {
-                Some(conn) => conn.why.take().unwrap_or(Close::Local),
-                None => Close::Local,
+                Some(conn) => conn.why.take(),
+                None => self
+                    .core
+                    .watching_mut(key)
+                    .and_then(|watching| watching.why.take()),
             };
+            let why = why.unwrap_or(Close::Local);
             self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
+            self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
             self.close_udp(key);
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {

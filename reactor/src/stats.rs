@@ -52,4 +52,6 @@ pub struct Counts {
     pub connections: usize,
     /// Sockets for datagrams.
     pub udp_sockets: usize,
+    /// Watched descriptors of others.
+    pub watches: usize,
 }

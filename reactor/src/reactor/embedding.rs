@@ -3,7 +3,6 @@
 use super::Reactor;
 use crate::{Counts, Stats, Time};
 use std::io;
-#[cfg(unix)]
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -88,7 +87,6 @@ impl<S> Reactor<S> {
     /// reactor.run()
     /// # }
     /// ```
-    #[cfg(unix)]
     #[doc(alias = "as_raw_fd")]
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {

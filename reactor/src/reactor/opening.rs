@@ -4,14 +4,12 @@ use super::Reactor;
 use crate::Key;
 use crate::context::Slot;
 use crate::core::{Phase, Target};
+use crate::driver::named;
 use crate::handler::Close;
 use crate::io::Io;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// Most connections accepted by one listener in a turn.
-const ACCEPTS_MAX: usize = 64;
 
 /// How long a listener rests after accepting has failed.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -24,7 +22,9 @@ impl<S> Reactor<S> {
     }
 
     fn accept_some(&mut self, listener: Key) {
-        for _ in 0..ACCEPTS_MAX {
+        let listening = self.core.listening_mut(listener);
+        let accepts_max = listening.map_or(0, |listening| listening.accepts_max);
+        for _ in 0..accepts_max {
             let Some(listening) = self.core.listening_mut(listener) else {
                 return;
             };
@@ -60,7 +60,7 @@ impl<S> Reactor<S> {
                 return self.core.release(key);
             }
         };
-        self.core.set_conn(key, Phase::Open, peer).local = Some(local);
+        self.core.set_conn(key, Phase::Open, named(peer)).local = named(local);
         self.core.stats.accepted += 1;
         self.panics.admitting = Some(key);
         let handler = self.call_listener(listener, key, "accept", |accept, cx| accept.accept(cx));
@@ -86,13 +86,13 @@ impl<S> Reactor<S> {
             return;
         };
         listening.resting = true;
-        let addr = listening.addr;
+        let addr = listening.addr.clone();
         let again = self.core.now + ACCEPT_REST;
         self.core
             .timers
             .arm(again, None, Target::AcceptAgain(listener));
         self.call_listener(listener, listener, "accept_error", |accept, cx| {
-            accept.on_error(cx, addr, error);
+            accept.on_error(cx, &addr, error);
         });
     }
 
@@ -106,7 +106,7 @@ impl<S> Reactor<S> {
                 self.core.stats.connected += 1;
                 if let Some(conn) = self.core.conn_mut(key) {
                     conn.phase = Phase::Open;
-                    conn.local = Some(local);
+                    conn.local = named(local);
                     conn.dial = None;
                     conn.last_progress = now;
                     conn.last_activity = now;

@@ -107,7 +107,7 @@ impl<S> Reactor<S> {
         if let Some(conn) = self.core.conn_mut(owner) {
             conn.why = Some(Close::Panicked(String::new()));
             self.core.closing.push_back(owner);
-        } else if self.core.udp(owner).is_some() {
+        } else if self.core.udp(owner).is_some() || self.core.watching(owner).is_some() {
             self.core.closing.push_back(owner);
         }
     }

@@ -109,6 +109,9 @@ impl<S> Reactor<S> {
             return;
         };
         let why = Close::of_error(error);
+        if conn.apart && conn.phase == Phase::Open && !conn.eof {
+            return self.pipe_broken(key);
+        }
         if conn.phase != Phase::Open || conn.eof {
             self.core.close(key, why);
             return;
@@ -123,6 +126,18 @@ impl<S> Reactor<S> {
             self.core.timers.cancel(timer);
         }
         self.core.enqueue(key);
+    }
+
+    /// Nobody reads from our pipe any more. The other one has its own end, and may have much to say
+    /// before: a program that wants no more input is often about to answer.
+    fn pipe_broken(&mut self, key: Key) {
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        conn.outbound.clear(&mut pools.outbound);
+        conn.wants_write_end = true;
+        self.flushed(key);
+        self.core.mark_dirty(key);
     }
 
     /// The queue is empty: what was to happen then?
@@ -142,6 +157,8 @@ impl<S> Reactor<S> {
             conn.sent_write_end = true;
             // It fails only on a connection that is broken, which reading will tell.
             let _ = self.driver.shutdown_write(key);
+            // If that pipe was all there was, a read tells and no event does.
+            conn.readable |= conn.apart;
             if conn.eof && !ending {
                 // Both directions have ended: nothing can happen here any more.
                 self.core.close(key, Close::Peer);
@@ -158,6 +175,8 @@ impl<S> Reactor<S> {
                     .arm_phase_timer(key, self.core.now + drain, Target::Linger(key));
                 self.core.enqueue(key);
             }
+        } else if conn.apart && conn.readable {
+            self.core.enqueue(key);
         }
     }
 

@@ -1,10 +1,14 @@
 //! `SimDriver`: one host's share of the net, as its reactor sees it.
 
 use super::net::Net;
-use crate::{Answer, Driver, Event, Key, ListenOptions, OffloadJob, Time, UdpOptions, Wake};
+use crate::{
+    Answer, ConnectOptions, Driver, Event, Key, ListenOptions, OffloadJob, SocketOption, Time,
+    UdpOptions, Wake,
+};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +127,36 @@ impl Driver for SimDriver {
 
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.net.borrow().hosts[self.host].bell) as Arc<dyn Wake>
+    }
+
+    fn listen_unix(&mut self, key: Key, path: &Path, options: &ListenOptions) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        net.listen_unix(self.host, key, path, options)
+    }
+
+    fn connect_unix(&mut self, key: Key, path: &Path) -> io::Result<()> {
+        self.net.borrow_mut().connect_unix(self.host, key, path)
+    }
+
+    fn connect_with(
+        &mut self,
+        key: Key,
+        addr: SocketAddr,
+        options: &ConnectOptions,
+    ) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        match options.local_addr {
+            None => net.connect(self.host, key, addr),
+            Some(local) => net.connect_from(self.host, key, local, addr),
+        }
+    }
+
+    fn set_option(&mut self, _: Key, _: SocketOption) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn take_error(&mut self, _: Key) -> io::Result<Option<io::Error>> {
+        Ok(None)
     }
 
     fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()> {

@@ -112,6 +112,7 @@ mod rng;
 mod sites;
 mod socket;
 mod threads;
+mod unix;
 
 use crate::{Builder, Context, Key, Reactor, Remote, Time};
 use driver::SimDriver;

@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -106,6 +107,8 @@ pub(super) struct Host {
     pub(super) ready: VecDeque<Key>,
     pub(super) accepted: Option<ConnId>,
     pub(super) next_port: u16,
+    /// Where Unix sockets have been bound, and the ports that stand for them.
+    pub(super) paths: BTreeMap<PathBuf, u16>,
     /// Most sockets that may be open at once.
     pub(super) sockets_max: usize,
     /// Until then no file descriptor is to be had.
@@ -227,6 +230,7 @@ impl Net {
             ready: VecDeque::new(),
             accepted: None,
             next_port: PORT_MIN,
+            paths: BTreeMap::new(),
             sockets_max: usize::MAX,
             exhausted_until: 0,
             watched: Vec::new(),

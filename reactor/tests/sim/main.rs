@@ -13,3 +13,4 @@ mod proxy;
 mod reconnect;
 mod timers;
 mod tools;
+mod unix;

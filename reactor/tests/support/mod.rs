@@ -6,7 +6,7 @@
 
 use midge_reactor::{
     Accept, Answer, Builder, Close, Context, Driver, Eof, Event, Handler, Input, Key,
-    ListenOptions, OffloadJob, Reactor, Time, UdpOptions, Wake,
+    ListenOptions, ListenerAddr, OffloadJob, Reactor, Time, UdpOptions, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -960,7 +960,7 @@ impl Accept<Log> for Reception {
         next.expect("more connections than handlers")
     }
 
-    fn on_error(&mut self, cx: &mut Cx<'_>, _: SocketAddr, error: &io::Error) {
+    fn on_error(&mut self, cx: &mut Cx<'_>, _: &ListenerAddr, error: &io::Error) {
         let code = error.raw_os_error();
         cx.state.add(|| match code {
             Some(EMFILE) => "listener error: no descriptors".to_owned(),
