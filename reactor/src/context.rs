@@ -1,6 +1,6 @@
 //! `Context`: what a handler may ask while it runs.
 
-use crate::core::{Conn, Target};
+use crate::core::Target;
 use crate::datagram::Datagram;
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
@@ -20,9 +20,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 mod adopting;
+mod call;
 mod connect_host;
 mod connecting;
 mod datagram;
+mod flow;
 mod lifecycle;
 mod offload;
 mod options;
@@ -36,6 +38,10 @@ pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
 pub(crate) type PanicHook<S> = Box<dyn FnMut(&mut Context<'_, S>, Key, &str)>;
 pub(crate) type AfterClose<S> = Box<dyn FnOnce(&mut Context<'_, S>, Close)>;
 pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
+
+/// A call of a handler by another.
+pub(crate) type Call<S> = (Key, HandlerClosure<S>);
+pub(crate) type HandlerClosure<S> = Box<dyn FnOnce(&mut dyn Handler<S>, &mut Context<'_, S>)>;
 
 /// A handler as the reactor keeps it.
 pub(crate) enum Slot<S> {
@@ -57,6 +63,8 @@ pub(crate) struct Tasks<S> {
     pub(crate) on_shutdown: Vec<Deferred<S>>,
     /// Commands whose output is being collected.
     pub(crate) commands: Slab<Gathering<S>>,
+    /// Calls of other handlers, for as soon as the present callback has returned.
+    pub(crate) calls: VecDeque<Call<S>>,
     pub(crate) offloads: Offloads<S>,
     /// What is to be done when a connection has gone, by those who keep one up.
     pub(crate) after_close: BTreeMap<Key, AfterClose<S>>,
@@ -145,7 +153,10 @@ impl<S> Context<'_, S> {
     /// Whether this connection's handler may be given more of its input now.
     pub(crate) fn goes_on(&self) -> bool {
         let core = &self.io.core;
-        !core.yielded && core.conn(self.key).is_some_and(Conn::takes_input)
+        !core.yielded
+            && core
+                .conn(self.key)
+                .is_some_and(|conn| conn.takes_input() && conn.relay.is_none())
     }
 
     /// Takes what was left unread, to be lent to a handler together with this context.

@@ -7,12 +7,16 @@
 //! A key is in each of `ready`, `dirty` and `closing` at most once; a flag of the connection tells.
 
 use crate::dial::Dial;
+use crate::hold::{Hold, Holds};
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
 use crate::process::Child;
+use crate::relay::Relay;
+use crate::stream::Stream;
 use crate::timers::Timers;
 use crate::{Close, Counts, Key, ListenerAddr, Stats, Time, TimerId};
 use slab::Slab;
+use std::any::TypeId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,7 +68,8 @@ pub(crate) struct Conn {
     pub(crate) hangup: bool,
     /// Two pipes, one for each direction: the end of one is not the end of the other.
     pub(crate) apart: bool,
-    pub(crate) paused: bool,
+    /// Why it is not read, if it is not.
+    pub(crate) holds: Holds,
     /// The handler left bytes that it could use: it yielded, or was resumed.
     pub(crate) rescan: bool,
     pub(crate) eof: bool,
@@ -73,6 +78,20 @@ pub(crate) struct Conn {
     pub(crate) congested: bool,
     pub(crate) in_ready: bool,
     pub(crate) in_dirty: bool,
+    /// Its output is to be written before anyone else has a turn.
+    pub(crate) urgent: bool,
+    /// The type of its handler, once that has taken its place.
+    pub(crate) handler_type: Option<TypeId>,
+    /// Where its input goes, if not to the handler.
+    pub(crate) relay: Option<Box<Relay>>,
+    /// The connection whose `relay` leads here.
+    pub(crate) fed_by: Option<Key>,
+    /// Bytes that its present relay, or the last one, has handed over.
+    pub(crate) proxied: u64,
+    /// What its queue is filled from.
+    pub(crate) stream: Option<Box<Stream>>,
+    /// Bytes that its present stream, or the last one, has queued.
+    pub(crate) streamed: u64,
     pub(crate) why: Option<Close>,
     /// A write has failed: nothing can be sent, but what the peer sent before may wait unread.
     pub(crate) broken: Option<Close>,
@@ -108,7 +127,20 @@ pub(crate) struct Conn {
 impl Conn {
     /// Whether the handler may still be given input.
     pub(crate) fn takes_input(&self) -> bool {
-        self.phase == Phase::Open && !self.paused
+        self.phase == Phase::Open && !self.holds.any()
+    }
+
+    /// Whether its queue is short enough for the next piece of its stream, and has room for it.
+    pub(crate) fn wants_piece(&self) -> bool {
+        let low = |stream: &Stream| stream.low.unwrap_or(self.low);
+        let queued = self.outbound.len();
+        let stream = self.stream.as_ref();
+        queued < self.max && stream.is_some_and(|stream| queued <= low(stream))
+    }
+
+    /// Whether its queue is being written: it is open, or has last words.
+    pub(crate) fn is_written(&self) -> bool {
+        !matches!(self.phase, Phase::Connecting | Phase::Closing)
     }
 
     /// Whether bytes may still be queued.
@@ -185,6 +217,8 @@ pub(crate) struct Core {
     pub(crate) ready: VecDeque<Key>,
     pub(crate) dirty: Vec<Key>,
     pub(crate) closing: VecDeque<Key>,
+    /// Connections to be written as soon as the present callback has returned.
+    pub(crate) urgent: VecDeque<Key>,
     pub(crate) timers: Timers<Target>,
     /// Closures whose timers were cancelled, to be dropped by the loop, which knows their type.
     pub(crate) cancelled: Vec<usize>,
@@ -217,6 +251,7 @@ impl Core {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             closing: VecDeque::new(),
+            urgent: VecDeque::new(),
             timers: Timers::new(),
             cancelled: Vec::new(),
             pools: Pools::default(),
@@ -265,7 +300,7 @@ impl Core {
             writable: phase == Phase::Open,
             hangup: peer.is_none(),
             apart: false,
-            paused: false,
+            holds: Holds::default(),
             rescan: false,
             eof: false,
             wants_write_end: false,
@@ -273,6 +308,13 @@ impl Core {
             congested: false,
             in_ready: false,
             in_dirty: false,
+            urgent: false,
+            handler_type: None,
+            relay: None,
+            fed_by: None,
+            proxied: 0,
+            stream: None,
+            streamed: 0,
             why: None,
             broken: None,
             carry: Carry::default(),
@@ -314,6 +356,7 @@ impl Core {
                 if let Some(buffer) = conn.carry.release() {
                     self.pools.carry.give(buffer);
                 }
+                self.unlink_relay(&mut conn);
                 for timer in [conn.write_timer, conn.phase_timer, conn.idle_timer]
                     .into_iter()
                     .flatten()
@@ -353,6 +396,12 @@ impl Core {
             Some(Entry::Listening(listening)) if listening.key == key => Some(listening),
             _ => None,
         }
+    }
+
+    /// Whether the connection exists and is not being closed.
+    pub(crate) fn is_open(&self, key: Key) -> bool {
+        self.conn(key)
+            .is_some_and(|conn| matches!(conn.phase, Phase::Open | Phase::Connecting))
     }
 
     /// All that is open: listeners, connections and watches.
@@ -424,6 +473,34 @@ impl Core {
             && !std::mem::replace(&mut conn.in_dirty, true)
         {
             self.dirty.push(key);
+        }
+    }
+
+    /// Ends the outgoing direction once the queue is empty.
+    pub(crate) fn shutdown_write(&mut self, key: Key) {
+        if let Some(conn) = self.conn_mut(key) {
+            conn.wants_write_end = true;
+            self.mark_dirty(key);
+        }
+    }
+
+    /// Stops reading a connection for one more reason.
+    pub(crate) fn hold(&mut self, key: Key, hold: Hold) {
+        if let Some(conn) = self.conn_mut(key) {
+            conn.holds.add(hold);
+        }
+    }
+
+    /// Lifts one reason; reads again, beginning with what was left unread, if it was the last.
+    pub(crate) fn lift(&mut self, key: Key, hold: Hold) {
+        let now = self.now;
+        if let Some(conn) = self.conn_mut(key)
+            && conn.holds.lift(hold)
+        {
+            conn.rescan = true;
+            conn.last_activity = now;
+            self.arm_idle_timer(key);
+            self.enqueue(key);
         }
     }
 
@@ -509,7 +586,7 @@ impl Core {
         let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index()) else {
             return;
         };
-        let waits = conn.key == key && conn.phase == Phase::Open && !conn.paused;
+        let waits = conn.key == key && conn.takes_input();
         if let (true, Some(timeout), None) = (waits, conn.idle_timeout, conn.idle_timer) {
             let target = Target::IdleDeadline(key);
             let deadline = conn.last_activity + timeout;
@@ -532,7 +609,7 @@ impl Core {
         if moves {
             conn.last_activity = now;
         }
-        let waits = conn.phase == Phase::Open && !conn.paused;
+        let waits = conn.takes_input();
         if waits && conn.last_activity + timeout <= now {
             self.close(key, Close::IdleTimeout);
         } else {
@@ -554,5 +631,6 @@ impl Core {
         self.stopping
             || (self.shutting_down && self.is_drained())
             || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
+            || !self.urgent.is_empty()
     }
 }

@@ -305,7 +305,7 @@ pub trait Driver: fmt::Debug {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The descriptor of a connection or listener, if the driver has any.
+    /// The descriptor behind a key of any kind, if the driver has any.
     fn fd(&self, key: Key) -> Option<BorrowedFd<'_>> {
         let _ = key;
         None

@@ -1,6 +1,7 @@
 //! `Handler`: all that an embedder implements.
 
-use crate::{Context, Input, ListenerAddr};
+use crate::any::AsAny;
+use crate::{Context, Input, ListenerAddr, ProxyEnd, StreamEnd};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -14,7 +15,8 @@ use std::io;
 /// # Contract
 ///
 /// * The order of calls is
-///   `on_open? (on_input | on_drain | on_timer)* on_eof? (on_drain | on_timer)* on_close`.
+///   `on_open? (on_input | on_drain | on_timer)* on_eof? (on_drain | on_timer)* on_close`,
+///   with `on_proxy` and `on_stream` wherever what they end was begun.
 ///   `on_open` is left out for a connect that fails; `on_close` comes exactly once and last.
 /// * What you leave unread in `input` is kept and comes again with the new bytes behind it.
 /// * `send`, `close` and the rest return at once; the loop does the system calls after you return.
@@ -23,7 +25,7 @@ use std::io;
 /// * Never block: every other connection waits while you run.
 /// * `cx.now()` is the instant this turn began. Do not read the clock.
 #[doc(alias = "Connection")]
-pub trait Handler<S = ()> {
+pub trait Handler<S = ()>: AsAny {
     /// The connection is usable: accepted, and not closed in [`Accept::accept`], or a connect has
     /// succeeded.
     #[doc(alias = "post_init")]
@@ -40,6 +42,20 @@ pub trait Handler<S = ()> {
     /// (see [`Io::watermarks`](crate::Io::watermarks)).
     fn on_drain(&mut self, cx: &mut Context<'_, S>) {
         let _ = cx;
+    }
+
+    /// The relay of this connection's input, begun with [`Io::proxy`](crate::Io::proxy), has ended by
+    /// itself. Further input comes to [`on_input`](Handler::on_input) again.
+    #[doc(alias = "proxy_completed")]
+    #[doc(alias = "proxy_target_unbound")]
+    fn on_proxy(&mut self, cx: &mut Context<'_, S>, end: ProxyEnd) {
+        let _ = (cx, end);
+    }
+
+    /// The reader given to [`Io::stream`](crate::Io::stream) has come to its end, or failed; what it
+    /// gave is queued, if it has not left yet.
+    fn on_stream(&mut self, cx: &mut Context<'_, S>, end: StreamEnd) {
+        let _ = (cx, end);
     }
 
     /// A timer set with [`Context::set_timer`] or [`Context::set_interval`] is due; `timer` is the

@@ -1,6 +1,7 @@
 //! `Io`: what may be asked for any connection, without a word of the shared state's type.
 
 use crate::core::{Core, Phase, Target};
+use crate::hold::Hold;
 use crate::outbound::Tail;
 use crate::{Close, Driver, Key, Time, TimerId};
 use bytes::Bytes;
@@ -12,7 +13,10 @@ use std::time::Duration;
 
 mod chance;
 mod datagram;
+mod flush;
 mod lifecycle;
+mod proxy;
+mod stream;
 
 /// How long [`Io::close_after_write`] waits for a peer that reads nothing.
 pub const LINGER: Duration = Duration::from_secs(30);
@@ -222,36 +226,32 @@ impl Io<'_> {
 
     /// Stops reading from the connection. What the peer sends waits in the kernel, and at last in
     /// the peer. Output goes on.
+    ///
+    /// This is the program's own pause: the one that [`proxy`](Io::proxy) makes when its target is
+    /// full is another, and neither ends the other.
     pub fn pause(&mut self, key: Key) {
-        if let Some(conn) = self.core.conn_mut(key) {
-            conn.paused = true;
-        } else if let Some(udp) = self.core.udp_mut(key) {
-            udp.paused = true;
+        match self.core.udp_mut(key) {
+            Some(udp) => udp.paused = true,
+            None => self.core.hold(key, Hold::Program),
         }
     }
 
     /// Reads again, beginning with what was left unread.
     pub fn resume(&mut self, key: Key) {
-        let now = self.core.now;
-        if let Some(conn) = self.core.conn_mut(key)
-            && std::mem::replace(&mut conn.paused, false)
-        {
-            conn.rescan = true;
-            conn.last_activity = now;
-            self.core.arm_idle_timer(key);
-            self.core.enqueue(key);
-        } else if let Some(udp) = self.core.udp_mut(key)
-            && std::mem::replace(&mut udp.paused, false)
-        {
-            self.core.enqueue(key);
+        if let Some(udp) = self.core.udp_mut(key) {
+            if std::mem::replace(&mut udp.paused, false) {
+                self.core.enqueue(key);
+            }
+        } else {
+            self.core.lift(key, Hold::Program);
         }
     }
 
-    /// Whether reading is stopped.
+    /// Whether reading is stopped by [`pause`](Io::pause).
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
         match self.core.conn(key) {
-            Some(conn) => conn.paused,
+            Some(conn) => conn.holds.has(Hold::Program),
             None => self.core.udp(key).is_some_and(|udp| udp.paused),
         }
     }
@@ -294,10 +294,7 @@ impl Io<'_> {
     /// Ends the outgoing direction once all that is queued has left; input goes on until the peer
     /// ends too.
     pub fn shutdown_write(&mut self, key: Key) {
-        if let Some(conn) = self.core.conn_mut(key) {
-            conn.wants_write_end = true;
-            self.core.mark_dirty(key);
-        }
+        self.core.shutdown_write(key);
     }
 
     /// The far end's address: of an accepted connection, or the one given to `connect`. `None` while

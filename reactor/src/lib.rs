@@ -57,8 +57,10 @@ pub use limits::raise_open_files;
 pub use offload::{Answer, OffloadJob, Panic};
 pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, SocketOption};
 pub use reactor::Reactor;
+pub use relay::{ProxyEnd, ProxyError, ProxyOptions};
 pub use remote::{Ended, Refused, Remote};
 pub use stats::{Counts, Stats};
+pub use stream::{StreamEnd, StreamError, StreamOptions};
 pub use time::Time;
 pub use timers::TimerId;
 pub use transport::{Detached, ListenerAddr, ListeningSocket, Transport};
@@ -71,6 +73,7 @@ pub mod util;
 mod builder;
 mod reactor;
 
+mod any;
 mod datagram;
 mod handler;
 
@@ -82,10 +85,13 @@ mod watch;
 
 mod core;
 mod dial;
+mod hold;
 mod input;
 mod key;
 mod outbound;
 mod packets;
+mod relay;
+mod stream;
 mod timers;
 
 mod driver;

@@ -31,6 +31,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
+mod calling;
 mod datagram;
 mod embedding;
 mod ending;
@@ -39,6 +40,8 @@ mod opening;
 mod panics;
 mod processes;
 mod reading;
+mod relaying;
+mod streaming;
 mod watching;
 mod writing;
 
@@ -112,6 +115,7 @@ impl<S> Reactor<S> {
             signals: Vec::new(),
             on_shutdown: Vec::new(),
             commands: Slab::new(),
+            calls: VecDeque::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -144,7 +148,10 @@ impl<S> Reactor<S> {
         // Time has gone on since the last turn: what is armed now counts from now.
         self.core.now = self.driver.now();
         self.guarded(|reactor| match reactor.attempt(work) {
-            Ok(result) => result,
+            Ok(result) => {
+                reactor.after_callback();
+                result
+            }
             Err(payload) => resume_unwind(payload),
         })
     }
@@ -239,6 +246,8 @@ impl<S> Reactor<S> {
             self.tasks.signals[index].1 = Some(work);
             if let Err(payload) = outcome {
                 self.panicked(Key::NONE, payload);
+            } else {
+                self.after_callback();
             }
         }
     }
@@ -253,6 +262,8 @@ impl<S> Reactor<S> {
             self.core.stats.jobs += 1;
             self.run_work(job);
         }
+        // Calls that were put off: nothing may follow that would bring them about.
+        self.after_callback();
     }
 
     fn run_ready(&mut self) {
@@ -285,6 +296,7 @@ impl<S> Reactor<S> {
             } else {
                 self.watch_is_ready(key);
             }
+            self.after_callback();
         }
     }
 
@@ -326,6 +338,7 @@ impl<S> Reactor<S> {
                 Target::Linger(key) => self.check_linger(key),
                 Target::ShutdownDeadline => self.core.stopping = true,
             }
+            self.after_callback();
             self.drop_cancelled();
         }
         self.drop_cancelled();
@@ -380,6 +393,7 @@ impl<S> Reactor<S> {
             if self.awaits_exit(key) {
                 continue;
             }
+            self.panics.closing = key;
             let why = match self.core.conn_mut(key) {
                 Some(conn) => conn.why.take(),
                 None => self
@@ -391,10 +405,13 @@ impl<S> Reactor<S> {
             self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
             self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
             self.close_udp(key);
+            self.tell_feeder(key);
+            self.panics.closing = Key::NONE;
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
                 self.run_work(|cx| after(cx, why));
             }
+            self.after_callback();
         }
         if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
@@ -492,6 +509,11 @@ impl<S> Reactor<S> {
     }
 
     fn put_slot(&mut self, key: Key, slot: Slot<S>) {
+        if let Slot::Conn(handler) = &slot
+            && let Some(conn) = self.core.conn_mut(key)
+        {
+            conn.handler_type = Some((**handler).own_type());
+        }
         if self.slots.len() <= key.index() {
             self.slots.resize_with(key.index() + 1, || None);
         }

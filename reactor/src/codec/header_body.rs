@@ -199,7 +199,7 @@ impl<H> HeaderBody<H> {
     }
 }
 
-impl<S, H: RequestHandler<S>> Handler<S> for HeaderBody<H> {
+impl<S, H: RequestHandler<S> + 'static> Handler<S> for HeaderBody<H> {
     forward_other_callbacks!();
 
     fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {

@@ -190,7 +190,7 @@ fn fixed(input: &mut Input<'_>, count: usize) -> Option<usize> {
     Some(bytes.fold(0, |value, byte| value << 8 | usize::from(*byte)))
 }
 
-impl<S, H: UnitHandler<S>> Handler<S> for LengthPrefixed<H> {
+impl<S, H: UnitHandler<S> + 'static> Handler<S> for LengthPrefixed<H> {
     forward_other_callbacks!();
 
     fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {

@@ -259,7 +259,7 @@ impl<H> Lines<H> {
     }
 }
 
-impl<S, H: LineHandler<S>> Handler<S> for Lines<H> {
+impl<S, H: LineHandler<S> + 'static> Handler<S> for Lines<H> {
     forward_other_callbacks!();
 
     fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {

@@ -49,7 +49,7 @@ impl Io<'_> {
         self.driver.take_error(key).ok().flatten()
     }
 
-    /// The descriptor of a connection or a listener, for options that have no name here: of two
+    /// The descriptor behind a key of any kind, for options that have no name here: of two
     /// pipes the one that is read. `None` if it has gone, and in a simulation.
     ///
     /// Reading, writing or closing it behind the reactor's back makes no sense of what follows.

@@ -26,6 +26,7 @@ impl<S> Reactor<S> {
         self.events_left
             || self.core.has_work()
             || !self.tasks.deferred.is_empty()
+            || !self.tasks.calls.is_empty()
             || !self.jobs.is_empty()
             || !self.signals.is_empty()
             || self.tasks.remote.has_jobs()

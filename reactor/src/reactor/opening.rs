@@ -32,7 +32,10 @@ impl<S> Reactor<S> {
                 return;
             }
             match self.driver.accept(listener) {
-                Ok(peer) => self.admit(listener, peer),
+                Ok(peer) => {
+                    self.admit(listener, peer);
+                    self.after_callback();
+                }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return,
                     // This one connection has gone again, or its network has; the next is another.

@@ -22,6 +22,9 @@ impl<S> Reactor<S> {
         if !conn.takes_input() {
             return;
         }
+        if conn.relay.is_some() {
+            return self.relay(key);
+        }
         let rescan = std::mem::take(&mut conn.rescan) && !conn.eof;
         if rescan && conn.carry.len() >= conn.need.max(1) {
             let carry = std::mem::take(&mut conn.carry);
@@ -97,7 +100,7 @@ impl<S> Reactor<S> {
         }
     }
 
-    fn read_failed(&mut self, key: Key, error: io::Error) {
+    pub(super) fn read_failed(&mut self, key: Key, error: io::Error) {
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
@@ -171,7 +174,7 @@ impl<S> Reactor<S> {
         input.outcome()
     }
 
-    fn eof(&mut self, key: Key) {
+    pub(super) fn eof(&mut self, key: Key) {
         let answer = self.call(key, "on_eof", |handler, cx| handler.on_eof(cx));
         if let Some(why) = self.core.conn_mut(key).and_then(|conn| conn.broken.take()) {
             self.core.close(key, why);

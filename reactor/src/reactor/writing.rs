@@ -28,21 +28,30 @@ impl<S> Reactor<S> {
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.in_dirty = false;
                 self.flush_one(key);
+                self.after_callback();
             } else if let Some(udp) = self.core.udp_mut(key) {
                 udp.in_dirty = false;
                 self.flush_udp(key);
+                self.after_callback();
             }
         }
         self.flushing.clear();
         self.flushed = 0;
     }
 
-    fn flush_one(&mut self, key: Key) {
+    pub(super) fn flush_one(&mut self, key: Key) {
         let now = self.core.now;
+        if self
+            .core
+            .conn(key)
+            .is_some_and(|conn| conn.stream.is_some())
+        {
+            self.fill(key);
+        }
         let Some((conn, pools)) = self.core.conn_and_pools(key) else {
             return;
         };
-        if matches!(conn.phase, Phase::Connecting | Phase::Closing) {
+        if !conn.is_written() {
             return;
         }
         let mut budget = WRITE_BYTES_MAX;
@@ -88,6 +97,13 @@ impl<S> Reactor<S> {
         } else {
             self.core.arm_write_timer(key);
         }
+        self.fill_again(key);
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
+        if conn.fed_by.is_some() {
+            self.core.feed_again(key);
+        }
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
@@ -126,6 +142,8 @@ impl<S> Reactor<S> {
             self.core.timers.cancel(timer);
         }
         self.core.enqueue(key);
+        self.tell_feeder(key);
+        self.end_broken_stream(key);
     }
 
     /// Nobody reads from our pipe any more. The other one has its own end, and may have much to say

@@ -299,6 +299,13 @@ impl Sim {
         machine.map_or(0, |machine| machine.connection_count())
     }
 
+    /// Timers that are armed on a host; none if it is down.
+    #[must_use]
+    pub fn timers<S>(&self, host: HostId<S>) -> usize {
+        let machine = self.nodes[host.index()].machine.as_ref();
+        machine.map_or(0, |machine| machine.timer_count())
+    }
+
     /// The time of the simulation. A host's own clock may differ.
     #[must_use]
     pub fn now(&self) -> Time {

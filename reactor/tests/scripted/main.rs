@@ -28,10 +28,13 @@ mod idle;
 mod remote;
 mod timers;
 
+mod calls;
 mod connect_host;
 mod coordination;
 mod offload;
 mod posting;
+mod relay;
+mod stream;
 
 mod codec;
 mod pieces;

@@ -11,6 +11,7 @@ mod names;
 mod offload;
 mod proxy;
 mod reconnect;
+mod relay;
 mod timers;
 mod tools;
 mod unix;

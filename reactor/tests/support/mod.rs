@@ -6,7 +6,7 @@
 
 use midge_reactor::{
     Accept, Answer, Builder, Close, Context, Driver, Eof, Event, Handler, Input, Key,
-    ListenOptions, ListenerAddr, OffloadJob, Reactor, Time, UdpOptions, Wake,
+    ListenOptions, ListenerAddr, OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, UdpOptions, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -820,6 +820,7 @@ pub(crate) struct Probe {
     input: Option<OnInput>,
     drain: Option<OnOther>,
     timer: Option<OnTimer>,
+    stream: Option<OnOther>,
     eof: Option<OnEof>,
     close: Option<OnOther>,
     opened: bool,
@@ -862,6 +863,11 @@ impl Probe {
 
     pub(crate) fn on_timer(mut self, work: impl FnMut(&mut Cx<'_>, u64) + 'static) -> Probe {
         self.timer = Some(Box::new(work));
+        self
+    }
+
+    pub(crate) fn on_stream(mut self, work: impl FnMut(&mut Cx<'_>) + 'static) -> Probe {
+        self.stream = Some(Box::new(work));
         self
     }
 
@@ -917,6 +923,20 @@ impl Handler<Log> for Probe {
     fn on_drain(&mut self, cx: &mut Cx<'_>) {
         let _inside = self.enter(cx, || "drain".to_owned());
         if let Some(work) = &mut self.drain {
+            work(cx);
+        }
+    }
+
+    fn on_proxy(&mut self, cx: &mut Cx<'_>, end: ProxyEnd) {
+        let _inside = self.enter(cx, || format!("proxy {end:?}"));
+    }
+
+    fn on_stream(&mut self, cx: &mut Cx<'_>, end: StreamEnd) {
+        let _inside = self.enter(cx, || match &end {
+            StreamEnd::Complete { bytes } => format!("stream of {bytes} complete"),
+            StreamEnd::Failed { bytes, error } => format!("stream of {bytes} failed: {error}"),
+        });
+        if let Some(work) = &mut self.stream {
             work(cx);
         }
     }

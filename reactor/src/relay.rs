@@ -1,0 +1,160 @@
+//! A relay: the input of one connection becomes the output of another, inside the loop.
+//!
+//! ```text
+//! source socket ─▶ read ─▶ target's queue ─▶ write ─▶ target socket
+//!                   ▲                  │
+//!                   └── held from the high mark on, until the queue is down at the low one
+//! ```
+//!
+//! The source has a `Relay` that names its target, and the target's `fed_by` names the source:
+//! `conns[source].relay.to == target` exactly when `conns[target].fed_by == source`.
+
+use crate::Key;
+use crate::core::{Conn, Core};
+use crate::hold::Hold;
+use std::error::Error;
+use std::fmt;
+
+/// How to relay: see [`Io::proxy`](crate::Io::proxy).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProxyOptions {
+    /// End after so many bytes; what the source sends behind them goes to its own handler. Default
+    /// none.
+    pub limit: Option<u64>,
+    /// The source is not read from the moment at which the target's queue holds so many bytes until
+    /// it is down at half of that. Default none: the [marks](crate::Io::watermarks) of the target.
+    pub high: Option<usize>,
+    /// When the source's peer has ended its direction, end that of the target as well, once its
+    /// queue has left. Default true.
+    pub half_close: bool,
+}
+
+impl Default for ProxyOptions {
+    fn default() -> Self {
+        ProxyOptions {
+            limit: None,
+            high: None,
+            half_close: true,
+        }
+    }
+}
+
+/// Why a relay has ended: see [`Handler::on_proxy`](crate::Handler::on_proxy).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProxyEnd {
+    /// As many bytes as the limit allows were handed over.
+    #[doc(alias = "proxy_completed")]
+    Complete,
+    /// The target takes nothing any more: it has closed, or is about to. What the source sends from
+    /// now on goes to its own handler.
+    #[doc(alias = "proxy_target_unbound")]
+    TargetClosed,
+    /// The source's peer has ended its direction; all it sent was handed over.
+    SourceEof,
+}
+
+/// Why a relay was not begun. Nothing has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProxyError {
+    /// The source has gone or is closing.
+    NoSource,
+    /// The target has gone, is closing, or its outgoing direction has ended.
+    NoTarget,
+    /// The source is being relayed already: [`Io::unproxy`](crate::Io::unproxy) it first.
+    SourceBusy,
+    /// Another source is being relayed to the target: the bytes of two would be mixed up.
+    TargetBusy,
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ProxyError::NoSource => "the source of the relay is not open",
+            ProxyError::NoTarget => "the target of the relay is not open for output",
+            ProxyError::SourceBusy => "the source is being relayed already",
+            ProxyError::TargetBusy => "the target is being fed by another source",
+        })
+    }
+}
+
+impl Error for ProxyError {}
+
+/// Where the input of a connection goes.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) to: Key,
+    /// Bytes that may still be handed over.
+    pub(crate) left: Option<u64>,
+    high: Option<usize>,
+    pub(crate) half_close: bool,
+}
+
+impl Relay {
+    pub(crate) fn new(to: Key, options: &ProxyOptions) -> Relay {
+        Relay {
+            to,
+            left: options.limit,
+            high: options.high,
+            half_close: options.half_close,
+        }
+    }
+
+    /// From how many queued bytes on the source is held. Never above the target's bound: a relay
+    /// must not be what makes its target a slow consumer.
+    fn high(&self, target: &Conn) -> usize {
+        self.high.unwrap_or(target.high).min(target.max).max(1)
+    }
+
+    /// At how many queued bytes the source is read again.
+    fn low(&self, target: &Conn) -> usize {
+        self.high.map_or(target.low, |high| high / 2)
+    }
+
+    /// How many bytes may be handed over now.
+    pub(crate) fn room(&self, target: &Conn) -> usize {
+        let room = self.high(target).saturating_sub(target.outbound.len());
+        self.left.map_or(room, |left| {
+            usize::try_from(left).map_or(room, |left| room.min(left))
+        })
+    }
+}
+
+impl Core {
+    /// Ends the relay of `source`, if there is one: its input is its handler's again.
+    pub(crate) fn end_relay(&mut self, source: Key) -> Option<Box<Relay>> {
+        let conn = self.conn_mut(source)?;
+        let relay = conn.relay.take()?;
+        // What the handler said it needs was about bytes that have gone another way.
+        conn.need = 0;
+        conn.rescan = true;
+        if let Some(target) = self.conn_mut(relay.to) {
+            target.fed_by = None;
+        }
+        self.lift(source, Hold::Relay);
+        self.enqueue(source);
+        Some(relay)
+    }
+
+    /// The target's queue has become shorter: lets its source go on if it is short enough.
+    pub(crate) fn feed_again(&mut self, target: Key) {
+        let Some(conn) = self.conn(target) else {
+            return;
+        };
+        let Some(source) = conn.fed_by else {
+            return;
+        };
+        let relay = self.conn(source).and_then(|conn| conn.relay.as_ref());
+        if relay.is_some_and(|relay| conn.outbound.len() <= relay.low(conn)) {
+            self.lift(source, Hold::Relay);
+        }
+    }
+
+    /// A connection is being released: nobody's relay may name it afterwards.
+    pub(crate) fn unlink_relay(&mut self, gone: &mut Conn) {
+        if let Some(relay) = gone.relay.take()
+            && let Some(target) = self.conn_mut(relay.to)
+        {
+            target.fed_by = None;
+        }
+    }
+}
