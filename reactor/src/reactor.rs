@@ -249,6 +249,7 @@ impl<S> Reactor<S> {
             } else {
                 self.after_callback();
             }
+            self.after_callback();
         }
     }
 
