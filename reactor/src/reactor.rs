@@ -246,8 +246,6 @@ impl<S> Reactor<S> {
             self.tasks.signals[index].1 = Some(work);
             if let Err(payload) = outcome {
                 self.panicked(Key::NONE, payload);
-            } else {
-                self.after_callback();
             }
             self.after_callback();
         }
