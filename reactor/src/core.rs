@@ -225,7 +225,7 @@ pub(crate) struct Core {
     pub(crate) dirty: Vec<Key>,
     pub(crate) closing: VecDeque<Key>,
     /// Connections to be written as soon as the present callback has returned.
-    pub(crate) urgent: Vec<Key>,
+    pub(crate) urgent: VecDeque<Key>,
     pub(crate) timers: Timers<Target>,
     /// Closures whose timers were cancelled, to be dropped by the loop, which knows their type.
     pub(crate) cancelled: Vec<usize>,
@@ -258,7 +258,7 @@ impl Core {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             closing: VecDeque::new(),
-            urgent: Vec::new(),
+            urgent: VecDeque::new(),
             timers: Timers::new(),
             cancelled: Vec::new(),
             pools: Pools::default(),

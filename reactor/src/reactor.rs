@@ -118,9 +118,9 @@ impl<S> Reactor<S> {
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            on_shutdown: Vec::new(),
             commands: Slab::new(),
             calls: VecDeque::new(),
-            on_shutdown: Vec::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -401,6 +401,7 @@ impl<S> Reactor<S> {
             if self.awaits_exit(key) {
                 continue;
             }
+            self.panics.closing = key;
             let why = match self.core.conn_mut(key) {
                 Some(conn) => conn.why.take(),
                 None => self
@@ -413,6 +414,7 @@ impl<S> Reactor<S> {
             self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
             self.close_udp(key);
             self.tell_feeder(key);
+            self.panics.closing = Key::NONE;
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
                 self.run_work(|cx| after(cx, why));

@@ -61,8 +61,12 @@ impl<S> Reactor<S> {
     }
 
     fn relay_read(&mut self, source: Key, to: Key, room: usize) {
-        let room = room.min(self.scratch.len());
+        let room = room.min(self.read_bytes);
         let result = self.driver.read(source, &mut self.scratch[..room]);
+        self.core.stats.reads += 1;
+        if let Ok(len) = result {
+            self.core.stats.read_bytes += len as u64;
+        }
         let drains = self.driver.short_read_drains();
         let now = self.core.now;
         let Some(conn) = self.core.conn_mut(source) else {
