@@ -75,6 +75,14 @@ impl Backpressure {
         self.given_up.contains(&receiver)
     }
 
+    /// Publishers that wait, and receivers that were given up.
+    pub(crate) fn kept(&self) -> usize {
+        let publishers = |waiting: &Waiting| waiting.publishers.len();
+        self.waiting.len()
+            + self.waiting.values().map(publishers).sum::<usize>()
+            + self.given_up.len()
+    }
+
     /// Stops reading from `publisher` until `receiver` has caught up.
     pub(crate) fn hold(&mut self, publisher: Key, receiver: Key, io: &mut Io<'_>) {
         let waiting = self.waiting.entry(receiver).or_insert_with(|| Waiting {

@@ -6,7 +6,7 @@ use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
 use crate::{ANNOUNCED_VERSION, Auth};
 use midge_protocol::Info;
-use midge_reactor::{Io, ListenOptions, Reactor, Remote};
+use midge_reactor::{Context, Io, Key, ListenOptions, Reactor, Remote};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -58,27 +58,15 @@ impl Broker {
         log::info!(target: "midge", "  ID:       {server_id}");
         let connections_max = start::affordable_connections(config.connections_max)?;
         let info = announce(&config, server_id);
-        let state = State::new(
-            Config {
-                connections_max,
-                ..config
-            },
-            info,
-            0,
-        );
+        let config = Config {
+            connections_max,
+            ..config
+        };
+        let state = State::announcing(config, info);
         let mut reactor = Reactor::new(state).map_err(StartError::System)?;
         let addr = reactor.with(|cx| {
-            cx.state.random = cx.io.random() | 1;
-            let config = &cx.state.config;
-            let address = (config.host.clone(), config.port);
-            let listen = cx.listen_with(&address, &ListenOptions::default(), Clients);
-            let listener = listen.map_err(|cause| StartError::Listen {
-                address: host_and_port(&address.0, address.1),
-                cause,
-            })?;
-            let addr = cx.listening_on(listener).expect("it listens");
-            cx.state.info.port = addr.port();
-            Ok(addr)
+            let listener = Broker::listen(cx)?;
+            Ok(cx.listening_on(listener).expect("it listens"))
         })?;
         let pid_file = reactor.state.config.pid_file.as_deref();
         let pid_file = pid_file.map(PidFile::open).transpose()?;
@@ -87,6 +75,56 @@ impl Broker {
             addr,
             pid_file,
         })
+    }
+
+    /// Listens for clients in a reactor of your own, whose state is a [`State`]; answers the listener's
+    /// key. From then on the broker is a matter of that reactor's turns, over whatever driver it has:
+    /// real sockets beside those of other handlers, or a simulated network.
+    ///
+    /// The pid file is not written and no signal is watched, since the process is not the broker's,
+    /// nor is the limit on open files raised. [`Io::close`] of the listener refuses new clients;
+    /// [`Io::shutdown`] ends the whole reactor in good order.
+    ///
+    /// ```
+    /// use midge::{Broker, Config, State};
+    /// use midge_reactor::Reactor;
+    /// use std::time::Duration;
+    ///
+    /// let config = Config { host: "127.0.0.1".into(), port: 0, ..Config::default() };
+    /// let mut reactor = Reactor::new(State::new(config)?)?;
+    /// let addr = reactor.with(|cx| Broker::listen(cx).map(|listener| cx.listening_on(listener)))?;
+    /// println!("clients may connect to {addr:?}");
+    /// reactor.turn(Some(Duration::ZERO))?;
+    /// assert_eq!(reactor.state.stats().clients, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StartError::Listen`]. Nothing is left behind.
+    pub fn listen(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
+        // The generator must not start from zero, where it would stay.
+        cx.state.random = cx.io.random() | 1;
+        if cx.state.info.server_id.is_empty() {
+            // From the reactor's numbers, so that a simulated broker is the same one in each run.
+            let mut seed = [0; 32];
+            for part in seed.chunks_mut(8) {
+                part.copy_from_slice(&cx.io.random().to_le_bytes());
+            }
+            let key = nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::Server, seed);
+            let key = key.map_err(|error| StartError::System(io::Error::other(error)))?;
+            cx.state.info = announce(&cx.state.config, key.public_key());
+        }
+        let config = &cx.state.config;
+        let address = (config.host.clone(), config.port);
+        let listener = cx
+            .listen_with(&address, &ListenOptions::default(), Clients)
+            .map_err(|cause| StartError::Listen {
+                address: host_and_port(&address.0, address.1),
+                cause,
+            })?;
+        let addr = cx.listening_on(listener).expect("it listens");
+        cx.state.info.port = addr.port();
+        Ok(listener)
     }
 
     /// The address it listens on, with the port the system has picked.

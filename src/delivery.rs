@@ -339,7 +339,8 @@ mod tests {
 
     impl Bench {
         fn new() -> Bench {
-            let state = State::new(Config::default(), Info::default(), 42);
+            let mut state = State::announcing(Config::default(), Info::default());
+            state.random = 43;
             Bench {
                 state,
                 out: FakeOutbox::default(),

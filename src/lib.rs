@@ -20,12 +20,14 @@
 //! broker.shutdown()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! That one has a thread of its own. [`Broker::listen`] puts a broker into a reactor that you run.
 
 pub use broker::{Broker, Handle, Running};
 pub use config::{Auth, Config};
 pub use receiver::Traffic;
 pub use start::StartError;
-pub use state::{Stats, Stop};
+pub use state::{State, Stats, Stop};
 
 pub mod cli;
 mod config;

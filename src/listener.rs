@@ -2,9 +2,8 @@
 
 use crate::client::Client;
 use crate::state::State;
-use midge_reactor::{Accept, Context, Handler};
+use midge_reactor::{Accept, Context, Handler, ListenerAddr};
 use std::io;
-use std::net::SocketAddr;
 
 /// The listener for clients.
 #[derive(Debug)]
@@ -15,7 +14,7 @@ impl Accept<State> for Clients {
         Box::new(Client::accept(cx))
     }
 
-    fn on_error(&mut self, _: &mut Context<'_, State>, listener: SocketAddr, error: &io::Error) {
+    fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {
         log::error!(
             target: "midge",
             "Accept error on {listener}: {error}; trying again in 100 ms; \

@@ -1,12 +1,12 @@
 //! `State`: what all handlers share, lent to each by the reactor. No lock, no `RefCell`.
 
-use crate::Config;
 use crate::backpressure::Backpressure;
 use crate::delivery::Scratch;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
 use crate::sublist::{ReceiverId, SubId, Sublist, Subscription};
+use crate::{Config, StartError, start};
 use midge_protocol::Info;
-use midge_reactor::Key;
+use midge_reactor::{Io, Key};
 use slab::Slab;
 use std::net::SocketAddr;
 
@@ -52,30 +52,43 @@ pub struct Stats {
     pub stale: u64,
 }
 
-/// What all handlers share.
+/// What all handlers of a broker share: the state of the reactor that it lives in. Opaque, but for
+/// what it tells about itself.
+///
+/// [`Broker::bind`](crate::Broker::bind) makes one by itself; make one of your own for
+/// [`Broker::listen`](crate::Broker::listen).
 #[derive(Debug)]
-pub(crate) struct State {
+pub struct State {
     /// The settings.
-    pub config: Config,
+    pub(crate) config: Config,
     /// `INFO` as every client gets it, but for its own id and address.
-    pub info: Info,
+    pub(crate) info: Info,
     /// By [`AccountId`].
-    pub accounts: Vec<Account>,
+    pub(crate) accounts: Vec<Account>,
     /// By [`ReceiverId`].
-    pub receivers: Slab<Receiver>,
+    pub(crate) receivers: Slab<Receiver>,
     /// Who waits for whom.
-    pub backpressure: Backpressure,
+    pub(crate) backpressure: Backpressure,
     /// Counters.
-    pub stats: Stats,
+    pub(crate) stats: Stats,
     /// What ended the broker, once something has.
-    pub stop: Stop,
+    pub(crate) stop: Stop,
     pub(crate) scratch: Scratch,
     pub(crate) random: u64,
 }
 
 impl State {
-    /// The state of a broker with no clients. `random` seeds the choice of queue members.
-    pub(crate) fn new(config: Config, info: Info, random: u64) -> State {
+    /// The state of a broker with no clients.
+    ///
+    /// # Errors
+    /// [`StartError::Config`]: with these settings no client could be served, or all the world could.
+    pub fn new(config: Config) -> Result<State, StartError> {
+        start::check(&config)?;
+        Ok(State::announcing(config, Info::default()))
+    }
+
+    /// As [`new`](State::new), with `INFO` made and the settings checked already.
+    pub(crate) fn announcing(config: Config, info: Info) -> State {
         State {
             config,
             info,
@@ -85,19 +98,32 @@ impl State {
             stats: Stats::default(),
             stop: Stop::Requested,
             scratch: Scratch::default(),
-            // The generator must not start from zero, where it would stay.
-            random: random | 1,
+            random: 1,
         }
     }
 
-    /// The counters, with what there is now.
-    pub(crate) fn stats(&self) -> Stats {
+    /// The counters, with what there is now. Costs no more than reading them.
+    pub fn stats(&self) -> Stats {
         let subscriptions = self.accounts.iter().map(|account| account.sublist.len());
         Stats {
             clients: self.receivers.len(),
             subscriptions: subscriptions.sum(),
             ..self.stats
         }
+    }
+
+    /// Bytes in the longest queue of a client. Looks at each client.
+    pub fn longest_queue_bytes(&self, io: &Io<'_>) -> usize {
+        let queued = |(_, receiver): (usize, &Receiver)| io.queued(receiver.key);
+        self.receivers.iter().map(queued).max().unwrap_or(0)
+    }
+
+    /// How many things are kept for the clients there are and their subscriptions, apart from those
+    /// themselves: subjects, places in the trie, names of queue groups, who waits for whom. Zero
+    /// when all clients have left, or something leaks.
+    pub fn kept(&self) -> usize {
+        let sublists = self.accounts.iter().map(|account| account.sublist.kept());
+        sublists.sum::<usize>() + self.backpressure.kept()
     }
 
     /// A number for a new connection.
@@ -128,7 +154,11 @@ impl State {
     pub(crate) fn leave(&mut self, id: ReceiverId) -> Receiver {
         let mut receiver = self.receivers.remove(id.0 as usize);
         let sublist = &mut self.accounts[receiver.account.0].sublist;
-        for (_, subscription) in receiver.sids.drain() {
+        // In an order of their own: that of a hash table differs from run to run, and decides who
+        // takes whose place in a set.
+        let mut ended: Vec<SubId> = receiver.sids.drain().map(|(_, id)| id).collect();
+        ended.sort_unstable_by_key(|id| id.index());
+        for subscription in ended {
             sublist.remove(subscription);
         }
         receiver

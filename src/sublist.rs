@@ -283,6 +283,14 @@ impl Sublist {
         self.subscriptions.is_empty()
     }
 
+    /// Subjects, places of the trie and names of queue groups that are kept: none, if there is no
+    /// subscription.
+    pub fn kept(&self) -> usize {
+        let root = 1;
+        let names = self.literals.len() + self.queues.ids.len() + self.queues.names.len();
+        self.sets.len() + self.nodes.len() - root + names
+    }
+
     /// The set for `subject`, made if need be.
     fn set_for(&mut self, subject: &[u8]) -> SetId {
         let new = SetId(index(self.sets.vacant_key()));

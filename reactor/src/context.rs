@@ -1,12 +1,16 @@
 //! `Context`: what a handler may ask while it runs.
 
-use crate::core::{Phase, Target};
+use crate::core::Target;
+use crate::datagram::Datagram;
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
 use crate::offload::Offloads;
+use crate::process::Gathering;
 use crate::remote::Remote;
-use crate::{Close, Key, ListenOptions, Time, TimerId, Writer};
+use crate::{
+    Close, ConnectOptions, Key, ListenOptions, ListenerAddr, Time, TimerId, Watch, Writer,
+};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
@@ -15,13 +19,16 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+mod adopting;
 mod call;
 mod connect_host;
+mod connecting;
+mod datagram;
 mod flow;
 mod offload;
-
-/// How long a connect may take.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+mod options;
+mod unix;
+mod watching;
 
 pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
@@ -36,6 +43,8 @@ pub(crate) type HandlerClosure<S> = Box<dyn FnOnce(&mut dyn Handler<S>, &mut Con
 pub(crate) enum Slot<S> {
     Listener(Box<dyn Accept<S>>),
     Conn(Box<dyn Handler<S>>),
+    Datagram(Box<dyn Datagram<S>>),
+    Watch(Box<dyn Watch<S>>),
 }
 
 /// Work that names the type of the shared state, and so cannot live in `Core`.
@@ -46,6 +55,8 @@ pub(crate) struct Tasks<S> {
     /// `None` while the closure runs.
     pub(crate) closures: Slab<Option<TimerClosure<S>>>,
     pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
+    /// Commands whose output is being collected.
+    pub(crate) commands: Slab<Gathering<S>>,
     /// Calls of other handlers, for as soon as the present callback has returned.
     pub(crate) calls: VecDeque<Call<S>>,
     pub(crate) offloads: Offloads<S>,
@@ -236,7 +247,9 @@ impl<S> Context<'_, S> {
             let key = self.io.core.reserve();
             match self.io.driver.listen(key, addr, options) {
                 Ok(bound) => {
-                    self.io.core.set_listening(key, bound);
+                    self.io
+                        .core
+                        .set_listening(key, bound.into(), options.accepts_max);
                     self.tasks.new.push((key, Slot::Listener(Box::new(accept))));
                     return Ok(key);
                 }
@@ -249,34 +262,25 @@ impl<S> Context<'_, S> {
         Err(last_error)
     }
 
-    /// The address a listener is bound to, with the port the system has picked.
+    /// The address a listener is bound to, with the port the system has picked. `None` for Unix
+    /// sockets.
     #[must_use]
     pub fn listening_on(&mut self, listener: Key) -> Option<SocketAddr> {
         self.io
             .core
             .listening_mut(listener)
-            .map(|listening| listening.addr)
+            .and_then(|listening| match listening.addr {
+                ListenerAddr::Internet(addr) => Some(addr),
+                _ => None,
+            })
     }
 
     /// Connects to `addr`. Never fails here: a connect that does not succeed within
-    /// [`CONNECT_TIMEOUT`] ends in `on_close` without `on_open`.
+    /// [`CONNECT_TIMEOUT`](crate::CONNECT_TIMEOUT) ends in `on_close` without `on_open`.
     ///
     /// What is sent before it is open waits in the queue.
     pub fn connect(&mut self, addr: SocketAddr, handler: impl Handler<S> + 'static) -> Key {
-        let core = &mut *self.io.core;
-        let key = core.reserve();
-        core.set_conn(key, Phase::Connecting, addr);
-        match self.io.driver.connect(key, addr) {
-            Ok(()) => {
-                let deadline = core.now + CONNECT_TIMEOUT;
-                core.arm_phase_timer(key, deadline, Target::ConnectDeadline(key));
-            }
-            Err(error) => {
-                core.close(key, Close::ConnectFailed(error));
-            }
-        }
-        self.tasks.new.push((key, Slot::Conn(Box::new(handler))));
-        key
+        self.connect_with(addr, &ConnectOptions::default(), handler)
     }
 
     /// Runs `work` later in this turn, after input and timers; what is deferred from there runs in

@@ -10,15 +10,20 @@ use crate::dial::Dial;
 use crate::hold::{Hold, Holds};
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
+use crate::process::Child;
 use crate::relay::Relay;
 use crate::stream::Stream;
 use crate::timers::Timers;
-use crate::{Close, Key, Time, TimerId};
+use crate::{Close, Key, ListenerAddr, Time, TimerId};
 use slab::Slab;
 use std::any::TypeId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod watching;
+
+use watching::Watching;
 
 /// Where a queue must fall for `on_drain`, in bytes, unless the connection chooses its own marks.
 const LOW_MARK_BYTES: usize = 512 * 1024;
@@ -29,6 +34,10 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Largest buffer for unread input that is kept for reuse, in bytes.
 const CARRY_BUFFER_BYTES_MAX: usize = 4 * 1024;
+
+mod datagram;
+
+pub(crate) use datagram::Udp;
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,7 +63,11 @@ pub(crate) struct Conn {
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// A short read does not prove that nothing is left: the peer has ended its direction, or this
+    /// is no TCP connection.
     pub(crate) hangup: bool,
+    /// Two pipes, one for each direction: the end of one is not the end of the other.
+    pub(crate) apart: bool,
     /// Why it is not read, if it is not.
     pub(crate) holds: Holds,
     /// The handler left bytes that it could use: it yielded, or was resumed.
@@ -105,8 +118,10 @@ pub(crate) struct Conn {
     pub(crate) idle_timer: Option<TimerId>,
     /// What is yet to be tried, while connecting to a name.
     pub(crate) dial: Option<Box<Dial>>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
+    /// The process at the far end, if it is one that this reactor has started.
+    pub(crate) child: Option<Child>,
 }
 
 impl Conn {
@@ -156,7 +171,9 @@ impl Default for Pools {
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) key: Key,
-    pub(crate) addr: SocketAddr,
+    pub(crate) addr: ListenerAddr,
+    /// Most connections accepted in a turn.
+    pub(crate) accepts_max: usize,
     pub(crate) in_ready: bool,
     /// Accepting failed; a timer will try again.
     pub(crate) resting: bool,
@@ -169,6 +186,8 @@ pub(crate) enum Entry {
     Reserved,
     Listening(Listening),
     Conn(Box<Conn>),
+    Udp(Box<Udp>),
+    Watching(Watching),
 }
 
 /// What a timer is for.
@@ -177,6 +196,7 @@ pub(crate) enum Target {
     Handler(Key, u64),
     Closure(usize),
     AcceptAgain(Key),
+    ReceiveAgain(Key),
     ConnectDeadline(Key),
     WriteDeadline(Key),
     IdleDeadline(Key),
@@ -189,6 +209,8 @@ pub(crate) struct Core {
     entries: Slab<Entry>,
     generation: u32,
     pub(crate) listeners: usize,
+    pub(crate) udp_sockets: usize,
+    pub(crate) watches: usize,
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
     pub(crate) now: Time,
@@ -208,6 +230,8 @@ pub(crate) struct Core {
     pub(crate) produced: usize,
     /// Set by `yield_now` in the present handler.
     pub(crate) yielded: bool,
+    /// The driver wants to be told of each call of a handler.
+    pub(crate) records: bool,
     random: u64,
 }
 
@@ -217,6 +241,8 @@ impl Core {
             entries: Slab::new(),
             generation: 0,
             listeners: 0,
+            udp_sockets: 0,
+            watches: 0,
             congested: 0,
             now,
             ready: VecDeque::new(),
@@ -230,6 +256,7 @@ impl Core {
             shutting_down: false,
             produced: 0,
             yielded: false,
+            records: false,
             random: seed,
         }
     }
@@ -241,10 +268,11 @@ impl Core {
         Key::new(index, self.generation)
     }
 
-    pub(crate) fn set_listening(&mut self, key: Key, addr: SocketAddr) {
+    pub(crate) fn set_listening(&mut self, key: Key, addr: ListenerAddr, accepts_max: usize) {
         let listening = Listening {
             key,
             addr,
+            accepts_max: accepts_max.max(1),
             in_ready: false,
             resting: false,
             closing: false,
@@ -253,14 +281,20 @@ impl Core {
         self.listeners += 1;
     }
 
-    pub(crate) fn set_conn(&mut self, key: Key, phase: Phase, peer: SocketAddr) -> &mut Conn {
+    pub(crate) fn set_conn(
+        &mut self,
+        key: Key,
+        phase: Phase,
+        peer: Option<SocketAddr>,
+    ) -> &mut Conn {
         let conn = Conn {
             key,
             phase,
             readable: false,
             // A new socket takes bytes; the first write tells if not.
             writable: phase == Phase::Open,
-            hangup: false,
+            hangup: peer.is_none(),
+            apart: false,
             holds: Holds::default(),
             rescan: false,
             eof: false,
@@ -296,6 +330,7 @@ impl Core {
             dial: None,
             peer,
             local: None,
+            child: None,
         };
         let entry = &mut self.entries[key.index()];
         *entry = Entry::Conn(Box::new(conn));
@@ -309,6 +344,7 @@ impl Core {
     pub(crate) fn release(&mut self, key: Key) {
         match self.entries.try_remove(key.index()) {
             Some(Entry::Listening(_)) => self.listeners -= 1,
+            Some(Entry::Watching(_)) => self.watches -= 1,
             Some(Entry::Conn(mut conn)) => {
                 self.congested -= usize::from(conn.congested);
                 conn.outbound.clear(&mut self.pools.outbound);
@@ -323,6 +359,7 @@ impl Core {
                     self.timers.cancel(timer);
                 }
             }
+            Some(Entry::Udp(udp)) => self.release_udp(*udp),
             Some(Entry::Reserved) | None => {}
         }
     }
@@ -362,26 +399,35 @@ impl Core {
             .is_some_and(|conn| matches!(conn.phase, Phase::Open | Phase::Connecting))
     }
 
-    /// All that is open: listeners and connections.
+    /// All that is open: listeners, connections and watches.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let key = |(_, entry): (usize, &Entry)| match entry {
             Entry::Reserved => None,
             Entry::Listening(listening) => Some(listening.key),
             Entry::Conn(conn) => Some(conn.key),
+            Entry::Udp(udp) => Some(udp.key),
+            Entry::Watching(watching) => Some(watching.key),
         };
         self.entries.iter().filter_map(key).collect()
     }
 
-    /// Connections of any phase, listeners not counted.
+    /// Connections of any phase; listeners, sockets for datagrams and watches not counted.
     pub(crate) fn connections(&self) -> usize {
-        self.entries.len() - self.listeners
+        self.entries.len() - self.listeners - self.udp_sockets - self.watches
     }
 
-    /// Puts a listener or connection on the run queue, once.
+    /// Whether nothing is open that a shutdown waits for.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.entries.len() == self.listeners + self.watches
+    }
+
+    /// Puts a listener, connection or watch on the run queue, once.
     pub(crate) fn enqueue(&mut self, key: Key) {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
+            Some(Entry::Udp(udp)) if udp.key == key => &mut udp.in_ready,
+            Some(Entry::Watching(watching)) if watching.key == key => &mut watching.in_ready,
             _ => return,
         };
         if !std::mem::replace(in_ready, true) {
@@ -434,8 +480,20 @@ impl Core {
                 // A close that follows `close_after_write` keeps the reason that came first.
                 conn.why.get_or_insert(why);
             }
+            Some(Entry::Conn(conn)) if conn.key == key => {
+                if !conn.give_up_child() {
+                    return false;
+                }
+            }
             Some(Entry::Listening(listening)) if listening.key == key && !listening.closing => {
                 listening.closing = true;
+            }
+            Some(Entry::Udp(udp)) if udp.key == key && udp.phase != Phase::Closing => {
+                udp.phase = Phase::Closing;
+                udp.why.get_or_insert(why);
+            }
+            Some(Entry::Watching(watching)) if watching.key == key && watching.why.is_none() => {
+                watching.why = Some(why);
             }
             _ => return false,
         }
@@ -447,7 +505,7 @@ impl Core {
     pub(crate) fn close_after_write(&mut self, key: Key, why: Close, linger: Duration) -> bool {
         let deadline = self.now + linger;
         let Some(conn) = self.conn_mut(key) else {
-            return false;
+            return self.end_udp(key, why, deadline);
         };
         match conn.phase {
             Phase::Connecting => return self.close(key, why),
@@ -539,7 +597,7 @@ impl Core {
     /// Whether something is to be done that no event will announce.
     pub(crate) fn has_work(&self) -> bool {
         self.stopping
-            || (self.shutting_down && self.connections() == 0)
+            || (self.shutting_down && self.is_drained())
             || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
             || !self.urgent.is_empty()
     }

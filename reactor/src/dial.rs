@@ -164,7 +164,7 @@ impl Io<'_> {
             let share = dial.deadline.since(now) / tries;
             // What was known of the socket before does not hold for the next one.
             (conn.readable, conn.writable, conn.hangup) = (false, false, false);
-            conn.peer = addr;
+            conn.peer = Some(addr);
             match self.driver.connect(key, addr) {
                 Ok(()) => {
                     let target = Target::ConnectDeadline(key);

@@ -4,27 +4,19 @@ mod mio;
 
 pub use self::mio::MioDriver;
 
-use crate::{Answer, Key, OffloadJob, Time};
+use crate::process::ChildPipes;
+use crate::{
+    Answer, ConnectOptions, Key, ListenOptions, ListenerAddr, ListeningSocket, OffloadJob,
+    SocketOption, Time, Transport, UdpOptions,
+};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How to listen.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ListenOptions {
-    /// Connections the kernel may hold before they are accepted. Default 1024; the system's own
-    /// limit (`somaxconn` on Linux) still applies.
-    pub backlog: i32,
-}
-
-impl Default for ListenOptions {
-    fn default() -> Self {
-        ListenOptions { backlog: 1024 }
-    }
-}
 
 /// Something that happened outside, as a driver reports it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +39,21 @@ pub enum Event {
     },
     /// A signal that was asked for has come.
     Signal(i32),
+    /// A process started by [`Driver::spawn`] has ended, and is no zombie any more.
+    Exited {
+        /// The key it was started under.
+        key: Key,
+        /// How; `None` if somebody else in this program has taken the status.
+        status: Option<ExitStatus>,
+    },
+}
+
+/// What a driver answers in place of an address where there is none: for Unix sockets and pipes.
+pub const NO_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// The address a driver has answered.
+pub(crate) fn named(addr: SocketAddr) -> Option<SocketAddr> {
+    (addr != NO_ADDR).then_some(addr)
 }
 
 /// Ends the sleep of a reactor's poll from any thread. Many wakes before a poll count as one.
@@ -83,6 +90,7 @@ pub trait Driver: fmt::Debug {
     ) -> io::Result<SocketAddr>;
 
     /// Accepts one connection, sets it aside for [`adopt`](Driver::adopt), answers its peer.
+    /// Addresses that do not exist are [`NO_ADDR`], here and below.
     fn accept(&mut self, listener: Key) -> io::Result<SocketAddr>;
 
     /// Gives the accepted connection its key, and answers its local address.
@@ -143,8 +151,57 @@ pub trait Driver: fmt::Debug {
     /// Ends the outgoing direction.
     fn shutdown_write(&mut self, key: Key) -> io::Result<()>;
 
+    /// Opens a socket for datagrams under `key` and answers the address it is bound to. Ready for
+    /// both directions when it is new, as far as the loop knows.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no datagrams.
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        let _ = (key, addr, options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes one packet, and answers its length and its sender. `buf` holds any packet whole; what
+    /// would not fit is cut off.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; those that the network has told of packets sent earlier, once
+    /// each; `Unsupported` where the driver has no datagrams.
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let _ = (key, buf);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Sends one packet, all of it.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the kernel has no room for it now, and a writable event follows; else this
+    /// packet cannot be sent, or the network has told of one sent earlier, and this one has not left
+    /// either. `Unsupported` where the driver has no datagrams.
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        let _ = (key, to, packet);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Closes the socket and forgets the key. Unknown keys are ignored.
     fn close(&mut self, key: Key);
+
+    /// Whether the program takes the rare branch at `site` now, on purpose: see
+    /// [`Io::chance`](crate::Io::chance). Never, but in a simulation.
+    fn chance(&mut self, site: &'static str, probability: f64) -> bool {
+        let _ = (site, probability);
+        false
+    }
+
+    /// Whether each call of a handler is to be told to [`record`](Driver::record). Asked once.
+    fn records(&self) -> bool {
+        false
+    }
+
+    /// A handler is about to be called: `call` of `key`, or a closure for [`Key::NONE`].
+    fn record(&mut self, key: Key, call: &'static str) {
+        let _ = (key, call);
+    }
 
     /// What other threads wake this driver's poll with.
     fn waker(&self) -> Arc<dyn Wake>;
@@ -155,6 +212,123 @@ pub trait Driver: fmt::Debug {
     /// `Unsupported` where the driver has no signals.
     fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()> {
         let _ = signals;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Opens a listening Unix socket at `path` under `key`.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no Unix sockets.
+    fn listen_unix(&mut self, key: Key, path: &Path, options: &ListenOptions) -> io::Result<()> {
+        let _ = (key, path, options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes over a listening socket under `key`, and answers where it listens.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no use for foreign sockets.
+    fn adopt_listener(&mut self, key: Key, listener: ListeningSocket) -> io::Result<ListenerAddr> {
+        let _ = (key, listener);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// As [`connect`](Driver::connect), with options; the timeout among them is the loop's business.
+    ///
+    /// # Errors
+    /// Those of the system; by default, `Unsupported` for a local address. The other options may be
+    /// left out of account.
+    fn connect_with(
+        &mut self,
+        key: Key,
+        addr: SocketAddr,
+        options: &ConnectOptions,
+    ) -> io::Result<()> {
+        match options.local_addr {
+            None => self.connect(key, addr),
+            Some(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Begins to connect to the Unix socket at `path`; what follows is as with
+    /// [`connect`](Driver::connect).
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no Unix sockets.
+    fn connect_unix(&mut self, key: Key, path: &Path) -> io::Result<()> {
+        let _ = (key, path);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes over a stream under `key`, and answers its peer. The next call for it is
+    /// [`finish_connect`](Driver::finish_connect).
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no use for foreign streams.
+    fn adopt_stream(&mut self, key: Key, stream: Transport) -> io::Result<SocketAddr> {
+        let _ = (key, stream);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Gives a stream back, open, and forgets the key.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver's streams mean nothing to others.
+    fn detach(&mut self, key: Key) -> io::Result<Transport> {
+        let _ = key;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Reports readiness of a duplicate of `fd` under `key`, until it is closed.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no descriptors.
+    fn watch(&mut self, key: Key, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let _ = (key, fd);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The descriptor behind a key of any kind, if the driver has any.
+    fn fd(&self, key: Key) -> Option<BorrowedFd<'_>> {
+        let _ = key;
+        None
+    }
+
+    /// Sets an option of a connection's socket. A driver without such options accepts them all.
+    ///
+    /// # Errors
+    /// Those of the system; by default `Unsupported`.
+    fn set_option(&mut self, key: Key, option: SocketOption) -> io::Result<()> {
+        let _ = (key, option);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes the pending error of a connection's socket.
+    ///
+    /// # Errors
+    /// Those of asking; by default `Unsupported`.
+    fn take_error(&mut self, key: Key) -> io::Result<Option<io::Error>> {
+        let _ = key;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Starts a process under `key` and answers the ends of its pipes; [`Event::Exited`] follows
+    /// when it has ended, also after the key was closed.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` where the driver has no processes.
+    fn spawn(&mut self, key: Key, command: &mut Command) -> io::Result<ChildPipes> {
+        let _ = (key, command);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Sends a signal to the process started under `key`.
+    ///
+    /// # Errors
+    /// `NotFound` if it has ended, `InvalidInput` for what is no signal; `Unsupported` where the
+    /// driver has no processes.
+    fn kill(&mut self, key: Key, signal: i32) -> io::Result<()> {
+        let _ = (key, signal);
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -1,11 +1,10 @@
 //! `Handler`: all that an embedder implements.
 
 use crate::any::AsAny;
-use crate::{Context, Input, ProxyEnd, StreamEnd};
+use crate::{Context, Input, ListenerAddr, ProxyEnd, StreamEnd};
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 
 /// One connection's side of a conversation. The reactor calls; you answer by recording intent.
 ///
@@ -100,7 +99,7 @@ pub trait Accept<S = ()> {
 
     /// Accepting failed, most often for want of file descriptors. The reactor tries again a little
     /// later; meanwhile connections wait in the kernel's backlog. Logs a warning by default.
-    fn on_error(&mut self, cx: &mut Context<'_, S>, listener: SocketAddr, error: &io::Error) {
+    fn on_error(&mut self, cx: &mut Context<'_, S>, listener: &ListenerAddr, error: &io::Error) {
         let _ = cx;
         log::warn!("listener {listener}: accept: {error}, trying again in 100 ms");
     }
@@ -138,6 +137,8 @@ pub enum Close {
     SlowConsumer,
     /// The handler could not go on: [`Context::fail`].
     Failed(Box<dyn Error + Send + Sync>),
+    /// Its stream was handed over to somebody else: [`Io::detach`](crate::Io::detach).
+    Detached,
     /// The reactor has stopped.
     Shutdown,
 }
@@ -164,6 +165,7 @@ impl fmt::Display for Close {
             Close::IdleTimeout => f.write_str("idle for too long"),
             Close::SlowConsumer => f.write_str("too many bytes queued"),
             Close::Failed(error) => write!(f, "{error}"),
+            Close::Detached => f.write_str("handed over"),
             Close::Shutdown => f.write_str("reactor stopped"),
         }
     }

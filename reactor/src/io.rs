@@ -1,6 +1,6 @@
 //! `Io`: what may be asked for any connection, without a word of the shared state's type.
 
-use crate::core::{Core, Target};
+use crate::core::{Core, Phase, Target};
 use crate::hold::Hold;
 use crate::outbound::Tail;
 use crate::{Close, Driver, Key, Time, TimerId};
@@ -11,6 +11,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod chance;
+mod datagram;
 mod flush;
 mod proxy;
 mod stream;
@@ -125,14 +127,23 @@ impl Io<'_> {
     /// Whether the connection exists and is not being closed.
     #[must_use]
     pub fn is_open(&self, key: Key) -> bool {
-        self.core.is_open(key)
+        match self.core.conn(key) {
+            Some(conn) => matches!(conn.phase, Phase::Open | Phase::Connecting),
+            None => self
+                .core
+                .udp(key)
+                .is_some_and(|udp| udp.phase == Phase::Open),
+        }
     }
 
     /// Bytes queued and not yet taken by the kernel.
     #[doc(alias = "get_outbound_data_size")]
     #[must_use]
     pub fn queued(&self, key: Key) -> usize {
-        self.core.conn(key).map_or(0, |conn| conn.outbound.len())
+        match self.core.conn(key) {
+            Some(conn) => conn.outbound.len(),
+            None => self.core.udp(key).map_or(0, |udp| udp.packets.bytes()),
+        }
     }
 
     /// How many connections have queues that are [`congested`](Io::congested): a cheap look before
@@ -218,20 +229,30 @@ impl Io<'_> {
     /// This is the program's own pause: the one that [`proxy`](Io::proxy) makes when its target is
     /// full is another, and neither ends the other.
     pub fn pause(&mut self, key: Key) {
-        self.core.hold(key, Hold::Program);
+        match self.core.udp_mut(key) {
+            Some(udp) => udp.paused = true,
+            None => self.core.hold(key, Hold::Program),
+        }
     }
 
     /// Reads again, beginning with what was left unread.
     pub fn resume(&mut self, key: Key) {
-        self.core.lift(key, Hold::Program);
+        if let Some(udp) = self.core.udp_mut(key) {
+            if std::mem::replace(&mut udp.paused, false) {
+                self.core.enqueue(key);
+            }
+        } else {
+            self.core.lift(key, Hold::Program);
+        }
     }
 
     /// Whether reading is stopped by [`pause`](Io::pause).
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
-        self.core
-            .conn(key)
-            .is_some_and(|conn| conn.holds.has(Hold::Program))
+        match self.core.conn(key) {
+            Some(conn) => conn.holds.has(Hold::Program),
+            None => self.core.udp(key).is_some_and(|udp| udp.paused),
+        }
     }
 
     /// Closes a connection or a listener at the end of this turn. What is queued is not sent.
@@ -254,7 +275,8 @@ impl Io<'_> {
     /// `error`. What is queued is not sent.
     pub fn fail(&mut self, key: Key, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
         // A listener has nobody to tell.
-        self.core.conn(key).is_some() && self.core.close(key, Close::Failed(error.into()))
+        let has_handler = self.core.conn(key).is_some() || self.core.udp(key).is_some();
+        has_handler && self.core.close(key, Close::Failed(error.into()))
     }
 
     /// As [`fail`](Io::fail), once all that is queued has left: for a peer that is to be told what it
@@ -275,20 +297,25 @@ impl Io<'_> {
     }
 
     /// The far end's address: of an accepted connection, or the one given to `connect`. `None` while
-    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up.
+    /// the name given to [`connect_host`](crate::Context::connect_host) is looked up, and for Unix
+    /// sockets and pipes.
     #[doc(alias = "get_peername")]
     #[must_use]
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
-        let conn = self.core.conn(key)?;
-        let is_known = conn.dial.as_ref().is_none_or(|dial| dial.addr.is_some());
-        is_known.then_some(conn.peer)
+        match self.core.conn(key) {
+            Some(conn) => conn.peer,
+            None => self.core.udp(key).and_then(|udp| udp.peer),
+        }
     }
 
-    /// This end's address; `None` while a connect is under way.
+    /// This end's address; `None` while a connect is under way, and for Unix sockets and pipes.
     #[doc(alias = "get_sockname")]
     #[must_use]
     pub fn local_addr(&self, key: Key) -> Option<SocketAddr> {
-        self.core.conn(key).and_then(|conn| conn.local)
+        match self.core.conn(key) {
+            Some(conn) => conn.local,
+            None => self.core.udp(key).map(|udp| udp.local),
+        }
     }
 
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.

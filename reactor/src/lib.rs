@@ -45,31 +45,40 @@
 //! A handler is lent the state and the core, never another handler. Connections are named by a
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
 
-pub use context::{CONNECT_TIMEOUT, Context};
-pub use driver::{Driver, Event, ListenOptions, MioDriver, Wake};
+pub use context::Context;
+pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
+pub use driver::{Driver, Event, MioDriver, NO_ADDR, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
 pub use io::{Io, LINGER, Writer};
 pub use key::Key;
 pub use limits::raise_open_files;
 pub use offload::{Answer, OffloadJob, Panic};
+pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, SocketOption};
 pub use reactor::Reactor;
 pub use relay::{ProxyEnd, ProxyError, ProxyOptions};
 pub use remote::{Ended, Refused, Remote};
 pub use stream::{StreamEnd, StreamError, StreamOptions};
 pub use time::Time;
 pub use timers::TimerId;
+pub use transport::{Detached, ListenerAddr, ListeningSocket, Transport};
+pub use watch::{Again, Readiness, Watch};
 
 pub mod codec;
+pub mod process;
 pub mod util;
 
 mod reactor;
 
 mod any;
+mod datagram;
 mod handler;
 
 mod context;
 mod io;
+mod options;
+mod transport;
+mod watch;
 
 mod core;
 mod dial;
@@ -77,6 +86,7 @@ mod hold;
 mod input;
 mod key;
 mod outbound;
+mod packets;
 mod relay;
 mod stream;
 mod timers;

@@ -197,6 +197,17 @@ impl Outbound {
         }
     }
 
+    /// A copy of all that waits.
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes);
+        let mut head = self.head;
+        for chunk in &self.chunks {
+            bytes.extend_from_slice(&chunk.as_slice()[head..]);
+            head = 0;
+        }
+        bytes
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self, pool: &mut Pool) {
         self.advance(self.bytes, pool);

@@ -21,7 +21,7 @@ use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
-use crate::{Key, Time};
+use crate::{Key, Readiness, Time};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -29,11 +29,14 @@ use std::io;
 use std::time::Duration;
 
 mod calling;
+mod datagram;
 mod offload;
 mod opening;
+mod processes;
 mod reading;
 mod relaying;
 mod streaming;
+mod watching;
 mod writing;
 
 /// Bytes of the one read buffer that all connections share, and so most bytes read from one
@@ -76,12 +79,14 @@ impl<S> Reactor<S> {
     /// A reactor over any driver.
     #[must_use]
     pub fn with_driver(state: S, mut driver: Box<dyn Driver>) -> Reactor<S> {
-        let core = Core::new(driver.now(), driver.seed());
+        let mut core = Core::new(driver.now(), driver.seed());
+        core.records = driver.records();
         let tasks = Tasks {
             new: Vec::new(),
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            commands: Slab::new(),
             calls: VecDeque::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
@@ -205,10 +210,16 @@ impl<S> Reactor<S> {
                         conn.readable |= readable;
                         conn.writable |= writable;
                         conn.hangup |= hangup;
+                    } else if let Some(udp) = self.core.udp_mut(key) {
+                        udp.readable |= readable;
+                        udp.writable |= writable;
+                    } else if let Some(watching) = self.core.watching_mut(key) {
+                        watching.ready = watching.ready | Readiness { readable, writable };
                     }
                     self.core.enqueue(key);
                 }
                 Event::Signal(signal) => self.signals.push(signal),
+                Event::Exited { key, status } => self.core.note_exit(key, status),
             }
         }
     }
@@ -271,6 +282,11 @@ impl<S> Reactor<S> {
                 {
                     self.core.mark_dirty(key);
                 }
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_ready = false;
+                self.run_udp(key);
+            } else {
+                self.watch_is_ready(key);
             }
             self.after_callback();
         }
@@ -286,8 +302,16 @@ impl<S> Reactor<S> {
                         .conn(key)
                         .is_some_and(|conn| conn.phase != Phase::Closing);
                     if alive {
-                        self.call(key, |handler, cx| handler.on_timer(cx, timer));
-                    } else if let Some(timer) = due.again {
+                        self.call(key, "on_timer", |handler, cx| handler.on_timer(cx, timer));
+                    } else if self
+                        .core
+                        .watching(key)
+                        .is_some_and(|watching| watching.why.is_none())
+                    {
+                        self.call_watch(key, "on_timer", |watch, cx| watch.on_timer(cx, timer));
+                    } else if !self.run_udp_timer(key, timer)
+                        && let Some(timer) = due.again
+                    {
                         self.core.timers.cancel(timer);
                     }
                 }
@@ -299,6 +323,7 @@ impl<S> Reactor<S> {
                     }
                 }
                 Target::ConnectDeadline(key) => self.check_connect_deadline(key),
+                Target::ReceiveAgain(key) => self.receive_again(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
@@ -341,11 +366,20 @@ impl<S> Reactor<S> {
     fn close(&mut self) {
         let mut closing = std::mem::take(&mut self.core.closing);
         for key in closing.drain(..) {
+            if self.awaits_exit(key) {
+                continue;
+            }
             let why = match self.core.conn_mut(key) {
-                Some(conn) => conn.why.take().unwrap_or(Close::Local),
-                None => Close::Local,
+                Some(conn) => conn.why.take(),
+                None => self
+                    .core
+                    .watching_mut(key)
+                    .and_then(|watching| watching.why.take()),
             };
-            self.call(key, |handler, cx| handler.on_close(cx, &why));
+            let why = why.unwrap_or(Close::Local);
+            self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
+            self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
+            self.close_udp(key);
             self.tell_feeder(key);
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
@@ -355,7 +389,7 @@ impl<S> Reactor<S> {
         }
         closing.append(&mut self.core.closing);
         self.core.closing = closing;
-        if self.core.shutting_down && self.core.connections() == 0 {
+        if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
         }
     }
@@ -385,6 +419,7 @@ impl<S> Reactor<S> {
     /// Calls `work`, which belongs to no connection.
     fn lend<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         self.core.produced = 0;
+        self.record(Key::NONE, "closure");
         let result = work(&mut Context {
             state: &mut self.state,
             io: Io {
@@ -398,16 +433,17 @@ impl<S> Reactor<S> {
         result
     }
 
-    /// Calls a connection's handler.
+    /// Calls a connection's handler; `name` is the call's, for the record.
     fn call<R>(
         &mut self,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Handler<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
         self.core.conn(key)?;
-        self.enter(key, key, |slot, cx| match slot {
+        self.enter(key, key, name, |slot, cx| match slot {
             Slot::Conn(handler) => Some(f(&mut **handler, cx)),
-            Slot::Listener(_) => None,
+            _ => None,
         })
     }
 
@@ -416,11 +452,12 @@ impl<S> Reactor<S> {
         &mut self,
         listener: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut dyn Accept<S>, &mut Context<'_, S>) -> R,
     ) -> Option<R> {
-        self.enter(listener, key, |slot, cx| match slot {
+        self.enter(listener, key, name, |slot, cx| match slot {
             Slot::Listener(accept) => Some(f(&mut **accept, cx)),
-            Slot::Conn(_) => None,
+            _ => None,
         })
     }
 
@@ -429,8 +466,10 @@ impl<S> Reactor<S> {
         &mut self,
         owner: Key,
         key: Key,
+        name: &'static str,
         f: impl FnOnce(&mut Slot<S>, &mut Context<'_, S>) -> Option<R>,
     ) -> Option<R> {
+        self.record(key, name);
         let slot = self.slots.get_mut(owner.index())?.as_mut()?;
         self.core.produced = 0;
         let io = Io {
@@ -449,6 +488,13 @@ impl<S> Reactor<S> {
         );
         self.install();
         result
+    }
+
+    /// Tells a driver that wants to know who is called next.
+    fn record(&mut self, key: Key, call: &'static str) {
+        if self.core.records {
+            self.driver.record(key, call);
+        }
     }
 
     /// Handlers made during a callback take their places.

@@ -10,8 +10,9 @@ use midge_reactor::codec::{
     Framing, Head, HeaderBody, LengthPrefixed, LineHandler, Lines, Mode, Prefix, RequestHandler,
     UnitHandler,
 };
+use std::net::SocketAddr;
 use std::time::Duration;
-use support::{Bench, Cx, Log, Probe};
+use support::{Bench, Catcher, Cx, Log, Probe};
 
 const WARM_UP: usize = 200;
 const ROUNDS: usize = 1000;
@@ -106,6 +107,25 @@ fn timers_of_connections_allocate_nothing_when_they_are_armed_again() {
     );
     let cost = steady(&mut bench, |bench| bench.advance(Duration::from_millis(1)));
     assert_eq!(cost.count_total, 0);
+}
+
+#[test]
+fn packets_allocate_nothing_in_or_out() {
+    let mut bench = Bench::new();
+    let here = SocketAddr::from(([10, 0, 0, 1], 53));
+    let key = bench.with(|cx| cx.udp(here, Catcher::echo("a")));
+    let key = key.expect("the address is free");
+    for len in [0, 1, 1400, 60_000] {
+        let packet = vec![7; len];
+        let cost = steady(&mut bench, |bench| {
+            for _ in 0..5 {
+                bench.world.packet(key, here, &packet);
+            }
+            bench.settle();
+            assert_eq!(bench.world.forget_sent(), 5);
+        });
+        assert_eq!(cost.count_total, 0, "packets of {len} bytes");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A process without free descriptors: alone in its file, for the limit is the whole process's.
 
-use midge_reactor::{Accept, Context, Handler, Input, ListenOptions, Reactor};
+use midge_reactor::{Accept, Context, Handler, Input, ListenOptions, ListenerAddr, Reactor};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 struct Echo;
@@ -21,7 +21,7 @@ impl Accept<usize> for Counting {
         Box::new(Echo)
     }
 
-    fn on_error(&mut self, cx: &mut Context<'_, usize>, _: SocketAddr, _: &io::Error) {
+    fn on_error(&mut self, cx: &mut Context<'_, usize>, _: &ListenerAddr, _: &io::Error) {
         *cx.state += 1;
     }
 }

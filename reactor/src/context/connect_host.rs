@@ -4,10 +4,6 @@ use crate::context::Slot;
 use crate::core::{Phase, Target};
 use crate::dial::{self, Dial};
 use crate::{CONNECT_TIMEOUT, Context, Handler, Key};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// Stands for the far end's address while it is being looked up.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 impl<S: 'static> Context<'_, S> {
     /// Connects to `host`, a name and a port: `"db.example.org:4222"`, `"127.0.0.1:4222"`,
@@ -30,7 +26,7 @@ impl<S: 'static> Context<'_, S> {
         let core = &mut *self.io.core;
         let key = core.reserve();
         let deadline = core.now + CONNECT_TIMEOUT;
-        let conn = core.set_conn(key, Phase::Connecting, NOWHERE);
+        let conn = core.set_conn(key, Phase::Connecting, None);
         conn.dial = Some(Box::new(Dial::new(host, deadline)));
         core.arm_phase_timer(key, deadline, Target::ConnectDeadline(key));
         self.tasks.new.push((key, Slot::Conn(Box::new(handler))));

@@ -19,7 +19,7 @@ impl<S> Reactor<S> {
                 break;
             };
             if self.core.is_open(key) {
-                self.call(key, work);
+                self.call(key, "call", work);
             }
         }
         self.flush_urgent();

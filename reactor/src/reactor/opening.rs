@@ -4,21 +4,21 @@ use super::Reactor;
 use crate::Key;
 use crate::context::Slot;
 use crate::core::{Phase, Target};
+use crate::driver::named;
 use crate::handler::Close;
 use crate::io::Io;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Most connections accepted by one listener in a turn.
-const ACCEPTS_MAX: usize = 64;
-
 /// How long a listener rests after accepting has failed.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 impl<S> Reactor<S> {
     pub(super) fn accept(&mut self, listener: Key) {
-        for _ in 0..ACCEPTS_MAX {
+        let listening = self.core.listening_mut(listener);
+        let accepts_max = listening.map_or(0, |listening| listening.accepts_max);
+        for _ in 0..accepts_max {
             let Some(listening) = self.core.listening_mut(listener) else {
                 return;
             };
@@ -57,8 +57,8 @@ impl<S> Reactor<S> {
                 return self.core.release(key);
             }
         };
-        self.core.set_conn(key, Phase::Open, peer).local = Some(local);
-        let handler = self.call_listener(listener, key, |accept, cx| accept.accept(cx));
+        self.core.set_conn(key, Phase::Open, named(peer)).local = named(local);
+        let handler = self.call_listener(listener, key, "accept", |accept, cx| accept.accept(cx));
         let Some(handler) = handler else {
             return self.forget(key);
         };
@@ -69,7 +69,7 @@ impl<S> Reactor<S> {
             .conn(key)
             .is_some_and(|conn| conn.phase != Phase::Closing)
         {
-            self.call(key, |handler, cx| handler.on_open(cx));
+            self.call(key, "on_open", |handler, cx| handler.on_open(cx));
         }
     }
 
@@ -80,13 +80,13 @@ impl<S> Reactor<S> {
             return;
         };
         listening.resting = true;
-        let addr = listening.addr;
+        let addr = listening.addr.clone();
         let again = self.core.now + ACCEPT_REST;
         self.core
             .timers
             .arm(again, None, Target::AcceptAgain(listener));
-        self.call_listener(listener, listener, |accept, cx| {
-            accept.on_error(cx, addr, error);
+        self.call_listener(listener, listener, "accept_error", |accept, cx| {
+            accept.on_error(cx, &addr, error);
         });
     }
 
@@ -99,7 +99,7 @@ impl<S> Reactor<S> {
                 let now = self.core.now;
                 if let Some(conn) = self.core.conn_mut(key) {
                     conn.phase = Phase::Open;
-                    conn.local = Some(local);
+                    conn.local = named(local);
                     conn.dial = None;
                     conn.last_progress = now;
                     conn.last_activity = now;
@@ -108,7 +108,7 @@ impl<S> Reactor<S> {
                     }
                     self.core.arm_idle_timer(key);
                 }
-                self.call(key, |handler, cx| handler.on_open(cx));
+                self.call(key, "on_open", |handler, cx| handler.on_open(cx));
                 // What was sent before it was open, and what has come with the opening.
                 self.core.mark_dirty(key);
                 self.core.enqueue(key);

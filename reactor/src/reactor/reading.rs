@@ -159,7 +159,9 @@ impl<S> Reactor<S> {
     fn offer(&mut self, key: Key, data: &[u8]) -> (usize, usize) {
         let mut input = Input::new(data);
         self.core.yielded = false;
-        self.call(key, |handler, cx| handler.on_input(cx, &mut input));
+        self.call(key, "on_input", |handler, cx| {
+            handler.on_input(cx, &mut input);
+        });
         let yielded = std::mem::take(&mut self.core.yielded);
         if let Some(conn) = self.core.conn_mut(key) {
             conn.rescan |= yielded && !input.is_empty();
@@ -168,7 +170,7 @@ impl<S> Reactor<S> {
     }
 
     pub(super) fn eof(&mut self, key: Key) {
-        let answer = self.call(key, |handler, cx| handler.on_eof(cx));
+        let answer = self.call(key, "on_eof", |handler, cx| handler.on_eof(cx));
         if let Some(why) = self.core.conn_mut(key).and_then(|conn| conn.broken.take()) {
             self.core.close(key, why);
         } else if answer == Some(Eof::Close) {

@@ -133,7 +133,7 @@ impl<S> Reactor<S> {
         if !matches!(conn.phase, Phase::Open | Phase::Connecting) {
             return;
         }
-        self.call(source, |handler, cx| handler.on_proxy(cx, end));
+        self.call(source, "on_proxy", |handler, cx| handler.on_proxy(cx, end));
         let open = |conn: &Conn| conn.phase == Phase::Open;
         if at_end && !told_before && self.core.conn(source).is_some_and(open) {
             self.eof(source);

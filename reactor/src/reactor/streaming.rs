@@ -75,6 +75,6 @@ impl<S> Reactor<S> {
             Ok(()) => StreamEnd::Complete { bytes },
             Err(error) => StreamEnd::Failed { bytes, error },
         };
-        self.call(key, |handler, cx| handler.on_stream(cx, end));
+        self.call(key, "on_stream", |handler, cx| handler.on_stream(cx, end));
     }
 }

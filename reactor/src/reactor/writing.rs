@@ -26,6 +26,10 @@ impl<S> Reactor<S> {
                 conn.in_dirty = false;
                 self.flush_one(key);
                 self.after_callback();
+            } else if let Some(udp) = self.core.udp_mut(key) {
+                udp.in_dirty = false;
+                self.flush_udp(key);
+                self.after_callback();
             }
         }
         // Calls to `on_drain` may have marked others; keep them, and this allocation.
@@ -98,7 +102,7 @@ impl<S> Reactor<S> {
             let open = conn.phase == Phase::Open;
             self.core.congested -= 1;
             if open {
-                self.call(key, |handler, cx| handler.on_drain(cx));
+                self.call(key, "on_drain", |handler, cx| handler.on_drain(cx));
             }
         }
     }
@@ -111,6 +115,9 @@ impl<S> Reactor<S> {
             return;
         };
         let why = Close::of_error(error);
+        if conn.apart && conn.phase == Phase::Open && !conn.eof {
+            return self.pipe_broken(key);
+        }
         if conn.phase != Phase::Open || conn.eof {
             self.core.close(key, why);
             return;
@@ -127,6 +134,18 @@ impl<S> Reactor<S> {
         self.core.enqueue(key);
         self.tell_feeder(key);
         self.end_broken_stream(key);
+    }
+
+    /// Nobody reads from our pipe any more. The other one has its own end, and may have much to say
+    /// before: a program that wants no more input is often about to answer.
+    fn pipe_broken(&mut self, key: Key) {
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        conn.outbound.clear(&mut pools.outbound);
+        conn.wants_write_end = true;
+        self.flushed(key);
+        self.core.mark_dirty(key);
     }
 
     /// The queue is empty: what was to happen then?
@@ -146,6 +165,8 @@ impl<S> Reactor<S> {
             conn.sent_write_end = true;
             // It fails only on a connection that is broken, which reading will tell.
             let _ = self.driver.shutdown_write(key);
+            // If that pipe was all there was, a read tells and no event does.
+            conn.readable |= conn.apart;
             if conn.eof && !ending {
                 // Both directions have ended: nothing can happen here any more.
                 self.core.close(key, Close::Peer);
@@ -162,6 +183,8 @@ impl<S> Reactor<S> {
                     .arm_phase_timer(key, self.core.now + drain, Target::Linger(key));
                 self.core.enqueue(key);
             }
+        } else if conn.apart && conn.readable {
+            self.core.enqueue(key);
         }
     }
 
@@ -170,6 +193,8 @@ impl<S> Reactor<S> {
     pub(super) fn check_linger(&mut self, key: Key) {
         let now = self.core.now;
         let Some(conn) = self.core.conn(key) else {
+            // Packets that the kernel does not take for so long are of no use to anyone.
+            self.core.close(key, Close::Local);
             return;
         };
         let again = conn.last_progress + LINGER;

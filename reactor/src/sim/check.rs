@@ -1,5 +1,6 @@
 //! Many seeds, and the same seed twice.
 
+use super::sites::Sizes;
 use super::{Faults, Sim};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,18 +10,21 @@ use std::str::FromStr;
 /// cannot live with it takes out first, with [`Sim::set_faults`].
 ///
 /// The environment may ask for something else: `SIM_SEED` for one seed alone, `SIM_SEEDS` for so
-/// many seeds from the first one on, `SIM_SHRINK` for as few kinds of faults as will do: where a
-/// seed fails, those without which it fails as well are switched off first.
+/// many seeds from the first one on, `SIM_SHRINK` for as little as will do: where a seed fails, the
+/// kinds of faults without which it fails as well are switched off first, and every
+/// [`size`](Sim::size) is halved as far as the failure lasts.
 ///
 /// # Panics
 /// When the scenario does; the seed, the faults and the last things that happened are printed.
 pub fn check(seeds: Range<u64>, scenario: impl Fn(&mut Sim)) {
     for seed in chosen(seeds, number("SIM_SEED"), number("SIM_SEEDS")) {
-        let faults = match std::env::var_os("SIM_SHRINK") {
-            Some(_) => fewest(seed, &scenario),
-            None => Faults::swarm(seed),
+        let (faults, sizes) = match std::env::var_os("SIM_SHRINK") {
+            Some(_) => smallest(seed, &scenario),
+            None => (Faults::swarm(seed), Sizes::default()),
         };
-        scenario(&mut Sim::with_faults(seed, faults));
+        let mut sim = Sim::with_faults(seed, faults);
+        sim.sizes.halvings = sizes.halvings;
+        scenario(&mut sim);
     }
 }
 
@@ -46,22 +50,34 @@ pub fn check_deterministic(seed: u64, scenario: impl Fn(&mut Sim)) {
     }
 }
 
-/// The faults of a seed, less those without which the scenario fails as well.
-fn fewest(seed: u64, scenario: &impl Fn(&mut Sim)) -> Faults {
-    let fails = |faults: &Faults| {
+/// The faults of a seed, less those without which the scenario fails as well, and as little of
+/// everything else as it fails with.
+fn smallest(seed: u64, scenario: &impl Fn(&mut Sim)) -> (Faults, Sizes) {
+    let fails = |faults: &Faults, sizes: &Sizes| {
         let mut sim = Sim::with_faults(seed, faults.clone());
         sim.quiet = true;
+        sim.sizes.halvings = sizes.halvings.clone();
         // Whatever the scenario leaves behind half done is its own, and the next run makes it anew.
-        catch_unwind(AssertUnwindSafe(move || scenario(&mut sim))).is_err()
+        let run = catch_unwind(AssertUnwindSafe(|| scenario(&mut sim)));
+        run.is_err().then(|| std::mem::take(&mut sim.sizes))
     };
     let mut faults = Faults::swarm(seed);
-    if !fails(&faults) {
-        return faults;
+    let Some(mut sizes) = fails(&faults, &Sizes::default()) else {
+        return (faults, Sizes::default());
+    };
+    loop {
+        let fewer = faults.each_without_one().into_iter();
+        let mut fewer = fewer.filter_map(|faults| Some((fails(&faults, &sizes)?, faults)));
+        if let Some((found, without)) = fewer.next() {
+            (sizes, faults) = (found, without);
+            continue;
+        }
+        let smaller = sizes.each_halved().into_iter();
+        let Some(found) = smaller.filter_map(|sizes| fails(&faults, &sizes)).next() else {
+            return (faults, sizes);
+        };
+        sizes = found;
     }
-    while let Some(fewer) = faults.each_without_one().into_iter().find(fails) {
-        faults = fewer;
-    }
-    faults
 }
 
 fn chosen(seeds: Range<u64>, only: Option<u64>, count: Option<u64>) -> Range<u64> {
@@ -98,7 +114,7 @@ mod tests {
             faults.shuffle > 0.0 && faults.pause > 0.0
         });
         let seed = seed.expect("half of all seeds have each");
-        let faults = fewest(seed, &|sim| {
+        let (faults, _) = smallest(seed, &|sim| {
             let faults = sim.faults();
             assert!(faults.shuffle == 0.0 || faults.pause == 0.0);
         });
@@ -107,6 +123,25 @@ mod tests {
         (wanted.shuffle, wanted.pause) = (swarm.shuffle, swarm.pause);
         (wanted.stall_max, wanted.pause_max) = (swarm.stall_max, swarm.pause_max);
         assert_eq!(faults, wanted);
-        assert_eq!(fewest(seed, &|_| ()), swarm);
+        assert_eq!(smallest(seed, &|_| ()), (swarm, Sizes::default()));
+    }
+
+    #[test]
+    fn only_as_much_is_left_as_the_failure_needs() {
+        let fails = |sim: &mut Sim| {
+            let (clients, rounds) = (sim.size("clients", 1000), sim.size("rounds", 1000));
+            assert!(clients < 9 || rounds == 0);
+        };
+        let large = |seed: &u64| Sim::new(*seed).size("clients", 1000) > 100;
+        let seed = (0..)
+            .find(large)
+            .expect("most seeds have more than a tenth");
+        let (faults, sizes) = smallest(seed, &fails);
+        assert!(faults.each_without_one().is_empty(), "no fault is needed");
+        assert!((9..18).contains(&sizes.drawn["clients"]), "{sizes:?}");
+        assert_eq!(sizes.drawn["rounds"], 1);
+        let mut sim = Sim::new(seed);
+        sim.sizes.halvings = sizes.halvings;
+        assert_eq!(sim.size("clients", 1000), sizes.drawn["clients"]);
     }
 }

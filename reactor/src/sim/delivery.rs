@@ -16,10 +16,10 @@ impl Net {
     }
 
     pub(super) fn change_link(&mut self, from: usize, to: usize, change: impl FnOnce(&mut Link)) {
-        let lost = self.link(from, to).cut;
+        let lost = self.link(from, to).is_cut(self.clock);
         change(self.links.entry((from, to)).or_default());
         let link = self.link(from, to);
-        if !link.cut && !link.held {
+        if !link.is_cut(self.clock) && !link.held {
             self.go_on(lost, |there, here| (there, here) == (from, to));
         }
     }
@@ -31,6 +31,7 @@ impl Net {
     /// Schedules anew what waits on wires for which `wanted` answers true, given the host where
     /// they begin and the one where they end.
     pub(super) fn go_on(&mut self, lost: bool, wanted: impl Fn(usize, usize) -> bool) {
+        self.release_packets(&wanted);
         let mut waiting = Vec::new();
         for (id, conn) in &self.conns {
             for side in 0..2 {
@@ -87,7 +88,7 @@ impl Net {
         while let Some(conn) = self.conns.get(&id) {
             let (from, to) = (conn.ends[1 - side].host, conn.ends[side].host);
             let link = self.link(from, to);
-            if link.cut || link.held || !self.hosts[to].up {
+            if link.is_cut(self.clock) || link.held || !self.hosts[to].up {
                 return;
             }
             match conn.wires[side].packets.front() {

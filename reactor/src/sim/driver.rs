@@ -1,10 +1,14 @@
 //! `SimDriver`: one host's share of the net, as its reactor sees it.
 
 use super::net::Net;
-use crate::{Answer, Driver, Event, Key, ListenOptions, OffloadJob, Time, Wake};
+use crate::{
+    Answer, ConnectOptions, Driver, Event, Key, ListenOptions, OffloadJob, SocketOption, Time,
+    UdpOptions, Wake,
+};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +76,22 @@ impl Driver for SimDriver {
         self.net.borrow_mut().shutdown_write(self.host, key)
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.net
+            .borrow_mut()
+            .open_udp(self.host, key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.net.borrow_mut().receive(self.host, key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.net
+            .borrow_mut()
+            .send_packet(self.host, key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         self.net.borrow_mut().close(self.host, key);
     }
@@ -93,8 +113,50 @@ impl Driver for SimDriver {
         Ok(())
     }
 
+    fn chance(&mut self, site: &'static str, probability: f64) -> bool {
+        self.net.borrow_mut().chance(self.host, site, probability)
+    }
+
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn record(&mut self, key: Key, call: &'static str) {
+        self.net.borrow_mut().note(self.host, key, call, None);
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.net.borrow().hosts[self.host].bell) as Arc<dyn Wake>
+    }
+
+    fn listen_unix(&mut self, key: Key, path: &Path, options: &ListenOptions) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        net.listen_unix(self.host, key, path, options)
+    }
+
+    fn connect_unix(&mut self, key: Key, path: &Path) -> io::Result<()> {
+        self.net.borrow_mut().connect_unix(self.host, key, path)
+    }
+
+    fn connect_with(
+        &mut self,
+        key: Key,
+        addr: SocketAddr,
+        options: &ConnectOptions,
+    ) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        match options.local_addr {
+            None => net.connect(self.host, key, addr),
+            Some(local) => net.connect_from(self.host, key, local, addr),
+        }
+    }
+
+    fn set_option(&mut self, _: Key, _: SocketOption) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn take_error(&mut self, _: Key) -> io::Result<Option<io::Error>> {
+        Ok(None)
     }
 
     fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()> {

@@ -87,6 +87,25 @@ pub struct Faults {
     pub clock_offset_max: Duration,
     /// How much the clock of a host may be fast or slow, in millionths.
     pub clock_drift_ppm_max: u32,
+    /// A link between two hosts is cut after a turn, in one direction or both, and heals by itself.
+    /// What is sent meanwhile over a connection arrives afterwards; packets are lost. Between two
+    /// breaks there is time for that.
+    pub partition: f64,
+    /// For how long, at most.
+    pub partition_max: Duration,
+    /// How likely it is that a site of [`Io::chance`](crate::Io::chance) is on in a run: one that is
+    /// off always answers false.
+    pub sites: f64,
+    /// A packet is lost on its way, or the word of a port that nobody has.
+    pub packet_loss: f64,
+    /// A packet arrives twice.
+    pub packet_duplicate: f64,
+    /// A packet takes longer, and those behind it overtake it.
+    pub packet_reorder: f64,
+    /// How much longer, at most.
+    pub packet_late_max: Duration,
+    /// Packets that wait in a socket to be received, at most; one more is lost, as in a kernel.
+    pub packets_held_max: usize,
 }
 
 impl Faults {
@@ -124,6 +143,14 @@ impl Faults {
             pause_max: Duration::ZERO,
             clock_offset_max: Duration::ZERO,
             clock_drift_ppm_max: 0,
+            partition: 0.0,
+            partition_max: Duration::ZERO,
+            sites: 0.0,
+            packet_loss: 0.0,
+            packet_duplicate: 0.0,
+            packet_reorder: 0.0,
+            packet_late_max: Duration::ZERO,
+            packets_held_max: usize::MAX,
         }
     }
 
@@ -142,7 +169,7 @@ impl Faults {
     /// This profile with one kind of fault switched off, for each kind that is on.
     pub(super) fn each_without_one(&self) -> Vec<Faults> {
         let quiet = &Faults::none();
-        let switches: [fn(&mut Faults, &Faults); 22] = [
+        let switches: &[fn(&mut Faults, &Faults)] = &[
             |on, off| on.short_read = off.short_read,
             |on, off| on.short_write = off.short_write,
             |on, off| on.short_read_drains = off.short_read_drains,
@@ -178,6 +205,18 @@ impl Faults {
                 on.window_bytes_min = off.window_bytes_min;
                 on.window_bytes_max = off.window_bytes_max;
             },
+            |on, off| {
+                on.partition = off.partition;
+                on.partition_max = off.partition_max;
+            },
+            |on, off| on.sites = off.sites,
+            |on, off| on.packet_loss = off.packet_loss,
+            |on, off| on.packet_duplicate = off.packet_duplicate,
+            |on, off| {
+                on.packet_reorder = off.packet_reorder;
+                on.packet_late_max = off.packet_late_max;
+            },
+            |on, off| on.packets_held_max = off.packets_held_max,
         ];
         let without = |switch: &fn(&mut Faults, &Faults)| {
             let mut faults = self.clone();
@@ -229,6 +268,16 @@ impl Faults {
             faults.window_bytes_min = rng.length(1, faults.window_bytes_max);
         }
         faults.draw_jobs(&mut Rng::new(seed, JOBS_STREAM));
+        faults.packet_loss = seldom(rng, 0.3);
+        faults.packet_duplicate = seldom(rng, 0.3);
+        faults.packet_reorder = often(rng);
+        faults.packet_late_max = Duration::from_micros(rng.up_to(500_000));
+        if rng.chance(0.3) {
+            faults.packets_held_max = rng.length(1, 64);
+        }
+        faults.partition = seldom(rng, 0.002);
+        faults.partition_max = Duration::from_millis(rng.between(1, 3_000));
+        faults.sites = if rng.chance(0.5) { 0.5 } else { 0.0 };
         faults
     }
 }

@@ -45,6 +45,7 @@ pub(super) trait Machine: Any {
     fn has_work(&self) -> bool;
     fn is_stopping(&self) -> bool;
     fn connection_count(&self) -> usize;
+    fn timer_count(&self) -> usize;
     /// It has stopped: its handlers learn of it.
     fn end(&mut self);
 }
@@ -69,6 +70,10 @@ impl<S: 'static> Machine for Reactor<S> {
 
     fn connection_count(&self) -> usize {
         self.connections()
+    }
+
+    fn timer_count(&self) -> usize {
+        Reactor::timer_count(self)
     }
 
     fn end(&mut self) {

@@ -1,8 +1,10 @@
 //! Cutting and holding links between hosts.
 //!
 //! Connections outlive a cut: what is sent meanwhile is sent again when the link is whole, as TCP
-//! does it, and arrives late. A program learns of a cut by its own timers only.
+//! does it, and arrives late. A program learns of a cut by its own timers only. Datagrams that meet a
+//! cut are lost.
 
+use super::net::Link;
 use super::{Faults, HostId, Sim};
 
 impl Sim {
@@ -54,7 +56,7 @@ impl Sim {
             ..Faults::none()
         };
         for (from, to) in net.links() {
-            net.change_link(from, to, |link| (link.cut, link.held) = (false, false));
+            net.change_link(from, to, |link| *link = Link::default());
         }
         for host in &mut net.hosts {
             host.exhausted_until = 0;

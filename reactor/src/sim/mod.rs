@@ -60,6 +60,10 @@
 //! second, and so on. It may listen there, on `0.0.0.0`, or on the loopback address, which is its
 //! own alone. A client is a host like any other, whose handlers do what a test wants.
 //!
+//! Datagrams go from host to host as well, to 255.255.255.255, and to multicast groups that sockets
+//! have joined. A packet to a port that nobody has is answered with an error, which every sender is
+//! told of, with a [peer](crate::UdpOptions::peer) or without.
+//!
 //! Time stands still but for a few microseconds that each turn and each call take. When no host
 //! has anything to do, it jumps to the next arrival or timer: an hour of waiting takes no time.
 //!
@@ -78,7 +82,11 @@
 //!
 //! The seed, the faults and the last things that happened are printed. `SIM_SEED=17 cargo test`
 //! runs [`check()`] with that seed alone; `SIM_SEEDS=100000` with so many. `SIM_SHRINK=1` beside the
-//! seed switches off every fault without which the run fails as well.
+//! seed switches off every fault without which the run fails as well, and halves each
+//! [`size`](Sim::size) that the scenario has asked for as long as it fails.
+//!
+//! A program may help to be tested: [`Io::chance`](crate::Io::chance) takes a rare branch on purpose,
+//! in a simulation and nowhere else.
 
 pub use check::{check, check_deterministic};
 pub use faults::Faults;
@@ -92,20 +100,25 @@ mod schedule;
 
 mod clock;
 mod conn;
+mod datagram;
 mod delivery;
 mod driver;
 mod history;
 mod names;
 mod net;
 mod opening;
+mod partitions;
 mod rng;
+mod sites;
 mod socket;
 mod threads;
+mod unix;
 
 use crate::{Context, Key, Reactor, Remote, Time};
 use driver::SimDriver;
 use host::Node;
 use net::{Due, Net, nanos};
+use sites::Sizes;
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
@@ -118,6 +131,7 @@ pub struct Sim {
     seed: u64,
     net: Rc<RefCell<Net>>,
     nodes: Vec<Node>,
+    sizes: Sizes,
     /// One of many runs that fail: it tells nobody.
     quiet: bool,
 }
@@ -140,10 +154,11 @@ impl Drop for Sim {
             && let Ok(net) = self.net.try_borrow()
         {
             eprintln!(
-                "the simulation of seed {} has failed at {}\nwith {:#?}\n{}run SIM_SEED={} again",
+                "the simulation of seed {} has failed at {}\nwith {:#?}\nand {:?}\n{}run SIM_SEED={} again",
                 self.seed,
                 Time::from_nanos(net.clock),
                 net.faults,
+                self.sizes.drawn,
                 net.history,
                 self.seed,
             );
@@ -165,6 +180,7 @@ impl Sim {
             seed,
             net: Rc::new(RefCell::new(Net::new(seed, faults))),
             nodes: Vec::new(),
+            sizes: Sizes::default(),
             quiet: false,
         }
     }
@@ -266,6 +282,13 @@ impl Sim {
     pub fn connections<S>(&self, host: HostId<S>) -> usize {
         let machine = self.nodes[host.index()].machine.as_ref();
         machine.map_or(0, |machine| machine.connection_count())
+    }
+
+    /// Timers that are armed on a host; none if it is down.
+    #[must_use]
+    pub fn timers<S>(&self, host: HostId<S>) -> usize {
+        let machine = self.nodes[host.index()].machine.as_ref();
+        machine.map_or(0, |machine| machine.timer_count())
     }
 
     /// The time of the simulation. A host's own clock may differ.
@@ -386,6 +409,14 @@ impl Sim {
         self.net.borrow().resets
     }
 
+    /// How many packets were sent so far that no socket was given: lost on the way, by a link that
+    /// is cut, a host that is down, a socket that holds no more, a port that nobody has. Where none
+    /// was lost, all that left has arrived or is on its way.
+    #[must_use]
+    pub fn lost_packets(&self) -> u64 {
+        self.net.borrow().flights.lost
+    }
+
     /// Adds a line to the history.
     pub fn note(&mut self, text: &'static str) {
         self.note_host(usize::MAX, text);
@@ -395,8 +426,9 @@ impl Sim {
         self.net.borrow_mut().note(host, Key::NONE, text, None);
     }
 
-    /// A number made of all that has happened: each call, its time, its host and its outcome. Two
-    /// runs of one seed have the same, unless the program is not deterministic.
+    /// A number made of all that has happened: each system call, its time, its host and its outcome,
+    /// and each call of a handler. Two runs of one seed have the same, unless the program is not
+    /// deterministic.
     #[must_use]
     pub fn history_hash(&self) -> u64 {
         self.net.borrow().history.hash()

@@ -6,15 +6,18 @@
 
 use super::clock::Clock;
 use super::conn::{Conn, Dial, End, News};
+use super::datagram::{Flight, Flights, Udp};
 use super::faults::Faults;
 use super::history::History;
 use super::rng::Streams;
+use super::sites::Sites;
 use super::threads::Threads;
 use crate::{Key, Time};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -37,6 +40,12 @@ pub(super) enum Due {
     Room(ConnId, usize),
     /// A thread of this host has done what it was told to.
     Job(usize, u64),
+    /// A packet, or word of one, reaches its host.
+    Packet(Box<Flight>),
+    /// So many bytes leave the send buffer of this socket.
+    Left(usize, Key, u64, usize),
+    /// A link that had broken may be whole again.
+    Mended(usize, usize),
     /// A foreign thread does something.
     Outside(Box<dyn FnOnce()>),
 }
@@ -73,6 +82,7 @@ impl Ord for Entry {
 pub(super) enum Socket {
     Listener(Listener),
     Stream(ConnId, usize),
+    Udp(Udp),
 }
 
 #[derive(Debug)]
@@ -97,6 +107,8 @@ pub(super) struct Host {
     pub(super) ready: VecDeque<Key>,
     pub(super) accepted: Option<ConnId>,
     pub(super) next_port: u16,
+    /// Where Unix sockets have been bound, and the ports that stand for them.
+    pub(super) paths: BTreeMap<PathBuf, u16>,
     /// Most sockets that may be open at once.
     pub(super) sockets_max: usize,
     /// Until then no file descriptor is to be had.
@@ -136,6 +148,14 @@ pub(super) struct Link {
     pub(super) cut: bool,
     /// Everything waits, in order.
     pub(super) held: bool,
+    /// Cut by a fault, until then.
+    pub(super) broken_until: u64,
+}
+
+impl Link {
+    pub(super) fn is_cut(&self, now: u64) -> bool {
+        self.cut || now < self.broken_until
+    }
 }
 
 pub(super) struct Net {
@@ -148,9 +168,13 @@ pub(super) struct Net {
     pub(super) links: BTreeMap<(usize, usize), Link>,
     /// What names stand for, besides those of the hosts.
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
+    /// No link breaks by itself before.
+    pub(super) whole_until: u64,
+    pub(super) flights: Flights,
     pub(super) faults: Faults,
     pub(super) rng: Streams,
     pub(super) history: History,
+    pub(super) sites: Sites,
     /// Connections that were reset for no reason of their own.
     pub(super) resets: u64,
 }
@@ -177,9 +201,12 @@ impl Net {
             conn_count: 0,
             links: BTreeMap::new(),
             names: BTreeMap::new(),
+            whole_until: 0,
+            flights: Flights::default(),
             faults,
             rng: Streams::new(seed),
             history: History::new(),
+            sites: Sites::new(seed),
             resets: 0,
         }
     }
@@ -203,6 +230,7 @@ impl Net {
             ready: VecDeque::new(),
             accepted: None,
             next_port: PORT_MIN,
+            paths: BTreeMap::new(),
             sockets_max: usize::MAX,
             exhausted_until: 0,
             watched: Vec::new(),
@@ -256,6 +284,9 @@ impl Net {
                     }
                 }
                 Due::Job(host, id) => self.finish_job(host, id),
+                Due::Packet(flight) => self.land(*flight),
+                Due::Left(host, key, id, room) => self.packet_left(host, key, id, room),
+                Due::Mended(from, to) => self.mended(from, to),
                 Due::Outside(work) => work(),
             }
         }

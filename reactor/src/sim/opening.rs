@@ -88,7 +88,8 @@ impl Net {
         }
         self.hosts[host].accepted = Some(id);
         self.progress(host, key, "accept", Some(id));
-        Ok(self.end(id, 0).addr)
+        let peer = self.end(id, 0).addr;
+        Ok(self.shown(host, id, peer))
     }
 
     pub(super) fn adopt(&mut self, host: usize, key: Key) -> SocketAddr {
@@ -117,20 +118,39 @@ impl Net {
         if !news.is_none() {
             self.tell(id, 1, news);
         }
-        addr
+        self.shown(host, id, addr)
     }
 
     pub(super) fn connect(&mut self, host: usize, key: Key, addr: SocketAddr) -> io::Result<()> {
-        self.call();
-        if !self.has_descriptors(host) {
-            return Err(io::Error::from_raw_os_error(EMFILE));
-        }
-        let port = self.hosts[host].port();
         let ip = match addr.ip() {
             ip if ip.is_loopback() => ip,
             _ => self.hosts[host].ip,
         };
-        let id = self.new_conn(host, SocketAddr::new(ip, port), addr);
+        self.connect_from(host, key, SocketAddr::new(ip, 0), addr)
+    }
+
+    pub(super) fn connect_from(
+        &mut self,
+        host: usize,
+        key: Key,
+        mut local: SocketAddr,
+        addr: SocketAddr,
+    ) -> io::Result<()> {
+        self.call();
+        let here = self.hosts[host].ip;
+        if local.ip().is_unspecified() {
+            local.set_ip(here);
+        }
+        if local.ip() != here && !local.ip().is_loopback() {
+            return Err(ErrorKind::AddrNotAvailable.into());
+        }
+        if !self.has_descriptors(host) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        if local.port() == 0 {
+            local.set_port(self.hosts[host].port());
+        }
+        let id = self.new_conn(host, local, addr);
         self.open(host, key, Socket::Stream(id, 0));
         self.end(id, 0).key = Some(key);
         self.progress(host, key, "connect", Some(addr.port().into()));
@@ -171,7 +191,7 @@ impl Net {
             Dial::Opened | Dial::Done => {
                 self.end(id, side).dial = Dial::Done;
                 self.progress(host, key, "connect: open", None);
-                Ok(addr)
+                Ok(self.shown(host, id, addr))
             }
         }
     }

@@ -84,6 +84,12 @@ pub(super) struct Streams {
     pub(super) outside: Rng,
     pub(super) job: Rng,
     pub(super) lookup: Rng,
+    pub(super) partition: Rng,
+    pub(super) packet_latency: Rng,
+    pub(super) packet_room: Rng,
+    pub(super) packet_loss: Rng,
+    pub(super) packet_duplicate: Rng,
+    pub(super) packet_reorder: Rng,
 }
 
 impl Streams {
@@ -116,6 +122,12 @@ impl Streams {
             outside: next(),
             job: next(),
             lookup: next(),
+            partition: next(),
+            packet_latency: next(),
+            packet_room: next(),
+            packet_loss: next(),
+            packet_duplicate: next(),
+            packet_reorder: next(),
         }
     }
 }

@@ -127,6 +127,7 @@ impl Sim {
                 node.name
             );
         }
+        net.break_links();
         if net.rng.pause.chance(net.faults.pause) {
             let time = net.rng.pause.up_to(nanos(net.faults.pause_max));
             node.paused_until = net.clock + time;

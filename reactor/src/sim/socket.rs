@@ -128,6 +128,7 @@ impl Net {
                 let (id, side) = (*id, *side);
                 std::mem::take(&mut self.end(id, side).news)
             }
+            Socket::Udp(udp) => std::mem::take(&mut udp.news),
         };
         (!news.is_none()).then_some(Event::Ready {
             key,
@@ -264,6 +265,7 @@ impl Net {
                 }
             }
             Some(Socket::Stream(id, side)) => self.close_end(id, side, false),
+            Some(Socket::Udp(_)) => {}
         }
         self.hosts[host].ready.retain(|ready| *ready != key);
         self.progress(host, key, "close", None);

@@ -91,7 +91,8 @@ impl Reconnect {
     ///
     /// It is also over, without another word, when the program closes the connection itself
     /// ([`Close::Local`]; a handler that cannot go on and wants another try calls
-    /// [`Context::fail`]), and when the reactor stops or shuts down.
+    /// [`Context::fail`]) or [hands it over](Context::detach), and when the reactor stops or shuts
+    /// down.
     #[doc(alias = "Connection#reconnect")]
     pub fn start<S, H>(
         self,
@@ -154,7 +155,7 @@ impl<F> Keeper<F> {
         H: Handler<S> + 'static,
     {
         let core = &cx.io.core;
-        let is_over = matches!(why, Close::Local | Close::Shutdown);
+        let is_over = matches!(why, Close::Local | Close::Detached | Close::Shutdown);
         if is_over || core.stopping || core.shutting_down {
             return;
         }

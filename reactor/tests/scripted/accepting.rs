@@ -1,8 +1,9 @@
 //! Listeners: budgets, errors, and what an accept may decide.
 
 use crate::support::{Bench, Cx, Probe};
-use midge_reactor::Event;
+use midge_reactor::{Event, ListenOptions};
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 #[test]
@@ -121,7 +122,7 @@ fn a_connection_that_is_gone_before_it_is_accepted_does_not_hold_up_the_next() {
 #[test]
 fn an_accept_that_closes_is_closed_in_its_turn_without_being_opened() {
     let mut bench = Bench::new();
-    let addr = std::net::SocketAddr::from(([10, 0, 0, 1], 1));
+    let addr = SocketAddr::from(([10, 0, 0, 1], 1));
     bench.with(|cx| {
         cx.listen(addr, |cx: &mut Cx<'_>| {
             cx.close();
@@ -139,7 +140,7 @@ fn an_accept_that_closes_is_closed_in_its_turn_without_being_opened() {
 #[test]
 fn last_words_of_an_accept_that_turns_the_peer_away_are_sent() {
     let mut bench = Bench::new();
-    let addr = std::net::SocketAddr::from(([10, 0, 0, 1], 1));
+    let addr = SocketAddr::from(([10, 0, 0, 1], 1));
     bench.with(|cx| {
         cx.listen(addr, |cx: &mut Cx<'_>| {
             cx.send(b"full");
@@ -215,4 +216,25 @@ fn a_connection_knows_both_addresses_from_its_accept_to_its_close() {
             addresses
         ]
     );
+}
+
+#[test]
+fn a_listener_accepts_no_more_in_a_turn_than_its_options_say_and_at_least_one() {
+    for (accepts_max, expected) in [(3, [3, 6, 7]), (0, [1, 2, 3])] {
+        let mut bench = Bench::new();
+        let addr = SocketAddr::from(([10, 0, 0, 1], 9));
+        let options = ListenOptions::default().accepts_max(accepts_max);
+        let listened =
+            bench.with(|cx| cx.listen_with(addr, &options, |_: &mut Cx<'_>| Probe::new("a")));
+        listened.expect("the address is free");
+        let _peers: Vec<_> = (0..7).map(|_| bench.world.dial(addr)).collect();
+        let mut accepted = Vec::new();
+        for _ in 0..3 {
+            bench.turn();
+            accepted.push(bench.reactor.connections());
+        }
+        assert_eq!(accepted, expected);
+        bench.settle();
+        assert_eq!(bench.reactor.connections(), 7, "the rest needs no edge");
+    }
 }

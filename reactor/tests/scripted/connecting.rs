@@ -1,7 +1,7 @@
 //! Outgoing connections: success, refusal, silence.
 
 use crate::support::{Bench, Outcome, Probe};
-use midge_reactor::{CONNECT_TIMEOUT, Key};
+use midge_reactor::{CONNECT_TIMEOUT, ConnectOptions, Key};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -173,4 +173,33 @@ fn a_write_end_asked_for_before_the_opening_comes_after_what_was_queued() {
         bench.log(),
         ["connect k1", "a open", "write k1 7", "end k1"]
     );
+}
+
+#[test]
+fn each_connect_has_the_timeout_it_was_given() {
+    let mut bench = Bench::new();
+    bench.world.answer(far(), Outcome::Silence);
+    bench.with(|cx| {
+        for (name, ms) in [("long", 50), ("short", 20)] {
+            let options = ConnectOptions::default().timeout(Duration::from_millis(ms));
+            cx.connect_with(far(), &options, Probe::new(name));
+        }
+    });
+    bench.advance(Duration::from_millis(20) - Duration::from_nanos(1));
+    assert_eq!(bench.told(), [""; 0]);
+    bench.advance(Duration::from_nanos(1));
+    assert_eq!(bench.told(), ["short close: connect timed out"]);
+    bench.advance(Duration::from_millis(30));
+    assert_eq!(bench.told(), ["long close: connect timed out"]);
+}
+
+#[test]
+fn a_driver_that_knows_no_local_addresses_ends_the_connect_and_fails_no_call() {
+    let mut bench = Bench::new();
+    bench.with(|cx| {
+        let options = ConnectOptions::default().local_addr(far());
+        cx.connect_with(far(), &options, Probe::new("a"));
+    });
+    bench.settle();
+    assert_eq!(bench.told(), ["a close: connect failed: unsupported"]);
 }

@@ -16,6 +16,8 @@ mod output;
 mod closing;
 mod stopping;
 
+mod datagrams;
+
 mod idle;
 mod remote;
 mod timers;

@@ -4,6 +4,7 @@ mod actors;
 
 mod closing;
 mod coordination;
+mod datagrams;
 mod echo;
 mod hosts;
 mod names;
@@ -12,3 +13,5 @@ mod proxy;
 mod reconnect;
 mod relay;
 mod timers;
+mod tools;
+mod unix;

@@ -6,7 +6,7 @@
 
 use midge_reactor::{
     Accept, Answer, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
-    OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, Wake,
+    ListenerAddr, OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, UdpOptions, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +15,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+mod datagrams;
+
+pub(crate) use datagrams::Catcher;
 
 /// Too many open files, as the system numbers it.
 const EMFILE: i32 = 24;
@@ -136,6 +140,7 @@ enum Socket {
         ready: bool,
     },
     Stream(usize),
+    Udp(datagrams::Udp),
 }
 
 #[derive(Debug)]
@@ -149,6 +154,7 @@ struct Net {
     polls: usize,
     sockets: BTreeMap<Key, Socket>,
     links: Vec<Link>,
+    sent: datagrams::Sent,
     accepted: Option<usize>,
     outcomes: BTreeMap<SocketAddr, Outcome>,
     /// Offloaded, and not yet done by the script.
@@ -240,6 +246,11 @@ impl Net {
         for (key, socket) in &mut self.sockets {
             let (readable, writable, hangup) = match socket {
                 Socket::Listener { ready, .. } => (std::mem::take(ready), false, false),
+                Socket::Udp(udp) => (
+                    std::mem::take(&mut udp.readable),
+                    std::mem::take(&mut udp.writable),
+                    false,
+                ),
                 Socket::Stream(link) => {
                     let link = &mut self.links[*link];
                     (
@@ -275,6 +286,7 @@ impl World {
             polls: 0,
             sockets: BTreeMap::new(),
             links: Vec::new(),
+            sent: datagrams::Sent::default(),
             accepted: None,
             outcomes: BTreeMap::new(),
             jobs: VecDeque::new(),
@@ -764,11 +776,23 @@ impl Driver for ScriptedDriver {
         Ok(())
     }
 
+    fn udp(&mut self, key: Key, addr: SocketAddr, options: &UdpOptions) -> io::Result<SocketAddr> {
+        self.0.0.borrow_mut().open_udp(key, addr, options)
+    }
+
+    fn receive(&mut self, key: Key, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.0.0.borrow_mut().receive(key, buf)
+    }
+
+    fn send_packet(&mut self, key: Key, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.0.0.borrow_mut().send_packet(key, to, packet)
+    }
+
     fn close(&mut self, key: Key) {
         let mut net = self.0.0.borrow_mut();
         match net.sockets.remove(&key) {
             Some(Socket::Stream(link)) => net.links[link].closed = true,
-            Some(Socket::Listener { .. }) => {}
+            Some(Socket::Listener { .. } | Socket::Udp(_)) => {}
             None => return,
         }
         net.log.add(|| format!("close {}", Name(key)));
@@ -956,7 +980,7 @@ impl Accept<Log> for Reception {
         next.expect("more connections than handlers")
     }
 
-    fn on_error(&mut self, cx: &mut Cx<'_>, _: SocketAddr, error: &io::Error) {
+    fn on_error(&mut self, cx: &mut Cx<'_>, _: &ListenerAddr, error: &io::Error) {
         let code = error.raw_os_error();
         cx.state.add(|| match code {
             Some(EMFILE) => "listener error: no descriptors".to_owned(),
@@ -1085,6 +1109,8 @@ impl Bench {
             "write k",
             "end k",
             "close k",
+            "receive k",
+            "send k",
         ];
         let mut lines = self.log();
         lines.retain(|line| !calls.iter().any(|call| line.starts_with(call)));

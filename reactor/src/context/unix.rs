@@ -1,0 +1,76 @@
+//! Unix sockets: the same connections at a path instead of an address.
+
+use super::{Context, Slot};
+use crate::{Accept, CONNECT_TIMEOUT, Handler, Key, ListenOptions, ListenerAddr};
+use std::io;
+use std::path::Path;
+
+impl<S> Context<'_, S> {
+    /// Listens on a Unix socket at `path`; `accept` makes a handler for each connection.
+    ///
+    /// Its connections are like any other, but have no addresses: `peer_addr` and `local_addr` are
+    /// `None`. The socket stays in the file system when the listener closes, as the system has it;
+    /// remove it, or let the next listener do so with [`ListenOptions::unlink_stale`].
+    ///
+    /// # Errors
+    /// Those of the system; `AddrInUse` if anything stands at `path` already, with a message that
+    /// tells what to do. Nothing is left behind.
+    #[doc(alias = "start_unix_domain_server")]
+    pub fn listen_unix<H: Handler<S> + 'static>(
+        &mut self,
+        path: impl AsRef<Path>,
+        accept: impl FnMut(&mut Context<'_, S>) -> H + 'static,
+    ) -> io::Result<Key> {
+        self.listen_unix_with(path, &ListenOptions::default(), accept)
+    }
+
+    /// As [`listen_unix`](Context::listen_unix), with options and any acceptor.
+    ///
+    /// # Errors
+    /// As [`listen_unix`](Context::listen_unix).
+    pub fn listen_unix_with(
+        &mut self,
+        path: impl AsRef<Path>,
+        options: &ListenOptions,
+        accept: impl Accept<S> + 'static,
+    ) -> io::Result<Key> {
+        let path = path.as_ref();
+        let key = self.io.core.reserve();
+        if let Err(error) = self.io.driver.listen_unix(key, path, options) {
+            self.io.core.release(key);
+            return Err(explained(&error, path));
+        }
+        let addr = ListenerAddr::Unix(path.to_owned());
+        self.io.core.set_listening(key, addr, options.accepts_max);
+        self.tasks.new.push((key, Slot::Listener(Box::new(accept))));
+        Ok(key)
+    }
+
+    /// Connects to the Unix socket at `path`. Never fails here, as [`connect`](Context::connect)
+    /// does not: a path at which nothing stands or nobody listens, or whose listener has a full
+    /// backlog, ends in `on_close` without `on_open`.
+    #[doc(alias = "connect_unix_domain")]
+    pub fn connect_unix(
+        &mut self,
+        path: impl AsRef<Path>,
+        handler: impl Handler<S> + 'static,
+    ) -> Key {
+        let key = self.io.core.reserve();
+        let begun = self.io.driver.connect_unix(key, path.as_ref());
+        self.begin(key, None, CONNECT_TIMEOUT, begun, handler);
+        key
+    }
+}
+
+/// The error of a listen with the path in it, and what to do about one that is taken.
+fn explained(error: &io::Error, path: &Path) -> io::Error {
+    let path = path.display();
+    let text = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{path} is taken: remove it if nobody listens there any more, or have that seen to \
+             with ListenOptions::unlink_stale"
+        ),
+        _ => format!("{path}: {error}"),
+    };
+    io::Error::new(error.kind(), text)
+}

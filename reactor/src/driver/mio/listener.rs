@@ -1,0 +1,126 @@
+//! Listening sockets: TCP and Unix.
+
+use super::stream::Stream;
+use crate::{ListenOptions, ListenerAddr, ListeningSocket, NO_ADDR};
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    pub(super) fn tcp(addr: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
+        let domain = Domain::for_address(addr);
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        // A port whose last owner has just ended is free again at once.
+        socket.set_reuse_address(true)?;
+        if options.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        if options.only_v6 && addr.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(options.backlog)?;
+        Ok(TcpListener::from_std(socket.into()))
+    }
+
+    pub(super) fn unix(path: &Path, options: &ListenOptions) -> io::Result<Listener> {
+        let addr = SockAddr::unix(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match socket.bind(&addr) {
+            Err(error)
+                if error.kind() == ErrorKind::AddrInUse
+                    && options.unlink_stale
+                    && is_stale(path, &addr) =>
+            {
+                fs::remove_file(path)?;
+                socket.bind(&addr)?;
+            }
+            bound => bound?,
+        }
+        socket.listen(options.backlog)?;
+        Ok(Listener::Unix(UnixListener::from_std(socket.into())))
+    }
+
+    /// A foreign listener, made non-blocking.
+    pub(super) fn of(listener: ListeningSocket) -> io::Result<(Listener, ListenerAddr)> {
+        Ok(match listener {
+            ListeningSocket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let addr = listener.local_addr()?.into();
+                (Listener::Tcp(TcpListener::from_std(listener)), addr)
+            }
+            ListeningSocket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let addr = listener.local_addr()?;
+                let path = addr.as_pathname().map(Path::to_owned);
+                let addr = path.map_or(ListenerAddr::Unnamed, ListenerAddr::Unix);
+                (Listener::Unix(UnixListener::from_std(listener)), addr)
+            }
+        })
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Listener::Unix(listener) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        // It fails only for what is not registered.
+        let _ = match self {
+            Listener::Tcp(listener) => registry.deregister(listener),
+            Listener::Unix(listener) => registry.deregister(listener),
+        };
+    }
+
+    pub(super) fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                // Coalescing in the loop replaces Nagle's algorithm. A socket that cannot has gone
+                // already.
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), peer))
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                Ok((Stream::Unix(stream), NO_ADDR))
+            }
+        }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listener::Tcp(listener) => listener.as_fd(),
+            Listener::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
+/// Whether a socket stands at `path` that refuses connections: whoever made it has gone.
+fn is_stale(path: &Path, addr: &SockAddr) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refuses = || -> io::Result<bool> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // Where the backlog is full this would wait.
+        socket.set_nonblocking(true)?;
+        let connected = socket.connect(addr);
+        Ok(connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused))
+    };
+    is_socket && refuses().unwrap_or(false)
+}

@@ -1,0 +1,67 @@
+//! Unix sockets: a path is a name on its host, for a port of the host's own that nobody else is told.
+//!
+//! As in a file system, the name stays when its listener has gone, and when the host is restarted.
+//! Connecting there meets the same faults as anywhere: more than a real Unix socket has.
+
+use super::net::{ConnId, Net, Socket};
+use crate::{Key, ListenOptions, NO_ADDR};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+impl Net {
+    pub(super) fn listen_unix(
+        &mut self,
+        host: usize,
+        key: Key,
+        path: &Path,
+        options: &ListenOptions,
+    ) -> io::Result<()> {
+        if let Some(port) = self.hosts[host].paths.get(path).copied()
+            && (self.is_listening(host, port) || !options.unlink_stale)
+        {
+            self.call();
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let bound = self.listen(host, key, local, options.backlog)?;
+        let paths = &mut self.hosts[host].paths;
+        paths.insert(path.to_owned(), bound.port());
+        Ok(())
+    }
+
+    pub(super) fn connect_unix(&mut self, host: usize, key: Key, path: &Path) -> io::Result<()> {
+        let port = self.hosts[host].paths.get(path).copied();
+        let found = match port {
+            None => Err(ErrorKind::NotFound),
+            Some(port) if !self.is_listening(host, port) => Err(ErrorKind::ConnectionRefused),
+            Some(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        };
+        match found {
+            Ok(addr) => self.connect(host, key, addr),
+            Err(kind) => {
+                self.call();
+                Err(kind.into())
+            }
+        }
+    }
+
+    /// An address of a connection of this host, or that there is none: what is at either end of a
+    /// Unix socket has no address.
+    pub(super) fn shown(&mut self, host: usize, id: ConnId, addr: SocketAddr) -> SocketAddr {
+        let to = self.end(id, 1).addr;
+        let is_path = |port: &u16| to.ip().is_loopback() && *port == to.port();
+        match self.hosts[host].paths.values().any(is_path) {
+            true => NO_ADDR,
+            false => addr,
+        }
+    }
+
+    fn is_listening(&self, host: usize, port: u16) -> bool {
+        let mut sockets = self.hosts[host].sockets.values();
+        sockets.any(|socket| {
+            matches!(socket, Socket::Listener(listener)
+                if listener.addr.ip().is_loopback() && listener.addr.port() == port)
+        })
+    }
+}
