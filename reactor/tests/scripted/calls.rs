@@ -183,3 +183,24 @@ fn there_is_nothing_urgent_about_a_connection_that_is_not_open() {
     bench.settle();
     assert_eq!(bench.world.called(addr).text(), "early");
 }
+
+/// Takes packets, and has no connection.
+struct Deaf;
+
+impl midge_reactor::Datagram<Log> for Deaf {
+    fn on_packet(&mut self, _: &mut Cx<'_>, _: std::net::SocketAddr, _: &[u8]) {}
+}
+
+#[test]
+fn a_datagram_socket_has_no_handler_to_be_called_and_nothing_to_relay() {
+    let mut bench = Bench::new();
+    let probe = bench.client(Probe::new("probe"));
+    let addr = std::net::SocketAddr::from(([10, 0, 0, 1], 53));
+    bench.with(|cx| {
+        let udp = cx.udp(addr, Deaf).expect("the address is free");
+        assert!(!call(cx, udp));
+        let options = midge_reactor::ProxyOptions::default();
+        assert!(cx.proxy(udp, probe.key(), &options).is_err());
+        assert!(cx.proxy(probe.key(), udp, &options).is_err());
+    });
+}
