@@ -2,7 +2,7 @@
 //! room is the state that all handlers share; it needs neither `Rc` nor `RefCell` nor a lock.
 
 use midge_reactor::codec::{Framing, LineHandler, Lines};
-use midge_reactor::{Close, Context, Io, Key, run};
+use midge_reactor::{Close, Context, Io, Key, run_with};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl LineHandler<Room> for Visitor {
 
 fn main() -> std::io::Result<()> {
     let addr = std::env::args().nth(1);
-    run(Room::default(), |cx| {
+    run_with(Room::default(), |cx| {
         let addr = addr.as_deref().unwrap_or("127.0.0.1:8083");
         let listener = cx.listen(addr, |_| Lines::new(Visitor))?;
         println!("listening on {:?}", cx.listening_on(listener));

@@ -26,7 +26,7 @@ impl Handler for Echo {
 
 fn main() -> std::io::Result<()> {
     let addr = std::env::args().nth(1);
-    run((), |cx| {
+    run(|cx| {
         let listener = cx.listen(addr.as_deref().unwrap_or("127.0.0.1:8081"), |_| Echo)?;
         println!("listening on {:?}", cx.listening_on(listener));
         Ok(())

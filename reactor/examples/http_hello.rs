@@ -35,7 +35,7 @@ impl Handler for Http {
 
 fn main() -> std::io::Result<()> {
     let addr = std::env::args().nth(1);
-    run((), |cx| {
+    run(|cx| {
         let listener = cx.listen(addr.as_deref().unwrap_or("127.0.0.1:8080"), |_| Http)?;
         println!("listening on {:?}", cx.listening_on(listener));
         Ok(())

@@ -40,7 +40,7 @@ fn main() -> io::Result<()> {
         Some(Ok(millis)) => Duration::from_millis(millis),
         Some(Err(error)) => return Err(io::Error::other(error)),
     };
-    run((), |cx| {
+    run(|cx| {
         let listener = cx.listen(addr, move |_| Lines::new(Echo { patience }))?;
         println!("listening on {:?}", cx.listening_on(listener));
         Ok(())

@@ -6,7 +6,7 @@
 //! number that was answered is counted twice or forgotten.
 
 use midge_reactor::codec::{Framing, LineHandler, Lines};
-use midge_reactor::{Context, run, sim};
+use midge_reactor::{Context, run_with, sim};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,7 +67,7 @@ fn simulate() {
 
 fn main() -> io::Result<()> {
     match std::env::args().nth(1) {
-        Some(addr) => run(0, |cx| {
+        Some(addr) => run_with(0, |cx| {
             println!("listening on {:?}", serve(cx, &addr)?);
             Ok(())
         }),

@@ -25,6 +25,7 @@ mod connect_host;
 mod connecting;
 mod datagram;
 mod flow;
+mod lifecycle;
 mod offload;
 mod options;
 #[cfg(feature = "tls")]
@@ -32,8 +33,11 @@ mod tls;
 mod unix;
 mod watching;
 
+pub use lifecycle::EachTurn;
+
 pub(crate) type Deferred<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) type TimerClosure<S> = Box<dyn FnMut(&mut Context<'_, S>)>;
+pub(crate) type PanicHook<S> = Box<dyn FnMut(&mut Context<'_, S>, Key, &str)>;
 pub(crate) type AfterClose<S> = Box<dyn FnOnce(&mut Context<'_, S>, Close)>;
 pub(crate) type SignalClosure<S> = Box<dyn FnMut(&mut Context<'_, S>, i32)>;
 
@@ -61,6 +65,8 @@ pub(crate) struct Tasks<S> {
     pub(crate) commands: Slab<Gathering<S>>,
     /// Calls of other handlers, for as soon as the present callback has returned.
     pub(crate) calls: VecDeque<Call<S>>,
+    /// Hooks for the end, the first to run last.
+    pub(crate) on_shutdown: Vec<Deferred<S>>,
     pub(crate) offloads: Offloads<S>,
     /// What is to be done when a connection has gone, by those who keep one up.
     pub(crate) after_close: BTreeMap<Key, AfterClose<S>>,
@@ -237,7 +243,8 @@ impl<S> Context<'_, S> {
     /// handlers of several types and hears of errors.
     ///
     /// # Errors
-    /// As [`listen`](Context::listen); the last one, if `addr` names several addresses.
+    /// As [`listen`](Context::listen); the last one, if `addr` names several addresses. The text
+    /// names the address; the system's own error is its source.
     pub fn listen_with(
         &mut self,
         addr: impl ToSocketAddrs,
@@ -257,7 +264,7 @@ impl<S> Context<'_, S> {
                 }
                 Err(error) => {
                     self.io.core.release(key);
-                    last_error = error;
+                    last_error = listen_failed(addr, error);
                 }
             }
         }
@@ -325,10 +332,8 @@ impl<S> Context<'_, S> {
         work: TimerClosure<S>,
     ) -> TimerId {
         let target = Target::Closure(self.tasks.closures.insert(Some(work)));
-        self.io
-            .core
-            .timers
-            .arm(self.io.core.now + delay, period, target)
+        let deadline = self.io.core.now + delay;
+        self.io.core.arm(deadline, period, target)
     }
 
     /// Calls `work` on this thread with the number of each signal of `signals` that comes.
@@ -352,5 +357,29 @@ impl<S> Context<'_, S> {
     #[must_use]
     pub fn remote(&self) -> Remote<S> {
         self.tasks.remote.clone()
+    }
+}
+
+/// The error of a listen that did not succeed, with the address in its text and its kind kept.
+fn listen_failed(addr: SocketAddr, cause: io::Error) -> io::Error {
+    let kind = cause.kind();
+    io::Error::new(kind, ListenFailed { addr, cause })
+}
+
+#[derive(Debug)]
+struct ListenFailed {
+    addr: SocketAddr,
+    cause: io::Error,
+}
+
+impl fmt::Display for ListenFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listen on {}: {}", self.addr, self.cause)
+    }
+}
+
+impl Error for ListenFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
     }
 }

@@ -16,7 +16,7 @@ use crate::stream::Stream;
 use crate::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::tls::layer::Layer;
-use crate::{Close, Key, ListenerAddr, Time, TimerId};
+use crate::{Close, Counts, Key, ListenerAddr, Stats, Time, TimerId};
 use slab::Slab;
 use std::any::TypeId;
 use std::collections::VecDeque;
@@ -223,7 +223,7 @@ pub(crate) struct Core {
     pub(crate) now: Time,
     pub(crate) ready: VecDeque<Key>,
     pub(crate) dirty: Vec<Key>,
-    pub(crate) closing: Vec<Key>,
+    pub(crate) closing: VecDeque<Key>,
     /// Connections to be written as soon as the present callback has returned.
     pub(crate) urgent: Vec<Key>,
     pub(crate) timers: Timers<Target>,
@@ -239,6 +239,9 @@ pub(crate) struct Core {
     pub(crate) yielded: bool,
     /// The driver wants to be told of each call of a handler.
     pub(crate) records: bool,
+    pub(crate) stats: Stats,
+    /// Most timers that handlers and closures may have armed.
+    pub(crate) timers_max: usize,
     random: u64,
 }
 
@@ -254,7 +257,7 @@ impl Core {
             now,
             ready: VecDeque::new(),
             dirty: Vec::new(),
-            closing: Vec::new(),
+            closing: VecDeque::new(),
             urgent: Vec::new(),
             timers: Timers::new(),
             cancelled: Vec::new(),
@@ -264,6 +267,8 @@ impl Core {
             produced: 0,
             yielded: false,
             records: false,
+            stats: Stats::default(),
+            timers_max: usize::MAX,
             random: seed,
         }
     }
@@ -437,6 +442,33 @@ impl Core {
         self.entries.len() == self.listeners + self.watches
     }
 
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            listeners: self.listeners,
+            connections: self.connections(),
+            udp_sockets: self.udp_sockets,
+            watches: self.watches,
+        }
+    }
+
+    /// Arms a timer for a handler or a closure.
+    ///
+    /// # Panics
+    /// If there are `timers_max` already.
+    pub(crate) fn arm(
+        &mut self,
+        deadline: Time,
+        period: Option<Duration>,
+        target: Target,
+    ) -> TimerId {
+        let max = self.timers_max;
+        assert!(
+            self.timers.len() < max,
+            "{max} timers are armed, the most this reactor allows (Builder::max_timers)"
+        );
+        self.timers.arm(deadline, period, target)
+    }
+
     /// Puts a listener, connection or watch on the run queue, once.
     pub(crate) fn enqueue(&mut self, key: Key) {
         let in_ready = match self.entries.get_mut(key.index()) {
@@ -513,7 +545,7 @@ impl Core {
             }
             _ => return false,
         }
-        self.closing.push(key);
+        self.closing.push_back(key);
         true
     }
 

@@ -12,7 +12,7 @@ use crate::{
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
@@ -78,8 +78,26 @@ pub trait Driver: fmt::Debug {
     /// A number to seed random choices with; a simulation gives the same one in each run.
     fn seed(&mut self) -> u64;
 
+    /// Whether the clock goes on by itself, so that a reactor may poll again and again instead of
+    /// sleeping. Not so in a simulation.
+    fn spins(&self) -> bool {
+        false
+    }
+
     /// Waits for at most `wait` (for ever if `None`) and appends what has happened to `events`.
     fn poll(&mut self, events: &mut Vec<Event>, wait: Option<Duration>) -> io::Result<()>;
+
+    /// Whether the last poll had more events to tell than it could take: the next one will not wait.
+    fn events_left(&self) -> bool {
+        false
+    }
+
+    /// A descriptor that is readable while there are events, signals or wakes to be polled for, if
+    /// there is such a thing: what a loop around the reactor can wait for.
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
 
     /// Opens a listening socket under `key` and answers the address it is bound to.
     fn listen(

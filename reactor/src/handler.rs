@@ -150,6 +150,9 @@ pub enum Close {
     Failed(Box<dyn Error + Send + Sync>),
     /// Its stream was handed over to somebody else: [`Io::detach`](crate::Io::detach).
     Detached,
+    /// The handler has panicked, with this message, which is empty where the panic goes on in the
+    /// caller. No handler is told: the one that has panicked is dropped instead. See [`PanicPolicy`](crate::PanicPolicy).
+    Panicked(String),
     /// The reactor has stopped.
     Shutdown,
 }
@@ -179,6 +182,7 @@ impl fmt::Display for Close {
             Close::Tls(error) => write!(f, "TLS: {error}"),
             Close::Failed(error) => write!(f, "{error}"),
             Close::Detached => f.write_str("handed over"),
+            Close::Panicked(message) => write!(f, "handler panicked: {message}"),
             Close::Shutdown => f.write_str("reactor stopped"),
         }
     }

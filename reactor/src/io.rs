@@ -14,6 +14,7 @@ use std::time::Duration;
 mod chance;
 mod datagram;
 mod flush;
+mod lifecycle;
 mod proxy;
 mod stream;
 
@@ -321,18 +322,15 @@ impl Io<'_> {
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.
     /// Allocates nothing.
     pub fn set_timer(&mut self, key: Key, delay: Duration, timer: u64) -> TimerId {
-        self.core
-            .timers
-            .arm(self.core.now + delay, None, Target::Handler(key, timer))
+        let target = Target::Handler(key, timer);
+        self.core.arm(self.core.now + delay, None, target)
     }
 
     /// As [`set_timer`](Io::set_timer), again and again. The period does not drift; periods missed
     /// altogether are left out.
     pub fn set_interval(&mut self, key: Key, period: Duration, timer: u64) -> TimerId {
         let target = Target::Handler(key, timer);
-        self.core
-            .timers
-            .arm(self.core.now + period, Some(period), target)
+        self.core.arm(self.core.now + period, Some(period), target)
     }
 
     /// Forgets a timer. `false` if it has fired or was cancelled before.

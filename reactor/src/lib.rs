@@ -13,7 +13,7 @@
 //! }
 //!
 //! fn main() -> std::io::Result<()> {
-//!     run((), |cx| {
+//!     run(|cx| {
 //!         cx.listen("127.0.0.1:0", |_: &mut Context<'_>| Echo)?;
 //! #       cx.stop();
 //!         Ok(())
@@ -45,7 +45,8 @@
 //! A handler is lent the state and the core, never another handler. Connections are named by a
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
 
-pub use context::Context;
+pub use builder::{Builder, PanicPolicy};
+pub use context::{Context, EachTurn};
 pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
 pub use driver::{Driver, Event, MioDriver, NO_ADDR, Wake};
 pub use handler::{Accept, Close, Eof, Handler};
@@ -58,6 +59,7 @@ pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, Soc
 pub use reactor::Reactor;
 pub use relay::{ProxyEnd, ProxyError, ProxyOptions};
 pub use remote::{Ended, Refused, Remote};
+pub use stats::{Counts, Stats};
 pub use stream::{StreamEnd, StreamError, StreamOptions};
 pub use time::Time;
 pub use timers::TimerId;
@@ -68,6 +70,7 @@ pub mod codec;
 pub mod process;
 pub mod util;
 
+mod builder;
 mod reactor;
 
 mod any;
@@ -95,6 +98,7 @@ mod driver;
 mod limits;
 mod offload;
 mod remote;
+mod stats;
 mod time;
 
 #[cfg(feature = "sim")]
@@ -105,12 +109,21 @@ pub mod tls;
 
 mod wire;
 
-/// Makes a reactor with `state`, lets `setup` listen and connect, and runs it until it is stopped.
+/// Runs a program without shared state: makes a reactor, lets `setup` listen and connect, and turns
+/// until it is stopped.
 ///
 /// # Errors
 /// Those of `setup` and of [`Reactor::run`].
 #[doc(alias = "EM.run")]
-pub fn run<S>(
+pub fn run(setup: impl FnOnce(&mut Context<'_>) -> std::io::Result<()>) -> std::io::Result<()> {
+    run_with((), setup)
+}
+
+/// As [`run()`], with a `state` that all handlers share.
+///
+/// # Errors
+/// Those of `setup` and of [`Reactor::run`].
+pub fn run_with<S>(
     state: S,
     setup: impl FnOnce(&mut Context<'_, S>) -> std::io::Result<()>,
 ) -> std::io::Result<()> {

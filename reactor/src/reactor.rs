@@ -14,6 +14,7 @@
 //!
 //! Every step works on a snapshot: what it makes to do anew waits for the next turn.
 
+use crate::builder::Builder;
 use crate::context::{Context, Slot, Tasks};
 use crate::core::{Core, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
@@ -21,17 +22,22 @@ use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
-use crate::{Key, Readiness, Time};
+use crate::{Key, Readiness, TimerId};
+use panics::{Panics, caught};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 mod calling;
 mod datagram;
+mod embedding;
+mod ending;
 mod offload;
 mod opening;
+mod panics;
 mod processes;
 mod reading;
 mod relaying;
@@ -40,10 +46,6 @@ mod streaming;
 mod tls;
 mod watching;
 mod writing;
-
-/// Bytes of the one read buffer that all connections share, and so most bytes read from one
-/// connection in a turn. Below 128 KiB the calls begin to show.
-const READ_BYTES: usize = 128 * 1024;
 
 /// A loop that takes events and hands them to handlers. One thread; several may live in a process.
 pub struct Reactor<S = ()> {
@@ -54,9 +56,19 @@ pub struct Reactor<S = ()> {
     driver: Box<dyn Driver>,
     tasks: Tasks<S>,
     events: Vec<Event>,
-    signals: Vec<i32>,
+    /// The last poll could not take all events there were.
+    events_left: bool,
+    /// Signals that have come, each once for every closure that asked for it.
+    signals: VecDeque<(usize, i32)>,
+    /// Jobs taken from other threads, the next one last.
     jobs: Vec<Job<S>>,
+    /// The connections being flushed, and how far that is.
+    flushing: Vec<Key>,
+    flushed: usize,
     scratch: Box<[u8]>,
+    read_bytes: usize,
+    spin: Duration,
+    panics: Panics<S>,
     /// What TLS has decrypted for the present handler.
     #[cfg(feature = "tls")]
     decrypted: Vec<u8>,
@@ -83,8 +95,23 @@ impl<S> Reactor<S> {
 
     /// A reactor over any driver.
     #[must_use]
-    pub fn with_driver(state: S, mut driver: Box<dyn Driver>) -> Reactor<S> {
+    pub fn with_driver(state: S, driver: Box<dyn Driver>) -> Reactor<S> {
+        Reactor::builder().build_with_driver(state, driver)
+    }
+
+    /// A reactor with settings of its own.
+    #[must_use]
+    pub fn builder() -> Builder<S> {
+        Builder::default()
+    }
+
+    pub(crate) fn with_settings(
+        state: S,
+        mut driver: Box<dyn Driver>,
+        settings: Builder<S>,
+    ) -> Reactor<S> {
         let mut core = Core::new(driver.now(), driver.seed());
+        core.timers_max = settings.timers_max;
         core.records = driver.records();
         let tasks = Tasks {
             new: Vec::new(),
@@ -93,6 +120,7 @@ impl<S> Reactor<S> {
             signals: Vec::new(),
             commands: Slab::new(),
             calls: VecDeque::new(),
+            on_shutdown: Vec::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -104,9 +132,15 @@ impl<S> Reactor<S> {
             driver,
             tasks,
             events: Vec::new(),
-            signals: Vec::new(),
+            events_left: false,
+            signals: VecDeque::new(),
             jobs: Vec::new(),
-            scratch: vec![0; READ_BYTES].into(),
+            flushing: Vec::new(),
+            flushed: 0,
+            scratch: panics::scratch(settings.read_bytes),
+            read_bytes: settings.read_bytes,
+            spin: settings.spin,
+            panics: Panics::new(settings.policy, settings.hook),
             #[cfg(feature = "tls")]
             decrypted: Vec::new(),
         }
@@ -114,12 +148,19 @@ impl<S> Reactor<S> {
 
     /// Runs `work` with the reactor's context, at once: to listen, connect and set timers before
     /// [`run`](Reactor::run), or between turns.
+    ///
+    /// A panic of `work` goes on in the caller, whatever the [`PanicPolicy`](crate::PanicPolicy);
+    /// what `work` has made until then is there.
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         // Time has gone on since the last turn: what is armed now counts from now.
         self.core.now = self.driver.now();
-        let result = self.lend(work);
-        self.after_callback();
-        result
+        self.guarded(|reactor| match reactor.attempt(work) {
+            Ok(result) => {
+                reactor.after_callback();
+                result
+            }
+            Err(payload) => resume_unwind(payload),
+        })
     }
 
     /// A handle for other threads.
@@ -132,44 +173,18 @@ impl<S> Reactor<S> {
     ///
     /// # Errors
     /// Those of the driver's poll, which leave the reactor as it is.
+    ///
+    /// # Panics
+    /// With the panic of a handler or a closure, under [`PanicPolicy::Propagate`], the default. Who
+    /// catches it may run the reactor again: it goes on where it was, also if it was ending.
+    ///
+    /// [`PanicPolicy::Propagate`]: crate::PanicPolicy::Propagate
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_stopping() {
             self.turn(None)?;
         }
-        self.end();
+        self.guarded(Reactor::end);
         Ok(())
-    }
-
-    /// Whether it has been stopped and will turn no more.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.core.stopping
-    }
-
-    /// When the next timer is due.
-    #[must_use]
-    pub fn next_deadline(&mut self) -> Option<Time> {
-        self.core.timers.next()
-    }
-
-    /// Whether the next turn will not wait.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        self.core.has_work()
-            || !(self.tasks.deferred.is_empty() && self.tasks.calls.is_empty())
-            || self.tasks.remote.has_jobs()
-    }
-
-    /// Connections that are open, listeners not counted.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        self.core.connections()
-    }
-
-    /// Timers that are armed.
-    #[must_use]
-    pub fn timer_count(&self) -> usize {
-        self.core.timers.len()
     }
 
     /// One turn. Waits at most `max_wait` for something to happen, for ever if `None`.
@@ -178,8 +193,11 @@ impl<S> Reactor<S> {
     /// Those of the driver's poll; nothing else of the turn has happened then.
     #[doc(alias = "run_machine_once")]
     pub fn turn(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
-        let wait = self.wait(max_wait);
-        self.driver.poll(&mut self.events, wait)?;
+        self.guarded(|reactor| reactor.steps(max_wait))
+    }
+
+    fn steps(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
+        self.poll(max_wait)?;
         self.core.now = self.driver.now();
         self.note_events();
         self.run_signals();
@@ -191,17 +209,6 @@ impl<S> Reactor<S> {
         self.close();
         self.drop_cancelled();
         Ok(())
-    }
-
-    fn wait(&mut self, max_wait: Option<Duration>) -> Option<Duration> {
-        if self.has_work() {
-            return Some(Duration::ZERO);
-        }
-        let Some(deadline) = self.core.timers.next() else {
-            return max_wait;
-        };
-        let until = deadline.since(self.driver.now());
-        Some(max_wait.map_or(until, |max| max.min(until)))
     }
 
     fn note_events(&mut self) {
@@ -225,42 +232,42 @@ impl<S> Reactor<S> {
                     }
                     self.core.enqueue(key);
                 }
-                Event::Signal(signal) => self.signals.push(signal),
+                Event::Signal(signal) => {
+                    let wanting = self.tasks.signals.iter().enumerate();
+                    let wanting = wanting.filter(|(_, (wanted, _))| wanted.contains(&signal));
+                    self.signals
+                        .extend(wanting.map(|(index, _)| (index, signal)));
+                }
                 Event::Exited { key, status } => self.core.note_exit(key, status),
             }
         }
     }
 
     fn run_signals(&mut self) {
-        let mut signals = std::mem::take(&mut self.signals);
-        for signal in signals.drain(..) {
-            self.run_signal(signal);
-        }
-        self.signals = signals;
-    }
-
-    fn run_signal(&mut self, signal: i32) {
-        for index in 0..self.tasks.signals.len() {
-            let (wanted, work) = &mut self.tasks.signals[index];
-            if !wanted.contains(&signal) {
+        while let Some((index, signal)) = self.signals.pop_front() {
+            let Some(mut work) = self.tasks.signals[index].1.take() else {
                 continue;
+            };
+            self.core.stats.signals += 1;
+            let outcome = self.attempt(|cx| work(cx, signal));
+            self.tasks.signals[index].1 = Some(work);
+            if let Err(payload) = outcome {
+                self.panicked(Key::NONE, payload);
             }
-            if let Some(mut work) = work.take() {
-                self.lend(|cx| work(cx, signal));
-                self.tasks.signals[index].1 = Some(work);
-                self.after_callback();
-            }
+            self.after_callback();
         }
     }
 
     fn run_jobs(&mut self) {
-        let mut jobs = std::mem::take(&mut self.jobs);
-        self.tasks.remote.take_jobs(&mut jobs);
-        for job in jobs.drain(..) {
-            self.lend(job);
-            self.after_callback();
+        // What a panic has left over comes first, and alone.
+        if self.jobs.is_empty() {
+            self.tasks.remote.take_jobs(&mut self.jobs);
+            self.jobs.reverse();
         }
-        self.jobs = jobs;
+        while let Some(job) = self.jobs.pop() {
+            self.core.stats.jobs += 1;
+            self.run_work(job);
+        }
         // Calls that were put off: nothing may follow that would bring them about.
         self.after_callback();
     }
@@ -302,6 +309,7 @@ impl<S> Reactor<S> {
     fn run_timers(&mut self) {
         let pass = self.core.timers.pass();
         while let Some(due) = self.core.timers.pop(self.core.now, pass) {
+            self.core.stats.timers_fired += 1;
             match due.target {
                 Target::Handler(key, timer) => {
                     let alive = self
@@ -322,7 +330,7 @@ impl<S> Reactor<S> {
                         self.core.timers.cancel(timer);
                     }
                 }
-                Target::Closure(closure) => self.run_closure(closure, due.again.is_some()),
+                Target::Closure(closure) => self.run_closure(closure, due.again),
                 Target::AcceptAgain(listener) => {
                     if let Some(listening) = self.core.listening_mut(listener) {
                         listening.resting = false;
@@ -344,15 +352,28 @@ impl<S> Reactor<S> {
         self.drop_cancelled();
     }
 
-    fn run_closure(&mut self, closure: usize, periodic: bool) {
+    fn run_closure(&mut self, closure: usize, again: Option<TimerId>) {
         let Some(Some(mut work)) = self.tasks.closures.get_mut(closure).map(Option::take) else {
             return;
         };
-        self.lend(|cx| work(cx));
-        if periodic && !self.core.cancelled.contains(&closure) {
-            self.tasks.closures[closure] = Some(work);
-        } else if !periodic {
-            self.tasks.closures.remove(closure);
+        let outcome = self.attempt(|cx| work(cx));
+        match (again, outcome) {
+            (Some(_), Ok(())) => {
+                if !self.core.cancelled.contains(&closure) {
+                    self.tasks.closures[closure] = Some(work);
+                }
+            }
+            (None, Ok(())) => {
+                self.tasks.closures.remove(closure);
+            }
+            (again, Err(payload)) => {
+                // A timer that its own closure has cancelled is dropped with the cancelled ones.
+                let live = again.is_some_and(|timer| self.core.timers.cancel(timer).is_some());
+                if live || again.is_none() {
+                    self.tasks.closures.remove(closure);
+                }
+                self.panicked(Key::NONE, payload);
+            }
         }
     }
 
@@ -367,14 +388,16 @@ impl<S> Reactor<S> {
             let Some(work) = self.tasks.deferred.pop_front() else {
                 break;
             };
-            self.lend(work);
-            self.after_callback();
+            self.core.stats.deferred += 1;
+            self.run_work(work);
         }
     }
 
     fn close(&mut self) {
-        let mut closing = std::mem::take(&mut self.core.closing);
-        for key in closing.drain(..) {
+        for _ in 0..self.core.closing.len() {
+            let Some(key) = self.core.closing.pop_front() else {
+                break;
+            };
             if self.awaits_exit(key) {
                 continue;
             }
@@ -392,12 +415,10 @@ impl<S> Reactor<S> {
             self.tell_feeder(key);
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
-                self.lend(|cx| after(cx, why));
+                self.run_work(|cx| after(cx, why));
             }
             self.after_callback();
         }
-        closing.append(&mut self.core.closing);
-        self.core.closing = closing;
         if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
         }
@@ -405,41 +426,11 @@ impl<S> Reactor<S> {
 
     fn forget(&mut self, key: Key) {
         self.driver.close(key);
+        self.core.stats.closed += u64::from(self.core.conn(key).is_some());
         self.core.release(key);
-        if let Some(slot) = self.slots.get_mut(key.index()) {
-            *slot = None;
+        if let Some(handler) = self.slots.get_mut(key.index()).and_then(Option::take) {
+            self.drop_handler(key, handler);
         }
-    }
-
-    /// The loop is over: every handler that is left learns of it.
-    fn end(&mut self) {
-        self.tasks.remote.end();
-        self.tasks.offloads.clear();
-        for key in self.core.keys() {
-            self.core.close(key, Close::Shutdown);
-        }
-        self.close();
-        // What those handlers have opened in `on_close` goes without a call.
-        for key in self.core.keys() {
-            self.forget(key);
-        }
-    }
-
-    /// Calls `work`, which belongs to no connection.
-    fn lend<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
-        self.core.produced = 0;
-        self.record(Key::NONE, "closure");
-        let result = work(&mut Context {
-            state: &mut self.state,
-            io: Io {
-                core: &mut self.core,
-                driver: &mut *self.driver,
-            },
-            key: Key::NONE,
-            tasks: &mut self.tasks,
-        });
-        self.install();
-        result
     }
 
     /// Calls a connection's handler; `name` is the call's, for the record.
@@ -486,17 +477,27 @@ impl<S> Reactor<S> {
             driver: &mut *self.driver,
         };
         let (state, tasks) = (&mut self.state, &mut self.tasks);
-        let result = f(
-            slot,
-            &mut Context {
-                state,
-                io,
-                key,
-                tasks,
-            },
-        );
+        let mut cx = Context {
+            state,
+            io,
+            key,
+            tasks,
+        };
+        self.panics.inside = owner;
+        let result = if self.panics.caught {
+            caught(|| f(slot, &mut cx))
+        } else {
+            Ok(f(slot, &mut cx))
+        };
+        self.panics.inside = Key::NONE;
         self.install();
-        result
+        match result {
+            Ok(result) => result,
+            Err(payload) => {
+                self.handler_panicked(owner, key, payload);
+                None
+            }
+        }
     }
 
     /// Tells a driver that wants to know who is called next.

@@ -24,7 +24,7 @@
 //! }
 //!
 //! fn main() -> std::io::Result<()> {
-//!     run((), |cx| {
+//!     run(|cx| {
 //!         cx.listen("127.0.0.1:0", |_: &mut Context<'_>| Lines::new(Echo))?;
 //! #       cx.stop();
 //!         Ok(())

@@ -23,7 +23,7 @@ impl<S> Context<'_, S> {
     /// }
     ///
     /// # fn main() -> std::io::Result<()> {
-    /// run((), |cx| {
+    /// run(|cx| {
     ///     cx.udp("127.0.0.1:0", Echo)?;
     /// #   cx.stop();
     ///     Ok(())

@@ -17,7 +17,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -82,6 +82,8 @@ pub struct MioDriver {
     children: Children,
     /// Some process may have ended that no event will tell of.
     ask_children: bool,
+    /// The last poll has filled its list of events.
+    filled: bool,
     waker: Arc<MioWaker>,
     threads: Threads,
     start: Instant,
@@ -122,6 +124,7 @@ impl MioDriver {
             signals: None,
             children: Children::default(),
             ask_children: false,
+            filled: false,
             waker,
             threads: Threads::default(),
             start: Instant::now(),
@@ -168,12 +171,19 @@ impl Driver for MioDriver {
         RandomState::new().hash_one(self.start.elapsed())
     }
 
+    fn spins(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, out: &mut Vec<Event>, wait: Option<Duration>) -> io::Result<()> {
+        self.filled = false;
         match self.poll.poll(&mut self.events, wait) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
+        let mut count = 0;
         for event in &self.events {
+            count += 1;
             match event.token() {
                 WAKER => {}
                 SIGNALS => {
@@ -205,7 +215,17 @@ impl Driver for MioDriver {
         if std::mem::take(&mut self.ask_children) {
             self.children.signalled(self.poll.registry(), out);
         }
+        self.filled = count >= EVENTS_MAX;
         Ok(())
+    }
+
+    fn events_left(&self) -> bool {
+        self.filled
+    }
+
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<RawFd> {
+        Some(self.poll.as_raw_fd())
     }
 
     fn listen(

@@ -145,7 +145,7 @@ impl Core {
         child.running = false;
         child.status = status;
         if std::mem::take(&mut child.awaited) {
-            self.closing.push(key);
+            self.closing.push_back(key);
         }
     }
 }

@@ -16,6 +16,12 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 impl<S> Reactor<S> {
     pub(super) fn accept(&mut self, listener: Key) {
+        self.panics.accepting = listener;
+        self.accept_some(listener);
+        self.panics.accepting = Key::NONE;
+    }
+
+    fn accept_some(&mut self, listener: Key) {
         let listening = self.core.listening_mut(listener);
         let accepts_max = listening.map_or(0, |listening| listening.accepts_max);
         for _ in 0..accepts_max {
@@ -58,7 +64,10 @@ impl<S> Reactor<S> {
             }
         };
         self.core.set_conn(key, Phase::Open, named(peer)).local = named(local);
+        self.core.stats.accepted += 1;
+        self.panics.admitting = Some(key);
         let handler = self.call_listener(listener, key, "accept", |accept, cx| accept.accept(cx));
+        self.panics.admitting = None;
         let Some(handler) = handler else {
             return self.forget(key);
         };
@@ -97,6 +106,7 @@ impl<S> Reactor<S> {
         match self.driver.finish_connect(key) {
             Ok(local) => {
                 let now = self.core.now;
+                self.core.stats.connected += 1;
                 if let Some(conn) = self.core.conn_mut(key) {
                     conn.phase = Phase::Open;
                     conn.local = named(local);

@@ -1,6 +1,6 @@
 //! Input: one slice for each connection that has some.
 
-use super::{READ_BYTES, Reactor};
+use super::Reactor;
 use crate::Key;
 use crate::core::Phase;
 use crate::handler::{Close, Eof};
@@ -53,16 +53,21 @@ impl<S> Reactor<S> {
         let mut carry = std::mem::take(&mut conn.carry);
         let need = conn.need;
         let copied = carry.len();
-        let in_scratch = copied <= CARRY_COPY_BYTES_MAX;
+        let half = self.read_bytes / 2;
+        let in_scratch = copied <= CARRY_COPY_BYTES_MAX.min(half);
         let room = if in_scratch {
             self.scratch[..copied].copy_from_slice(carry.unread());
-            &mut self.scratch[copied..]
+            &mut self.scratch[copied..self.read_bytes]
         } else {
-            carry.room(copied.clamp(ROOM_BYTES_MIN, READ_BYTES / 2), need)
+            carry.room(copied.clamp(ROOM_BYTES_MIN.min(half), half), need)
         };
         let room_len = room.len();
         let result = self.driver.read(key, room);
+        self.core.stats.reads += 1;
         let drains = self.driver.short_read_drains();
+        if let Ok(len) = result {
+            self.core.stats.read_bytes += len as u64;
+        }
         let now = self.core.now;
         let Some(conn) = self.core.conn_mut(key) else {
             return;
@@ -197,6 +202,10 @@ impl<S> Reactor<S> {
             return;
         }
         let result = self.driver.read(key, &mut self.scratch);
+        self.core.stats.reads += 1;
+        if let Ok(len) = result {
+            self.core.stats.read_bytes += len as u64;
+        }
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };

@@ -32,6 +32,7 @@ impl<S> Reactor<S> {
         } else if conn.eof {
             return self.relay_ended(source, ProxyEnd::SourceEof);
         } else if conn.is_tls() {
+            #[cfg(feature = "tls")]
             self.read_cipher_to_relay(source);
         } else if conn.readable {
             self.relay_read(source, to, room);

@@ -20,8 +20,11 @@ const SHUTDOWN_DRAIN: Duration = Duration::from_millis(100);
 impl<S> Reactor<S> {
     /// Writes each connection marked dirty, once.
     pub(super) fn flush(&mut self) {
-        let mut dirty = std::mem::take(&mut self.core.dirty);
-        for key in dirty.drain(..) {
+        // Calls to `on_drain` may mark others, for the next turn.
+        std::mem::swap(&mut self.core.dirty, &mut self.flushing);
+        for at in 0..self.flushing.len() {
+            let key = self.flushing[at];
+            self.flushed = at + 1;
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.in_dirty = false;
                 self.flush_one(key);
@@ -32,9 +35,8 @@ impl<S> Reactor<S> {
                 self.after_callback();
             }
         }
-        // Calls to `on_drain` may have marked others; keep them, and this allocation.
-        dirty.append(&mut self.core.dirty);
-        self.core.dirty = dirty;
+        self.flushing.clear();
+        self.flushed = 0;
     }
 
     pub(super) fn flush_one(&mut self, key: Key) {
@@ -54,11 +56,13 @@ impl<S> Reactor<S> {
         }
         let mut budget = WRITE_BYTES_MAX;
         let mut failed = None;
+        let (mut writes, before) = (0, conn.written);
         conn.seal(&mut pools.outbound);
         while conn.writable && !conn.wire().is_empty() && budget > 0 {
             let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
             let count = conn.wire().pieces(&mut pieces, budget);
             let offered: usize = pieces[..count].iter().map(|piece| piece.len()).sum();
+            writes += 1;
             match self.driver.write(key, &pieces[..count]) {
                 Ok(taken) => {
                     // Part of it means that the kernel is full; an edge will tell when it is not.
@@ -78,15 +82,23 @@ impl<S> Reactor<S> {
                 }
             }
         }
+        let taken = conn.written - before;
+        let is_empty = conn.is_flushed();
+        // Without a handshake nothing goes on, writable or not.
+        let goes_on = conn.writable && !conn.wire().is_empty();
+        if !is_empty && !goes_on {
+            conn.wire_mut().trim();
+        }
+        self.core.stats.writes += writes;
+        self.core.stats.written_bytes += taken;
         if let Some(error) = failed {
             return self.write_failed(key, error);
         }
-        if conn.is_flushed() {
+        if is_empty {
             self.flushed(key);
-        } else if conn.writable && !conn.wire().is_empty() {
+        } else if goes_on {
             self.core.mark_dirty(key);
         } else {
-            conn.wire_mut().trim();
             self.core.arm_write_timer(key);
         }
         self.fill_again(key);

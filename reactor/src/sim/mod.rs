@@ -114,7 +114,7 @@ mod socket;
 mod threads;
 mod unix;
 
-use crate::{Context, Key, Reactor, Remote, Time};
+use crate::{Builder, Context, Key, Reactor, Remote, Time};
 use driver::SimDriver;
 use host::Node;
 use net::{Due, Net, nanos};
@@ -201,16 +201,31 @@ impl Sim {
         state: S,
         setup: impl FnOnce(&mut Context<'_, S>) -> io::Result<()>,
     ) -> HostId<S> {
+        self.host_with(name, Reactor::builder(), state, setup)
+    }
+
+    /// As [`host`](Sim::host), with settings for its reactor.
+    ///
+    /// # Panics
+    /// If `setup` fails.
+    pub fn host_with<S: 'static>(
+        &mut self,
+        name: &str,
+        settings: Builder<S>,
+        state: S,
+        setup: impl FnOnce(&mut Context<'_, S>) -> io::Result<()>,
+    ) -> HostId<S> {
         let index = self.net.borrow_mut().add_host(name);
         self.nodes.push(Node::new(name));
         let host = HostId::new(index);
-        self.start(host, state, setup);
+        self.start(host, settings, state, setup);
         host
     }
 
     fn start<S: 'static>(
         &mut self,
         host: HostId<S>,
+        settings: Builder<S>,
         state: S,
         setup: impl FnOnce(&mut Context<'_, S>) -> io::Result<()>,
     ) {
@@ -218,7 +233,7 @@ impl Sim {
             net: Rc::clone(&self.net),
             host: host.index(),
         };
-        let mut reactor = Reactor::with_driver(state, Box::new(driver));
+        let mut reactor = settings.build_with_driver(state, Box::new(driver));
         let set_up = reactor.with(setup);
         let node = &mut self.nodes[host.index()];
         node.awake = reactor.has_work();
@@ -340,7 +355,7 @@ impl Sim {
                 net.go_on(true, |_, to| to == host.index());
             }
         }
-        self.start(host, state, setup);
+        self.start(host, Reactor::builder(), state, setup);
     }
 
     /// Lets a host do nothing for a while. Its clock goes on, and so does the network: it finds

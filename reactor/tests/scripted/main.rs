@@ -20,9 +20,15 @@ mod input;
 mod output;
 
 mod closing;
+mod panics;
 mod stopping;
 
 mod datagrams;
+
+mod builder;
+mod each_turn;
+mod misuse;
+mod stats;
 
 mod idle;
 mod remote;

@@ -5,8 +5,8 @@
 //! asks of the driver and all that it tells handlers goes to one [`Log`], in order.
 
 use midge_reactor::{
-    Accept, Answer, Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
-    ListenerAddr, OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, UdpOptions, Wake,
+    Accept, Answer, Builder, Close, Context, Driver, Eof, Event, Handler, Input, Key,
+    ListenOptions, ListenerAddr, OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, UdpOptions, Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -1008,10 +1008,15 @@ impl std::fmt::Debug for Hidden {
 
 impl Bench {
     pub(crate) fn new() -> Bench {
+        Bench::built(Reactor::builder())
+    }
+
+    /// As [`new`](Bench::new), with settings.
+    pub(crate) fn built(settings: Builder<Log>) -> Bench {
         let log = Log::default();
         let world = World::new(log.clone());
         let driver = Box::new(ScriptedDriver(world.clone()));
-        let mut reactor = Reactor::with_driver(log, driver);
+        let mut reactor = settings.build_with_driver(log, driver);
         let handlers = Handlers::default();
         let reception = Reception(Rc::clone(&handlers));
         let listener =
