@@ -81,8 +81,12 @@ impl<S> Reactor<S> {
     }
 
     fn read_cipher(&mut self, key: Key) {
-        let len = self.scratch.len().min(CIPHER_BYTES_MAX);
+        let len = self.read_bytes.min(CIPHER_BYTES_MAX);
         let result = self.driver.read(key, &mut self.scratch[..len]);
+        self.core.stats.reads += 1;
+        if let Ok(len) = result {
+            self.core.stats.read_bytes += len as u64;
+        }
         let drains = self.driver.short_read_drains();
         let now = self.core.now;
         let Some(conn) = self.core.conn_mut(key) else {
@@ -133,12 +137,10 @@ impl<S> Reactor<S> {
         } else {
             None
         };
-        let held_output = settled.is_some() && !conn.outbound.is_empty();
-        let waits_to_end = settled.is_some() && conn.wants_write_end;
         if let Some(timer) = timer {
             self.core.timers.cancel(timer);
         }
-        if writes || held_output || waits_to_end {
+        if writes || settled.is_some() {
             self.core.mark_dirty(key);
         }
         if let Some(info) = settled

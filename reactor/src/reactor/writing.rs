@@ -84,6 +84,7 @@ impl<S> Reactor<S> {
         }
         let taken = conn.written - before;
         let is_flushed = conn.is_flushed();
+        // Before the handshake is over nothing goes on, writable or not.
         let goes_on = conn.writable && !conn.wire().is_empty();
         if !is_flushed && !goes_on {
             conn.wire_mut().trim();

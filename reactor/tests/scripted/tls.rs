@@ -6,6 +6,7 @@ use midge_reactor::Eof;
 use midge_reactor::tls::Tls;
 use rustls::ClientConnection;
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The far end, with a TLS client of its own.
@@ -163,6 +164,22 @@ fn last_words_wait_for_the_handshake_and_end_with_close_notify() {
 }
 
 #[test]
+fn what_was_held_leaves_also_where_the_handshake_ends_with_nothing_to_say() {
+    let (authority, mut bench) = (Authority::new(), Bench::new());
+    let mut config = (*authority.server()).clone();
+    // With tickets the server has the last word.
+    config.send_tls13_tickets = 0;
+    let tls = Tls::server(Arc::new(config));
+    let probe = Probe::new("a").on_open(move |cx| {
+        cx.start_tls(tls.clone()).expect("it is open");
+        cx.send(b"held");
+    });
+    let mut far = Far::new(&mut bench, &authority, probe);
+    far.talk(&mut bench);
+    assert_eq!(far.plain, b"held");
+}
+
+#[test]
 fn bounds_and_deadlines_hold_for_a_peer_that_does_not_read() {
     for (bounded, why) in [(true, "too many bytes queued"), (false, "write timed out")] {
         let (authority, mut bench) = (Authority::new(), Bench::new());
@@ -249,6 +266,8 @@ fn what_is_left_comes_again_and_a_yield_does_not_lose_the_end_behind_it() {
             assert_eq!(cx.unread(), b"g");
             Eof::Close
         });
+    // So that nothing but what is kept brings the loop back.
+    bench.world.short_read_drains();
     let mut far = Far::new(&mut bench, &authority, begins(&authority, probe));
     far.talk(&mut bench);
     far.conn
@@ -257,6 +276,7 @@ fn what_is_left_comes_again_and_a_yield_does_not_lose_the_end_behind_it() {
         .expect("it is short");
     far.conn.send_close_notify();
     far.talk(&mut bench);
+    assert!(far.peer.ended(), "the end was not told");
     far.peer.finish();
     bench.settle();
     assert_eq!(
