@@ -540,7 +540,8 @@ impl Core {
                 udp.phase = Phase::Closing;
                 udp.why.get_or_insert(why);
             }
-            Some(Entry::Watching(watching)) if watching.key == key && watching.why.is_none() => {
+            Some(Entry::Watching(watching)) if watching.key == key && !watching.closing => {
+                watching.closing = true;
                 watching.why = Some(why);
             }
             _ => return false,

@@ -321,7 +321,7 @@ impl<S> Reactor<S> {
                     } else if self
                         .core
                         .watching(key)
-                        .is_some_and(|watching| watching.why.is_none())
+                        .is_some_and(|watching| !watching.closing)
                     {
                         self.call_watch(key, "on_timer", |watch, cx| watch.on_timer(cx, timer));
                     } else if !self.run_udp_timer(key, timer)

@@ -10,7 +10,9 @@ pub(crate) struct Watching {
     /// What has been told by events and not been used up by the handler.
     pub(crate) ready: Readiness,
     pub(crate) in_ready: bool,
-    /// Set when it is to be closed at the end of this turn.
+    /// It is to be closed at the end of this turn, or is being closed.
+    pub(crate) closing: bool,
+    /// Why, until its handler is told.
     pub(crate) why: Option<Close>,
 }
 
@@ -21,6 +23,7 @@ impl Core {
             wanted,
             ready: Readiness::NONE,
             in_ready: false,
+            closing: false,
             why: None,
         });
         self.watches += 1;

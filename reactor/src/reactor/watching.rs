@@ -11,7 +11,7 @@ impl<S> Reactor<S> {
         };
         watching.in_ready = false;
         let now = watching.ready & watching.wanted;
-        if now.is_none() || watching.why.is_some() {
+        if now.is_none() || watching.closing {
             return;
         }
         let answer = self.call_watch(key, "on_ready", |watch, cx| watch.on_ready(cx, now));

@@ -1,7 +1,7 @@
 //! Descriptors that the reactor watches and the test reads and writes.
 
 use crate::{Tell, Told, reactor, settle, until};
-use midge_reactor::{Again, Close, Context, Reactor, Readiness, Watch};
+use midge_reactor::{Again, Close, Context, PanicPolicy, Reactor, Readiness, Watch};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
@@ -288,4 +288,44 @@ fn a_file_cannot_be_watched() {
     let watched = reactor.with(|cx| cx.watch(&file, Readiness::READABLE, reads(&near, 1)));
     watched.expect_err("files are always ready, so they cannot be watched");
     assert_eq!(reactor.with(|cx| cx.io.watches()), 0);
+}
+
+/// Closes once more while it is being closed, or panics.
+struct ClosesAgain {
+    panics: bool,
+}
+
+impl Watch<Told> for ClosesAgain {
+    fn on_ready(&mut self, _: &mut Cx<'_>, _: Readiness) -> Again {
+        Again::No
+    }
+
+    fn on_close(&mut self, cx: &mut Cx<'_>, _: &Close) {
+        assert!(!self.panics, "on purpose");
+        cx.close();
+    }
+}
+
+#[test]
+fn a_watch_is_closed_once_and_what_takes_its_place_afterwards_stays() {
+    for panics in [false, true] {
+        let (near, _far) = pair();
+        let mut reactor = Reactor::builder()
+            .on_panic(PanicPolicy::CloseConnection)
+            .build(Told::default())
+            .expect("a selector is free");
+        reactor.with(|cx| {
+            let first = cx.watch(&near, Readiness::READABLE, ClosesAgain { panics });
+            cx.io.close(first.expect("it can be watched"));
+        });
+        let turn = |reactor: &mut Reactor<Told>| {
+            let done = reactor.turn(Some(Duration::ZERO));
+            done.expect("it can be polled");
+            reactor.with(|cx| cx.io.watches())
+        };
+        assert_eq!(turn(&mut reactor), 0);
+        let next = reactor.with(|cx| cx.watch(&near, Readiness::READABLE, reads(&near, 1)));
+        next.expect("it can be watched");
+        assert_eq!(turn(&mut reactor), 1, "panics: {panics}");
+    }
 }
