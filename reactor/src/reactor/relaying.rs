@@ -10,6 +10,11 @@ use crate::relay::ProxyEnd;
 impl<S> Reactor<S> {
     /// One slice for a connection that is being relayed: what it was left with, or else one read.
     pub(super) fn relay(&mut self, source: Key) {
+        let Some(conn) = self.core.conn_mut(source) else {
+            return;
+        };
+        // What is unread goes on without being asked for, and must not look like activity later.
+        conn.rescan = false;
         let Some(conn) = self.core.conn(source) else {
             return;
         };

@@ -3,6 +3,7 @@
 use crate::support::{Bench, Outcome, Peer, Probe};
 use midge_reactor::{Eof, Io, Key, ProxyError, ProxyOptions};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Two accepted connections, a and b, with their peers.
 fn pair(a: Probe, b: Probe) -> (Bench, Peer, Peer) {
@@ -384,4 +385,21 @@ fn a_relay_has_one_read_a_turn_and_others_theirs() {
     );
     bench.settle();
     assert_eq!(b.received_len(), 1 << 20);
+}
+
+#[test]
+fn a_relay_that_was_held_once_does_not_keep_its_silent_source() {
+    let (mut bench, a, b) = pair(Probe::new("a"), Probe::new("b"));
+    let (from, to) = (a.key(), b.key());
+    let timeout = Duration::from_secs(10);
+    bench.with(|cx| cx.io.idle_timeout(from, Some(timeout)));
+    proxy(&mut bench, from, to, &ProxyOptions::default());
+    bench.with(|cx| cx.io.pause(from));
+    bench.with(|cx| cx.io.resume(from));
+    a.send(b"last");
+    bench.settle();
+    assert_eq!(b.text(), "last");
+    bench.told();
+    bench.advance(timeout);
+    assert_eq!(bench.told(), ["a close: idle for too long"]);
 }
