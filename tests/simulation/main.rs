@@ -160,8 +160,9 @@ fn play(sim: &mut Sim) {
     assert!(delivered as u64 <= stats.sent.messages);
     model::check(&logs);
     let (resets, may_be_cut) = (sim.resets(), !roomy);
-    check_causes(&logs, resets, may_be_cut);
-    sim.with(rogues, |cx| rogue::check(cx.state, resets, may_be_cut));
+    let broken = check_causes(&logs, resets, may_be_cut)
+        + sim.with(rogues, |cx| rogue::check(cx.state, resets, may_be_cut));
+    assert!(broken <= resets, "{broken} cut by {resets} resets");
 
     // A fresh pair can talk, and when all have gone nothing is left of them.
     for host in &hosts {
@@ -193,8 +194,9 @@ fn play(sim: &mut Sim) {
     assert_eq!(sim.timers(broker), timers_at_start);
 }
 
-/// No connection of a client that behaves was cut without a cause: the broker's own word for each.
-fn check_causes(logs: &model::Logs, resets: u64, may_be_cut: bool) {
+/// No connection of a client that behaves was cut without a cause, which the broker names for each;
+/// answers how many were cut by a fault.
+fn check_causes(logs: &model::Logs, resets: u64, may_be_cut: bool) -> u64 {
     let mut broken = 0;
     for (id, log) in logs {
         let Some(cid) = log.cid.filter(|_| log.ended && !log.left) else {
@@ -209,7 +211,7 @@ fn check_causes(logs: &model::Logs, resets: u64, may_be_cut: bool) {
             other => panic!("client {id} was cut: {other}"),
         }
     }
-    assert!(broken <= resets, "{broken} cut by {resets} resets");
+    broken
 }
 
 /// Ends all faults, lets the clients finish, and has each that is up answered.

@@ -201,6 +201,34 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
 }
 
 #[test]
+fn more_than_a_turn_may_write_goes_out_in_the_next() {
+    sim::check(0..30, |sim| {
+        let at = stage(sim, Config::default());
+        let timers = sim.timers(at.0);
+        // A socket that takes it all.
+        let mut faults = sim.faults();
+        (faults.window_bytes_min, faults.window_bytes_max) = (4 << 20, 4 << 20);
+        sim.set_faults(faults);
+        let subscriptions: String = (0..40).map(|sid| format!("SUB s {sid}\r\n")).collect();
+        join(
+            sim,
+            at,
+            1,
+            &format!("{HELLO}{subscriptions}"),
+            Habit::Listens,
+        );
+        join(sim, at, 2, HELLO, Habit::Listens);
+        sim.with(at.1, |cx| {
+            talker::say(cx, 2, &messages("s", 0..1, 50_000));
+        });
+        wait(sim, "a copy for each subscription", |sim| {
+            sim.with(at.1, |cx| cx.state[&1].payloads.len() == 40)
+        });
+        leave(sim, at, timers);
+    });
+}
+
+#[test]
 fn a_shutdown_delivers_what_was_accepted() {
     sim::check(0..40, |sim| {
         let at = stage(sim, Config::default());

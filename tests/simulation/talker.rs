@@ -12,8 +12,8 @@ pub(crate) type Notes = BTreeMap<u64, Heard>;
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) key: Key,
-    /// `INFO` has come.
-    pub(crate) greeted: bool,
+    /// The number that `INFO` gave it.
+    pub(crate) cid: Option<u64>,
     pub(crate) payloads: Vec<Vec<u8>>,
     /// The header blocks that were not empty.
     pub(crate) headers: Vec<Vec<u8>>,
@@ -55,7 +55,7 @@ pub(crate) fn dial(
     };
     let heard = Heard {
         key: cx.connect(broker, talker),
-        greeted: false,
+        cid: None,
         payloads: Vec::new(),
         headers: Vec::new(),
         errors: Vec::new(),
@@ -87,7 +87,10 @@ impl Handler<Notes> for Talker {
             };
             let heard = cx.state.get_mut(&self.id).expect("made by the connect");
             match op {
-                ServerOp::Info { .. } => heard.greeted = true,
+                ServerOp::Info { json } => {
+                    let json: serde_json::Value = serde_json::from_slice(json).expect("JSON");
+                    heard.cid = json["client_id"].as_u64();
+                }
                 ServerOp::Msg(msg) => {
                     heard.payloads.push(msg.payload.to_vec());
                     if !msg.header.is_empty() {
