@@ -28,6 +28,8 @@ mod flow;
 mod lifecycle;
 mod offload;
 mod options;
+#[cfg(feature = "tls")]
+mod tls;
 mod unix;
 mod watching;
 
@@ -59,12 +61,12 @@ pub(crate) struct Tasks<S> {
     /// `None` while the closure runs.
     pub(crate) closures: Slab<Option<TimerClosure<S>>>,
     pub(crate) signals: Vec<(Vec<i32>, Option<SignalClosure<S>>)>,
+    /// Hooks for the end, the first to run last.
+    pub(crate) on_shutdown: Vec<Deferred<S>>,
     /// Commands whose output is being collected.
     pub(crate) commands: Slab<Gathering<S>>,
     /// Calls of other handlers, for as soon as the present callback has returned.
     pub(crate) calls: VecDeque<Call<S>>,
-    /// Hooks for the end, the first to run last.
-    pub(crate) on_shutdown: Vec<Deferred<S>>,
     pub(crate) offloads: Offloads<S>,
     /// What is to be done when a connection has gone, by those who keep one up.
     pub(crate) after_close: BTreeMap<Key, AfterClose<S>>,
@@ -154,9 +156,9 @@ impl<S> Context<'_, S> {
     pub(crate) fn goes_on(&self) -> bool {
         let core = &self.io.core;
         !core.yielded
-            && core
-                .conn(self.key)
-                .is_some_and(|conn| conn.takes_input() && conn.relay.is_none())
+            && core.conn(self.key).is_some_and(|conn| {
+                conn.takes_input() && conn.relay.is_none() && !conn.has_left_plaintext()
+            })
     }
 
     /// Takes what was left unread, to be lent to a handler together with this context.

@@ -14,6 +14,8 @@ use crate::process::Child;
 use crate::relay::Relay;
 use crate::stream::Stream;
 use crate::timers::Timers;
+#[cfg(feature = "tls")]
+use crate::tls::layer::Layer;
 use crate::{Close, Counts, Key, ListenerAddr, Stats, Time, TimerId};
 use slab::Slab;
 use std::any::TypeId;
@@ -122,6 +124,9 @@ pub(crate) struct Conn {
     pub(crate) local: Option<SocketAddr>,
     /// The process at the far end, if it is one that this reactor has started.
     pub(crate) child: Option<Child>,
+    /// Between its queue and its socket, once it was started.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Box<Layer>>,
 }
 
 impl Conn {
@@ -133,7 +138,7 @@ impl Conn {
     /// Whether its queue is short enough for the next piece of its stream, and has room for it.
     pub(crate) fn wants_piece(&self) -> bool {
         let low = |stream: &Stream| stream.low.unwrap_or(self.low);
-        let queued = self.outbound.len();
+        let queued = self.queued();
         let stream = self.stream.as_ref();
         queued < self.max && stream.is_some_and(|stream| queued <= low(stream))
     }
@@ -200,6 +205,8 @@ pub(crate) enum Target {
     ConnectDeadline(Key),
     WriteDeadline(Key),
     IdleDeadline(Key),
+    #[cfg(feature = "tls")]
+    TlsDeadline(Key),
     Linger(Key),
     ShutdownDeadline,
 }
@@ -218,7 +225,7 @@ pub(crate) struct Core {
     pub(crate) dirty: Vec<Key>,
     pub(crate) closing: VecDeque<Key>,
     /// Connections to be written as soon as the present callback has returned.
-    pub(crate) urgent: Vec<Key>,
+    pub(crate) urgent: VecDeque<Key>,
     pub(crate) timers: Timers<Target>,
     /// Closures whose timers were cancelled, to be dropped by the loop, which knows their type.
     pub(crate) cancelled: Vec<usize>,
@@ -251,7 +258,7 @@ impl Core {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             closing: VecDeque::new(),
-            urgent: Vec::new(),
+            urgent: VecDeque::new(),
             timers: Timers::new(),
             cancelled: Vec::new(),
             pools: Pools::default(),
@@ -336,6 +343,8 @@ impl Core {
             peer,
             local: None,
             child: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         };
         let entry = &mut self.entries[key.index()];
         *entry = Entry::Conn(Box::new(conn));
@@ -353,6 +362,13 @@ impl Core {
             Some(Entry::Conn(mut conn)) => {
                 self.congested -= usize::from(conn.congested);
                 conn.outbound.clear(&mut self.pools.outbound);
+                #[cfg(feature = "tls")]
+                if let Some(tls) = &mut conn.tls {
+                    tls.wire_mut().clear(&mut self.pools.outbound);
+                    if let Some(timer) = tls.timer {
+                        self.timers.cancel(timer);
+                    }
+                }
                 if let Some(buffer) = conn.carry.release() {
                     self.pools.carry.give(buffer);
                 }
@@ -575,7 +591,7 @@ impl Core {
         };
         if let (Some(timeout), None) = (conn.write_timeout, conn.write_timer) {
             let target = Target::WriteDeadline(key);
-            conn.write_target = conn.written + conn.outbound.len() as u64;
+            conn.write_target = conn.written + conn.queued() as u64;
             conn.write_timer = Some(self.timers.arm(self.now + timeout, None, target));
         }
     }

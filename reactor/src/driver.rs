@@ -94,7 +94,6 @@ pub trait Driver: fmt::Debug {
 
     /// A descriptor that is readable while there are events, signals or wakes to be polled for, if
     /// there is such a thing: what a loop around the reactor can wait for.
-    #[cfg(unix)]
     fn descriptor(&self) -> Option<RawFd> {
         None
     }

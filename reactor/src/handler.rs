@@ -34,6 +34,14 @@ pub trait Handler<S = ()>: AsAny {
         let _ = cx;
     }
 
+    /// The TLS handshake is over; `info` is what it has settled, and stays to be had from
+    /// [`Context::tls`]. Comes once, before the first decrypted bytes.
+    #[cfg(feature = "tls")]
+    #[doc(alias = "ssl_handshake_completed")]
+    fn on_tls(&mut self, cx: &mut Context<'_, S>, info: &crate::tls::TlsInfo) {
+        let _ = (cx, info);
+    }
+
     /// Bytes have come. They may be cut anywhere. What you leave has no bound but your own.
     #[doc(alias = "receive_data")]
     fn on_input(&mut self, cx: &mut Context<'_, S>, input: &mut Input<'_>);
@@ -135,6 +143,9 @@ pub enum Close {
     IdleTimeout,
     /// More bytes would have been queued than the bound allows.
     SlowConsumer,
+    /// TLS could not begin or go on.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// The handler could not go on: [`Context::fail`].
     Failed(Box<dyn Error + Send + Sync>),
     /// Its stream was handed over to somebody else: [`Io::detach`](crate::Io::detach).
@@ -167,6 +178,8 @@ impl fmt::Display for Close {
             Close::WriteTimeout => f.write_str("write timed out"),
             Close::IdleTimeout => f.write_str("idle for too long"),
             Close::SlowConsumer => f.write_str("too many bytes queued"),
+            #[cfg(feature = "tls")]
+            Close::Tls(error) => write!(f, "TLS: {error}"),
             Close::Failed(error) => write!(f, "{error}"),
             Close::Detached => f.write_str("handed over"),
             Close::Panicked(message) => write!(f, "handler panicked: {message}"),

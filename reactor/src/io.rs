@@ -98,14 +98,14 @@ impl Io<'_> {
         if !conn.takes_output() {
             return false;
         }
-        let queued = conn.outbound.len() + len;
+        let queued = conn.queued() + len;
         if queued > conn.max {
             self.core.close(key, Close::SlowConsumer);
             return false;
         }
         let newly_congested = !conn.congested && queued >= conn.high;
         conn.congested |= newly_congested;
-        if conn.outbound.is_empty() {
+        if conn.queued() == 0 {
             conn.last_progress = now;
         }
         let newly_dirty = !std::mem::replace(&mut conn.in_dirty, true);
@@ -142,7 +142,7 @@ impl Io<'_> {
     #[must_use]
     pub fn queued(&self, key: Key) -> usize {
         match self.core.conn(key) {
-            Some(conn) => conn.outbound.len(),
+            Some(conn) => conn.queued(),
             None => self.core.udp(key).map_or(0, |udp| udp.packets.bytes()),
         }
     }

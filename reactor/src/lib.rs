@@ -104,6 +104,11 @@ mod time;
 #[cfg(feature = "sim")]
 pub mod sim;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
+mod wire;
+
 /// Runs a program without shared state: makes a reactor, lets `setup` listen and connect, and turns
 /// until it is stopped.
 ///

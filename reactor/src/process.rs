@@ -20,7 +20,7 @@
 //! }
 //!
 //! fn main() -> std::io::Result<()> {
-//!     run((), |cx| {
+//!     run(|cx| {
 //!         let child = cx.spawn(Command::new("sort").arg("-r"), Lines(0))?;
 //!         cx.io.send(child, b"a\nb\nc\n");
 //!         cx.io.shutdown_write(child);

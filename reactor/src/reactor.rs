@@ -42,6 +42,8 @@ mod processes;
 mod reading;
 mod relaying;
 mod streaming;
+#[cfg(feature = "tls")]
+mod tls;
 mod watching;
 mod writing;
 
@@ -67,6 +69,9 @@ pub struct Reactor<S = ()> {
     read_bytes: usize,
     spin: Duration,
     panics: Panics<S>,
+    /// What TLS has decrypted for the present handler.
+    #[cfg(feature = "tls")]
+    decrypted: Vec<u8>,
 }
 
 impl<S: fmt::Debug> fmt::Debug for Reactor<S> {
@@ -113,9 +118,9 @@ impl<S> Reactor<S> {
             deferred: VecDeque::new(),
             closures: Slab::new(),
             signals: Vec::new(),
+            on_shutdown: Vec::new(),
             commands: Slab::new(),
             calls: VecDeque::new(),
-            on_shutdown: Vec::new(),
             offloads: Offloads::default(),
             after_close: BTreeMap::new(),
             remote: Remote::new(driver.waker()),
@@ -136,6 +141,8 @@ impl<S> Reactor<S> {
             read_bytes: settings.read_bytes,
             spin: settings.spin,
             panics: Panics::new(settings.policy, settings.hook),
+            #[cfg(feature = "tls")]
+            decrypted: Vec::new(),
         }
     }
 
@@ -285,7 +292,7 @@ impl<S> Reactor<S> {
                 if self
                     .core
                     .conn(key)
-                    .is_some_and(|conn| conn.writable && !conn.outbound.is_empty())
+                    .is_some_and(|conn| conn.writable && conn.queued() > 0)
                 {
                     self.core.mark_dirty(key);
                 }
@@ -334,6 +341,8 @@ impl<S> Reactor<S> {
                 Target::ReceiveAgain(key) => self.receive_again(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
+                #[cfg(feature = "tls")]
+                Target::TlsDeadline(key) => self.check_tls_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
                 Target::ShutdownDeadline => self.core.stopping = true,
             }
@@ -392,6 +401,7 @@ impl<S> Reactor<S> {
             if self.awaits_exit(key) {
                 continue;
             }
+            self.panics.closing = key;
             let why = match self.core.conn_mut(key) {
                 Some(conn) => conn.why.take(),
                 None => self
@@ -404,6 +414,7 @@ impl<S> Reactor<S> {
             self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
             self.close_udp(key);
             self.tell_feeder(key);
+            self.panics.closing = Key::NONE;
             self.forget(key);
             if let Some(after) = self.tasks.after_close.remove(&key) {
                 self.run_work(|cx| after(cx, why));

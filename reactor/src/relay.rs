@@ -112,7 +112,7 @@ impl Relay {
 
     /// How many bytes may be handed over now.
     pub(crate) fn room(&self, target: &Conn) -> usize {
-        let room = self.high(target).saturating_sub(target.outbound.len());
+        let room = self.high(target).saturating_sub(target.queued());
         self.left.map_or(room, |left| {
             usize::try_from(left).map_or(room, |left| room.min(left))
         })
@@ -144,7 +144,7 @@ impl Core {
             return;
         };
         let relay = self.conn(source).and_then(|conn| conn.relay.as_ref());
-        if relay.is_some_and(|relay| conn.outbound.len() <= relay.low(conn)) {
+        if relay.is_some_and(|relay| conn.queued() <= relay.low(conn)) {
             self.lift(source, Hold::Relay);
         }
     }

@@ -52,6 +52,6 @@ pub struct Counts {
     pub connections: usize,
     /// Sockets for datagrams.
     pub udp_sockets: usize,
-    /// Foreign descriptors that are watched.
+    /// Watched descriptors of others.
     pub watches: usize,
 }

@@ -1,16 +1,16 @@
 //! With `midge-reactor`, as its front page shows it.
 
 use super::{MESSAGE_BYTES, Service, announce};
-use midge_reactor::{Close, Context, Handler, Input, run};
+use midge_reactor::{Close, Context, Handler, Input, run, run_with};
 use std::io;
 
 pub(super) fn serve(service: Service) -> io::Result<()> {
     match service {
-        Service::Echo => run((), |cx| {
+        Service::Echo => run(|cx| {
             let listener = cx.listen("127.0.0.1:0", |_: &mut Context<'_>| Echo)?;
             announce(cx.listening_on(listener).ok_or(io::ErrorKind::NotFound)?)
         }),
-        Service::FanOut => run(Vec::new(), |cx| {
+        Service::FanOut => run_with(Vec::new(), |cx| {
             let listener = cx.listen("127.0.0.1:0", |_: &mut Context<'_, Members>| Member)?;
             announce(cx.listening_on(listener).ok_or(io::ErrorKind::NotFound)?)
         }),

@@ -60,6 +60,12 @@ macro_rules! other_callbacks {
             let _ = cx;
         }
 
+        /// The TLS handshake is over: [`Handler::on_tls`].
+        #[cfg(feature = "tls")]
+        fn on_tls(&mut self, cx: &mut Context<'_, S>, info: &crate::tls::TlsInfo) {
+            let _ = (cx, info);
+        }
+
         /// The queue is down to its low mark again: [`Handler::on_drain`].
         fn on_drain(&mut self, cx: &mut Context<'_, S>) {
             let _ = cx;
@@ -108,6 +114,11 @@ macro_rules! forward_other_callbacks {
                     }
                 }
             }
+        }
+
+        #[cfg(feature = "tls")]
+        fn on_tls(&mut self, cx: &mut Context<'_, S>, info: &crate::tls::TlsInfo) {
+            self.handler.on_tls(cx, info);
         }
 
         fn on_drain(&mut self, cx: &mut Context<'_, S>) {

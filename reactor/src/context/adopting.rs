@@ -85,12 +85,17 @@ impl Io<'_> {
     ///
     /// # Errors
     /// `NotConnected` if the connection has gone, is closing, or is to close after its last bytes;
-    /// `Unsupported` where the driver has no streams to hand over, as in a simulation. The connection
+    /// `Unsupported` with TLS, whose keys stay here, and where the driver has no streams to hand over,
+    /// as in a simulation. The connection
     /// is as it was then.
     pub fn detach(&mut self, key: Key) -> io::Result<Detached> {
         let open = |phase| matches!(phase, Phase::Open | Phase::Connecting);
         if !self.core.conn(key).is_some_and(|conn| open(conn.phase)) {
             return Err(io::ErrorKind::NotConnected.into());
+        }
+        #[cfg(feature = "tls")]
+        if self.is_tls(key) {
+            return Err(io::ErrorKind::Unsupported.into());
         }
         let stream = self.driver.detach(key)?;
         let (mut unread, mut unsent) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@ impl<S> Context<'_, S> {
     /// called connection. A connection may call itself.
     ///
     /// Answers whether there is such a connection, with such a handler. `false` for one that has
-    /// gone or is closing; and for one whose handler is of another type, which is a mistake of the
+    /// gone or is closing, or is no connection; and for one whose handler is of another type, which is a mistake of the
     /// program and is logged at `debug`. After `true` the call comes, unless the connection is told
     /// to close first. Of a connection that was made in the present callback only the existence is
     /// known yet: a handler of another type is noticed, and logged, when the call is due.
@@ -27,7 +27,7 @@ impl<S> Context<'_, S> {
         key: Key,
         work: impl FnOnce(&mut T, &mut Context<'_, S>) + 'static,
     ) -> bool {
-        if !self.io.is_open(key) {
+        if !self.io.core.is_open(key) {
             return false;
         }
         let handler_type = self.io.core.conn(key).and_then(|conn| conn.handler_type);

@@ -16,7 +16,7 @@ impl Io<'_> {
             return false;
         };
         if !std::mem::replace(&mut conn.urgent, true) {
-            self.core.urgent.push(key);
+            self.core.urgent.push_back(key);
         }
         true
     }

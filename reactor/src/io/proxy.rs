@@ -29,7 +29,7 @@ impl Io<'_> {
     /// Those of [`ProxyError`]; a target has one source at a time.
     #[doc(alias = "enable_proxy")]
     pub fn proxy(&mut self, from: Key, to: Key, options: &ProxyOptions) -> Result<(), ProxyError> {
-        if !self.is_open(from) {
+        if !self.core.is_open(from) {
             return Err(ProxyError::NoSource);
         }
         match self.core.conn(to) {

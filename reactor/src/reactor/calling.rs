@@ -28,7 +28,10 @@ impl<S> Reactor<S> {
     /// Writes what was asked to be written now. What `on_drain` asks for while that goes on waits
     /// for the next callback.
     fn flush_urgent(&mut self) {
-        for key in std::mem::take(&mut self.core.urgent) {
+        for _ in 0..self.core.urgent.len() {
+            let Some(key) = self.core.urgent.pop_front() else {
+                break;
+            };
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.urgent = false;
                 self.flush_one(key);

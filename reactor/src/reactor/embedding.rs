@@ -3,7 +3,6 @@
 use super::Reactor;
 use crate::{Counts, Stats, Time};
 use std::io;
-#[cfg(unix)]
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -26,7 +25,8 @@ impl<S> Reactor<S> {
     pub fn has_work(&self) -> bool {
         self.events_left
             || self.core.has_work()
-            || !(self.tasks.deferred.is_empty() && self.tasks.calls.is_empty())
+            || !self.tasks.deferred.is_empty()
+            || !self.tasks.calls.is_empty()
             || !self.jobs.is_empty()
             || !self.signals.is_empty()
             || self.tasks.remote.has_jobs()
@@ -88,7 +88,6 @@ impl<S> Reactor<S> {
     /// reactor.run()
     /// # }
     /// ```
-    #[cfg(unix)]
     #[doc(alias = "as_raw_fd")]
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {

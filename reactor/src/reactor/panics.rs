@@ -24,6 +24,8 @@ pub(super) struct Panics<S> {
     pub(super) inside: Key,
     /// The listener whose connections are being accepted: no edge tells of those behind a panic.
     pub(super) accepting: Key,
+    /// What is being closed: taken from the list, and not yet forgotten.
+    pub(super) closing: Key,
     /// A connection that was accepted and has no handler yet.
     pub(super) admitting: Option<Key>,
 }
@@ -35,6 +37,7 @@ impl<S> Panics<S> {
             hook,
             inside: Key::NONE,
             accepting: Key::NONE,
+            closing: Key::NONE,
             admitting: None,
         }
     }
@@ -100,15 +103,20 @@ impl<S> Reactor<S> {
         self.core.enqueue(listener);
         let owner = std::mem::replace(&mut self.panics.inside, Key::NONE);
         self.abandon(owner, String::new());
-        if self.core.closing.contains(&owner) {
+        // What was being closed has had its last call, whoever panicked in it.
+        let closing = std::mem::replace(&mut self.panics.closing, Key::NONE);
+        self.close_again(closing);
+    }
+
+    fn close_again(&mut self, key: Key) {
+        self.abandon(key, String::new());
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.why = Some(Close::Panicked(String::new()));
+        } else if self.core.udp(key).is_none() && self.core.watching(key).is_none() {
             return;
         }
-        // It was being closed, and taken from the list for that.
-        if let Some(conn) = self.core.conn_mut(owner) {
-            conn.why = Some(Close::Panicked(String::new()));
-            self.core.closing.push_back(owner);
-        } else if self.core.udp(owner).is_some() || self.core.watching(owner).is_some() {
-            self.core.closing.push_back(owner);
+        if !self.core.closing.contains(&key) {
+            self.core.closing.push_back(key);
         }
     }
 

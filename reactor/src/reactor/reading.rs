@@ -19,6 +19,10 @@ impl<S> Reactor<S> {
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
+        #[cfg(feature = "tls")]
+        if conn.tls.is_some() {
+            return self.read_tls(key);
+        }
         if !conn.takes_input() {
             return;
         }
@@ -147,7 +151,7 @@ impl<S> Reactor<S> {
     }
 
     /// Gives the handler what the connection has kept.
-    fn offer_carry(&mut self, key: Key, mut carry: Carry) {
+    pub(super) fn offer_carry(&mut self, key: Key, mut carry: Carry) {
         let (consumed, need) = self.offer(key, carry.unread());
         carry.consume(consumed);
         let Some((conn, pools)) = self.core.conn_and_pools(key) else {
@@ -161,7 +165,7 @@ impl<S> Reactor<S> {
     }
 
     /// Calls `on_input`; answers how much was consumed and how much the handler needs.
-    fn offer(&mut self, key: Key, data: &[u8]) -> (usize, usize) {
+    pub(super) fn offer(&mut self, key: Key, data: &[u8]) -> (usize, usize) {
         let mut input = Input::new(data);
         self.core.yielded = false;
         self.call(key, "on_input", |handler, cx| {
@@ -187,6 +191,10 @@ impl<S> Reactor<S> {
 
     /// Reads and drops what comes to a connection that is ending.
     pub(super) fn discard(&mut self, key: Key) {
+        #[cfg(feature = "tls")]
+        if self.awaits_handshake(key) {
+            return self.read_tls(key);
+        }
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };

@@ -27,6 +27,11 @@ impl<S> Reactor<S> {
         if room == 0 {
             return self.core.hold(source, Hold::Relay);
         }
+        #[cfg(feature = "tls")]
+        if conn.is_tls() && conn.carry.is_empty() && !conn.eof {
+            self.read_cipher_to_relay(source);
+            return self.relay_goes_on(source);
+        }
         if !conn.carry.is_empty() {
             self.relay_unread(source, to, room);
         } else if conn.eof {
@@ -56,8 +61,12 @@ impl<S> Reactor<S> {
     }
 
     fn relay_read(&mut self, source: Key, to: Key, room: usize) {
-        let room = room.min(self.scratch.len());
+        let room = room.min(self.read_bytes);
         let result = self.driver.read(source, &mut self.scratch[..room]);
+        self.core.stats.reads += 1;
+        if let Ok(len) = result {
+            self.core.stats.read_bytes += len as u64;
+        }
         let drains = self.driver.short_read_drains();
         let now = self.core.now;
         let Some(conn) = self.core.conn_mut(source) else {
@@ -104,7 +113,7 @@ impl<S> Reactor<S> {
         let complete = |conn: &Conn| conn.relay.as_ref().is_some_and(|r| r.left == Some(0));
         if complete(conn) {
             self.relay_ended(source, ProxyEnd::Complete);
-        } else if !conn.carry.is_empty() || (conn.readable && !conn.eof) {
+        } else if !conn.carry.is_empty() || conn.tls_pending() || (conn.readable && !conn.eof) {
             self.core.enqueue(source);
         }
     }
@@ -117,7 +126,7 @@ impl<S> Reactor<S> {
         }
     }
 
-    fn relay_ended(&mut self, source: Key, end: ProxyEnd) {
+    pub(super) fn relay_ended(&mut self, source: Key, end: ProxyEnd) {
         let Some(relay) = self.core.end_relay(source) else {
             return;
         };

@@ -1,6 +1,7 @@
 //! Streams: a piece for each queue that is short enough, before it is written.
 
 use super::Reactor;
+use super::panics::caught;
 use crate::Key;
 use crate::core::Phase;
 use crate::io::Io;
@@ -27,13 +28,25 @@ impl<S> Reactor<S> {
         if !conn.wants_piece() {
             return;
         }
-        let room = conn.max - conn.outbound.len();
+        let room = conn.max - conn.queued();
         // Out of the connection for the read: the queue is elsewhere in it.
         let Some(mut stream) = conn.stream.take() else {
             return;
         };
         let room = room.min(stream.piece).min(self.scratch.len());
-        let (len, end) = stream.read(&mut self.scratch[..room]);
+        let piece = &mut self.scratch[..room];
+        // The reader is the program's, and so are its panics.
+        self.panics.inside = key;
+        let read = if self.panics.caught {
+            caught(|| stream.read(piece))
+        } else {
+            Ok(stream.read(piece))
+        };
+        self.panics.inside = Key::NONE;
+        let (len, end) = match read {
+            Ok(read) => read,
+            Err(payload) => return self.handler_panicked(key, key, payload),
+        };
         conn.stream = Some(stream);
         conn.streamed += len as u64;
         let mut io = Io {
@@ -51,7 +64,7 @@ impl<S> Reactor<S> {
     pub(super) fn fill_again(&mut self, key: Key) {
         if let Some(conn) = self.core.conn(key)
             && conn.wants_piece()
-            && (conn.writable || conn.outbound.is_empty())
+            && (conn.writable || conn.queued() == 0)
         {
             self.core.mark_dirty(key);
         }

@@ -57,20 +57,22 @@ impl<S> Reactor<S> {
         let mut budget = WRITE_BYTES_MAX;
         let mut failed = None;
         let (mut writes, before) = (0, conn.written);
-        while conn.writable && !conn.outbound.is_empty() && budget > 0 {
+        conn.seal(&mut pools.outbound);
+        while conn.writable && !conn.wire().is_empty() && budget > 0 {
             let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-            let count = conn.outbound.pieces(&mut pieces, budget);
+            let count = conn.wire().pieces(&mut pieces, budget);
             let offered: usize = pieces[..count].iter().map(|piece| piece.len()).sum();
             writes += 1;
             match self.driver.write(key, &pieces[..count]) {
                 Ok(taken) => {
                     // Part of it means that the kernel is full; an edge will tell when it is not.
                     conn.writable = taken == offered;
-                    conn.outbound.advance(taken, &mut pools.outbound);
+                    conn.wire_mut().advance(taken, &mut pools.outbound);
                     conn.written += taken as u64;
                     conn.last_progress = now;
                     conn.last_activity = now;
                     budget -= taken;
+                    conn.seal(&mut pools.outbound);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => conn.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -81,16 +83,18 @@ impl<S> Reactor<S> {
             }
         }
         let taken = conn.written - before;
-        let (is_empty, goes_on) = (conn.outbound.is_empty(), conn.writable);
-        if !is_empty && !goes_on {
-            conn.outbound.trim();
+        let is_flushed = conn.is_flushed();
+        // Before the handshake is over nothing goes on, writable or not.
+        let goes_on = conn.writable && !conn.wire().is_empty();
+        if !is_flushed && !goes_on {
+            conn.wire_mut().trim();
         }
         self.core.stats.writes += writes;
         self.core.stats.written_bytes += taken;
         if let Some(error) = failed {
             return self.write_failed(key, error);
         }
-        if is_empty {
+        if is_flushed {
             self.flushed(key);
         } else if goes_on {
             self.core.mark_dirty(key);
@@ -107,7 +111,7 @@ impl<S> Reactor<S> {
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
-        if conn.congested && conn.outbound.len() <= conn.low {
+        if conn.congested && conn.queued() <= conn.low {
             conn.congested = false;
             let open = conn.phase == Phase::Open;
             self.core.congested -= 1;
@@ -208,7 +212,7 @@ impl<S> Reactor<S> {
             return;
         };
         let again = conn.last_progress + LINGER;
-        if conn.phase == Phase::Ending && again > now && !conn.outbound.is_empty() {
+        if conn.phase == Phase::Ending && again > now && conn.queued() > 0 {
             self.core.arm_phase_timer(key, again, Target::Linger(key));
         } else {
             self.core.close(key, Close::Local);
@@ -220,7 +224,7 @@ impl<S> Reactor<S> {
             return;
         };
         conn.write_timer = None;
-        if conn.outbound.is_empty() {
+        if conn.queued() == 0 {
             return;
         }
         if conn.written < conn.write_target {

@@ -5,6 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+// Some of it is for the other tests.
+#[allow(dead_code)]
+#[cfg(feature = "tls")]
+#[path = "../support/certificates.rs"]
+mod certificates;
+
 mod turn;
 
 mod accepting;
@@ -38,3 +44,5 @@ mod stream;
 
 mod codec;
 mod pieces;
+#[cfg(feature = "tls")]
+mod tls;

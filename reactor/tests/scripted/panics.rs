@@ -2,7 +2,10 @@
 //! must look the same; only who hears of the panic differs.
 
 use crate::support::{Bench, Cx, Log, Outcome, Probe};
-use midge_reactor::{Close, Datagram, Event, ListenOptions, PanicPolicy, Reactor};
+use midge_reactor::{
+    Close, Datagram, Event, Handler, Input, ListenOptions, PanicPolicy, ProxyEnd, ProxyOptions,
+    Reactor, StreamOptions,
+};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -532,5 +535,60 @@ fn a_datagram_handler_that_panics_loses_its_socket_and_no_other_notices() {
         peer.send(b"hello");
         settle(bench);
         assert_eq!(peer.text(), "hello");
+    });
+}
+
+#[test]
+fn a_reader_that_panics_costs_the_connection_it_feeds() {
+    struct Bad;
+    impl std::io::Read for Bad {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            panic!("two");
+        }
+    }
+    both(|bench| {
+        let peers = three(bench, Probe::new("two"));
+        let key = peers[1].key();
+        let streams = bench.with(|cx| cx.io.stream(key, Bad, &StreamOptions::default()));
+        streams.expect("it is open");
+        for peer in [&peers[0], &peers[2]] {
+            peer.send(b"hello");
+        }
+        settle(bench);
+        assert!(peers[1].closed());
+        assert_eq!([peers[0].text(), peers[2].text()], ["hello"; 2]);
+        assert_eq!(bench.reactor.connections(), 2);
+    });
+}
+
+#[test]
+fn a_source_that_panics_while_its_target_closes_takes_nothing_with_it() {
+    struct Two;
+    impl Handler<Log> for Two {
+        fn on_input(&mut self, _: &mut Cx<'_>, _: &mut Input<'_>) {}
+
+        fn on_proxy(&mut self, _: &mut Cx<'_>, _: ProxyEnd) {
+            panic!("two");
+        }
+    }
+    both(|bench| {
+        let peers = [
+            bench.client(Probe::new("one")),
+            bench.client(Two),
+            bench.client(Probe::new("three")),
+        ];
+        let [target, source, _] = [0, 1, 2].map(|at| peers[at].key());
+        bench.with(|cx| {
+            let proxied = cx.io.proxy(source, target, &ProxyOptions::default());
+            proxied.expect("both are open");
+        });
+        settle(bench);
+        bench.with(|cx| cx.io.close(target));
+        settle(bench);
+        let mut told = bench.told();
+        told.retain(|line| line.starts_with("one close") || line.starts_with("panic"));
+        assert_eq!(told, ["one close: closed", "panic: two"]);
+        assert!(peers[0].closed() && peers[1].closed() && !peers[2].closed());
+        assert_eq!(bench.reactor.connections(), 1);
     });
 }

@@ -78,7 +78,7 @@ fn a_limit_of_nothing_is_complete_before_the_first_byte() {
 
 #[test]
 fn what_the_handler_has_left_unread_goes_first() {
-    for at in [3, 5] {
+    for at in [3, 5, 14] {
         let mut bench = Bench::new();
         let b = bench.client(Probe::new("b"));
         let to = b.key();
@@ -232,6 +232,21 @@ fn the_source_is_told_that_its_target_has_gone_and_keeps_what_comes_then() {
         );
         assert!(!a.closed());
     }
+}
+
+#[test]
+fn the_source_is_told_of_a_failed_write_although_the_target_stays_to_be_read() {
+    let (mut bench, a, b) = pair(Probe::new("a"), Probe::new("b"));
+    let to = b.key();
+    proxy(&mut bench, a.key(), to, &ProxyOptions::default());
+    // So that the source has been read to its end, and no turn of its own would find out.
+    bench.world.short_read_drains();
+    bench.with(|cx| cx.io.pause(to));
+    b.hang_up();
+    a.send(b"lost");
+    bench.settle();
+    assert_eq!(bench.told(), ["a proxy TargetClosed"]);
+    assert!(!b.closed(), "it is paused, and its last input unread");
 }
 
 #[test]

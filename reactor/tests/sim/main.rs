@@ -1,6 +1,10 @@
 //! The loop over simulated hosts: what must hold whatever goes wrong.
 
 mod actors;
+// Some of it is for the other tests.
+#[allow(dead_code)]
+#[path = "../support/certificates.rs"]
+mod certificates;
 
 mod closing;
 mod coordination;
@@ -13,5 +17,6 @@ mod proxy;
 mod reconnect;
 mod relay;
 mod timers;
+mod tls;
 mod tools;
 mod unix;
