@@ -1,6 +1,13 @@
 //! A reactor: a loop that takes events and hands them to registered handlers. EventMachine's
 //! design in Rust, on mio; one thread, no async, no locks.
 //!
+//! # A server in a minute
+//!
+//! ```toml
+//! [dependencies]
+//! midge-reactor = { path = "../midge/reactor" } # not in the registry yet
+//! ```
+//!
 //! ```
 //! use midge_reactor::{run, Context, Handler, Input};
 //!
@@ -14,12 +21,25 @@
 //!
 //! fn main() -> std::io::Result<()> {
 //!     run(|cx| {
-//!         cx.listen("127.0.0.1:0", |_: &mut Context<'_>| Echo)?;
+//!         cx.listen("127.0.0.1:0", |_| Echo)?; // any free port; yours is rather "127.0.0.1:8081"
 //! #       cx.stop();
 //!         Ok(())
 //!     })
 //! }
 //! ```
+//!
+//! `nc 127.0.0.1 8081` talks to it. The folder `examples` has more, each as short: lines with a
+//! timeout, HTTP, a proxy, a chat, a UDP beacon, TLS, child processes, and a handler in simulation.
+//!
+//! # Where to read on
+//!
+//! * [`Handler`] is all that you implement; [`Context`] and [`Io`] are all that you may ask for.
+//! * [`contract`]: what is called when, what holds then, bounds and defaults.
+//! * [`eventmachine`]: for people who know EventMachine, with the table of names.
+//! * [`codec`] cuts streams into lines and messages; [`util`] keeps connections up; [`process`] runs
+//!   programs.
+//! * The feature `sim` runs your handlers over a simulated network and clock, with faults, from a
+//!   seed; the feature `tls` adds TLS by rustls.
 //!
 //! # The one rule
 //!
@@ -44,6 +64,12 @@
 //!
 //! A handler is lent the state and the core, never another handler. Connections are named by a
 //! [`Key`], which is never used again: a key that has become stale finds nothing.
+
+#[doc = include_str!("../docs/contract.md")]
+pub mod contract {}
+
+#[doc = include_str!("../docs/eventmachine.md")]
+pub mod eventmachine {}
 
 pub use builder::{Builder, PanicPolicy};
 pub use context::{Context, EachTurn};

@@ -2,8 +2,10 @@
 //!
 //! `cargo test` builds the examples; their programs lie beside this one.
 
+use midge_reactor::tls;
+use midge_reactor::{Close, Context, Handler, Input, Reactor};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -161,6 +163,118 @@ fn chat_tells_everybody_who_comes_says_and_goes() {
     bob.say("/quit\n");
     ann.hears("* bob has gone\n");
     assert_eq!(bob.rest(), b"");
+}
+
+#[test]
+fn proxy_relays_both_directions_and_either_may_end_first() {
+    let upstream = start("http_hello", &["127.0.0.1:0"]);
+    let proxy = start("proxy", &["127.0.0.1:0", &upstream.addr.to_string()]);
+    let mut visitor = proxy.connect();
+    visitor.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    visitor.hears("HTTP/1.1 200 OK\r\n");
+    let _ = visitor.lines.get_mut().shutdown(Shutdown::Write);
+    assert!(visitor.rest().ends_with(b"Hello, world!\n"));
+}
+
+#[test]
+fn proxy_without_an_upstream_closes() {
+    // A port that was free a moment ago, and is nobody's now.
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = free.local_addr().expect("it is bound");
+    drop(free);
+    let proxy = start("proxy", &["127.0.0.1:0", &addr.to_string()]);
+    assert_eq!(proxy.connect().rest(), b"");
+}
+
+#[test]
+fn udp_beacon_says_where_it_is_and_tells_who_answers() {
+    let listener = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("it is bound").to_string();
+    let mut child = Command::new(program("udp_beacon"))
+        .arg(&addr)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("plain `cargo test` builds it");
+    let output = child.stdout.take().expect("it is piped");
+    let mut packet = [0; 100];
+    let (len, from) = listener.recv_from(&mut packet).expect("it says something");
+    assert_eq!(&packet[..len], b"here I am, 1\n");
+    listener.send_to(b"I see\n", from).expect("it is there");
+    let (len, _) = listener.recv_from(&mut packet).expect("and again");
+    assert_eq!(&packet[..len], b"here I am, 2\n");
+    let mut line = String::new();
+    let told = BufReader::new(output).read_line(&mut line);
+    let _ = child.kill();
+    let _ = child.wait();
+    told.expect("it prints");
+    assert_eq!(line, format!("{addr}: I see\n"));
+}
+
+#[test]
+fn subprocess_lets_a_visitor_speak_with_a_command() {
+    let mut sort = start("subprocess", &["127.0.0.1:0", "sort", "-r"]);
+    let mut visitor = sort.connect();
+    visitor.say("a\nc\nb\n");
+    let _ = visitor.lines.get_mut().shutdown(Shutdown::Write);
+    assert_eq!(visitor.rest(), b"c\nb\na\n");
+    assert_eq!(sort.line(), "exit status: 0\n");
+}
+
+#[test]
+fn subprocess_names_a_program_that_is_not_there() {
+    let mut none = start("subprocess", &["127.0.0.1:0", "/no/such/program"]);
+    assert_eq!(none.connect().rest(), b"");
+    let line = none.line();
+    assert!(line.contains("/no/such/program"), "{line}");
+}
+
+#[test]
+fn tls_echo_answers_whoever_trusts_its_certificate() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let made = made.expect("a certificate");
+    let folder = std::env::temp_dir().join(format!("tls_echo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a place for it");
+    let file = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("it can be written");
+        path.to_str().expect("plain letters").to_owned()
+    };
+    let cert = file("cert.pem", made.cert.pem());
+    let key = file("key.pem", made.signing_key.serialize_pem());
+    let mut echo = start("tls_echo", &["127.0.0.1:0", &cert, &key]);
+
+    let roots = tls::roots(made.cert.pem().as_bytes()).expect("a root");
+    let config = tls::client_config(roots, None).expect("a configuration");
+    let addr = echo.addr;
+    let mut client = Reactor::new(Vec::new()).expect("a reactor");
+    client.with(|cx| {
+        let name = "localhost".try_into().expect("a name");
+        cx.connect_tls(addr, config, name, Caller)
+    });
+    client.run().expect("it runs");
+    assert_eq!(client.state, b"hello");
+    assert!(echo.line().starts_with("TLSv1_3"));
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// Sends a word and stops when it has come back.
+struct Caller;
+
+impl Handler<Vec<u8>> for Caller {
+    fn on_open(&mut self, cx: &mut Context<'_, Vec<u8>>) {
+        cx.send(b"hello");
+    }
+
+    fn on_input(&mut self, cx: &mut Context<'_, Vec<u8>>, input: &mut Input<'_>) {
+        cx.state.extend(input.take());
+        if cx.state.len() >= 5 {
+            cx.close();
+        }
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_, Vec<u8>>, _: &Close) {
+        cx.stop();
+    }
 }
 
 #[test]

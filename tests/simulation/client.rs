@@ -38,8 +38,8 @@ impl Peers {
 pub(crate) struct Log {
     pub(crate) key: Option<Key>,
     pub(crate) echo: bool,
-    /// `INFO` has come.
-    pub(crate) greeted: bool,
+    /// The number that `INFO` gave it.
+    pub(crate) cid: Option<u64>,
     pub(crate) ended: bool,
     /// The client has ended it, or its host has.
     pub(crate) left: bool,
@@ -263,7 +263,10 @@ impl Handler<Peers> for Client {
                 ServerStep::Partial { need } => return input.need(need),
             };
             match op {
-                ServerOp::Info { .. } => log_of(cx.state, self.id).greeted = true,
+                ServerOp::Info { json } => {
+                    let json: serde_json::Value = serde_json::from_slice(json).expect("JSON");
+                    log_of(cx.state, self.id).cid = json["client_id"].as_u64();
+                }
                 ServerOp::Msg(msg) => self.message(cx, &msg),
                 ServerOp::Ping => {
                     cx.send(b"PONG\r\n");

@@ -1,8 +1,12 @@
 //! The broker over a simulated network, with clients that do all sorts of things: what must hold
 //! whatever goes wrong, over a thousand seeds.
 
+mod causes;
 mod client;
 mod model;
+mod rogue;
+mod scenarios;
+mod talker;
 
 use client::{Log, Manner, Peers};
 use midge::{Broker, Config, State};
@@ -50,7 +54,9 @@ fn play(sim: &mut Sim) {
     let roomy = pending_bytes_max > 1 << 20;
     let connections_max = if sim.seed().is_multiple_of(5) { 3 } else { 100 };
     let config = Config {
-        payload_bytes_max: 4_096,
+        payload_bytes_max: rogue::PAYLOAD_BYTES_MAX,
+        control_line_bytes_max: rogue::CONTROL_LINE_BYTES_MAX,
+        subscriptions_max: Some(rogue::SUBSCRIPTIONS_MAX),
         pending_bytes_max,
         connections_max,
         write_deadline: if roomy {
@@ -65,6 +71,7 @@ fn play(sim: &mut Sim) {
         },
         ..Config::default()
     };
+    causes::listen();
     let broker = broker(sim, config);
     let timers_at_start = sim.timers(broker);
     let stamp = Rc::new(Cell::new(0));
@@ -87,6 +94,8 @@ fn play(sim: &mut Sim) {
         let host = sim.host(name, peers, |_| Ok(()));
         hosts.push(host);
     }
+    let rogues = sim.host("rogues", talker::Notes::new(), |_| Ok(()));
+    let mut next_rogue = random(sim, broker, rogue::MISDEEDS);
     // Clients come and go while links break and hosts sleep.
     for round in 0..4 {
         for host in &hosts {
@@ -98,6 +107,10 @@ fn play(sim: &mut Sim) {
             };
             next_id += 1;
             sim.with(*host, |cx| client::dial(cx, next_id, manner));
+        }
+        for _ in 0..random(sim, broker, 3) {
+            next_rogue += 1;
+            sim.with(rogues, |cx| rogue::dial(cx, next_rogue, manner.broker));
         }
         let host = hosts[random(sim, broker, 3) as usize];
         match random(sim, broker, 8) {
@@ -146,10 +159,10 @@ fn play(sim: &mut Sim) {
     let delivered: usize = delivered.map(|one| one.got.len()).sum();
     assert!(delivered as u64 <= stats.sent.messages);
     model::check(&logs);
-    let cut = |log: &&Log| log.greeted && log.ended && !log.left && log.errors.is_empty();
-    let cut = logs.values().filter(cut).count() as u64;
-    let excused = 2 * sim.resets() + stats.slow_consumers + stats.stale;
-    assert!(cut <= excused, "{cut} connections ended for no reason");
+    let (resets, may_be_cut) = (sim.resets(), !roomy);
+    let broken = check_causes(&logs, resets, may_be_cut)
+        + sim.with(rogues, |cx| rogue::check(cx.state, resets, may_be_cut));
+    assert!(broken <= resets, "{broken} cut by {resets} resets");
 
     // A fresh pair can talk, and when all have gone nothing is left of them.
     for host in &hosts {
@@ -160,6 +173,11 @@ fn play(sim: &mut Sim) {
             }
         });
     }
+    sim.with(rogues, |cx| {
+        for heard in cx.state.values() {
+            cx.io.close(heard.key);
+        }
+    });
     wait(sim, "the last goes", |sim| sim.connections(broker) == 0);
     for (host, pattern) in [(hosts[0], "fresh.*"), (hosts[1], "fresh.>")] {
         let addr = manner.broker;
@@ -174,6 +192,26 @@ fn play(sim: &mut Sim) {
     let (stats, kept) = sim.with(broker, |cx| (cx.state.stats(), cx.state.kept()));
     assert_eq!((stats.clients, stats.subscriptions, kept), (0, 0, 0));
     assert_eq!(sim.timers(broker), timers_at_start);
+}
+
+/// No connection of a client that behaves was cut without a cause, which the broker names for each;
+/// answers how many were cut by a fault.
+fn check_causes(logs: &model::Logs, resets: u64, may_be_cut: bool) -> u64 {
+    let mut broken = 0;
+    for (id, log) in logs {
+        let Some(cid) = log.cid.filter(|_| log.ended && !log.left) else {
+            continue;
+        };
+        match causes::of(cid).as_str() {
+            // As the broker sees it when a fault has reset the connection.
+            "Client Closed" | "Read Error" => broken += 1,
+            "Stale Connection" | "Slow Consumer (Pending Bytes)" if may_be_cut => {}
+            "Slow Consumer (Write Deadline)" if may_be_cut => {}
+            "Maximum Connections Exceeded" => assert!(!log.errors.is_empty() || resets > 0),
+            other => panic!("client {id} was cut: {other}"),
+        }
+    }
+    broken
 }
 
 /// Ends all faults, lets the clients finish, and has each that is up answered.

@@ -7,7 +7,7 @@ impl Io<'_> {
     /// full, to drop what may be dropped. For what a program must live with and seldom meets.
     ///
     /// Always false over real sockets. In a simulation about half of the sites are on in a run, if
-    /// [`Faults::sites`](crate::sim::Faults) says so, and one that is on answers true with
+    /// `sim::Faults::sites` says so, and one that is on answers true with
     /// `probability`, from 0 to 1. All of it comes from the seed: each site draws from numbers of its
     /// own, found by its name, so that one more site leaves the others as they were. A branch that is
     /// taken stands in the history under the site's name.

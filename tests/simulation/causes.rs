@@ -1,0 +1,48 @@
+//! Why the broker says it has closed each connection: read from its log, where an operator would.
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Once;
+
+thread_local! {
+    // A simulation lives on one thread, and so does its broker.
+    static CAUSES: RefCell<BTreeMap<u64, String>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+struct Journal;
+
+impl Log for Journal {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "midge" && metadata.level() <= Level::Debug
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let line = record.args().to_string();
+        if let Some((label, cause)) = line.split_once(" - Client connection closed: ") {
+            let cid = label.rsplit("cid:").next().map(str::parse);
+            let cid = cid.expect("a label").expect("a label ends with a number");
+            CAUSES.with_borrow_mut(|causes| causes.insert(cid, cause.to_owned()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Forgets what this thread's brokers have logged, and listens from here on.
+pub(crate) fn listen() {
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        log::set_logger(&Journal).expect("nobody else sets one");
+        log::set_max_level(LevelFilter::Debug);
+    });
+    CAUSES.with_borrow_mut(BTreeMap::clear);
+}
+
+/// Why the connection with that number was closed; empty if it was not.
+pub(crate) fn of(cid: u64) -> String {
+    CAUSES.with_borrow(|causes| causes.get(&cid).cloned().unwrap_or_default())
+}
