@@ -354,6 +354,18 @@ impl Core {
         }
     }
 
+    /// Whether the slot of `key` is its own still, and not free or another's.
+    pub(crate) fn is_of(&self, key: Key) -> bool {
+        match self.entries.get(key.index()) {
+            Some(Entry::Reserved) => true,
+            Some(Entry::Listening(listening)) => listening.key == key,
+            Some(Entry::Conn(conn)) => conn.key == key,
+            Some(Entry::Udp(udp)) => udp.key == key,
+            Some(Entry::Watching(watching)) => watching.key == key,
+            None => false,
+        }
+    }
+
     /// Frees the slot. Only the loop does this, at the end of a turn.
     pub(crate) fn release(&mut self, key: Key) {
         match self.entries.try_remove(key.index()) {

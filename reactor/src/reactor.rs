@@ -427,6 +427,9 @@ impl<S> Reactor<S> {
     }
 
     fn forget(&mut self, key: Key) {
+        if !self.core.is_of(key) {
+            return;
+        }
         self.driver.close(key);
         self.core.stats.closed += u64::from(self.core.conn(key).is_some());
         self.core.release(key);
