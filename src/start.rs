@@ -66,7 +66,11 @@ impl fmt::Display for StartError {
                     "Error listening on port: {address}, \"listen tcp {address}: "
                 )?;
                 if said.is_empty() {
-                    write!(f, "{cause}\"; {advice}")
+                    // The reactor's error names the address too; its source is the system's own.
+                    match cause.get_ref().and_then(|error| error.source()) {
+                        Some(said) => write!(f, "{said}\"; {advice}"),
+                        None => write!(f, "{cause}\"; {advice}"),
+                    }
                 } else {
                     write!(f, "{said}\"; {advice}")
                 }
