@@ -98,14 +98,15 @@ impl Io<'_> {
         if !conn.takes_output() {
             return false;
         }
-        let queued = conn.queued() + len;
+        let before = conn.queued();
+        let queued = before + len;
         if queued > conn.max {
             self.core.close(key, Close::SlowConsumer);
             return false;
         }
         let newly_congested = !conn.congested && queued >= conn.high;
         conn.congested |= newly_congested;
-        if conn.queued() == 0 {
+        if before == 0 {
             conn.last_progress = now;
         }
         let newly_dirty = !std::mem::replace(&mut conn.in_dirty, true);
@@ -128,13 +129,8 @@ impl Io<'_> {
     /// Whether the connection exists and is not being closed.
     #[must_use]
     pub fn is_open(&self, key: Key) -> bool {
-        match self.core.conn(key) {
-            Some(conn) => matches!(conn.phase, Phase::Open | Phase::Connecting),
-            None => self
-                .core
-                .udp(key)
-                .is_some_and(|udp| udp.phase == Phase::Open),
-        }
+        let udp = self.core.udp(key);
+        self.core.is_open(key) || udp.is_some_and(|udp| udp.phase == Phase::Open)
     }
 
     /// Bytes queued and not yet taken by the kernel.
