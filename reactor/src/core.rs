@@ -60,8 +60,14 @@ pub(crate) enum Phase {
 
 /// One connection, without its handler.
 #[derive(Debug)]
+#[repr(C)] // What a send touches stands in front.
 pub(crate) struct Conn {
     pub(crate) key: Key,
+    /// Below this length of the queue a send has nothing to look at and nothing to note: the
+    /// connection is open, marked for the flush, and on the same side of its marks. Set by the
+    /// first send of a turn, zero otherwise.
+    pub(crate) quick_max: usize,
+    pub(crate) outbound: Outbound,
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
@@ -99,7 +105,6 @@ pub(crate) struct Conn {
     pub(crate) broken: Option<Close>,
     pub(crate) carry: Carry,
     pub(crate) need: usize,
-    pub(crate) outbound: Outbound,
     pub(crate) low: usize,
     pub(crate) high: usize,
     pub(crate) max: usize,
@@ -148,6 +153,18 @@ impl Conn {
         !matches!(self.phase, Phase::Connecting | Phase::Closing)
     }
 
+    /// The length of the queue from which on a send has something to note: it reaches the high mark
+    /// or passes the bound. Of the queue before TLS, which is what a send appends to.
+    pub(crate) fn next_mark(&self) -> usize {
+        let past_max = self.max.saturating_add(1);
+        let mark = if self.congested {
+            past_max
+        } else {
+            past_max.min(self.high)
+        };
+        mark.saturating_sub(self.queued() - self.outbound.len())
+    }
+
     /// Whether bytes may still be queued.
     pub(crate) fn takes_output(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Connecting)
@@ -160,6 +177,7 @@ impl Conn {
 #[derive(Debug)]
 pub(crate) struct Pools {
     pub(crate) outbound: Pool,
+    pub(crate) packets: Pool,
     pub(crate) carry: Pool,
 }
 
@@ -167,6 +185,7 @@ impl Default for Pools {
     fn default() -> Self {
         Pools {
             outbound: Pool::default(),
+            packets: Pool::default(),
             // The beginning of a message may wait for its end for as long as the peer likes.
             carry: Pool::of_buffers_up_to(CARRY_BUFFER_BYTES_MAX),
         }
@@ -189,10 +208,10 @@ pub(crate) struct Listening {
 pub(crate) enum Entry {
     /// A slot whose socket is about to be opened.
     Reserved,
-    Listening(Listening),
+    Listening(Box<Listening>),
     Conn(Box<Conn>),
     Udp(Box<Udp>),
-    Watching(Watching),
+    Watching(Box<Watching>),
 }
 
 /// What a timer is for.
@@ -289,7 +308,7 @@ impl Core {
             resting: false,
             closing: false,
         };
-        self.entries[key.index()] = Entry::Listening(listening);
+        self.entries[key.index()] = Entry::Listening(Box::new(listening));
         self.listeners += 1;
     }
 
@@ -301,6 +320,8 @@ impl Core {
     ) -> &mut Conn {
         let conn = Conn {
             key,
+            quick_max: 0,
+            outbound: Outbound::default(),
             phase,
             readable: false,
             // A new socket takes bytes; the first write tells if not.
@@ -326,7 +347,6 @@ impl Core {
             broken: None,
             carry: Carry::default(),
             need: 0,
-            outbound: Outbound::default(),
             low: LOW_MARK_BYTES,
             high: HIGH_MARK_BYTES,
             max: QUEUE_BYTES_MAX,
@@ -508,6 +528,7 @@ impl Core {
     pub(crate) fn shutdown_write(&mut self, key: Key) {
         if let Some(conn) = self.conn_mut(key) {
             conn.wants_write_end = true;
+            conn.quick_max = 0;
             self.mark_dirty(key);
         }
     }
@@ -537,6 +558,7 @@ impl Core {
         match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key && conn.phase != Phase::Closing => {
                 conn.phase = Phase::Closing;
+                conn.quick_max = 0;
                 // A close that follows `close_after_write` keeps the reason that came first.
                 conn.why.get_or_insert(why);
             }
@@ -574,6 +596,7 @@ impl Core {
             Phase::Ending | Phase::Draining | Phase::Closing => return false,
         }
         conn.phase = Phase::Ending;
+        conn.quick_max = 0;
         conn.why = Some(why);
         // What has come and was not read brings no new edge, and a peer that has yet to send all
         // before it reads would wait for us as we for it.

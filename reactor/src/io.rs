@@ -56,6 +56,7 @@ impl Io<'_> {
     /// Answers `false`, and queues nothing, if the connection has gone or is closing. If the queue
     /// would pass its bound the connection is closed with [`Close::SlowConsumer`].
     #[doc(alias = "send_data")]
+    #[inline]
     pub fn send(&mut self, key: Key, bytes: &[u8]) -> bool {
         match self.writer(key, bytes.len()) {
             Some(mut writer) => {
@@ -81,15 +82,25 @@ impl Io<'_> {
     ///
     /// `None` where [`send`](Io::send) would answer `false`. Copies nothing and, once the
     /// reactor's buffers are warm, allocates nothing.
+    #[inline]
     pub fn writer(&mut self, key: Key, len: usize) -> Option<Writer<'_>> {
-        if !self.admit(key, len) {
+        let quick = match self.core.conn(key) {
+            Some(conn) => conn.outbound.len() + len < conn.quick_max,
+            None => return None,
+        };
+        if quick {
+            self.core.produced += len;
+        } else if !self.admit(key, len) {
             return None;
         }
         let (conn, pools) = self.core.conn_and_pools(key)?;
+        debug_assert!(conn.takes_output() && conn.in_dirty);
         Some(Writer(conn.outbound.tail(len, &mut pools.outbound)))
     }
 
     /// Whether `len` more bytes may be queued; if so, counts them and marks the connection.
+    #[cold]
+    #[inline(never)]
     fn admit(&mut self, key: Key, len: usize) -> bool {
         let now = self.core.now;
         let Some(conn) = self.core.conn_mut(key) else {
@@ -110,6 +121,7 @@ impl Io<'_> {
             conn.last_progress = now;
         }
         let newly_dirty = !std::mem::replace(&mut conn.in_dirty, true);
+        conn.quick_max = conn.next_mark();
         if newly_dirty {
             self.core.dirty.push(key);
         }
@@ -169,6 +181,7 @@ impl Io<'_> {
     pub fn watermarks(&mut self, key: Key, low: usize, high: usize, max: usize) {
         if let Some(conn) = self.core.conn_mut(key) {
             (conn.low, conn.high, conn.max) = (low.min(high), high, max);
+            conn.quick_max = 0;
         }
     }
 
@@ -386,6 +399,16 @@ impl Writer<'_> {
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         self.0.put(bytes);
+    }
+
+    /// Appends the first `len` bytes of `block`. What stands behind them may be copied too and means
+    /// nothing: for short pieces that lie in something longer, a copy of a fixed size costs a
+    /// fraction of one whose length must be looked at.
+    ///
+    /// `len` must be at most `N`, and `N` is best 16 or 32.
+    #[inline]
+    pub fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        self.0.put_block(block, len);
     }
 }
 

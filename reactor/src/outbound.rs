@@ -1,23 +1,28 @@
 //! Bytes waiting for a socket: appended in any number of pieces, written in as few calls as it takes.
 //!
 //! ```text
-//! chunks  [ taken by the kernel | waiting ] [ waiting ] ... [ waiting, room ]
-//!           <- head ->                                        appended here
+//! older  [ taken by the kernel | waiting ] ... [ waiting ]   block  [ waiting | room, zeroes or old ]
+//!           <- head ->                                               <- end ->  appended here
 //!
-//! head <= chunks[0].len(), and bytes == sum of chunk lengths - head
+//! head <= length of the first piece, and len() == older_bytes + end - head
 //! ```
 //!
-//! A chunk grows by doubling up to [`CHUNK_BYTES_MAX`]; then the next one begins, so that a long
-//! queue is never copied to make it longer and is given back piece by piece. Empty chunks go to a
-//! [`Pool`], last in, first out: a connection that waits for nothing owns no memory here, and a busy
-//! one gets memory that is still in the cache.
+//! A block is initialized to its full length, so that appending is a copy into a slice that is there,
+//! and short pieces can be copied by a fixed size that passes their end (see [`Tail::put_block`]).
+//! It grows by doubling up to [`BLOCK_BYTES_MAX`]; then it becomes one of the older pieces and the
+//! next one begins, so that a long queue is never copied to make it longer and is given back piece by
+//! piece. Empty blocks go to a [`Pool`], last in, first out: a connection that waits for nothing owns
+//! no memory here, and a busy one gets memory that is still in the cache.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// Largest chunk that is grown by appending, in bytes. A single larger piece gets a chunk of its own.
-const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// Largest block that is grown by appending, in bytes. A single larger piece gets one of its own.
+const BLOCK_BYTES_MAX: usize = 256 * 1024;
+
+/// Room that is kept behind what was asked for, so that a short piece may be copied by a fixed size.
+const OVERHANG_BYTES: usize = 64;
 
 /// Most pieces handed to the kernel in one call. More gains nothing measurable.
 pub(crate) const PIECES_MAX: usize = 64;
@@ -25,7 +30,7 @@ pub(crate) const PIECES_MAX: usize = 64;
 /// Most bytes kept for reuse by one reactor.
 const POOL_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Empty buffers, kept for reuse.
+/// Buffers that nobody uses, kept for reuse with whatever is in them.
 #[derive(Debug)]
 pub(crate) struct Pool {
     buffers: Vec<Vec<u8>>,
@@ -50,7 +55,7 @@ impl Pool {
         }
     }
 
-    /// An empty buffer, warm if there is one.
+    /// A buffer, warm if there is one: as it was given back, or new and empty.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         let buffer = self.buffers.pop().unwrap_or_default();
         self.bytes -= buffer.capacity();
@@ -58,28 +63,29 @@ impl Pool {
     }
 
     /// Gives a buffer back; one that is too large, or would make the pool so, is freed.
-    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+    pub(crate) fn give(&mut self, buffer: Vec<u8>) {
         let bytes = self.bytes + buffer.capacity();
         let fits = (1..=self.buffer_bytes_max).contains(&buffer.capacity());
         if fits && bytes <= POOL_BYTES_MAX {
-            buffer.clear();
             self.bytes = bytes;
             self.buffers.push(buffer);
         }
     }
 }
 
+/// A piece that is full, or is not ours to append to.
 #[derive(Debug)]
-enum Chunk {
-    Owned(Vec<u8>),
+enum Piece {
+    /// A block, of which the first `usize` bytes wait.
+    Owned(Vec<u8>, usize),
     Shared(Bytes),
 }
 
-impl Chunk {
+impl Piece {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Chunk::Owned(buffer) => buffer,
-            Chunk::Shared(bytes) => bytes,
+            Piece::Owned(block, end) => &block[..*end],
+            Piece::Shared(bytes) => bytes,
         }
     }
 }
@@ -87,65 +93,127 @@ impl Chunk {
 /// The end of a queue, lent for appending.
 #[derive(Debug)]
 pub(crate) struct Tail<'a> {
-    buffer: &'a mut Vec<u8>,
-    bytes: &'a mut usize,
+    block: &'a mut Vec<u8>,
+    end: &'a mut usize,
 }
 
 impl Tail<'_> {
+    /// Appends a copy of `bytes`.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
-        *self.bytes += bytes.len();
+        let end = *self.end + bytes.len();
+        match self.block.get_mut(*self.end..end) {
+            Some(room) => room.copy_from_slice(bytes),
+            None => self.put_beyond(bytes),
+        }
+        *self.end = end;
+    }
+
+    /// Appends the first `len` bytes of `block`, which may all be copied: a copy of a fixed size
+    /// costs less than one that must look how long it is.
+    #[inline]
+    pub(crate) fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        debug_assert!(len <= N);
+        match self.block.get_mut(*self.end..*self.end + N) {
+            Some(room) => {
+                room.copy_from_slice(block);
+                *self.end += len.min(N);
+            }
+            None => self.put(&block[..len]),
+        }
+    }
+
+    /// More than was asked for: correct, and slow.
+    #[cold]
+    #[inline(never)]
+    fn put_beyond(&mut self, bytes: &[u8]) {
+        self.block.truncate(*self.end);
+        self.block.extend_from_slice(bytes);
+        self.block.resize(self.block.len() + OVERHANG_BYTES, 0);
     }
 }
 
 /// The queue of one connection.
 #[derive(Debug, Default)]
+#[repr(C)] // What an append touches stands together.
 pub(crate) struct Outbound {
-    chunks: VecDeque<Chunk>,
+    block: Vec<u8>,
+    end: usize,
     head: usize,
-    bytes: usize,
+    older_bytes: usize,
+    older: VecDeque<Piece>,
 }
 
 impl Outbound {
     /// Bytes waiting.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.bytes
+        self.older_bytes + self.end - self.head
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.len() == 0
     }
 
     /// The end of the queue, with room for `len` more bytes.
+    #[inline]
     pub(crate) fn tail(&mut self, len: usize, pool: &mut Pool) -> Tail<'_> {
-        let fits = match self.chunks.back() {
-            Some(Chunk::Owned(buffer)) => {
-                buffer.len() + len <= CHUNK_BYTES_MAX.max(buffer.capacity())
-            }
-            _ => false,
-        };
-        if !fits {
-            self.chunks.push_back(Chunk::Owned(pool.take()));
+        if self.block.len() - self.end < len + OVERHANG_BYTES {
+            self.make_room(len, pool);
         }
-        match self.chunks.back_mut() {
-            Some(Chunk::Owned(buffer)) => {
-                grow(buffer, len);
-                Tail {
-                    buffer,
-                    bytes: &mut self.bytes,
-                }
-            }
-            _ => unreachable!("the last chunk is owned: either it was, or it has just been pushed"),
+        Tail {
+            block: &mut self.block,
+            end: &mut self.end,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, len: usize, pool: &mut Pool) {
+        let fits = self.end + len + OVERHANG_BYTES <= BLOCK_BYTES_MAX;
+        if !fits {
+            self.retire_block();
+        }
+        if self.block.is_empty() {
+            self.block = pool.take();
+        }
+        let needed = self.end + len + OVERHANG_BYTES;
+        if needed > self.block.len() {
+            // By doubling, but not past the limit of a block without need.
+            let wanted = needed.max(BLOCK_BYTES_MAX.min(2 * self.block.len()));
+            self.block.reserve_exact(wanted - self.block.len());
+            self.block.resize(wanted, 0);
+        }
+    }
+
+    /// Makes the block one of the older pieces, if anything of it waits.
+    fn retire_block(&mut self) {
+        if self.end > 0 {
+            self.older_bytes += self.end;
+            let block = std::mem::take(&mut self.block);
+            let end = std::mem::take(&mut self.end);
+            self.older.push_back(Piece::Owned(block, end));
         }
     }
 
     /// Appends bytes without copying them.
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
-            self.bytes += bytes.len();
-            self.chunks.push_back(Chunk::Shared(bytes));
+            self.retire_block();
+            self.older_bytes += bytes.len();
+            self.older.push_back(Piece::Shared(bytes));
         }
+    }
+
+    /// All that waits, piece by piece.
+    fn waiting(&self) -> impl Iterator<Item = &[u8]> {
+        let older = self.older.iter().map(Piece::as_slice);
+        let all = older.chain([&self.block[..self.end]]);
+        let heads = std::iter::once(self.head).chain(std::iter::repeat(0));
+        all.zip(heads)
+            .map(|(piece, head)| &piece[head..])
+            .filter(|piece| !piece.is_empty())
     }
 
     /// The first pieces waiting, as many as fit and no more than `bytes` altogether, and how many
@@ -155,71 +223,64 @@ impl Outbound {
         out: &mut [IoSlice<'a>; PIECES_MAX],
         mut bytes: usize,
     ) -> usize {
-        let mut head = self.head;
         let mut count = 0;
-        for chunk in self.chunks.iter().take(PIECES_MAX) {
-            let piece = &chunk.as_slice()[head..];
+        for (piece, slot) in self.waiting().zip(out) {
             let piece = &piece[..piece.len().min(bytes)];
-            head = 0;
-            bytes -= piece.len();
-            if !piece.is_empty() {
-                out[count] = IoSlice::new(piece);
-                count += 1;
+            if piece.is_empty() {
+                break;
             }
+            bytes -= piece.len();
+            *slot = IoSlice::new(piece);
+            count += 1;
         }
         count
     }
 
+    /// All that waits, if it is one piece and no longer than `bytes`: the common case.
+    #[inline]
+    pub(crate) fn only_piece(&self, bytes: usize) -> Option<&[u8]> {
+        let piece = self.block.get(self.head..self.end)?;
+        (self.older.is_empty() && piece.len() <= bytes).then_some(piece)
+    }
+
     /// Forgets the first `len` bytes: the kernel has them.
     pub(crate) fn advance(&mut self, len: usize, pool: &mut Pool) {
-        debug_assert!(len <= self.bytes, "took {len} of {} bytes", self.bytes);
-        self.bytes -= len;
+        debug_assert!(len <= self.len(), "took {len} of {} bytes", self.len());
         self.head += len;
-        while let Some(first) = self.chunks.front() {
+        while let Some(first) = self.older.front() {
             let first_len = first.as_slice().len();
             if self.head < first_len {
-                break;
+                return;
             }
             self.head -= first_len;
-            if let Some(Chunk::Owned(buffer)) = self.chunks.pop_front() {
-                pool.give(buffer);
+            self.older_bytes -= first_len;
+            if let Some(Piece::Owned(block, _)) = self.older.pop_front() {
+                pool.give(block);
             }
+        }
+        if self.head == self.end {
+            (self.head, self.end) = (0, 0);
+            pool.give(std::mem::take(&mut self.block));
         }
     }
 
-    /// Gives back room that the last chunk will not need soon. Called when the socket is full, so
-    /// that a peer which does not read holds what waits for it and not the buffer it came in.
+    /// Gives back room that the block will not need soon. Called when the socket is full, so that a
+    /// peer which does not read holds what waits for it and not the buffer it came in.
     pub(crate) fn trim(&mut self) {
-        if let Some(Chunk::Owned(buffer)) = self.chunks.back_mut()
-            && buffer.capacity() / 4 > buffer.len()
-        {
-            buffer.shrink_to(buffer.len() * 2);
+        if self.block.len() / 4 > self.end {
+            self.block.truncate(self.end * 2);
+            self.block.shrink_to_fit();
         }
     }
 
     /// A copy of all that waits.
     pub(crate) fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.bytes);
-        let mut head = self.head;
-        for chunk in &self.chunks {
-            bytes.extend_from_slice(&chunk.as_slice()[head..]);
-            head = 0;
-        }
-        bytes
+        self.waiting().collect::<Vec<_>>().concat()
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self, pool: &mut Pool) {
-        self.advance(self.bytes, pool);
-    }
-}
-
-/// Makes room for `len` more bytes: by doubling, but not past the limit of a chunk without need.
-fn grow(buffer: &mut Vec<u8>, len: usize) {
-    let needed = buffer.len() + len;
-    if needed > buffer.capacity() {
-        let wanted = needed.max(CHUNK_BYTES_MAX.min(2 * buffer.capacity()));
-        buffer.reserve_exact(wanted - buffer.len());
+        self.advance(self.len(), pool);
     }
 }
 
@@ -263,7 +324,7 @@ mod tests {
         let (mut out, mut pool) = (Outbound::default(), Pool::default());
         put(&mut out, &mut pool, &[7; 1000]);
         out.advance(1000, &mut pool);
-        assert_eq!((out.chunks.len(), pool.buffers.len()), (0, 1));
+        assert_eq!((out.block.capacity(), pool.buffers.len()), (0, 1));
         put(&mut out, &mut pool, b"again");
         assert_eq!(pool.buffers.len(), 0);
         out.clear(&mut pool);
@@ -271,19 +332,41 @@ mod tests {
     }
 
     #[test]
-    fn a_long_queue_is_many_chunks_and_none_grows_past_the_limit() {
+    fn a_long_queue_is_many_blocks_and_none_grows_past_the_limit() {
         let (mut out, mut pool) = (Outbound::default(), Pool::default());
         for _ in 0..5000 {
             put(&mut out, &mut pool, &[1; 1000]);
         }
         assert_eq!(out.len(), 5_000_000);
-        assert!(out.chunks.len() >= 5_000_000 / CHUNK_BYTES_MAX);
-        assert!(
-            out.chunks
-                .iter()
-                .all(|chunk| chunk.as_slice().len() <= CHUNK_BYTES_MAX)
-        );
-        put(&mut out, &mut pool, &vec![2; CHUNK_BYTES_MAX + 1]);
-        assert_eq!(out.len(), 5_000_000 + CHUNK_BYTES_MAX + 1);
+        assert!(out.waiting().count() >= 5_000_000 / BLOCK_BYTES_MAX);
+        assert!(out.waiting().all(|piece| piece.len() <= BLOCK_BYTES_MAX));
+        put(&mut out, &mut pool, &vec![2; BLOCK_BYTES_MAX + 1]);
+        assert_eq!(out.len(), 5_000_000 + BLOCK_BYTES_MAX + 1);
+    }
+
+    #[test]
+    fn a_block_copied_whole_counts_only_for_its_length() {
+        let (mut out, mut pool) = (Outbound::default(), Pool::default());
+        for round in 0..10_000 {
+            let mut tail = out.tail(5 + 3, &mut pool);
+            tail.put_block(b"abcdefghijklmnopqrstuvwxyz012345", 5);
+            tail.put(b"-");
+            tail.put_block(b"xy--------------", 2);
+            assert_eq!(out.len(), 8 * (round + 1));
+        }
+        assert_eq!(out.to_vec(), b"abcde-xy".repeat(10_000));
+    }
+
+    #[test]
+    fn more_than_was_asked_for_is_appended_all_the_same() {
+        let (mut out, mut pool) = (Outbound::default(), Pool::default());
+        let mut tail = out.tail(1, &mut pool);
+        tail.put(&[1; 1000]);
+        tail.put_block(&[2; 64], 60);
+        tail.put(&[3; 1000]);
+        let expected = [&[1; 1000][..], &[2; 60], &[3; 1000]].concat();
+        assert_eq!(out.to_vec(), expected);
+        put(&mut out, &mut pool, b"end");
+        assert_eq!(out.to_vec(), [&expected[..], b"end"].concat());
     }
 }

@@ -8,8 +8,7 @@
 //! gone + sum of the heads' lengths == bytes.len()
 //! ```
 //!
-//! One buffer for all packets, out of the [`Pool`] that connections use as well, and given back when
-//! the last packet has left: a socket that waits for nothing owns no memory here but its few heads,
+//! One buffer for all packets, out of a [`Pool`], and given back when the last packet has left: a socket that waits for nothing owns no memory here but its few heads,
 //! and queueing allocates nothing once buffers are warm. An empty packet is a head of length zero.
 
 use crate::outbound::Pool;
@@ -50,6 +49,7 @@ impl Packets {
     pub(crate) fn push(&mut self, to: SocketAddr, packet: &[u8], pool: &mut Pool) {
         if self.bytes.capacity() == 0 {
             self.bytes = pool.take();
+            self.bytes.clear();
         }
         // Moving what waits to the front costs no more than queueing it did.
         if self.gone > self.bytes.len() / 2 {

@@ -122,7 +122,7 @@ impl Core {
             udp.refused = true;
             return false;
         }
-        udp.packets.push(to, packet, &mut pools.outbound);
+        udp.packets.push(to, packet, &mut pools.packets);
         self.produced += packet.len();
         self.mark_udp_dirty(key);
         true
@@ -161,7 +161,7 @@ impl Core {
     /// Gives back what a socket that is gone has held.
     pub(super) fn release_udp(&mut self, mut udp: Udp) {
         self.udp_sockets -= 1;
-        udp.packets.clear(&mut self.pools.outbound);
+        udp.packets.clear(&mut self.pools.packets);
         if let Some(linger) = udp.linger {
             self.timers.cancel(linger);
         }

@@ -18,14 +18,14 @@ pub(crate) struct Watching {
 
 impl Core {
     pub(crate) fn set_watching(&mut self, key: Key, wanted: Readiness) {
-        self.entries[key.index()] = Entry::Watching(Watching {
+        self.entries[key.index()] = Entry::Watching(Box::new(Watching {
             key,
             wanted,
             ready: Readiness::NONE,
             in_ready: false,
             closing: false,
             why: None,
-        });
+        }));
         self.watches += 1;
     }
 

@@ -118,7 +118,7 @@ impl<S> Reactor<S> {
             match self.driver.send_packet(key, to, packet) {
                 Ok(()) => {
                     udp.failed = None;
-                    udp.packets.pop(&mut pools.outbound);
+                    udp.packets.pop(&mut pools.packets);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => udp.writable = false,
@@ -157,7 +157,7 @@ impl<S> Reactor<S> {
         if failed.is_none() && may_be_of_an_earlier_packet(kind) {
             udp.failed = Some(kind);
         } else {
-            udp.packets.pop(&mut pools.outbound);
+            udp.packets.pop(&mut pools.packets);
             udp.dropped += 1;
         }
         if failed != Some(kind) {

@@ -1,10 +1,10 @@
 //! Output: each connection with something new is written once per turn.
 
 use super::Reactor;
-use crate::core::{Phase, Target};
+use crate::core::{Conn, Phase, Target};
 use crate::handler::Close;
 use crate::outbound::PIECES_MAX;
-use crate::{Key, LINGER};
+use crate::{Driver, Key, LINGER};
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ impl<S> Reactor<S> {
             self.flushed = at + 1;
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.in_dirty = false;
+                conn.quick_max = 0;
                 self.flush_one(key);
                 self.after_callback();
             } else if let Some(udp) = self.core.udp_mut(key) {
@@ -54,16 +55,15 @@ impl<S> Reactor<S> {
         if !conn.is_written() {
             return;
         }
+        conn.quick_max = 0;
         let mut budget = WRITE_BYTES_MAX;
         let mut failed = None;
         let (mut writes, before) = (0, conn.written);
         conn.seal(&mut pools.outbound);
         while conn.writable && !conn.wire().is_empty() && budget > 0 {
-            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-            let count = conn.wire().pieces(&mut pieces, budget);
-            let offered: usize = pieces[..count].iter().map(|piece| piece.len()).sum();
+            let (offered, result) = offer_wire(&mut *self.driver, conn, budget);
             writes += 1;
-            match self.driver.write(key, &pieces[..count]) {
+            match result {
                 Ok(taken) => {
                     // Part of it means that the kernel is full; an edge will tell when it is not.
                     conn.writable = taken == offered;
@@ -137,6 +137,7 @@ impl<S> Reactor<S> {
             return;
         }
         conn.broken = Some(why);
+        conn.quick_max = 0;
         conn.writable = false;
         conn.readable = true;
         conn.hangup = true;
@@ -158,6 +159,7 @@ impl<S> Reactor<S> {
         };
         conn.outbound.clear(&mut pools.outbound);
         conn.wants_write_end = true;
+        conn.quick_max = 0;
         self.flushed(key);
         self.core.mark_dirty(key);
     }
@@ -234,4 +236,15 @@ impl<S> Reactor<S> {
             self.core.mark_dirty(key);
         }
     }
+}
+
+/// One write of what waits, `budget` bytes at most: how much was offered, and what became of it.
+fn offer_wire(driver: &mut dyn Driver, conn: &Conn, budget: usize) -> (usize, io::Result<usize>) {
+    if let Some(piece) = conn.wire().only_piece(budget) {
+        return (piece.len(), driver.write(conn.key, &[IoSlice::new(piece)]));
+    }
+    let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+    let count = conn.wire().pieces(&mut pieces, budget);
+    let offered = pieces[..count].iter().map(|piece| piece.len()).sum();
+    (offered, driver.write(conn.key, &pieces[..count]))
 }
