@@ -2,6 +2,7 @@
 //!
 //! What a server says comes first, then what a client says (for tests and load generators).
 
+use crate::Piece;
 use crate::violation::Violation;
 
 /// `+OK`: the last op was accepted (verbose mode).
@@ -17,6 +18,13 @@ const LINE_END: &[u8] = b"\r\n";
 pub trait Sink {
     /// Appends `bytes`, all of them. Cannot fail.
     fn put(&mut self, bytes: &[u8]);
+
+    /// Appends the first `len` bytes of `block`. A sink that has the room may copy the whole block,
+    /// since a copy of a fixed size costs less, and let what comes next overwrite the rest.
+    #[inline]
+    fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        self.put(&block[..len]);
+    }
 
     /// Makes room for `bytes` more bytes, if room is a thing here.
     fn reserve(&mut self, bytes: usize) {
@@ -126,14 +134,16 @@ impl Msg<'_> {
     }
 }
 
-/// Appends `MSG <subject> <sid> ` (`HMSG` with `header`), the first of the two pieces of a delivery
-/// whose second is [`Publish::tail`](crate::Publish::tail).
+/// Appends `MSG <subject> ` (`HMSG` with `header`): the first of the three pieces of a delivery. The
+/// second is the sid with a blank behind it, the third is [`Publish::tail`](crate::Publish::tail).
 #[inline]
-pub fn msg_prefix(out: &mut impl Sink, header: bool, subject: &[u8], sid: &[u8]) {
-    out.put(if header { b"HMSG " } else { b"MSG " });
-    out.put(subject);
-    out.put(b" ");
-    out.put(sid);
+pub fn msg_prefix(out: &mut impl Sink, header: bool, subject: Piece<'_>) {
+    if header {
+        out.put(b"HMSG ");
+    } else {
+        out.put(b"MSG ");
+    }
+    subject.put(out);
     out.put(b" ");
 }
 
@@ -340,8 +350,14 @@ mod tests {
 
     #[test]
     fn prefix_and_tail_make_a_delivery() {
-        check(|out| msg_prefix(out, false, b"a", b"1"), "MSG a 1 ");
-        check(|out| msg_prefix(out, true, b"a.b", b"22"), "HMSG a.b 22 ");
+        check(
+            |out| msg_prefix(out, false, Piece::from(&b"a"[..])),
+            "MSG a ",
+        );
+        check(
+            |out| msg_prefix(out, true, Piece::from(&b"a.b"[..])),
+            "HMSG a.b ",
+        );
     }
 
     #[test]

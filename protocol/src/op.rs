@@ -4,6 +4,8 @@
 //! arguments, sizes that are numbers. Whether its subject may be subscribed, whether the peer may
 //! do what it asks, is for the broker to judge.
 
+use crate::Piece;
+
 /// One op from a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClientOp<'a> {
@@ -72,13 +74,22 @@ pub struct Publish<'a> {
     /// the very bytes a delivery carries behind `MSG <subject> <sid> ` (or `HMSG`). `None` when
     /// the peer wrote them otherwise (tabs, double blanks, a bare LF, a header size of 0), and the
     /// delivery must be put together from the fields.
-    pub tail: Option<&'a [u8]>,
+    pub tail: Option<Piece<'a>>,
+    /// The subject once more, and what stands behind it.
+    pub(crate) subject_piece: Piece<'a>,
 }
 
-impl Publish<'_> {
+impl<'a> Publish<'a> {
     /// Bytes of header and payload together, as the size limit counts them.
+    #[inline]
     pub fn body_bytes(&self) -> usize {
         self.header.len() + self.payload.len()
+    }
+
+    /// The subject, for copying it many times.
+    #[inline]
+    pub fn subject_piece(&self) -> Piece<'a> {
+        self.subject_piece
     }
 }
 

@@ -102,8 +102,8 @@ proptest! {
         match publish.tail {
             Some(tail) => {
                 let mut short = Vec::new();
-                encode::msg_prefix(&mut short, !publish.header.is_empty(), &subject, &sid);
-                short.extend_from_slice(tail);
+                encode::msg_prefix(&mut short, !publish.header.is_empty(), publish.subject_piece());
+                short.extend_from_slice(&[&sid[..], b" ", tail.as_slice()].concat());
                 prop_assert_eq!(short, out);
             }
             None => prop_assert!(header.is_empty()),
