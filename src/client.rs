@@ -41,10 +41,12 @@ impl Outbox for Queues<'_, '_> {
     where
         Self: 'a;
 
+    #[inline]
     fn writer(&mut self, to: Key, len: usize) -> Option<QueueWriter<'_>> {
         self.0.writer(to, len).map(QueueWriter)
     }
 
+    #[inline]
     fn any_congested(&self) -> bool {
         self.0.congested_count() > 0
     }
@@ -61,8 +63,14 @@ impl Outbox for Queues<'_, '_> {
 pub(crate) struct QueueWriter<'a>(Writer<'a>);
 
 impl Sink for QueueWriter<'_> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0.put(bytes);
+    }
+
+    #[inline]
+    fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        self.0.put_block(block, len);
     }
 }
 
@@ -150,29 +158,38 @@ impl Client {
             input.take();
             return Ok(());
         };
-        let mut work = 0;
         loop {
             // Replies wait in the same queue: a client that does not read them is not read either.
             if cx.state.backpressure.must_wait(cx.key(), &cx.io) {
                 cx.state.backpressure.hold(cx.key(), cx.key(), &mut cx.io);
                 return Ok(());
             }
-            let (op, len) = match self.parser.next(input.peek(), session.rules())? {
-                Step::Op { op, len } => (op, len),
-                Step::Warning(violation) => {
-                    session.tell(&violation, &mut Queues(&mut cx.io));
-                    continue;
-                }
-                Step::Skip { len } => {
-                    input.consume(len);
-                    continue;
-                }
-                Step::Partial { need } => {
-                    input.need(need);
-                    return Ok(());
+            // Nearly all bytes are spent on publishes that are whole and plainly written.
+            let publish = self.parser.next_publish(input.peek(), session.rules());
+            let (after, len) = if let Some((message, len)) = publish {
+                let after = session.publish(&message, cx.state, &mut Queues(&mut cx.io));
+                (after, len)
+            } else {
+                match self.parser.next(input.peek(), session.rules())? {
+                    Step::Op { op, len } => {
+                        let after = session.op(&op, cx.state, &mut Queues(&mut cx.io))?;
+                        (after, len)
+                    }
+                    Step::Warning(violation) => {
+                        session.tell(&violation, &mut Queues(&mut cx.io));
+                        continue;
+                    }
+                    Step::Skip { len } => {
+                        input.consume(len);
+                        continue;
+                    }
+                    Step::Partial { need } => {
+                        input.need(need);
+                        return Ok(());
+                    }
                 }
             };
-            match session.op(&op, cx.state, &mut Queues(&mut cx.io))? {
+            match after {
                 After::Next => self.last_active = cx.now(),
                 After::Answered => (self.pings_out, self.answered) = (0, true),
                 After::Connected => {
@@ -190,11 +207,26 @@ impl Client {
                 }
             }
             input.consume(len);
-            work += cx.state.scratch.take_work();
+            let work = cx.state.scratch.work();
             if work >= TURN_WORK_MAX || cx.io.produced() >= TURN_OUTPUT_BYTES_MAX {
                 cx.yield_now();
                 return Ok(());
             }
+        }
+    }
+
+    /// Adds what the messages of a run have come to to the counters.
+    fn settle(&self, state: &mut State) {
+        let tally = state.scratch.take_tally();
+        if let Some(session) = &self.session
+            && tally.received.messages > 0
+        {
+            state.stats.received.add(tally.received);
+            state.stats.sent.add(tally.sent);
+            state
+                .receiver_mut(session.id())
+                .received
+                .add(tally.received);
         }
     }
 
@@ -244,7 +276,9 @@ impl Handler<State> for Client {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
-        if let Err(violation) = self.run(cx, input) {
+        let outcome = self.run(cx, input);
+        self.settle(cx.state);
+        if let Err(violation) = outcome {
             self.refuse(cx, &violation);
         }
     }

@@ -6,7 +6,7 @@
 //! [`Outbox`].
 
 use crate::outbox::Outbox;
-use crate::receiver::{Kind, Receiver};
+use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{Group, QueueId, ReceiverId, SetId, SubId, Sublist, Subscription};
 use crate::trace;
@@ -15,7 +15,7 @@ use midge_protocol::{Decimal, Msg, Publish, Sink};
 use midge_reactor::Key;
 use slab::Slab;
 
-/// Vectors used again for each message.
+/// Vectors used again for each message, and what messages have come to since it was last asked.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     found: Vec<SetId>,
@@ -23,15 +23,31 @@ pub(crate) struct Scratch {
     /// group that subscribed to different subjects stand together.
     groups: Vec<(QueueId, SetId, u32)>,
     finished: Vec<SubId>,
-    /// Places in the sublist and subscriptions that were looked at, since it was last taken: what
-    /// messages have cost, whether or not anyone got them.
-    work: usize,
+    tally: Tally,
+}
+
+/// What a run of messages of one publisher has come to. Counted here, next to each other, and added
+/// to the counters of the publisher and of the broker when the run is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Places in the sublist and subscriptions that were looked at: what messages have cost,
+    /// whether or not anyone got them.
+    pub work: usize,
+    /// What was published.
+    pub received: Traffic,
+    /// What was delivered.
+    pub sent: Traffic,
 }
 
 impl Scratch {
-    /// The work done since this was last asked.
-    pub(crate) fn take_work(&mut self) -> usize {
-        std::mem::take(&mut self.work)
+    /// The work done for the present run of messages.
+    pub(crate) fn work(&self) -> usize {
+        self.tally.work
+    }
+
+    /// Ends a run of messages.
+    pub(crate) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
     }
 }
 
@@ -58,9 +74,9 @@ pub(crate) fn must_wait_for<O: Outbox>(
         ..
     } = state;
     let sublist = &mut accounts[account.0].sublist;
-    let Scratch { found, work, .. } = scratch;
+    let Scratch { found, tally, .. } = scratch;
     found.clear();
-    *work += sublist.matches(message.subject, found);
+    tally.work += sublist.matches(message.subject, found);
     found.iter().find_map(|set_id| {
         let (set, subscriptions) = sublist.set(*set_id);
         let behind = |id: &SubId| {
@@ -88,24 +104,19 @@ pub(crate) fn must_wait_for<O: Outbox>(
 
 /// Delivers `message`, published by `from`, to all who have subscribed to it; answers how many
 /// subscriptions took it.
+#[inline]
 pub(crate) fn publish<O: Outbox>(
     state: &mut State,
     from: ReceiverId,
     message: &Publish<'_>,
     out: &mut O,
 ) -> usize {
-    let bytes = message.header.len() + message.payload.len();
-    state.stats.received.count(bytes);
-    let publisher = state.receiver_mut(from);
-    publisher.received.count(bytes);
-    let account = publisher.account;
-
+    let account = state.receiver(from).account;
     let State {
         accounts,
         receivers,
         scratch,
         random,
-        stats,
         ..
     } = state;
     let sublist = &mut accounts[account.0].sublist;
@@ -113,22 +124,28 @@ pub(crate) fn publish<O: Outbox>(
         found,
         groups,
         finished,
-        work,
+        tally,
     } = scratch;
     found.clear();
-    groups.clear();
-    *work += sublist.matches(message.subject, found);
+    tally.work += sublist.matches(message.subject, found);
+    let bytes = message.body_bytes();
+    tally.received.count(bytes);
+    if found.is_empty() {
+        return 0;
+    }
 
     let mut delivery = Delivery {
         message,
+        traced: trace::wanted(),
         from,
         bytes,
         receivers,
         out,
         finished,
-        work,
+        work: 0,
         taken: 0,
     };
+    groups.clear();
     for set_id in found.iter() {
         let (set, subscriptions) = sublist.set(*set_id);
         for id in &set.plain {
@@ -137,23 +154,28 @@ pub(crate) fn publish<O: Outbox>(
         let reached = (0..).zip(&set.groups);
         groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
     }
-    if groups.len() > 1 {
-        groups.sort_unstable_by_key(|(queue, ..)| *queue);
-    }
-    for parts in groups.chunk_by(|(one, ..), (other, ..)| one == other) {
-        delivery.deliver_to_one(sublist, parts, random);
+    if !groups.is_empty() {
+        delivery.deliver_to_groups(sublist, groups, random);
     }
     let taken = delivery.taken;
+    tally.work += delivery.work;
+    tally.sent.messages += taken as u64;
+    tally.sent.bytes += (taken * bytes) as u64;
+    if !finished.is_empty() {
+        end(finished, sublist, receivers);
+    }
+    taken
+}
 
-    stats.sent.messages += taken as u64;
-    stats.sent.bytes += (taken * bytes) as u64;
+/// Removes the subscriptions that have had their last message.
+#[cold]
+fn end(finished: &mut Vec<SubId>, sublist: &mut Sublist, receivers: &mut Slab<Receiver>) {
     for id in finished.drain(..) {
         let ended = sublist.remove(id);
         let receiver = &mut receivers[ended.receiver.0 as usize];
         receiver.sids.remove(&ended.sid);
         trace::ended(&receiver.label, &ended.sid);
     }
-    taken
 }
 
 /// A subscription of `own`'s, outside of any queue group, that matches `subject`.
@@ -165,12 +187,12 @@ pub(crate) fn find_own<'a>(
     let account = state.receiver(own).account;
     let State {
         accounts,
-        scratch: Scratch { found, work, .. },
+        scratch: Scratch { found, tally, .. },
         ..
     } = state;
     let sublist = &mut accounts[account.0].sublist;
     found.clear();
-    *work += sublist.matches(subject, found);
+    tally.work += sublist.matches(subject, found);
     let id = found.iter().find_map(|set| {
         let (set, subscriptions) = sublist.set(*set);
         set.plain
@@ -184,46 +206,60 @@ pub(crate) fn find_own<'a>(
 /// One message on its way to its receivers.
 struct Delivery<'a, O> {
     message: &'a Publish<'a>,
+    traced: bool,
     from: ReceiverId,
     bytes: usize,
     receivers: &'a mut Slab<Receiver>,
     out: &'a mut O,
     finished: &'a mut Vec<SubId>,
-    work: &'a mut usize,
+    work: usize,
     /// Subscriptions that took it.
     taken: usize,
 }
 
 impl<O: Outbox> Delivery<'_, O> {
     /// Gives one subscription its copy; answers whether it took it.
+    #[inline]
     fn deliver(&mut self, id: SubId, subscription: &mut Subscription) -> bool {
-        *self.work += 1;
+        self.work += 1;
         if subscription.finished {
             return false;
         }
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
-        let took = match receiver.kind {
-            Kind::Client { echo: false, .. } if subscription.receiver == self.from => false,
-            Kind::Client { headers, .. } => {
-                let (sid, key) = (&subscription.sid, receiver.key);
-                frame_for_client(self.message, sid, headers, key, self.out).is_some()
-            }
-        };
-        if !took {
+        let Kind::Client { headers, echo } = receiver.kind;
+        if !echo && subscription.receiver == self.from {
+            return false;
+        }
+        let (sid, key) = (&subscription.sid, receiver.key);
+        if frame_for_client(self.message, sid, headers, key, self.out).is_none() {
             return false;
         }
         receiver.sent.count(self.bytes);
-        trace::delivered(
-            &receiver.label,
-            receiver.kind,
-            &subscription.sid,
-            self.message,
-        );
+        if self.traced {
+            let label = &receiver.label;
+            trace::delivered(label, receiver.kind, &subscription.sid, self.message);
+        }
         self.taken += 1;
         if subscription.count() {
             self.finished.push(id);
         }
         true
+    }
+
+    /// Gives each queue group its copy. `groups` are all that were reached.
+    #[inline(never)]
+    fn deliver_to_groups(
+        &mut self,
+        sublist: &mut Sublist,
+        groups: &mut [(QueueId, SetId, u32)],
+        random: &mut u64,
+    ) {
+        if groups.len() > 1 {
+            groups.sort_unstable_by_key(|(queue, ..)| *queue);
+        }
+        for parts in groups.chunk_by(|(one, ..), (other, ..)| one == other) {
+            self.deliver_to_one(sublist, parts, random);
+        }
     }
 
     /// Gives one queue group its copy. `parts` are the pieces of the group, one for each set that
@@ -264,7 +300,7 @@ impl<O: Outbox> Delivery<'_, O> {
                 let subscription = &mut subscriptions[id.index()];
                 let receiver = &self.receivers[subscription.receiver.0 as usize];
                 if spare_the_congested && self.out.is_congested(receiver.key) {
-                    *self.work += 1;
+                    self.work += 1;
                 } else if self.deliver(id, subscription) {
                     return;
                 }
@@ -274,6 +310,7 @@ impl<O: Outbox> Delivery<'_, O> {
 }
 
 /// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
+#[inline]
 fn frame_for_client<O: Outbox>(
     message: &Publish<'_>,
     sid: &[u8],
@@ -282,36 +319,48 @@ fn frame_for_client<O: Outbox>(
     out: &mut O,
 ) -> Option<()> {
     let has_header = !message.header.is_empty();
-    let keeps_all = headers || message.header_size.is_empty();
     match message.tail {
         // What follows the sid is the same bytes in `PUB` and `MSG`: they need not be made again.
-        // A header of no bytes makes no `HMSG`, so its size must go.
-        Some(tail) if keeps_all && has_header != message.header_size.is_empty() => {
+        Some(tail) if headers || !has_header => {
             let len = "HMSG   ".len() + message.subject.len() + sid.len() + tail.len();
             let mut writer = out.writer(to, len)?;
-            msg_prefix(&mut writer, has_header, message.subject, sid);
-            writer.put(tail);
+            msg_prefix(&mut writer, has_header, message.subject_piece());
+            writer.put(sid);
+            writer.put(b" ");
+            tail.put(&mut writer);
+            Some(())
         }
-        _ => {
-            let payload_size = Decimal::new(message.payload.len() as u64);
-            let (header_size, header, size) = match (has_header, headers) {
-                (true, true) => (message.header_size, message.header, message.size),
-                (true, false) => (&b""[..], &b""[..], payload_size.as_bytes()),
-                (false, _) => (&b""[..], &b""[..], message.size),
-            };
-            let msg = Msg {
-                subject: message.subject,
-                sid,
-                reply: message.reply,
-                header_size,
-                size,
-                header,
-                payload: message.payload,
-            };
-            let mut writer = out.writer(to, msg.encoded_len())?;
-            msg.put(&mut writer);
-        }
+        _ => frame_from_parts(message, sid, headers, to, out),
     }
+}
+
+/// As [`frame_for_client`], where the bytes after the subject cannot be copied as they came.
+#[cold]
+#[inline(never)]
+fn frame_from_parts<O: Outbox>(
+    message: &Publish<'_>,
+    sid: &[u8],
+    headers: bool,
+    to: Key,
+    out: &mut O,
+) -> Option<()> {
+    let payload_size = Decimal::new(message.payload.len() as u64);
+    let (header_size, header, size) = match (!message.header.is_empty(), headers) {
+        (true, true) => (message.header_size, message.header, message.size),
+        (true, false) => (&b""[..], &b""[..], payload_size.as_bytes()),
+        (false, _) => (&b""[..], &b""[..], message.size),
+    };
+    let msg = Msg {
+        subject: message.subject,
+        sid,
+        reply: message.reply,
+        header_size,
+        size,
+        header,
+        payload: message.payload,
+    };
+    let mut writer = out.writer(to, msg.encoded_len())?;
+    msg.put(&mut writer);
     Some(())
 }
 

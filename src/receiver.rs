@@ -41,6 +41,12 @@ impl Traffic {
         self.messages += 1;
         self.bytes += bytes as u64;
     }
+
+    /// Counts what was counted elsewhere.
+    pub(crate) fn add(&mut self, other: Traffic) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
 }
 
 /// Who a connection is in the log: `127.0.0.1:51324 - cid:7`.

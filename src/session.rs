@@ -76,14 +76,12 @@ impl Session {
         state: &mut State,
         out: &mut O,
     ) -> Result<After, Violation<'static>> {
-        if let ClientOp::Publish(message) = op
-            && let Some(receiver) = delivery::must_wait_for(state, self.id, message, out)
-        {
-            return Ok(After::WaitFor(receiver));
+        if let ClientOp::Publish(message) = op {
+            return Ok(self.publish(message, state, out));
         }
         trace::received(&self.label, op, state.config.traced_bytes_max);
         match *op {
-            ClientOp::Publish(ref message) => self.publish(message, state, out),
+            ClientOp::Publish(_) => unreachable!("it was looked for above"),
             ClientOp::Subscribe {
                 subject,
                 queue,
@@ -141,9 +139,24 @@ impl Session {
         Ok(())
     }
 
-    fn publish<O: Outbox>(&mut self, message: &Publish<'_>, state: &mut State, out: &mut O) {
+    /// Carries out a publish.
+    #[inline]
+    pub(crate) fn publish<O: Outbox>(
+        &self,
+        message: &Publish<'_>,
+        state: &mut State,
+        out: &mut O,
+    ) -> After {
+        if let Some(receiver) = delivery::must_wait_for(state, self.id, message, out) {
+            return After::WaitFor(receiver);
+        }
+        if trace::wanted() {
+            let op = ClientOp::Publish(*message);
+            trace::received(&self.label, &op, state.config.traced_bytes_max);
+        }
         if let Some(violation) = reserved(message) {
-            return self.tell(&violation, out);
+            self.tell(&violation, out);
+            return After::Next;
         }
         self.ok(out);
         let taken = delivery::publish(state, self.id, message, out);
@@ -153,6 +166,7 @@ impl Session {
         {
             self.no_responders(reply, state, out);
         }
+        After::Next
     }
 
     /// Tells a requester, on its own subscription for the reply, that nobody took its request.

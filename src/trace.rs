@@ -47,7 +47,9 @@ impl fmt::Display for Words<'_> {
     }
 }
 
-fn wanted() -> bool {
+/// Whether traces are wanted: one load.
+#[inline]
+pub(crate) fn wanted() -> bool {
     log_enabled!(target: "midge", Level::Trace)
 }
 
