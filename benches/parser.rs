@@ -93,38 +93,38 @@ fn cases() -> Vec<Case> {
             name: "PUB, 16 bytes",
             frame: publish("PUB bench.wire 16", 16),
             is_right: |op| {
-                matches!(op, ClientOp::Publish(message) if message.subject == b"bench.wire"
-                    && message.payload == [b'x'; 16] && message.tail.is_some())
+                matches!(op, ClientOp::Publish(message) if message.subject() == b"bench.wire"
+                    && message.payload() == [b'x'; 16] && message.tail().is_some())
             },
         },
         Case {
             name: "PUB with reply, 128 bytes",
             frame: publish("PUB orders.new.eu _INBOX.Zx81kQw0.7 128", 128),
             is_right: |op| {
-                matches!(op, ClientOp::Publish(message) if message.payload.len() == 128
-                    && message.reply == Some(b"_INBOX.Zx81kQw0.7") && message.tail.is_some())
+                matches!(op, ClientOp::Publish(message) if message.payload().len() == 128
+                    && message.reply() == Some(b"_INBOX.Zx81kQw0.7") && message.tail().is_some())
             },
         },
         Case {
             name: "PUB written oddly, 16 bytes",
             frame: publish("pub  bench.wire\t16 ", 16),
             is_right: |op| {
-                matches!(op, ClientOp::Publish(message) if message.subject == b"bench.wire"
-                    && message.payload == [b'x'; 16] && message.tail.is_none())
+                matches!(op, ClientOp::Publish(message) if message.subject() == b"bench.wire"
+                    && message.payload() == [b'x'; 16] && message.tail().is_none())
             },
         },
         Case {
             name: "HPUB, 12 and 16 bytes",
             frame: b"HPUB bench.wire 12 28\r\nNATS/1.0\r\n\r\n0123456789abcdef\r\n".to_vec(),
             is_right: |op| {
-                matches!(op, ClientOp::Publish(message) if message.header == b"NATS/1.0\r\n\r\n"
-                    && message.payload == b"0123456789abcdef")
+                matches!(op, ClientOp::Publish(message) if message.header() == b"NATS/1.0\r\n\r\n"
+                    && message.payload() == b"0123456789abcdef")
             },
         },
         Case {
             name: "PUB, 4096 bytes",
             frame: publish("PUB bench.wire 4096", 4096),
-            is_right: |op| matches!(op, ClientOp::Publish(message) if message.payload == [b'x'; 4096]),
+            is_right: |op| matches!(op, ClientOp::Publish(message) if message.payload() == [b'x'; 4096]),
         },
         Case {
             name: "SUB",

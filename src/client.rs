@@ -74,6 +74,16 @@ impl Sink for QueueWriter<'_> {
     }
 }
 
+/// What has ended a run of publishes.
+enum Run {
+    /// Something else comes next, or nothing.
+    Over,
+    /// The next one must wait for this receiver.
+    WaitFor(Key),
+    /// It is the others' turn.
+    Yield,
+}
+
 /// One client's socket.
 pub(crate) struct Client {
     label: Label,
@@ -154,42 +164,46 @@ impl Client {
         cx: &mut Context<'_, State>,
         input: &mut Input<'_>,
     ) -> Result<(), Violation<'static>> {
-        let Some(session) = &mut self.session else {
+        if self.session.is_none() {
             input.take();
             return Ok(());
-        };
+        }
         loop {
             // Replies wait in the same queue: a client that does not read them is not read either.
             if cx.state.backpressure.must_wait(cx.key(), &cx.io) {
                 cx.state.backpressure.hold(cx.key(), cx.key(), &mut cx.io);
                 return Ok(());
             }
-            // Nearly all bytes are spent on publishes that are whole and plainly written.
-            let publish = self.parser.next_publish(input.peek(), session.rules());
-            let (after, len) = if let Some((message, len)) = publish {
-                let after = session.publish(&message, cx.state, &mut Queues(&mut cx.io));
-                (after, len)
-            } else {
-                match self.parser.next(input.peek(), session.rules())? {
-                    Step::Op { op, len } => {
-                        let after = session.op(&op, cx.state, &mut Queues(&mut cx.io))?;
-                        (after, len)
-                    }
-                    Step::Warning(violation) => {
-                        session.tell(&violation, &mut Queues(&mut cx.io));
-                        continue;
-                    }
-                    Step::Skip { len } => {
-                        input.consume(len);
-                        continue;
-                    }
-                    Step::Partial { need } => {
-                        input.need(need);
-                        return Ok(());
-                    }
+            match self.run_publishes(cx, input) {
+                Run::Over => {}
+                Run::WaitFor(receiver) => {
+                    cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
+                    return Ok(());
+                }
+                Run::Yield => {
+                    cx.yield_now();
+                    return Ok(());
+                }
+            }
+            let Some(session) = &mut self.session else {
+                return Ok(());
+            };
+            let (op, len) = match self.parser.next(input.peek(), session.rules())? {
+                Step::Op { op, len } => (op, len),
+                Step::Warning(violation) => {
+                    session.tell(&violation, &mut Queues(&mut cx.io));
+                    continue;
+                }
+                Step::Skip { len } => {
+                    input.consume(len);
+                    continue;
+                }
+                Step::Partial { need } => {
+                    input.need(need);
+                    return Ok(());
                 }
             };
-            match after {
+            match session.op(&op, cx.state, &mut Queues(&mut cx.io))? {
                 After::Next => self.last_active = cx.now(),
                 After::Answered => (self.pings_out, self.answered) = (0, true),
                 After::Connected => {
@@ -207,12 +221,39 @@ impl Client {
                 }
             }
             input.consume(len);
-            let work = cx.state.scratch.work();
-            if work >= TURN_WORK_MAX || cx.io.produced() >= TURN_OUTPUT_BYTES_MAX {
+            if has_had_its_turn(cx) {
                 cx.yield_now();
                 return Ok(());
             }
         }
+    }
+
+    /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
+    /// are spent here.
+    fn run_publishes(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> Run {
+        let Some(session) = &self.session else {
+            return Run::Over;
+        };
+        let mut rest = input.peek();
+        let end = loop {
+            let Some((message, len)) = self.parser.next_publish(rest, session.rules()) else {
+                break Run::Over;
+            };
+            let wait = session.publish(&message, cx.state, &mut Queues(&mut cx.io));
+            if let Some(receiver) = wait {
+                break Run::WaitFor(receiver);
+            }
+            rest = &rest[len..];
+            if has_had_its_turn(cx) {
+                break Run::Yield;
+            }
+        };
+        let done = input.len() - rest.len();
+        if done > 0 {
+            input.consume(done);
+            self.last_active = cx.now();
+        }
+        end
     }
 
     /// Adds what the messages of a run have come to to the counters.
@@ -332,6 +373,12 @@ impl Handler<State> for Client {
         }
         log::debug!(target: "midge", "{label} - Client connection closed: {reason}");
     }
+}
+
+/// Whether the present client has made so much output or work that it is the others' turn.
+#[inline]
+fn has_had_its_turn(cx: &Context<'_, State>) -> bool {
+    cx.state.scratch.work() >= TURN_WORK_MAX || cx.io.produced() >= TURN_OUTPUT_BYTES_MAX
 }
 
 /// Sets the next look at whether a client is alive, in place of the one set before.

@@ -11,7 +11,7 @@ use crate::state::State;
 use crate::sublist::{Group, QueueId, ReceiverId, SetId, SubId, Sublist, Subscription};
 use crate::trace;
 use midge_protocol::encode::msg_prefix;
-use midge_protocol::{Decimal, Msg, Publish, Sink};
+use midge_protocol::{Decimal, Msg, Piece, Publish, Sink};
 use midge_reactor::Key;
 use slab::Slab;
 
@@ -56,15 +56,27 @@ impl Scratch {
 ///
 /// Asked before anything is delivered, so that however many publish, a queue passes its mark by no
 /// more than one message. Costs one look while nobody is congested.
+#[inline]
 pub(crate) fn must_wait_for<O: Outbox>(
     state: &mut State,
     from: ReceiverId,
     message: &Publish<'_>,
     out: &O,
 ) -> Option<Key> {
-    if !out.any_congested() {
-        return None;
+    if out.any_congested() {
+        find_congested(state, from, message, out)
+    } else {
+        None
     }
+}
+
+#[inline(never)]
+fn find_congested<O: Outbox>(
+    state: &mut State,
+    from: ReceiverId,
+    message: &Publish<'_>,
+    out: &O,
+) -> Option<Key> {
     let account = state.receiver(from).account;
     let State {
         accounts,
@@ -76,7 +88,7 @@ pub(crate) fn must_wait_for<O: Outbox>(
     let sublist = &mut accounts[account.0].sublist;
     let Scratch { found, tally, .. } = scratch;
     found.clear();
-    tally.work += sublist.matches(message.subject, found);
+    tally.work += sublist.matches(message.subject(), found);
     found.iter().find_map(|set_id| {
         let (set, subscriptions) = sublist.set(*set_id);
         let behind = |id: &SubId| {
@@ -104,7 +116,7 @@ pub(crate) fn must_wait_for<O: Outbox>(
 
 /// Delivers `message`, published by `from`, to all who have subscribed to it; answers how many
 /// subscriptions took it.
-#[inline]
+#[inline(always)]
 pub(crate) fn publish<O: Outbox>(
     state: &mut State,
     from: ReceiverId,
@@ -127,7 +139,7 @@ pub(crate) fn publish<O: Outbox>(
         tally,
     } = scratch;
     found.clear();
-    tally.work += sublist.matches(message.subject, found);
+    tally.work += sublist.matches(message.subject(), found);
     let bytes = message.body_bytes();
     tally.received.count(bytes);
     if found.is_empty() {
@@ -136,6 +148,8 @@ pub(crate) fn publish<O: Outbox>(
 
     let mut delivery = Delivery {
         message,
+        frame: message.tail().map(|tail| (message.subject_piece(), tail)),
+        has_header: message.has_header(),
         traced: trace::wanted(),
         from,
         bytes,
@@ -206,6 +220,9 @@ pub(crate) fn find_own<'a>(
 /// One message on its way to its receivers.
 struct Delivery<'a, O> {
     message: &'a Publish<'a>,
+    /// Its subject and its tail, if it can be handed on as it came.
+    frame: Option<(Piece<'a>, Piece<'a>)>,
+    has_header: bool,
     traced: bool,
     from: ReceiverId,
     bytes: usize,
@@ -219,7 +236,7 @@ struct Delivery<'a, O> {
 
 impl<O: Outbox> Delivery<'_, O> {
     /// Gives one subscription its copy; answers whether it took it.
-    #[inline]
+    #[inline(always)]
     fn deliver(&mut self, id: SubId, subscription: &mut Subscription) -> bool {
         self.work += 1;
         if subscription.finished {
@@ -231,7 +248,20 @@ impl<O: Outbox> Delivery<'_, O> {
             return false;
         }
         let (sid, key) = (&subscription.sid, receiver.key);
-        if frame_for_client(self.message, sid, headers, key, self.out).is_none() {
+        let took = match &self.frame {
+            // What follows the sid is the same bytes in `PUB` and `MSG`: they need not be made again.
+            Some((subject, tail)) if headers || !self.has_header => {
+                let len = "HMSG   ".len() + subject.len() + sid.len() + tail.len();
+                self.out.writer(key, len).map(|mut writer| {
+                    msg_prefix(&mut writer, self.has_header, *subject);
+                    writer.put(sid);
+                    writer.put(b" ");
+                    tail.put(&mut writer);
+                })
+            }
+            _ => frame_from_parts(self.message, sid, headers, key, self.out),
+        };
+        if took.is_none() {
             return false;
         }
         receiver.sent.count(self.bytes);
@@ -309,32 +339,8 @@ impl<O: Outbox> Delivery<'_, O> {
     }
 }
 
-/// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
-#[inline]
-fn frame_for_client<O: Outbox>(
-    message: &Publish<'_>,
-    sid: &[u8],
-    headers: bool,
-    to: Key,
-    out: &mut O,
-) -> Option<()> {
-    let has_header = !message.header.is_empty();
-    match message.tail {
-        // What follows the sid is the same bytes in `PUB` and `MSG`: they need not be made again.
-        Some(tail) if headers || !has_header => {
-            let len = "HMSG   ".len() + message.subject.len() + sid.len() + tail.len();
-            let mut writer = out.writer(to, len)?;
-            msg_prefix(&mut writer, has_header, message.subject_piece());
-            writer.put(sid);
-            writer.put(b" ");
-            tail.put(&mut writer);
-            Some(())
-        }
-        _ => frame_from_parts(message, sid, headers, to, out),
-    }
-}
-
-/// As [`frame_for_client`], where the bytes after the subject cannot be copied as they came.
+/// Queues `MSG` or `HMSG` where the bytes behind the subject cannot be handed on as they came; `None`
+/// if the receiver takes nothing.
 #[cold]
 #[inline(never)]
 fn frame_from_parts<O: Outbox>(
@@ -344,20 +350,20 @@ fn frame_from_parts<O: Outbox>(
     to: Key,
     out: &mut O,
 ) -> Option<()> {
-    let payload_size = Decimal::new(message.payload.len() as u64);
-    let (header_size, header, size) = match (!message.header.is_empty(), headers) {
-        (true, true) => (message.header_size, message.header, message.size),
+    let payload_size = Decimal::new(message.payload().len() as u64);
+    let (header_size, header, size) = match (message.has_header(), headers) {
+        (true, true) => (message.header_size(), message.header(), message.size()),
         (true, false) => (&b""[..], &b""[..], payload_size.as_bytes()),
-        (false, _) => (&b""[..], &b""[..], message.size),
+        (false, _) => (&b""[..], &b""[..], message.size()),
     };
     let msg = Msg {
-        subject: message.subject,
+        subject: message.subject(),
         sid,
-        reply: message.reply,
+        reply: message.reply(),
         header_size,
         size,
         header,
-        payload: message.payload,
+        payload: message.payload(),
     };
     let mut writer = out.writer(to, msg.encoded_len())?;
     msg.put(&mut writer);

@@ -77,7 +77,8 @@ impl Session {
         out: &mut O,
     ) -> Result<After, Violation<'static>> {
         if let ClientOp::Publish(message) = op {
-            return Ok(self.publish(message, state, out));
+            let wait = self.publish(message, state, out);
+            return Ok(wait.map_or(After::Next, After::WaitFor));
         }
         trace::received(&self.label, op, state.config.traced_bytes_max);
         match *op {
@@ -139,16 +140,16 @@ impl Session {
         Ok(())
     }
 
-    /// Carries out a publish.
-    #[inline]
+    /// Carries out a publish, or answers the receiver that is to be waited for before it comes again.
+    #[inline(always)]
     pub(crate) fn publish<O: Outbox>(
         &self,
         message: &Publish<'_>,
         state: &mut State,
         out: &mut O,
-    ) -> After {
+    ) -> Option<Key> {
         if let Some(receiver) = delivery::must_wait_for(state, self.id, message, out) {
-            return After::WaitFor(receiver);
+            return Some(receiver);
         }
         if trace::wanted() {
             let op = ClientOp::Publish(*message);
@@ -156,17 +157,17 @@ impl Session {
         }
         if let Some(violation) = reserved(message) {
             self.tell(&violation, out);
-            return After::Next;
+            return None;
         }
         self.ok(out);
         let taken = delivery::publish(state, self.id, message, out);
         if taken == 0
             && self.options.no_responders
-            && let Some(reply) = message.reply
+            && let Some(reply) = message.reply()
         {
             self.no_responders(reply, state, out);
         }
-        After::Next
+        None
     }
 
     /// Tells a requester, on its own subscription for the reply, that nobody took its request.
@@ -302,8 +303,9 @@ fn same(secret: &str, guess: &str) -> bool {
 }
 
 /// Subjects that are kept for traffic between servers.
+#[inline]
 fn reserved<'a>(message: &Publish<'a>) -> Option<Violation<'a>> {
-    let Publish { subject, reply, .. } = *message;
+    let (subject, reply) = (message.subject(), message.reply());
     if subject.starts_with(b"_GR_.") {
         return Some(Violation::PublishDenied { subject });
     }

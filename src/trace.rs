@@ -61,14 +61,14 @@ pub(crate) fn received(label: &Label, op: &ClientOp<'_>, traced_bytes_max: usize
     match *op {
         ClientOp::Connect { json } => inbound(label, &format_args!("CONNECT {}", redacted(json))),
         ClientOp::Publish(ref message) => {
-            let name = if message.header_size.is_empty() {
+            let name = if message.header_size().is_empty() {
                 "PUB"
             } else {
                 "HPUB"
             };
-            let words = [&[message.subject][..], &sizes(message)].concat();
+            let words = [&[message.subject()][..], &sizes(message)].concat();
             inbound(label, &format_args!("{name}{}", Words(&words)));
-            let body = Quoted(message.payload, traced_bytes_max);
+            let body = Quoted(message.payload(), traced_bytes_max);
             trace!(target: "midge", "{label} - <<- MSG_PAYLOAD: [{body}]");
         }
         ClientOp::Subscribe {
@@ -104,12 +104,12 @@ pub(crate) fn delivered(label: &Label, kind: Kind, sid: &[u8], message: &Publish
         return;
     }
     let Kind::Client { headers, .. } = kind;
-    let name = if headers && !message.header.is_empty() {
+    let name = if headers && !message.header().is_empty() {
         "HMSG"
     } else {
         "MSG"
     };
-    let words = [&[message.subject, sid][..], &sizes(message)].concat();
+    let words = [&[message.subject(), sid][..], &sizes(message)].concat();
     sent(label, &format_args!("{name}{}", Words(&words)));
 }
 
@@ -140,8 +140,8 @@ fn inbound(label: &Label, what: &dyn fmt::Display) {
 
 /// What follows the subject (and the sid): reply and sizes.
 fn sizes<'a>(message: &Publish<'a>) -> Vec<&'a [u8]> {
-    let header_size = Some(message.header_size).filter(|digits| !digits.is_empty());
-    [message.reply, header_size, Some(message.size)]
+    let header_size = Some(message.header_size()).filter(|digits| !digits.is_empty());
+    [message.reply(), header_size, Some(message.size())]
         .into_iter()
         .flatten()
         .collect()

@@ -60,16 +60,16 @@
 //! assert_eq!(len, input.len());
 //!
 //! // A subscription with sid 1 wants it.
-//! assert!(subject::matches(b"greet.*", publish.subject));
+//! assert!(subject::matches(b"greet.*", publish.subject()));
 //! let mut output = Vec::new();
 //! Msg {
-//!     subject: publish.subject,
+//!     subject: publish.subject(),
 //!     sid: b"1",
-//!     reply: publish.reply,
-//!     header_size: publish.header_size,
-//!     size: publish.size,
-//!     header: publish.header,
-//!     payload: publish.payload,
+//!     reply: publish.reply(),
+//!     header_size: publish.header_size(),
+//!     size: publish.size(),
+//!     header: publish.header(),
+//!     payload: publish.payload(),
 //! }
 //! .put(&mut output);
 //! assert_eq!(output, b"MSG greet.joe 1 5\r\nhello\r\n");

@@ -4,7 +4,9 @@
 //! arguments, sizes that are numbers. Whether its subject may be subscribed, whether the peer may
 //! do what it asks, is for the broker to judge.
 
-use crate::Piece;
+use crate::piece::Piece;
+use crate::publish::Layout;
+use std::fmt;
 
 /// One op from a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,43 +55,120 @@ pub enum ClientOp<'a> {
 /// ```text
 /// PUB  <subject> [reply] <size>\r\n<payload>\r\n
 /// HPUB <subject> [reply] <header size> <size>\r\n<header><payload>\r\n
-///                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ tail
+///                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ tail
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// Made of the input and the places in it, so that what nobody asks for costs nothing.
+#[derive(Clone, Copy)]
 pub struct Publish<'a> {
-    /// Where it is published to. Not checked for form.
-    pub subject: &'a [u8],
-    /// Where the publisher wants the answer, if it wants one. Not checked for form.
-    pub reply: Option<&'a [u8]>,
-    /// Digits of the header size as sent. Empty when there is no header, that is for `PUB` and
-    /// also for `HPUB` with a header size of 0: that one is delivered as a plain message.
-    pub header_size: &'a [u8],
-    /// Digits of the total size as sent (header and payload together), leading zeros included.
-    pub size: &'a [u8],
-    /// The header block, empty when there is none. Its content is not looked at.
-    pub header: &'a [u8],
-    /// The message itself, without the header.
-    pub payload: &'a [u8],
-    /// `[reply ][header size ]size CR LF header payload CR LF` exactly as received, when those are
-    /// the very bytes a delivery carries behind `MSG <subject> <sid> ` (or `HMSG`). `None` when
-    /// the peer wrote them otherwise (tabs, double blanks, a bare LF, a header size of 0), and the
-    /// delivery must be put together from the fields.
-    pub tail: Option<Piece<'a>>,
-    /// The subject once more, and what stands behind it.
-    pub(crate) subject_piece: Piece<'a>,
+    /// From the first byte of the op on, as far as the input goes.
+    pub(crate) input: &'a [u8],
+    pub(crate) layout: Layout,
 }
 
 impl<'a> Publish<'a> {
-    /// Bytes of header and payload together, as the size limit counts them.
+    /// Where it is published to. Not checked for form.
     #[inline]
-    pub fn body_bytes(&self) -> usize {
-        self.header.len() + self.payload.len()
+    pub fn subject(&self) -> &'a [u8] {
+        self.layout.subject.of(self.input)
     }
 
     /// The subject, for copying it many times.
     #[inline]
     pub fn subject_piece(&self) -> Piece<'a> {
-        self.subject_piece
+        self.layout.subject.piece_of(self.input)
+    }
+
+    /// Where the publisher wants the answer, if it wants one. Not checked for form.
+    #[inline]
+    pub fn reply(&self) -> Option<&'a [u8]> {
+        let reply = self.layout.reply;
+        (!reply.is_empty()).then(|| reply.of(self.input))
+    }
+
+    /// Whether there is a header. `HPUB` with a header size of 0 has none: it is delivered as a plain
+    /// message.
+    #[inline]
+    pub fn has_header(&self) -> bool {
+        self.layout.header_bytes > 0
+    }
+
+    /// Digits of the header size as sent. Empty when there is no header.
+    pub fn header_size(&self) -> &'a [u8] {
+        self.layout.header_size.of(self.input)
+    }
+
+    /// Digits of the total size as sent (header and payload together), leading zeros included.
+    pub fn size(&self) -> &'a [u8] {
+        self.layout.size.of(self.input)
+    }
+
+    /// The header block, empty when there is none. Its content is not looked at.
+    pub fn header(&self) -> &'a [u8] {
+        self.layout.header().of(self.input)
+    }
+
+    /// The message itself, without the header.
+    pub fn payload(&self) -> &'a [u8] {
+        self.layout.payload().of(self.input)
+    }
+
+    /// Bytes of header and payload together, as the size limit counts them.
+    #[inline]
+    pub fn body_bytes(&self) -> usize {
+        self.layout.body_bytes as usize
+    }
+
+    /// `[reply ][header size ]size CR LF header payload CR LF` exactly as received, when those are
+    /// the very bytes a delivery carries behind `MSG <subject> <sid> ` (or `HMSG`). `None` when
+    /// the peer wrote them otherwise (tabs, double blanks, a bare LF, a header size of 0), and the
+    /// delivery must be put together from the fields.
+    #[inline]
+    pub fn tail(&self) -> Option<Piece<'a>> {
+        let tail = self.layout.tail();
+        (!tail.is_empty()).then(|| tail.piece_of(self.input))
+    }
+
+    fn parts(&self) -> [Option<&'a [u8]>; 7] {
+        [
+            Some(self.subject()),
+            self.reply(),
+            Some(self.header_size()),
+            Some(self.size()),
+            Some(self.header()),
+            Some(self.payload()),
+            self.tail().map(|tail| tail.as_slice()),
+        ]
+    }
+}
+
+/// What is said, not where it stands nor what stands behind it.
+impl PartialEq for Publish<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Publish<'_> {}
+
+impl fmt::Debug for Publish<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Publish");
+        let names = [
+            "subject",
+            "reply",
+            "header_size",
+            "size",
+            "header",
+            "payload",
+            "tail",
+        ];
+        for (name, part) in names.into_iter().zip(self.parts()) {
+            if let Some(part) = part {
+                out.field(name, &format_args!("\"{}\"", part.escape_ascii()));
+            }
+        }
+        out.finish()
     }
 }
 

@@ -176,7 +176,7 @@ impl Parser {
     /// client libraries write it, and its length. `None` says nothing: ask `next`.
     ///
     /// For the loop in which nearly all bytes are spent.
-    #[inline]
+    #[inline(always)]
     pub fn next_publish<'a>(&self, input: &'a [u8], rules: &Rules) -> Option<(Publish<'a>, usize)> {
         if matches!(self.stage, Stage::Name) && !rules.connect_required {
             publish::canonical(input, rules)
@@ -338,8 +338,9 @@ impl Parser {
     ) -> Result<Step<'a>, Violation<'static>> {
         match line::trailer(input, layout.body_end()) {
             Trailer::Whole => {
-                let (publish, len) = layout.publish(input);
-                Ok(self.finish(ClientOp::Publish(publish), len))
+                let layout = *layout;
+                let publish = Publish { input, layout };
+                Ok(self.finish(ClientOp::Publish(publish), layout.len()))
             }
             Trailer::Partial { need } => Ok(Step::Partial { need }),
             Trailer::Wrong => Err(Violation::UnknownOperation),

@@ -53,7 +53,7 @@ impl<'a> Piece<'a> {
     }
 
     /// Appends the bytes to `out`.
-    #[inline]
+    #[inline(always)]
     pub fn put(&self, out: &mut impl Sink) {
         match self.input.first_chunk::<BLOCK_BYTES>() {
             Some(block) if self.len <= BLOCK_BYTES => out.put_block(block, self.len),
@@ -61,7 +61,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn put_long(&self, out: &mut impl Sink) {
         match self.input.first_chunk::<{ 2 * BLOCK_BYTES }>() {
             Some(block) if self.len <= 2 * BLOCK_BYTES => out.put_block(block, self.len),

@@ -17,19 +17,65 @@ use crate::piece::Piece;
 use crate::subject;
 use crate::violation::Violation;
 
+/// A piece of the input, in half the size of a [`Span`]: an op is shorter than 4 GiB, since a size
+/// has nine digits and a control line a limit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    #[inline]
+    fn new(start: usize, end: usize) -> Place {
+        debug_assert!(start <= end && u32::try_from(end).is_ok());
+        Place {
+            start: start as u32,
+            end: end as u32,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The bytes. Empty if `input` is not the input this was taken from, and too short.
+    #[inline]
+    pub(crate) fn of(self, input: &[u8]) -> &[u8] {
+        let place = self.start as usize..self.end as usize;
+        input.get(place).unwrap_or_default()
+    }
+
+    /// The bytes, and what stands behind them.
+    #[inline]
+    pub(crate) fn piece_of(self, input: &[u8]) -> Piece<'_> {
+        Piece::new(input, self.start as usize, self.end as usize)
+    }
+}
+
+impl From<Span> for Place {
+    #[inline]
+    fn from(span: Span) -> Place {
+        Place::new(span.start, span.end)
+    }
+}
+
 /// Where the parts of a publish stand, from the first byte of its op.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Layout {
-    subject: Span,
-    reply: Option<Span>,
-    header_size: Span,
-    size: Span,
-    header_bytes: usize,
-    body_bytes: usize,
+    pub(crate) subject: Place,
+    /// Empty if there is none.
+    pub(crate) reply: Place,
+    /// Empty if there is no header.
+    pub(crate) header_size: Place,
+    pub(crate) size: Place,
+    pub(crate) header_bytes: u32,
+    pub(crate) body_bytes: u32,
     /// Length of the control line with its line end.
-    line_bytes: usize,
-    /// Where the tail starts, if the line has one worth copying.
-    tail: Option<usize>,
+    line_bytes: u32,
+    /// Where the tail starts; 0 if the line has none worth copying.
+    tail: u32,
 }
 
 impl Layout {
@@ -59,15 +105,19 @@ impl Layout {
             return Err(Violation::PayloadTooLarge);
         }
         let header_is_plain = header_size.is_some() == (header_bytes > 0);
+        let tail = canonical_start(input, tail, line_bytes).filter(|_| header_is_plain);
         Ok(Layout {
-            subject,
-            reply,
-            header_size: header_size.filter(|_| header_bytes > 0).unwrap_or_default(),
-            size,
-            header_bytes,
-            body_bytes,
-            line_bytes,
-            tail: canonical_start(input, tail, line_bytes).filter(|_| header_is_plain),
+            subject: subject.into(),
+            reply: reply.unwrap_or_default().into(),
+            header_size: header_size
+                .filter(|_| header_bytes > 0)
+                .unwrap_or_default()
+                .into(),
+            size: size.into(),
+            header_bytes: header_bytes as u32,
+            body_bytes: body_bytes as u32,
+            line_bytes: line_bytes as u32,
+            tail: tail.unwrap_or_default() as u32,
         })
     }
 
@@ -77,33 +127,34 @@ impl Layout {
     }
 
     /// Where the CR LF behind the body starts.
+    #[inline]
     pub(crate) fn body_end(&self) -> usize {
-        self.line_bytes + self.body_bytes
+        self.line_bytes as usize + self.body_bytes as usize
     }
 
-    /// The op and its length, from the `input` that holds it whole.
-    pub(crate) fn publish<'a>(&self, input: &'a [u8]) -> (Publish<'a>, usize) {
-        let header_end = self.line_bytes + self.header_bytes;
-        let len = self.body_end() + 2;
-        let publish = Publish {
-            subject: self.subject.of(input),
-            reply: self.reply.map(|reply| reply.of(input)),
-            header_size: self.header_size.of(input),
-            size: self.size.of(input),
-            header: Span {
-                start: self.line_bytes,
-                end: header_end,
-            }
-            .of(input),
-            payload: Span {
-                start: header_end,
-                end: self.body_end(),
-            }
-            .of(input),
-            tail: self.tail.map(|start| Piece::new(input, start, len)),
-            subject_piece: Piece::new(input, self.subject.start, self.subject.end),
-        };
-        (publish, len)
+    /// Length of the op.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.body_end() + 2
+    }
+
+    pub(crate) fn header(&self) -> Place {
+        let start = self.line_bytes as usize;
+        Place::new(start, start + self.header_bytes as usize)
+    }
+
+    pub(crate) fn payload(&self) -> Place {
+        let start = self.line_bytes as usize + self.header_bytes as usize;
+        Place::new(start, self.body_end())
+    }
+
+    /// Empty if there is none.
+    #[inline]
+    pub(crate) fn tail(&self) -> Place {
+        if self.tail == 0 {
+            return Place::default();
+        }
+        Place::new(self.tail as usize, self.len())
     }
 }
 
@@ -128,56 +179,50 @@ fn canonical_start(input: &[u8], words: Words<'_>, line_bytes: usize) -> Option<
 ///
 /// Cost: one pass over the control line, 32 bytes at first and then eight at a time; the body is
 /// jumped over.
-#[inline]
+#[inline(always)]
 pub(crate) fn canonical<'a>(input: &'a [u8], rules: &Rules) -> Option<(Publish<'a>, usize)> {
     let with_header = match input.first_chunk()? {
         b"PUB " => false,
         b"HPUB" if rules.headers && input.get(4) == Some(&b' ') => true,
         _ => return None,
     };
-    let start = if with_header { 5 } else { 4 };
-    let blanks = Blanks::of(input);
-    let subject = Span {
-        start,
-        end: blanks.next(start),
+    let mut line = Line {
+        blanks: Blanks::of(input),
+        at: if with_header { 5 } else { 4 },
     };
-
-    // Up to three more words, each behind one space; then CR LF.
-    let mut words = [Span::default(); 3];
-    let mut count = 0;
-    let mut last = subject;
-    loop {
-        if last.start == last.end {
+    let start = line.at;
+    // The subject, up to three more words, each behind one space; then CR LF.
+    let (subject, b' ') = line.word()? else {
+        return None;
+    };
+    let tail = line.at;
+    let (mut reply, mut header_size) = (Span::default(), Span::default());
+    let (mut size, mut stop) = line.word()?;
+    if with_header {
+        if stop != b' ' {
             return None;
         }
-        match input.get(last.end)? {
-            b' ' if count < words.len() => {}
-            b'\r' => break,
-            _ => return None,
-        }
-        let start = last.end + 1;
-        last = Span {
-            start,
-            end: blanks.next(start),
-        };
-        words[count] = last;
-        count += 1;
+        header_size = size;
+        (size, stop) = line.word()?;
     }
-    if input.get(last.end + 1) != Some(&b'\n') || last.end - start > rules.control_line_bytes_max {
+    if stop == b' ' {
+        reply = if with_header {
+            std::mem::replace(&mut header_size, size)
+        } else {
+            size
+        };
+        (size, stop) = line.word()?;
+    }
+    let line_bytes = line.at + 1;
+    let is_ended = stop == b'\r' && input.get(line.at) == Some(&b'\n');
+    if !is_ended || size.end - start > rules.control_line_bytes_max {
         return None;
     }
-    let line_bytes = last.end + 2;
-    let (reply, header_size) = match (with_header, count) {
-        (false, 1) => (None, None),
-        (false, 2) => (Some(words[0]), None),
-        (true, 2) => (None, Some(words[0])),
-        (true, 3) => (Some(words[0]), Some(words[1])),
-        _ => return None,
-    };
-    let body_bytes = line::size(last.of(input))?;
-    let header_bytes = match header_size {
-        Some(digits) => line::size(digits.of(input)).filter(|&bytes| bytes > 0)?,
-        None => 0,
+    let body_bytes = line::size(size.of(input))?;
+    let header_bytes = if with_header {
+        line::size(header_size.of(input)).filter(|&bytes| bytes > 0)?
+    } else {
+        0
     };
     if header_bytes > body_bytes || body_bytes > rules.payload_bytes_max {
         return None;
@@ -186,22 +231,41 @@ pub(crate) fn canonical<'a>(input: &'a [u8], rules: &Rules) -> Option<(Publish<'
         return None;
     }
     let body_end = line_bytes + body_bytes;
-    let len = body_end + 2;
-    if input.get(body_end..len)? != b"\r\n" {
+    if input.get(body_end..)?.first_chunk() != Some(b"\r\n") {
         return None;
     }
-    let (header, payload) = input[line_bytes..body_end].split_at(header_bytes);
-    let publish = Publish {
-        subject: &input[subject.start..subject.end],
-        reply: reply.map(|reply| &input[reply.start..reply.end]),
-        header_size: header_size.map_or(b"", |digits| &input[digits.start..digits.end]),
-        size: &input[last.start..last.end],
-        header,
-        payload,
-        tail: Some(Piece::new(input, words[0].start, len)),
-        subject_piece: Piece::new(input, subject.start, subject.end),
+    let layout = Layout {
+        subject: subject.into(),
+        reply: reply.into(),
+        header_size: header_size.into(),
+        size: size.into(),
+        header_bytes: header_bytes as u32,
+        body_bytes: body_bytes as u32,
+        line_bytes: line_bytes as u32,
+        tail: tail as u32,
     };
-    Some((publish, len))
+    Some((Publish { input, layout }, body_end + 2))
+}
+
+/// A control line on its way through `canonical`.
+struct Line<'a> {
+    blanks: Blanks<'a>,
+    at: usize,
+}
+
+impl Line<'_> {
+    /// The next word, which starts here and is not empty, and the byte that ends it, which is passed.
+    #[inline(always)]
+    fn word(&mut self) -> Option<(Span, u8)> {
+        let start = self.at;
+        let end = self.blanks.next(start);
+        let stop = *self.blanks.input.get(end)?;
+        if start == end {
+            return None;
+        }
+        self.at = end + 1;
+        Some((Span { start, end }, stop))
+    }
 }
 
 /// Where the bytes up to the blank (`0x00..=0x20`) stand in an input: the first 32 bytes, which
@@ -232,7 +296,7 @@ impl<'a> Blanks<'a> {
     }
 
     /// Where the first one from `at` on is; the end of the input if there is none.
-    #[inline]
+    #[inline(always)]
     fn next(&self, at: usize) -> usize {
         if at < self.known {
             let rest = self.first >> at;
@@ -248,7 +312,7 @@ const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// A bit for each byte of `0x00..=0x20`.
-#[inline]
+#[inline(always)]
 fn blanks_of_block(block: &[u8; 32]) -> u32 {
     let mut mask = 0;
     for (place, chunk) in block.as_chunks::<8>().0.iter().enumerate() {
@@ -265,7 +329,6 @@ fn blanks_of_block(block: &[u8; 32]) -> u32 {
 
 /// Where the first byte up to the blank (`0x00..=0x20`) stands, from `at` on; the end of the input
 /// if there is none.
-#[inline]
 fn visible_end(input: &[u8], mut at: usize) -> usize {
     // A byte below 0x21 borrows in the subtraction, and so gets its high bit set where it had none
     // itself. A borrow may spoil the bytes above it, never those below: the lowest hit is right.
@@ -323,7 +386,7 @@ mod tests {
             else {
                 panic!("{input:?} gave {step:?}");
             };
-            let got = publish.tail.map(|tail| tail.as_slice());
+            let got = publish.tail().map(|tail| tail.as_slice());
             assert_eq!(got, tail.map(str::as_bytes), "{input:?}");
         }
         check("PUB a 2\r\nhi\r\n", Some("2\r\nhi\r\n"));

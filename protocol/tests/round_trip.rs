@@ -61,10 +61,10 @@ proptest! {
             encode::publish(&mut out, &subject, reply.as_deref(), &payload);
         }
         let ClientOp::Publish(publish) = only_op(&out) else { panic!("no publish") };
-        prop_assert_eq!(publish.subject, subject.as_slice());
-        prop_assert_eq!(publish.reply, reply.as_deref());
-        prop_assert_eq!(publish.header, if with_header { header.as_slice() } else { b"" });
-        prop_assert_eq!(publish.payload, payload.as_slice());
+        prop_assert_eq!(publish.subject(), subject.as_slice());
+        prop_assert_eq!(publish.reply(), reply.as_deref());
+        prop_assert_eq!(publish.header(), if with_header { header.as_slice() } else { b"" });
+        prop_assert_eq!(publish.payload(), payload.as_slice());
     }
 
     #[test]
@@ -80,13 +80,13 @@ proptest! {
         let ClientOp::Publish(publish) = only_op(&published) else { panic!("no publish") };
 
         let msg = Msg {
-            subject: publish.subject,
+            subject: publish.subject(),
             sid: &sid,
-            reply: publish.reply,
-            header_size: publish.header_size,
-            size: publish.size,
-            header: publish.header,
-            payload: publish.payload,
+            reply: publish.reply(),
+            header_size: publish.header_size(),
+            size: publish.size(),
+            header: publish.header(),
+            payload: publish.payload(),
         };
         let mut out = Vec::new();
         msg.put(&mut out);
@@ -99,10 +99,10 @@ proptest! {
         prop_assert_eq!(delivery.payload, payload.as_slice());
 
         // The short way writes the same bytes.
-        match publish.tail {
+        match publish.tail() {
             Some(tail) => {
                 let mut short = Vec::new();
-                encode::msg_prefix(&mut short, !publish.header.is_empty(), publish.subject_piece());
+                encode::msg_prefix(&mut short, !publish.header().is_empty(), publish.subject_piece());
                 short.extend_from_slice(&[&sid[..], b" ", tail.as_slice()].concat());
                 prop_assert_eq!(short, out);
             }

@@ -106,15 +106,15 @@ fn show(op: &ClientOp<'_>) -> String {
             None => format!("unsub {} now", text(sid)),
         },
         ClientOp::Publish(publish) => {
-            let subject = text(publish.subject);
+            let subject = text(publish.subject());
             let reply = publish
-                .reply
+                .reply()
                 .map_or(String::new(), |reply| format!(" reply {}", text(reply)));
-            let header = match publish.header_size {
+            let header = match publish.header_size() {
                 b"" => String::new(),
-                size => format!(" header {}={}", text(size), text(publish.header)),
+                size => format!(" header {}={}", text(size), text(publish.header())),
             };
-            let (size, payload) = (text(publish.size), text(publish.payload));
+            let (size, payload) = (text(publish.size()), text(publish.payload()));
             format!("pub {subject}{reply}{header} size {size}: {payload}")
         }
     }
