@@ -81,8 +81,8 @@ pub(crate) fn must_wait_for<O: Outbox>(
                 .iter()
                 .try_fold(Key::NONE, |_, member| behind(member))
         };
-        let plain = set.plain.iter().find_map(behind);
-        plain.or_else(|| set.groups.iter().find_map(all_behind))
+        let plain = set.plain().iter().find_map(behind);
+        plain.or_else(|| set.groups().iter().find_map(all_behind))
     })
 }
 
@@ -131,10 +131,10 @@ pub(crate) fn publish<O: Outbox>(
     };
     for set_id in found.iter() {
         let (set, subscriptions) = sublist.set(*set_id);
-        for id in &set.plain {
+        for id in set.plain() {
             delivery.deliver(*id, &mut subscriptions[id.index()]);
         }
-        let reached = (0..).zip(&set.groups);
+        let reached = (0..).zip(set.groups());
         groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
     }
     if groups.len() > 1 {
@@ -150,8 +150,8 @@ pub(crate) fn publish<O: Outbox>(
     for id in finished.drain(..) {
         let ended = sublist.remove(id);
         let receiver = &mut receivers[ended.receiver.0 as usize];
-        receiver.sids.remove(&ended.sid);
-        trace::ended(&receiver.label, &ended.sid);
+        receiver.sids.remove(id, ended.sid.as_slice(), sublist);
+        trace::ended(&receiver.label, ended.sid.as_slice());
     }
     taken
 }
@@ -173,7 +173,7 @@ pub(crate) fn find_own<'a>(
     *work += sublist.matches(subject, found);
     let id = found.iter().find_map(|set| {
         let (set, subscriptions) = sublist.set(*set);
-        set.plain
+        set.plain()
             .iter()
             .copied()
             .find(|id| subscriptions[id.index()].receiver == own)
@@ -198,14 +198,14 @@ impl<O: Outbox> Delivery<'_, O> {
     /// Gives one subscription its copy; answers whether it took it.
     fn deliver(&mut self, id: SubId, subscription: &mut Subscription) -> bool {
         *self.work += 1;
-        if subscription.finished {
+        if subscription.finished() {
             return false;
         }
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
         let took = match receiver.kind {
             Kind::Client { echo: false, .. } if subscription.receiver == self.from => false,
             Kind::Client { headers, .. } => {
-                let (sid, key) = (&subscription.sid, receiver.key);
+                let (sid, key) = (subscription.sid.as_slice(), receiver.key);
                 frame_for_client(self.message, sid, headers, key, self.out).is_some()
             }
         };
@@ -216,7 +216,7 @@ impl<O: Outbox> Delivery<'_, O> {
         trace::delivered(
             &receiver.label,
             receiver.kind,
-            &subscription.sid,
+            subscription.sid.as_slice(),
             self.message,
         );
         self.taken += 1;
@@ -236,7 +236,9 @@ impl<O: Outbox> Delivery<'_, O> {
         random: &mut u64,
     ) {
         let len_of = |sublist: &mut Sublist, part: &(QueueId, SetId, u32)| {
-            sublist.set(part.1).0.groups[part.2 as usize].members.len()
+            sublist.set(part.1).0.groups()[part.2 as usize]
+                .members
+                .len()
         };
         let members = parts.iter().map(|part| len_of(sublist, part)).sum();
         let mut first_place = below(random, members);
@@ -259,7 +261,7 @@ impl<O: Outbox> Delivery<'_, O> {
                 }
                 let (_, set_id, group) = parts[part];
                 let (set, subscriptions) = sublist.set(set_id);
-                let id = set.groups[group as usize].members[place];
+                let id = set.groups()[group as usize].members[place];
                 place += 1;
                 let subscription = &mut subscriptions[id.index()];
                 let receiver = &self.receivers[subscription.receiver.0 as usize];
@@ -446,12 +448,15 @@ mod tests {
         let mut bench = Bench::new();
         let client = bench.client(false, true);
         bench.subscribe(client, "a", None, "1");
-        let id = bench.state.receiver(client).sids[&b"1"[..]];
+        let id = bench
+            .state
+            .subscription_of(client, b"1")
+            .expect("subscribed");
         bench
             .state
             .sublist(crate::state::GLOBAL)
             .subscription_mut(id)
-            .max = Some(2);
+            .end_after(2);
         let taken = [(); 3].map(|()| bench.publish(client, "PUB a 0\r\n\r\n"));
         assert_eq!(taken, [1, 1, 0]);
         assert!(bench.state.receiver(client).sids.is_empty());
@@ -508,12 +513,15 @@ mod tests {
         }
         let key = bench.key(gone);
         bench.out.closed.insert(key);
-        let id = bench.state.receiver(ended).sids[&b"1"[..]];
+        let id = bench
+            .state
+            .subscription_of(ended, b"1")
+            .expect("subscribed");
         bench
             .state
             .sublist(crate::state::GLOBAL)
             .subscription_mut(id)
-            .max = Some(1);
+            .end_after(1);
         for _ in 0..50 {
             assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
         }
