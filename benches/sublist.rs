@@ -67,7 +67,7 @@ fn check(case: &Case, sublist: &mut Sublist) {
         sublist.matches(published.as_bytes(), &mut found);
         let mut ids = Vec::new();
         for set in found {
-            ids.extend(sublist.set(set).0.plain.iter().copied());
+            ids.extend(sublist.set(set).0.plain().iter().copied());
         }
         let mut answered: Vec<&str> = ids
             .iter()

@@ -102,8 +102,8 @@ impl Broker {
     /// # Errors
     /// [`StartError::Listen`]. Nothing is left behind.
     pub fn listen(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
-        // The generator must not start from zero, where it would stay.
-        cx.state.random = cx.io.random() | 1;
+        let random = cx.io.random();
+        cx.state.seed(random);
         if cx.state.info.server_id.is_empty() {
             // From the reactor's numbers, so that a simulated broker is the same one in each run.
             let mut seed = [0; 32];

@@ -8,7 +8,7 @@
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
-use crate::sublist::{Group, QueueId, ReceiverId, SetId, SubId, Sublist, Subscription};
+use crate::sublist::{Group, QueueId, ReceiverId, SetId, Sid, SubId, Sublist, Subscription};
 use crate::trace;
 use midge_protocol::encode::msg_prefix;
 use midge_protocol::{Decimal, Msg, Piece, Publish, Sink};
@@ -109,8 +109,8 @@ fn find_congested<O: Outbox>(
                 .iter()
                 .try_fold(Key::NONE, |_, member| behind(member))
         };
-        let plain = set.plain.iter().find_map(behind);
-        plain.or_else(|| set.groups.iter().find_map(all_behind))
+        let plain = set.plain().iter().find_map(behind);
+        plain.or_else(|| set.groups().iter().find_map(all_behind))
     })
 }
 
@@ -148,8 +148,7 @@ pub(crate) fn publish<O: Outbox>(
 
     let mut delivery = Delivery {
         message,
-        frame: message.tail().map(|tail| (message.subject_piece(), tail)),
-        has_header: message.has_header(),
+        frame: Frame::of(message),
         traced: trace::wanted(),
         from,
         bytes,
@@ -162,10 +161,10 @@ pub(crate) fn publish<O: Outbox>(
     groups.clear();
     for set_id in found.iter() {
         let (set, subscriptions) = sublist.set(*set_id);
-        for id in &set.plain {
+        for id in set.plain() {
             delivery.deliver(*id, &mut subscriptions[id.index()]);
         }
-        let reached = (0..).zip(&set.groups);
+        let reached = (0..).zip(set.groups());
         groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
     }
     if !groups.is_empty() {
@@ -187,8 +186,8 @@ fn end(finished: &mut Vec<SubId>, sublist: &mut Sublist, receivers: &mut Slab<Re
     for id in finished.drain(..) {
         let ended = sublist.remove(id);
         let receiver = &mut receivers[ended.receiver.0 as usize];
-        receiver.sids.remove(&ended.sid);
-        trace::ended(&receiver.label, &ended.sid);
+        receiver.sids.remove(id, ended.sid.as_slice(), sublist);
+        trace::ended(&receiver.label, ended.sid.as_slice());
     }
 }
 
@@ -209,7 +208,7 @@ pub(crate) fn find_own<'a>(
     tally.work += sublist.matches(subject, found);
     let id = found.iter().find_map(|set| {
         let (set, subscriptions) = sublist.set(*set);
-        set.plain
+        set.plain()
             .iter()
             .copied()
             .find(|id| subscriptions[id.index()].receiver == own)
@@ -220,9 +219,8 @@ pub(crate) fn find_own<'a>(
 /// One message on its way to its receivers.
 struct Delivery<'a, O> {
     message: &'a Publish<'a>,
-    /// Its subject and its tail, if it can be handed on as it came.
-    frame: Option<(Piece<'a>, Piece<'a>)>,
-    has_header: bool,
+    /// Its bytes, if they can be handed on as they came.
+    frame: Option<Frame<'a>>,
     traced: bool,
     from: ReceiverId,
     bytes: usize,
@@ -239,7 +237,7 @@ impl<O: Outbox> Delivery<'_, O> {
     #[inline(always)]
     fn deliver(&mut self, id: SubId, subscription: &mut Subscription) -> bool {
         self.work += 1;
-        if subscription.finished {
+        if subscription.finished() {
             return false;
         }
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
@@ -249,25 +247,16 @@ impl<O: Outbox> Delivery<'_, O> {
         }
         let (sid, key) = (&subscription.sid, receiver.key);
         let took = match &self.frame {
-            // What follows the sid is the same bytes in `PUB` and `MSG`: they need not be made again.
-            Some((subject, tail)) if headers || !self.has_header => {
-                let len = "HMSG   ".len() + subject.len() + sid.len() + tail.len();
-                self.out.writer(key, len).map(|mut writer| {
-                    msg_prefix(&mut writer, self.has_header, *subject);
-                    writer.put(sid);
-                    writer.put(b" ");
-                    tail.put(&mut writer);
-                })
-            }
-            _ => frame_from_parts(self.message, sid, headers, key, self.out),
+            Some(frame) if headers || !frame.has_header => frame.put(sid, key, self.out),
+            _ => frame_from_parts(self.message, sid.as_slice(), headers, key, self.out),
         };
         if took.is_none() {
             return false;
         }
         receiver.sent.count(self.bytes);
         if self.traced {
-            let label = &receiver.label;
-            trace::delivered(label, receiver.kind, &subscription.sid, self.message);
+            let (label, kind) = (&receiver.label, receiver.kind);
+            trace::delivered(label, kind, sid.as_slice(), self.message);
         }
         self.taken += 1;
         if subscription.count() {
@@ -302,7 +291,9 @@ impl<O: Outbox> Delivery<'_, O> {
         random: &mut u64,
     ) {
         let len_of = |sublist: &mut Sublist, part: &(QueueId, SetId, u32)| {
-            sublist.set(part.1).0.groups[part.2 as usize].members.len()
+            sublist.set(part.1).0.groups()[part.2 as usize]
+                .members
+                .len()
         };
         let members = parts.iter().map(|part| len_of(sublist, part)).sum();
         let mut first_place = below(random, members);
@@ -325,7 +316,7 @@ impl<O: Outbox> Delivery<'_, O> {
                 }
                 let (_, set_id, group) = parts[part];
                 let (set, subscriptions) = sublist.set(set_id);
-                let id = set.groups[group as usize].members[place];
+                let id = set.groups()[group as usize].members[place];
                 place += 1;
                 let subscription = &mut subscriptions[id.index()];
                 let receiver = &self.receivers[subscription.receiver.0 as usize];
@@ -336,6 +327,41 @@ impl<O: Outbox> Delivery<'_, O> {
                 }
             }
         }
+    }
+}
+
+/// A message as it is handed on: what follows the sid is the same bytes in `PUB` and `MSG`, and need
+/// not be made again.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
+    has_header: bool,
+    subject: Piece<'a>,
+    tail: Piece<'a>,
+}
+
+impl<'a> Frame<'a> {
+    #[inline(always)]
+    fn of(message: &Publish<'a>) -> Option<Frame<'a>> {
+        Some(Frame {
+            has_header: message.has_header(),
+            subject: message.subject_piece(),
+            tail: message.tail()?,
+        })
+    }
+
+    /// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
+    #[inline(always)]
+    fn put<O: Outbox>(&self, sid: &Sid, to: Key, out: &mut O) -> Option<()> {
+        let spaced = sid.spaced();
+        let len = "HMSG  ".len() + self.subject.len() + spaced.len() + self.tail.len();
+        let mut writer = out.writer(to, len)?;
+        msg_prefix(&mut writer, self.has_header, self.subject);
+        match sid.block() {
+            Some(block) => writer.put_block(block, spaced.len()),
+            None => writer.put(spaced),
+        }
+        self.tail.put(&mut writer);
+        Some(())
     }
 }
 
@@ -501,12 +527,15 @@ mod tests {
         let mut bench = Bench::new();
         let client = bench.client(false, true);
         bench.subscribe(client, "a", None, "1");
-        let id = bench.state.receiver(client).sids[&b"1"[..]];
+        let id = bench
+            .state
+            .subscription_of(client, b"1")
+            .expect("subscribed");
         bench
             .state
             .sublist(crate::state::GLOBAL)
             .subscription_mut(id)
-            .max = Some(2);
+            .end_after(2);
         let taken = [(); 3].map(|()| bench.publish(client, "PUB a 0\r\n\r\n"));
         assert_eq!(taken, [1, 1, 0]);
         assert!(bench.state.receiver(client).sids.is_empty());
@@ -563,12 +592,15 @@ mod tests {
         }
         let key = bench.key(gone);
         bench.out.closed.insert(key);
-        let id = bench.state.receiver(ended).sids[&b"1"[..]];
+        let id = bench
+            .state
+            .subscription_of(ended, b"1")
+            .expect("subscribed");
         bench
             .state
             .sublist(crate::state::GLOBAL)
             .subscription_mut(id)
-            .max = Some(1);
+            .end_after(1);
         for _ in 0..50 {
             assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
         }

@@ -3,10 +3,8 @@
 //! Today every receiver is a client. Routes and leaf nodes are further kinds: they have keys,
 //! accounts and subscriptions as clients have, and differ in how a message is framed for them.
 
-use crate::sublist::SubId;
-use foldhash::quality::RandomState;
+use crate::sublist::Sids;
 use midge_reactor::Key;
-use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -76,7 +74,7 @@ pub(crate) struct Receiver {
     /// Who it is in the log.
     pub label: Label,
     /// Its subscriptions, by its own names for them.
-    pub sids: HashMap<Box<[u8]>, SubId, RandomState>,
+    pub sids: Sids,
     /// What it has published.
     pub received: Traffic,
     /// What was delivered to it.

@@ -175,7 +175,7 @@ impl Session {
         let Some(subscription) = delivery::find_own(state, self.id, reply) else {
             return;
         };
-        let msg = encode::no_responders(reply, &subscription.sid);
+        let msg = encode::no_responders(reply, subscription.sid.as_slice());
         if let Some(mut writer) = out.writer(self.key, msg.encoded_len()) {
             msg.put(&mut writer);
             trace::sent(&self.label, &"HMSG 503");
@@ -205,7 +205,7 @@ impl Session {
         {
             return Err(Violation::SubscriptionsMax);
         }
-        if sids.contains_key(sid) {
+        if state.subscription_of(self.id, sid).is_some() {
             return Ok(false);
         }
         if !subject::is_subscribable(subject) {
@@ -217,14 +217,13 @@ impl Session {
     /// Ends a subscription now, or says after how many messages, counted from its beginning, it
     /// will end.
     fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, state: &mut State) {
-        let receiver = state.receiver(self.id);
-        let Some(id) = receiver.sids.get(sid).copied() else {
+        let Some(id) = state.subscription_of(self.id, sid) else {
             return;
         };
-        let account = receiver.account;
+        let account = state.receiver(self.id).account;
         let subscription = state.sublist(account).subscription_mut(id);
         match max {
-            Some(max) if max > subscription.delivered => subscription.max = Some(max),
+            Some(max) if max > subscription.delivered => subscription.end_after(max),
             _ => {
                 state.unsubscribe(self.id, id);
             }

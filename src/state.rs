@@ -126,6 +126,18 @@ impl State {
         sublists.sum::<usize>() + self.backpressure.kept()
     }
 
+    /// Takes a number for choices among the members of queue groups and for hashes. Whoever
+    /// simulates a broker gives the same one in each run.
+    pub(crate) fn seed(&mut self, random: u64) {
+        // The generator must not start from zero, where it would stay.
+        self.random = random | 1;
+        for account in &mut self.accounts {
+            if account.sublist.is_empty() {
+                account.sublist = Sublist::seeded(random);
+            }
+        }
+    }
+
     /// A number for a new connection.
     pub(crate) fn next_cid(&mut self) -> u64 {
         self.stats.connections += 1;
@@ -154,11 +166,8 @@ impl State {
     pub(crate) fn leave(&mut self, id: ReceiverId) -> Receiver {
         let mut receiver = self.receivers.remove(id.0 as usize);
         let sublist = &mut self.accounts[receiver.account.0].sublist;
-        // In an order of their own: that of a hash table differs from run to run, and decides who
-        // takes whose place in a set.
-        let mut ended: Vec<SubId> = receiver.sids.drain().map(|(_, id)| id).collect();
-        ended.sort_unstable_by_key(|id| id.index());
-        for subscription in ended {
+        // Sorted, since the order decides who takes whose place in a set.
+        for subscription in std::mem::take(&mut receiver.sids).into_sorted() {
             sublist.remove(subscription);
         }
         receiver
@@ -179,6 +188,13 @@ impl State {
         &mut self.accounts[account.0].sublist
     }
 
+    /// What `id` has subscribed to under this name.
+    pub(crate) fn subscription_of(&self, id: ReceiverId, sid: &[u8]) -> Option<SubId> {
+        let receiver = self.receiver(id);
+        let sublist = &self.accounts[receiver.account.0].sublist;
+        receiver.sids.get(sid, sublist)
+    }
+
     /// Subscribes `id` to `subject`, which must be subscribable, under a `sid` that is free.
     pub(crate) fn subscribe(
         &mut self,
@@ -190,16 +206,17 @@ impl State {
         let receiver = &mut self.receivers[id.0 as usize];
         let sublist = &mut self.accounts[receiver.account.0].sublist;
         let subscription = sublist.insert(subject, queue, sid, id);
-        receiver.sids.insert(sid.into(), subscription);
+        receiver.sids.insert(subscription, sublist);
     }
 
     /// Ends a subscription, which must exist.
     pub(crate) fn unsubscribe(&mut self, id: ReceiverId, subscription: SubId) -> Subscription {
         let receiver = &mut self.receivers[id.0 as usize];
-        let ended = self.accounts[receiver.account.0]
-            .sublist
-            .remove(subscription);
-        receiver.sids.remove(&ended.sid);
+        let sublist = &mut self.accounts[receiver.account.0].sublist;
+        let ended = sublist.remove(subscription);
+        receiver
+            .sids
+            .remove(subscription, ended.sid.as_slice(), sublist);
         ended
     }
 }

@@ -16,6 +16,7 @@ use crate::parser::Rules;
 use crate::piece::Piece;
 use crate::subject;
 use crate::violation::Violation;
+use wide::u8x16;
 
 /// A piece of the input, in half the size of a [`Span`]: an op is shorter than 4 GiB, since a size
 /// has nine digits and a control line a limit.
@@ -308,23 +309,15 @@ impl<'a> Blanks<'a> {
     }
 }
 
-const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-
 /// A bit for each byte of `0x00..=0x20`.
 #[inline(always)]
 fn blanks_of_block(block: &[u8; 32]) -> u32 {
-    let mut mask = 0;
-    for (place, chunk) in block.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*chunk);
-        // The sum sets the high bit of each byte whose low bits are above 0x20, and carries nothing
-        // into the next byte.
-        let visible = ((word & LOW_BITS) + 0x5f5f_5f5f_5f5f_5f5f) | word;
-        let blanks = (!visible & HIGH_BITS) >> 7;
-        // The multiplication gathers the lowest bit of each byte in the uppermost byte.
-        mask |= ((blanks.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32) << (8 * place);
-    }
-    mask
+    let [low, high] = [0, 16].map(|at| {
+        let bytes: [u8; 16] = *block[at..].first_chunk().expect("there are 32 bytes");
+        let bytes = u8x16::new(bytes);
+        bytes.min(u8x16::splat(b' ')).simd_eq(bytes).to_bitmask()
+    });
+    high << 16 | low
 }
 
 /// Where the first byte up to the blank (`0x00..=0x20`) stands, from `at` on; the end of the input
@@ -333,9 +326,10 @@ fn visible_end(input: &[u8], mut at: usize) -> usize {
     // A byte below 0x21 borrows in the subtraction, and so gets its high bit set where it had none
     // itself. A borrow may spoil the bytes above it, never those below: the lowest hit is right.
     const LOW: u64 = 0x2121_2121_2121_2121;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
     while let Some(chunk) = input.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        let hits = word.wrapping_sub(LOW) & !word & HIGH_BITS;
+        let hits = word.wrapping_sub(LOW) & !word & HIGH;
         if hits != 0 {
             return at + (hits.trailing_zeros() / 8) as usize;
         }

@@ -15,10 +15,27 @@
 //! vectors; each subscription knows its place there, so that leaving moves one other and searches
 //! nothing. No socket, no clock, no lock.
 
+mod index;
+mod queues;
+mod set;
+mod short;
+mod sid;
+mod sids;
+mod subscription;
+
+pub use queues::{Group, QueueId};
+pub use set::Set;
+pub use sid::Sid;
+pub use sids::Sids;
+pub use subscription::Subscription;
+
 use foldhash::quality::RandomState;
+use index::Hashing;
 use midge_protocol::subject;
+use queues::Queues;
 use slab::Slab;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 /// A subscription of this sublist. Used again after it has ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -35,86 +52,9 @@ impl SubId {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SetId(u32);
 
-/// The name of a queue group, as a number.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct QueueId(u32);
-
 /// Who gets what a subscription matches. Opaque here.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ReceiverId(pub u32);
-
-/// One subscription of one receiver, with its counters.
-#[derive(Debug)]
-pub struct Subscription {
-    /// Who gets the messages.
-    pub receiver: ReceiverId,
-    /// The receiver's own name for it.
-    pub sid: Box<[u8]>,
-    /// Messages delivered since it was made.
-    pub delivered: u64,
-    /// It ends when this many have been delivered.
-    pub max: Option<u64>,
-    /// Whether it has ended and is only waiting to be removed.
-    pub finished: bool,
-    set: SetId,
-    queue: Option<QueueId>,
-    /// Where it stands in its set's vector, or in its group's.
-    place: u32,
-}
-
-impl Subscription {
-    /// Counts one delivery; answers whether it was the last.
-    pub fn count(&mut self) -> bool {
-        self.delivered += 1;
-        self.finished = self.max.is_some_and(|max| self.delivered >= max);
-        self.finished
-    }
-}
-
-/// The members of one queue group that share a subject.
-#[derive(Debug)]
-pub struct Group {
-    /// The group's name.
-    pub queue: QueueId,
-    /// Its members; at least one.
-    pub members: Vec<SubId>,
-}
-
-/// All subscriptions with one subject.
-#[derive(Debug, Default)]
-pub struct Set {
-    subject: Box<[u8]>,
-    /// Those outside of any queue group: each of them gets every message.
-    pub plain: Vec<SubId>,
-    /// Those in queue groups: one member of each group gets it.
-    pub groups: Vec<Group>,
-    /// Where each group stands in `groups`.
-    places: HashMap<QueueId, u32, RandomState>,
-}
-
-impl Set {
-    /// The members of a group, which is made if need be.
-    fn members(&mut self, queue: QueueId) -> &mut Vec<SubId> {
-        let place = *self.places.entry(queue).or_insert_with(|| {
-            self.groups.push(Group {
-                queue,
-                members: Vec::new(),
-            });
-            index(self.groups.len() - 1)
-        });
-        &mut self.groups[place as usize].members
-    }
-
-    /// Removes a group that has no members.
-    fn forget(&mut self, queue: QueueId) {
-        if let Some(place) = self.places.remove(&queue) {
-            self.groups.swap_remove(place as usize);
-            if let Some(moved) = self.groups.get(place as usize) {
-                self.places.insert(moved.queue, place);
-            }
-        }
-    }
-}
 
 /// A place in the trie.
 #[derive(Debug, Default)]
@@ -147,10 +87,20 @@ pub struct Sublist {
     sets: Slab<Set>,
     subscriptions: Slab<Subscription>,
     queues: Queues,
+    hashing: Hashing,
 }
 
 impl Default for Sublist {
-    fn default() -> Self {
+    /// With a seed of its own.
+    fn default() -> Sublist {
+        Sublist::seeded(RandomState::default().hash_one(0))
+    }
+}
+
+impl Sublist {
+    /// One without subscriptions. `seed` goes into all hashes: whoever does not know it cannot
+    /// choose subjects that fall together.
+    pub fn seeded(seed: u64) -> Sublist {
         let mut nodes = Slab::new();
         let root = nodes.insert(Node::default());
         debug_assert_eq!(root, ROOT as usize);
@@ -160,11 +110,10 @@ impl Default for Sublist {
             sets: Slab::new(),
             subscriptions: Slab::new(),
             queues: Queues::default(),
+            hashing: Hashing::new(seed),
         }
     }
-}
 
-impl Sublist {
     /// Subscribes `receiver` to `subject`, which must be
     /// [subscribable](midge_protocol::subject::is_subscribable).
     pub fn insert(
@@ -177,47 +126,23 @@ impl Sublist {
         let set_id = self.set_for(subject);
         let queue = queue.map(|name| self.queues.acquire(name));
         let id = SubId(index(self.subscriptions.vacant_key()));
-        let set = &mut self.sets[set_id.0 as usize];
-        let members = match queue {
-            None => &mut set.plain,
-            Some(queue) => set.members(queue),
-        };
-        let place = index(members.len());
-        members.push(id);
-        self.subscriptions.insert(Subscription {
-            receiver,
-            sid: sid.into(),
-            delivered: 0,
-            max: None,
-            finished: false,
-            set: set_id,
-            queue,
-            place,
-        });
+        let place = self.sets[set_id.0 as usize].join(queue, id);
+        let subscription = Subscription::new(receiver, sid, set_id, queue, place);
+        self.subscriptions.insert(subscription);
         id
     }
 
     /// Ends a subscription, which must exist.
     pub fn remove(&mut self, id: SubId) -> Subscription {
         let subscription = self.subscriptions.remove(id.0 as usize);
-        let place = subscription.place as usize;
         let set = &mut self.sets[subscription.set.0 as usize];
-        let moved = match subscription.queue {
-            None => take(&mut set.plain, place),
-            Some(queue) => {
-                let members = set.members(queue);
-                let moved = take(members, place);
-                if members.is_empty() {
-                    set.forget(queue);
-                }
-                self.queues.release(queue);
-                moved
-            }
-        };
-        if let Some(moved) = moved {
+        if let Some(moved) = set.leave(subscription.queue, subscription.place) {
             self.subscriptions[moved.0 as usize].place = subscription.place;
         }
-        if set.plain.is_empty() && set.groups.is_empty() {
+        if let Some(queue) = subscription.queue {
+            self.queues.release(queue);
+        }
+        if set.is_empty() {
             self.forget(subscription.set);
         }
         subscription
@@ -227,7 +152,7 @@ impl Sublist {
     /// answers how many places it looked at, which is what the search has cost.
     ///
     /// Wildcards in `subject` are ordinary tokens; a subject with an empty token reaches nothing.
-    pub fn matches(&self, subject: &[u8], found: &mut Vec<SetId>) -> usize {
+    pub fn matches(&mut self, subject: &[u8], found: &mut Vec<SetId>) -> usize {
         if subject::has_empty_token(subject) {
             return 1;
         }
@@ -270,7 +195,7 @@ impl Sublist {
 
     /// What a subscription is for.
     pub fn subject(&self, id: SubId) -> &[u8] {
-        &self.sets[self.subscription(id).set.0 as usize].subject
+        self.sets[self.subscription(id).set.0 as usize].subject()
     }
 
     /// Subscriptions there are.
@@ -287,7 +212,7 @@ impl Sublist {
     /// subscription.
     pub fn kept(&self) -> usize {
         let root = 1;
-        let names = self.literals.len() + self.queues.ids.len() + self.queues.names.len();
+        let names = self.literals.len() + self.queues.len();
         self.sets.len() + self.nodes.len() - root + names
     }
 
@@ -303,10 +228,7 @@ impl Sublist {
             new
         };
         if set == new {
-            self.sets.insert(Set {
-                subject: subject.into(),
-                ..Set::default()
-            });
+            self.sets.insert(Set::new(subject));
         }
         set
     }
@@ -344,14 +266,15 @@ impl Sublist {
 
     /// Removes a set that is empty, and the places of the trie that then lead nowhere.
     fn forget(&mut self, id: SetId) {
-        let subject = self.sets.remove(id.0 as usize).subject;
-        if !subject::has_wildcard(&subject) {
-            self.literals.remove(&subject);
+        let set = self.sets.remove(id.0 as usize);
+        let subject = set.subject();
+        if !subject::has_wildcard(subject) {
+            self.literals.remove(subject);
             return;
         }
         let mut path = vec![(ROOT, &b""[..])];
         let mut node = ROOT;
-        let mut tokens = subject::tokens(&subject).peekable();
+        let mut tokens = subject::tokens(subject).peekable();
         while let Some(token) = tokens.next() {
             if token == b">" && tokens.peek().is_none() {
                 break;
@@ -359,7 +282,7 @@ impl Sublist {
             node = self.child(node, token);
             path.push((node, token));
         }
-        *self.end_of(&subject) = None;
+        *self.end_of(subject) = None;
         while let Some((node, token)) = path.pop() {
             if node == ROOT || !self.nodes[node as usize].is_empty() {
                 break;
@@ -374,40 +297,6 @@ impl Sublist {
             }
         }
     }
-}
-
-/// The names of queue groups, each kept once while someone uses it.
-#[derive(Debug, Default)]
-struct Queues {
-    ids: HashMap<Box<[u8]>, QueueId, RandomState>,
-    names: Slab<(Box<[u8]>, usize)>,
-}
-
-impl Queues {
-    fn acquire(&mut self, name: &[u8]) -> QueueId {
-        if let Some(queue) = self.ids.get(name) {
-            self.names[queue.0 as usize].1 += 1;
-            return *queue;
-        }
-        let queue = QueueId(index(self.names.insert((name.into(), 1))));
-        self.ids.insert(name.into(), queue);
-        queue
-    }
-
-    fn release(&mut self, queue: QueueId) {
-        let (name, users) = &mut self.names[queue.0 as usize];
-        *users -= 1;
-        if *users == 0 {
-            self.ids.remove(name);
-            self.names.remove(queue.0 as usize);
-        }
-    }
-}
-
-/// Takes one out and answers the one that has moved to its place.
-fn take(members: &mut Vec<SubId>, place: usize) -> Option<SubId> {
-    members.swap_remove(place);
-    members.get(place).copied()
 }
 
 /// The first token, and what follows its dot.
@@ -434,9 +323,9 @@ mod tests {
         let mut sids = Vec::new();
         for set in found {
             let (set, subscriptions) = sublist.set(set);
-            let queued = set.groups.iter().flat_map(|group| &group.members);
-            for id in set.plain.iter().chain(queued) {
-                sids.push(subscriptions[id.index()].sid.to_vec());
+            let queued = set.groups().iter().flat_map(|group| &group.members);
+            for id in set.plain().iter().chain(queued) {
+                sids.push(subscriptions[id.index()].sid.as_slice().to_vec());
             }
         }
         sids.sort();
@@ -498,7 +387,7 @@ mod tests {
         assert_eq!((sublist.nodes.len(), sublist.sets.len()), (1, 0));
         assert!(sublist.nodes[ROOT as usize].is_empty());
         assert!(sublist.literals.is_empty());
-        assert!(sublist.queues.ids.is_empty() && sublist.queues.names.is_empty());
+        assert_eq!(sublist.kept(), 0);
     }
 
     #[test]
@@ -515,7 +404,11 @@ mod tests {
         let mut found = Vec::new();
         sublist.matches(b"job", &mut found);
         let (set, _) = sublist.set(found[0]);
-        let sizes: Vec<usize> = set.groups.iter().map(|group| group.members.len()).collect();
+        let sizes: Vec<usize> = set
+            .groups()
+            .iter()
+            .map(|group| group.members.len())
+            .collect();
         assert_eq!((found.len(), sizes), (1, vec![2, 1]));
     }
 
@@ -567,7 +460,8 @@ mod tests {
                     Step::Unsubscribe(which) if !naive.is_empty() => {
                         let (id, subject, sid) = naive.remove(which.index(naive.len()));
                         prop_assert_eq!(sublist.subject(id), &subject[..]);
-                        prop_assert_eq!(&*sublist.remove(id).sid, &sid[..]);
+                        let ended = sublist.remove(id);
+                        prop_assert_eq!(ended.sid.as_slice(), &sid[..]);
                     }
                     Step::Unsubscribe(_) => {}
                     Step::Publish(published) => {

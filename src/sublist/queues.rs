@@ -1,0 +1,152 @@
+//! The names of queue groups, and the groups of one set.
+
+use super::{SubId, index};
+use foldhash::quality::RandomState;
+use slab::Slab;
+use std::collections::HashMap;
+
+/// The name of a queue group, as a number.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct QueueId(u32);
+
+/// The members of one queue group that share a subject.
+#[derive(Debug)]
+pub struct Group {
+    /// The group's name.
+    pub queue: QueueId,
+    /// Its members; at least one.
+    pub members: Vec<SubId>,
+}
+
+/// The groups of one set.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    list: Vec<Group>,
+    /// Where each group stands in the list, if they are more than `SEARCHED_MAX`.
+    places: HashMap<QueueId, u32, RandomState>,
+}
+
+impl Groups {
+    /// So many groups are searched one by one.
+    const SEARCHED_MAX: usize = 8;
+
+    pub(super) fn as_slice(&self) -> &[Group] {
+        &self.list
+    }
+
+    /// Adds a member to a group, which is made if need be; answers its place there.
+    pub(super) fn join(&mut self, queue: QueueId, id: SubId) -> u32 {
+        let group = self.place_of(queue).unwrap_or_else(|| self.make(queue));
+        let members = &mut self.list[group].members;
+        members.push(id);
+        index(members.len() - 1)
+    }
+
+    /// Removes the member at `place` of a group; answers who stands there now.
+    pub(super) fn leave(&mut self, queue: QueueId, place: u32) -> Option<SubId> {
+        let group = self.place_of(queue).expect("a member's group is there");
+        let members = &mut self.list[group].members;
+        members.swap_remove(place as usize);
+        let moved = members.get(place as usize).copied();
+        if members.is_empty() {
+            self.forget(group);
+        }
+        moved
+    }
+
+    fn place_of(&self, queue: QueueId) -> Option<usize> {
+        if self.list.len() <= Groups::SEARCHED_MAX {
+            return self.list.iter().position(|group| group.queue == queue);
+        }
+        self.places.get(&queue).map(|place| *place as usize)
+    }
+
+    fn make(&mut self, queue: QueueId) -> usize {
+        let place = self.list.len();
+        if place == 0 {
+            self.list.reserve_exact(1);
+        }
+        self.list.push(Group {
+            queue,
+            members: Vec::with_capacity(1),
+        });
+        if self.list.len() == Groups::SEARCHED_MAX + 1 {
+            let groups = (0..).zip(&self.list);
+            self.places = groups.map(|(place, group)| (group.queue, place)).collect();
+        } else if self.list.len() > Groups::SEARCHED_MAX {
+            self.places.insert(queue, index(place));
+        }
+        place
+    }
+
+    fn forget(&mut self, place: usize) {
+        let gone = self.list.swap_remove(place);
+        if self.list.len() <= Groups::SEARCHED_MAX {
+            self.places = HashMap::default();
+            return;
+        }
+        self.places.remove(&gone.queue);
+        if let Some(moved) = self.list.get(place) {
+            self.places.insert(moved.queue, index(place));
+        }
+    }
+}
+
+/// The names of queue groups, each kept once while someone uses it.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    ids: HashMap<Box<[u8]>, QueueId, RandomState>,
+    names: Slab<(Box<[u8]>, usize)>,
+}
+
+impl Queues {
+    /// Names that are kept.
+    pub(super) fn len(&self) -> usize {
+        debug_assert_eq!(self.ids.len(), self.names.len());
+        self.names.len()
+    }
+
+    pub(super) fn acquire(&mut self, name: &[u8]) -> QueueId {
+        if let Some(queue) = self.ids.get(name) {
+            self.names[queue.0 as usize].1 += 1;
+            return *queue;
+        }
+        let queue = QueueId(index(self.names.insert((name.into(), 1))));
+        self.ids.insert(name.into(), queue);
+        queue
+    }
+
+    pub(super) fn release(&mut self, queue: QueueId) {
+        let (name, users) = &mut self.names[queue.0 as usize];
+        *users -= 1;
+        if *users == 0 {
+            self.ids.remove(name);
+            self.names.remove(queue.0 as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_found_again_however_many_come_and_go() {
+        let mut groups = Groups::default();
+        for round in 1..=3 {
+            let count = round * Groups::SEARCHED_MAX as u32;
+            for number in 0..count {
+                for member in [number, number + 1000] {
+                    groups.join(QueueId(number), SubId(member));
+                }
+            }
+            assert_eq!(groups.as_slice().len(), count as usize);
+            for number in (0..count).map(|number| (number + 3) % count) {
+                let moved = groups.leave(QueueId(number), 0);
+                assert_eq!(moved, Some(SubId(number + 1000)));
+                assert_eq!(groups.leave(QueueId(number), 0), None);
+            }
+            assert!(groups.as_slice().is_empty());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `Set`: all subscriptions with one subject.
+
+use super::queues::{Group, Groups, QueueId};
+use super::short::Short;
+use super::{SubId, index};
+use std::slice;
+
+/// All subscriptions with one subject. A cache line, if the subject is not long and nobody shares
+/// it, which is how most are.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Set {
+    subject: Short<38>,
+    members: Members,
+}
+
+/// Who is in a set.
+#[derive(Debug)]
+enum Members {
+    /// Nobody yet or any longer: the set is about to be filled, or removed.
+    None,
+    /// One subscription outside of any queue group.
+    One(SubId),
+    /// However many.
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+struct Many {
+    plain: Vec<SubId>,
+    groups: Groups,
+}
+
+impl Set {
+    pub(super) fn new(subject: &[u8]) -> Set {
+        Set {
+            subject: Short::new([subject]),
+            members: Members::None,
+        }
+    }
+
+    /// What they have subscribed to.
+    pub fn subject(&self) -> &[u8] {
+        self.subject.as_slice()
+    }
+
+    /// Those outside of any queue group: each of them gets every message.
+    pub fn plain(&self) -> &[SubId] {
+        match &self.members {
+            Members::None => &[],
+            Members::One(id) => slice::from_ref(id),
+            Members::Many(many) => &many.plain,
+        }
+    }
+
+    /// Those in queue groups: one member of each group gets it.
+    pub fn groups(&self) -> &[Group] {
+        match &self.members {
+            Members::None | Members::One(_) => &[],
+            Members::Many(many) => many.groups.as_slice(),
+        }
+    }
+
+    /// Whether nobody is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.plain().is_empty() && self.groups().is_empty()
+    }
+
+    /// Adds one; answers its place in its list.
+    pub(super) fn join(&mut self, queue: Option<QueueId>, id: SubId) -> u32 {
+        match (&self.members, queue) {
+            (Members::None, None) => {
+                self.members = Members::One(id);
+                0
+            }
+            (_, None) => {
+                let plain = &mut self.many().plain;
+                plain.push(id);
+                index(plain.len() - 1)
+            }
+            (_, Some(queue)) => self.many().groups.join(queue, id),
+        }
+    }
+
+    /// Removes the one at `place`; answers who stands there now.
+    pub(super) fn leave(&mut self, queue: Option<QueueId>, place: u32) -> Option<SubId> {
+        match (&mut self.members, queue) {
+            (Members::Many(many), None) => {
+                many.plain.swap_remove(place as usize);
+                many.plain.get(place as usize).copied()
+            }
+            (Members::Many(many), Some(queue)) => many.groups.leave(queue, place),
+            (members, _) => {
+                *members = Members::None;
+                None
+            }
+        }
+    }
+
+    fn many(&mut self) -> &mut Many {
+        let plain = match self.members {
+            Members::None => Vec::new(),
+            Members::One(id) => vec![id],
+            Members::Many(ref mut many) => return many,
+        };
+        let groups = Groups::default();
+        self.members = Members::Many(Box::new(Many { plain, groups }));
+        match &mut self.members {
+            Members::Many(many) => many,
+            Members::None | Members::One(_) => unreachable!("many, as of the line before"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_fits_a_cache_line_also_in_a_slab() {
+        /// An entry of a slab.
+        #[expect(dead_code, reason = "only its size is looked at")]
+        enum Entry<T> {
+            Vacant(usize),
+            Occupied(T),
+        }
+        assert_eq!(size_of::<Entry<Set>>(), 64);
+    }
+}

@@ -1,0 +1,75 @@
+//! `Subscription`: one sid of one receiver, with its counters.
+
+use super::queues::QueueId;
+use super::sid::Sid;
+use super::{ReceiverId, SetId};
+
+/// One subscription of one receiver, with its counters. A cache line: a delivery touches one.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Subscription {
+    /// Who gets the messages.
+    pub receiver: ReceiverId,
+    /// The receiver's own name for it.
+    pub sid: Sid,
+    /// Messages delivered since it was made.
+    pub delivered: u64,
+    /// How many that may become. As good as no limit: the greatest number there is.
+    delivered_max: u64,
+    pub(super) set: SetId,
+    pub(super) queue: Option<QueueId>,
+    /// Where it stands in its set's list, or in its group's.
+    pub(super) place: u32,
+}
+
+impl Subscription {
+    pub(super) fn new(
+        receiver: ReceiverId,
+        sid: &[u8],
+        set: SetId,
+        queue: Option<QueueId>,
+        place: u32,
+    ) -> Subscription {
+        Subscription {
+            receiver,
+            sid: Sid::new(sid),
+            delivered: 0,
+            delivered_max: u64::MAX,
+            set,
+            queue,
+            place,
+        }
+    }
+
+    /// It ends when `max` messages have been delivered, counted from its beginning.
+    pub fn end_after(&mut self, max: u64) {
+        self.delivered_max = max;
+    }
+
+    /// Counts one delivery; answers whether it was the last.
+    pub fn count(&mut self) -> bool {
+        self.delivered += 1;
+        self.finished()
+    }
+
+    /// Whether it has ended and is only waiting to be removed.
+    pub fn finished(&self) -> bool {
+        self.delivered >= self.delivered_max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_fits_a_cache_line_also_in_a_slab() {
+        /// An entry of a slab.
+        #[expect(dead_code, reason = "only its size is looked at")]
+        enum Entry<T> {
+            Vacant(usize),
+            Occupied(T),
+        }
+        assert_eq!(size_of::<Entry<Subscription>>(), 64);
+    }
+}
