@@ -148,10 +148,7 @@ pub(crate) fn publish<O: Outbox>(
 
     let mut delivery = Delivery {
         message,
-        frame: Frame::of(message),
-        traced: trace::wanted(),
         from,
-        bytes,
         receivers,
         out,
         finished,
@@ -164,8 +161,10 @@ pub(crate) fn publish<O: Outbox>(
         for id in set.plain() {
             delivery.deliver(*id, &mut subscriptions[id.index()]);
         }
-        let reached = (0..).zip(set.groups());
-        groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
+        if !set.groups().is_empty() {
+            let reached = (0..).zip(set.groups());
+            groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
+        }
     }
     if !groups.is_empty() {
         delivery.deliver_to_groups(sublist, groups, random);
@@ -219,11 +218,7 @@ pub(crate) fn find_own<'a>(
 /// One message on its way to its receivers.
 struct Delivery<'a, O> {
     message: &'a Publish<'a>,
-    /// Its bytes, if they can be handed on as they came.
-    frame: Option<Frame<'a>>,
-    traced: bool,
     from: ReceiverId,
-    bytes: usize,
     receivers: &'a mut Slab<Receiver>,
     out: &'a mut O,
     finished: &'a mut Vec<SubId>,
@@ -246,15 +241,17 @@ impl<O: Outbox> Delivery<'_, O> {
             return false;
         }
         let (sid, key) = (&subscription.sid, receiver.key);
-        let took = match &self.frame {
-            Some(frame) if headers || !frame.has_header => frame.put(sid, key, self.out),
+        let took = match self.message.tail() {
+            Some(tail) if headers || !self.message.has_header() => {
+                hand_on(self.message, tail, sid, key, self.out)
+            }
             _ => frame_from_parts(self.message, sid.as_slice(), headers, key, self.out),
         };
         if took.is_none() {
             return false;
         }
-        receiver.sent.count(self.bytes);
-        if self.traced {
+        receiver.sent.count(self.message.body_bytes());
+        if trace::wanted() {
             let (label, kind) = (&receiver.label, receiver.kind);
             trace::delivered(label, kind, sid.as_slice(), self.message);
         }
@@ -330,39 +327,26 @@ impl<O: Outbox> Delivery<'_, O> {
     }
 }
 
-/// A message as it is handed on: what follows the sid is the same bytes in `PUB` and `MSG`, and need
-/// not be made again.
-#[derive(Clone, Copy)]
-struct Frame<'a> {
-    has_header: bool,
-    subject: Piece<'a>,
-    tail: Piece<'a>,
-}
-
-impl<'a> Frame<'a> {
-    #[inline(always)]
-    fn of(message: &Publish<'a>) -> Option<Frame<'a>> {
-        Some(Frame {
-            has_header: message.has_header(),
-            subject: message.subject_piece(),
-            tail: message.tail()?,
-        })
+/// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing. What follows the sid is the same
+/// bytes in `PUB` and `MSG`, and need not be made again.
+#[inline(always)]
+fn hand_on<O: Outbox>(
+    message: &Publish<'_>,
+    tail: Piece<'_>,
+    sid: &Sid,
+    to: Key,
+    out: &mut O,
+) -> Option<()> {
+    let (subject, spaced) = (message.subject_piece(), sid.spaced());
+    let len = "HMSG  ".len() + subject.len() + spaced.len() + tail.len();
+    let mut writer = out.writer(to, len)?;
+    msg_prefix(&mut writer, message.has_header(), subject);
+    match sid.block() {
+        Some(block) => writer.put_block(block, spaced.len()),
+        None => writer.put(spaced),
     }
-
-    /// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
-    #[inline(always)]
-    fn put<O: Outbox>(&self, sid: &Sid, to: Key, out: &mut O) -> Option<()> {
-        let spaced = sid.spaced();
-        let len = "HMSG  ".len() + self.subject.len() + spaced.len() + self.tail.len();
-        let mut writer = out.writer(to, len)?;
-        msg_prefix(&mut writer, self.has_header, self.subject);
-        match sid.block() {
-            Some(block) => writer.put_block(block, spaced.len()),
-            None => writer.put(spaced),
-        }
-        self.tail.put(&mut writer);
-        Some(())
-    }
+    tail.put(&mut writer);
+    Some(())
 }
 
 /// Queues `MSG` or `HMSG` where the bytes behind the subject cannot be handed on as they came; `None`

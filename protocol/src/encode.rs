@@ -136,7 +136,7 @@ impl Msg<'_> {
 
 /// Appends `MSG <subject> ` (`HMSG` with `header`): the first of the three pieces of a delivery. The
 /// second is the sid with a blank behind it, the third is [`Publish::tail`](crate::Publish::tail).
-#[inline]
+#[inline(always)]
 pub fn msg_prefix(out: &mut impl Sink, header: bool, subject: Piece<'_>) {
     if header {
         out.put(b"HMSG ");

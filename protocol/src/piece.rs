@@ -15,66 +15,68 @@ const BLOCK_BYTES: usize = 32;
 /// Equal to another if the bytes are; what stands behind them does not count.
 #[derive(Clone, Copy, Default)]
 pub struct Piece<'a> {
-    /// From the first byte to the end of the input.
     input: &'a [u8],
-    /// Bytes of it that belong to the piece.
-    len: usize,
+    start: u32,
+    end: u32,
 }
 
 impl<'a> Piece<'a> {
-    /// The bytes from `start` to `end` of `input`; nothing if the input does not go so far.
-    #[inline]
-    pub(crate) fn new(input: &'a [u8], start: usize, end: usize) -> Piece<'a> {
-        match input.get(start..) {
-            Some(input) if start + input.len() >= end => Piece {
-                input,
-                len: end.saturating_sub(start),
-            },
-            _ => Piece::default(),
-        }
+    /// The bytes from `start` to `end` of `input`; none if that does not go so far.
+    #[inline(always)]
+    pub(crate) fn new(input: &'a [u8], start: u32, end: u32) -> Piece<'a> {
+        debug_assert!(start <= end);
+        Piece { input, start, end }
     }
 
     /// The bytes.
     #[inline]
     pub fn as_slice(&self) -> &'a [u8] {
-        &self.input[..self.len]
+        let place = self.start as usize..self.end as usize;
+        self.input.get(place).unwrap_or_default()
     }
 
     /// Number of bytes.
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
-        self.len
+        (self.end - self.start) as usize
     }
 
     /// Whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Appends the bytes to `out`.
     #[inline(always)]
     pub fn put(&self, out: &mut impl Sink) {
-        match self.input.first_chunk::<BLOCK_BYTES>() {
-            Some(block) if self.len <= BLOCK_BYTES => out.put_block(block, self.len),
+        match self.block::<BLOCK_BYTES>() {
+            Some(block) if self.len() <= BLOCK_BYTES => out.put_block(block, self.len()),
             _ => self.put_long(out),
         }
     }
 
     #[inline(never)]
     fn put_long(&self, out: &mut impl Sink) {
-        match self.input.first_chunk::<{ 2 * BLOCK_BYTES }>() {
-            Some(block) if self.len <= 2 * BLOCK_BYTES => out.put_block(block, self.len),
+        match self.block::<{ 2 * BLOCK_BYTES }>() {
+            Some(block) if self.len() <= 2 * BLOCK_BYTES => out.put_block(block, self.len()),
             _ => out.put(self.as_slice()),
         }
+    }
+
+    /// The bytes from the first one on, as far as a block goes, if the input goes so far.
+    #[inline(always)]
+    fn block<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        let start = self.start as usize;
+        self.input.get(start..start + N)?.first_chunk()
     }
 }
 
 /// A piece with nothing behind it.
 impl<'a> From<&'a [u8]> for Piece<'a> {
     fn from(input: &'a [u8]) -> Piece<'a> {
-        let len = input.len();
-        Piece { input, len }
+        let end = u32::try_from(input.len()).expect("pieces are shorter than 4 GiB");
+        Piece::new(input, 0, end)
     }
 }
 
@@ -100,11 +102,14 @@ mod tests {
     fn a_piece_is_copied_whole_and_alone_wherever_the_input_ends() {
         let input: Vec<u8> = (0..200).collect();
         for end_of_input in [0, 1, 31, 32, 33, 63, 64, 65, 100, 200] {
-            for start in [0, 1, 5, 40] {
+            for start in [0, 1, 5, 40_u32] {
                 for len in [0, 1, 2, 31, 32, 33, 63, 64, 65, 90] {
                     let input = &input[..end_of_input];
                     let piece = Piece::new(input, start, start + len);
-                    let expected = input.get(start..start + len).unwrap_or_default();
+                    let place = start as usize..(start + len) as usize;
+                    let Some(expected) = input.get(place) else {
+                        continue;
+                    };
                     let mut out = Vec::new();
                     piece.put(&mut out);
                     assert_eq!((piece.as_slice(), &*out), (expected, expected));

@@ -49,9 +49,9 @@ impl Place {
     }
 
     /// The bytes, and what stands behind them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn piece_of(self, input: &[u8]) -> Piece<'_> {
-        Piece::new(input, self.start as usize, self.end as usize)
+        Piece::new(input, self.start, self.end)
     }
 }
 

@@ -9,7 +9,7 @@
 use crate::dial::Dial;
 use crate::hold::{Hold, Holds};
 use crate::input::Carry;
-use crate::outbound::{Outbound, Pool};
+use crate::outbound::{Outbound, Pool, Tail};
 use crate::process::Child;
 use crate::relay::Relay;
 use crate::stream::Stream;
@@ -429,6 +429,18 @@ impl Core {
             Some(Entry::Conn(conn)) if conn.key == key => Some(conn),
             _ => None,
         }
+    }
+
+    /// The end of a connection's queue, with room for `len` more bytes, which count as produced.
+    #[inline(always)]
+    pub(crate) fn tail(&mut self, key: Key, len: usize) -> Option<Tail<'_>> {
+        let conn = match self.entries.get_mut(key.index()) {
+            Some(Entry::Conn(conn)) if conn.key == key => conn,
+            _ => return None,
+        };
+        debug_assert!(conn.takes_output() && conn.in_dirty);
+        self.produced += len;
+        Some(conn.outbound.tail(len, &mut self.pools.outbound))
     }
 
     /// The connection and, at the same time, the pools its buffers come from.

@@ -72,6 +72,7 @@ impl Io<'_> {
         if !self.admit(key, bytes.len()) {
             return false;
         }
+        self.core.produced += bytes.len();
         if let Some(conn) = self.core.conn_mut(key) {
             conn.outbound.push_shared(bytes);
         }
@@ -89,16 +90,16 @@ impl Io<'_> {
             None => return None,
         };
         if quick {
-            self.core.produced += len;
-        } else if !self.admit(key, len) {
+            // Written twice, since here nothing has come between the two looks at the connection.
+            return self.core.tail(key, len).map(Writer);
+        }
+        if !self.admit(key, len) {
             return None;
         }
-        let (conn, pools) = self.core.conn_and_pools(key)?;
-        debug_assert!(conn.takes_output() && conn.in_dirty);
-        Some(Writer(conn.outbound.tail(len, &mut pools.outbound)))
+        self.core.tail(key, len).map(Writer)
     }
 
-    /// Whether `len` more bytes may be queued; if so, counts them and marks the connection.
+    /// Whether `len` more bytes may be queued; if so, marks the connection.
     #[cold]
     #[inline(never)]
     fn admit(&mut self, key: Key, len: usize) -> bool {
@@ -126,7 +127,6 @@ impl Io<'_> {
             self.core.dirty.push(key);
         }
         self.core.congested += usize::from(newly_congested);
-        self.core.produced += len;
         true
     }
 
