@@ -11,6 +11,8 @@ use std::slice;
 #[repr(align(64))]
 pub struct Set {
     subject: Short<38>,
+    /// Where in the trie the subject ends, if it has a wildcard.
+    end: Option<u32>,
     members: Members,
 }
 
@@ -32,9 +34,10 @@ struct Many {
 }
 
 impl Set {
-    pub(super) fn new(subject: &[u8]) -> Set {
+    pub(super) fn new(subject: &[u8], end: Option<u32>) -> Set {
         Set {
             subject: Short::new([subject]),
+            end,
             members: Members::None,
         }
     }
@@ -42,6 +45,11 @@ impl Set {
     /// What they have subscribed to.
     pub fn subject(&self) -> &[u8] {
         self.subject.as_slice()
+    }
+
+    /// Where in the trie its subject ends, if it has a wildcard.
+    pub(super) fn end(&self) -> Option<u32> {
+        self.end
     }
 
     /// Those outside of any queue group: each of them gets every message.

@@ -1,0 +1,264 @@
+//! `Trie`: where subjects with wildcards end, token by token.
+//!
+//! Each place knows its parent and its token; one [`Index`] for the whole trie leads from a parent
+//! and a token to the child. So a place costs 48 bytes and not a hash table of its own. What ends
+//! in `*` or `>` needs no place for that token:
+//!
+//! ```text
+//! a.*    a.>    a.*.c
+//!
+//! root ── a ── * ── c [ends]
+//!         │
+//!         └─ [ends in *] [ends in >]
+//! ```
+
+use super::index::{Hashing, Index};
+use super::short::Short;
+use super::{SetId, index};
+use midge_protocol::subject;
+use slab::Slab;
+
+/// A place in the trie.
+#[derive(Debug)]
+struct Node {
+    token: Short<22>,
+    parent: u32,
+    /// Children under a token that is no wildcard.
+    literals: u32,
+    /// The child below `*`, or `NONE`.
+    partial: u32,
+    /// What ends here, by [`End`], or `NONE`.
+    ends: [u32; 3],
+}
+
+/// How a subject ends at a place.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// With the place's own token.
+    Here,
+    /// With `*` below it.
+    Partial,
+    /// With `>` below it.
+    Full,
+}
+
+const ROOT: u32 = 0;
+const NONE: u32 = u32::MAX;
+
+impl Node {
+    fn new(parent: u32, token: &[u8]) -> Node {
+        Node {
+            token: Short::new([token]),
+            parent,
+            literals: 0,
+            partial: NONE,
+            ends: [NONE; 3],
+        }
+    }
+
+    fn end(&self, end: End) -> Option<SetId> {
+        let set = self.ends[end as usize];
+        (set != NONE).then_some(SetId(set))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.literals == 0 && self.partial == NONE && self.ends == [NONE; 3]
+    }
+}
+
+/// Sets by subjects with wildcards.
+#[derive(Debug)]
+pub(super) struct Trie {
+    nodes: Slab<Node>,
+    /// Children by parent and token.
+    edges: Index,
+    /// Sets that are in it.
+    sets: usize,
+}
+
+impl Default for Trie {
+    fn default() -> Trie {
+        let mut nodes = Slab::new();
+        let root = nodes.insert(Node::new(NONE, b""));
+        debug_assert_eq!(root, ROOT as usize);
+        Trie {
+            nodes,
+            edges: Index::default(),
+            sets: 0,
+        }
+    }
+}
+
+impl Trie {
+    /// Whether no set is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sets == 0
+    }
+
+    /// Places there are, the root aside: none, if no set is in it.
+    pub(super) fn len(&self) -> usize {
+        debug_assert_eq!(
+            self.nodes
+                .iter()
+                .filter(|(_, node)| node.partial != NONE)
+                .count()
+                + self.edges.len()
+                + 1,
+            self.nodes.len()
+        );
+        self.nodes.len() - 1
+    }
+
+    /// The set for `subject`: `new`, if there was none. The place where it ends comes with it; it is
+    /// needed for leaving.
+    pub(super) fn enter(&mut self, subject: &[u8], new: SetId, hashing: &Hashing) -> (SetId, u32) {
+        let (way, last) = match memchr::memrchr(b'.', subject) {
+            Some(dot) => (Some(&subject[..dot]), &subject[dot + 1..]),
+            None => (None, subject),
+        };
+        let mut node = ROOT;
+        for token in way.into_iter().flat_map(subject::tokens) {
+            node = self.child(node, token, hashing);
+        }
+        let end = match last {
+            b"*" => End::Partial,
+            b">" => End::Full,
+            _ => {
+                node = self.child(node, last, hashing);
+                End::Here
+            }
+        };
+        let set = &mut self.nodes[node as usize].ends[end as usize];
+        if *set == NONE {
+            *set = new.0;
+            self.sets += 1;
+        }
+        (SetId(*set), node)
+    }
+
+    /// Removes a set from the place where it ends, and the places that then lead nowhere.
+    pub(super) fn leave(&mut self, set: SetId, place: u32, hashing: &Hashing) {
+        self.sets -= 1;
+        let ends = &mut self.nodes[place as usize].ends;
+        let end = ends.iter_mut().find(|end| **end == set.0);
+        *end.expect("it ends here") = NONE;
+        let mut number = place;
+        while number != ROOT && self.nodes[number as usize].is_empty() {
+            let node = self.nodes.remove(number as usize);
+            let parent = &mut self.nodes[node.parent as usize];
+            if parent.partial == number {
+                parent.partial = NONE;
+            } else {
+                parent.literals -= 1;
+                let hash = hashing.of_part(node.parent, node.token.as_slice());
+                self.edges.remove(hash, number);
+            }
+            number = node.parent;
+        }
+    }
+
+    /// Appends the sets that a message to `subject` reaches, whether or not it has an empty token;
+    /// answers how many places it looked at.
+    pub(super) fn walk(&self, subject: &[u8], found: &mut Vec<SetId>, hashing: &Hashing) -> usize {
+        self.walk_from(ROOT, subject, found, hashing)
+    }
+
+    fn walk_from(
+        &self,
+        mut number: u32,
+        mut rest: &[u8],
+        found: &mut Vec<SetId>,
+        hashing: &Hashing,
+    ) -> usize {
+        let mut places = 0;
+        loop {
+            places += 1;
+            let node = &self.nodes[number as usize];
+            found.extend(node.end(End::Full));
+            let Some(dot) = memchr::memchr(b'.', rest) else {
+                found.extend(node.end(End::Partial));
+                let child = self.literal(number, node, rest, hashing);
+                found.extend(child.and_then(|child| self.nodes[child as usize].end(End::Here)));
+                return places;
+            };
+            let (token, behind) = (&rest[..dot], &rest[dot + 1..]);
+            if node.partial != NONE {
+                places += self.walk_from(node.partial, behind, found, hashing);
+            }
+            match self.literal(number, node, token, hashing) {
+                Some(child) => (number, rest) = (child, behind),
+                None => return places,
+            }
+        }
+    }
+
+    /// The child of `node`, which is the one at `number`, under a token that is no wildcard, or that
+    /// stands in a published subject and so means none.
+    fn literal(&self, number: u32, node: &Node, token: &[u8], hashing: &Hashing) -> Option<u32> {
+        if node.literals == 0 {
+            return None;
+        }
+        self.edges.get(hashing.of_part(number, token), |child| {
+            let child = &self.nodes[child as usize];
+            child.parent == number && child.token.as_slice() == token
+        })
+    }
+
+    /// The place below that at `number` for `token`, made if need be.
+    fn child(&mut self, number: u32, token: &[u8], hashing: &Hashing) -> u32 {
+        let node = &self.nodes[number as usize];
+        let is_partial = token == b"*";
+        if is_partial && node.partial != NONE {
+            return node.partial;
+        }
+        if !is_partial && let Some(child) = self.literal(number, node, token, hashing) {
+            return child;
+        }
+        let child = index(self.nodes.insert(Node::new(number, token)));
+        let node = &mut self.nodes[number as usize];
+        if is_partial {
+            node.partial = child;
+        } else {
+            node.literals += 1;
+            self.edges.insert(hashing.of_part(number, token), child);
+        }
+        child
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_small_also_in_a_slab() {
+        /// An entry of a slab.
+        #[expect(dead_code, reason = "only its size is looked at")]
+        enum Entry<T> {
+            Vacant(usize),
+            Occupied(T),
+        }
+        assert_eq!(size_of::<Entry<Node>>(), 48);
+    }
+
+    #[test]
+    fn leaving_frees_every_place_and_no_other() {
+        let hashing = Hashing::new(1);
+        let mut trie = Trie::default();
+        let subjects = ["a.b.c.*", "a.b.>", "*.*", "*.a.*.b", "a.*.c", "*", ">"];
+        let places = [3, 3, 4, 7, 9, 9, 9];
+        let mut entered = Vec::new();
+        for ((number, subject), places) in (0..).zip(subjects).zip(places) {
+            let (set, place) = trie.enter(subject.as_bytes(), SetId(number), &hashing);
+            assert_eq!((set, trie.len()), (SetId(number), places), "{subject}");
+            let again = trie.enter(subject.as_bytes(), SetId(100), &hashing);
+            assert_eq!(again, (set, place), "{subject}");
+            entered.push((set, place));
+        }
+        for ((set, place), places) in entered.into_iter().zip([8, 7, 7, 3, 0, 0, 0]) {
+            trie.leave(set, place, &hashing);
+            assert_eq!(trie.len(), places, "{}", subjects[set.0 as usize]);
+        }
+        assert!(trie.is_empty());
+    }
+}
