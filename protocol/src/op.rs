@@ -73,12 +73,6 @@ impl<'a> Publish<'a> {
         self.layout.subject.of(self.input)
     }
 
-    /// The subject, for copying it many times.
-    #[inline]
-    pub fn subject_piece(&self) -> Piece<'a> {
-        self.layout.subject.piece_of(self.input)
-    }
-
     /// Where the publisher wants the answer, if it wants one. Not checked for form.
     #[inline]
     pub fn reply(&self) -> Option<&'a [u8]> {
@@ -127,6 +121,14 @@ impl<'a> Publish<'a> {
     pub fn tail(&self) -> Option<Piece<'a>> {
         let tail = self.layout.tail();
         (!tail.is_empty()).then(|| tail.piece_of(self.input))
+    }
+
+    /// What is handed on to receivers as it came: the subject with the blank behind it, and the tail;
+    /// `None` where there is no tail, or something else than one blank in front of it.
+    #[inline(always)]
+    pub fn hand_on(&self) -> Option<(Piece<'a>, Piece<'a>)> {
+        let (subject, tail) = self.layout.hand_on(self.input)?;
+        Some((subject.piece_of(self.input), tail.piece_of(self.input)))
     }
 
     fn parts(&self) -> [Option<&'a [u8]>; 7] {

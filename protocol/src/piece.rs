@@ -50,17 +50,17 @@ impl<'a> Piece<'a> {
     /// Appends the bytes to `out`.
     #[inline(always)]
     pub fn put(&self, out: &mut impl Sink) {
-        match self.block::<BLOCK_BYTES>() {
-            Some(block) if self.len() <= BLOCK_BYTES => out.put_block(block, self.len()),
-            _ => self.put_long(out),
-        }
-    }
-
-    #[inline(never)]
-    fn put_long(&self, out: &mut impl Sink) {
-        match self.block::<{ 2 * BLOCK_BYTES }>() {
-            Some(block) if self.len() <= 2 * BLOCK_BYTES => out.put_block(block, self.len()),
-            _ => out.put(self.as_slice()),
+        let len = self.len();
+        if len <= BLOCK_BYTES
+            && let Some(block) = self.block::<BLOCK_BYTES>()
+        {
+            out.put_block(block, len);
+        } else if len <= 2 * BLOCK_BYTES
+            && let Some(block) = self.block::<{ 2 * BLOCK_BYTES }>()
+        {
+            out.put_block(block, len);
+        } else {
+            out.put(self.as_slice());
         }
     }
 

@@ -149,8 +149,18 @@ impl Layout {
         Place::new(start, self.body_end())
     }
 
+    /// The subject with the blank behind it, and the tail; `None` if the one does not follow right
+    /// behind the other.
+    #[inline(always)]
+    pub(crate) fn hand_on(&self, input: &[u8]) -> Option<(Place, Place)> {
+        let Place { start, end } = self.subject;
+        let is_one_blank = self.tail == end + 1 && input.get(end as usize) == Some(&b' ');
+        let end = end + 1;
+        is_one_blank.then(|| (Place { start, end }, self.tail()))
+    }
+
     /// Empty if there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tail(&self) -> Place {
         if self.tail == 0 {
             return Place::default();
@@ -361,6 +371,31 @@ mod tests {
                     assert_eq!(Blanks::of(&input).next(len + 1), len + 2);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn only_one_blank_is_handed_on() {
+        let rules = Rules::default();
+        for (input, handed_on) in [
+            ("PUB a 2\r\nhi\r\n", true),
+            ("pub  a 2\r\nhi\r\n", true),
+            ("PUB a\t2\r\nhi\r\n", false),
+            ("PUB a  2\r\nhi\r\n", false),
+            ("PUB a\r2\r\nhi\r\n", false),
+        ] {
+            let step = crate::Parser::default().next(input.as_bytes(), &rules);
+            let Ok(crate::Step::Op {
+                op: crate::ClientOp::Publish(publish),
+                ..
+            }) = step
+            else {
+                panic!("{input:?} gave {step:?}");
+            };
+            let expected = handed_on.then_some((&b"a "[..], &b"2\r\nhi\r\n"[..]));
+            let got = publish.hand_on();
+            let got = got.map(|(subject, tail)| (subject.as_slice(), tail.as_slice()));
+            assert_eq!(got, expected, "{input:?}");
         }
     }
 

@@ -99,11 +99,13 @@ proptest! {
         prop_assert_eq!(delivery.payload, payload.as_slice());
 
         // The short way writes the same bytes.
-        match publish.tail() {
-            Some(tail) => {
-                let mut short = Vec::new();
-                encode::msg_prefix(&mut short, !publish.header().is_empty(), publish.subject_piece());
-                short.extend_from_slice(&[&sid[..], b" ", tail.as_slice()].concat());
+        match publish.hand_on() {
+            Some((subject, tail)) => {
+                let name = if publish.has_header() { "HMSG " } else { "MSG " };
+                let mut short = name.as_bytes().to_vec();
+                subject.put(&mut short);
+                short.extend_from_slice(&[&sid[..], b" "].concat());
+                tail.put(&mut short);
                 prop_assert_eq!(short, out);
             }
             None => prop_assert!(header.is_empty()),

@@ -79,7 +79,8 @@ impl Io<'_> {
         true
     }
 
-    /// Makes room for `len` more bytes and lends the end of the queue, to encode into directly.
+    /// Makes room for `len` more bytes and lends the end of the queue, to encode into directly: that
+    /// many, or fewer.
     ///
     /// `None` where [`send`](Io::send) would answer `false`. Copies nothing and, once the
     /// reactor's buffers are warm, allocates nothing.
@@ -391,12 +392,17 @@ impl Io<'_> {
 }
 
 /// The end of a connection's queue, lent for one message. Made by [`Io::writer`].
+///
+/// What was put is in the queue when this is dropped.
 #[derive(Debug)]
 pub struct Writer<'a>(Tail<'a>);
 
 impl Writer<'_> {
     /// Appends a copy of `bytes`.
-    #[inline]
+    ///
+    /// # Panics
+    /// If there is no room for them: more was put than [`Io::writer`] was asked for.
+    #[inline(always)]
     pub fn put(&mut self, bytes: &[u8]) {
         self.0.put(bytes);
     }
@@ -405,8 +411,11 @@ impl Writer<'_> {
     /// nothing: for short pieces that lie in something longer, a copy of a fixed size costs a
     /// fraction of one whose length must be looked at.
     ///
-    /// `len` must be at most `N`, and `N` is best 16 or 32.
-    #[inline]
+    /// `len` must be at most `N`, and `N` is best 16, 32 or 64.
+    ///
+    /// # Panics
+    /// As [`put`](Writer::put).
+    #[inline(always)]
     pub fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
         self.0.put_block(block, len);
     }
@@ -414,8 +423,9 @@ impl Writer<'_> {
 
 impl io::Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.put(bytes);
-        Ok(bytes.len())
+        let taken = &bytes[..bytes.len().min(self.0.room())];
+        self.put(taken);
+        Ok(taken.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::fmt;
 /// a forgotten timer or a call on a connection that has gone finds nothing and does nothing.
 /// Unique until four thousand million connections have been made by one reactor.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(align(8))] // Compared and copied as one word.
 pub struct Key {
     generation: u32,
     index: u32,

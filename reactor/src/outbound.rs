@@ -90,46 +90,64 @@ impl Piece {
     }
 }
 
-/// The end of a queue, lent for appending.
+/// The end of a queue, lent for appending. What was put counts when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Tail<'a> {
-    block: &'a mut Vec<u8>,
+    /// As long as was asked for, and [`OVERHANG_BYTES`] longer.
+    room: &'a mut [u8],
+    /// How much of it is filled.
+    at: usize,
     end: &'a mut usize,
 }
 
 impl Tail<'_> {
     /// Appends a copy of `bytes`.
-    #[inline]
+    ///
+    /// # Panics
+    /// If there is no room for them: more was put than was asked for.
+    #[inline(always)]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let end = *self.end + bytes.len();
-        match self.block.get_mut(*self.end..end) {
+        let end = self.at + bytes.len();
+        match self.room.get_mut(self.at..end) {
             Some(room) => room.copy_from_slice(bytes),
-            None => self.put_beyond(bytes),
+            None => self.is_full(),
         }
-        *self.end = end;
+        self.at = end;
     }
 
     /// Appends the first `len` bytes of `block`, which may all be copied: a copy of a fixed size
     /// costs less than one that must look how long it is.
-    #[inline]
+    ///
+    /// # Panics
+    /// As [`put`](Tail::put).
+    #[inline(always)]
     pub(crate) fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
-        debug_assert!(len <= N);
-        match self.block.get_mut(*self.end..*self.end + N) {
-            Some(room) => {
+        match self.room.get_mut(self.at..self.at + N) {
+            Some(room) if len <= N => {
                 room.copy_from_slice(block);
-                *self.end += len.min(N);
+                self.at += len;
             }
-            None => self.put(&block[..len]),
+            _ => self.put(&block[..len]),
         }
     }
 
-    /// More than was asked for: correct, and slow.
+    /// Bytes that can still be put, at least.
+    pub(crate) fn room(&self) -> usize {
+        self.room.len() - self.at
+    }
+
     #[cold]
     #[inline(never)]
-    fn put_beyond(&mut self, bytes: &[u8]) {
-        self.block.truncate(*self.end);
-        self.block.extend_from_slice(bytes);
-        self.block.resize(self.block.len() + OVERHANG_BYTES, 0);
+    fn is_full(&self) -> ! {
+        let asked = self.room.len() - OVERHANG_BYTES;
+        panic!("more was written than the {asked} bytes that were asked for");
+    }
+}
+
+impl Drop for Tail<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.end += self.at;
     }
 }
 
@@ -162,8 +180,10 @@ impl Outbound {
         if self.block.len() - self.end < len + OVERHANG_BYTES {
             self.make_room(len, pool);
         }
+        let room = &mut self.block[self.end..];
         Tail {
-            block: &mut self.block,
+            room: &mut room[..len + OVERHANG_BYTES],
+            at: 0,
             end: &mut self.end,
         }
     }
@@ -352,21 +372,16 @@ mod tests {
             tail.put_block(b"abcdefghijklmnopqrstuvwxyz012345", 5);
             tail.put(b"-");
             tail.put_block(b"xy--------------", 2);
+            drop(tail);
             assert_eq!(out.len(), 8 * (round + 1));
         }
         assert_eq!(out.to_vec(), b"abcde-xy".repeat(10_000));
     }
 
     #[test]
-    fn more_than_was_asked_for_is_appended_all_the_same() {
+    #[should_panic = "more was written than the 5 bytes that were asked for"]
+    fn more_than_was_asked_for_is_refused() {
         let (mut out, mut pool) = (Outbound::default(), Pool::default());
-        let mut tail = out.tail(1, &mut pool);
-        tail.put(&[1; 1000]);
-        tail.put_block(&[2; 64], 60);
-        tail.put(&[3; 1000]);
-        let expected = [&[1; 1000][..], &[2; 60], &[3; 1000]].concat();
-        assert_eq!(out.to_vec(), expected);
-        put(&mut out, &mut pool, b"end");
-        assert_eq!(out.to_vec(), [&expected[..], b"end"].concat());
+        out.tail(5, &mut pool).put(&[1; 100]);
     }
 }
