@@ -6,7 +6,7 @@ use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
 use crate::{ANNOUNCED_VERSION, Auth};
 use midge_protocol::Info;
-use midge_reactor::{Context, Io, Key, ListenOptions, Reactor, Remote};
+use midge_reactor::{Context, Io, Key, Reactor, Remote};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -116,8 +116,9 @@ impl Broker {
         }
         let config = &cx.state.config;
         let address = (config.host.clone(), config.port);
+        let (options, clients) = Clients::of(&address);
         let listener = cx
-            .listen_with(&address, &ListenOptions::default(), Clients)
+            .listen_with(&address, &options, clients)
             .map_err(|cause| StartError::Listen {
                 address: host_and_port(&address.0, address.1),
                 cause,

@@ -2,15 +2,50 @@
 
 use crate::client::Client;
 use crate::state::State;
-use midge_reactor::{Accept, Context, Handler, ListenerAddr};
-use std::io;
+use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
+use std::net::ToSocketAddrs;
+use std::{fs, io};
+
+/// What takes the place of a congestion control that paces. Every Linux has it.
+const UNPACED: &str = "reno";
 
 /// The listener for clients.
+///
+/// On loopback nothing is congested: there the system's congestion control is replaced if it is BBR,
+/// which paces what is sent and so costs half of the throughput.
 #[derive(Debug)]
-pub(crate) struct Clients;
+pub(crate) struct Clients {
+    /// Whether it is to be replaced for those that come over loopback.
+    paced: bool,
+}
+
+impl Clients {
+    /// The listener for `address`, and how it is to listen.
+    pub(crate) fn of(address: &(String, u16)) -> (ListenOptions, Clients) {
+        let default = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
+        let paced = default.is_ok_and(|name| name.starts_with("bbr"));
+        // Best from the first packet on; where others may come too, one by one.
+        if paced && is_loopback(address) {
+            let options = ListenOptions::default().congestion_control(UNPACED);
+            return (options, Clients { paced: false });
+        }
+        (ListenOptions::default(), Clients { paced })
+    }
+}
+
+/// Whether nobody but this machine reaches `address`.
+fn is_loopback(address: &(String, u16)) -> bool {
+    let addresses = (&*address.0, address.1).to_socket_addrs();
+    addresses.is_ok_and(|mut all| all.all(|addr| addr.ip().is_loopback()))
+}
 
 impl Accept<State> for Clients {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
+        let is_local = || cx.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
+        if self.paced && is_local() {
+            // If it fails, messages go all the same.
+            let _ = cx.set_option(SocketOption::CongestionControl(UNPACED));
+        }
         Box::new(Client::accept(cx))
     }
 

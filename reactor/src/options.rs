@@ -39,6 +39,9 @@ pub struct ListenOptions {
     /// Two programs that start at the same moment and both ask for this may take the path from
     /// each other.
     pub unlink_stale: bool,
+    /// What [`SocketOption::CongestionControl`] is for each connection, from its first packet on.
+    /// Default `None`: the system's own choice. Means nothing for Unix sockets and in a simulation.
+    pub congestion_control: Option<&'static str>,
 }
 
 impl Default for ListenOptions {
@@ -49,11 +52,19 @@ impl Default for ListenOptions {
             reuse_port: false,
             only_v6: false,
             unlink_stale: false,
+            congestion_control: None,
         }
     }
 }
 
 impl ListenOptions {
+    /// Sets [`congestion_control`](ListenOptions::congestion_control).
+    #[must_use]
+    pub fn congestion_control(mut self, name: &'static str) -> ListenOptions {
+        self.congestion_control = Some(name);
+        self
+    }
+
     /// Sets [`backlog`](ListenOptions::backlog).
     #[must_use]
     pub fn backlog(mut self, connections: i32) -> ListenOptions {
@@ -204,4 +215,10 @@ pub enum SocketOption {
     /// How long sent bytes may stay unacknowledged before the kernel gives the connection up
     /// (`TCP_USER_TIMEOUT`, Linux alone); `None` is the system's own choice.
     UserTimeout(Option<Duration>),
+    /// Which algorithm decides how fast to send (`TCP_CONGESTION`, on Linux and FreeBSD): `"reno"`,
+    /// `"cubic"`, `"bbr"` or what else the kernel has. TCP only.
+    ///
+    /// On loopback nothing is congested, and an algorithm that paces, as BBR does, costs half of the
+    /// throughput.
+    CongestionControl(&'static str),
 }

@@ -1,6 +1,6 @@
 //! Listening sockets: TCP and Unix.
 
-use super::stream::Stream;
+use super::stream::{Stream, set_congestion};
 use crate::{ListenOptions, ListenerAddr, ListeningSocket, NO_ADDR};
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
@@ -29,6 +29,9 @@ impl Listener {
         }
         if options.only_v6 && addr.is_ipv6() {
             socket.set_only_v6(true)?;
+        }
+        if let Some(name) = options.congestion_control {
+            set_congestion(&socket, name)?;
         }
         socket.set_nonblocking(true)?;
         socket.bind(&addr.into())?;

@@ -176,6 +176,7 @@ impl Stream {
             (Stream::Tcp(stream), O::NoDelay(on)) => stream.set_nodelay(on),
             (Stream::Tcp(stream), O::Keepalive(keepalive)) => set_keepalive(stream, keepalive),
             (Stream::Tcp(stream), O::UserTimeout(timeout)) => set_user_timeout(stream, timeout),
+            (Stream::Tcp(stream), O::CongestionControl(name)) => set_congestion(stream, name),
             (Stream::Pipes { .. }, _) => unsupported(),
             (_, O::SendBuffer(bytes)) => SockRef::from(&self.socket()?).set_send_buffer_size(bytes),
             (_, O::ReceiveBuffer(bytes)) => {
@@ -252,6 +253,16 @@ pub(super) fn set_keepalive(socket: &impl AsFd, keepalive: Option<Keepalive>) ->
         params = params.with_retries(probes);
     }
     socket.set_tcp_keepalive(&params)
+}
+
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+pub(super) fn set_congestion(socket: &impl AsFd, name: &str) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_congestion(name.as_bytes())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+pub(super) fn set_congestion(_: &impl AsFd, _: &str) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
 }
 
 #[cfg(target_os = "linux")]
