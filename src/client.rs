@@ -231,7 +231,7 @@ impl Client {
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
     /// are spent here.
     fn run_publishes(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> Run {
-        let Some(session) = &self.session else {
+        let Some(session) = &mut self.session else {
             return Run::Over;
         };
         let mut rest = input.peek();

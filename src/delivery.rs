@@ -50,6 +50,46 @@ impl Scratch {
     }
 }
 
+/// Sets that a route holds; a message that reaches more is looked up each time.
+const ROUTE_SETS_MAX: usize = 6;
+
+/// What one client's last publish has reached, so that the next one with the same control line need
+/// not be looked up.
+#[derive(Debug, Default)]
+pub(crate) struct Route {
+    sets: [SetId; ROUTE_SETS_MAX],
+    len: u8,
+    /// The sublist's version that this holds for, plus one. Zero: for none.
+    version: u64,
+}
+
+impl Route {
+    /// The sets that `message` reaches, if it repeats the last one and nothing has changed since.
+    #[inline(always)]
+    fn of_repeated(&self, message: &Publish<'_>, sublist: &Sublist) -> Option<&[SetId]> {
+        let holds = message.repeats() && self.version == sublist.version() + 1;
+        holds.then(|| &self.sets[..usize::from(self.len)])
+    }
+
+    /// Keeps what a message has reached.
+    #[inline]
+    fn keep(&mut self, found: &[SetId], sublist: &Sublist) {
+        if found.len() > ROUTE_SETS_MAX {
+            return self.forget();
+        }
+        for (kept, set) in self.sets.iter_mut().zip(found) {
+            *kept = *set;
+        }
+        self.len = found.len() as u8;
+        self.version = sublist.version() + 1;
+    }
+
+    /// Forgets what the last message has reached, since the next one may repeat another.
+    pub(crate) fn forget(&mut self) {
+        self.version = 0;
+    }
+}
+
 /// A receiver of `message` that is far behind and still takes bytes: whoever publishes should wait
 /// for it and come again. Of a queue group, only if all its members are so.
 ///
@@ -120,6 +160,7 @@ pub(crate) fn publish<O: Outbox>(
     state: &mut State,
     from: ReceiverId,
     message: &Publish<'_>,
+    route: &mut Route,
     out: &mut O,
 ) -> usize {
     let account = state.receiver(from).account;
@@ -137,10 +178,20 @@ pub(crate) fn publish<O: Outbox>(
         finished,
         tally,
     } = scratch;
-    found.clear();
-    tally.work += sublist.matches(message.subject(), found);
     let bytes = message.body_bytes();
     tally.received.count(bytes);
+    let found = match route.of_repeated(message, sublist) {
+        Some(sets) => {
+            tally.work += 1;
+            sets
+        }
+        None => {
+            found.clear();
+            tally.work += sublist.matches(message.subject(), found);
+            route.keep(found, sublist);
+            &*found
+        }
+    };
     if found.is_empty() {
         return 0;
     }
@@ -156,7 +207,7 @@ pub(crate) fn publish<O: Outbox>(
         taken: 0,
     };
     groups.clear();
-    for set_id in found.iter() {
+    for set_id in found {
         let (set, subscriptions) = sublist.set(*set_id);
         for id in set.plain() {
             delivery.deliver(*id, &mut subscriptions[id.index()]);
@@ -446,7 +497,13 @@ mod tests {
 
         /// Publishes a frame as it stands on the wire.
         fn publish(&mut self, from: ReceiverId, frame: &str) -> usize {
-            publish(&mut self.state, from, &message(frame), &mut self.out)
+            publish(
+                &mut self.state,
+                from,
+                &message(frame),
+                &mut Route::default(),
+                &mut self.out,
+            )
         }
 
         fn must_wait_for(&mut self, from: ReceiverId, frame: &str) -> Option<Key> {

@@ -3,7 +3,7 @@
 //! No socket and no clock. `client.rs` brings the bytes and keeps the deadlines.
 
 use crate::config::{Auth, Config};
-use crate::delivery;
+use crate::delivery::{self, Route};
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Label};
 use crate::state::State;
@@ -36,6 +36,8 @@ pub(crate) struct Session {
     label: Label,
     options: Box<ConnectOptions>,
     rules: Rules,
+    /// What the last publish has reached, for the next one with the same control line.
+    route: Route,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
 }
@@ -52,6 +54,7 @@ impl Session {
             label,
             options,
             rules,
+            route: Route::default(),
             told_subscriptions_max: false,
         }
     }
@@ -143,24 +146,30 @@ impl Session {
     /// Carries out a publish, or answers the receiver that is to be waited for before it comes again.
     #[inline(always)]
     pub(crate) fn publish<O: Outbox>(
-        &self,
+        &mut self,
         message: &Publish<'_>,
         state: &mut State,
         out: &mut O,
     ) -> Option<Key> {
         if let Some(receiver) = delivery::must_wait_for(state, self.id, message, out) {
+            // When it comes again it will be a repetition, of itself.
+            self.route.forget();
             return Some(receiver);
         }
         if trace::wanted() {
             let op = ClientOp::Publish(*message);
             trace::received(&self.label, &op, state.config.traced_bytes_max);
         }
-        if let Some(violation) = reserved(message) {
+        // What repeats has been looked at.
+        if !message.repeats()
+            && let Some(violation) = reserved(message)
+        {
+            self.route.forget();
             self.tell(&violation, out);
             return None;
         }
         self.ok(out);
-        let taken = delivery::publish(state, self.id, message, out);
+        let taken = delivery::publish(state, self.id, message, &mut self.route, out);
         if taken == 0
             && self.options.no_responders
             && let Some(reply) = message.reply()

@@ -93,6 +93,7 @@ mod parser;
 mod piece;
 mod publish;
 mod quote;
+mod repeat;
 mod server_parser;
 mod violation;
 

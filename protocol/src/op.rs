@@ -64,9 +64,18 @@ pub struct Publish<'a> {
     /// From the first byte of the op on, as far as the input goes.
     pub(crate) input: &'a [u8],
     pub(crate) layout: Layout,
+    pub(crate) repeats: bool,
 }
 
 impl<'a> Publish<'a> {
+    /// Whether its control line is that of the publish before it on the same connection, to the
+    /// byte: what was found out about the subject of that one holds for this one too. `false` says
+    /// nothing.
+    #[inline]
+    pub fn repeats(&self) -> bool {
+        self.repeats
+    }
+
     /// Where it is published to. Not checked for form.
     #[inline]
     pub fn subject(&self) -> &'a [u8] {

@@ -20,6 +20,7 @@ use crate::connect;
 use crate::line::{self, Named, Span, Trailer, Words};
 use crate::op::{ClientOp, Publish};
 use crate::publish::{self, Layout};
+use crate::repeat::Repeat;
 use crate::violation::Violation;
 
 /// What is allowed on a connection at the moment.
@@ -89,7 +90,7 @@ pub enum Step<'a> {
 /// * [`Rules`] may differ from op to op.
 /// * After an `Err` the connection is over: its bytes mean nothing any more.
 ///
-/// No call allocates, and none panics, whatever the bytes.
+/// No call allocates but the first one that gives a publish, and none panics, whatever the bytes.
 ///
 /// ```
 /// use midge_protocol::{ClientOp, Parser, Rules, Step};
@@ -104,6 +105,8 @@ pub enum Step<'a> {
 pub struct Parser {
     stage: Stage,
     searched: usize,
+    /// Made by the first publish, and kept.
+    repeat: Option<Box<Repeat>>,
 }
 
 /// How far the op at the start of the input has come.
@@ -175,14 +178,36 @@ impl Parser {
     /// What [`next`](Self::next) would answer, if that is a publish that is whole and written the way
     /// client libraries write it, and its length. `None` says nothing: ask `next`.
     ///
-    /// For the loop in which nearly all bytes are spent.
+    /// For the loop in which nearly all bytes are spent. Allocates for the first publish of a
+    /// connection, to remember its control line.
     #[inline(always)]
-    pub fn next_publish<'a>(&self, input: &'a [u8], rules: &Rules) -> Option<(Publish<'a>, usize)> {
-        if matches!(self.stage, Stage::Name) && !rules.connect_required {
-            publish::canonical(input, rules)
-        } else {
-            None
+    pub fn next_publish<'a>(
+        &mut self,
+        input: &'a [u8],
+        rules: &Rules,
+    ) -> Option<(Publish<'a>, usize)> {
+        if !matches!(self.stage, Stage::Name) {
+            return None;
         }
+        if let Some(repeat) = &self.repeat
+            && let Some(publish) = repeat.read(input, rules)
+        {
+            return Some((publish, publish.layout.len()));
+        }
+        self.next_new_publish(input, rules)
+    }
+
+    fn next_new_publish<'a>(
+        &mut self,
+        input: &'a [u8],
+        rules: &Rules,
+    ) -> Option<(Publish<'a>, usize)> {
+        if rules.connect_required {
+            return None;
+        }
+        let (publish, len) = publish::canonical(input, rules)?;
+        self.repeat.get_or_insert_default().keep(&publish, rules);
+        Some((publish, len))
     }
 
     /// [`next`](Self::next) without its short cut: complete, and the reference for it.
@@ -338,8 +363,15 @@ impl Parser {
     ) -> Result<Step<'a>, Violation<'static>> {
         match line::trailer(input, layout.body_end()) {
             Trailer::Whole => {
+                if let Some(repeat) = &mut self.repeat {
+                    repeat.forget();
+                }
                 let layout = *layout;
-                let publish = Publish { input, layout };
+                let publish = Publish {
+                    input,
+                    layout,
+                    repeats: false,
+                };
                 Ok(self.finish(ClientOp::Publish(publish), layout.len()))
             }
             Trailer::Partial { need } => Ok(Step::Partial { need }),
@@ -348,7 +380,7 @@ impl Parser {
     }
 
     fn finish<'a>(&mut self, op: ClientOp<'a>, len: usize) -> Step<'a> {
-        *self = Parser::default();
+        (self.stage, self.searched) = (Stage::Name, 0);
         Step::Op { op, len }
     }
 }

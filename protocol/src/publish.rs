@@ -133,6 +133,12 @@ impl Layout {
         self.line_bytes as usize + self.body_bytes as usize
     }
 
+    /// Length of the control line with its line end.
+    #[inline]
+    pub(crate) fn line_bytes(&self) -> usize {
+        self.line_bytes as usize
+    }
+
     /// Length of the op.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -255,7 +261,12 @@ pub(crate) fn canonical<'a>(input: &'a [u8], rules: &Rules) -> Option<(Publish<'
         line_bytes: line_bytes as u32,
         tail: tail as u32,
     };
-    Some((Publish { input, layout }, body_end + 2))
+    let publish = Publish {
+        input,
+        layout,
+        repeats: false,
+    };
+    Some((publish, body_end + 2))
 }
 
 /// A control line on its way through `canonical`.

@@ -60,7 +60,7 @@ impl SubId {
 }
 
 /// A set of this sublist: all subscriptions with one subject.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SetId(u32);
 
 /// Who gets what a subscription matches. Opaque here.
@@ -80,6 +80,7 @@ pub struct Sublist {
     subscriptions: Slab<Subscription>,
     queues: Queues,
     hashing: Hashing,
+    version: u64,
 }
 
 impl Default for Sublist {
@@ -101,6 +102,7 @@ impl Sublist {
             subscriptions: Slab::new(),
             queues: Queues::default(),
             hashing: Hashing::new(seed),
+            version: 0,
         }
     }
 
@@ -153,6 +155,13 @@ impl Sublist {
             return 1;
         }
         self.search(hash, subject, found)
+    }
+
+    /// A number that changes whenever the answer of [`matches`](Sublist::matches) to some subject
+    /// may have: when a set appears or disappears, not when somebody joins one.
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// [`matches`](Sublist::matches) for a subject that the cache does not know.
@@ -238,12 +247,14 @@ impl Sublist {
             }
             None
         };
+        self.version += 1;
         self.sets.insert(Set::new(subject, end));
         new
     }
 
     /// Removes a set that is empty.
     fn forget(&mut self, id: SetId) {
+        self.version += 1;
         let set = self.sets.remove(id.0 as usize);
         if let Some(end) = set.end() {
             self.trie.leave(id, end, &self.hashing);

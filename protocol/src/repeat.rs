@@ -1,0 +1,182 @@
+//! `Repeat`: the control line of the last publish, for the next one that begins with the same bytes.
+//!
+//! Most publishers send to one subject, or to few in turn, and many send payloads of one size: their
+//! control lines are the same to the byte. Comparing one with the last costs a fraction of reading
+//! it, and what was found out about its subject holds still.
+
+use crate::op::Publish;
+use crate::parser::Rules;
+use crate::publish::Layout;
+use wide::u8x16;
+
+/// Longest control line that is kept, with its line end.
+const LINE_BYTES_MAX: usize = 64;
+
+/// A control line, and what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeat {
+    /// The line, and whatever stood behind it.
+    line: [u8; LINE_BYTES_MAX],
+    /// A bit for each byte of `line` that does not belong to it.
+    behind: u64,
+    layout: Layout,
+    rules: Rules,
+}
+
+impl Default for Repeat {
+    /// One that nothing repeats.
+    fn default() -> Repeat {
+        Repeat {
+            line: [0; LINE_BYTES_MAX],
+            behind: 0,
+            layout: Layout::default(),
+            rules: Rules::default(),
+        }
+    }
+}
+
+impl Repeat {
+    /// Keeps the control line of `publish`, which was read under `rules`, in place of the last one;
+    /// none, if it is too long or too little input stands behind it.
+    #[inline]
+    pub(crate) fn keep(&mut self, publish: &Publish<'_>, rules: &Rules) {
+        let len = publish.layout.line_bytes();
+        match publish.input.first_chunk() {
+            Some(line) if len <= LINE_BYTES_MAX => {
+                self.line = *line;
+                self.behind = u64::MAX.checked_shl(len as u32).unwrap_or(0);
+                self.layout = publish.layout;
+                self.rules = *rules;
+            }
+            _ => self.forget(),
+        }
+    }
+
+    /// Nothing repeats this any more: no line begins with a zero.
+    pub(crate) fn forget(&mut self) {
+        self.behind = 0;
+        self.line = [0; LINE_BYTES_MAX];
+    }
+
+    /// The publish at the start of `input`, if it has the same control line, is whole, and the rules
+    /// are the same too.
+    #[inline(always)]
+    pub(crate) fn read<'a>(&self, input: &'a [u8], rules: &Rules) -> Option<Publish<'a>> {
+        let line: &[u8; LINE_BYTES_MAX] = input.first_chunk()?;
+        let mut same = self.behind;
+        for (place, (new, old)) in quarters(line)
+            .into_iter()
+            .zip(quarters(&self.line))
+            .enumerate()
+        {
+            same |= u64::from(new.simd_eq(old).to_bitmask()) << (16 * place);
+        }
+        let body_end = self.layout.body_end();
+        let is_whole = || input.get(body_end..body_end + 2) == Some(b"\r\n");
+        (same == u64::MAX && self.rules == *rules && is_whole()).then_some(Publish {
+            input,
+            layout: self.layout,
+            repeats: true,
+        })
+    }
+}
+
+#[inline(always)]
+fn quarters(line: &[u8; LINE_BYTES_MAX]) -> [u8x16; 4] {
+    let (quarters, _) = line.as_chunks();
+    [0, 1, 2, 3].map(|place| u8x16::new(quarters[place]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Parser, Rules};
+
+    const RULES: Rules = Rules {
+        control_line_bytes_max: 4096,
+        payload_bytes_max: 1000,
+        headers: true,
+        pedantic: false,
+        connect_required: false,
+    };
+
+    /// Whether the second of two publishes is taken for a repetition of the first; what it says must
+    /// be the same as if it had come alone.
+    #[track_caller]
+    fn repeats(first: &str, second: &str, rules: &Rules) -> bool {
+        let behind = "PUB what.follows 100\r\n".repeat(5);
+        let input = [first, second, &behind].concat();
+        let mut parser = Parser::default();
+        let (publish, len) = parser
+            .next_publish(input.as_bytes(), &RULES)
+            .expect("the first one is plain");
+        assert!(!publish.repeats() && len == first.len());
+        let input = &input.as_bytes()[len..];
+        let expected = Parser::default().next(input, rules);
+        let again = parser.next_publish(input, rules);
+        let repeats = again.is_some_and(|(publish, _)| publish.repeats());
+        assert_eq!(parser.next(input, rules), expected);
+        repeats
+    }
+
+    #[test]
+    fn only_the_same_line_repeats() {
+        for (first, second, expected) in [
+            ("PUB a 2\r\nhi\r\n", "PUB a 2\r\nho\r\n", true),
+            ("PUB a r 2\r\nhi\r\n", "PUB a r 2\r\nho\r\n", true),
+            ("HPUB a 1 2\r\nhi\r\n", "HPUB a 1 2\r\nho\r\n", true),
+            ("PUB a 0\r\n\r\n", "PUB a 0\r\n\r\n", true),
+            ("PUB a 2\r\nhi\r\n", "PUB a 3\r\nhoo\r\n", false),
+            ("PUB a 2\r\nhi\r\n", "PUB b 2\r\nho\r\n", false),
+            ("PUB a 2\r\nhi\r\n", "PUB a.a 2\r\nho\r\n", false),
+            ("PUB a 2\r\nhi\r\n", "pub a 2\r\nho\r\n", false),
+            ("PUB a 2\r\nhi\r\n", "PUB a 2\r\nhoPUB", false),
+            ("PUB a 2\r\nhi\r\n", "PUB a 2\nho\r\n", false),
+            ("PUB a 2\r\nhi\r\n", "PING\r\n", false),
+        ] {
+            assert_eq!(
+                repeats(first, second, &RULES),
+                expected,
+                "{first:?}, {second:?}"
+            );
+        }
+        for len in 50..70 {
+            // `PUB `, the subject, ` 2` and CR LF.
+            let subject = "s".repeat(len - 8);
+            let frame = format!("PUB {subject} 2\r\nhi\r\n");
+            let other = format!("PUB {}S 2\r\nhi\r\n", &subject[1..]);
+            assert_eq!(repeats(&frame, &frame, &RULES), len <= 64, "{len}");
+            assert!(!repeats(&frame, &other, &RULES), "{len}");
+        }
+    }
+
+    #[test]
+    fn under_other_rules_nothing_repeats() {
+        let frame = "HPUB a 1 2\r\nhi\r\n";
+        let plain = "PUB a 2\r\nhi\r\n";
+        for rules in [
+            Rules {
+                payload_bytes_max: 1,
+                ..RULES
+            },
+            Rules {
+                control_line_bytes_max: 1,
+                ..RULES
+            },
+            Rules {
+                headers: false,
+                ..RULES
+            },
+            Rules {
+                pedantic: true,
+                ..RULES
+            },
+            Rules {
+                connect_required: true,
+                ..RULES
+            },
+        ] {
+            assert!(!repeats(frame, frame, &rules));
+            assert!(!repeats(plain, plain, &rules));
+        }
+    }
+}
