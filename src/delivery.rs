@@ -192,48 +192,52 @@ pub(crate) fn publish<O: Outbox>(
             &*found
         }
     };
-    if found.is_empty() {
-        return 0;
-    }
-
-    let mut delivery = Delivery {
-        message,
-        hand_on: message.hand_on(),
-        from,
-        receivers,
-        out,
-        finished,
-        work: 0,
-        taken: 0,
-    };
-    groups.clear();
-    for set_id in found {
-        let (set, subscriptions) = sublist.set(*set_id);
-        for id in set.plain() {
-            delivery.deliver(*id, &mut subscriptions[id.index()]);
+    match found {
+        [] => 0,
+        [set] if let Some(id) = sublist.set(*set).0.only_member() => {
+            let subscription = sublist.subscription_mut(id);
+            let taken = deliver_one(message, from, subscription, receivers, out);
+            if taken {
+                tally.sent.count(bytes);
+            }
+            tally.work += 1;
+            if taken && subscription.count() {
+                end([id], sublist, receivers);
+            }
+            usize::from(taken)
         }
-        if !set.groups().is_empty() {
-            let reached = (0..).zip(set.groups());
-            groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
+        _ => {
+            let mut delivery = Delivery {
+                message,
+                from,
+                receivers,
+                out,
+                finished,
+                work: 0,
+                taken: 0,
+            };
+            delivery.deliver_to_all(found, groups, sublist, random);
+            let (taken, work) = (delivery.taken, delivery.work);
+            tally.work += work;
+            tally.sent.messages += taken as u64;
+            tally.sent.bytes += (taken * bytes) as u64;
+            if !finished.is_empty() {
+                end(finished.drain(..), sublist, receivers);
+            }
+            taken
         }
     }
-    if !groups.is_empty() {
-        delivery.deliver_to_groups(sublist, groups, random);
-    }
-    let taken = delivery.taken;
-    tally.work += delivery.work;
-    tally.sent.messages += taken as u64;
-    tally.sent.bytes += (taken * bytes) as u64;
-    if !finished.is_empty() {
-        end(finished, sublist, receivers);
-    }
-    taken
 }
 
 /// Removes the subscriptions that have had their last message.
 #[cold]
-fn end(finished: &mut Vec<SubId>, sublist: &mut Sublist, receivers: &mut Slab<Receiver>) {
-    for id in finished.drain(..) {
+#[inline(never)]
+fn end(
+    finished: impl IntoIterator<Item = SubId>,
+    sublist: &mut Sublist,
+    receivers: &mut Slab<Receiver>,
+) {
+    for id in finished {
         let ended = sublist.remove(id);
         let receiver = &mut receivers[ended.receiver.0 as usize];
         receiver.sids.remove(id, ended.sid.as_slice(), sublist);
@@ -266,12 +270,58 @@ pub(crate) fn find_own<'a>(
     Some(sublist.subscription(id))
 }
 
+/// As [`deliver`], for a single copy. Not inlined into the loop over messages: what all copies have in
+/// common would be worked out beforehand, which pays only for several.
+#[inline(never)]
+fn deliver_one<O: Outbox>(
+    message: &Publish<'_>,
+    from: ReceiverId,
+    subscription: &Subscription,
+    receivers: &mut Slab<Receiver>,
+    out: &mut O,
+) -> bool {
+    deliver(message, from, subscription, receivers, out)
+}
+
+/// Gives one subscription its copy; answers whether it took it.
+#[inline(always)]
+fn deliver<O: Outbox>(
+    message: &Publish<'_>,
+    from: ReceiverId,
+    subscription: &Subscription,
+    receivers: &mut Slab<Receiver>,
+    out: &mut O,
+) -> bool {
+    if subscription.finished() {
+        return false;
+    }
+    let receiver = &mut receivers[subscription.receiver.0 as usize];
+    let Kind::Client { headers, echo } = receiver.kind;
+    if !echo && subscription.receiver == from {
+        return false;
+    }
+    let (sid, key) = (&subscription.sid, receiver.key);
+    let has_header = message.has_header();
+    let took = match message.hand_on() {
+        Some((subject, tail)) if headers || !has_header => {
+            hand_on(has_header, subject, sid, tail, key, out)
+        }
+        _ => frame_from_parts(message, sid.as_slice(), headers, key, out),
+    };
+    if took.is_none() {
+        return false;
+    }
+    receiver.sent.count(message.body_bytes());
+    if trace::wanted() {
+        let (label, kind) = (&receiver.label, receiver.kind);
+        trace::delivered(label, kind, sid.as_slice(), message);
+    }
+    true
+}
+
 /// One message on its way to its receivers.
 struct Delivery<'a, O> {
     message: &'a Publish<'a>,
-    /// Its bytes in front of the sid and behind it, if they can be handed on as they came: they are
-    /// the same in `PUB` and `MSG`, and need not be made again.
-    hand_on: Option<(Piece<'a>, Piece<'a>)>,
     from: ReceiverId,
     receivers: &'a mut Slab<Receiver>,
     out: &'a mut O,
@@ -282,33 +332,43 @@ struct Delivery<'a, O> {
 }
 
 impl<O: Outbox> Delivery<'_, O> {
+    /// Gives all that `found` holds their copies.
+    #[inline(never)]
+    fn deliver_to_all(
+        &mut self,
+        found: &[SetId],
+        groups: &mut Vec<(QueueId, SetId, u32)>,
+        sublist: &mut Sublist,
+        random: &mut u64,
+    ) {
+        groups.clear();
+        for set_id in found {
+            let (set, subscriptions) = sublist.set(*set_id);
+            for id in set.plain() {
+                self.deliver(*id, &mut subscriptions[id.index()]);
+            }
+            if !set.groups().is_empty() {
+                let reached = (0..).zip(set.groups());
+                groups.extend(reached.map(|(place, group)| (group.queue, *set_id, place)));
+            }
+        }
+        if !groups.is_empty() {
+            self.deliver_to_groups(sublist, groups, random);
+        }
+    }
+
     /// Gives one subscription its copy; answers whether it took it.
     #[inline(always)]
     fn deliver(&mut self, id: SubId, subscription: &mut Subscription) -> bool {
         self.work += 1;
-        if subscription.finished() {
+        if !deliver(
+            self.message,
+            self.from,
+            subscription,
+            self.receivers,
+            self.out,
+        ) {
             return false;
-        }
-        let receiver = &mut self.receivers[subscription.receiver.0 as usize];
-        let Kind::Client { headers, echo } = receiver.kind;
-        if !echo && subscription.receiver == self.from {
-            return false;
-        }
-        let (sid, key) = (&subscription.sid, receiver.key);
-        let has_header = self.message.has_header();
-        let took = match self.hand_on {
-            Some((subject, tail)) if headers || !has_header => {
-                hand_on(has_header, subject, sid, tail, key, self.out)
-            }
-            _ => frame_from_parts(self.message, sid.as_slice(), headers, key, self.out),
-        };
-        if took.is_none() {
-            return false;
-        }
-        receiver.sent.count(self.message.body_bytes());
-        if trace::wanted() {
-            let (label, kind) = (&receiver.label, receiver.kind);
-            trace::delivered(label, kind, sid.as_slice(), self.message);
         }
         self.taken += 1;
         if subscription.count() {

@@ -84,7 +84,7 @@ impl Io<'_> {
     ///
     /// `None` where [`send`](Io::send) would answer `false`. Copies nothing and, once the
     /// reactor's buffers are warm, allocates nothing.
-    #[inline]
+    #[inline(always)]
     pub fn writer(&mut self, key: Key, len: usize) -> Option<Writer<'_>> {
         let quick = match self.core.conn(key) {
             Some(conn) => conn.outbound.len() + len < conn.quick_max,

@@ -61,6 +61,15 @@ impl Set {
         }
     }
 
+    /// The one who is in it, if that is one, and outside of any queue group.
+    #[inline]
+    pub fn only_member(&self) -> Option<SubId> {
+        match self.members {
+            Members::One(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Those in queue groups: one member of each group gets it.
     pub fn groups(&self) -> &[Group] {
         match &self.members {
