@@ -153,7 +153,7 @@ mod tests {
             assert_eq!(sids.get(sid.as_bytes(), &sublist), expected, "sid {sid}");
         }
         assert!(
-            sids.counted.len() > 0 && sids.others.len() > 0,
+            !sids.counted.is_empty() && sids.others.len() > 0,
             "one is unused"
         );
         let mut expected: Vec<SubId> = twin.into_values().collect();
