@@ -1,11 +1,11 @@
-//! Matches per second, by depth of the subject, by wildcard and by number of subscriptions; and
-//! what it costs to come and to go.
+//! Matches per second, by depth of the subject, by wildcard, by number of subscriptions, and by what
+//! the cache knows; what it costs to come and to go; and, on Linux, the memory of a subscription.
 //!
 //! Before anything is measured each sublist is asked for each subject and must answer as a loop
 //! over all subscriptions does.
 
 use criterion::{Criterion, Throughput};
-use midge::sublist::{ReceiverId, Sublist};
+use midge::sublist::{ReceiverId, Sids, Sublist};
 use midge_protocol::subject;
 use std::hint::black_box;
 
@@ -21,8 +21,11 @@ struct Case {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    memory();
     matching(&mut criterion);
+    once(&mut criterion);
     coming_and_going(&mut criterion);
+    many_come_and_go(&mut criterion);
     criterion.final_summary();
 }
 
@@ -77,6 +80,109 @@ fn check(case: &Case, sublist: &mut Sublist) {
         answered.sort_unstable();
         assert_eq!(answered, expected, "{}: {published}", case.name);
     }
+}
+
+/// Subjects that nobody asks for again, as replies are: each is searched for, and none is kept.
+fn once(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sublist");
+    group.throughput(Throughput::Elements(1));
+    let mut sublist = Sublist::default();
+    for number in 0..1000 {
+        let subject = format!("_INBOX.client{number}.*");
+        sublist.insert(subject.as_bytes(), None, b"1", ReceiverId(0));
+    }
+    let (mut number, mut found) = (0_u64, Vec::new());
+    let mut subject = *b"_INBOX.client007.0123456789abcdef";
+    group.bench_function("1000 partial wildcards, each subject once", |bencher| {
+        bencher.iter(|| {
+            number += 1;
+            let name = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+            for (to, bits) in subject[17..].chunks_exact_mut(2).zip(name) {
+                to.copy_from_slice(&[b'A' + (bits >> 4), b'A' + (bits & 15)]);
+            }
+            found.clear();
+            sublist.matches(black_box(&subject), &mut found)
+        });
+    });
+    group.finish();
+}
+
+/// What 100,000 subscriptions cost, each with a subject of its own, and the sids that a client
+/// library counts.
+fn many_come_and_go(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sublist");
+    group
+        .throughput(Throughput::Elements(MANY as u64))
+        .sample_size(20);
+    for (kind, subject) in KINDS {
+        let subjects: Vec<String> = (0..MANY).map(subject).collect();
+        group.bench_function(format!("{MANY} come and go, {kind}"), |bencher| {
+            bencher.iter(|| {
+                let (mut sublist, mut sids) = subscribed(&subjects);
+                for number in 1..=subjects.len() {
+                    let sid = number.to_string();
+                    let id = sids.get(sid.as_bytes(), &sublist).expect("subscribed");
+                    sublist.remove(id);
+                    sids.remove(id, sid.as_bytes(), &sublist);
+                }
+                assert!(sublist.is_empty() && sids.is_empty());
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Prints the resident memory that a subscription takes.
+fn memory() {
+    // All are kept, since what one gave back would be taken by the next and not be seen.
+    let mut kept = Vec::new();
+    for (kind, subject) in KINDS {
+        let subjects: Vec<String> = (0..MANY).map(subject).collect();
+        let before = resident_bytes();
+        kept.push(subscribed(&subjects));
+        if let (Some(before), Some(after)) = (before, resident_bytes()) {
+            let each = after.saturating_sub(before) / MANY;
+            println!("sublist/{MANY} subscriptions, {kind}: {each} bytes each");
+        }
+    }
+}
+
+/// Bytes of this process that are in memory, if the system tells.
+fn resident_bytes() -> Option<usize> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: usize = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
+const MANY: usize = 100_000;
+
+/// A name, and the subjects by number.
+type Kind = (&'static str, fn(usize) -> String);
+
+const KINDS: [Kind; 3] = [
+    ("literal", |number| {
+        format!("bench.t{}.k{number}.v", number % 100)
+    }),
+    ("wildcard", |number| {
+        format!("bench.t{}.k{number}.*", number % 100)
+    }),
+    ("half of each", |number| {
+        let last = ["v", "*"][number % 2];
+        format!("bench.t{}.k{number}.{last}", number % 100)
+    }),
+];
+
+/// One client's subscriptions, with sids from 1 on.
+fn subscribed(subjects: &[String]) -> (Sublist, Sids) {
+    let (mut sublist, mut sids) = (Sublist::default(), Sids::default());
+    for (number, subject) in (1..).zip(subjects) {
+        let sid: i32 = number;
+        let sid = sid.to_string();
+        assert!(sids.get(sid.as_bytes(), &sublist).is_none());
+        let id = sublist.insert(subject.as_bytes(), None, sid.as_bytes(), ReceiverId(0));
+        sids.insert(id, &sublist);
+    }
+    (sublist, sids)
 }
 
 fn coming_and_going(criterion: &mut Criterion) {
@@ -143,6 +249,22 @@ fn cases() -> Vec<Case> {
             subjects: subjects(5),
         });
     }
+    for (kind, subject) in KINDS {
+        // Each as often as any other, and as if at random.
+        let drawn = (0..2 * MANY).map(|number| number * 61_813 % MANY);
+        cases.push(Case {
+            name: format!("{MANY} subscriptions, {kind}, subjects far apart"),
+            subscriptions: (0..MANY).map(subject).collect(),
+            subjects: drawn
+                .map(|number| subject(number).replace('*', "v"))
+                .collect(),
+        });
+    }
+    cases.push(Case {
+        name: "two wildcards, more subjects than are kept".to_owned(),
+        subscriptions: vec!["bench.t1.*.v".to_owned(), "bench.*.k7.>".to_owned()],
+        subjects: (0..MANY).map(KINDS[0].1).collect(),
+    });
     for depth in [5, 10, 20] {
         let wildcards = |pattern: fn(&str) -> String| {
             (0..SUBJECTS).map(move |number| pattern(&literal(depth, number * 97)))

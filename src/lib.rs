@@ -3,7 +3,7 @@
 //! ```text
 //!            bytes              ops                 matches            bytes
 //! socket ──▶ Client ── Parser ──▶ Session ── Sublist ──▶ delivery ──▶ queues ──▶ sockets
-//!            client.rs (protocol)  session.rs sublist.rs  delivery.rs  (reactor)
+//!            client.rs (protocol)  session.rs sublist/    delivery.rs  (reactor)
 //! ```
 //!
 //! The reactor reads a socket and calls [its handler](midge_reactor::Handler), which cuts the bytes

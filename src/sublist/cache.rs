@@ -1,6 +1,6 @@
 //! `Cache`: what subjects have reached lately, those that reach nobody among them.
 //!
-//! A table in which each subject has one place. An entry is a cache line:
+//! A table in which each subject has two places, side by side. An entry is a cache line:
 //!
 //! ```text
 //! tag  filled  candidate  first  len  count │ subject          │ sets         │ nothing
@@ -14,7 +14,7 @@
 //! these changes.
 //!
 //! Replies go to subjects that are used once. They must not drive out others, so an entry is filled
-//! by the second miss in a row for a subject: the first makes it the candidate for its place.
+//! by the second miss in a row for a subject: the first makes it the candidate for its places.
 
 use super::SetId;
 use super::index::Hashing;
@@ -25,8 +25,8 @@ const ROOM_BYTES: usize = 48;
 /// The classes of first tokens.
 const CLASSES: usize = 256;
 
-/// Fewest and most entries.
-const ENTRIES: [usize; 2] = [1 << 10, 1 << 17];
+/// Fewest and most entries: 128 KiB and 8 MiB.
+const ENTRIES: [usize; 2] = [1 << 11, 1 << 17];
 
 #[derive(Clone, Debug)]
 #[repr(align(64))]
@@ -35,7 +35,7 @@ struct Entry {
     tag: u32,
     /// When it was filled; 0 if it holds nothing.
     filled: u32,
-    /// The tag of the last subject that was missed here.
+    /// The tag of the last subject that was missed here and in the place beside.
     candidate: u32,
     /// The class of the subject's first token.
     first: u8,
@@ -83,12 +83,12 @@ impl Default for Cache {
 impl Cache {
     /// Appends what `subject` reaches; answers whether it knew.
     pub(super) fn get(&self, hash: u64, subject: &[u8], found: &mut Vec<SetId>) -> bool {
-        let Some(entry) = self.entries.get(self.place(hash)) else {
+        let places = self.places(hash).into_iter();
+        let mut entries = places.filter_map(|place| self.entries.get(place));
+        let Some(entry) = entries.find(|entry| entry.is_of(hash, subject) && self.is_good(entry))
+        else {
             return false;
         };
-        if entry.tag != tag(hash) || !self.is_good(entry) || entry.subject() != subject {
-            return false;
-        }
         found.extend(entry.sets());
         true
     }
@@ -106,14 +106,22 @@ impl Cache {
             return;
         }
         self.fit(sets);
-        let place = self.place(hash);
+        let places = self.places(hash);
+        let is_known = |place: &usize| self.entries[*place].is_of(hash, subject);
+        let place = match places.into_iter().find(is_known) {
+            // It was only made old, and has been asked for before.
+            Some(place) => place,
+            None => {
+                let candidate = &mut self.entries[places[0] & !1].candidate;
+                if *candidate != tag(hash) {
+                    *candidate = tag(hash);
+                    return;
+                }
+                let is_free = |place: &usize| !self.is_good(&self.entries[*place]);
+                places.into_iter().find(is_free).unwrap_or(places[0])
+            }
+        };
         let entry = &mut self.entries[place];
-        // One that was only made old has been asked for before.
-        let again = entry.tag == tag(hash) && entry.filled != 0 && entry.subject() == subject;
-        if entry.candidate != tag(hash) && !again {
-            entry.candidate = tag(hash);
-            return;
-        }
         let (text, rest) = entry.room.split_at_mut(subject.len());
         text.copy_from_slice(subject);
         for (bytes, set) in rest.chunks_exact_mut(4).zip(reached) {
@@ -129,11 +137,12 @@ impl Cache {
 
     /// Forgets one subject: what it reaches has changed.
     pub(super) fn forget(&mut self, hash: u64) {
-        let place = self.place(hash);
-        if let Some(entry) = self.entries.get_mut(place)
-            && entry.tag == tag(hash)
-        {
-            entry.filled = 0;
+        for place in self.places(hash) {
+            if let Some(entry) = self.entries.get_mut(place)
+                && entry.tag == tag(hash)
+            {
+                entry.filled = 0;
+            }
         }
     }
 
@@ -156,14 +165,14 @@ impl Cache {
 
     /// Gives memory back if it has become too large for so many sets.
     pub(super) fn shrink(&mut self, sets: usize) {
-        if self.entries.len() > ENTRIES[0] && sets < self.entries.len() / 8 {
+        if self.entries.len() > ENTRIES[0] && sets < self.entries.len() / 16 {
             self.entries = Vec::new();
         }
     }
 
-    /// Has room for a subject for each set. What it knew is lost when that changes.
+    /// Has room for two subjects for each set, within limits. What it knew is lost when that changes.
     fn fit(&mut self, sets: usize) {
-        let wanted = sets.next_power_of_two().clamp(ENTRIES[0], ENTRIES[1]);
+        let wanted = (2 * sets).next_power_of_two().clamp(ENTRIES[0], ENTRIES[1]);
         if self.entries.len() < wanted {
             self.entries = vec![EMPTY; wanted];
         }
@@ -183,12 +192,19 @@ impl Cache {
         entry.filled >= changed
     }
 
-    fn place(&self, hash: u64) -> usize {
-        hash as usize & self.entries.len().wrapping_sub(1)
+    /// Where an entry may stand: which is tried first, is by chance.
+    fn places(&self, hash: u64) -> [usize; 2] {
+        let place = hash as usize & self.entries.len().wrapping_sub(1);
+        [place, place ^ 1]
     }
 }
 
 impl Entry {
+    /// Whether it is of this subject, be it good or old.
+    fn is_of(&self, hash: u64, subject: &[u8]) -> bool {
+        self.tag == tag(hash) && self.filled != 0 && self.subject() == subject
+    }
+
     fn subject(&self) -> &[u8] {
         &self.room[..usize::from(self.len)]
     }
@@ -340,13 +356,13 @@ mod tests {
     fn it_grows_with_the_sets_and_is_given_back() {
         let mut bench = Bench::new();
         assert_eq!(bench.cache.entries.len(), 0);
-        for (sets, entries) in [(1, 1024), (3000, 4096), (10, 4096), (1_000_000, 131_072)] {
+        for (sets, entries) in [(1, 2048), (3000, 8192), (10, 8192), (1_000_000, 131_072)] {
             bench.cache.fit(sets);
             assert_eq!(bench.cache.entries.len(), entries, "{sets} sets");
         }
-        bench.cache.shrink(131_072 / 8);
+        bench.cache.shrink(131_072 / 16);
         assert_eq!(bench.cache.entries.len(), 131_072);
-        bench.cache.shrink(131_072 / 8 - 1);
+        bench.cache.shrink(131_072 / 16 - 1);
         assert_eq!(bench.cache.entries.len(), 0);
     }
 }

@@ -23,6 +23,7 @@
 
 mod cache;
 mod index;
+mod pool;
 mod queues;
 mod set;
 mod short;
@@ -33,6 +34,7 @@ mod subscription;
 mod tests;
 mod trie;
 
+pub use pool::Pool;
 pub use queues::{Group, QueueId};
 pub use set::Set;
 pub use sid::Sid;
@@ -44,7 +46,6 @@ use foldhash::quality::RandomState;
 use index::{Hashing, Index};
 use midge_protocol::subject;
 use queues::Queues;
-use slab::Slab;
 use std::hash::BuildHasher;
 use trie::Trie;
 
@@ -76,8 +77,8 @@ pub struct Sublist {
     trie: Trie,
     /// What subjects have reached; kept while there is a wildcard.
     cache: Cache,
-    sets: Slab<Set>,
-    subscriptions: Slab<Subscription>,
+    sets: Pool<Set>,
+    subscriptions: Pool<Subscription>,
     queues: Queues,
     hashing: Hashing,
     version: u64,
@@ -98,8 +99,8 @@ impl Sublist {
             literals: Index::default(),
             trie: Trie::default(),
             cache: Cache::default(),
-            sets: Slab::new(),
-            subscriptions: Slab::new(),
+            sets: Pool::default(),
+            subscriptions: Pool::default(),
             queues: Queues::default(),
             hashing: Hashing::new(seed),
             version: 0,
@@ -116,8 +117,8 @@ impl Sublist {
         receiver: ReceiverId,
     ) -> SubId {
         let set_id = self.set_for(subject);
-        let queue = queue.map(|name| self.queues.acquire(name));
-        let id = SubId(index(self.subscriptions.vacant_key()));
+        let queue = queue.map(|name| self.queues.acquire(name, &self.hashing));
+        let id = SubId(self.subscriptions.vacant());
         let place = self.sets[set_id.0 as usize].join(queue, id);
         let subscription = Subscription::new(receiver, sid, set_id, queue, place);
         self.subscriptions.insert(subscription);
@@ -126,13 +127,13 @@ impl Sublist {
 
     /// Ends a subscription, which must exist.
     pub fn remove(&mut self, id: SubId) -> Subscription {
-        let subscription = self.subscriptions.remove(id.0 as usize);
+        let subscription = self.subscriptions.remove(id.0);
         let set = &mut self.sets[subscription.set.0 as usize];
         if let Some(moved) = set.leave(subscription.queue, subscription.place) {
             self.subscriptions[moved.0 as usize].place = subscription.place;
         }
         if let Some(queue) = subscription.queue {
-            self.queues.release(queue);
+            self.queues.release(queue, &self.hashing);
         }
         if set.is_empty() {
             self.forget(subscription.set);
@@ -180,7 +181,7 @@ impl Sublist {
     }
 
     /// A set, and the subscriptions that its ids name.
-    pub fn set(&mut self, id: SetId) -> (&Set, &mut Slab<Subscription>) {
+    pub fn set(&mut self, id: SetId) -> (&Set, &mut Pool<Subscription>) {
         (&self.sets[id.0 as usize], &mut self.subscriptions)
     }
 
@@ -206,7 +207,7 @@ impl Sublist {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.subscriptions.is_empty()
+        self.len() == 0
     }
 
     /// Subjects, places of the trie and names of queue groups that are kept: none, if there is no
@@ -222,7 +223,7 @@ impl Sublist {
 
     /// The set for `subject`, made if need be.
     fn set_for(&mut self, subject: &[u8]) -> SetId {
-        let new = SetId(index(self.sets.vacant_key()));
+        let new = SetId(self.sets.vacant());
         let end = if subject::has_wildcard(subject) {
             let was_empty = self.trie.is_empty();
             let (set, end) = self.trie.enter(subject, new, &self.hashing);
@@ -255,7 +256,7 @@ impl Sublist {
     /// Removes a set that is empty.
     fn forget(&mut self, id: SetId) {
         self.version += 1;
-        let set = self.sets.remove(id.0 as usize);
+        let set = self.sets.remove(id.0);
         if let Some(end) = set.end() {
             self.trie.leave(id, end, &self.hashing);
             self.cache.forget_like(set.subject(), &self.hashing);

@@ -1,5 +1,6 @@
 //! The names of queue groups, and the groups of one set.
 
+use super::index::{Hashing, Index};
 use super::{SubId, index};
 use foldhash::quality::RandomState;
 use slab::Slab;
@@ -95,7 +96,8 @@ impl Groups {
 /// The names of queue groups, each kept once while someone uses it.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
-    ids: HashMap<Box<[u8]>, QueueId, RandomState>,
+    ids: Index,
+    /// Each with how many use it.
     names: Slab<(Box<[u8]>, usize)>,
 }
 
@@ -106,21 +108,25 @@ impl Queues {
         self.names.len()
     }
 
-    pub(super) fn acquire(&mut self, name: &[u8]) -> QueueId {
-        if let Some(queue) = self.ids.get(name) {
-            self.names[queue.0 as usize].1 += 1;
-            return *queue;
+    pub(super) fn acquire(&mut self, name: &[u8], hashing: &Hashing) -> QueueId {
+        let hash = hashing.of(name);
+        let found = self
+            .ids
+            .get(hash, |queue| *self.names[queue as usize].0 == *name);
+        if let Some(queue) = found {
+            self.names[queue as usize].1 += 1;
+            return QueueId(queue);
         }
-        let queue = QueueId(index(self.names.insert((name.into(), 1))));
-        self.ids.insert(name.into(), queue);
-        queue
+        let queue = index(self.names.insert((name.into(), 1)));
+        self.ids.insert(hash, queue);
+        QueueId(queue)
     }
 
-    pub(super) fn release(&mut self, queue: QueueId) {
+    pub(super) fn release(&mut self, queue: QueueId, hashing: &Hashing) {
         let (name, users) = &mut self.names[queue.0 as usize];
         *users -= 1;
         if *users == 0 {
-            self.ids.remove(name);
+            self.ids.remove(hashing.of(name), queue.0);
             self.names.remove(queue.0 as usize);
         }
     }

@@ -12,11 +12,11 @@
 //!         └─ [ends in *] [ends in >]
 //! ```
 
+use super::SetId;
 use super::index::{Hashing, Index};
+use super::pool::Pool;
 use super::short::Short;
-use super::{SetId, index};
 use midge_protocol::subject;
-use slab::Slab;
 
 /// A place in the trie.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Node {
 /// Sets by subjects with wildcards.
 #[derive(Debug)]
 pub(super) struct Trie {
-    nodes: Slab<Node>,
+    nodes: Pool<Node>,
     /// Children by parent and token.
     edges: Index,
     /// Sets that are in it.
@@ -78,9 +78,9 @@ pub(super) struct Trie {
 
 impl Default for Trie {
     fn default() -> Trie {
-        let mut nodes = Slab::new();
+        let mut nodes = Pool::default();
         let root = nodes.insert(Node::new(NONE, b""));
-        debug_assert_eq!(root, ROOT as usize);
+        debug_assert_eq!(root, ROOT);
         Trie {
             nodes,
             edges: Index::default(),
@@ -97,15 +97,6 @@ impl Trie {
 
     /// Places there are, the root aside: none, if no set is in it.
     pub(super) fn len(&self) -> usize {
-        debug_assert_eq!(
-            self.nodes
-                .iter()
-                .filter(|(_, node)| node.partial != NONE)
-                .count()
-                + self.edges.len()
-                + 1,
-            self.nodes.len()
-        );
         self.nodes.len() - 1
     }
 
@@ -144,7 +135,7 @@ impl Trie {
         *end.expect("it ends here") = NONE;
         let mut number = place;
         while number != ROOT && self.nodes[number as usize].is_empty() {
-            let node = self.nodes.remove(number as usize);
+            let node = self.nodes.remove(number);
             let parent = &mut self.nodes[node.parent as usize];
             if parent.partial == number {
                 parent.partial = NONE;
@@ -214,7 +205,7 @@ impl Trie {
         if !is_partial && let Some(child) = self.literal(number, node, token, hashing) {
             return child;
         }
-        let child = index(self.nodes.insert(Node::new(number, token)));
+        let child = self.nodes.insert(Node::new(number, token));
         let node = &mut self.nodes[number as usize];
         if is_partial {
             node.partial = child;
@@ -228,17 +219,12 @@ impl Trie {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pool::Slot;
     use super::*;
 
     #[test]
-    fn a_place_is_small_also_in_a_slab() {
-        /// An entry of a slab.
-        #[expect(dead_code, reason = "only its size is looked at")]
-        enum Entry<T> {
-            Vacant(usize),
-            Occupied(T),
-        }
-        assert_eq!(size_of::<Entry<Node>>(), 48);
+    fn a_place_is_small_also_in_a_pool() {
+        assert_eq!(size_of::<Slot<Node>>(), 48);
     }
 
     #[test]
