@@ -316,7 +316,8 @@ impl Io<'_> {
     }
 
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.
-    /// Allocates nothing.
+    /// Allocates nothing. Timers that a connection leaves behind are forgotten in time: there are
+    /// never many more of them than of others.
     pub fn set_timer(&mut self, key: Key, delay: Duration, timer: u64) -> TimerId {
         let target = Target::Handler(key, timer);
         self.core.arm(self.core.now + delay, None, target)

@@ -40,6 +40,20 @@ fn more_timers_than_allowed_are_a_panic_that_names_the_limit() {
 }
 
 #[test]
+fn timers_of_connections_that_have_gone_do_not_count_against_the_limit() {
+    let mut bench = Bench::built(Reactor::builder().max_timers(3));
+    for _ in 0..10 {
+        let peer = bench.client(Probe::new("a").on_open(|cx| {
+            cx.set_timer(SECOND, 1);
+            cx.set_timer(SECOND, 2);
+        }));
+        let key = peer.key();
+        bench.with(|cx| cx.io.close(key));
+        bench.settle();
+    }
+}
+
+#[test]
 fn a_read_takes_no_more_than_it_is_to_take() {
     for bytes in [0, 100, 1_000] {
         let mut bench = Bench::built(Reactor::builder().read_bytes(bytes));
