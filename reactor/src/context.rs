@@ -331,9 +331,12 @@ impl<S> Context<'_, S> {
         period: Option<Duration>,
         work: TimerClosure<S>,
     ) -> TimerId {
-        let target = Target::Closure(self.tasks.closures.insert(Some(work)));
+        let place = self.tasks.closures.vacant_entry();
         let deadline = self.io.core.now + delay;
-        self.io.core.arm(deadline, period, target)
+        let armed = (self.io.core).arm(deadline, period, Target::Closure(place.key()));
+        // Not before: a timer that is refused must not leave its closure behind.
+        place.insert(Some(work));
+        armed
     }
 
     /// Calls `work` on this thread with the number of each signal of `signals` that comes.
