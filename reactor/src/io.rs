@@ -272,8 +272,10 @@ impl Io<'_> {
     /// `error`. What is queued is not sent.
     pub fn fail(&mut self, key: Key, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
         // A listener has nobody to tell.
-        let has_handler = self.core.conn(key).is_some() || self.core.udp(key).is_some();
-        has_handler && self.core.close(key, Close::Failed(error.into()))
+        let core = &mut *self.core;
+        let has_handler =
+            core.conn(key).is_some() || core.udp(key).is_some() || core.watching(key).is_some();
+        has_handler && core.close(key, Close::Failed(error.into()))
     }
 
     /// As [`fail`](Io::fail), once all that is queued has left: for a peer that is to be told what it
@@ -284,7 +286,11 @@ impl Io<'_> {
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> bool {
         let why = Close::Failed(error.into());
-        self.core.close_after_write(key, why, LINGER)
+        match self.core.watching(key) {
+            // It has no output.
+            Some(_) => self.core.close(key, why),
+            None => self.core.close_after_write(key, why, LINGER),
+        }
     }
 
     /// Ends the outgoing direction once all that is queued has left; input goes on until the peer
