@@ -336,13 +336,29 @@ impl Sim {
     }
 
     /// Starts the program of a host anew, at the same address and with a state of its own. One
-    /// that is still running is killed first.
+    /// that is still running is killed first. Its reactor has the default settings, whatever the one
+    /// before had.
     ///
     /// # Panics
     /// If `setup` fails.
     pub fn restart<S: 'static>(
         &mut self,
         host: HostId<S>,
+        state: S,
+        setup: impl FnOnce(&mut Context<'_, S>) -> io::Result<()>,
+    ) {
+        self.restart_with(host, Reactor::builder(), state, setup);
+    }
+
+    /// As [`restart`](Sim::restart), with settings for the reactor: those that the host was
+    /// [made with](Sim::host_with), say.
+    ///
+    /// # Panics
+    /// If `setup` fails.
+    pub fn restart_with<S: 'static>(
+        &mut self,
+        host: HostId<S>,
+        settings: Builder<S>,
         state: S,
         setup: impl FnOnce(&mut Context<'_, S>) -> io::Result<()>,
     ) {
@@ -355,7 +371,7 @@ impl Sim {
                 net.go_on(true, |_, to| to == host.index());
             }
         }
-        self.start(host, Reactor::builder(), state, setup);
+        self.start(host, settings, state, setup);
     }
 
     /// Lets a host do nothing for a while. Its clock goes on, and so does the network: it finds

@@ -5,7 +5,7 @@ use crate::actors::{
     no_losses,
 };
 use midge_reactor::sim::{self, Sim};
-use midge_reactor::{CONNECT_TIMEOUT, Handler, Input};
+use midge_reactor::{CONNECT_TIMEOUT, Handler, Input, Reactor};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -290,4 +290,21 @@ fn a_write_into_a_partition_times_out() {
     sim.heal(client, server);
     sim.run_for(60 * SECOND);
     assert_eq!(sim.connections(server), 0);
+}
+
+#[test]
+fn a_restarted_program_may_have_settings_of_its_own() {
+    let mut sim = Sim::new(1);
+    let few = || Reactor::builder().max_timers(1);
+    let host = sim.host_with("host", few(), Seen::default(), |_| Ok(()));
+    sim.crash(host);
+    sim.restart_with(host, few(), Seen::default(), |_| Ok(()));
+    let armed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        sim.with(host, |cx| {
+            cx.after(SECOND, |_| {});
+            cx.after(SECOND, |_| {});
+        });
+    }));
+    assert!(armed.is_err(), "it has the settings of another program");
+    assert_eq!(sim.timers(host), 1);
 }
