@@ -77,6 +77,7 @@ pub(crate) struct Tasks<S> {
 ///
 /// `cx.state` and `cx.io` are fields, so that a loop over the one may send by the other. Calls
 /// named here act on the connection being called; those of [`Io`] take any key.
+#[doc(alias = "reactor_thread?")]
 pub struct Context<'a, S = ()> {
     /// What all handlers share.
     pub state: &'a mut S,
@@ -301,6 +302,7 @@ impl<S> Context<'_, S> {
 
     /// Runs `work` once, after `delay`.
     #[doc(alias = "add_timer")]
+    #[doc(alias = "EM::Timer")]
     pub fn after(
         &mut self,
         delay: Duration,
@@ -317,6 +319,7 @@ impl<S> Context<'_, S> {
 
     /// Runs `work` again and again, without drift.
     #[doc(alias = "add_periodic_timer")]
+    #[doc(alias = "EM::PeriodicTimer")]
     pub fn every(
         &mut self,
         period: Duration,

@@ -244,6 +244,7 @@ impl Io<'_> {
     }
 
     /// Whether reading is stopped by [`pause`](Io::pause).
+    #[doc(alias = "paused?")]
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
         match self.core.conn(key) {

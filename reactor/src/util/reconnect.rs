@@ -93,7 +93,7 @@ impl Reconnect {
     /// ([`Close::Local`]; a handler that cannot go on and wants another try calls
     /// [`Context::fail`]) or [hands it over](Context::detach), and when the reactor stops or shuts
     /// down.
-    #[doc(alias = "Connection#reconnect")]
+    #[doc(alias = "reconnect")]
     pub fn start<S, H>(
         self,
         cx: &mut Context<'_, S>,
