@@ -226,7 +226,9 @@ impl<S> Context<'_, S> {
     }
 
     /// Listens on `addr`; `accept` makes a handler for each connection. With port 0 the system
-    /// picks one: [`listening_on`](Context::listening_on) tells which.
+    /// picks one: [`listening_on`](Context::listening_on) tells which. If `addr` is a name, it is
+    /// looked up here and now, and the loop waits for that: give an address where others would wait
+    /// as well.
     ///
     /// # Errors
     /// Those of the system: the port is in use, the address is not this machine's, no right to the

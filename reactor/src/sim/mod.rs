@@ -73,6 +73,9 @@
 //! [`Io::random`](crate::Io::random), no threads, no sockets or files of its own, and it must not
 //! depend on the order of a `HashMap`. [`check_deterministic`] finds out.
 //!
+//! TLS has keys that come from the system. What of a seed holds for it all the same stands in the
+//! module `tls`; the bytes differ from run to run, and [`check_deterministic`] finds that.
+//!
 //! Work for other threads goes to [`Context::offload`](crate::Context::offload), and names to
 //! [`Context::resolve`](crate::Context::resolve) or
 //! [`Context::connect_host`](crate::Context::connect_host): jobs are done one at a time and finish
