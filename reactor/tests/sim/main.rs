@@ -6,6 +6,7 @@ mod actors;
 #[path = "../support/certificates.rs"]
 mod certificates;
 
+mod anything;
 mod closing;
 mod coordination;
 mod datagrams;
