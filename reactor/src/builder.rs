@@ -107,6 +107,7 @@ impl<S> Builder<S> {
     /// program that arms timers and forgets them has no better answer. The timers that the reactor
     /// arms for itself, such as those of timeouts, count but are never refused.
     #[doc(alias = "set_max_timers")]
+    #[doc(alias = "get_max_timers")]
     #[must_use]
     pub fn max_timers(mut self, count: usize) -> Builder<S> {
         self.timers_max = count;

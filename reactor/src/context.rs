@@ -77,6 +77,7 @@ pub(crate) struct Tasks<S> {
 ///
 /// `cx.state` and `cx.io` are fields, so that a loop over the one may send by the other. Calls
 /// named here act on the connection being called; those of [`Io`] take any key.
+#[doc(alias = "reactor_thread?")]
 pub struct Context<'a, S = ()> {
     /// What all handlers share.
     pub state: &'a mut S,
@@ -225,7 +226,9 @@ impl<S> Context<'_, S> {
     }
 
     /// Listens on `addr`; `accept` makes a handler for each connection. With port 0 the system
-    /// picks one: [`listening_on`](Context::listening_on) tells which.
+    /// picks one: [`listening_on`](Context::listening_on) tells which. If `addr` is a name, it is
+    /// looked up here and now, and the loop waits for that: give an address where others would wait
+    /// as well.
     ///
     /// # Errors
     /// Those of the system: the port is in use, the address is not this machine's, no right to the
@@ -301,6 +304,7 @@ impl<S> Context<'_, S> {
 
     /// Runs `work` once, after `delay`.
     #[doc(alias = "add_timer")]
+    #[doc(alias = "EM::Timer")]
     pub fn after(
         &mut self,
         delay: Duration,
@@ -317,6 +321,7 @@ impl<S> Context<'_, S> {
 
     /// Runs `work` again and again, without drift.
     #[doc(alias = "add_periodic_timer")]
+    #[doc(alias = "EM::PeriodicTimer")]
     pub fn every(
         &mut self,
         period: Duration,
@@ -331,9 +336,12 @@ impl<S> Context<'_, S> {
         period: Option<Duration>,
         work: TimerClosure<S>,
     ) -> TimerId {
-        let target = Target::Closure(self.tasks.closures.insert(Some(work)));
+        let place = self.tasks.closures.vacant_entry();
         let deadline = self.io.core.now + delay;
-        self.io.core.arm(deadline, period, target)
+        let armed = (self.io.core).arm(deadline, period, Target::Closure(place.key()));
+        // Not before: a timer that is refused must not leave its closure behind.
+        place.insert(Some(work));
+        armed
     }
 
     /// Calls `work` on this thread with the number of each signal of `signals` that comes.

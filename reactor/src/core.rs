@@ -34,6 +34,9 @@ const HIGH_MARK_BYTES: usize = 1024 * 1024;
 /// Most bytes queued for one connection: a peer that reads nothing must not take all memory.
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// So few timers are not worth looking through for those whose connections have gone.
+const TIMERS_SWEPT_MIN: usize = 64;
+
 /// Largest buffer for unread input that is kept for reuse, in bytes.
 const CARRY_BUFFER_BYTES_MAX: usize = 4 * 1024;
 
@@ -261,6 +264,8 @@ pub(crate) struct Core {
     pub(crate) stats: Stats,
     /// Most timers that handlers and closures may have armed.
     pub(crate) timers_max: usize,
+    /// How many timers there must be to look for those of connections that have gone.
+    timers_swept_at: usize,
     random: u64,
 }
 
@@ -288,6 +293,7 @@ impl Core {
             records: false,
             stats: Stats::default(),
             timers_max: usize::MAX,
+            timers_swept_at: TIMERS_SWEPT_MIN,
             random: seed,
         }
     }
@@ -376,14 +382,7 @@ impl Core {
 
     /// Whether the slot of `key` is its own still, and not free or another's.
     pub(crate) fn is_of(&self, key: Key) -> bool {
-        match self.entries.get(key.index()) {
-            Some(Entry::Reserved) => true,
-            Some(Entry::Listening(listening)) => listening.key == key,
-            Some(Entry::Conn(conn)) => conn.key == key,
-            Some(Entry::Udp(udp)) => udp.key == key,
-            Some(Entry::Watching(watching)) => watching.key == key,
-            None => false,
-        }
+        is_of(&self.entries, key)
     }
 
     /// Frees the slot. Only the loop does this, at the end of a turn.
@@ -506,11 +505,25 @@ impl Core {
         target: Target,
     ) -> TimerId {
         let max = self.timers_max;
+        if self.timers.len() >= max.min(self.timers_swept_at) {
+            self.forget_timers_of_nobody();
+        }
         assert!(
             self.timers.len() < max,
             "{max} timers are armed, the most this reactor allows (Builder::max_timers)"
         );
         self.timers.arm(deadline, period, target)
+    }
+
+    /// Forgets the timers of handlers that have gone. Done when there are twice as many as the last
+    /// time left over, so that its cost is shared by as many armings as it looks at timers.
+    fn forget_timers_of_nobody(&mut self) {
+        let entries = &self.entries;
+        self.timers.retain(|target| match target {
+            Target::Handler(key, _) => is_of(entries, key),
+            _ => true,
+        });
+        self.timers_swept_at = TIMERS_SWEPT_MIN.max(2 * self.timers.len());
     }
 
     /// Puts a listener, connection or watch on the run queue, once.
@@ -696,5 +709,16 @@ impl Core {
             || (self.shutting_down && self.is_drained())
             || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
             || !self.urgent.is_empty()
+    }
+}
+
+fn is_of(entries: &Slab<Entry>, key: Key) -> bool {
+    match entries.get(key.index()) {
+        Some(Entry::Reserved) => true,
+        Some(Entry::Listening(listening)) => listening.key == key,
+        Some(Entry::Conn(conn)) => conn.key == key,
+        Some(Entry::Udp(udp)) => udp.key == key,
+        Some(Entry::Watching(watching)) => watching.key == key,
+        None => false,
     }
 }

@@ -258,6 +258,7 @@ impl Io<'_> {
     }
 
     /// Whether reading is stopped by [`pause`](Io::pause).
+    #[doc(alias = "paused?")]
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
         match self.core.conn(key) {
@@ -286,8 +287,10 @@ impl Io<'_> {
     /// `error`. What is queued is not sent.
     pub fn fail(&mut self, key: Key, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
         // A listener has nobody to tell.
-        let has_handler = self.core.conn(key).is_some() || self.core.udp(key).is_some();
-        has_handler && self.core.close(key, Close::Failed(error.into()))
+        let core = &mut *self.core;
+        let has_handler =
+            core.conn(key).is_some() || core.udp(key).is_some() || core.watching(key).is_some();
+        has_handler && core.close(key, Close::Failed(error.into()))
     }
 
     /// As [`fail`](Io::fail), once all that is queued has left: for a peer that is to be told what it
@@ -298,7 +301,11 @@ impl Io<'_> {
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> bool {
         let why = Close::Failed(error.into());
-        self.core.close_after_write(key, why, LINGER)
+        match self.core.watching(key) {
+            // It has no output.
+            Some(_) => self.core.close(key, why),
+            None => self.core.close_after_write(key, why, LINGER),
+        }
     }
 
     /// Ends the outgoing direction once all that is queued has left; input goes on until the peer
@@ -330,7 +337,8 @@ impl Io<'_> {
     }
 
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.
-    /// Allocates nothing.
+    /// Allocates nothing. Timers that a connection leaves behind are forgotten in time: there are
+    /// never many more of them than of others.
     pub fn set_timer(&mut self, key: Key, delay: Duration, timer: u64) -> TimerId {
         let target = Target::Handler(key, timer);
         self.core.arm(self.core.now + delay, None, target)

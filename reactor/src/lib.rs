@@ -141,6 +141,7 @@ mod wire;
 /// # Errors
 /// Those of `setup` and of [`Reactor::run`].
 #[doc(alias = "EM.run")]
+#[doc(alias = "EM.run_block")]
 pub fn run(setup: impl FnOnce(&mut Context<'_>) -> std::io::Result<()>) -> std::io::Result<()> {
     run_with((), setup)
 }

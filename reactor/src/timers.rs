@@ -81,12 +81,18 @@ impl<T: Copy> Timers<T> {
         let armed = self.slots.remove(slot);
         self.dead += 1;
         if self.dead > 64 && self.dead > self.heap.len() / 2 {
-            let slots = &self.slots;
-            self.heap
-                .retain(|Reverse((_, _, slot, id))| is_live(slots, *slot, *id));
-            self.dead = 0;
+            self.retain(|_| true);
         }
         Some(armed.target)
+    }
+
+    /// Forgets every timer whose target `wanted` does not hold for. Cost: all of them are looked at.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(T) -> bool) {
+        self.slots.retain(|_, armed| wanted(armed.target));
+        let slots = &self.slots;
+        self.heap
+            .retain(|Reverse((_, _, slot, id))| is_live(slots, *slot, *id));
+        self.dead = 0;
     }
 
     /// The earliest deadline, if any timer is armed.

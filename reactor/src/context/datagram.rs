@@ -8,7 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 impl<S> Context<'_, S> {
     /// Opens a UDP socket on `addr` and gives it to `handler`. With port 0 the system picks one:
     /// [`local_addr`](crate::Io::local_addr) tells which. Packets may be sent to it by its key at
-    /// once.
+    /// once. If `addr` is a name, it is looked up here and now, and the loop waits for that.
     ///
     /// ```
     /// use midge_reactor::{Context, Datagram, run};

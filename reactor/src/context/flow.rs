@@ -54,6 +54,7 @@ impl<S> Context<'_, S> {
     /// Those of opening the file; `NotConnected` or `ResourceBusy` with a [`StreamError`] in it. The
     /// connection can be used as before.
     #[doc(alias = "stream_file_data")]
+    #[doc(alias = "FileStreamer")]
     #[doc(alias = "send_file_data")]
     pub fn stream_file(
         &mut self,

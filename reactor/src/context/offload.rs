@@ -70,8 +70,9 @@ impl<S: 'static> Context<'_, S> {
     /// Looks up the addresses of `name` and hands them to `then`, each with `port`, in the order of
     /// the system's preference and never none at all.
     ///
-    /// Never fails here: every failure comes to `then`, in a later turn as success does, and its
-    /// error names `name`. An address as text (`"127.0.0.1"`, `"::1"`) needs no lookup. Lookups are
+    /// Never fails here: every failure comes to `then`, as success does, and its error names `name`.
+    /// `then` is never called from inside this call. An address as text (`"127.0.0.1"`, `"::1"`)
+    /// needs no lookup, and is there with the [deferred](Context::defer) work. Lookups are
     /// [offloaded](Context::offload) and share the threads and the bounds of other jobs; the
     /// system decides how long one takes, often many seconds where no server answers.
     ///

@@ -22,6 +22,7 @@ impl Io<'_> {
     ///
     /// # Errors
     /// Those of [`StreamError`]; one stream at a time for a connection.
+    #[doc(alias = "IOStreamer")]
     pub fn stream(
         &mut self,
         key: Key,

@@ -43,8 +43,6 @@ impl<S> Reactor<S> {
 
     /// Gives the handler the packets that have come, up to the budget.
     fn receive(&mut self, key: Key) {
-        // Lent out of `self`, so that the handler may have the rest of the reactor.
-        let mut scratch = std::mem::take(&mut self.scratch);
         let (mut packets, mut bytes) = (0, 0);
         while let Some(udp) = self.core.udp_mut(key).filter(|udp| udp.takes_packets()) {
             if packets == PACKETS_MAX || bytes >= RECEIVE_BYTES_MAX {
@@ -52,28 +50,33 @@ impl<S> Reactor<S> {
                 break;
             }
             packets += 1;
-            match self.driver.receive(key, &mut scratch) {
+            match self.driver.receive(key, &mut self.scratch) {
                 Ok((len, from)) => {
                     bytes += len;
                     udp.errors = 0;
                     udp.from = Some(from);
-                    let packet = &scratch[..len];
+                    // Lent out of `self`, so that the handler may have the rest of the reactor.
+                    let scratch = std::mem::take(&mut self.scratch);
                     self.call_udp(key, "on_packet", |handler, cx| {
-                        handler.on_packet(cx, from, packet);
+                        handler.on_packet(cx, from, &scratch[..len]);
                     });
+                    self.scratch = scratch;
                     if let Some(udp) = self.core.udp_mut(key) {
                         udp.from = None;
                     }
+                    self.after_callback();
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     udp.readable = false;
                     udp.errors = 0;
                 }
-                Err(error) => self.receive_failed(key, &error),
+                Err(error) => {
+                    self.receive_failed(key, &error);
+                    self.after_callback();
+                }
             }
         }
-        self.scratch = scratch;
     }
 
     fn receive_failed(&mut self, key: Key, error: &io::Error) {

@@ -43,6 +43,12 @@ pub(super) struct Udp {
     pub(super) news: News,
 }
 
+impl Udp {
+    pub(super) fn port(&self) -> u16 {
+        self.addr.port()
+    }
+}
+
 /// Something on its way from one host to another.
 #[derive(Debug)]
 pub(super) struct Flight {

@@ -73,6 +73,9 @@
 //! [`Io::random`](crate::Io::random), no threads, no sockets or files of its own, and it must not
 //! depend on the order of a `HashMap`. [`check_deterministic`] finds out.
 //!
+//! TLS has keys that come from the system. What of a seed holds for it all the same stands in the
+//! module `tls`; the bytes differ from run to run, and [`check_deterministic`] finds that.
+//!
 //! Work for other threads goes to [`Context::offload`](crate::Context::offload), and names to
 //! [`Context::resolve`](crate::Context::resolve) or
 //! [`Context::connect_host`](crate::Context::connect_host): jobs are done one at a time and finish
@@ -336,13 +339,29 @@ impl Sim {
     }
 
     /// Starts the program of a host anew, at the same address and with a state of its own. One
-    /// that is still running is killed first.
+    /// that is still running is killed first. Its reactor has the default settings, whatever the one
+    /// before had.
     ///
     /// # Panics
     /// If `setup` fails.
     pub fn restart<S: 'static>(
         &mut self,
         host: HostId<S>,
+        state: S,
+        setup: impl FnOnce(&mut Context<'_, S>) -> io::Result<()>,
+    ) {
+        self.restart_with(host, Reactor::builder(), state, setup);
+    }
+
+    /// As [`restart`](Sim::restart), with settings for the reactor: those that the host was
+    /// [made with](Sim::host_with), say.
+    ///
+    /// # Panics
+    /// If `setup` fails.
+    pub fn restart_with<S: 'static>(
+        &mut self,
+        host: HostId<S>,
+        settings: Builder<S>,
         state: S,
         setup: impl FnOnce(&mut Context<'_, S>) -> io::Result<()>,
     ) {
@@ -355,7 +374,7 @@ impl Sim {
                 net.go_on(true, |_, to| to == host.index());
             }
         }
-        self.start(host, Reactor::builder(), state, setup);
+        self.start(host, settings, state, setup);
     }
 
     /// Lets a host do nothing for a while. Its clock goes on, and so does the network: it finds

@@ -326,6 +326,10 @@ impl Net {
     }
 }
 
+fn port_after(port: u16) -> u16 {
+    port.checked_add(1).unwrap_or(PORT_MIN)
+}
+
 impl Host {
     pub(super) fn make_ready(&mut self, key: Key) {
         if !self.ready.contains(&key) {
@@ -333,11 +337,26 @@ impl Host {
         }
     }
 
-    /// A port for whoever does not ask for one.
+    /// A port for whoever does not ask for one: one that nobody here is bound to.
     pub(super) fn port(&mut self) -> u16 {
-        let port = self.next_port;
-        self.next_port = port.checked_add(1).unwrap_or(PORT_MIN);
+        let mut port = self.next_port;
+        // So many that each is tried once.
+        for _ in PORT_MIN..u16::MAX {
+            if !self.is_bound(port) {
+                break;
+            }
+            port = port_after(port);
+        }
+        self.next_port = port_after(port);
         port
+    }
+
+    fn is_bound(&self, port: u16) -> bool {
+        self.sockets.values().any(|socket| match socket {
+            Socket::Listener(listener) => listener.addr.port() == port,
+            Socket::Udp(udp) => udp.port() == port,
+            Socket::Stream(..) => false,
+        })
     }
 
     /// Who listens on `addr`: the very address, or all of them.

@@ -93,7 +93,7 @@ impl Reconnect {
     /// ([`Close::Local`]; a handler that cannot go on and wants another try calls
     /// [`Context::fail`]) or [hands it over](Context::detach), and when the reactor stops or shuts
     /// down.
-    #[doc(alias = "Connection#reconnect")]
+    #[doc(alias = "reconnect")]
     pub fn start<S, H>(
         self,
         cx: &mut Context<'_, S>,
@@ -115,7 +115,13 @@ impl Reconnect {
     fn wait(&self, failures: u32, random: u64) -> Duration {
         let whole = self.longest(failures);
         let part = (random >> 11) as f64 / (1_u64 << 53) as f64;
-        whole.mul_f64(1.0 - self.jitter.clamp(0.0, 1.0) * part)
+        let jitter = if self.jitter.is_nan() {
+            0.0
+        } else {
+            self.jitter
+        };
+        // What is taken away is less than all: no product is out of bounds.
+        whole.saturating_sub(whole.mul_f64(jitter.clamp(0.0, 1.0) * part))
     }
 
     fn longest(&self, failures: u32) -> Duration {
@@ -190,6 +196,18 @@ mod tests {
         assert_eq!(seconds, [1, 2, 4, 8, 10, 10, 10, 10, 10]);
         let how = how.backoff(Duration::MAX, SECOND);
         assert_eq!(how.longest(40), Duration::MAX);
+        assert_eq!(how.wait(40, 7), Duration::MAX);
+    }
+
+    #[test]
+    fn what_is_no_part_takes_nothing_away() {
+        for jitter in [f64::NAN, -1.0, f64::NEG_INFINITY] {
+            let mut how = Reconnect::to("x:1").backoff(SECOND, SECOND);
+            how.jitter = jitter;
+            assert_eq!(how.wait(1, u64::MAX), SECOND, "{jitter}");
+        }
+        let how = Reconnect::to("x:1").backoff(SECOND, SECOND).jitter(1e9);
+        assert_eq!(how.wait(1, 1 << 63), SECOND / 2);
     }
 
     #[test]

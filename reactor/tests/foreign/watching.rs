@@ -329,3 +329,31 @@ fn a_watch_is_closed_once_and_what_takes_its_place_afterwards_stays() {
         assert_eq!(turn(&mut reactor), 1, "panics: {panics}");
     }
 }
+
+#[test]
+fn a_watch_that_cannot_go_on_says_why_and_is_told_so() {
+    /// Gives up at the first sight of its descriptor.
+    struct GivesUp;
+    impl Watch<Told> for GivesUp {
+        fn on_ready(&mut self, cx: &mut Cx<'_>, _: Readiness) -> Again {
+            cx.fail("no use");
+            Again::No
+        }
+
+        fn on_close(&mut self, cx: &mut Cx<'_>, why: &Close) {
+            cx.state.lines.push(format!("close: {why}"));
+        }
+    }
+    let (near, far) = pair();
+    let mut reactor = reactor();
+    let key = reactor.with(|cx| cx.watch(&near, Readiness::WRITABLE, GivesUp));
+    let key = key.expect("it can be watched");
+    until(&mut reactor, |told| told.has("close: no use"));
+    assert!(!reactor.with(|cx| cx.io.fail(key, "too late")));
+    let key = reactor.with(|cx| cx.watch(&near, Readiness::NONE, GivesUp));
+    let key = key.expect("it can be watched");
+    assert!(reactor.with(|cx| cx.io.fail_after_write(key, "from outside")));
+    until(&mut reactor, |told| told.has("close: from outside"));
+    assert_eq!(reactor.with(|cx| cx.io.watches()), 0);
+    drop(far);
+}

@@ -3,6 +3,7 @@
 use crate::support::{Bench, Probe};
 use midge_reactor::Reactor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,6 +38,39 @@ fn more_timers_than_allowed_are_a_panic_that_names_the_limit() {
     // The reactor's own are not refused.
     bench.with(|cx| cx.io.idle_timeout(key, Some(10 * SECOND)));
     assert_eq!(bench.reactor.timer_count(), 4);
+}
+
+#[test]
+fn timers_of_connections_that_have_gone_do_not_count_against_the_limit() {
+    let mut bench = Bench::built(Reactor::builder().max_timers(3));
+    for _ in 0..10 {
+        let peer = bench.client(Probe::new("a").on_open(|cx| {
+            cx.set_timer(SECOND, 1);
+            cx.set_timer(SECOND, 2);
+        }));
+        let key = peer.key();
+        bench.with(|cx| cx.io.close(key));
+        bench.settle();
+    }
+}
+
+#[test]
+fn a_closure_whose_timer_is_refused_is_dropped() {
+    let mut bench = Bench::built(Reactor::builder().max_timers(0));
+    let kept = Rc::new(());
+    for _ in 0..3 {
+        let (once, again) = (Rc::clone(&kept), Rc::clone(&kept));
+        let refused = [
+            catch_unwind(AssertUnwindSafe(|| {
+                bench.with(|cx| cx.after(SECOND, move |_| drop(once)))
+            })),
+            catch_unwind(AssertUnwindSafe(|| {
+                bench.with(|cx| cx.every(SECOND, move |_| _ = Rc::clone(&again)))
+            })),
+        ];
+        assert!(refused.iter().all(Result::is_err));
+    }
+    assert_eq!(Rc::strong_count(&kept), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Calls between handlers, and writes that do not wait for the end of the turn.
 
-use crate::support::{Bench, Cx, Log, Probe};
+use crate::support::{Bench, Catcher, Cx, Log, Probe};
 use midge_reactor::{Context, Handler, Input, Key};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -203,4 +203,40 @@ fn a_datagram_socket_has_no_handler_to_be_called_and_nothing_to_relay() {
         assert!(cx.proxy(udp, probe.key(), &options).is_err());
         assert!(cx.proxy(probe.key(), udp, &options).is_err());
     });
+}
+
+#[test]
+fn what_a_packet_asks_for_is_done_before_the_next_packet() {
+    let mut bench = Bench::new();
+    let counter = bench.client(Counter::default());
+    let answered = bench.client(Probe::new("answered"));
+    let (key, answers) = (counter.key(), answered.key());
+    let addr = std::net::SocketAddr::from(([10, 0, 0, 1], 53));
+    let udp = bench.with(|cx| {
+        let catcher = Catcher::new("u").on_packet(move |cx, _, packet| {
+            assert!(call(cx, key));
+            cx.io.send(answers, packet);
+            assert!(cx.io.flush_now(answers));
+        });
+        cx.udp(addr, catcher).expect("the address is free")
+    });
+    bench.settle();
+    bench.log();
+    bench.world.packet(udp, addr, b"a");
+    bench.world.packet(udp, addr, b"b");
+    bench
+        .world
+        .receive_error(udp, std::io::ErrorKind::ConnectionRefused);
+    bench.turn();
+    let wanted = [
+        "receive k3 1",
+        "u packet from 53 a",
+        "write k2 1",
+        "counter k1 is 1",
+        "receive k3 1",
+        "u packet from 53 b",
+        "write k2 1",
+        "counter k1 is 2",
+    ];
+    assert_eq!(bench.log()[..8], wanted);
 }

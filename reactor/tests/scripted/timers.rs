@@ -261,3 +261,28 @@ fn an_interval_of_a_connection_ends_with_it() {
     assert_eq!(bench.told(), ["a eof", "a close: closed by the peer"]);
     assert_eq!(bench.reactor.timer_count(), 0);
 }
+
+#[test]
+fn timers_of_connections_that_have_gone_do_not_pile_up() {
+    let mut bench = Bench::new();
+    let stays = bench.client(Probe::new("stays").on_open(|cx| {
+        cx.set_timer(ms(3_600_000), 1);
+    }));
+    for _ in 0..1_000 {
+        let peer = bench.client(Probe::new("goes").on_open(|cx| {
+            cx.set_timer(ms(3_600_000), 1);
+            cx.set_interval(ms(3_600_000), 2);
+        }));
+        let key = peer.key();
+        bench.with(|cx| cx.io.close(key));
+        bench.settle();
+    }
+    bench.log();
+    let left = bench.reactor.timer_count();
+    assert!(left < 200, "{left} timers are kept for one connection");
+    bench.advance(ms(3_600_000));
+    assert_eq!(bench.told(), ["stays timer 1"]);
+    assert!(!stays.closed());
+    bench.advance(ms(3_600_000));
+    assert_eq!(bench.reactor.timer_count(), 0);
+}

@@ -5,7 +5,8 @@ use crate::actors::{
     no_losses,
 };
 use midge_reactor::sim::{self, Sim};
-use midge_reactor::{CONNECT_TIMEOUT, Handler, Input};
+use midge_reactor::{CONNECT_TIMEOUT, Datagram, Handler, Input, Reactor};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -290,4 +291,57 @@ fn a_write_into_a_partition_times_out() {
     sim.heal(client, server);
     sim.run_for(60 * SECOND);
     assert_eq!(sim.connections(server), 0);
+}
+
+#[test]
+fn a_restarted_program_may_have_settings_of_its_own() {
+    let mut sim = Sim::new(1);
+    let few = || Reactor::builder().max_timers(1);
+    let host = sim.host_with("host", few(), Seen::default(), |_| Ok(()));
+    sim.crash(host);
+    sim.restart_with(host, few(), Seen::default(), |_| Ok(()));
+    let armed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        sim.with(host, |cx| {
+            cx.after(SECOND, |_| {});
+            cx.after(SECOND, |_| {});
+        });
+    }));
+    assert!(armed.is_err(), "it has the settings of another program");
+    assert_eq!(sim.timers(host), 1);
+}
+
+#[test]
+fn a_port_that_the_system_picks_is_one_that_nobody_has() {
+    let mut sim = Sim::new(1);
+    let host = idle_host(&mut sim, "host");
+    sim.with(host, |cx| {
+        // The ports that are picked begin there.
+        for port in [49_152, 49_153, 49_155] {
+            let addr = format!("0.0.0.0:{port}");
+            let taken = cx.listen(&*addr, |_: &mut Cx<'_>| Caller::new(vec![], false));
+            taken.expect("nobody has it yet");
+            cx.udp(&*addr, Deaf).expect("nobody has it yet");
+        }
+        let mut ports: Vec<u16> = Vec::new();
+        for _ in 0..3 {
+            let accept = |_: &mut Cx<'_>| Caller::new(vec![], false);
+            let listener = cx.listen("0.0.0.0:0", accept).expect("there is one");
+            ports.extend(cx.listening_on(listener).map(|addr| addr.port()));
+            let udp = cx.udp("0.0.0.0:0", Deaf).expect("there is one");
+            ports.extend(cx.io.local_addr(udp).map(|addr| addr.port()));
+        }
+        assert_eq!(ports.len(), 6);
+        assert!(
+            ports
+                .iter()
+                .all(|port| ![49_152, 49_153, 49_155].contains(port))
+        );
+    });
+}
+
+/// Takes packets and tells nobody.
+struct Deaf;
+
+impl Datagram<Seen> for Deaf {
+    fn on_packet(&mut self, _: &mut Cx<'_>, _: SocketAddr, _: &[u8]) {}
 }

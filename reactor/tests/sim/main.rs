@@ -6,6 +6,7 @@ mod actors;
 #[path = "../support/certificates.rs"]
 mod certificates;
 
+mod anything;
 mod closing;
 mod coordination;
 mod datagrams;
@@ -13,6 +14,7 @@ mod echo;
 mod hosts;
 mod names;
 mod offload;
+mod parity;
 mod proxy;
 mod reconnect;
 mod relay;
