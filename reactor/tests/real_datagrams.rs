@@ -212,7 +212,7 @@ fn a_group_that_cannot_be_joined_is_an_error_that_leaves_nothing() {
         .reactor
         .with(|cx| cx.udp_with("127.0.0.1:0", &options, Catcher { answers: false }));
     assert!(opened.is_err(), "that is no group");
-    assert_eq!(looped.reactor.with(|cx| cx.io.udp_sockets()), 0);
+    assert_eq!(looped.reactor.with(|cx| cx.io.counts().udp_sockets), 0);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn each_counter_counts_what_it_says() {
     peers[0].send(b"12345");
     peers[1].finish();
     bench.advance(MS);
-    let stats = bench.with(|cx| cx.stats());
+    let stats = bench.with(|cx| cx.io.stats());
     assert_eq!(stats, bench.reactor.stats());
     assert_eq!((stats.accepted, stats.connected, stats.closed), (2, 1, 2));
     assert_eq!((stats.read_bytes, stats.written_bytes), (5, 5));
