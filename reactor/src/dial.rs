@@ -12,7 +12,7 @@
 //! all up; what it leaves goes to those behind it.
 
 use crate::core::{Phase, Target};
-use crate::{Close, Io, Key, Time};
+use crate::{Close, ConnectOptions, Io, Key, Time};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -22,6 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Debug)]
 pub(crate) struct Dial {
     host: String,
+    options: ConnectOptions,
     /// When all of it must be over.
     deadline: Time,
     rest: std::vec::IntoIter<SocketAddr>,
@@ -32,9 +33,10 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    pub(crate) fn new(host: &str, deadline: Time) -> Dial {
+    pub(crate) fn new(host: &str, options: &ConnectOptions, deadline: Time) -> Dial {
         Dial {
             host: host.to_owned(),
+            options: options.clone(),
             deadline,
             rest: Vec::new().into_iter(),
             addr: None,
@@ -165,7 +167,7 @@ impl Io<'_> {
             // What was known of the socket before does not hold for the next one.
             (conn.readable, conn.writable, conn.hangup) = (false, false, false);
             conn.peer = Some(addr);
-            match self.driver.connect(key, addr) {
+            match self.driver.connect(key, addr, &dial.options) {
                 Ok(()) => {
                     let target = Target::ConnectDeadline(key);
                     return self.core.arm_phase_timer(key, now + share, target);

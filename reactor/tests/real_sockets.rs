@@ -1,8 +1,8 @@
 //! The same promises over the system's sockets.
 
 use midge_reactor::{
-    Close, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions, MioDriver, Reactor,
-    Remote, Time, Wake, raise_open_files,
+    Close, ConnectOptions, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
+    MioDriver, Reactor, Remote, Time, Wake, raise_open_files,
 };
 use socket2::{Domain, Socket, Type};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -441,8 +441,8 @@ impl Driver for Counting {
         self.inner.adopt(key)
     }
 
-    fn connect(&mut self, key: Key, addr: SocketAddr) -> io::Result<()> {
-        self.inner.connect(key, addr)
+    fn connect(&mut self, key: Key, addr: SocketAddr, options: &ConnectOptions) -> io::Result<()> {
+        self.inner.connect(key, addr, options)
     }
 
     fn finish_connect(&mut self, key: Key) -> io::Result<SocketAddr> {

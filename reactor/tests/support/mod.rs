@@ -5,8 +5,9 @@
 //! asks of the driver and all that it tells handlers goes to one [`Log`], in order.
 
 use midge_reactor::{
-    Accept, Answer, Builder, Close, Context, Driver, Eof, Event, Handler, Input, Key,
-    ListenOptions, ListenerAddr, OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, UdpOptions, Wake,
+    Accept, Answer, Builder, Close, ConnectOptions, Context, Driver, Eof, Event, Handler, Input,
+    Key, ListenOptions, ListenerAddr, OffloadJob, ProxyEnd, Reactor, StreamEnd, Time, UdpOptions,
+    Wake,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -646,15 +647,19 @@ impl Driver for ScriptedDriver {
         Ok(net.links[link].near)
     }
 
-    fn connect(&mut self, key: Key, addr: SocketAddr) -> io::Result<()> {
+    fn connect(&mut self, key: Key, addr: SocketAddr, options: &ConnectOptions) -> io::Result<()> {
         let mut net = self.0.0.borrow_mut();
-        net.log.add(|| format!("connect {}", Name(key)));
+        net.log.add(|| match options.local_addr {
+            Some(local) => format!("connect {} from {local}", Name(key)),
+            None => format!("connect {}", Name(key)),
+        });
         let outcome = *net.outcomes.get(&addr).unwrap_or(&Outcome::Refused);
         if outcome == Outcome::FailsAtOnce {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
         net.next_port += 1;
-        let mut link = Link::new(SocketAddr::from(([10, 0, 0, 1], net.next_port)), addr);
+        let near = SocketAddr::from(([10, 0, 0, 1], net.next_port));
+        let mut link = Link::new(options.local_addr.unwrap_or(near), addr);
         link.key = Some(key);
         link.connecting = Some(outcome);
         link.writable = outcome != Outcome::Silence;
