@@ -57,6 +57,8 @@ impl<S> Reactor<S> {
                     bytes += len;
                     udp.errors = 0;
                     udp.from = Some(from);
+                    self.core.stats.received_packets += 1;
+                    self.core.stats.received_bytes += len as u64;
                     let packet = &scratch[..len];
                     self.call_udp(key, "on_packet", |handler, cx| {
                         handler.on_packet(cx, from, packet);
@@ -114,11 +116,14 @@ impl<S> Reactor<S> {
                 break;
             };
             packets += 1;
-            bytes += packet.len();
+            let len = packet.len();
+            bytes += len;
             match self.driver.send_packet(key, to, packet) {
                 Ok(()) => {
                     udp.failed = None;
                     udp.packets.pop(&mut pools.outbound);
+                    self.core.stats.sent_packets += 1;
+                    self.core.stats.sent_bytes += len as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => udp.writable = false,

@@ -441,7 +441,9 @@ fn the_opening_comes_before_all_else_and_not_after_a_close() {
             let other = cx.udp(addr, Catcher::new("v"));
             cx.io.close(other.expect("the address is free"));
             let taken = cx.udp(addr, Catcher::new("w"));
-            assert_eq!(taken.expect_err("it is taken").kind(), ErrorKind::AddrInUse);
+            let error = taken.expect_err("it is taken");
+            assert_eq!(error.kind(), ErrorKind::AddrInUse);
+            assert_eq!(error.to_string(), "udp on 10.0.0.1:54: address in use");
             assert_eq!((cx.io.counts().udp_sockets, cx.io.connections()), (2, 0));
         });
     });
