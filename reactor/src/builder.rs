@@ -2,6 +2,7 @@
 
 use crate::context::PanicHook;
 use crate::{Context, Driver, Key, MioDriver, Reactor};
+use crate::{offload, remote};
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -73,6 +74,9 @@ pub struct Builder<S = ()> {
     pub(crate) timers_max: usize,
     pub(crate) read_bytes: usize,
     pub(crate) spin: Duration,
+    pub(crate) offload_threads: usize,
+    pub(crate) offload_waiting_max: usize,
+    pub(crate) posted_max: usize,
     pub(crate) policy: PanicPolicy,
     pub(crate) hook: Option<PanicHook<S>>,
 }
@@ -83,6 +87,9 @@ impl<S> Default for Builder<S> {
             timers_max: usize::MAX,
             read_bytes: READ_BYTES,
             spin: Duration::ZERO,
+            offload_threads: offload::THREADS,
+            offload_waiting_max: offload::WAITING_MAX,
+            posted_max: remote::POSTED_MAX,
             policy: PanicPolicy::default(),
             hook: None,
         }
@@ -95,6 +102,9 @@ impl<S> fmt::Debug for Builder<S> {
             .field("timers_max", &self.timers_max)
             .field("read_bytes", &self.read_bytes)
             .field("spin", &self.spin)
+            .field("offload_threads", &self.offload_threads)
+            .field("offload_waiting_max", &self.offload_waiting_max)
+            .field("posted_max", &self.posted_max)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
@@ -130,6 +140,31 @@ impl<S> Builder<S> {
     #[must_use]
     pub fn spin(mut self, time: Duration) -> Builder<S> {
         self.spin = time;
+        self
+    }
+
+    /// Lets at most `threads` threads work on [offloaded](Context::offload) jobs at once. Default 4;
+    /// zero counts as one. [`Context::set_offload_threads`] changes it later.
+    #[doc(alias = "threadpool_size")]
+    #[must_use]
+    pub fn offload_threads(mut self, threads: usize) -> Builder<S> {
+        self.offload_threads = threads;
+        self
+    }
+
+    /// Lets at most `jobs` offloaded jobs wait for a thread. Default 1024.
+    /// [`Context::set_offload_waiting_max`] changes it later.
+    #[must_use]
+    pub fn offload_waiting_max(mut self, jobs: usize) -> Builder<S> {
+        self.offload_waiting_max = jobs;
+        self
+    }
+
+    /// Lets [`Remote::try_post`](crate::Remote::try_post) refuse a job when `jobs` posted ones wait
+    /// for the reactor. Default 16,384. [`Context::set_posted_max`] changes it later.
+    #[must_use]
+    pub fn posted_max(mut self, jobs: usize) -> Builder<S> {
+        self.posted_max = jobs;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use crate::core::Target;
 use crate::datagram::Datagram;
+use crate::failed::failed;
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
@@ -267,7 +268,7 @@ impl<S> Context<'_, S> {
                 }
                 Err(error) => {
                     self.io.core.release(key);
-                    last_error = listen_failed(addr, error);
+                    last_error = failed(format!("listen on {addr}"), error);
                 }
             }
         }
@@ -365,29 +366,5 @@ impl<S> Context<'_, S> {
     #[must_use]
     pub fn remote(&self) -> Remote<S> {
         self.tasks.remote.clone()
-    }
-}
-
-/// The error of a listen that did not succeed, with the address in its text and its kind kept.
-fn listen_failed(addr: SocketAddr, cause: io::Error) -> io::Error {
-    let kind = cause.kind();
-    io::Error::new(kind, ListenFailed { addr, cause })
-}
-
-#[derive(Debug)]
-struct ListenFailed {
-    addr: SocketAddr,
-    cause: io::Error,
-}
-
-impl fmt::Display for ListenFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "listen on {}: {}", self.addr, self.cause)
-    }
-}
-
-impl Error for ListenFailed {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
     }
 }

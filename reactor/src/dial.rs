@@ -12,9 +12,8 @@
 //! all up; what it leaves goes to those behind it.
 
 use crate::core::{Phase, Target};
-use crate::{Close, Io, Key, Time};
-use std::error::Error;
-use std::fmt;
+use crate::failed::failed;
+use crate::{Close, ConnectOptions, Io, Key, Time};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,6 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Debug)]
 pub(crate) struct Dial {
     host: String,
+    options: ConnectOptions,
     /// When all of it must be over.
     deadline: Time,
     rest: std::vec::IntoIter<SocketAddr>,
@@ -32,9 +32,10 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    pub(crate) fn new(host: &str, deadline: Time) -> Dial {
+    pub(crate) fn new(host: &str, options: &ConnectOptions, deadline: Time) -> Dial {
         Dial {
             host: host.to_owned(),
+            options: options.clone(),
             deadline,
             rest: Vec::new().into_iter(),
             addr: None,
@@ -42,35 +43,13 @@ impl Dial {
         }
     }
 
-    /// An error that names who was to be reached.
+    /// An error that names who was to be reached, and the address that was tried last unless that
+    /// was the name.
     fn named(&self, cause: io::Error) -> io::Error {
-        let addr = self.addr.filter(|addr| addr.to_string() != self.host);
-        let host = self.host.clone();
-        io::Error::new(cause.kind(), Failed { host, addr, cause })
-    }
-}
-
-/// Why a connection to a name has failed.
-#[derive(Debug)]
-struct Failed {
-    host: String,
-    /// The address that was tried last, unless that was the name.
-    addr: Option<SocketAddr>,
-    cause: io::Error,
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.addr {
-            Some(addr) => write!(f, "{} ({addr}): {}", self.host, self.cause),
-            None => write!(f, "{}: {}", self.host, self.cause),
+        match self.addr.filter(|addr| addr.to_string() != self.host) {
+            Some(addr) => failed(format!("{} ({addr})", self.host), cause),
+            None => failed(self.host.as_str(), cause),
         }
-    }
-}
-
-impl Error for Failed {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
     }
 }
 
@@ -165,7 +144,7 @@ impl Io<'_> {
             // What was known of the socket before does not hold for the next one.
             (conn.readable, conn.writable, conn.hangup) = (false, false, false);
             conn.peer = Some(addr);
-            match self.driver.connect(key, addr) {
+            match self.driver.connect(key, addr, &dial.options) {
                 Ok(()) => {
                     let target = Target::ConnectDeadline(key);
                     return self.core.arm_phase_timer(key, now + share, target);

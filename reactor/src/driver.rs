@@ -115,7 +115,13 @@ pub trait Driver: fmt::Debug {
 
     /// Begins to connect. A writable event follows when it is over, either way. The key may be that
     /// of a connect that has failed and was closed: the same connection tries its next address.
-    fn connect(&mut self, key: Key, addr: SocketAddr) -> io::Result<()>;
+    ///
+    /// Of the options, the timeout is the loop's business, and those that a driver has no use for may
+    /// be left out of account.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` for a local address where the driver cannot choose one.
+    fn connect(&mut self, key: Key, addr: SocketAddr, options: &ConnectOptions) -> io::Result<()>;
 
     /// Runs `job` on some other thread, at most `threads` of them at once; what finds none free
     /// waits, first come, first served.
@@ -248,23 +254,6 @@ pub trait Driver: fmt::Debug {
     fn adopt_listener(&mut self, key: Key, listener: ListeningSocket) -> io::Result<ListenerAddr> {
         let _ = (key, listener);
         Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// As [`connect`](Driver::connect), with options; the timeout among them is the loop's business.
-    ///
-    /// # Errors
-    /// Those of the system; by default, `Unsupported` for a local address. The other options may be
-    /// left out of account.
-    fn connect_with(
-        &mut self,
-        key: Key,
-        addr: SocketAddr,
-        options: &ConnectOptions,
-    ) -> io::Result<()> {
-        match options.local_addr {
-            None => self.connect(key, addr),
-            Some(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
     }
 
     /// Begins to connect to the Unix socket at `path`; what follows is as with

@@ -111,6 +111,7 @@ mod watch;
 
 mod core;
 mod dial;
+mod failed;
 mod hold;
 mod input;
 mod key;

@@ -20,11 +20,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Threads that work at once, unless a reactor is told otherwise.
-const THREADS: usize = 4;
+pub(crate) const THREADS: usize = 4;
 
 /// Jobs that may wait for a thread, unless a reactor is told otherwise. More than any burst of
 /// lookups; what waits behind so many is not worth waiting for.
-const WAITING_MAX: usize = 1024;
+pub(crate) const WAITING_MAX: usize = 1024;
 
 /// Why work on another thread has no result: it has panicked, and with what message.
 ///
@@ -173,22 +173,29 @@ type Then<S> = Box<dyn FnOnce(&mut Context<'_, S>)>;
 pub(crate) struct Offloads<S> {
     waiting: BTreeMap<u64, Then<S>>,
     tickets: u64,
-    pub(crate) threads: usize,
+    /// At least 1.
+    threads: usize,
     pub(crate) waiting_max: usize,
 }
 
-impl<S> Default for Offloads<S> {
-    fn default() -> Offloads<S> {
+impl<S> Offloads<S> {
+    pub(crate) fn new(threads: usize, waiting_max: usize) -> Offloads<S> {
         Offloads {
             waiting: BTreeMap::new(),
             tickets: 0,
-            threads: THREADS,
-            waiting_max: WAITING_MAX,
+            threads: threads.max(1),
+            waiting_max,
         }
     }
-}
 
-impl<S> Offloads<S> {
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    pub(crate) fn set_threads(&mut self, threads: usize) {
+        self.threads = threads.max(1);
+    }
+
     /// Jobs whose closures have not been called yet.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()

@@ -35,7 +35,6 @@ mod calling;
 mod datagram;
 mod embedding;
 mod ending;
-mod offload;
 mod opening;
 mod panics;
 mod processes;
@@ -121,9 +120,9 @@ impl<S> Reactor<S> {
             on_shutdown: Vec::new(),
             commands: Slab::new(),
             calls: VecDeque::new(),
-            offloads: Offloads::default(),
+            offloads: Offloads::new(settings.offload_threads, settings.offload_waiting_max),
             after_close: BTreeMap::new(),
-            remote: Remote::new(driver.waker()),
+            remote: Remote::new(driver.waker(), settings.posted_max),
         };
         Reactor {
             state,

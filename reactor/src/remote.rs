@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Jobs that may wait before `try_post` refuses one, unless a reactor is told otherwise.
-const POSTED_MAX: usize = 16 * 1024;
+pub(crate) const POSTED_MAX: usize = 16 * 1024;
 
 pub(crate) type Job<S> = Box<dyn FnOnce(&mut Context<'_, S>) + Send>;
 
@@ -95,10 +95,10 @@ impl<S> fmt::Debug for Remote<S> {
 }
 
 impl<S> Remote<S> {
-    pub(crate) fn new(waker: Arc<dyn Wake>) -> Remote<S> {
+    pub(crate) fn new(waker: Arc<dyn Wake>, posted_max: usize) -> Remote<S> {
         let jobs = Mutex::new(Jobs {
             queue: Vec::new(),
-            max: POSTED_MAX,
+            max: posted_max,
             closed: false,
         });
         Remote {
@@ -126,7 +126,8 @@ impl<S> Remote<S> {
     /// back. For threads that make work faster than the reactor does it.
     ///
     /// All jobs that wait are counted, whoever has posted them and how;
-    /// [`Context::set_posted_max`] says how many are too many.
+    /// [`Builder::posted_max`](crate::Builder::posted_max) and [`Context::set_posted_max`] say how many
+    /// are too many.
     ///
     /// # Errors
     /// [`Refused::Full`], and [`Refused::Ended`] if the reactor no longer runs.

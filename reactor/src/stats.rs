@@ -27,6 +27,14 @@ pub struct Stats {
     pub writes: u64,
     /// Bytes these calls have taken.
     pub written_bytes: u64,
+    /// Packets that sockets for datagrams have received.
+    pub received_packets: u64,
+    /// Bytes of these packets.
+    pub received_bytes: u64,
+    /// Packets that sockets for datagrams have sent: the kernel has taken them.
+    pub sent_packets: u64,
+    /// Bytes of these packets.
+    pub sent_bytes: u64,
     /// Timers that have fired, the reactor's own (timeouts, deadlines) among them.
     pub timers_fired: u64,
     /// Pieces of deferred work that were run.

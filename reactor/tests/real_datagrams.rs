@@ -170,6 +170,76 @@ fn a_port_that_nobody_has_is_told_and_the_socket_goes_on() {
 }
 
 #[test]
+fn a_port_that_nobody_has_is_no_business_of_a_socket_without_a_peer() {
+    let gone = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    let to = gone.local_addr().expect("it is bound");
+    let mut looped = Loop::new();
+    let (caller, caller_addr) = looped.open("127.0.0.1:0", &any(), false);
+    let (echo, echo_addr) = looped.open("127.0.0.1:0", &any(), true);
+    drop(gone);
+    // The answer to each is an ICMP error, which on loopback is there before the next.
+    for _ in 0..10 {
+        assert!(looped.send(caller, to, b"is anybody there?"));
+        assert!(looped.send(caller, echo_addr, b"hello"));
+        assert_eq!(looped.packet(), (echo, caller_addr, b"hello".to_vec()));
+        assert_eq!(looped.packet(), (caller, echo_addr, b"hello".to_vec()));
+    }
+    assert!(looped.reactor.with(|cx| cx.io.is_open(caller)));
+    assert!(looped.reactor.state.closes.is_empty());
+    // Some systems tell of it all the same, in which case nothing else has come of it.
+    let errors = &looped.reactor.state.errors;
+    let refused = |error: &ErrorKind| *error == ErrorKind::ConnectionRefused;
+    assert!(errors.iter().all(refused), "{errors:?}");
+    let dropped = looped.reactor.with(|cx| cx.io.dropped(caller));
+    assert_eq!(dropped, 0, "somebody's packet was given up");
+}
+
+/// Whether this machine lets a packet for `group` come back to itself, as the system's own calls
+/// find out; a reason why not otherwise.
+fn multicast_comes_back(group: Ipv4Addr) -> Result<(), String> {
+    let told = |call: &str, error: io::Error| format!("{call}: {error}");
+    let member = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|e| told("bind", e))?;
+    member
+        .join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)
+        .map_err(|error| told("joining a group", error))?;
+    let port = member.local_addr().map_err(|e| told("asking", e))?.port();
+    let sender = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|e| told("bind", e))?;
+    sender
+        .send_to(b"anybody?", (group, port))
+        .map_err(|error| told("sending to a group", error))?;
+    // It comes back within the call that sends it, if at all.
+    member
+        .set_nonblocking(true)
+        .map_err(|e| told("setting", e))?;
+    let received = member.recv_from(&mut [0; 100]);
+    received.map(drop).map_err(|e| told("receiving", e))
+}
+
+#[test]
+fn a_packet_for_a_group_comes_to_all_who_have_joined_it() {
+    // Of the block that stays within an organization.
+    let group = Ipv4Addr::new(239, 255, 77, 1);
+    if let Err(reason) = multicast_comes_back(group) {
+        eprintln!("not tried: multicast does not work on this machine: {reason}");
+        return;
+    }
+    let mut looped = Loop::new();
+    let mut options = any();
+    (options.reuse_address, options.groups) = (true, vec![IpAddr::V4(group)]);
+    let (one, addr) = looped.open("0.0.0.0:0", &options, false);
+    let again = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
+    let (two, _) = looped.open(&again.to_string(), &options, false);
+    let (caller, _) = looped.open("0.0.0.0:0", &any(), false);
+    assert!(looped.send(caller, SocketAddr::from((group, addr.port())), b"all"));
+    let mut came = [looped.packet(), looped.packet()].map(|(key, _, packet)| (key, packet));
+    came.sort();
+    let mut wanted = [(one, b"all".to_vec()), (two, b"all".to_vec())];
+    wanted.sort();
+    assert_eq!(came, wanted);
+    assert_eq!(looped.reactor.with(|cx| cx.io.dropped(caller)), 0);
+}
+
+#[test]
 fn a_socket_with_a_peer_hears_nobody_else() {
     let mut looped = Loop::new();
     let (peer, peer_addr) = looped.open("127.0.0.1:0", &any(), false);
@@ -212,7 +282,7 @@ fn a_group_that_cannot_be_joined_is_an_error_that_leaves_nothing() {
         .reactor
         .with(|cx| cx.udp_with("127.0.0.1:0", &options, Catcher { answers: false }));
     assert!(opened.is_err(), "that is no group");
-    assert_eq!(looped.reactor.with(|cx| cx.io.udp_sockets()), 0);
+    assert_eq!(looped.reactor.with(|cx| cx.io.counts().udp_sockets), 0);
 }
 
 #[test]

@@ -87,8 +87,9 @@ fn every_job_runs_on_another_thread_and_every_result_comes_to_this_one() {
 
 #[test]
 fn as_many_jobs_run_at_once_as_there_may_be_threads_and_no_more() {
-    let mut reactor = Reactor::new(Results::wanted(300)).expect("there are descriptors");
-    reactor.set_offload_threads(3);
+    let builder = Reactor::builder().offload_threads(3);
+    let built = builder.build(Results::wanted(300));
+    let mut reactor = built.expect("there are descriptors");
     let (together, running) = (Arc::new(Barrier::new(3)), Arc::new(AtomicUsize::new(0)));
     reactor.with(|cx| {
         for _ in 0..300 {
@@ -161,7 +162,7 @@ fn threads_stay_for_the_next_job_and_end_with_the_reactor() {
 fn a_pool_that_is_made_smaller_still_does_all_its_work() {
     let mut reactor = Reactor::new(Results::default()).expect("there are descriptors");
     let ended = occupy(&mut reactor, 4);
-    reactor.set_offload_threads(1);
+    reactor.with(|cx| cx.set_offload_threads(1));
     reactor.state.left = 100;
     let running = Arc::new(AtomicUsize::new(0));
     reactor.with(|cx| {
@@ -189,8 +190,9 @@ fn a_pool_that_is_made_smaller_still_does_all_its_work() {
 
 #[test]
 fn the_end_waits_for_no_job_and_drops_those_that_have_not_begun() {
-    let mut reactor = Reactor::new(Results::default()).expect("there are descriptors");
-    reactor.set_offload_threads(1);
+    let builder = Reactor::builder().offload_threads(1);
+    let built = builder.build(Results::default());
+    let mut reactor = built.expect("there are descriptors");
     let (begun, begins) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel::<()>();
     let (owned, dropped) = mpsc::channel::<()>();

@@ -8,7 +8,7 @@
 //! ```
 
 use super::{FrameError, Search, without_line_end};
-use crate::{Close, Context, Eof, Handler, Input};
+use crate::{Close, Context, Eof, Handler, Input, ProxyEnd, StreamEnd};
 
 /// Longest head, in bytes with its line ends, unless another bound is set.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -136,6 +136,9 @@ impl<H> HeaderBody<H> {
     where
         H: RequestHandler<S>,
     {
+        if self.search.is_stale(input.peek()) {
+            self.restart();
+        }
         if self.head_len.is_none() {
             self.head_len = self.find_head(input)?;
         }

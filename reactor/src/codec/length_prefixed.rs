@@ -5,7 +5,7 @@
 //! ```
 
 use super::FrameError;
-use crate::{Close, Context, Eof, Handler, Input, Io, Key};
+use crate::{Close, Context, Eof, Handler, Input, Io, Key, ProxyEnd, StreamEnd};
 
 /// Longest unit, in bytes, unless another bound is set.
 pub const UNIT_BYTES_MAX: usize = 1024 * 1024;
@@ -159,6 +159,11 @@ impl<H> LengthPrefixed<H> {
         self.len = None;
         self.handler.on_unit(cx, input.consume(len));
         Ok(true)
+    }
+
+    fn restart(&mut self) {
+        self.varint = (0, 0);
+        self.len = None;
     }
 
     /// Reads the bytes of a varint that are there: its value, once all are.

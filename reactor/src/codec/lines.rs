@@ -8,7 +8,7 @@
 //! ```
 
 use super::{FrameError, Search, without_line_end};
-use crate::{Close, Context, Eof, Handler, Input};
+use crate::{Close, Context, Eof, Handler, Input, ProxyEnd, StreamEnd};
 use bytes::Bytes;
 
 /// Longest line, in bytes and without its delimiter, unless another bound is set: more than a
@@ -192,6 +192,9 @@ impl<H> Lines<H> {
     where
         H: LineHandler<S>,
     {
+        if self.search.is_stale(input.peek()) {
+            self.search.restart();
+        }
         let max = self.line_bytes_max;
         let Some(end) = self.search.find(input.peek(), &self.framing.delimiter) else {
             // All but the last few bytes belong to the line, whatever comes.
@@ -251,6 +254,10 @@ impl<H> Lines<H> {
             input.need(input.len() + 1);
         }
         changed
+    }
+
+    fn restart(&mut self) {
+        self.search.restart();
     }
 
     /// Makes unread again what the handler gave back of the `len` bytes it was called with.

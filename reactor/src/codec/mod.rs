@@ -45,6 +45,9 @@
 //!   [`FrameError`] in it. The units before are handed on first.
 //! * A unit that the peer's end cuts off is handed to `on_cut`, before `on_eof`. One that is cut off
 //!   otherwise, by a reset or a close of our own, is not.
+//! * A [relay](crate::Io::proxy) that is begun amid a unit takes what has come of it along, but for
+//!   a length that was read, and when it ends by itself a new unit begins. Whoever ends one with
+//!   [`unproxy`](crate::Io::unproxy) begins it between two units: where one is handed on, for example.
 //!
 //! [`Close::Failed`]: crate::Close::Failed
 
@@ -71,6 +74,17 @@ macro_rules! other_callbacks {
             let _ = cx;
         }
 
+        /// The relay of this connection's input has ended: [`Handler::on_proxy`]. What comes from
+        /// now on begins with a new unit.
+        fn on_proxy(&mut self, cx: &mut Context<'_, S>, end: ProxyEnd) {
+            let _ = (cx, end);
+        }
+
+        /// The reader of this connection's stream has ended: [`Handler::on_stream`].
+        fn on_stream(&mut self, cx: &mut Context<'_, S>, end: StreamEnd) {
+            let _ = (cx, end);
+        }
+
         /// A timer of this connection is due: [`Handler::on_timer`].
         fn on_timer(&mut self, cx: &mut Context<'_, S>, timer: u64) {
             let _ = (cx, timer);
@@ -95,7 +109,8 @@ macro_rules! other_callbacks {
     };
 }
 
-/// Hands those callbacks on, in an `impl Handler<S>` for a struct with `handler` and `step`.
+/// Hands those callbacks on, in an `impl Handler<S>` for a struct with `handler`, `step` and
+/// `restart`.
 macro_rules! forward_other_callbacks {
     () => {
         fn on_open(&mut self, cx: &mut Context<'_, S>) {
@@ -123,6 +138,16 @@ macro_rules! forward_other_callbacks {
 
         fn on_drain(&mut self, cx: &mut Context<'_, S>) {
             self.handler.on_drain(cx);
+        }
+
+        fn on_proxy(&mut self, cx: &mut Context<'_, S>, end: ProxyEnd) {
+            // The beginning of a unit that had come has been relayed with the rest.
+            self.restart();
+            self.handler.on_proxy(cx, end);
+        }
+
+        fn on_stream(&mut self, cx: &mut Context<'_, S>, end: StreamEnd) {
+            self.handler.on_stream(cx, end);
         }
 
         fn on_timer(&mut self, cx: &mut Context<'_, S>, timer: u64) {
@@ -202,6 +227,7 @@ impl Search {
     /// Where the next delimiter of `data` ends. `data` is what it was when this was last asked, with
     /// more behind it.
     fn find(&mut self, data: &[u8], delimiter: &[u8]) -> Option<usize> {
+        debug_assert!(self.searched <= data.len(), "see `is_stale`");
         let last = *delimiter.last()?;
         while let Some(at) = memchr::memchr(last, &data[self.searched..]) {
             self.searched += at + 1;
@@ -211,6 +237,12 @@ impl Search {
         }
         self.searched = data.len();
         None
+    }
+
+    /// Whether what was searched has been taken by somebody else: a relay that was ended without a
+    /// word.
+    fn is_stale(&self, data: &[u8]) -> bool {
+        self.searched > data.len()
     }
 
     /// What was found has been read: the next search begins at the first byte that was not.

@@ -21,7 +21,7 @@ impl<S> Context<'_, S> {
         handler: impl Handler<S> + 'static,
     ) -> Key {
         let key = self.io.core.reserve();
-        let begun = self.io.driver.connect_with(key, addr, options);
+        let begun = self.io.driver.connect(key, addr, options);
         self.begin(key, Some(addr), options.timeout, begun, handler);
         key
     }

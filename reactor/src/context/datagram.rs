@@ -1,6 +1,7 @@
 //! Sockets for datagrams, as a handler asks for them.
 
 use super::{Context, Slot};
+use crate::failed::failed;
 use crate::{Datagram, Key, UdpOptions};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -33,8 +34,8 @@ impl<S> Context<'_, S> {
     ///
     /// # Errors
     /// Those of the system: the port is in use, the address is not this machine's, no right to the
-    /// port, too many open files. Nothing is left behind. `Unsupported` where the driver has no
-    /// datagrams.
+    /// port, too many open files. The text names the address; the system's own error is its source.
+    /// Nothing is left behind. `Unsupported` where the driver has no datagrams.
     #[doc(alias = "open_datagram_socket")]
     pub fn udp(
         &mut self,
@@ -68,7 +69,7 @@ impl<S> Context<'_, S> {
                 }
                 Err(error) => {
                     self.io.core.release(key);
-                    last_error = error;
+                    last_error = failed(format!("udp on {addr}"), error);
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! The life of the reactor, as a handler sees it: its end, and work for each of its turns.
 
 use super::Context;
-use crate::Stats;
 use std::cell::Cell;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -98,11 +97,5 @@ impl<S> Context<'_, S> {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.io.is_stopping()
-    }
-
-    /// What the reactor has done so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.io.stats()
     }
 }

@@ -16,8 +16,8 @@ impl<S: 'static> Context<'_, S> {
     ///
     /// The threads belong to the reactor and are made when they are first needed, 4 at most; 1024
     /// jobs may wait for one of them. See
-    /// [`set_offload_threads`](Context::set_offload_threads) and
-    /// [`set_offload_waiting_max`](Context::set_offload_waiting_max).
+    /// [`Builder::offload_threads`](crate::Builder::offload_threads) and
+    /// [`Builder::offload_waiting_max`](crate::Builder::offload_waiting_max).
     ///
     /// When the reactor stops, jobs that have not begun are not run, and no `then` is called any
     /// more: all of them are dropped. A job that is running is not waited for: its thread ends with
@@ -59,7 +59,7 @@ impl<S: 'static> Context<'_, S> {
                 answer.give(caught(work));
             }
         });
-        let threads = self.tasks.offloads.threads;
+        let threads = self.tasks.offloads.threads();
         let started = self.io.driver.offload(job, threads);
         if started.is_err() {
             self.tasks.offloads.take(ticket);
@@ -108,7 +108,7 @@ impl<S: 'static> Context<'_, S> {
         if known.is_some() {
             return self.defer(move |cx| then(cx, known));
         }
-        let threads = self.tasks.offloads.threads;
+        let threads = self.tasks.offloads.threads();
         let (answer, _, slot) = self.await_answer(then);
         if let Err(error) = self.io.driver.resolve(name, port, answer, threads) {
             // The answer was dropped with the call, and has told so: this is what will be found.
@@ -136,9 +136,8 @@ impl<S> Context<'_, S> {
     /// next job on; at least 1. The default is 4.
     ///
     /// Threads are made when they are needed and kept for the next job.
-    #[doc(alias = "threadpool_size")]
     pub fn set_offload_threads(&mut self, threads: usize) {
-        self.tasks.offloads.threads = threads.max(1);
+        self.tasks.offloads.set_threads(threads);
     }
 
     /// Lets at most `jobs` offloaded jobs wait for a thread, those not counted that have one. The

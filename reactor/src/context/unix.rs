@@ -1,6 +1,7 @@
 //! Unix sockets: the same connections at a path instead of an address.
 
 use super::{Context, Slot};
+use crate::failed::failed;
 use crate::{Accept, CONNECT_TIMEOUT, Handler, Key, ListenOptions, ListenerAddr};
 use std::io;
 use std::path::Path;
@@ -14,7 +15,8 @@ impl<S> Context<'_, S> {
     ///
     /// # Errors
     /// Those of the system; `AddrInUse` if anything stands at `path` already, with a message that
-    /// tells what to do. Nothing is left behind.
+    /// tells what to do. The text names the path; the system's own error is its source. Nothing is
+    /// left behind.
     #[doc(alias = "start_unix_domain_server")]
     pub fn listen_unix<H: Handler<S> + 'static>(
         &mut self,
@@ -38,7 +40,7 @@ impl<S> Context<'_, S> {
         let key = self.io.core.reserve();
         if let Err(error) = self.io.driver.listen_unix(key, path, options) {
             self.io.core.release(key);
-            return Err(explained(&error, path));
+            return Err(explained(error, path));
         }
         let addr = ListenerAddr::Unix(path.to_owned());
         self.io.core.set_listening(key, addr, options.accepts_max);
@@ -63,14 +65,13 @@ impl<S> Context<'_, S> {
 }
 
 /// The error of a listen with the path in it, and what to do about one that is taken.
-fn explained(error: &io::Error, path: &Path) -> io::Error {
-    let path = path.display();
-    let text = match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "{path} is taken: remove it if nobody listens there any more, or have that seen to \
-             with ListenOptions::unlink_stale"
-        ),
-        _ => format!("{path}: {error}"),
+fn explained(error: io::Error, path: &Path) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            " (remove it if nobody listens there any more, or have that seen to with \
+             ListenOptions::unlink_stale)"
+        }
+        _ => "",
     };
-    io::Error::new(error.kind(), text)
+    failed(format!("listen on {}{advice}", path.display()), error)
 }

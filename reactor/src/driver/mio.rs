@@ -257,9 +257,18 @@ impl Driver for MioDriver {
         Ok(local)
     }
 
-    fn connect(&mut self, key: Key, addr: SocketAddr) -> io::Result<()> {
-        let stream = TcpStream::connect(addr)?;
-        let _ = stream.set_nodelay(true);
+    fn connect(&mut self, key: Key, addr: SocketAddr, options: &ConnectOptions) -> io::Result<()> {
+        let stream = match options.local_addr {
+            None => TcpStream::connect(addr)?,
+            Some(local) => stream::connect_from(local, addr)?,
+        };
+        if options.nodelay {
+            // A socket that cannot has gone already, which the end of the connect tells.
+            let _ = stream.set_nodelay(true);
+        }
+        if options.keepalive.is_some() {
+            stream::set_keepalive(&stream, options.keepalive)?;
+        }
         self.insert_stream(key, Stream::Tcp(stream))
     }
 
@@ -351,26 +360,6 @@ impl Driver for MioDriver {
         let (listener, addr) = Listener::of(listener)?;
         self.insert_listener(key, listener)?;
         Ok(addr)
-    }
-
-    fn connect_with(
-        &mut self,
-        key: Key,
-        addr: SocketAddr,
-        options: &ConnectOptions,
-    ) -> io::Result<()> {
-        let stream = match options.local_addr {
-            None => TcpStream::connect(addr)?,
-            Some(local) => stream::connect_from(local, addr)?,
-        };
-        if options.nodelay {
-            // A socket that cannot has gone already, which the end of the connect tells.
-            let _ = stream.set_nodelay(true);
-        }
-        if options.keepalive.is_some() {
-            stream::set_keepalive(&stream, options.keepalive)?;
-        }
-        self.insert_stream(key, Stream::Tcp(stream))
     }
 
     fn connect_unix(&mut self, key: Key, path: &Path) -> io::Result<()> {

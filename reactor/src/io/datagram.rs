@@ -36,11 +36,4 @@ impl Io<'_> {
     pub fn dropped(&self, key: Key) -> u64 {
         self.core.udp(key).map_or(0, |udp| udp.dropped)
     }
-
-    /// Sockets for datagrams that are open on this reactor. They do not count as
-    /// [`connections`](Io::connections).
-    #[must_use]
-    pub fn udp_sockets(&self) -> usize {
-        self.core.udp_sockets
-    }
 }

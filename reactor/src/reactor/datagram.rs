@@ -57,6 +57,8 @@ impl<S> Reactor<S> {
                     udp.from = Some(from);
                     // Lent out of `self`, so that the handler may have the rest of the reactor.
                     let scratch = std::mem::take(&mut self.scratch);
+                    self.core.stats.received_packets += 1;
+                    self.core.stats.received_bytes += len as u64;
                     self.call_udp(key, "on_packet", |handler, cx| {
                         handler.on_packet(cx, from, &scratch[..len]);
                     });
@@ -117,11 +119,14 @@ impl<S> Reactor<S> {
                 break;
             };
             packets += 1;
-            bytes += packet.len();
+            let len = packet.len();
+            bytes += len;
             match self.driver.send_packet(key, to, packet) {
                 Ok(()) => {
                     udp.failed = None;
                     udp.packets.pop(&mut pools.packets);
+                    self.core.stats.sent_packets += 1;
+                    self.core.stats.sent_bytes += len as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => udp.writable = false,

@@ -114,6 +114,13 @@ impl<S> Reactor<S> {
         self.core.timers.len()
     }
 
+    /// Jobs and lookups that are under way: see [`Context::offloaded`](crate::Context::offloaded).
+    #[doc(alias = "defers_finished?")]
+    #[must_use]
+    pub fn offloaded(&self) -> usize {
+        self.tasks.offloads.len()
+    }
+
     /// What it has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

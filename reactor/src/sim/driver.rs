@@ -52,8 +52,12 @@ impl Driver for SimDriver {
         Ok(self.net.borrow_mut().adopt(self.host, key))
     }
 
-    fn connect(&mut self, key: Key, addr: SocketAddr) -> io::Result<()> {
-        self.net.borrow_mut().connect(self.host, key, addr)
+    fn connect(&mut self, key: Key, addr: SocketAddr, options: &ConnectOptions) -> io::Result<()> {
+        let mut net = self.net.borrow_mut();
+        match options.local_addr {
+            None => net.connect(self.host, key, addr),
+            Some(local) => net.connect_from(self.host, key, local, addr),
+        }
     }
 
     fn finish_connect(&mut self, key: Key) -> io::Result<SocketAddr> {
@@ -136,19 +140,6 @@ impl Driver for SimDriver {
 
     fn connect_unix(&mut self, key: Key, path: &Path) -> io::Result<()> {
         self.net.borrow_mut().connect_unix(self.host, key, path)
-    }
-
-    fn connect_with(
-        &mut self,
-        key: Key,
-        addr: SocketAddr,
-        options: &ConnectOptions,
-    ) -> io::Result<()> {
-        let mut net = self.net.borrow_mut();
-        match options.local_addr {
-            None => net.connect(self.host, key, addr),
-            Some(local) => net.connect_from(self.host, key, local, addr),
-        }
     }
 
     fn set_option(&mut self, _: Key, _: SocketOption) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! `Reconnect`: a connection that is made again when it is lost.
 
-use crate::{Close, Context, Handler, Key, Time};
+use crate::{Close, ConnectOptions, Context, Handler, Key, Time};
 use std::time::Duration;
 
 /// How to keep a connection up: whom to call, and how long to wait between attempts.
@@ -39,6 +39,8 @@ pub struct Reconnect {
     /// A name or an address, with a port, as [`Context::connect_host`] takes it. It is looked up
     /// anew for each attempt.
     pub host: String,
+    /// How each connection is made.
+    pub options: ConnectOptions,
     /// The shortest wait. Default 100 ms.
     pub base: Duration,
     /// The longest wait. Default 30 s.
@@ -65,10 +67,18 @@ impl Reconnect {
     pub fn to(host: impl Into<String>) -> Reconnect {
         Reconnect {
             host: host.into(),
+            options: ConnectOptions::default(),
             base: Duration::from_millis(100),
             max: Duration::from_secs(30),
             jitter: 0.5,
         }
+    }
+
+    /// Sets [`options`](Reconnect::options).
+    #[must_use]
+    pub fn options(mut self, options: ConnectOptions) -> Reconnect {
+        self.options = options;
+        self
     }
 
     /// Sets the shortest and the longest wait.
@@ -147,7 +157,7 @@ impl<F> Keeper<F> {
     {
         let failures = self.failures;
         let handler = (self.make)(cx, &Attempt { failures, why })?;
-        let key = cx.connect_host(&self.how.host, handler);
+        let key = cx.connect_host_with(&self.how.host, &self.how.options, handler);
         let since = cx.now();
         let lost = move |cx: &mut Context<'_, S>, why| self.lost(cx, since, why);
         cx.tasks.after_close.insert(key, Box::new(lost));

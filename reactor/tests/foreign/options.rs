@@ -192,6 +192,27 @@ fn the_peer_sees_the_local_address_that_was_asked_for() {
     assert_eq!(reactor.with(|cx| cx.io.local_addr(key)), Some(peer));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_to_a_name_is_made_as_its_options_say() {
+    let listener = TcpListener::bind(LOOPBACK).expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let mut reactor = reactor();
+    let from = SocketAddr::from(([127, 0, 0, 77], 0));
+    // The name may have an address of IPv6 too, which cannot be reached from this one of IPv4.
+    let options = ConnectOptions::default()
+        .local_addr(from)
+        .nodelay(false)
+        .keepalive(Keepalive::after(Duration::from_secs(5)));
+    let host = format!("localhost:{port}");
+    let key = reactor.with(|cx| cx.connect_host_with(&host, &options, Tell("client")));
+    until(&mut reactor, |told| told.has("client open"));
+    let (_far, peer) = listener.accept().expect("it has connected");
+    assert_eq!(peer.ip(), from.ip());
+    assert!(asked(&mut reactor, key, |socket| socket.keepalive()));
+    assert!(!asked(&mut reactor, key, |socket| socket.tcp_nodelay()));
+}
+
 #[test]
 fn a_local_address_that_is_not_this_machines_ends_the_connect_and_fails_no_call() {
     let mut reactor = reactor();

@@ -23,10 +23,6 @@ macro_rules! tells_the_rest {
             tell(cx, "open", b"");
         }
 
-        fn on_drain(&mut self, cx: &mut Cx<'_>) {
-            tell(cx, "drain", b"");
-        }
-
         fn on_timer(&mut self, cx: &mut Cx<'_>, timer: u64) {
             cx.state.add(|| format!("timer {timer}"));
         }
@@ -523,30 +519,6 @@ fn pause_yield_and_close_end_the_input_at_the_present_line() {
     assert_eq!(bench.told(), ["line a", "line yield"]);
     bench.settle();
     assert_eq!(bench.told(), ["line b", "line close", "close: closed"]);
-}
-
-#[test]
-fn the_other_callbacks_are_handed_on() {
-    let mut bench = Bench::new();
-    bench.dial(units(Prefix::U8));
-    bench.dial(requests());
-    let peer = bench.dial(lines());
-    bench.settle();
-    assert_eq!(bench.told(), ["open "; 3]);
-    let key = peer.key();
-    bench.with(|cx| {
-        cx.io.watermarks(key, 0, 1, 100);
-        cx.io.send(key, b"drain me");
-    });
-    peer.send(b"timer 7\n");
-    bench.settle();
-    assert_eq!(bench.told(), ["line timer 7", "timer 7", "drain "]);
-    peer.finish();
-    bench.settle();
-    assert_eq!(bench.told(), ["eof ", "close: closed by the peer"]);
-    bench.with(|cx| cx.io.stop());
-    bench.run();
-    assert_eq!(bench.told(), ["close: reactor stopped"; 2]);
 }
 
 #[test]

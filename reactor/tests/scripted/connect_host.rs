@@ -1,7 +1,8 @@
 //! Connections to names: one key from the lookup to the first address that answers.
 
 use crate::support::{Bench, Outcome, Probe};
-use midge_reactor::{CONNECT_TIMEOUT, Key};
+use midge_reactor::util::Reconnect;
+use midge_reactor::{CONNECT_TIMEOUT, ConnectOptions, Key};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -216,4 +217,53 @@ fn stopping_while_a_name_is_looked_up_tells_the_handler() {
     bench.run();
     assert_eq!(bench.told(), ["lookup db", "a close: reactor stopped"]);
     found(&bench, &[Outcome::Open]);
+}
+
+#[test]
+fn options_hold_for_each_address_that_is_tried() {
+    let mut bench = Bench::new();
+    let from = SocketAddr::from(([10, 0, 0, 7], 0));
+    let options = ConnectOptions::default().local_addr(from);
+    let probe = Probe::new("a");
+    let key = bench.with(|cx| cx.connect_host_with("db:4222", &options, probe));
+    found(&bench, &[Outcome::Refused, Outcome::Open]);
+    bench.settle();
+    let tried = "connect k1 from 10.0.0.7:0";
+    assert_eq!(
+        bench.log(),
+        ["lookup db", tried, "close k1", tried, "a open"]
+    );
+    assert_eq!(bench.with(|cx| cx.io.local_addr(key)), Some(from));
+}
+
+#[test]
+fn a_timeout_of_its_own_is_for_the_lookup_and_all_addresses_together() {
+    let mut bench = Bench::new();
+    let options = ConnectOptions::default().timeout(Duration::from_secs(3));
+    let probe = Probe::new("a");
+    bench.with(|cx| cx.connect_host_with("db:4222", &options, probe));
+    bench.advance(Duration::from_secs(1));
+    found(&bench, &[Outcome::Silence; 2]);
+    bench.settle();
+    assert_eq!(bench.log(), ["lookup db", "connect k1"]);
+    bench.advance(Duration::from_secs(1));
+    assert_eq!(bench.log(), ["close k1", "connect k1"]);
+    bench.advance(Duration::from_secs(1));
+    assert_eq!(bench.log(), ["a close: connect timed out", "close k1"]);
+    assert_eq!(bench.world.now().as_nanos(), 3_000_000_000);
+}
+
+#[test]
+fn a_connection_that_is_kept_up_is_made_with_its_options_each_time() {
+    let mut bench = Bench::new();
+    let from = SocketAddr::from(([10, 0, 0, 7], 0));
+    let how = Reconnect::to("10.0.1.1:4222").options(ConnectOptions::default().local_addr(from));
+    bench.with(|cx| {
+        how.start(cx, |_, attempt| {
+            (attempt.failures < 2).then(|| Probe::new("a"))
+        })
+    });
+    bench.advance(CONNECT_TIMEOUT);
+    let tried = "connect k1 from 10.0.0.7:0";
+    assert_eq!(bench.calls("connect"), [tried; 2]);
 }

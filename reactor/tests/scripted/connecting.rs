@@ -194,12 +194,15 @@ fn each_connect_has_the_timeout_it_was_given() {
 }
 
 #[test]
-fn a_driver_that_knows_no_local_addresses_ends_the_connect_and_fails_no_call() {
+fn a_local_address_reaches_the_driver_and_is_the_one_of_the_connection() {
     let mut bench = Bench::new();
-    bench.with(|cx| {
-        let options = ConnectOptions::default().local_addr(far());
-        cx.connect_with(far(), &options, Probe::new("a"));
+    let from = SocketAddr::from(([10, 0, 0, 7], 1_000));
+    bench.world.answer(far(), Outcome::Open);
+    let key = bench.with(|cx| {
+        let options = ConnectOptions::default().local_addr(from);
+        cx.connect_with(far(), &options, Probe::new("a"))
     });
     bench.settle();
-    assert_eq!(bench.told(), ["a close: connect failed: unsupported"]);
+    assert_eq!(bench.log(), ["connect k1 from 10.0.0.7:1000", "a open"]);
+    assert_eq!(bench.with(|cx| cx.io.local_addr(key)), Some(from));
 }

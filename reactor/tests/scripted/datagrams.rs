@@ -357,7 +357,7 @@ fn after_a_close_no_packet_comes_and_what_is_queued_is_told_and_not_sent() {
     bench.with(|cx| {
         assert!(!cx.io.send_to(key, there(1), b"gone"));
         assert!(!cx.io.close(key));
-        assert_eq!(cx.io.udp_sockets(), 0);
+        assert_eq!(cx.io.counts().udp_sockets, 0);
     });
 }
 
@@ -441,8 +441,10 @@ fn the_opening_comes_before_all_else_and_not_after_a_close() {
             let other = cx.udp(addr, Catcher::new("v"));
             cx.io.close(other.expect("the address is free"));
             let taken = cx.udp(addr, Catcher::new("w"));
-            assert_eq!(taken.expect_err("it is taken").kind(), ErrorKind::AddrInUse);
-            assert_eq!((cx.io.udp_sockets(), cx.io.connections()), (2, 0));
+            let error = taken.expect_err("it is taken");
+            assert_eq!(error.kind(), ErrorKind::AddrInUse);
+            assert_eq!(error.to_string(), "udp on 10.0.0.1:54: address in use");
+            assert_eq!((cx.io.counts().udp_sockets, cx.io.connections()), (2, 0));
         });
     });
     bench.settle();

@@ -43,6 +43,8 @@ mod relay;
 mod stream;
 
 mod codec;
+#[cfg(feature = "tls")]
+mod codec_callbacks;
 mod pieces;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,7 +1,7 @@
 //! Work on other threads: where its result goes, and what becomes of it when there is none.
 
 use crate::support::{Bench, Cx, Probe};
-use midge_reactor::{OffloadJob, Panic};
+use midge_reactor::{OffloadJob, Panic, Reactor};
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::rc::Rc;
@@ -85,9 +85,8 @@ fn a_job_that_the_driver_drops_is_told_of() {
 
 #[test]
 fn as_many_jobs_wait_as_may_and_no_more() {
-    let mut bench = Bench::new();
-    bench.reactor.set_offload_threads(2);
-    bench.reactor.set_offload_waiting_max(3);
+    let builder = Reactor::builder().offload_threads(2);
+    let mut bench = Bench::built(builder.offload_waiting_max(3));
     for _ in 0..5 {
         offload(&mut bench, "a", || 1);
     }
@@ -242,8 +241,11 @@ fn every_failure_of_a_lookup_comes_to_its_closure_and_names_the_name() {
     ask(&mut bench, "wrong");
     bench.world.found("wrong", Err(ErrorKind::TimedOut.into()));
     bench.settle();
-    bench.reactor.set_offload_threads(1);
-    bench.reactor.set_offload_waiting_max(0);
+    bench.with(|cx| {
+        // At least one.
+        cx.set_offload_threads(0);
+        cx.set_offload_waiting_max(0);
+    });
     offload(&mut bench, "job", || 1);
     ask(&mut bench, "toomany");
     bench.settle();

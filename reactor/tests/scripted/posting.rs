@@ -2,15 +2,14 @@
 
 use crate::support::{Bench, Cx, Log};
 use midge_reactor::util::Sender;
-use midge_reactor::{Ended, Refused};
+use midge_reactor::{Ended, Reactor, Refused};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 #[test]
 fn a_job_that_finds_no_room_is_handed_back_and_can_be_posted_again() {
-    let mut bench = Bench::new();
-    bench.reactor.set_posted_max(2);
+    let mut bench = Bench::built(Reactor::builder().posted_max(2));
     let remote = bench.reactor.remote();
     let job = |number| move |cx: &mut Cx<'_>| cx.state.add(|| format!("job {number}"));
     assert!(remote.try_post(job(1)).is_ok());
@@ -24,6 +23,8 @@ fn a_job_that_finds_no_room_is_handed_back_and_can_be_posted_again() {
     assert!(remote.try_post(third).is_ok());
     bench.settle();
     assert_eq!(bench.log(), ["job 3"]);
+    bench.with(|cx| cx.set_posted_max(0));
+    assert!(matches!(remote.try_post(job(5)), Err(Refused::Full(_))));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Counters, and what is open by kind.
 
-use crate::support::{Bench, Outcome, Probe};
+use crate::support::{Bench, Catcher, Outcome, Probe};
 use midge_reactor::Event;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ fn each_counter_counts_what_it_says() {
     peers[0].send(b"12345");
     peers[1].finish();
     bench.advance(MS);
-    let stats = bench.with(|cx| cx.stats());
+    let stats = bench.with(|cx| cx.io.stats());
     assert_eq!(stats, bench.reactor.stats());
     assert_eq!((stats.accepted, stats.connected, stats.closed), (2, 1, 2));
     assert_eq!((stats.read_bytes, stats.written_bytes), (5, 5));
@@ -49,6 +50,31 @@ fn each_counter_counts_what_it_says() {
     // The log of the first turns has been taken: what is left is less.
     assert!(stats.reads >= calls("read k") && calls("read k") > 0);
     assert!(stats.events > 0);
+}
+
+#[test]
+fn packets_are_counted_where_the_kernel_has_had_a_part_in_them() {
+    let mut bench = Bench::new();
+    let addr = SocketAddr::from(([10, 0, 0, 1], 53));
+    let far = SocketAddr::from(([10, 0, 0, 9], 1));
+    let opened = bench.with(|cx| cx.udp(addr, Catcher::echo("u")));
+    let key = opened.expect("the address is free");
+    for packet in [&b"one"[..], b"", b"three"] {
+        bench.world.packet(key, far, packet);
+    }
+    bench.settle();
+    // One that is refused, and one that is still queued.
+    bench.world.send_error(key, ErrorKind::PermissionDenied);
+    bench.with(|cx| cx.io.send_to(key, far, b"refused"));
+    bench.settle();
+    bench.world.packet_room(key, 0);
+    bench.with(|cx| cx.io.send_to(key, far, b"waits"));
+    bench.settle();
+    let stats = bench.reactor.stats();
+    assert_eq!((stats.received_packets, stats.received_bytes), (3, 8));
+    assert_eq!((stats.sent_packets, stats.sent_bytes), (3, 8));
+    assert_eq!((stats.read_bytes, stats.written_bytes), (0, 0));
+    assert_eq!(bench.world.sent().len(), 3);
 }
 
 #[test]

@@ -1,24 +1,28 @@
 //! TLS: what leaves and when, byte by byte, against a client that is played by hand.
 
 use crate::certificates::{Authority, name};
-use crate::support::{Bench, Peer, Probe};
-use midge_reactor::Eof;
+use crate::support::{Bench, Log, Peer, Probe};
 use midge_reactor::tls::Tls;
+use midge_reactor::{Eof, Handler};
 use rustls::ClientConnection;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The far end, with a TLS client of its own.
-struct Far {
-    peer: Peer,
+pub(crate) struct Far {
+    pub(crate) peer: Peer,
     conn: ClientConnection,
     seen: usize,
-    plain: Vec<u8>,
+    pub(crate) plain: Vec<u8>,
 }
 
 impl Far {
-    fn new(bench: &mut Bench, authority: &Authority, handler: Probe) -> Far {
+    pub(crate) fn new(
+        bench: &mut Bench,
+        authority: &Authority,
+        handler: impl Handler<Log> + 'static,
+    ) -> Far {
         let peer = bench.dial(handler);
         let conn = ClientConnection::new(authority.client(), name()).expect("all is in order");
         Far {
@@ -61,13 +65,20 @@ impl Far {
         len
     }
 
-    fn say(&mut self, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
         self.conn.writer().write_all(bytes).expect("it is short");
         self.send();
     }
 
+    /// Says that nothing more will come, in TLS and below it.
+    pub(crate) fn end(&mut self) {
+        self.conn.send_close_notify();
+        self.send();
+        self.peer.finish();
+    }
+
     /// Until neither side has anything to say.
-    fn talk(&mut self, bench: &mut Bench) {
+    pub(crate) fn talk(&mut self, bench: &mut Bench) {
         loop {
             self.send();
             bench.settle();

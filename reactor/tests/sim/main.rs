@@ -15,6 +15,7 @@ mod hosts;
 mod names;
 mod offload;
 mod parity;
+mod panics;
 mod proxy;
 mod reconnect;
 mod relay;

@@ -1,0 +1,30 @@
+//! Errors that name what was tried: which address, which path.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// The error `cause` of something that did not succeed, with `what` in front of its text. Its kind is
+/// kept, and it is the source.
+pub(crate) fn failed(what: impl Into<String>, cause: io::Error) -> io::Error {
+    let what = what.into();
+    io::Error::new(cause.kind(), Failed { what, cause })
+}
+
+#[derive(Debug)]
+struct Failed {
+    what: String,
+    cause: io::Error,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.cause)
+    }
+}
+
+impl Error for Failed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}
