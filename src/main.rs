@@ -1,5 +1,7 @@
 //! The command: flags in, an exit code out.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod logger;
 
 use std::fmt::Display;
@@ -10,7 +12,12 @@ use midge::cli::{self, Command, Options};
 use midge::{Broker, Stop};
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    let mut args = std::env::args_os().skip(1).peekable();
+    #[cfg(feature = "bench")]
+    if args.next_if(|word| word == "bench").is_some() {
+        return bench::main(args);
+    }
+    match cli::parse(args) {
         Ok(Command::Run(options)) => run(*options),
         Ok(Command::Help) => print(cli::USAGE),
         Ok(Command::Version) => print(&cli::version()),

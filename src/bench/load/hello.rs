@@ -1,0 +1,97 @@
+//! How a connection introduces itself, and what every one of them hears besides messages.
+
+use midge_protocol::{ServerOp, ServerParser, ServerStep};
+use midge_reactor::{Close, Context, Input};
+use serde_json::json;
+
+use super::board::Event;
+use super::thread::Shard;
+use crate::bench::check::{Aside, Fault};
+
+/// What `CONNECT` presents.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Credentials {
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) token: Option<String>,
+}
+
+impl Credentials {
+    /// `CONNECT {...}` CR LF.
+    pub(crate) fn connect_line(&self) -> String {
+        let mut options = json!({
+            "verbose": false, "pedantic": false, "protocol": 1, "headers": true,
+            "no_responders": true, "name": "midge bench", "lang": "rust",
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        let secrets = [
+            ("user", &self.user),
+            ("pass", &self.password),
+            ("auth_token", &self.token),
+        ];
+        for (name, secret) in secrets {
+            if let Some(secret) = secret {
+                options[name] = json!(secret);
+            }
+        }
+        format!("CONNECT {options}\r\n")
+    }
+}
+
+/// Reads what a connection hears that has no subscription.
+///
+/// # Errors
+/// Messages, and bytes that are no op.
+pub(crate) fn asides(input: &mut Input<'_>, mut heard: impl FnMut(Aside)) -> Result<(), Fault> {
+    loop {
+        let data = input.peek();
+        let shown = || data[..data.len().min(60)].escape_ascii().to_string();
+        match ServerParser::default().next(data) {
+            Ok(ServerStep::Partial { .. }) => return Ok(()),
+            Ok(ServerStep::Op { op, len }) => {
+                match op {
+                    ServerOp::Info { json } => heard(Aside::Info(json.to_vec())),
+                    ServerOp::Ping => heard(Aside::Ping),
+                    ServerOp::Pong => heard(Aside::Pong),
+                    ServerOp::Ok => {}
+                    ServerOp::Err { text } => {
+                        heard(Aside::Refused(String::from_utf8_lossy(text).into_owned()));
+                    }
+                    ServerOp::Msg(_) => return Err(Fault::Foreign { shown: shown() }),
+                }
+                input.consume(len);
+            }
+            Err(_) => return Err(Fault::Nonsense { shown: shown() }),
+        }
+    }
+}
+
+/// Does what is the same in all roles; answers whether it was a `PONG`.
+pub(crate) fn common(cx: &mut Context<'_, Shard>, who: &str, aside: Aside) -> bool {
+    match aside {
+        Aside::Info(json) => cx.state.board.tell(Event::Info(json)),
+        Aside::Ping => {
+            cx.send(b"PONG\r\n");
+        }
+        Aside::Pong => return true,
+        Aside::Refused(text) => {
+            let who = who.to_owned();
+            cx.state
+                .board
+                .tell(Event::Failed(Fault::Refused { who, text }));
+        }
+    }
+    false
+}
+
+/// Tells of a connection's end, unless it is ours.
+pub(crate) fn ended(cx: &mut Context<'_, Shard>, who: &str, received: u64, why: &Close) {
+    if !matches!(why, Close::Local | Close::Shutdown) {
+        let fault = Fault::CutOff {
+            who: who.to_owned(),
+            received,
+            why: why.to_string(),
+        };
+        cx.state.board.tell(Event::Failed(fault));
+    }
+}
