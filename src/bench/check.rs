@@ -4,7 +4,7 @@ use std::fmt;
 
 use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
 
-use super::frame::{Shape, Stamp};
+use super::frame::{Shape, Stamp, set_digits};
 
 /// What a broker did wrong. Any of these makes a measurement a failure.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,10 +41,12 @@ pub(crate) enum Fault {
     Nonsense { shown: String },
     /// The broker refused something.
     Refused { who: String, text: String },
+    /// The broker does not take payloads of this size.
+    TooLarge { size: usize, max: u64 },
     /// The broker ended a connection.
     CutOff {
         who: String,
-        received: u64,
+        messages: u64,
         why: String,
     },
     /// Nothing moved for too long.
@@ -98,8 +100,12 @@ impl fmt::Display for Fault {
             Fault::Foreign { shown } => write!(f, "a foreign message: {shown}"),
             Fault::Nonsense { shown } => write!(f, "not an op of the protocol: {shown}"),
             Fault::Refused { who, text } => write!(f, "the broker told {who}: -ERR '{text}'"),
-            Fault::CutOff { who, received, why } => {
-                write!(f, "{who} was cut off after {received} messages: {why}")
+            Fault::TooLarge { size, max } => write!(
+                f,
+                "the broker takes payloads of up to {max} bytes, not {size}; use a smaller --size"
+            ),
+            Fault::CutOff { who, messages, why } => {
+                write!(f, "{who} was cut off after {messages} messages: {why}")
             }
             Fault::Silent { seconds, missing } => {
                 write!(
@@ -134,9 +140,14 @@ pub(crate) enum Share {
 pub(crate) struct Receiver {
     shape: Shape,
     ring_frames: usize,
+    /// What must stand in front of a payload; of numbered subjects, the digits are set for each.
     head: Vec<u8>,
-    sid: Vec<u8>,
+    digits: Option<[usize; 2]>,
+    /// Of numbered subjects this one has the first of these, and every so many more.
+    own_subjects: (usize, usize),
     share: Share,
+    /// The first publisher that it may hear.
+    first: usize,
     /// By publisher, the sequence number that comes next, or with [`Share::Once`] the least that may.
     next: Vec<u64>,
     /// By publisher, which messages have come. Only with [`Share::Once`].
@@ -145,12 +156,15 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(shape: &Shape, sid: &str, publishers: usize, share: Share) -> Receiver {
+    /// Hears the publishers 0 to `publishers`.
+    pub(crate) fn new(shape: &Shape, publishers: usize, share: Share) -> Receiver {
         Receiver {
             ring_frames: shape.ring_frames(),
-            head: shape.delivered_head(sid),
-            sid: sid.into(),
+            head: shape.delivered_head(),
+            digits: shape.delivered_digits(),
+            own_subjects: (0, 1),
             share,
+            first: 0,
             next: vec![0; publishers],
             seen: match share {
                 Share::Each => Vec::new(),
@@ -159,6 +173,20 @@ impl Receiver {
             received: 0,
             shape: shape.clone(),
         }
+    }
+
+    /// Hears one publisher only, that of this number, whose ring has so many frames.
+    pub(crate) fn of_publisher(shape: &Shape, publisher: usize, ring_frames: usize) -> Receiver {
+        let mut receiver = Receiver::new(shape, 1, Share::Each);
+        receiver.first = publisher;
+        receiver.ring_frames = ring_frames;
+        receiver
+    }
+
+    /// Has subscribed to the subjects `first`, `first + step` and so on.
+    pub(crate) fn own_subjects(mut self, first: usize, step: usize) -> Receiver {
+        self.own_subjects = (first, step);
+        self
     }
 
     /// Messages so far.
@@ -191,14 +219,17 @@ impl Receiver {
     ) -> Result<(usize, usize), Fault> {
         let (head, size) = (self.head.len(), self.shape.size);
         let frame_bytes = head + size + 2;
+        let stamped = size >= 16;
         let mut at = 0;
         loop {
             // The fast way: a whole frame with the very control line that is expected.
-            while size >= 16
-                && let Some(frame) = data.get(at..at + frame_bytes)
-                && same(&frame[..head], &self.head)
-                && frame[head + size..] == *b"\r\n"
-            {
+            while stamped && let Some(frame) = data.get(at..at + frame_bytes) {
+                if self.digits.is_some() {
+                    self.expect(&frame[head..]);
+                }
+                if !same(&frame[..head], &self.head) || frame[head + size..] != *b"\r\n" {
+                    break;
+                }
                 arrived(self.payload(&frame[head..head + size])?);
                 at += frame_bytes;
             }
@@ -225,11 +256,29 @@ impl Receiver {
         }
     }
 
+    /// Sets the digits of the expected head to those that belong to this payload; answers the
+    /// subject's number.
+    #[inline]
+    fn expect(&mut self, payload: &[u8]) -> usize {
+        let Some(stamp) = payload.first_chunk() else {
+            return 0;
+        };
+        let check = Stamp::from_bytes(*stamp).check(self.shape.nonce);
+        let number = self.shape.number(check);
+        if let Some(places) = self.digits {
+            for at in places {
+                set_digits(&mut self.head, at, number);
+            }
+        }
+        number
+    }
+
     /// A message that came in another form than expected: is it the one nevertheless?
     #[cold]
     fn delivery(&mut self, delivery: &Delivery<'_>) -> Result<Stamp, Fault> {
-        if delivery.subject != self.shape.subject
-            || delivery.sid != self.sid
+        let number = self.expect(delivery.payload);
+        if delivery.subject != self.shape.subject(number).as_bytes()
+            || delivery.sid != self.shape.sid(number).as_bytes()
             || delivery.reply.is_some()
         {
             let words = [
@@ -249,37 +298,28 @@ impl Receiver {
 
     #[inline]
     fn payload(&mut self, payload: &[u8]) -> Result<Stamp, Fault> {
-        let Some((stamp, rest)) = payload.split_first_chunk::<8>() else {
+        if payload.len() < 8 {
             return self.short_payload(payload);
-        };
-        let stamp = Stamp::from_bytes(*stamp);
-        let check = stamp.check(self.shape.nonce).to_le_bytes();
-        let good = match rest.split_first_chunk::<8>() {
-            Some((first, [])) => *first == check,
-            Some((first, rest)) => *first == check && self.rest_is_good(stamp, rest, check),
-            None => *rest == check[..rest.len()],
-        };
-        if !good || stamp.publisher() >= self.next.len() {
+        }
+        let Some(stamp) = self.shape.read(payload, self.ring_frames) else {
             return Err(self.corrupted(payload));
+        };
+        if self.digits.is_some() {
+            let number = self.shape.number(stamp.check(self.shape.nonce));
+            if number % self.own_subjects.1 != self.own_subjects.0 {
+                let shown = shown(payload);
+                return Err(Fault::Foreign { shown });
+            }
         }
         self.place(stamp)?;
         Ok(stamp)
-    }
-
-    fn rest_is_good(&self, stamp: Stamp, rest: &[u8], check: [u8; 8]) -> bool {
-        match rest.split_last_chunk::<8>() {
-            Some((pattern, last)) => {
-                *last == check && pattern == self.shape.pattern(stamp, self.ring_frames)
-            }
-            None => rest.iter().all(|byte| *byte == 0),
-        }
     }
 
     /// A payload that cannot hold a stamp: of a single publisher the low bytes of the sequence are
     /// there, of several there is nothing to know a message by.
     fn short_payload(&mut self, payload: &[u8]) -> Result<Stamp, Fault> {
         let stamp = Stamp::new(0, self.received);
-        if self.next.len() == 1 && self.share == Share::Each {
+        if self.next.len() == 1 {
             if payload != &stamp.bytes()[..payload.len()] {
                 return Err(self.corrupted(payload));
             }
@@ -292,46 +332,43 @@ impl Receiver {
     #[inline]
     fn place(&mut self, stamp: Stamp) -> Result<(), Fault> {
         let (publisher, got) = (stamp.publisher(), stamp.sequence());
-        let expected = self.next[publisher];
-        if got != expected {
-            self.other_place(publisher, expected, got)?;
+        let Some(next) = self.next.get_mut(publisher.wrapping_sub(self.first)) else {
+            let shown = format!("message {got} of publisher {publisher}");
+            return Err(Fault::Foreign { shown });
+        };
+        let expected = *next;
+        // Of a group's messages each member gets some, in order.
+        if got != expected && (self.share == Share::Each || got < expected) {
+            return Err(Fault::OutOfPlace {
+                publisher,
+                expected,
+                got,
+            });
         }
-        if self.share == Share::Once && !self.seen[publisher].set(got) {
+        *next = got + 1;
+        if self.share == Share::Once && !self.seen[publisher - self.first].set(got) {
             return Err(Fault::Doubled {
                 publisher,
                 sequence: got,
             });
         }
-        self.next[publisher] = got + 1;
         self.received += 1;
         Ok(())
     }
 
-    fn other_place(&self, publisher: usize, expected: u64, got: u64) -> Result<(), Fault> {
-        if self.share == Share::Once && got > expected {
-            return Ok(());
-        }
-        Err(Fault::OutOfPlace {
-            publisher,
-            expected,
-            got,
-        })
-    }
-
     fn corrupted(&self, payload: &[u8]) -> Fault {
-        let publisher = match payload.split_first_chunk::<8>() {
-            Some((stamp, _)) => Stamp::from_bytes(*stamp).publisher(),
-            None => 0,
+        let publisher = match payload.first_chunk() {
+            Some(stamp) => Stamp::from_bytes(*stamp).publisher(),
+            None => self.first,
         };
-        let Some(&expected) = self.next.get(publisher) else {
-            return Fault::Foreign {
-                shown: shown(payload),
-            };
-        };
-        Fault::Corrupted {
-            publisher,
-            expected,
-            shown: shown(payload),
+        let shown = shown(payload);
+        match self.next.get(publisher.wrapping_sub(self.first)) {
+            Some(&expected) => Fault::Corrupted {
+                publisher,
+                expected,
+                shown,
+            },
+            None => Fault::Foreign { shown },
         }
     }
 }
@@ -359,7 +396,7 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 /// The beginning of `bytes`, for people.
-fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(60)];
     let dots = if cut.len() < bytes.len() { "..." } else { "" };
     format!("{}{dots} ({} bytes)", cut.escape_ascii(), bytes.len())

@@ -4,12 +4,24 @@
 //! * `workload.rs`, `outcome.rs`: what is asked and what was measured, plain values.
 //! * `frame.rs`, `check.rs`: messages that can be checked, and the check. Pure.
 //! * `load/`: the handlers that make the load, on reactors.
-//! * `run.rs`: one workload on one broker, from the first connection to the last check.
+//! * `run/`: one workload on one broker, from the first connection to the last check.
 //! * `process.rs`: CPU time and memory of a process.
-//! * `table.rs`: outcomes for people.
+//! * `progress.rs`, `table.rs`, `csv.rs`: outcomes for people and for programs.
+//!
+//! # What is fair
+//!
+//! Every broker gets the same bytes in the same writes. Publishers are never more than a window
+//! ahead of the slowest subscriber, since brokers cut off subscribers that are too far behind and a
+//! load without bound would measure that. The end of a run is known by the broker's answers to
+//! `PING`, first to the publishers and then to the subscribers, and never by silence.
+//!
+//! A schedule decides when a message of an open loop is due, whatever the broker does; a sender that
+//! is late sends all that is due, and latency counts from when a message was due. What one read
+//! brings is timed by one look at the clock.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,10 +30,12 @@ use clap::Parser;
 
 mod check;
 mod cli;
+mod csv;
 mod frame;
 mod load;
 mod outcome;
 mod process;
+mod progress;
 mod run;
 mod table;
 mod workload;
@@ -32,35 +46,24 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
+            // Help is no error; where it cannot be printed nobody wants it.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match measure(&cli) {
+    match measure(&cli.command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("midge bench: {error}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn measure(cli: &cli::Cli) -> Result<bool, run::Error> {
-    use cli::Command;
-    let (args, workload) = match &cli.command {
-        Command::Pub(args) => (args, args.workload("pub", 1, 0)),
-        Command::Fanout(args) => (args, args.workload("fanout", 1, 1)),
-        Command::Fanin(args) => (args, args.workload("fanin", 8, 1)),
-        Command::Queue(args) => (args, args.workload("queue", 2, 4)),
-    };
-    let common = &args.common;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // A second signal ends the process at once.
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-    }
+/// One workload on one broker; answers whether all checks have passed.
+fn measure(command: &cli::Command) -> Result<bool, run::Error> {
+    let (workload, common) = command.workload();
     let target = run::Target {
         addr: run::resolve(&common.server)?,
         pid: common.pid,
@@ -69,27 +72,40 @@ fn measure(cli: &cli::Cli) -> Result<bool, run::Error> {
             password: common.password.clone(),
             token: common.token.clone(),
         },
-        interrupted,
+        patience: common.patience(),
+        interrupted: interruption()?,
     };
-    let live = std::io::stderr().is_terminal();
-    let outcome = run::run(&workload, &target, &mut |progress| {
-        if live {
-            let rate = progress.delivered.max(progress.published) as f64;
-            let rate = table::count(rate / progress.elapsed.as_secs_f64());
-            eprint!("\r\x1b[K{:.1} s  {rate}/s", progress.elapsed.as_secs_f64());
-        }
-    })?;
-    if live {
-        eprint!("\r\x1b[K");
+    let mut line = progress::Line::new(common.quiet);
+    line.begin(&workload.name);
+    let outcome = run::run(&workload, &target, &mut |progress| line.show(progress));
+    line.clear();
+    let outcome = outcome?;
+    if let Some(path) = &common.csv {
+        csv::append(path, &outcome)?;
     }
-    if common.json {
-        let text = serde_json::to_string_pretty(&outcome);
-        println!("{}", text.map_err(std::io::Error::other)?);
+    let text = if common.json {
+        serde_json::to_string(&outcome).map_err(io::Error::other)? + "\n"
     } else {
-        print!("{}", table::render(&outcome));
-    }
+        table::render(&outcome)
+    };
+    // A reader that went away had enough.
+    let _ = io::stdout().write_all(text.as_bytes());
     for fault in &outcome.faults {
-        eprintln!("midge bench: {fault}");
+        complain(fault);
     }
     Ok(outcome.is_good())
+}
+
+/// A flag that Ctrl-C sets, and SIGTERM. A second one ends the process at once.
+fn interruption() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
+}
+
+fn complain(error: &dyn Display) {
+    let _ = writeln!(io::stderr(), "midge bench: {error}");
 }

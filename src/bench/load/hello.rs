@@ -1,12 +1,12 @@
 //! How a connection introduces itself, and what every one of them hears besides messages.
 
-use midge_protocol::{ServerOp, ServerParser, ServerStep};
+use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
 use midge_reactor::{Close, Context, Input};
 use serde_json::json;
 
 use super::board::Event;
 use super::thread::Shard;
-use crate::bench::check::{Aside, Fault};
+use crate::bench::check::{Aside, Fault, shown};
 
 /// What `CONNECT` presents.
 #[derive(Clone, Debug, Default)]
@@ -38,16 +38,22 @@ impl Credentials {
     }
 }
 
-/// Reads what a connection hears that has no subscription.
+/// Reads all whole ops.
 ///
 /// # Errors
-/// Messages, and bytes that are no op.
-pub(crate) fn asides(input: &mut Input<'_>, mut heard: impl FnMut(Aside)) -> Result<(), Fault> {
+/// Those of `message`, and bytes that are no op.
+pub(crate) fn ops(
+    input: &mut Input<'_>,
+    mut heard: impl FnMut(Aside),
+    mut message: impl FnMut(&Delivery<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     loop {
         let data = input.peek();
-        let shown = || data[..data.len().min(60)].escape_ascii().to_string();
         match ServerParser::default().next(data) {
-            Ok(ServerStep::Partial { .. }) => return Ok(()),
+            Ok(ServerStep::Partial { need }) => {
+                input.need(need);
+                return Ok(());
+            }
             Ok(ServerStep::Op { op, len }) => {
                 match op {
                     ServerOp::Info { json } => heard(Aside::Info(json.to_vec())),
@@ -57,13 +63,35 @@ pub(crate) fn asides(input: &mut Input<'_>, mut heard: impl FnMut(Aside)) -> Res
                     ServerOp::Err { text } => {
                         heard(Aside::Refused(String::from_utf8_lossy(text).into_owned()));
                     }
-                    ServerOp::Msg(_) => return Err(Fault::Foreign { shown: shown() }),
+                    ServerOp::Msg(delivery) => message(&delivery)?,
                 }
                 input.consume(len);
             }
-            Err(_) => return Err(Fault::Nonsense { shown: shown() }),
+            Err(_) => return Err(Fault::Nonsense { shown: shown(data) }),
         }
     }
+}
+
+/// Reads what a connection hears that wants no message. Answers whether there was a `PONG`; of a
+/// fault it has told, and closed the connection.
+pub(crate) fn asides(cx: &mut Context<'_, Shard>, who: &str, input: &mut Input<'_>) -> bool {
+    let mut pong = false;
+    let foreign = |delivery: &Delivery<'_>| {
+        let shown = shown(&[delivery.subject, delivery.payload].join(&b' '));
+        Err(Fault::Foreign { shown })
+    };
+    let read = ops(input, |aside| pong |= common(cx, who, aside), foreign);
+    if let Err(fault) = read {
+        fail(cx, fault);
+        return false;
+    }
+    pong
+}
+
+/// Tells of a fault and closes the connection.
+pub(crate) fn fail(cx: &mut Context<'_, Shard>, fault: Fault) {
+    cx.state.board.tell(Event::Failed(fault));
+    cx.close();
 }
 
 /// Does what is the same in all roles; answers whether it was a `PONG`.
@@ -76,20 +104,18 @@ pub(crate) fn common(cx: &mut Context<'_, Shard>, who: &str, aside: Aside) -> bo
         Aside::Pong => return true,
         Aside::Refused(text) => {
             let who = who.to_owned();
-            cx.state
-                .board
-                .tell(Event::Failed(Fault::Refused { who, text }));
+            fail(cx, Fault::Refused { who, text });
         }
     }
     false
 }
 
 /// Tells of a connection's end, unless it is ours.
-pub(crate) fn ended(cx: &mut Context<'_, Shard>, who: &str, received: u64, why: &Close) {
+pub(crate) fn ended(cx: &mut Context<'_, Shard>, who: &str, messages: u64, why: &Close) {
     if !matches!(why, Close::Local | Close::Shutdown) {
         let fault = Fault::CutOff {
             who: who.to_owned(),
-            received,
+            messages,
             why: why.to_string(),
         };
         cx.state.board.tell(Event::Failed(fault));

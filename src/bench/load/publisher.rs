@@ -1,19 +1,20 @@
-//! Publishes as fast as the socket and the window let it.
+//! Publishes as fast as socket and window let it, or what is due by a schedule.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use midge_reactor::{Close, Context, Handler, Input};
 
 use super::board::Event;
 use super::hello;
-use super::thread::Shard;
+use super::thread::{self, Shard};
 use crate::bench::frame::{Shape, Stamper};
+use crate::bench::workload::Span;
 
 /// Begin. Sent by the measuring thread.
 pub(crate) const GO: u64 = 1;
-/// Look at the window again.
-const LOOK: u64 = 2;
+/// Look whether there is something to publish.
+pub(crate) const LOOK: u64 = 2;
 
 /// How often a publisher that waits for subscribers looks whether they have caught up.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -21,8 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Rings of one publisher: one is being stamped while the other is being sent.
 const RINGS: usize = 2;
 
-/// Bytes that may wait for a socket.
-const QUEUE_BYTES_MAX: usize = 1 << 30;
+/// Bytes that a publisher with a schedule lets wait for its socket. What is due beyond waits with
+/// it: it will be late by the same time.
+const LATE_BYTES_MAX: usize = 64 << 20;
 
 /// One connection that publishes.
 #[derive(Debug)]
@@ -39,8 +41,9 @@ pub(crate) struct Publisher {
     /// Where to end.
     messages_max: u64,
     /// When to end, from the beginning.
-    seconds_max: Duration,
+    time: Duration,
     phase: Phase,
+    looking: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,7 +56,14 @@ enum Phase {
 }
 
 impl Publisher {
-    pub(crate) fn new(number: usize, shape: &Shape, hello: &str) -> Publisher {
+    /// The one of this `number` of `count`.
+    pub(crate) fn new(
+        number: usize,
+        count: usize,
+        shape: &Shape,
+        span: Span,
+        hello: &str,
+    ) -> Publisher {
         let (stamper, ring) = Stamper::new(shape, number);
         Publisher {
             number,
@@ -63,57 +73,89 @@ impl Publisher {
             rings: [Some(ring.clone().into()), Some(ring.into())],
             turn: 0,
             sent: 0,
-            messages_max: u64::MAX,
-            seconds_max: Duration::MAX,
+            messages_max: span.share(number, count),
+            time: span.time(),
             phase: Phase::Joining,
+            looking: false,
         }
-    }
-
-    /// Ends after so many messages.
-    pub(crate) fn messages_max(mut self, count: u64) -> Publisher {
-        self.messages_max = count;
-        self
-    }
-
-    /// Ends after so long.
-    pub(crate) fn seconds_max(mut self, time: Duration) -> Publisher {
-        self.seconds_max = time;
-        self
     }
 
     fn pump(&mut self, cx: &mut Context<'_, Shard>) {
-        if self.phase != Phase::Publishing || cx.queued() > 0 {
+        if self.phase != Phase::Publishing {
             return;
         }
         let board = &cx.state.board;
-        let began = board.began.get().copied();
-        let over = began.is_some_and(|began| began.elapsed() >= self.seconds_max);
-        if over || self.sent >= self.messages_max || board.stopping() {
-            self.phase = Phase::Ending;
-            cx.send(b"PING\r\n");
-            return;
+        let elapsed = board.elapsed();
+        let stopping = board.stopping();
+        match board.schedule {
+            Some(schedule) => {
+                // What is due at the end is sent, however late it is.
+                let due = schedule.due_of(self.number, elapsed.min(self.time));
+                let due = due.min(self.messages_max);
+                self.send_due(cx, due);
+                let over = elapsed >= self.time || due >= self.messages_max;
+                if (over && self.sent >= due) || stopping {
+                    self.end(cx);
+                }
+            }
+            None if cx.queued() > 0 => {}
+            None if elapsed >= self.time || self.sent >= self.messages_max || stopping => {
+                self.end(cx);
+            }
+            None => self.send_ring(cx),
         }
-        if !board.may_publish() {
-            cx.set_timer(LOOK_EVERY, LOOK);
+    }
+
+    fn end(&mut self, cx: &mut Context<'_, Shard>) {
+        self.phase = Phase::Ending;
+        cx.send(b"PING\r\n");
+    }
+
+    /// Sends a whole ring without a copy, if the window is open.
+    fn send_ring(&mut self, cx: &mut Context<'_, Shard>) {
+        if !cx.state.board.may_publish() {
+            self.look_later(cx);
             return;
         }
         let Some(mut ring) = self.take_ring() else {
-            cx.set_timer(LOOK_EVERY, LOOK);
+            self.look_later(cx);
             return;
         };
-        let most = self.messages_max - self.sent;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let most = most.min(self.stamper.frames());
+        let most = usize::try_from(self.messages_max - self.sent).unwrap_or(usize::MAX);
         let (count, range) = self.stamper.stamp(&mut ring, self.sent, most);
         let ring = ring.freeze();
         cx.io.send_bytes(cx.key(), ring.slice(range));
         self.rings[self.turn] = Some(ring);
         self.turn = (self.turn + 1) % RINGS;
+        self.count(cx, count);
+    }
+
+    /// Sends what is due, by copying: it is little at a time.
+    fn send_due(&mut self, cx: &mut Context<'_, Shard>, due: u64) {
+        while self.sent < due && cx.queued() < LATE_BYTES_MAX {
+            let Some(mut ring) = self.take_ring() else {
+                return;
+            };
+            let most = usize::try_from(due - self.sent).unwrap_or(usize::MAX);
+            let (count, range) = self.stamper.stamp(&mut ring, self.sent, most);
+            cx.send(&ring[range]);
+            self.rings[self.turn] = Some(ring.freeze());
+            self.count(cx, count);
+        }
+    }
+
+    fn count(&mut self, cx: &mut Context<'_, Shard>, count: usize) {
         self.sent += count as u64;
         cx.state.board.published[self.number].set(self.sent);
     }
 
-    /// The next ring, if nothing of it waits for the socket any more.
+    fn look_later(&mut self, cx: &mut Context<'_, Shard>) {
+        if !std::mem::replace(&mut self.looking, true) {
+            cx.set_timer(LOOK_EVERY, LOOK);
+        }
+    }
+
+    /// The present ring, if nothing of it waits for the socket any more.
     fn take_ring(&mut self) -> Option<BytesMut> {
         match self.rings[self.turn].take()?.try_into_mut() {
             Ok(ring) => Some(ring),
@@ -129,33 +171,25 @@ impl Handler<Shard> for Publisher {
     fn on_open(&mut self, cx: &mut Context<'_, Shard>) {
         // A queue of any length is congested, so that its end is told.
         let key = cx.key();
-        cx.io.watermarks(key, 0, 1, QUEUE_BYTES_MAX);
+        cx.io.watermarks(key, 0, 1, usize::MAX);
         cx.send(self.hello.as_bytes());
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, Shard>, input: &mut Input<'_>) {
-        let mut pong = false;
-        let read = hello::asides(input, |aside| pong |= hello::common(cx, &self.who, aside));
-        if let Err(fault) = read {
-            cx.state.board.tell(Event::Failed(fault));
-            cx.close();
+        if !hello::asides(cx, &self.who, input) {
             return;
         }
-        if pong {
-            match self.phase {
-                Phase::Joining => {
-                    self.phase = Phase::Waiting;
-                    cx.state.board.tell(Event::Ready);
-                }
-                Phase::Ending => {
-                    self.phase = Phase::Done;
-                    cx.state.board.tell(Event::Published {
-                        publisher: self.number,
-                        count: self.sent,
-                    });
-                }
-                Phase::Waiting | Phase::Publishing | Phase::Done => {}
+        match self.phase {
+            Phase::Joining => {
+                self.phase = Phase::Waiting;
+                thread::ready(cx);
             }
+            Phase::Ending => {
+                self.phase = Phase::Done;
+                let (publisher, count) = (self.number, self.sent);
+                cx.state.board.tell(Event::Published { publisher, count });
+            }
+            Phase::Waiting | Phase::Publishing | Phase::Done => {}
         }
     }
 
@@ -164,9 +198,9 @@ impl Handler<Shard> for Publisher {
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_, Shard>, timer: u64) {
-        if timer == GO && self.phase == Phase::Waiting {
-            self.phase = Phase::Publishing;
-            cx.state.board.began.get_or_init(Instant::now);
+        match timer {
+            GO if self.phase == Phase::Waiting => self.phase = Phase::Publishing,
+            _ => self.looking = false,
         }
         self.pump(cx);
     }
