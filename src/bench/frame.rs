@@ -330,11 +330,6 @@ impl Stamper {
         (stamper, ring)
     }
 
-    /// Frames in the ring.
-    pub(crate) fn frames(&self) -> usize {
-        self.frames
-    }
-
     /// Stamps up to `count` frames of `ring`, beginning with the one of `sequence` and ending at the
     /// ring's end at the latest; answers how many, and where they stand.
     pub(crate) fn stamp(
@@ -369,10 +364,10 @@ mod tests {
         for size in 8..80 {
             let shape = Shape::new("a", size, false, 77);
             let (stamper, mut ring) = Stamper::new(&shape, 3);
-            let last = stamper.frames() as u64 + 5;
+            let last = stamper.frames as u64 + 5;
             let (_, range) = stamper.stamp(&mut ring, last, 1);
             let payload = &ring[range][shape.published_head().len()..][..size];
-            let stamp = shape.read(payload, stamper.frames());
+            let stamp = shape.read(payload, stamper.frames);
             assert_eq!(stamp, Some(Stamp::new(3, last)), "{size} bytes");
         }
     }

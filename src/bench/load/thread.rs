@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(crate) struct Shard {
     pub(crate) latency: Option<Histogram<u64>>,
     open: Open,
     to_open: Range<usize>,
+    tick: Option<Tick>,
 }
 
 impl fmt::Debug for Shard {
@@ -78,9 +80,18 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     /// Whether latencies are recorded.
     pub(crate) latency: bool,
-    /// How long to sleep between ticks, and what to do at each. Without it the thread sleeps until
-    /// something happens.
-    pub(crate) tick: Option<(Duration, Tick)>,
+    /// What is done by the clock. Without it the thread sleeps until something happens.
+    pub(crate) clock: Option<Clock>,
+}
+
+/// What a thread does by the clock.
+pub(crate) struct Clock {
+    /// Time between ticks.
+    pub(crate) pause: Duration,
+    /// Done at each.
+    pub(crate) tick: Tick,
+    /// The thread's connections hear as well as speak, so that it must wake for them between ticks.
+    pub(crate) hears: bool,
 }
 
 impl fmt::Debug for Plan {
@@ -118,6 +129,7 @@ impl Thread {
                 latency: plan.latency.then(histogram),
                 open: Box::new(open),
                 to_open: 0..plan.connections,
+                tick: None,
             };
             match Reactor::new(shard) {
                 Ok(mut reactor) => {
@@ -184,24 +196,56 @@ pub(crate) fn histogram() -> Histogram<u64> {
 
 fn turn(reactor: &mut Reactor<Shard>, plan: Plan) {
     reactor.with(|cx| (0..OPENING_MAX).for_each(|_| open_next(cx)));
-    let result = match plan.tick {
+    let result = match plan.clock {
         None => reactor.run(),
-        Some((pause, mut tick)) => {
-            precise_sleep();
-            loop {
-                // The selector counts in milliseconds: what is due sooner is slept for here.
-                match reactor.turn(Some(Duration::ZERO)) {
-                    Ok(()) if reactor.is_stopping() => break reactor.run(),
-                    Ok(()) => {}
-                    Err(error) => break Err(error),
-                }
-                thread::sleep(pause);
-                reactor.with(&mut tick);
-            }
-        }
+        Some(clock) if clock.hears => run_beside_metronome(reactor, clock),
+        Some(clock) => run_asleep(reactor, clock),
     };
     if let Err(error) = result {
         log::error!("a load thread ended: {error}");
+    }
+}
+
+/// Sleeps between the ticks, and looks at the connections after each: the selector counts in
+/// milliseconds, which is too coarse.
+fn run_asleep(reactor: &mut Reactor<Shard>, mut clock: Clock) -> io::Result<()> {
+    precise_sleep();
+    while !reactor.is_stopping() {
+        reactor.turn(Some(Duration::ZERO))?;
+        thread::sleep(clock.pause);
+        reactor.with(&mut clock.tick);
+    }
+    reactor.run()
+}
+
+/// Has another thread sleep, which costs a wake more for each tick.
+fn run_beside_metronome(reactor: &mut Reactor<Shard>, clock: Clock) -> io::Result<()> {
+    reactor.state.tick = Some(clock.tick);
+    let remote = reactor.remote();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            precise_sleep();
+            let due = Arc::new(AtomicBool::new(false));
+            while !remote.is_ended() {
+                thread::sleep(clock.pause);
+                // A tick that has not been heard yet is not repeated.
+                if !due.swap(true, Ordering::AcqRel) {
+                    let due = Arc::clone(&due);
+                    let _ = remote.post(move |cx| {
+                        due.store(false, Ordering::Release);
+                        run_tick(cx);
+                    });
+                }
+            }
+        });
+        reactor.run()
+    })
+}
+
+fn run_tick(cx: &mut Context<'_, Shard>) {
+    if let Some(mut tick) = cx.state.tick.take() {
+        tick(cx);
+        cx.state.tick = Some(tick);
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Er
         name: "bench-visit",
         connections: connect.concurrency,
         latency: true,
-        tick: None,
+        clock: None,
     };
     let _ = board.began.set(Instant::now());
     let thread = Thread::spawn(plan, &board, move |cx, place| {

@@ -10,7 +10,7 @@ use crate::bench::frame::Shape;
 use crate::bench::load::board::Schedule;
 use crate::bench::load::crowd::{Member, Speaker};
 use crate::bench::load::subscriber::FINISH;
-use crate::bench::load::thread::{Plan, Thread, Tick};
+use crate::bench::load::thread::{Clock, Plan, Thread};
 use crate::bench::outcome::Outcome;
 use crate::bench::workload::Crowd;
 
@@ -26,12 +26,15 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     let hello = run.target.credentials.connect_line();
 
     let mut speaker = Speaker::new(&shape, connections, schedule, crowd.span);
-    let tick: Tick = Box::new(move |cx| speaker.tick(cx));
     let plan = Plan {
         name: "bench-crowd",
         connections,
         latency: true,
-        tick: Some((Schedule::new(crowd.rate, 1).tick(), tick)),
+        clock: Some(Clock {
+            pause: schedule.tick(),
+            tick: Box::new(move |cx| speaker.tick(cx)),
+            hears: true,
+        }),
     };
     let addr = run.target.addr;
     let thread = Thread::spawn(plan, &board, move |cx, number| {

@@ -11,7 +11,7 @@ use crate::bench::load::board::{Board, Checked, Schedule};
 use crate::bench::load::idler::Idler;
 use crate::bench::load::publisher::{GO, LOOK, Publisher};
 use crate::bench::load::subscriber::{FINISH, Pace, Subscriber};
-use crate::bench::load::thread::{Plan, Thread, command};
+use crate::bench::load::thread::{Clock, Plan, Thread, command};
 use crate::bench::outcome::Outcome;
 use crate::bench::workload::{Flow, WINDOW_BYTES};
 
@@ -98,7 +98,7 @@ fn beside(
         name: "bench-idle",
         connections: idle + usize::from(bystanders > 0),
         latency: false,
-        tick: None,
+        clock: None,
     };
     let thread = Thread::spawn(plan, board, move |cx, number| {
         let subs: String = if number < idle {
@@ -129,7 +129,7 @@ fn subscribers(
         name: "bench-sub",
         connections: flow.subscribers,
         latency: flow.rate.is_some(),
-        tick: None,
+        clock: None,
     };
     Thread::spawn(plan, board, move |cx, number| {
         let step = flow.subscribers;
@@ -165,9 +165,10 @@ fn publishers(
         name: "bench-pub",
         connections: flow.publishers,
         latency: false,
-        tick: board.schedule.map(|schedule| {
-            let tick: crate::bench::load::thread::Tick = Box::new(|cx| command(cx, LOOK));
-            (schedule.tick(), tick)
+        clock: board.schedule.map(|schedule| Clock {
+            pause: schedule.tick(),
+            tick: Box::new(|cx| command(cx, LOOK)),
+            hears: false,
         }),
     };
     Thread::spawn(plan, board, move |cx, number| {

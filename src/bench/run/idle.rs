@@ -20,7 +20,7 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
         name: "bench-idle",
         connections,
         latency: false,
-        tick: None,
+        clock: None,
     };
     let thread = Thread::spawn(plan, &board, move |cx, number| {
         let line = |sub| format!("SUB {subject}.{number:06}.{sub:06} {sub}\r\n");

@@ -9,7 +9,7 @@ use crate::bench::load::board::Schedule;
 use crate::bench::load::publisher::{GO, LOOK};
 use crate::bench::load::requester::Requester;
 use crate::bench::load::responder::Responder;
-use crate::bench::load::thread::{Plan, Thread, Tick, command};
+use crate::bench::load::thread::{Clock, Plan, Thread, command};
 use crate::bench::outcome::Outcome;
 use crate::bench::workload::Request;
 
@@ -30,9 +30,10 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
         name: "bench-req",
         connections,
         latency: true,
-        tick: board.schedule.map(|schedule| {
-            let tick: Tick = Box::new(|cx| command(cx, LOOK));
-            (schedule.tick(), tick)
+        clock: board.schedule.map(|schedule| Clock {
+            pause: schedule.tick(),
+            tick: Box::new(|cx| command(cx, LOOK)),
+            hears: true,
         }),
     };
     let (asked, addr) = (request.clone(), run.target.addr);

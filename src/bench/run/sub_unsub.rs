@@ -18,7 +18,7 @@ pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Erro
         name: "bench-churn",
         connections: 1,
         latency: false,
-        tick: None,
+        clock: None,
     };
     let thread = Thread::spawn(plan, &board, move |cx, _| {
         cx.connect(addr, Churner::new(&subject, count, &hello))
