@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::versus::VersusArgs;
 use super::workload::{
     Connect, Crowd, Flow, Idle, Kind, Request, Span, SubUnsub, WINDOW_BYTES, Workload,
 };
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Connect(ConnectArgs),
     /// Subscribe many times, then unsubscribe
     SubUnsub(SubUnsubArgs),
+    /// Everything, on two brokers or more in turns, with a report
+    Versus(VersusArgs),
 }
 
 /// Whom to load, and how to tell what came of it.
@@ -299,8 +302,8 @@ pub(crate) struct SubUnsubArgs {
 }
 
 impl Command {
-    /// What is asked, and of whom.
-    pub(crate) fn workload(&self) -> (Workload, &Common) {
+    /// What is asked, and of whom; or that it is more than one workload.
+    pub(crate) fn workload(&self) -> Result<(Workload, &Common), &VersusArgs> {
         let flow = Flow::default();
         let (name, kind, common) = match self {
             Command::Pub(args) => (
@@ -367,9 +370,10 @@ impl Command {
                 let subs = SubUnsub { subscriptions };
                 ("sub-unsub", Kind::SubUnsub(subs), &args.common)
             }
+            Command::Versus(args) => return Err(args),
         };
         let name = name.to_owned();
-        (Workload { name, kind }, common)
+        Ok((Workload { name, kind }, common))
     }
 }
 
@@ -439,7 +443,7 @@ fn count(text: &str) -> Result<usize, String> {
     number(text).map(|count| count as usize)
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.strip_suffix('s').unwrap_or(text).parse::<f64>() {
         Ok(seconds) if (0.0..1e9).contains(&seconds) => Ok(seconds),
         _ => Err("write seconds as 2, 0.5 or 10s".to_owned()),
@@ -479,7 +483,7 @@ mod tests {
         let words = format!("bench {line}");
         let cli = Cli::try_parse_from(words.split_whitespace());
         let cli = cli.unwrap_or_else(|error| panic!("{line}: {error}"));
-        cli.command.workload().0
+        cli.command.workload().expect("it is one workload").0
     }
 
     fn flow(line: &str) -> Flow {

@@ -6,6 +6,7 @@
 //! * `load/`: the handlers that make the load, on reactors.
 //! * `run/`: one workload on one broker, from the first connection to the last check.
 //! * `process.rs`: CPU time and memory of a process.
+//! * `catalogue.rs`, `versus/`: all workloads on several brokers in turns.
 //! * `progress.rs`, `table.rs`, `csv.rs`: outcomes for people and for programs.
 //!
 //! # What is fair
@@ -28,6 +29,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 
+mod catalogue;
 mod check;
 mod cli;
 mod csv;
@@ -38,6 +40,7 @@ mod process;
 mod progress;
 mod run;
 mod table;
+mod versus;
 mod workload;
 
 /// Runs `midge bench` with the words behind these two.
@@ -51,7 +54,11 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match measure(&cli.command) {
+    let good = match cli.command.workload() {
+        Ok((workload, common)) => measure(&workload, common),
+        Err(versus) => versus::main(versus),
+    };
+    match good {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -62,8 +69,7 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// One workload on one broker; answers whether all checks have passed.
-fn measure(command: &cli::Command) -> Result<bool, run::Error> {
-    let (workload, common) = command.workload();
+fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, run::Error> {
     let target = run::Target {
         addr: run::resolve(&common.server)?,
         pid: common.pid,
@@ -77,7 +83,7 @@ fn measure(command: &cli::Command) -> Result<bool, run::Error> {
     };
     let mut line = progress::Line::new(common.quiet);
     line.begin(&workload.name);
-    let outcome = run::run(&workload, &target, &mut |progress| line.show(progress));
+    let outcome = run::run(workload, &target, &mut |progress| line.show(progress));
     line.clear();
     let outcome = outcome?;
     if let Some(path) = &common.csv {

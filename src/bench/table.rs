@@ -159,6 +159,19 @@ pub(crate) fn count(number: f64) -> String {
     scaled(number, &[(1e9, " G"), (1e6, " M"), (1e4, " k")], "")
 }
 
+/// A whole number with its thousands apart: `100,000`.
+pub(crate) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A number of bytes: `12.3 MB`.
 pub(crate) fn bytes(number: f64) -> String {
     scaled(number, &[(1e9, " GB"), (1e6, " MB"), (1e3, " kB")], " B")
