@@ -7,6 +7,7 @@
 //! * `run/`: one workload on one broker, from the first connection to the last check.
 //! * `process.rs`: CPU time and memory of a process.
 //! * `catalogue.rs`, `versus/`: all workloads on several brokers in turns.
+//! * `report/`: their results as a page and as a plot.
 //! * `progress.rs`, `table.rs`, `csv.rs`: outcomes for people and for programs.
 //!
 //! # What is fair
@@ -38,6 +39,7 @@ mod load;
 mod outcome;
 mod process;
 mod progress;
+mod report;
 mod run;
 mod table;
 mod versus;

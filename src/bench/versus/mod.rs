@@ -7,11 +7,12 @@
 //! * `text.rs`: the results on a terminal.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::catalogue::{Scale, catalogue};
+use super::report;
 use super::run;
 
 mod broker;
@@ -19,6 +20,8 @@ mod machine;
 pub(crate) mod results;
 mod rounds;
 mod text;
+
+pub(crate) use text::letter;
 
 /// What `versus` is asked.
 #[derive(Args, Clone, Debug)]
@@ -113,7 +116,19 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
     let _ = io::stdout().write_all(text::render(&results).as_bytes());
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&results).map_err(io::Error::other)?;
-        std::fs::write(path, json + "\n")?;
+        write(path, &(json + "\n"))?;
+    }
+    if let Some(path) = &args.svg {
+        write(path, &report::headline(&results))?;
+    }
+    if !args.no_report {
+        write(&args.report, &report::page(&results))?;
+        let _ = writeln!(io::stdout(), "\nreport: {}", args.report.display());
     }
     Ok(results.is_good())
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    std::fs::write(path, text)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
