@@ -158,15 +158,8 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
         });
     };
     let rates = [CpuRate, Rate];
-    let sized = |size| {
-        Flow {
-            size,
-            ..flow.clone()
-        }
-        .into()
-    };
+    let sized = |size| Flow { size, ..flow }.into();
     let fan = |publishers, subscribers| {
-        let flow = flow.clone();
         Flow {
             publishers,
             subscribers,
@@ -178,7 +171,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     add("1-to-1", "1 to 1, 16 B", fan(1, 1), &rates);
     let headers = Flow {
         headers: true,
-        ..flow.clone()
+        ..flow
     };
     add(
         "1-to-1-headers",
@@ -288,12 +281,10 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     ];
     add("sub-unsub", "100,000 SUB, then UNSUB", subs, &sub_metrics);
     for bystanders in [1, 1000, many(100_000, 2000)] {
-        let flow = Flow {
-            bystanders,
-            ..flow.clone()
-        };
+        let flow = Flow { bystanders, ..flow };
         let count = super::table::thousands(bystanders);
-        let title = format!("1 to 1, {count} subscriptions beside");
+        let s = if bystanders == 1 { "" } else { "s" };
+        let title = format!("1 to 1, {count} subscription{s} beside");
         add(&format!("beside-{bystanders}"), &title, flow.into(), &rates);
     }
     for connections in [1, 100, many(1000, 150), many(10_000, 200)] {
@@ -304,7 +295,8 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
             span,
         });
         let count = super::table::thousands(connections);
-        let title = format!("{count} connections, 20,000 messages/s together");
+        let s = if connections == 1 { "" } else { "s" };
+        let title = format!("{count} connection{s}, 20,000 messages/s together");
         add(
             &format!("crowd-{connections}"),
             &title,

@@ -456,3 +456,235 @@ impl Bits {
         first.map(|first| (count, first))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::frame::Stamper;
+
+    /// Messages as a good broker delivers them, by publisher and sequence.
+    struct Source {
+        shape: Shape,
+        publishers: Vec<(Stamper, Vec<u8>)>,
+    }
+
+    impl Source {
+        fn new(shape: Shape, publishers: usize) -> Source {
+            let publishers = (0..publishers).map(|number| Stamper::new(&shape, number));
+            Source {
+                publishers: publishers.collect(),
+                shape,
+            }
+        }
+
+        fn of_size(size: usize) -> Source {
+            Source::new(Shape::new("bench.x", size, false, 99), 2)
+        }
+
+        fn message(&mut self, publisher: usize, sequence: u64) -> Vec<u8> {
+            let (stamper, ring) = &mut self.publishers[publisher];
+            let (_, range) = stamper.stamp(ring, sequence, 1);
+            let frame = String::from_utf8_lossy(&ring[range.clone()]).into_owned();
+            let subject = frame.split(' ').nth(1).unwrap_or_default().to_owned();
+            let sid = if self.shape.is_numbered() {
+                subject.split('.').nth(2).unwrap_or_default()
+            } else {
+                "1"
+            };
+            let at = "PUB ".len() + subject.len();
+            let head = format!("MSG {subject} {sid}");
+            [head.as_bytes(), &ring[range][at..]].concat()
+        }
+
+        fn messages(&mut self, publisher: usize, sequences: &[u64]) -> Vec<u8> {
+            let all = sequences.iter();
+            all.flat_map(|sequence| self.message(publisher, *sequence))
+                .collect()
+        }
+    }
+
+    /// Feeds a stream in pieces of `step` bytes; answers how many messages came.
+    fn feed(receiver: &mut Receiver, stream: &[u8], step: usize) -> Result<u64, Fault> {
+        let mut unread = Vec::new();
+        for piece in stream.chunks(step) {
+            unread.extend_from_slice(piece);
+            let (len, _) = receiver.feed(&unread, |_| {}, |_| {})?;
+            unread.drain(..len);
+        }
+        assert!(unread.is_empty(), "{}", unread.escape_ascii());
+        Ok(receiver.received())
+    }
+
+    fn each(source: &Source) -> Receiver {
+        Receiver::new(&source.shape, 2, Share::Each)
+    }
+
+    #[test]
+    fn what_was_sent_is_good_at_every_size_and_wherever_it_is_cut() {
+        for size in [8, 15, 16, 17, 23, 24, 25, 100, 5000] {
+            let mut source = Source::of_size(size);
+            let mut stream = source.messages(0, &[0, 1, 2]);
+            stream.extend(source.messages(1, &[0]));
+            stream.extend(source.messages(0, &[3]));
+            for step in [1, 7, 64, 100_000] {
+                let got = feed(&mut each(&source), &stream, step);
+                assert_eq!(got, Ok(5), "{size} bytes in pieces of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_without_room_for_a_stamp_is_counted_and_its_bytes_are_compared() {
+        for size in [0, 1, 7] {
+            let mut source = Source::new(Shape::new("bench.x", size, false, 99), 1);
+            let stream = source.messages(0, &[0, 1, 2]);
+            let mut receiver = Receiver::new(&source.shape, 1, Share::Each);
+            assert_eq!(feed(&mut receiver, &stream, 10), Ok(3), "{size} bytes");
+        }
+        let mut source = Source::new(Shape::new("bench.x", 4, false, 99), 1);
+        let stream = source.messages(0, &[0, 2]);
+        let mut receiver = Receiver::new(&source.shape, 1, Share::Each);
+        let got = feed(&mut receiver, &stream, 1000);
+        assert!(
+            matches!(got, Err(Fault::Corrupted { expected: 1, .. })),
+            "{got:?}"
+        );
+    }
+
+    #[test]
+    fn a_lost_message_is_noticed_by_the_next_one() {
+        let mut source = Source::of_size(16);
+        let stream = source.messages(1, &[0, 2]);
+        let expected = Fault::OutOfPlace {
+            publisher: 1,
+            expected: 1,
+            got: 2,
+        };
+        assert!(
+            expected.to_string().contains("1 lost or late"),
+            "{expected}"
+        );
+        assert_eq!(feed(&mut each(&source), &stream, 1000), Err(expected));
+    }
+
+    #[test]
+    fn a_doubled_message_and_a_swapped_pair_are_noticed() {
+        for (sequences, expected, got) in [(&[0, 1, 1][..], 2, 1), (&[0, 2, 1][..], 1, 2)] {
+            let mut source = Source::of_size(16);
+            let stream = source.messages(0, sequences);
+            let fault = Fault::OutOfPlace {
+                publisher: 0,
+                expected,
+                got,
+            };
+            assert_eq!(feed(&mut each(&source), &stream, 1000), Err(fault));
+        }
+    }
+
+    #[test]
+    fn each_altered_byte_of_a_message_is_noticed() {
+        for size in [16, 40] {
+            let mut source = Source::of_size(size);
+            let stream = source.messages(0, &[0, 1]);
+            let one = stream.len() / 2;
+            for at in 0..one {
+                let mut altered = stream.clone();
+                altered[at] ^= 2;
+                let mut receiver = each(&source);
+                let outcome = receiver.feed(&altered, |_| {}, |_| {});
+                // What is no whole message any more may wait for the rest of one.
+                let waits = matches!(outcome, Ok((0, _)));
+                assert!(outcome.is_err() || waits, "byte {at}: {outcome:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_messages_are_noticed() {
+        let mut source = Source::of_size(16);
+        let good = source.message(0, 0);
+        let text = |from: &str, to: &str| {
+            let at = good
+                .windows(from.len())
+                .position(|part| part == from.as_bytes());
+            let at = at.expect("it is there");
+            [&good[..at], to.as_bytes(), &good[at + from.len()..]].concat()
+        };
+        for (what, stream) in [
+            ("subject", text("bench.x", "bench.y")),
+            ("sid", text(" 1 ", " 2 ")),
+            ("reply", text(" 1 ", " 1 r ")),
+        ] {
+            let got = feed(&mut each(&source), &stream, 1000);
+            assert!(matches!(got, Err(Fault::Foreign { .. })), "{what}: {got:?}");
+        }
+        // Somebody else's publisher, and another run.
+        let mut other = Source::new(source.shape.clone(), 3);
+        let got = feed(&mut each(&source), &other.message(2, 0), 1000);
+        assert!(matches!(got, Err(Fault::Foreign { .. })), "{got:?}");
+        let mut other = Source::new(Shape::new("bench.x", 16, false, 98), 1);
+        let got = feed(&mut each(&source), &other.message(0, 0), 1000);
+        assert!(got.is_err(), "{got:?}");
+    }
+
+    #[test]
+    fn an_unusual_form_of_the_same_message_is_good() {
+        let mut source = Source::of_size(16);
+        let frame = source.message(0, 0);
+        let stream = [b"msg  bench.x\t1 ", &frame["MSG bench.x 1 ".len()..]].concat();
+        assert_eq!(feed(&mut each(&source), &stream, 1000), Ok(1));
+    }
+
+    #[test]
+    fn members_of_a_group_get_parts_in_order_and_nothing_twice() {
+        let mut source = Source::of_size(16);
+        let once = |source: &Source| Receiver::new(&source.shape, 2, Share::Once);
+        let stream = source.messages(0, &[3, 9, 1000]);
+        assert_eq!(feed(&mut once(&source), &stream, 1000), Ok(3));
+        for sequences in [[3, 9, 4], [3, 9, 9]] {
+            let stream = source.messages(0, &sequences);
+            assert!(
+                feed(&mut once(&source), &stream, 1000).is_err(),
+                "{sequences:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_subscriber_of_many_subjects_gets_its_own() {
+        let shape = Shape::new("bench.x", 16, false, 99).subjects(50);
+        let mut source = Source::new(shape, 1);
+        let sequences: Vec<u64> = (0..200).collect();
+        let stream = source.messages(0, &sequences);
+        let mut all = Receiver::new(&source.shape, 1, Share::Each);
+        assert_eq!(feed(&mut all, &stream, 333), Ok(200));
+        let mut half = Receiver::new(&source.shape, 1, Share::Once).own_subjects(0, 2);
+        let got = feed(&mut half, &stream, 333);
+        assert!(matches!(got, Err(Fault::Foreign { .. })), "{got:?}");
+    }
+
+    #[test]
+    fn what_is_no_message_is_heard() {
+        let source = Source::of_size(16);
+        let mut heard = Vec::new();
+        let stream = b"INFO {}\r\nPING\r\n+OK\r\nPONG\r\n-ERR 'no'\r\nPO";
+        let (len, _) = each(&source)
+            .feed(stream, |aside| heard.push(aside), |_| {})
+            .expect("all is well");
+        assert_eq!(len, stream.len() - 2);
+        let refused = Aside::Refused("no".to_owned());
+        let info = Aside::Info(b"{}".to_vec());
+        assert_eq!(heard, [info, Aside::Ping, Aside::Pong, refused]);
+    }
+
+    #[test]
+    fn bits_tell_what_is_doubled_and_what_is_missing() {
+        let (mut one, mut other) = (Bits::default(), Bits::default());
+        assert!(one.set(0) && one.set(64) && other.set(63) && other.set(200));
+        assert!(!one.set(64));
+        assert_eq!(one.add(&other), None);
+        assert_eq!(one.missing(1), None);
+        assert_eq!(one.missing(65), Some((62, 1)));
+        assert_eq!(one.add(&other), Some(63));
+    }
+}

@@ -24,7 +24,7 @@ pub(crate) struct Workload {
 }
 
 /// What the load does.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// Messages from publishers to subscribers.
@@ -42,7 +42,7 @@ pub(crate) enum Kind {
 }
 
 /// Messages from publishers to subscribers.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct Flow {
     /// Connections that publish.
@@ -100,7 +100,7 @@ impl Default for Flow {
 }
 
 /// Requests and replies.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Request {
     /// Connections that ask.
     pub(crate) requesters: usize,
@@ -117,7 +117,7 @@ pub(crate) struct Request {
 }
 
 /// Connections that each publish to the next, at one rate for all together.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Crowd {
     pub(crate) connections: usize,
     /// Bytes of payload.
@@ -129,7 +129,7 @@ pub(crate) struct Crowd {
 }
 
 /// Connections that do nothing.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Idle {
     pub(crate) connections: usize,
     /// Subscriptions of each.
@@ -139,7 +139,7 @@ pub(crate) struct Idle {
 }
 
 /// Connections that come, greet and go.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Connect {
     /// How many at a time.
     pub(crate) concurrency: usize,
@@ -148,7 +148,7 @@ pub(crate) struct Connect {
 }
 
 /// Subscriptions of one connection that come and go.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct SubUnsub {
     pub(crate) subscriptions: usize,
 }

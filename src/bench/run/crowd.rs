@@ -61,7 +61,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
             let publisher = (one.subscriber + connections - 1) % connections;
             let (publisher, count) = (publisher as u64, connections as u64);
             let sent = (total + count - 1).saturating_sub(publisher) / count;
-            settle(&[sent], vec![one], Share::Each)
+            settle(&[sent], &[one], Share::Each)
         })
     })();
     outcome.broker = watch.broker();

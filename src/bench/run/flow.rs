@@ -52,7 +52,7 @@ pub(super) fn measure(mut run: Run<'_>, flow: &Flow) -> Result<Outcome, Error> {
         // A stalled one reads at last: it gets all that the broker has kept for it, or its end.
         subscribers.command_range(readers..flow.subscribers, FINISH);
         checked.extend(watch.checked_or_cut(flow.stalled)?);
-        settle(&published, checked, board.share)
+        settle(&published, &checked, board.share)
     })();
     outcome.broker = watch.broker();
     outcome.cut_off = watch.cut_off;
@@ -123,7 +123,7 @@ fn subscribers(
     board: &Arc<Board>,
     hello: &str,
 ) -> io::Result<Thread> {
-    let (flow, shape, addr) = (flow.clone(), shape.clone(), run.target.addr);
+    let (flow, shape, addr) = (*flow, shape.clone(), run.target.addr);
     let (hello, share) = (hello.to_owned(), board.share);
     let plan = Plan {
         name: "bench-sub",
@@ -159,7 +159,7 @@ fn publishers(
     board: &Arc<Board>,
     hello: &str,
 ) -> io::Result<Thread> {
-    let (flow, shape, addr) = (flow.clone(), shape.clone(), run.target.addr);
+    let (flow, shape, addr) = (*flow, shape.clone(), run.target.addr);
     let hello = hello.to_owned();
     let plan = Plan {
         name: "bench-pub",
@@ -178,13 +178,13 @@ fn publishers(
 }
 
 /// Whether all that was published has come, once it is known that nothing more will.
-pub(super) fn settle(published: &[u64], checked: Vec<Checked>, share: Share) -> Result<(), Fault> {
+pub(super) fn settle(published: &[u64], checked: &[Checked], share: Share) -> Result<(), Fault> {
     match share {
         Share::Each => checked
             .iter()
             .try_for_each(|one| settle_each(published, one)),
         Share::Once if checked.is_empty() => Ok(()),
-        Share::Once => settle_once(published, &checked),
+        Share::Once => settle_once(published, checked),
     }
 }
 
@@ -238,4 +238,79 @@ fn settle_once(published: &[u64], checked: &[Checked]) -> Result<(), Fault> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn got(subscriber: usize, next: &[u64], seen: &[&[u64]]) -> Checked {
+        let bits = seen.iter().map(|numbers| {
+            let mut bits = Bits::default();
+            numbers.iter().for_each(|number| {
+                bits.set(*number);
+            });
+            bits
+        });
+        Checked {
+            subscriber,
+            received: if seen.is_empty() {
+                next.iter().sum()
+            } else {
+                seen.iter().map(|numbers| numbers.len() as u64).sum()
+            },
+            next: next.to_vec(),
+            seen: bits.collect(),
+        }
+    }
+
+    #[test]
+    fn the_last_message_is_missed_by_each_who_lacks_it() {
+        let all = || got(0, &[5, 7], &[]);
+        assert_eq!(settle(&[5, 7], &[all()], Share::Each), Ok(()));
+        let lacking = settle(&[5, 7], &[all(), got(1, &[5, 6], &[])], Share::Each);
+        let expected = Fault::Lost {
+            who: "subscriber 1".to_owned(),
+            count: 1,
+            publisher: 1,
+            sequence: 6,
+        };
+        assert_eq!(lacking, Err(expected));
+        let more = settle(&[5, 6], &[all()], Share::Each);
+        assert!(
+            matches!(more, Err(Fault::Surplus { count: 1, .. })),
+            "{more:?}"
+        );
+    }
+
+    #[test]
+    fn a_group_has_each_message_once() {
+        let group = |one: &[u64], other: &[u64]| {
+            let members = [got(0, &[0], &[one]), got(1, &[0], &[other])];
+            settle(&[4], &members, Share::Once)
+        };
+        assert_eq!(group(&[0, 3], &[1, 2]), Ok(()));
+        let twice = Fault::Doubled {
+            publisher: 0,
+            sequence: 3,
+        };
+        assert_eq!(group(&[0, 3], &[1, 2, 3]), Err(twice));
+        let lost = group(&[0, 3], &[2]);
+        assert!(
+            matches!(
+                lost,
+                Err(Fault::Lost {
+                    count: 1,
+                    sequence: 1,
+                    ..
+                })
+            ),
+            "{lost:?}"
+        );
+        let more = group(&[0, 3], &[1, 2, 4]);
+        assert!(
+            matches!(more, Err(Fault::Surplus { count: 1, .. })),
+            "{more:?}"
+        );
+    }
 }

@@ -36,7 +36,7 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
             hears: true,
         }),
     };
-    let (asked, addr) = (request.clone(), run.target.addr);
+    let (asked, addr) = (*request, run.target.addr);
     let thread = Thread::spawn(plan, &board, move |cx, number| {
         if number < asked.responders {
             let queue = if asked.responders > 1 { " workers" } else { "" };

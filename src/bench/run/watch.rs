@@ -191,9 +191,8 @@ impl<'a> Watch<'a> {
         let end = Instant::now() + time;
         while Instant::now() < end && !self.target.interrupted.load(Ordering::Relaxed) {
             let left = end.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left.min(LOOK_EVERY)) {
-                Ok(Event::Failed(fault)) => return Err(fault),
-                Ok(_) | Err(_) => {}
+            if let Ok(Event::Failed(fault)) = self.events.recv_timeout(left.min(LOOK_EVERY)) {
+                return Err(fault);
             }
         }
         Ok(())
