@@ -1,4 +1,4 @@
-//! The command: flags in, an exit code out.
+//! The command: flags in, an exit code out. `midge bench` goes its own way.
 
 #[cfg(feature = "bench")]
 mod bench;
@@ -11,15 +11,26 @@ use std::process::ExitCode;
 use midge::cli::{self, Command, Options};
 use midge::{Broker, Stop};
 
+/// What `--help` adds to the broker's flags.
+#[cfg(feature = "bench")]
+const BENCH: &str = "
+Commands:
+    bench                            Load a broker and measure it: see midge bench --help
+";
+#[cfg(not(feature = "bench"))]
+const BENCH: &str = "";
+
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1).peekable();
     #[cfg(feature = "bench")]
-    if args.next_if(|word| word == "bench").is_some() {
-        return bench::main(args);
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "bench")
+    {
+        return bench::main(std::env::args_os().skip(2));
     }
-    match cli::parse(args) {
+    match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => run(*options),
-        Ok(Command::Help) => print(cli::USAGE),
+        Ok(Command::Help) => print(&format!("{}{BENCH}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
         Err(error) => refuse(&error),
     }
