@@ -104,7 +104,18 @@ pub(crate) fn common(cx: &mut Context<'_, Shard>, who: &str, aside: Aside) -> bo
         Aside::Pong => return true,
         Aside::Refused(text) => {
             let who = who.to_owned();
-            fail(cx, Fault::Refused { who, text });
+            let messages = cx.state.board.received_total();
+            // Some brokers say why before they cut a subscriber off.
+            let fault = if text.eq_ignore_ascii_case("slow consumer") {
+                Fault::CutOff {
+                    who,
+                    messages,
+                    why: text,
+                }
+            } else {
+                Fault::Refused { who, text }
+            };
+            fail(cx, fault);
         }
     }
     false
