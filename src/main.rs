@@ -1,5 +1,7 @@
-//! The command: flags in, an exit code out.
+//! The command: flags in, an exit code out. `midge bench` goes its own way.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod logger;
 
 use std::fmt::Display;
@@ -9,10 +11,26 @@ use std::process::ExitCode;
 use midge::cli::{self, Command, Options};
 use midge::{Broker, Stop};
 
+/// What `--help` adds to the broker's flags.
+#[cfg(feature = "bench")]
+const BENCH: &str = "
+Commands:
+    bench                            Load a broker and measure it: see midge bench --help
+";
+#[cfg(not(feature = "bench"))]
+const BENCH: &str = "";
+
 fn main() -> ExitCode {
+    #[cfg(feature = "bench")]
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "bench")
+    {
+        return bench::main(std::env::args_os().skip(2));
+    }
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => run(*options),
-        Ok(Command::Help) => print(cli::USAGE),
+        Ok(Command::Help) => print(&format!("{}{BENCH}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
         Err(error) => refuse(&error),
     }

@@ -1,0 +1,184 @@
+//! Many connections that each publish to the next one, a message now and then.
+//!
+//! ```text
+//! message k is due at k / rate; connection k % n publishes it, connection (k + 1) % n gets it
+//! ```
+
+use std::time::Duration;
+
+use midge_reactor::{Close, Context, Handler, Input};
+
+use super::board::{Event, Schedule};
+use super::hello;
+use super::subscriber::FINISH;
+use super::thread::{self, Shard};
+use crate::bench::check::Receiver;
+use crate::bench::frame::{Shape, Stamp, set_digits};
+use crate::bench::workload::Span;
+
+/// Somebody has published for this connection; ask for the broker's answer.
+pub(crate) const ASK: u64 = 5;
+
+/// One connection of the crowd, as it receives. What it publishes is sent by [`Speaker`].
+#[derive(Debug)]
+pub(crate) struct Member {
+    number: usize,
+    who: String,
+    hello: String,
+    receiver: Option<Receiver>,
+    /// What the answers to `PING` mean, in order: joined, published, checked.
+    pongs: u8,
+}
+
+impl Member {
+    /// The one of this number. Its `hello` has subscribed to its own subject; `shape` has it.
+    pub(crate) fn new(number: usize, receiver: Receiver, hello: String) -> Member {
+        Member {
+            number,
+            who: format!("connection {number}"),
+            hello,
+            receiver: Some(receiver),
+            pongs: 0,
+        }
+    }
+
+    fn pong(&mut self, cx: &mut Context<'_, Shard>) {
+        self.pongs += 1;
+        match self.pongs {
+            1 => thread::ready(cx),
+            2 => cx.state.board.tell(Event::Done),
+            _ => {
+                if let Some(receiver) = self.receiver.take() {
+                    cx.state.board.tell(Event::Checked(super::board::Checked {
+                        subscriber: self.number,
+                        received: receiver.received(),
+                        next: receiver.next().to_vec(),
+                        seen: Vec::new(),
+                    }));
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Shard> for Member {
+    fn on_open(&mut self, cx: &mut Context<'_, Shard>) {
+        let hello = std::mem::take(&mut self.hello);
+        cx.send(format!("{hello}PING\r\n").as_bytes());
+    }
+
+    fn on_input(&mut self, cx: &mut Context<'_, Shard>, input: &mut Input<'_>) {
+        let Some(receiver) = &mut self.receiver else {
+            input.take();
+            return;
+        };
+        let now = cx.state.board.elapsed();
+        let schedule = cx.state.board.schedule;
+        let mut asides = Vec::new();
+        let shard = &mut *cx.state;
+        let fed = receiver.feed(
+            input.peek(),
+            |aside| asides.push(aside),
+            |stamp| {
+                let due = schedule.map_or(now, |schedule| schedule.due(stamp));
+                shard.record(now.saturating_sub(due));
+                shard.board.received[0].add(1);
+            },
+        );
+        match fed {
+            Ok((len, need)) => {
+                input.consume(len);
+                input.need(need);
+            }
+            Err(fault) => return hello::fail(cx, fault),
+        }
+        for aside in asides {
+            if hello::common(cx, &self.who, aside) {
+                self.pong(cx);
+            }
+        }
+    }
+
+    fn on_timer(&mut self, cx: &mut Context<'_, Shard>, timer: u64) {
+        if matches!(timer, ASK | FINISH) {
+            cx.send(b"PING\r\n");
+        }
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_, Shard>, why: &Close) {
+        let received = self.receiver.as_ref().map_or(0, Receiver::received);
+        hello::ended(cx, &self.who, received, why);
+    }
+}
+
+/// Publishes for all members by one schedule.
+#[derive(Debug)]
+pub(crate) struct Speaker {
+    shape: Shape,
+    ring_frames: usize,
+    connections: usize,
+    schedule: Schedule,
+    time: Duration,
+    messages_max: u64,
+    sent: u64,
+    frame: Vec<u8>,
+    digits: usize,
+    payload: usize,
+    over: bool,
+}
+
+impl Speaker {
+    /// For the subjects of `shape`, one for each connection.
+    pub(crate) fn new(
+        shape: &Shape,
+        connections: usize,
+        schedule: Schedule,
+        span: Span,
+    ) -> Speaker {
+        let mut frame = shape.published_head();
+        let payload = frame.len();
+        frame.resize(payload + shape.size, 0);
+        frame.extend_from_slice(b"\r\n");
+        Speaker {
+            ring_frames: shape.ring_frames(),
+            digits: shape.published_digits().unwrap_or(0),
+            shape: shape.clone(),
+            connections,
+            schedule,
+            time: span.time(),
+            messages_max: span.share(0, 1),
+            sent: 0,
+            frame,
+            payload,
+            over: false,
+        }
+    }
+
+    /// Publishes what is due; behind the last message, asks every connection for the broker's
+    /// answer.
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_, Shard>) {
+        if self.over || cx.state.board.began.get().is_none() {
+            return;
+        }
+        let elapsed = cx.state.board.elapsed();
+        let stopping = cx.state.board.stopping();
+        let due = self.schedule.due_by(elapsed.min(self.time));
+        let due = due.min(self.messages_max);
+        while self.sent < due && !stopping {
+            let publisher = (self.sent % self.connections as u64) as usize;
+            let stamp = Stamp::new(publisher, self.sent / self.connections as u64);
+            let reader = (publisher + 1) % self.connections;
+            set_digits(&mut self.frame, self.digits, reader);
+            let payload = &mut self.frame[self.payload..][..self.shape.size];
+            self.shape.write(payload, stamp, self.ring_frames);
+            let key = cx.state.keys[publisher];
+            cx.io.send(key, &self.frame);
+            self.sent += 1;
+        }
+        cx.state.board.published[0].set(self.sent);
+        if elapsed >= self.time || self.sent >= self.messages_max || stopping {
+            self.over = true;
+            thread::command(cx, ASK);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The load: handlers of a reactor on a thread or two, and what they share.
+//!
+//! ```text
+//! thread bench-pub   Reactor<Shard> ── Publisher, Publisher, ...  ─┐
+//!                                                                  ├─ Board: counters, events
+//! thread bench-sub   Reactor<Shard> ── Subscriber, Subscriber, ... ┘
+//! ```
+//!
+//! * `board.rs`: what threads tell each other, in atomics and over one channel.
+//! * `thread.rs`: a reactor on a thread of its own, which opens its connections in waves.
+//! * `hello.rs`: how a connection introduces itself; what every one of them hears besides messages.
+//! * `publisher.rs`, `subscriber.rs`: the two ends of a flow.
+//! * `requester.rs`, `responder.rs`: the two ends of a request.
+//! * `crowd.rs`: many connections that each do little.
+//! * `idler.rs`, `visitor.rs`: connections that do nothing, and that come and go.
+//! * `churner.rs`: subscriptions that come and go.
+
+pub(crate) mod board;
+pub(crate) mod churner;
+pub(crate) mod crowd;
+pub(crate) mod hello;
+pub(crate) mod idler;
+pub(crate) mod publisher;
+pub(crate) mod requester;
+pub(crate) mod responder;
+pub(crate) mod subscriber;
+pub(crate) mod thread;
+pub(crate) mod visitor;

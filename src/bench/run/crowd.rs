@@ -1,0 +1,72 @@
+//! Connections that each publish to the next, at one rate for all together.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::flow::settle;
+use super::{Error, Run, board, latency, need_files};
+use crate::bench::check::{Receiver, Share};
+use crate::bench::frame::Shape;
+use crate::bench::load::board::Schedule;
+use crate::bench::load::crowd::{Member, Speaker};
+use crate::bench::load::subscriber::FINISH;
+use crate::bench::load::thread::{Clock, Plan, Thread};
+use crate::bench::outcome::Outcome;
+use crate::bench::workload::Crowd;
+
+pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error> {
+    let connections = crowd.connections;
+    need_files(connections)?;
+    let shape = Shape::new(&run.subject(), crowd.size, false, run.nonce).subjects(connections);
+    // One counter each: all members live in one thread.
+    let (mut board, events) = board(1, 1);
+    let schedule = Schedule::new(crowd.rate, connections);
+    board.schedule = Some(schedule);
+    let (board, meter) = (Arc::new(board), run.meter);
+    let hello = run.target.credentials.connect_line();
+
+    let mut speaker = Speaker::new(&shape, connections, schedule, crowd.span);
+    let plan = Plan {
+        name: "bench-crowd",
+        connections,
+        latency: true,
+        clock: Some(Clock {
+            pause: schedule.tick(),
+            tick: Box::new(move |cx| speaker.tick(cx)),
+            hears: true,
+        }),
+    };
+    let addr = run.target.addr;
+    let thread = Thread::spawn(plan, &board, move |cx, number| {
+        // As it is for itself: one subject without a number of its own.
+        let own = shape.with_subject(&shape.subject(number));
+        let publisher = (number + connections - 1) % connections;
+        let receiver = Receiver::of_publisher(&own, publisher, shape.ring_frames());
+        let hello = hello.clone() + &own.sub_line(0, "", false);
+        cx.connect(addr, Member::new(number, receiver, hello))
+    })?;
+    let mut outcome = run.outcome.clone();
+    let mut watch = run.watch(&board, events);
+    let result = (|| {
+        watch.ready(connections, crowd.size)?;
+        let meter = meter.begin();
+        let _ = board.began.set(Instant::now());
+        let published = watch.done(connections, "the broker's answer behind the last message");
+        meter.end(&mut outcome);
+        published?;
+        thread.command(FINISH);
+        let checked = watch.checked(connections)?;
+        let total = board.published_total();
+        checked.into_iter().try_for_each(|one| {
+            let publisher = (one.subscriber + connections - 1) % connections;
+            let (publisher, count) = (publisher as u64, connections as u64);
+            let sent = (total + count - 1).saturating_sub(publisher) / count;
+            settle(&[sent], &[one], Share::Each)
+        })
+    })();
+    outcome.broker = watch.broker();
+    run.outcome = outcome;
+    run.count(&board, crowd.size);
+    run.outcome.latency = latency(thread.end());
+    Ok(run.finish(result))
+}

@@ -1,0 +1,134 @@
+//! `midge bench versus`: brokers beside each other, in turns.
+//!
+//! * `broker.rs`: starts one, and stops it.
+//! * `rounds.rs`: all workloads on all brokers, several times.
+//! * `results.rs`: medians, spreads, ratios. Plain values.
+//! * `machine.rs`: where it was measured.
+//! * `text.rs`: the results on a terminal.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::catalogue::{Scale, catalogue};
+use super::report;
+use super::run;
+
+mod broker;
+mod machine;
+pub(crate) mod results;
+mod rounds;
+mod text;
+
+pub(crate) use text::letter;
+
+/// What `versus` is asked.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VersusArgs {
+    /// The first broker: a program and its flags, started with -a HOST -p PORT behind them
+    /// [default: this midge]
+    #[arg(long, value_name = "COMMAND")]
+    a: Option<String>,
+    /// The second [default: nats-server, wherever PATH has it]
+    #[arg(long, value_name = "COMMAND")]
+    b: Option<String>,
+    /// One more; may be repeated
+    #[arg(long, value_name = "COMMAND")]
+    broker: Vec<String>,
+    /// How often everything is measured
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of load in each measurement
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = super::cli::seconds)]
+    seconds: f64,
+    /// Only these workloads, by name or the beginning of one; --list names them
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Name the workloads, and end
+    #[arg(long)]
+    list: bool,
+    /// Everything once and little of it, to see whether it works
+    #[arg(long)]
+    quick: bool,
+    /// Write a report, one HTML file that needs no other
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    report: PathBuf,
+    /// Write no report
+    #[arg(long, conflicts_with = "report")]
+    no_report: bool,
+    /// Write a small plot of the ratios
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Write all results as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// No progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Runs it all; answers whether all checks have passed.
+///
+/// # Errors
+/// Brokers that do not start, files that cannot be written.
+pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
+    let scale = Scale {
+        seconds: if args.quick { 0.1 } else { args.seconds },
+        quick: args.quick,
+    };
+    let mut entries = catalogue(scale);
+    if !args.only.is_empty() {
+        let wanted = |name: &str| {
+            let exact = entries
+                .iter()
+                .any(|entry| args.only.contains(&entry.workload.name));
+            args.only.iter().any(|only| {
+                if exact {
+                    name == only
+                } else {
+                    name.starts_with(&**only)
+                }
+            })
+        };
+        let kept: Vec<_> = entries
+            .iter()
+            .filter(|entry| wanted(&entry.workload.name))
+            .cloned()
+            .collect();
+        if kept.is_empty() {
+            let only = args.only.join(", ");
+            let text = format!("no workload is called {only}; --list names them");
+            return Err(io::Error::other(text).into());
+        }
+        entries = kept;
+    }
+    if args.list {
+        let mut out = io::stdout().lock();
+        for entry in &entries {
+            let _ = writeln!(out, "{:<16} {}", entry.workload.name, entry.title);
+        }
+        return Ok(true);
+    }
+    let brokers = broker::commands(args.a.as_deref(), args.b.as_deref(), &args.broker)?;
+    let rounds = if args.quick { 1 } else { args.rounds.max(1) };
+    let results = rounds::run(&brokers, &entries, rounds, scale.seconds, args.quiet)?;
+    let _ = io::stdout().write_all(text::render(&results).as_bytes());
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&results).map_err(io::Error::other)?;
+        write(path, &(json + "\n"))?;
+    }
+    if let Some(path) = &args.svg {
+        write(path, &report::headline(&results))?;
+    }
+    if !args.no_report {
+        write(&args.report, &report::page(&results))?;
+        let _ = writeln!(io::stdout(), "\nreport: {}", args.report.display());
+    }
+    Ok(results.is_good())
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    std::fs::write(path, text)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,313 @@
+//! What `midge bench` promises: every workload works and says what it has counted, and a broker that
+//! loses, doubles or alters a message is found out. The real binary, with little of everything.
+
+#[path = "support/faulty.rs"]
+mod faulty;
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+
+use faulty::{FaultyBroker, Mischief};
+use serde_json::Value;
+
+/// A midge in a process of its own, which ends with this.
+struct Broker {
+    child: Child,
+    addr: String,
+}
+
+impl Broker {
+    fn start() -> Broker {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
+            .args(["-a", "127.0.0.1", "-p", "-1"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("midge starts");
+        let log = BufReader::new(child.stderr.take().expect("it is a pipe"));
+        let mut lines = log.lines().map_while(Result::ok);
+        let addr = lines
+            .find_map(|line| {
+                let (_, addr) = line.split_once("client connections on ")?;
+                Some(addr.trim().to_owned())
+            })
+            .expect("midge tells where it listens");
+        // A full pipe would stop the broker.
+        std::thread::spawn(move || lines.for_each(drop));
+        Broker { child, addr }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bench(args: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_midge"))
+        .arg("bench")
+        .args(args.split_whitespace())
+        .stdin(Stdio::null())
+        .output()
+        .expect("midge runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The outcome of a run that must succeed.
+#[track_caller]
+fn outcome(broker: &Broker, args: &str) -> Value {
+    let pid = broker.child.id();
+    let output = bench(&format!(
+        "{args} --json --server {} --pid {pid}",
+        broker.addr
+    ));
+    assert!(output.status.success(), "{args}: {output:?}");
+    let outcome: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(outcome["faults"], Value::Array(Vec::new()), "{args}");
+    let version = concat!("midge ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(outcome["broker"], version, "{args}");
+    assert!(
+        outcome["usage"]["resident_peak"].as_u64() > Some(0),
+        "{outcome}"
+    );
+    outcome
+}
+
+#[test]
+fn flows_count_every_message() {
+    let broker = Broker::start();
+    for (args, published, delivered) in [
+        ("pub -n 5000", 5000, 0),
+        ("fanout -n 5000", 5000, 5000),
+        ("fanout -n 1000 --subs 8", 1000, 8000),
+        ("fanout -n 1000 --size 0", 1000, 1000),
+        ("fanout -n 1000 --size 5", 1000, 1000),
+        ("fanout -n 1000 --size 20 --headers", 1000, 1000),
+        ("fanout -n 200 --size 64KiB --pubs 2", 200, 200),
+        ("fanout -n 10 --size 1MiB", 10, 10),
+        ("fanout -n 1000 --bystanders 100 --idle 10", 1000, 1000),
+        ("fanin -n 5001", 5001, 5001),
+        ("queue -n 5000", 5000, 5000),
+        ("subjects -n 5000 --subjects 1000", 5000, 5000),
+        (
+            "subjects -n 5000 --subjects 1000 --subs 3 --pubs 2",
+            5000,
+            5000,
+        ),
+        ("slow -n 1000", 1000, 2000),
+        ("outrun -n 20000", 20000, 20000),
+    ] {
+        let outcome = outcome(&broker, args);
+        assert_eq!(outcome["published"], published, "{args}");
+        assert_eq!(outcome["delivered"], delivered, "{args}");
+        assert_eq!(outcome["lost"], 0, "{args}");
+        assert!(
+            outcome["messages_per_second"].as_f64() > Some(0.0),
+            "{outcome}"
+        );
+        assert!(outcome["latency"].is_null(), "{args}");
+    }
+}
+
+#[test]
+fn what_has_a_rate_tells_latencies() {
+    let broker = Broker::start();
+    for (args, count) in [
+        ("latency -n 2000 --rate 100k", 2000),
+        ("fanout -n 1000 --subs 2 --pubs 2 --rate 50k", 2000),
+        ("request -n 500", 500),
+        (
+            "request -n 500 --outstanding 32 --clients 3 --responders 2",
+            500,
+        ),
+        ("request -n 500 --rate 20k --size 1k", 500),
+        ("crowd -n 1000 --conns 20 --rate 20k", 1000),
+        ("crowd -n 100 --conns 1 --rate 20k", 100),
+        ("connect -n 100", 100),
+    ] {
+        let outcome = outcome(&broker, args);
+        let latency = &outcome["latency"];
+        assert_eq!(latency["count"], count, "{args}");
+        let at = |name: &str| latency[name].as_u64().expect("it is a number");
+        assert!(0 < at("min") && at("min") <= at("p50"), "{args}: {latency}");
+        assert!(at("p50") <= at("p99") && at("p99") <= at("max"), "{args}");
+    }
+}
+
+#[test]
+fn connections_and_subscriptions_are_weighed() {
+    let broker = Broker::start();
+    let idle = outcome(&broker, "idle --conns 50 --subs 3");
+    assert_eq!(idle["messages"], 50);
+    assert!(
+        idle["figures"]["bytes_per_connection"].is_number(),
+        "{idle}"
+    );
+    let subs = outcome(&broker, "sub-unsub --subs 2000");
+    for name in ["sub_rate", "unsub_rate", "bytes_per_subscription"] {
+        assert!(subs["figures"][name].is_number(), "{name}: {subs}");
+    }
+}
+
+#[test]
+fn a_broker_that_does_wrong_is_found_out() {
+    for (mischief, args, expected) in [
+        (Mischief::Lose(500), "fanout -n 1000", "1 lost or late"),
+        (
+            Mischief::Lose(999),
+            "fanout -n 1000",
+            "1 messages lost for subscriber 0",
+        ),
+        (
+            Mischief::Lose(3),
+            "fanout -n 10 --size 0",
+            "1 messages lost",
+        ),
+        (
+            Mischief::Lose(3),
+            "queue -n 10 --pubs 1 --subs 1",
+            "1 messages lost for all together",
+        ),
+        (Mischief::Double(500), "fanout -n 1000", "doubled or late"),
+        (
+            Mischief::Double(3),
+            "queue -n 10 --pubs 1 --subs 1",
+            "of publisher 0 came",
+        ),
+        (
+            Mischief::Alter(500),
+            "fanout -n 1000 --size 4k",
+            "corrupted where message 500 of",
+        ),
+        (
+            Mischief::Misroute(500),
+            "fanout -n 1000",
+            "a foreign message: other",
+        ),
+        (
+            Mischief::Hang,
+            "fanout -n 10 --patience 0.3",
+            "the answer of 2 of 2 connections",
+        ),
+        (Mischief::Refuse, "fanout -n 10", "-ERR 'no such thing'"),
+        (Mischief::CutOff(5), "fanout -n 10", "was cut off after"),
+    ] {
+        let broker = FaultyBroker::start(mischief);
+        let output = bench(&format!("{args} --server {}", broker.addr));
+        let (out, told) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{args}: {out}{told}");
+        assert!(told.contains(expected), "{args}: {told}");
+        assert!(out.contains("FAILED"), "{args}: {out}");
+    }
+}
+
+#[test]
+fn a_well_behaved_stranger_passes() {
+    let broker = FaultyBroker::start(Mischief::None);
+    let output = bench(&format!("fanout -n 1000 --subs 2 --server {}", broker.addr));
+    assert!(output.status.success(), "{output:?}");
+    let out = text(&output.stdout);
+    assert!(out.contains("all passed"), "{out}");
+}
+
+#[test]
+fn mistakes_are_told_with_what_to_do() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let free = free.expect("a port is free");
+    for (args, expected) in [
+        (format!("pub --server {free}"), "is a broker running there?"),
+        ("queue --size 4".to_owned(), "use --size 16 or more"),
+        (
+            "slow --stalled 3".to_owned(),
+            "at least one subscriber must read",
+        ),
+        ("pub --server nowhere.invalid".to_owned(), "write host:port"),
+        ("versus --only nonsense".to_owned(), "--list names them"),
+        (
+            "versus --b /nowhere/broker --quick --no-report".to_owned(),
+            "/nowhere/broker",
+        ),
+    ] {
+        let output = bench(&args);
+        assert_eq!(output.status.code(), Some(1), "{args}");
+        let told = text(&output.stderr);
+        assert!(told.contains(expected), "{args}: {told}");
+    }
+    let usage = bench("fanout --size big");
+    assert_eq!(usage.status.code(), Some(2));
+    assert!(text(&usage.stderr).contains("write bytes as"), "{usage:?}");
+    let help = bench("--help");
+    assert!(
+        help.status.success() && text(&help.stdout).contains("versus"),
+        "{help:?}"
+    );
+}
+
+#[test]
+fn csv_has_a_heading_once_and_a_line_for_each_run() {
+    let broker = Broker::start();
+    let path = format!(
+        "{}/bench-{}.csv",
+        env!("CARGO_TARGET_TMPDIR"),
+        std::process::id()
+    );
+    let _ = std::fs::remove_file(&path);
+    for _ in 0..2 {
+        let output = bench(&format!("pub -n 100 --server {} --csv {path}", broker.addr));
+        assert!(output.status.success(), "{output:?}");
+    }
+    let csv = std::fs::read_to_string(&path).expect("it was written");
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 3, "{csv}");
+    assert!(lines[0].starts_with("workload,broker,good,published,"));
+    assert!(lines[2].starts_with("pub,midge"), "{csv}");
+    let _ = std::fs::remove_file(&path);
+}
+
+#[test]
+fn versus_measures_everything_and_writes_its_reports() {
+    let stem = format!(
+        "{}/versus-{}",
+        env!("CARGO_TARGET_TMPDIR"),
+        std::process::id()
+    );
+    let midge = env!("CARGO_BIN_EXE_midge");
+    let output = bench(&format!(
+        "versus --quick --quiet --b {midge} --report {stem}.html --svg {stem}.svg --json {stem}.json"
+    ));
+    let (out, told) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{out}{told}");
+    let read = |kind: &str| {
+        let path = format!("{stem}.{kind}");
+        let read = std::fs::read_to_string(&path).expect("it was written");
+        let _ = std::fs::remove_file(&path);
+        read
+    };
+    let results: Value = serde_json::from_str(&read("json")).expect("it is JSON");
+    let workloads = results["workloads"].as_array().expect("a list");
+    assert!(workloads.len() > 20, "{}", workloads.len());
+    let html = read("html");
+    for workload in workloads {
+        assert!(workload["skipped"].is_null(), "{workload}");
+        assert_eq!(workload["faults"], Value::Array(Vec::new()), "{workload}");
+        let name = workload["name"].as_str().expect("a name");
+        assert!(out.contains(name), "{name} is missing: {out}");
+        for metric in workload["metrics"].as_array().expect("a list") {
+            for value in metric["values"].as_array().expect("a list") {
+                assert!(value["median"].as_f64() > Some(0.0), "{name}: {metric}");
+            }
+        }
+        let title = workload["title"].as_str().expect("a title");
+        assert!(html.contains(title), "{title} is missing in the report");
+    }
+    // A report needs nothing from elsewhere.
+    for fetched in ["http:", "https:", "<script", "<link", "@import", "url("] {
+        assert!(!html.contains(fetched), "{fetched}");
+    }
+    assert!(read("svg").starts_with("<svg"));
+}
