@@ -97,13 +97,13 @@ impl Shared {
         let mut guard = self.subscriptions();
         let Subscriptions { all, delivered } = &mut *guard;
         for (subject, sid, stream) in all.iter_mut() {
-            if subject != publish.subject {
+            if subject != publish.subject() {
                 continue;
             }
             let number = *delivered;
             *delivered += 1;
-            let mut payload = publish.payload.to_vec();
-            let mut named: &[u8] = publish.subject;
+            let mut payload = publish.payload().to_vec();
+            let mut named: &[u8] = publish.subject();
             let mut copies = 1;
             match self.mischief {
                 Mischief::Lose(at) if at == number => copies = 0,
