@@ -209,6 +209,7 @@ pub(crate) fn publish<O: Outbox>(
         _ => {
             let mut delivery = Delivery {
                 message,
+                framing: Assembled::of(message),
                 from,
                 receivers,
                 out,
@@ -280,13 +281,15 @@ fn deliver_one<O: Outbox>(
     receivers: &mut Slab<Receiver>,
     out: &mut O,
 ) -> bool {
-    deliver(message, from, subscription, receivers, out)
+    let framing = InPieces::of(message);
+    deliver(message, framing, from, subscription, receivers, out)
 }
 
 /// Gives one subscription its copy; answers whether it took it.
 #[inline(always)]
 fn deliver<O: Outbox>(
     message: &Publish<'_>,
+    framing: Option<impl Framing>,
     from: ReceiverId,
     subscription: &Subscription,
     receivers: &mut Slab<Receiver>,
@@ -301,11 +304,8 @@ fn deliver<O: Outbox>(
         return false;
     }
     let (sid, key) = (&subscription.sid, receiver.key);
-    let has_header = message.has_header();
-    let took = match message.hand_on() {
-        Some((subject, tail)) if headers || !has_header => {
-            hand_on(has_header, subject, sid, tail, key, out)
-        }
+    let took = match framing {
+        Some(framing) if headers || !message.has_header() => framing.hand_on(sid, key, out),
         _ => frame_from_parts(message, sid.as_slice(), headers, key, out),
     };
     if took.is_none() {
@@ -322,6 +322,7 @@ fn deliver<O: Outbox>(
 /// One message on its way to its receivers.
 struct Delivery<'a, O> {
     message: &'a Publish<'a>,
+    framing: Option<Assembled<'a>>,
     from: ReceiverId,
     receivers: &'a mut Slab<Receiver>,
     out: &'a mut O,
@@ -363,6 +364,7 @@ impl<O: Outbox> Delivery<'_, O> {
         self.work += 1;
         if !deliver(
             self.message,
+            self.framing.as_ref(),
             self.from,
             subscription,
             self.receivers,
@@ -407,6 +409,17 @@ impl<O: Outbox> Delivery<'_, O> {
                 .members
                 .len()
         };
+        if let [(_, set_id, group)] = *parts
+            && !self.out.any_congested()
+        {
+            // As it mostly is: one set, and nobody is behind.
+            let (set, subscriptions) = sublist.set(set_id);
+            let members = &set.groups()[group as usize].members;
+            let id = members[below(random, members.len())];
+            if self.deliver(id, &mut subscriptions[id.index()]) {
+                return;
+            }
+        }
         let members = parts.iter().map(|part| len_of(sublist, part)).sum();
         let mut first_place = below(random, members);
         let mut first_part = 0;
@@ -442,30 +455,100 @@ impl<O: Outbox> Delivery<'_, O> {
     }
 }
 
-/// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
-#[inline(always)]
-fn hand_on<O: Outbox>(
+/// How a message is handed on as it came: what stands before the sid and behind it is the same bytes
+/// in `PUB` and `MSG`, and need not be made again.
+trait Framing {
+    /// Queues `MSG` or `HMSG`; `None` if the receiver takes nothing.
+    fn hand_on<O: Outbox>(self, sid: &Sid, to: Key, out: &mut O) -> Option<()>;
+}
+
+/// Straight from the publisher's bytes: for a single copy.
+struct InPieces<'a> {
     has_header: bool,
-    subject: Piece<'_>,
-    sid: &Sid,
-    tail: Piece<'_>,
-    to: Key,
-    out: &mut O,
-) -> Option<()> {
+    subject: Piece<'a>,
+    tail: Piece<'a>,
+}
+
+impl<'a> InPieces<'a> {
+    #[inline(always)]
+    fn of(message: &Publish<'a>) -> Option<InPieces<'a>> {
+        let (subject, tail) = message.hand_on()?;
+        Some(InPieces {
+            has_header: message.has_header(),
+            subject,
+            tail,
+        })
+    }
+}
+
+impl Framing for InPieces<'_> {
+    #[inline(always)]
+    fn hand_on<O: Outbox>(self, sid: &Sid, to: Key, out: &mut O) -> Option<()> {
+        let spaced = sid.spaced();
+        let len = "HMSG ".len() + self.subject.len() + spaced.len() + self.tail.len();
+        let mut writer = out.writer(to, len)?;
+        if self.has_header {
+            writer.put(b"H");
+        }
+        writer.put(b"MSG ");
+        self.subject.put(&mut writer);
+        put_sid(sid, &mut writer);
+        self.tail.put(&mut writer);
+        Some(())
+    }
+}
+
+/// Longest beginning of a frame that is assembled. With a longer subject each copy is made from parts.
+const HEAD_BYTES_MAX: usize = 64;
+
+/// With all that stands before the sid in one block: for many copies.
+struct Assembled<'a> {
+    head: [u8; HEAD_BYTES_MAX],
+    head_len: usize,
+    tail: Piece<'a>,
+}
+
+impl<'a> Assembled<'a> {
+    fn of(message: &Publish<'a>) -> Option<Assembled<'a>> {
+        let (subject, tail) = message.hand_on()?;
+        let name = if message.has_header() {
+            "HMSG "
+        } else {
+            "MSG "
+        };
+        let mut head = [0; HEAD_BYTES_MAX];
+        let head_len = name.len() + subject.len();
+        head[..name.len()].copy_from_slice(name.as_bytes());
+        head.get_mut(name.len()..head_len)?
+            .copy_from_slice(subject.as_slice());
+        Some(Assembled {
+            head,
+            head_len,
+            tail,
+        })
+    }
+}
+
+impl Framing for &Assembled<'_> {
+    #[inline(always)]
+    fn hand_on<O: Outbox>(self, sid: &Sid, to: Key, out: &mut O) -> Option<()> {
+        let len = self.head_len + sid.spaced().len() + self.tail.len();
+        let mut writer = out.writer(to, len)?;
+        writer.put_block(&self.head, self.head_len);
+        put_sid(sid, &mut writer);
+        self.tail.put(&mut writer);
+        Some(())
+    }
+}
+
+/// Appends the sid and the blank behind it.
+#[inline(always)]
+fn put_sid(sid: &Sid, out: &mut impl Sink) {
     let spaced = sid.spaced();
-    let len = "HMSG ".len() + subject.len() + spaced.len() + tail.len();
-    let mut writer = out.writer(to, len)?;
-    if has_header {
-        writer.put(b"H");
-    }
-    writer.put(b"MSG ");
-    subject.put(&mut writer);
     match sid.block() {
-        Some(block) => writer.put_block(block, spaced.len()),
-        None => writer.put(spaced),
+        Some(block) => out.put_block(block, spaced.len()),
+        None => out.put(spaced),
     }
-    tail.put(&mut writer);
-    Some(())
 }
 
 /// Queues `MSG` or `HMSG` where the bytes behind the subject cannot be handed on as they came; `None`
