@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Most bytes of output made from one client's input before the others have their turn: a read of
 /// tiny messages may fan out to a hundred times its size.
-const TURN_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+const TURN_OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Most work done for one client's messages before the others have their turn, in subscriptions
 /// and places of the sublist looked at: a few hundred bytes may ask for much and produce nothing.
