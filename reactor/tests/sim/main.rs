@@ -13,6 +13,7 @@ mod echo;
 mod hosts;
 mod names;
 mod offload;
+mod panics;
 mod proxy;
 mod reconnect;
 mod relay;
