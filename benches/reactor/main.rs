@@ -257,7 +257,10 @@ fn run_timers(plan: &Plan) -> io::Result<()> {
     println!("| timers | {} |", timers::EXERCISES.join(" | "));
     println!("|---|---:|---:|---:|---:|");
     for (contender, results) in timers::CONTENDERS.iter().zip(&results) {
-        print!("| {contender} |");
+        match timers::count_of(contender, plan.timers) {
+            count if count < plan.timers => print!("| {contender}, {count} of them |"),
+            _ => print!("| {contender} |"),
+        }
         for exercise in 0..timers::EXERCISES.len() {
             let nanos = Spread::of(results.iter().map(|nanos| nanos[exercise]));
             print!(" {nanos:.0} |");
