@@ -1,7 +1,7 @@
 //! What a message costs in memory: nothing, once the buffers are warm.
 
 // Some of it is for the other tests.
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod support;
 
 use allocation_counter::{AllocationInfo, measure};

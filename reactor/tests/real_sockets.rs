@@ -1,85 +1,22 @@
 //! The same promises over the system's sockets.
 
+// Some of it is for the other tests.
+#[allow(dead_code)]
+#[path = "support/server.rs"]
+mod server;
+
 use midge_reactor::{
     Close, ConnectOptions, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
-    MioDriver, Reactor, Remote, Time, Wake, raise_open_files,
+    MioDriver, Reactor, Time, Wake, raise_open_files,
 };
+use server::{Cx, PATIENCE, Server, Told, patient, pattern};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread::{self};
 use std::time::Duration;
-
-/// How long a test waits for what must come before it fails. Never waited for in a good run.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Handlers tell the test what they see.
-type Told = Sender<String>;
-type Cx<'a> = Context<'a, Told>;
-
-/// A reactor in a thread of its own.
-struct Server {
-    addr: SocketAddr,
-    remote: Remote<Told>,
-    told: Receiver<String>,
-    thread: JoinHandle<io::Result<()>>,
-}
-
-impl Server {
-    /// Serves every connection on a free port with what `make` makes.
-    fn start<H: Handler<Told> + 'static>(make: impl FnMut() -> H + Send + 'static) -> Server {
-        Server::on(SocketAddr::from(([127, 0, 0, 1], 0)), make)
-    }
-
-    fn on<H: Handler<Told> + 'static>(
-        addr: SocketAddr,
-        mut make: impl FnMut() -> H + Send + 'static,
-    ) -> Server {
-        let (tell, told) = mpsc::channel();
-        let (ready, started) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            let mut reactor = Reactor::new(tell)?;
-            let bound = reactor.with(|cx| {
-                let listener = cx.listen(addr, move |_: &mut Cx<'_>| make())?;
-                Ok::<_, io::Error>(cx.listening_on(listener))
-            })?;
-            let sent = ready.send((bound.expect("it listens"), reactor.remote()));
-            sent.expect("the test waits for this");
-            reactor.run()
-        });
-        let (addr, remote) = started.recv().expect("the port is free");
-        Server {
-            addr,
-            remote,
-            told,
-            thread,
-        }
-    }
-
-    fn connect(&self) -> TcpStream {
-        patient(TcpStream::connect(self.addr).expect("the server listens"))
-    }
-
-    fn told(&self) -> String {
-        self.told.recv_timeout(PATIENCE).expect("a handler tells")
-    }
-
-    fn stop(self) {
-        self.remote.stop().expect("it runs");
-        let ended = self.thread.join().expect("handlers do not panic");
-        ended.expect("polling does not fail");
-    }
-}
-
-fn patient(stream: TcpStream) -> TcpStream {
-    for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
-        set(&stream, Some(PATIENCE)).expect("a timeout of seconds is valid");
-    }
-    stream
-}
 
 fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -117,13 +54,6 @@ impl Handler<Told> for Silent {
     fn on_close(&mut self, cx: &mut Cx<'_>, why: &Close) {
         let _ = cx.state.send(format!("close: {why}"));
     }
-}
-
-/// Bytes in which every misplaced piece shows.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8)
-        .collect()
 }
 
 #[test]
@@ -343,8 +273,7 @@ fn stopping_tells_every_connection() {
     for _ in &clients {
         assert_eq!(server.told(), "close: reactor stopped");
     }
-    let ended = server.thread.join().expect("handlers do not panic");
-    ended.expect("polling does not fail");
+    server.join();
 }
 
 #[test]
@@ -355,8 +284,7 @@ fn shutdown_delivers_what_is_queued_before_the_reactor_ends() {
     let received = read_all(&mut client);
     assert_eq!(received.len(), 8_000_000);
     drop(client);
-    let ended = server.thread.join().expect("handlers do not panic");
-    ended.expect("polling does not fail");
+    server.join();
 }
 
 /// Queues a lot at the first byte and shuts the reactor down.

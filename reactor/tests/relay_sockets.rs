@@ -1,15 +1,15 @@
 //! Relays and streams over the system's sockets.
 
-use midge_reactor::{
-    Close, Context, Eof, Handler, Input, Key, ProxyOptions, Reactor, StreamEnd, StreamOptions,
-};
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::thread;
-use std::time::Duration;
+// Some of it is for the other tests.
+#[allow(dead_code)]
+#[path = "support/server.rs"]
+mod server;
 
-/// How long a test waits for what must come before it fails. Never waited for in a good run.
-const PATIENCE: Duration = Duration::from_secs(30);
+use midge_reactor::{Close, Eof, Handler, Input, Key, ProxyOptions, StreamEnd, StreamOptions};
+use server::{Cx, Server, Told, pattern};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::thread;
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -17,17 +17,11 @@ const LOOPBACK: SocketAddr =
 /// More than the buffers of two connections hold.
 const LONG: usize = 20_000_000;
 
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8)
-        .collect()
-}
-
 /// One side of a pipe; the accepted one dials the other.
 struct Side(Option<SocketAddr>, Option<Key>);
 
-impl Handler for Side {
-    fn on_open(&mut self, cx: &mut Context<'_>) {
+impl Handler<Told> for Side {
+    fn on_open(&mut self, cx: &mut Cx<'_>) {
         let Some(addr) = self.0 else { return };
         let me = cx.key();
         let other = cx.connect(addr, Side(None, Some(me)));
@@ -38,45 +32,19 @@ impl Handler for Side {
         }
     }
 
-    fn on_input(&mut self, _: &mut Context<'_>, _: &mut Input<'_>) {
+    fn on_input(&mut self, _: &mut Cx<'_>, _: &mut Input<'_>) {
         panic!("input went past the relay");
     }
 
-    fn on_eof(&mut self, _: &mut Context<'_>) -> Eof {
+    fn on_eof(&mut self, _: &mut Cx<'_>) -> Eof {
         Eof::KeepOpen
     }
 
-    fn on_close(&mut self, cx: &mut Context<'_>, _: &Close) {
+    fn on_close(&mut self, cx: &mut Cx<'_>, _: &Close) {
         if cx.io.connections() == 1 {
             cx.stop();
         }
     }
-}
-
-/// A reactor in a thread of its own that listens with what `make` makes.
-fn serve<H: Handler + 'static>(
-    make: impl Fn() -> H + Send + 'static,
-) -> (SocketAddr, thread::JoinHandle<io::Result<()>>) {
-    let (tell, told) = std::sync::mpsc::channel();
-    let thread = thread::spawn(move || {
-        let mut reactor = Reactor::new(())?;
-        let addr = reactor.with(|cx| {
-            let listener = cx.listen(LOOPBACK, move |_: &mut Context<'_>| make())?;
-            Ok::<_, io::Error>(cx.listening_on(listener))
-        })?;
-        tell.send(addr.expect("it listens"))
-            .expect("the test waits");
-        reactor.run()
-    });
-    (told.recv().expect("a port is free"), thread)
-}
-
-fn connect(addr: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(addr).expect("it listens");
-    for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
-        set(&stream, Some(PATIENCE)).expect("a timeout of seconds is valid");
-    }
-    stream
 }
 
 #[test]
@@ -91,8 +59,8 @@ fn a_relay_carries_both_directions_and_their_ends_between_two_sockets() {
         all.reverse();
         stream.write_all(&all)
     });
-    let (pipe, reactor) = serve(move || Side(Some(addr), None));
-    let mut client = connect(pipe);
+    let pipe = Server::start(move || Side(Some(addr), None));
+    let mut client = pipe.connect();
     let sent = pattern(LONG);
     client.write_all(&sent).expect("the pipe reads");
     client.shutdown(Shutdown::Write).expect("it is open");
@@ -103,36 +71,36 @@ fn a_relay_carries_both_directions_and_their_ends_between_two_sockets() {
     heard.reverse();
     assert!(heard == sent);
     server.join().expect("no panic").expect("it is served");
-    reactor.join().expect("no panic").expect("polling works");
+    pipe.join();
 }
 
 /// Sends a file, then closes.
 struct Library;
 
-impl Handler for Library {
-    fn on_input(&mut self, cx: &mut Context<'_>, input: &mut Input<'_>) {
+impl Handler<Told> for Library {
+    fn on_input(&mut self, cx: &mut Cx<'_>, input: &mut Input<'_>) {
         let path = std::str::from_utf8(input.take()).expect("a path is text");
         if cx.stream_file(path, &StreamOptions::default()).is_err() {
             cx.send(b"?");
         }
     }
 
-    fn on_stream(&mut self, cx: &mut Context<'_>, end: StreamEnd) {
+    fn on_stream(&mut self, cx: &mut Cx<'_>, end: StreamEnd) {
         assert!(matches!(end, StreamEnd::Complete { .. }), "{end:?}");
         cx.close_after_write();
     }
 
-    fn on_close(&mut self, cx: &mut Context<'_>, _: &Close) {
+    fn on_close(&mut self, cx: &mut Cx<'_>, _: &Close) {
         cx.stop();
     }
 }
 
 #[test]
 fn a_missing_file_is_answered_and_a_long_one_arrives_whole() {
-    let (addr, reactor) = serve(|| Library);
+    let library = Server::start(|| Library);
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("streamed");
     std::fs::write(&path, pattern(LONG)).expect("there is room for it");
-    let mut client = connect(addr);
+    let mut client = library.connect();
     client.write_all(b"/no/such/file").expect("it reads");
     let mut answer = [0];
     client.read_exact(&mut answer).expect("it answers");
@@ -144,6 +112,6 @@ fn a_missing_file_is_answered_and_a_long_one_arrives_whole() {
         .read_to_end(&mut heard)
         .expect("it ends in good order");
     assert!(heard == pattern(LONG));
-    reactor.join().expect("no panic").expect("polling works");
+    library.join();
     std::fs::remove_file(path).expect("it is there");
 }

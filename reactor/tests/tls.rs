@@ -7,86 +7,33 @@
 #[path = "support/certificates.rs"]
 mod certificates;
 
+// Some of it is for the other tests.
+#[allow(dead_code)]
+#[path = "support/server.rs"]
+mod server;
+
 use certificates::{Authority, NAME, name};
 use midge_reactor::tls::{self, ClientCerts, Identity, KeyError, Tls, TlsInfo};
-use midge_reactor::{Close, Context, Handler, Input, Reactor, Remote};
+use midge_reactor::{Close, Handler, Input, Reactor};
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use server::{Cx, Server, Told, patient};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::mpsc::{self};
+use std::thread::{self};
 
-/// How long a test waits for what must come before it fails. Never waited for in a good run.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-type Told = Sender<String>;
-type Cx<'a> = Context<'a, Told>;
-
-/// A reactor in a thread of its own.
-struct Server {
-    addr: SocketAddr,
-    remote: Remote<Told>,
-    told: Receiver<String>,
-    thread: JoinHandle<io::Result<()>>,
-}
-
-impl Server {
-    /// Listens with `tls`, or in plaintext without.
-    fn start<H: Handler<Told> + 'static>(
-        tls: Option<Tls>,
-        mut make: impl FnMut() -> H + Send + 'static,
-    ) -> Server {
-        let (tell, told) = mpsc::channel();
-        let (ready, started) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            let mut reactor = Reactor::new(tell)?;
-            let bound = reactor.with(|cx| {
-                let accept = move |_: &mut Cx<'_>| make();
-                let listener = match tls {
-                    Some(tls) => {
-                        cx.listen_tls_with("127.0.0.1:0", &Default::default(), tls, accept)?
-                    }
-                    None => cx.listen("127.0.0.1:0", accept)?,
-                };
-                Ok::<_, io::Error>(cx.listening_on(listener))
-            })?;
-            let sent = ready.send((bound.expect("it listens"), reactor.remote()));
-            sent.expect("the test waits for this");
-            reactor.run()
-        });
-        let (addr, remote) = started.recv().expect("the port is free");
-        Server {
-            addr,
-            remote,
-            told,
-            thread,
-        }
-    }
-
-    fn connect(&self) -> TcpStream {
-        patient(TcpStream::connect(self.addr).expect("the server listens"))
-    }
-
-    fn told(&self) -> String {
-        self.told.recv_timeout(PATIENCE).expect("a handler tells")
-    }
-
-    fn stop(self) {
-        self.remote.stop().expect("it runs");
-        let ended = self.thread.join().expect("handlers do not panic");
-        ended.expect("polling does not fail");
-    }
-}
-
-fn patient(stream: TcpStream) -> TcpStream {
-    for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
-        set(&stream, Some(PATIENCE)).expect("a timeout of seconds is valid");
-    }
-    stream
+/// Serves every connection with what `make` makes, and TLS from the first byte.
+fn serve<H: Handler<Told> + 'static>(
+    tls: Tls,
+    mut make: impl FnMut() -> H + Send + 'static,
+) -> Server {
+    Server::run(move |cx| {
+        let accept = move |_: &mut Cx<'_>| make();
+        cx.listen_tls_with("127.0.0.1:0", &Default::default(), tls, accept)
+    })
 }
 
 /// Sends back what comes, and tells of the handshake and the end.
@@ -153,7 +100,7 @@ fn client(authority: &Authority) -> ClientConnection {
 #[test]
 fn an_independent_client_is_echoed_and_ends_in_good_order() {
     let authority = Authority::new();
-    let server = Server::start(Some(Tls::server(authority.server())), Echo::default);
+    let server = serve(Tls::server(authority.server()), Echo::default);
     let mut stream = StreamOwned::new(client(&authority), server.connect());
     stream.write_all(b"hello").expect("it is read");
     let mut heard = [0; 5];
@@ -174,7 +121,7 @@ fn an_independent_client_is_echoed_and_ends_in_good_order() {
 #[test]
 fn a_client_that_leaves_without_close_notify_is_told_as_truncation() {
     let authority = Authority::new();
-    let server = Server::start(Some(Tls::server(authority.server())), Echo::default);
+    let server = serve(Tls::server(authority.server()), Echo::default);
     let mut stream = StreamOwned::new(client(&authority), server.connect());
     stream.write_all(b"hello").expect("it is read");
     let mut heard = [0; 5];
@@ -195,7 +142,7 @@ fn a_client_that_leaves_without_close_notify_is_told_as_truncation() {
 fn an_upgrade_takes_a_client_hello_that_comes_behind_the_plaintext() {
     let authority = Authority::new();
     let tls = Tls::server(authority.server());
-    let server = Server::start(None, move || Echo {
+    let server = Server::start(move || Echo {
         upgrades: Some(tls.clone()),
         ..Echo::default()
     });
@@ -221,7 +168,7 @@ fn an_upgrade_takes_a_client_hello_that_comes_behind_the_plaintext() {
 fn sixteen_mebibytes_go_both_ways_with_a_bounded_queue_past_a_client_that_reads_late() {
     const LEN: usize = 16 << 20;
     let authority = Authority::new();
-    let server = Server::start(Some(Tls::server(authority.server())), Echo::default);
+    let server = serve(Tls::server(authority.server()), Echo::default);
     let mut stream = StreamOwned::new(client(&authority), server.connect());
     let pattern: Vec<u8> = (0..LEN)
         .map(|at| (at.wrapping_mul(31) >> 3) as u8)
@@ -358,7 +305,7 @@ fn openssl_as_a_client_is_echoed_with_alpn_and_a_client_certificate() {
     );
     for (version, shown) in [("-tls1_2", "TLSv1_2"), ("-tls1_3", "TLSv1_3")] {
         let tls = Tls::server(config.clone().expect("all is in order"));
-        let server = Server::start(Some(tls), Echo::default);
+        let server = serve(tls, Echo::default);
         let mut child = files.openssl(&format!(
             "s_client -connect {} -servername {NAME} -verify_hostname {NAME} -CAfile ca.pem \
              -verify_return_error -cert cert.pem -key key.pem -alpn h2,nats -quiet {version}",

@@ -1,6 +1,9 @@
 //! Sockets for datagrams in memory: what has come, what was sent, and what the kernel says to it.
 
-use super::{Cx, Inside, Log, Name, Net, Socket, World, shown};
+use super::driver::Name;
+use super::probe::shown;
+use super::world::{Net, Socket, World};
+use super::{Cx, Inside, Log};
 use midge_reactor::{Close, Datagram, Key, UdpOptions};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
