@@ -6,8 +6,6 @@ use midge_reactor::{Close, Context, run};
 use std::io;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
 struct Echo {
     patience: Duration,
 }
@@ -35,11 +33,8 @@ impl LineHandler for Echo {
 fn main() -> io::Result<()> {
     let mut args = std::env::args().skip(1);
     let addr = args.next().unwrap_or("127.0.0.1:8082".into());
-    let patience = match args.next().map(|millis| millis.parse()) {
-        None => PATIENCE,
-        Some(Ok(millis)) => Duration::from_millis(millis),
-        Some(Err(error)) => return Err(io::Error::other(error)),
-    };
+    let millis = args.next().map_or(Ok(30_000), |millis| millis.parse());
+    let patience = Duration::from_millis(millis.map_err(io::Error::other)?);
     run(|cx| {
         let listener = cx.listen(addr, move |_| Lines::new(Echo { patience }))?;
         println!("listening on {:?}", cx.listening_on(listener));

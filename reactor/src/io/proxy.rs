@@ -25,6 +25,8 @@ impl Io<'_> {
     /// Bytes that are queued for `to` by others go between those relayed. Cost: each byte is copied
     /// once, from the read buffer to the queue.
     ///
+    /// For a plain proxy, [`Relayed`](crate::util::Relayed) is both handlers.
+    ///
     /// # Errors
     /// Those of [`ProxyError`]; a target has one source at a time.
     #[doc(alias = "enable_proxy")]

@@ -1,7 +1,8 @@
 //! Relays: what one connection receives, another sends.
 
-use crate::support::{Bench, Outcome, Peer, Probe};
-use midge_reactor::{Eof, Io, Key, ProxyError, ProxyOptions};
+use crate::support::{Bench, Log, Outcome, Peer, Probe};
+use midge_reactor::util::Relayed;
+use midge_reactor::{Context, Eof, Io, Key, ProxyError, ProxyOptions};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -402,4 +403,72 @@ fn a_relay_that_was_held_once_does_not_keep_its_silent_source() {
     bench.told();
     bench.advance(timeout);
     assert_eq!(bench.told(), ["a close: idle for too long"]);
+}
+
+/// A visitor of a proxy to a server at `far`, whose connect ends so.
+fn proxied(far: SocketAddr, outcome: Outcome) -> (Bench, Peer) {
+    let mut bench = Bench::new();
+    bench.world.answer(far, outcome);
+    let addr = SocketAddr::from(([10, 0, 0, 1], 8_000));
+    let listener = bench.with(|cx| {
+        cx.listen(addr, move |cx: &mut Context<'_, Log>| {
+            let visitor = cx.key();
+            let server = cx.connect(far, Relayed::to(visitor));
+            Relayed::to(server)
+        })
+    });
+    listener.expect("the address is free");
+    let visitor = bench.world.dial(addr);
+    (bench, visitor)
+}
+
+#[test]
+fn two_that_are_relayed_to_each_other_pass_bytes_and_ends_on_and_close_when_both_have_come() {
+    let far = SocketAddr::from(([10, 0, 0, 2], 80));
+    let (mut bench, visitor) = proxied(far, Outcome::Silence);
+    visitor.send(b"question");
+    visitor.finish();
+    bench.settle();
+    bench.world.open(far);
+    bench.settle();
+    let server = bench.world.called(far);
+    assert_eq!(server.text(), "question");
+    assert!(server.ended() && !server.closed() && !visitor.closed());
+    server.send(b"answer");
+    bench.settle();
+    assert_eq!(visitor.text(), "answer");
+    assert!(!visitor.ended());
+    server.finish();
+    bench.settle();
+    assert!(server.closed() && visitor.closed());
+    assert_eq!(bench.reactor.connections(), 0);
+}
+
+#[test]
+fn of_two_that_are_relayed_to_each_other_neither_outlives_the_other() {
+    let far = SocketAddr::from(([10, 0, 0, 2], 80));
+    for outcome in [Outcome::Refused, Outcome::FailsAtOnce] {
+        let (mut bench, visitor) = proxied(far, outcome);
+        bench.settle();
+        assert!(visitor.ended(), "{outcome:?}");
+        visitor.finish();
+        bench.settle();
+        assert!(visitor.closed(), "{outcome:?}");
+        assert_eq!(bench.reactor.connections(), 0, "{outcome:?}");
+    }
+    let (mut bench, visitor) = proxied(far, Outcome::Open);
+    visitor.set_room(3);
+    bench.settle();
+    let server = bench.world.called(far);
+    server.send(b"last words");
+    bench.settle();
+    server.reset();
+    bench.settle();
+    assert!(server.closed() && !visitor.closed(), "some words are left");
+    visitor.set_room(100);
+    bench.settle();
+    visitor.finish();
+    bench.settle();
+    assert_eq!(visitor.text(), "last words");
+    assert_eq!(bench.reactor.connections(), 0);
 }

@@ -173,7 +173,7 @@ fn a_handler_that_panics_takes_nothing_with_it_that_was_queued_for_others() {
         });
         lost_in_all.set(lost_in_all.get() + lost.len());
 
-        sim.with(server, |cx| cx.stop());
+        sim.with(server, |cx| cx.io.stop());
         sim.run_for(LONG);
         sim.with(server, |cx| {
             assert_eq!(cx.state.told, here.len());
