@@ -1,58 +1,80 @@
 //! `Cache`: what subjects have reached lately, those that reach nobody among them.
 //!
-//! A table in which each subject has two places, side by side. An entry is a cache line:
+//! A table of pairs, two cache lines each; a subject stands in one pair, in one of its two ways:
 //!
 //! ```text
-//! tag  filled  candidate  first  len  count │ subject          │ sets         │ nothing
+//! way 0: tag, filled, lengths   way 1: the same   candidate │ room of way 0   │ room of way 1
+//!                                                           │ subject  sets   │ subject  sets
 //! ```
+//!
+//! What does not fit into half the room takes all of it, in way 0, and then way 1 is empty.
 //!
 //! It holds sets and not subscriptions: who joins or leaves a set changes nothing here. A set with
 //! a literal subject that appears or disappears drops the one entry it could be in. One with a
 //! wildcard makes old all entries with its first token (with one of the 256 classes into which
-//! their hashes fall), or just all, if its first token is a wildcard. Entries are not searched for that:
-//! each remembers when it was filled, each class when it was last changed, in a time that counts
-//! these changes.
+//! their hashes fall), or just all, if its first token is a wildcard. They are not searched for:
+//! each entry remembers when it was filled, each class when it was last changed, in a time that
+//! counts these changes.
 //!
 //! Replies go to subjects that are used once. They must not drive out others, so an entry is filled
-//! by the second miss in a row for a subject: the first makes it the candidate for its places.
+//! by the second miss for a subject: the first makes it the candidate of its pair, for a while.
 
 use super::SetId;
 use super::index::Hashing;
 
 /// What fits into an entry: a subject, and 4 bytes for each set.
-const ROOM_BYTES: usize = 48;
+const ROOM_BYTES: usize = 96;
+
+/// What fits into an entry that leaves room for another.
+const HALF_BYTES: usize = ROOM_BYTES / 2;
 
 /// The classes of first tokens.
 const CLASSES: usize = 256;
 
-/// Fewest and most entries: 128 KiB and 8 MiB.
-const ENTRIES: [usize; 2] = [1 << 11, 1 << 17];
+/// Fewest and most pairs: 128 KiB and 8 MiB.
+const PAIRS: [usize; 2] = [1 << 10, 1 << 16];
+
+/// So many misses for others a candidate outlasts. Some subjects in turn must not keep each other
+/// from being asked for twice.
+const PATIENCE: u8 = 3;
 
 #[derive(Clone, Debug)]
-#[repr(align(64))]
-struct Entry {
+#[repr(align(128))]
+struct Pair {
+    ways: [Way; 2],
+    /// The tag of a subject that was missed here once; 0 if there is none.
+    candidate: u32,
+    /// Misses for others since then.
+    others: u8,
+    room: [u8; ROOM_BYTES],
+}
+
+#[derive(Clone, Debug)]
+struct Way {
     /// Half of the subject's hash.
     tag: u32,
     /// When it was filled; 0 if it holds nothing.
     filled: u32,
-    /// The tag of the last subject that was missed here and in the place beside.
-    candidate: u32,
     /// The class of the subject's first token.
-    first: u8,
+    class: u8,
     /// Bytes of the subject.
     len: u8,
     /// How many sets it reaches.
     count: u8,
-    room: [u8; ROOM_BYTES],
 }
 
-const EMPTY: Entry = Entry {
-    tag: 0,
-    filled: 0,
+const EMPTY: Pair = Pair {
+    ways: [const {
+        Way {
+            tag: 0,
+            filled: 0,
+            class: 0,
+            len: 0,
+            count: 0,
+        }
+    }; 2],
     candidate: 0,
-    first: 0,
-    len: 0,
-    count: 0,
+    others: 0,
     room: [0; ROOM_BYTES],
 };
 
@@ -60,10 +82,10 @@ const EMPTY: Entry = Entry {
 #[derive(Debug)]
 pub(super) struct Cache {
     /// None until there is something to keep, then a power of two.
-    entries: Vec<Entry>,
+    pairs: Vec<Pair>,
     /// Counts the changes; never 0.
     time: u32,
-    /// When something last changed for all subjects.
+    /// When something last changed for all subjects; never 0.
     changed: u32,
     /// When something last changed for the subjects of a class.
     classes: Box<[u32; CLASSES]>,
@@ -72,7 +94,7 @@ pub(super) struct Cache {
 impl Default for Cache {
     fn default() -> Cache {
         Cache {
-            entries: Vec::new(),
+            pairs: Vec::new(),
             time: 1,
             changed: 1,
             classes: Box::new([0; CLASSES]),
@@ -83,14 +105,17 @@ impl Default for Cache {
 impl Cache {
     /// Appends what `subject` reaches; answers whether it knew.
     pub(super) fn get(&self, hash: u64, subject: &[u8], found: &mut Vec<SetId>) -> bool {
-        let places = self.places(hash).into_iter();
-        let mut entries = places.filter_map(|place| self.entries.get(place));
-        let Some(entry) = entries.find(|entry| entry.is_of(hash, subject) && self.is_good(entry))
-        else {
+        let Some(pair) = self.pairs.get(self.place(hash)) else {
             return false;
         };
-        found.extend(entry.sets());
-        true
+        for number in 0..2 {
+            let way = &pair.ways[number];
+            if way.tag == tag(hash) && self.is_good(way) && pair.subject(number) == subject {
+                found.extend(pair.sets(number));
+                return true;
+            }
+        }
+        false
     }
 
     /// Learns what `subject` reaches, which was missed; of a sublist of `sets` sets.
@@ -102,47 +127,48 @@ impl Cache {
         sets: usize,
         hashing: &Hashing,
     ) {
-        if subject.len() + reached.len() * 4 > ROOM_BYTES {
+        let bytes = subject.len() + 4 * reached.len();
+        if bytes > ROOM_BYTES {
             return;
         }
         self.fit(sets);
-        let places = self.places(hash);
-        let is_known = |place: &usize| self.entries[*place].is_of(hash, subject);
-        let place = match places.into_iter().find(is_known) {
+        let place = self.place(hash);
+        let good = [0, 1].map(|number| self.is_good(&self.pairs[place].ways[number]));
+        let pair = &mut self.pairs[place];
+        let number = match (0..2).find(|number| pair.is_of(*number, hash, subject)) {
             // It was only made old, and has been asked for before.
-            Some(place) => place,
-            None => {
-                let candidate = &mut self.entries[places[0] & !1].candidate;
-                if *candidate != tag(hash) {
-                    *candidate = tag(hash);
-                    return;
-                }
-                let is_free = |place: &usize| !self.is_good(&self.entries[*place]);
-                places.into_iter().find(is_free).unwrap_or(places[0])
-            }
+            Some(number) => number,
+            None if !pair.is_second_miss(tag(hash)) => return,
+            None if !good[0] => 0,
+            None if !good[1] && !pair.is_long() => 1,
+            None => (hash >> 31) as usize & 1,
         };
-        let entry = &mut self.entries[place];
-        let (text, rest) = entry.room.split_at_mut(subject.len());
+        let is_long = bytes > HALF_BYTES;
+        if is_long || pair.is_long() {
+            pair.ways.iter_mut().for_each(|way| way.filled = 0);
+        }
+        let number = if is_long { 0 } else { number };
+        let (text, rest) = pair.room[number * HALF_BYTES..].split_at_mut(subject.len());
         text.copy_from_slice(subject);
         for (bytes, set) in rest.chunks_exact_mut(4).zip(reached) {
             bytes.copy_from_slice(&set.0.to_le_bytes());
         }
-        entry.tag = tag(hash);
-        entry.filled = self.time;
-        entry.first = class(first_token(subject), hashing);
-        // Both fit, since the room is smaller than that.
-        entry.len = subject.len() as u8;
-        entry.count = reached.len() as u8;
+        pair.ways[number] = Way {
+            tag: tag(hash),
+            filled: self.time,
+            class: class(first_token(subject), hashing),
+            // Both fit, since the room is smaller than that.
+            len: subject.len() as u8,
+            count: reached.len() as u8,
+        };
     }
 
     /// Forgets one subject: what it reaches has changed.
     pub(super) fn forget(&mut self, hash: u64) {
-        for place in self.places(hash) {
-            if let Some(entry) = self.entries.get_mut(place)
-                && entry.tag == tag(hash)
-            {
-                entry.filled = 0;
-            }
+        let place = self.place(hash);
+        if let Some(pair) = self.pairs.get_mut(place) {
+            let ways = pair.ways.iter_mut().filter(|way| way.tag == tag(hash));
+            ways.for_each(|way| way.filled = 0);
         }
     }
 
@@ -165,16 +191,16 @@ impl Cache {
 
     /// Gives memory back if it has become too large for so many sets.
     pub(super) fn shrink(&mut self, sets: usize) {
-        if self.entries.len() > ENTRIES[0] && sets < self.entries.len() / 16 {
-            self.entries = Vec::new();
+        if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 8 {
+            self.pairs = Vec::new();
         }
     }
 
-    /// Has room for two subjects for each set, within limits. What it knew is lost when that changes.
+    /// Has a pair for each set, within limits. What it knew is lost when that changes.
     fn fit(&mut self, sets: usize) {
-        let wanted = (2 * sets).next_power_of_two().clamp(ENTRIES[0], ENTRIES[1]);
-        if self.entries.len() < wanted {
-            self.entries = vec![EMPTY; wanted];
+        let wanted = sets.next_power_of_two().clamp(PAIRS[0], PAIRS[1]);
+        if self.pairs.len() < wanted {
+            self.pairs = vec![EMPTY; wanted];
         }
     }
 
@@ -187,33 +213,53 @@ impl Cache {
         }
     }
 
-    fn is_good(&self, entry: &Entry) -> bool {
-        let changed = self.classes[usize::from(entry.first)].max(self.changed);
-        entry.filled >= changed
+    fn is_good(&self, way: &Way) -> bool {
+        way.filled >= self.classes[usize::from(way.class)].max(self.changed)
     }
 
-    /// Where an entry may stand: which is tried first, is by chance.
-    fn places(&self, hash: u64) -> [usize; 2] {
-        let place = hash as usize & self.entries.len().wrapping_sub(1);
-        [place, place ^ 1]
+    fn place(&self, hash: u64) -> usize {
+        hash as usize & self.pairs.len().wrapping_sub(1)
     }
 }
 
-impl Entry {
-    /// Whether it is of this subject, be it good or old.
-    fn is_of(&self, hash: u64, subject: &[u8]) -> bool {
-        self.tag == tag(hash) && self.filled != 0 && self.subject() == subject
+impl Pair {
+    fn subject(&self, number: usize) -> &[u8] {
+        let start = number * HALF_BYTES;
+        &self.room[start..start + usize::from(self.ways[number].len)]
     }
 
-    fn subject(&self) -> &[u8] {
-        &self.room[..usize::from(self.len)]
-    }
-
-    fn sets(&self) -> impl Iterator<Item = SetId> {
-        let start = usize::from(self.len);
-        let bytes = &self.room[start..start + 4 * usize::from(self.count)];
+    fn sets(&self, number: usize) -> impl Iterator<Item = SetId> {
+        let way = &self.ways[number];
+        let start = number * HALF_BYTES + usize::from(way.len);
+        let bytes = &self.room[start..start + 4 * usize::from(way.count)];
         let (sets, _) = bytes.as_chunks();
         sets.iter().map(|set| SetId(u32::from_le_bytes(*set)))
+    }
+
+    /// Whether a way is of this subject, be it good or old.
+    fn is_of(&self, number: usize, hash: u64, subject: &[u8]) -> bool {
+        let way = &self.ways[number];
+        way.tag == tag(hash) && way.filled != 0 && self.subject(number) == subject
+    }
+
+    /// Whether way 0 takes all the room.
+    fn is_long(&self) -> bool {
+        let way = &self.ways[0];
+        way.filled != 0 && usize::from(way.len) + 4 * usize::from(way.count) > HALF_BYTES
+    }
+
+    /// Whether this one has been missed before, as far as it is remembered.
+    fn is_second_miss(&mut self, tag: u32) -> bool {
+        if self.candidate == tag {
+            (self.candidate, self.others) = (0, 0);
+            return true;
+        }
+        if self.candidate != 0 && self.others < PATIENCE {
+            self.others += 1;
+        } else {
+            (self.candidate, self.others) = (tag, 0);
+        }
+        false
     }
 }
 
@@ -268,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_a_cache_line() {
-        assert_eq!(size_of::<Entry>(), 64);
+    fn a_pair_is_two_cache_lines() {
+        assert_eq!(size_of::<Pair>(), 128);
     }
 
     #[test]
@@ -294,6 +340,62 @@ mod tests {
             bench.learn(&format!("_INBOX.{number}"), &[2]);
         }
         assert_eq!(bench.get("hot"), Some(vec![1]));
+    }
+
+    #[test]
+    fn subjects_of_one_pair_are_kept_also_if_they_are_asked_for_in_turn() {
+        let mut bench = Bench::new();
+        // Of the subjects in turn, some fall together.
+        let subjects: Vec<String> = (0..1000).map(|number| format!("s.{number}")).collect();
+        for _ in 0..6 {
+            for subject in &subjects {
+                if bench.get(subject).is_none() {
+                    bench.learn(subject, &[1]);
+                }
+            }
+        }
+        let known = subjects
+            .iter()
+            .filter(|subject| bench.get(subject).is_some());
+        assert!(known.count() > 800);
+    }
+
+    #[test]
+    fn a_long_subject_and_the_short_ones_of_its_pair_drive_each_other_out() {
+        let subject = |first: char, bytes: usize| format!("{first:s<bytes$}");
+        let subjects = [
+            (subject('a', HALF_BYTES - 4), 1),
+            (subject('b', HALF_BYTES - 3), 2),
+            (subject('c', HALF_BYTES - 4), 3),
+            (subject('d', ROOM_BYTES - 4), 4),
+        ];
+        let hashing = Hashing::new(1);
+        for (first, second) in subjects
+            .iter()
+            .flat_map(|one| subjects.iter().map(move |two| (one, two)))
+        {
+            if first == second {
+                continue;
+            }
+            // The way that is taken by chance.
+            for chance in [0, 1 << 31] {
+                let mut cache = Cache::default();
+                let hash = |tag: u32| u64::from(tag) << 32 | chance;
+                for (subject, tag) in [first, first, second, second] {
+                    let reached = [SetId(*tag)];
+                    cache.learn(hash(*tag), subject.as_bytes(), &reached, 1, &hashing);
+                }
+                let mut known = Vec::new();
+                for (subject, tag) in [first, second] {
+                    if cache.get(hash(*tag), subject.as_bytes(), &mut known) {
+                        assert_eq!(known.last(), Some(&SetId(*tag)));
+                    }
+                }
+                let are_short = first.0.len().max(second.0.len()) == HALF_BYTES - 4;
+                let expected = if are_short { 2 } else { 1 };
+                assert_eq!(known.len(), expected, "{first:?}, then {second:?}");
+            }
+        }
     }
 
     #[test]
@@ -355,14 +457,14 @@ mod tests {
     #[test]
     fn it_grows_with_the_sets_and_is_given_back() {
         let mut bench = Bench::new();
-        assert_eq!(bench.cache.entries.len(), 0);
-        for (sets, entries) in [(1, 2048), (3000, 8192), (10, 8192), (1_000_000, 131_072)] {
+        assert_eq!(bench.cache.pairs.len(), 0);
+        for (sets, pairs) in [(1, 1024), (3000, 4096), (10, 4096), (1_000_000, 65_536)] {
             bench.cache.fit(sets);
-            assert_eq!(bench.cache.entries.len(), entries, "{sets} sets");
+            assert_eq!(bench.cache.pairs.len(), pairs, "{sets} sets");
         }
-        bench.cache.shrink(131_072 / 16);
-        assert_eq!(bench.cache.entries.len(), 131_072);
-        bench.cache.shrink(131_072 / 16 - 1);
-        assert_eq!(bench.cache.entries.len(), 0);
+        bench.cache.shrink(65_536 / 8);
+        assert_eq!(bench.cache.pairs.len(), 65_536);
+        bench.cache.shrink(65_536 / 8 - 1);
+        assert_eq!(bench.cache.pairs.len(), 0);
     }
 }
