@@ -99,6 +99,10 @@ impl fmt::Display for Fault {
             ),
             Fault::Foreign { shown } => write!(f, "a foreign message: {shown}"),
             Fault::Nonsense { shown } => write!(f, "not an op of the protocol: {shown}"),
+            Fault::Refused { who, text } if text.starts_with("Authorization") => write!(
+                f,
+                "the broker told {who}: -ERR '{text}'; present --user and --password, or --token"
+            ),
             Fault::Refused { who, text } => write!(f, "the broker told {who}: -ERR '{text}'"),
             Fault::TooLarge { size, max } => write!(
                 f,

@@ -6,9 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::versus::VersusArgs;
-use super::workload::{
-    Connect, Crowd, Flow, Idle, Kind, Request, Span, SubUnsub, WINDOW_BYTES, Workload,
-};
+use super::workload::{Connect, Crowd, Flow, Idle, Kind, Request, Span, SubUnsub, Workload};
 
 const ABOUT: &str = "\
 Loads a NATS broker, checks every message that comes, and tells what it cost.
@@ -26,7 +24,7 @@ Examples:
   midge bench pub --pid $(pidof nats-server)         what a message costs that nobody wants
   midge bench latency --rate 500k --duration 10      latency under a load, from when each was due
   midge bench request --outstanding 32 --json        closed loop, for a script
-  midge bench versus                                 this midge and nats-server, everything, a report";
+  midge bench versus                                 everything, beside nats-server";
 
 /// The words behind `midge bench`.
 #[derive(Debug, Parser)]
@@ -168,7 +166,7 @@ pub(crate) struct FlowArgs {
     ///
     /// Brokers cut off subscribers that are too far behind, so a load without a bound would measure
     /// that. Checked once for each write. No bound applies with --rate.
-    #[arg(long, value_parser = bytes, value_name = "BYTES", default_value_t = WINDOW_BYTES)]
+    #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16MiB")]
     window: u64,
     /// Subjects with a subscription each; each message goes to one of them at random
     #[arg(long, value_parser = count, value_name = "COUNT")]
@@ -177,10 +175,10 @@ pub(crate) struct FlowArgs {
     #[arg(long)]
     wildcards: bool,
     /// Literal subscriptions to other subjects, on a connection beside
-    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "0")]
+    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "0", hide_default_value = true)]
     bystanders: usize,
     /// Idle connections beside, with one subscription each
-    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "0")]
+    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "0", hide_default_value = true)]
     idle: usize,
     /// So many of the subscribers read nothing
     #[arg(long, value_name = "COUNT")]

@@ -16,7 +16,7 @@ use crate::bench::check::Receiver;
 use crate::bench::frame::{Shape, Stamp, set_digits};
 use crate::bench::workload::Span;
 
-/// Somebody has published for this connection; ask for the broker's answer.
+/// All has been published: ask for the broker's answer to that. Sent by the measuring thread.
 pub(crate) const ASK: u64 = 5;
 
 /// One connection of the crowd, as it receives. What it publishes is sent by [`Speaker`].
@@ -154,8 +154,7 @@ impl Speaker {
         }
     }
 
-    /// Publishes what is due; behind the last message, asks every connection for the broker's
-    /// answer.
+    /// Publishes what is due; tells when that was the last.
     pub(crate) fn tick(&mut self, cx: &mut Context<'_, Shard>) {
         if self.over || cx.state.board.began.get().is_none() {
             return;
@@ -178,7 +177,8 @@ impl Speaker {
         cx.state.board.published[0].set(self.sent);
         if elapsed >= self.time || self.sent >= self.messages_max || stopping {
             self.over = true;
-            thread::command(cx, ASK);
+            let (publisher, count) = (0, self.sent);
+            cx.state.board.tell(Event::Published { publisher, count });
         }
     }
 }

@@ -1,7 +1,9 @@
 //! How a connection introduces itself, and what every one of them hears besides messages.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
-use midge_reactor::{Close, Context, Input};
+use midge_reactor::{Close, ConnectOptions, Context, Handler, Input, Key};
 use serde_json::json;
 
 use super::board::Event;
@@ -36,6 +38,28 @@ impl Credentials {
         }
         format!("CONNECT {options}\r\n")
     }
+}
+
+/// Connections from one address to one other. The system has ports for seven times as many, and
+/// takes ever longer to find one that is free.
+const PORTS: usize = 4000;
+
+/// Connects; the connections of a run are counted by `number`. On Linux all of 127.0.0.0/8 is this
+/// machine, so that there are more of them than ports, and those that have just ended are not in
+/// the way.
+pub(crate) fn connect(
+    cx: &mut Context<'_, Shard>,
+    addr: SocketAddr,
+    number: usize,
+    handler: impl Handler<Shard> + 'static,
+) -> Key {
+    let mut options = ConnectOptions::default();
+    let part = number / PORTS % 200;
+    if part > 0 && cfg!(target_os = "linux") && addr.ip() == Ipv4Addr::LOCALHOST {
+        let source = Ipv4Addr::new(127, 0, 0, 1 + part as u8);
+        options.local_addr = Some((source, 0).into());
+    }
+    cx.connect_with(addr, &options, handler)
 }
 
 /// Reads all whole ops.

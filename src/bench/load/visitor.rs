@@ -70,7 +70,10 @@ impl Handler<Shard> for Visitor {
             let publisher = self.place;
             board.tell(Event::Published { publisher, count });
         } else {
-            cx.connect(self.visit.addr, Visitor::new(&self.visit, self.place));
+            let visit = Arc::clone(&self.visit);
+            let number = count as usize * visit.concurrency + self.place;
+            let next = Visitor::new(&visit, self.place);
+            hello::connect(cx, visit.addr, number, next);
         }
     }
 }

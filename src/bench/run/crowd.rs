@@ -8,7 +8,8 @@ use super::{Error, Run, board, latency, need_files};
 use crate::bench::check::{Receiver, Share};
 use crate::bench::frame::Shape;
 use crate::bench::load::board::Schedule;
-use crate::bench::load::crowd::{Member, Speaker};
+use crate::bench::load::crowd::{ASK, Member, Speaker};
+use crate::bench::load::hello;
 use crate::bench::load::subscriber::FINISH;
 use crate::bench::load::thread::{Clock, Plan, Thread};
 use crate::bench::outcome::Outcome;
@@ -43,7 +44,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
         let publisher = (number + connections - 1) % connections;
         let receiver = Receiver::of_publisher(&own, publisher, shape.ring_frames());
         let hello = hello.clone() + &own.sub_line(0, "", false);
-        cx.connect(addr, Member::new(number, receiver, hello))
+        hello::connect(cx, addr, number, Member::new(number, receiver, hello))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);
@@ -51,9 +52,12 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
         watch.ready(connections, crowd.size)?;
         let meter = meter.begin();
         let _ = board.began.set(Instant::now());
-        let published = watch.done(connections, "the broker's answer behind the last message");
+        let sent = watch.published(1)?;
+        // What is asked of each connection behind this would count as much as the messages.
+        watch.until_received(sent[0])?;
         meter.end(&mut outcome);
-        published?;
+        thread.command(ASK);
+        watch.done(connections, "the broker's answer behind the last message")?;
         thread.command(FINISH);
         let checked = watch.checked(connections)?;
         let total = board.published_total();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Run, board, need_files};
+use crate::bench::load::hello;
 use crate::bench::load::idler::Idler;
 use crate::bench::load::thread::{Plan, Thread};
 use crate::bench::outcome::Outcome;
@@ -26,7 +27,7 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
         let line = |sub| format!("SUB {subject}.{number:06}.{sub:06} {sub}\r\n");
         let subs: String = (0..subscriptions).map(line).collect();
         let hello = hello.clone() + &subs;
-        cx.connect(addr, Idler::new("an idle connection", &hello))
+        hello::connect(cx, addr, number, Idler::new("an idle connection", &hello))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);

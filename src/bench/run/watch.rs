@@ -14,6 +14,12 @@ use crate::bench::load::board::{Board, Checked, Event};
 /// How often the measuring thread looks at counters.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How often it looks whether the last message has come.
+const GLANCE_EVERY: Duration = Duration::from_millis(1);
+
+/// Without a message for so long, the rest will not come by itself.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// The measuring thread's side of a load.
 pub(super) struct Watch<'a> {
     board: Arc<Board>,
@@ -137,6 +143,22 @@ impl<'a> Watch<'a> {
             }
         }
         Ok(counts.into_iter().flatten().collect())
+    }
+
+    /// Waits until so many messages have come, or none for a while: then the broker's answers to
+    /// `PING` will tell what is missing.
+    pub(super) fn until_received(&mut self, count: u64) -> Result<(), Fault> {
+        let mut moved = (0, Instant::now());
+        while moved.0 < count && moved.1.elapsed() < STANDSTILL {
+            if let Ok(Event::Failed(fault)) = self.events.recv_timeout(GLANCE_EVERY) {
+                return Err(fault);
+            }
+            let received = self.board.received_total();
+            if received != moved.0 {
+                moved = (received, Instant::now());
+            }
+        }
+        Ok(())
     }
 
     /// What all of so many subscribers have got.
