@@ -61,9 +61,11 @@ impl Conn {
         self.outbound.is_empty()
     }
 
-    #[cfg(feature = "tls")]
     pub(crate) fn is_tls(&self) -> bool {
-        self.tls.is_some()
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     /// Whether TLS has input, or an end of it, that the socket will not tell of again.

@@ -76,7 +76,7 @@ fn copied_shared_and_encoded_bytes_keep_their_order_and_leave_together() {
     });
     bench.settle();
     assert_eq!(peer.text(), "copied shared written 7 shared");
-    assert_eq!(bench.calls("write"), ["write k1 40"]);
+    assert_eq!(bench.calls("write"), ["write k1 30"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::stream::{Stream, set_congestion};
 use crate::{ListenOptions, ListenerAddr, ListeningSocket, NO_ADDR};
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -18,6 +18,9 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
+/// Whether accepted connections have the `TCP_NODELAY` of their listener, which saves a call for each.
+const NODELAY_IS_INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 impl Listener {
     pub(super) fn tcp(addr: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
         let domain = Domain::for_address(addr);
@@ -29,6 +32,10 @@ impl Listener {
         }
         if options.only_v6 && addr.is_ipv6() {
             socket.set_only_v6(true)?;
+        }
+        // Coalescing in the loop replaces Nagle's algorithm.
+        if NODELAY_IS_INHERITED {
+            socket.set_tcp_nodelay(true)?;
         }
         if let Some(name) = options.congestion_control {
             set_congestion(&socket, name)?;
@@ -63,6 +70,9 @@ impl Listener {
         Ok(match listener {
             ListeningSocket::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
+                if NODELAY_IS_INHERITED {
+                    SockRef::from(&listener).set_tcp_nodelay(true)?;
+                }
                 let addr = listener.local_addr()?.into();
                 (Listener::Tcp(TcpListener::from_std(listener)), addr)
             }
@@ -95,9 +105,10 @@ impl Listener {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
-                // Coalescing in the loop replaces Nagle's algorithm. A socket that cannot has gone
-                // already.
-                let _ = stream.set_nodelay(true);
+                // A socket that cannot has gone already.
+                if !NODELAY_IS_INHERITED {
+                    let _ = stream.set_nodelay(true);
+                }
                 Ok((Stream::Tcp(stream), peer))
             }
             Listener::Unix(listener) => {
