@@ -63,7 +63,7 @@ pub(crate) enum Phase {
 
 /// One connection, without its handler.
 #[derive(Debug)]
-#[repr(C)] // What a send touches stands in front.
+#[repr(C)] // In order: what a send looks at, what a flush and a read look at, and the rest.
 pub(crate) struct Conn {
     pub(crate) key: Key,
     /// Below this length of the queue a send has nothing to look at and nothing to note: the
@@ -71,6 +71,7 @@ pub(crate) struct Conn {
     /// first send of a turn, zero otherwise.
     pub(crate) quick_max: usize,
     pub(crate) outbound: Outbound,
+
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
@@ -91,37 +92,41 @@ pub(crate) struct Conn {
     pub(crate) in_dirty: bool,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
-    /// The type of its handler, once that has taken its place.
-    pub(crate) handler_type: Option<TypeId>,
-    /// Where its input goes, if not to the handler.
-    pub(crate) relay: Option<Box<Relay>>,
-    /// The connection whose `relay` leads here.
-    pub(crate) fed_by: Option<Key>,
-    /// Bytes that its present relay, or the last one, has handed over.
-    pub(crate) proxied: u64,
-    /// What its queue is filled from.
-    pub(crate) stream: Option<Box<Stream>>,
-    /// Bytes that its present stream, or the last one, has queued.
-    pub(crate) streamed: u64,
-    pub(crate) why: Option<Close>,
-    /// A write has failed: nothing can be sent, but what the peer sent before may wait unread.
-    pub(crate) broken: Option<Close>,
-    pub(crate) carry: Carry,
-    pub(crate) need: usize,
     pub(crate) low: usize,
     pub(crate) high: usize,
     pub(crate) max: usize,
-    /// Armed while connecting, ending and draining: the end of patience with each.
-    pub(crate) phase_timer: Option<TimerId>,
-    pub(crate) write_timeout: Option<Duration>,
-    /// Armed while output waits and a write timeout is set.
-    pub(crate) write_timer: Option<TimerId>,
-    /// Total bytes that must have been written when `write_timer` fires.
-    pub(crate) write_target: u64,
     pub(crate) written: u64,
     pub(crate) last_progress: Time,
     /// When bytes last moved, in either direction.
     pub(crate) last_activity: Time,
+    /// What its queue is filled from.
+    pub(crate) stream: Option<Box<Stream>>,
+    /// Where its input goes, if not to the handler.
+    pub(crate) relay: Option<Box<Relay>>,
+    /// Between its queue and its socket, once it was started.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Box<Layer>>,
+    /// The connection whose `relay` leads here.
+    pub(crate) fed_by: Option<Key>,
+    /// Armed while output waits and a write timeout is set.
+    pub(crate) write_timer: Option<TimerId>,
+    pub(crate) write_timeout: Option<Duration>,
+    pub(crate) carry: Carry,
+    pub(crate) need: usize,
+
+    /// A write has failed: nothing can be sent, but what the peer sent before may wait unread.
+    pub(crate) broken: Option<Close>,
+    /// The type of its handler, once that has taken its place.
+    pub(crate) handler_type: Option<TypeId>,
+    /// Bytes that its present relay, or the last one, has handed over.
+    pub(crate) proxied: u64,
+    /// Bytes that its present stream, or the last one, has queued.
+    pub(crate) streamed: u64,
+    pub(crate) why: Option<Close>,
+    /// Armed while connecting, ending and draining: the end of patience with each.
+    pub(crate) phase_timer: Option<TimerId>,
+    /// Total bytes that must have been written when `write_timer` fires.
+    pub(crate) write_target: u64,
     pub(crate) idle_timeout: Option<Duration>,
     /// Armed while open and an idle timeout is set; it fires no later than the timeout ends, and is
     /// armed again if bytes have moved since.
@@ -132,9 +137,6 @@ pub(crate) struct Conn {
     pub(crate) local: Option<SocketAddr>,
     /// The process at the far end, if it is one that this reactor has started.
     pub(crate) child: Option<Child>,
-    /// Between its queue and its socket, once it was started.
-    #[cfg(feature = "tls")]
-    pub(crate) tls: Option<Box<Layer>>,
 }
 
 impl Conn {
