@@ -10,7 +10,7 @@ use midge_reactor::{Context, Io, Key, Reactor, Remote};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// How long a stopping broker waits for clients to take what is queued for them.
@@ -63,7 +63,11 @@ impl Broker {
             ..config
         };
         let state = State::announcing(config, info);
-        let mut reactor = Reactor::new(state).map_err(StartError::System)?;
+        let busy_poll = busy_poll(state.config.busy_poll);
+        let reactor = Reactor::builder()
+            .spin_while_it_pays(busy_poll)
+            .build(state);
+        let mut reactor = reactor.map_err(StartError::System)?;
         let addr = reactor.with(|cx| {
             let listener = Broker::listen(cx)?;
             Ok(cx.listening_on(listener).expect("it listens"))
@@ -197,7 +201,7 @@ impl Broker {
                 Ok(Stop::Requested)
             }
         };
-        let thread = std::thread::Builder::new().name("midge".to_owned());
+        let thread = thread::Builder::new().name("midge".to_owned());
         let thread = thread.spawn(serve).map_err(StartError::System)?;
         match told.recv() {
             Ok(Ok((addr, handle))) => Ok(Running {
@@ -319,5 +323,13 @@ fn host_and_port(host: &str, port: u16) -> String {
         format!("[{host}]:{port}")
     } else {
         format!("{host}:{port}")
+    }
+}
+
+/// None with a single processor: whoever is waited for needs it.
+fn busy_poll(wanted: Duration) -> Duration {
+    match thread::available_parallelism() {
+        Ok(processors) if processors.get() > 1 => wanted,
+        _ => Duration::ZERO,
     }
 }

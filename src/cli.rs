@@ -14,6 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::{ANNOUNCED_VERSION, Auth, Config};
 
@@ -70,6 +71,8 @@ Server Options:
     -p, --port <port>                Listen on this port, -1 for any free one (default: 4222)
     -n, --name, --server_name <name> Name of this server (default: its id)
     -P, --pid <file>                 Write the process id to this file
+        --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
+                                     pays; 0 sleeps at once (default: 100)
 
 Logging Options:
     -l, --log <file>                 Append the log to this file (default: standard error)
@@ -272,6 +275,7 @@ impl Error for UsageError {}
 const SEE_HELP: &str = "midge --help lists all flags";
 
 const PORTS: &str = "1 to 65535, or -1 for any free port";
+const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
 
 #[derive(Clone, Copy)]
@@ -286,6 +290,7 @@ enum Flag {
     Trace,
     DebugTrace,
     TracedBytes,
+    BusyPoll,
     User,
     Password,
     Token,
@@ -305,6 +310,7 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::Trace, &["V", "trace"]),
     (Flag::DebugTrace, &["DV"]),
     (Flag::TracedBytes, &["max_traced_msg_len"]),
+    (Flag::BusyPoll, &["busy_poll"]),
     (Flag::User, &["user"]),
     (Flag::Password, &["pass"]),
     (Flag::Token, &["auth"]),
@@ -394,6 +400,7 @@ impl Draft {
             Flag::Trace => self.log.trace = given.switch()?,
             Flag::DebugTrace => self.debug_trace = given.switch()?,
             Flag::TracedBytes => self.config.traced_bytes_max = given.length()?,
+            Flag::BusyPoll => self.config.busy_poll = given.microseconds()?,
             Flag::User => self.user = given.text()?,
             Flag::Password => self.password = given.text()?,
             Flag::Token => self.token = given.text()?,
@@ -493,6 +500,14 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
     /// Nothing below zero is a limit either.
     fn length(&mut self) -> Result<usize, UsageError> {
         self.number(LENGTHS, |number| usize::try_from(number.max(0)).ok())
+    }
+
+    fn microseconds(&mut self) -> Result<Duration, UsageError> {
+        let convert = |number: i64| {
+            let number = u64::try_from(number).ok()?;
+            (number <= 1_000_000).then(|| Duration::from_micros(number))
+        };
+        self.number(MICROSECONDS, convert)
     }
 
     fn number<T>(

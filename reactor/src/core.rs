@@ -21,6 +21,7 @@ use slab::Slab;
 use std::any::TypeId;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 mod watching;
@@ -61,9 +62,9 @@ pub(crate) enum Phase {
     Closing,
 }
 
-/// One connection, without its handler.
+/// One connection, without its handler: what a send looks at, and a box with the rest, to which this
+/// dereferences.
 #[derive(Debug)]
-#[repr(C)] // In order: what a send looks at, what a flush and a read look at, and the rest.
 pub(crate) struct Conn {
     pub(crate) key: Key,
     /// Below this length of the queue a send has nothing to look at and nothing to note: the
@@ -71,7 +72,13 @@ pub(crate) struct Conn {
     /// first send of a turn, zero otherwise.
     pub(crate) quick_max: usize,
     pub(crate) outbound: Outbound,
+    pub(crate) rest: Box<Rest>,
+}
 
+/// What is looked at once in a turn, or less often.
+#[derive(Debug)]
+#[repr(C)] // In order: what a flush and a read look at, and what they do not.
+pub(crate) struct Rest {
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
@@ -137,6 +144,22 @@ pub(crate) struct Conn {
     pub(crate) local: Option<SocketAddr>,
     /// The process at the far end, if it is one that this reactor has started.
     pub(crate) child: Option<Child>,
+}
+
+impl Deref for Conn {
+    type Target = Rest;
+
+    #[inline]
+    fn deref(&self) -> &Rest {
+        &self.rest
+    }
+}
+
+impl DerefMut for Conn {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Rest {
+        &mut self.rest
+    }
 }
 
 impl Conn {
@@ -214,7 +237,7 @@ pub(crate) enum Entry {
     /// A slot whose socket is about to be opened.
     Reserved,
     Listening(Box<Listening>),
-    Conn(Box<Conn>),
+    Conn(Conn),
     Udp(Box<Udp>),
     Watching(Box<Watching>),
 }
@@ -326,10 +349,7 @@ impl Core {
         phase: Phase,
         peer: Option<SocketAddr>,
     ) -> &mut Conn {
-        let conn = Conn {
-            key,
-            quick_max: 0,
-            outbound: Outbound::default(),
+        let rest = Rest {
             phase,
             readable: false,
             // A new socket takes bytes; the first write tells if not.
@@ -374,8 +394,14 @@ impl Core {
             #[cfg(feature = "tls")]
             tls: None,
         };
+        let conn = Conn {
+            key,
+            quick_max: 0,
+            outbound: Outbound::default(),
+            rest: Box::new(rest),
+        };
         let entry = &mut self.entries[key.index()];
-        *entry = Entry::Conn(Box::new(conn));
+        *entry = Entry::Conn(conn);
         match entry {
             Entry::Conn(conn) => conn,
             _ => unreachable!("it was set one line above"),
@@ -722,5 +748,15 @@ fn is_of(entries: &Slab<Entry>, key: Key) -> bool {
         Some(Entry::Udp(udp)) => udp.key == key,
         Some(Entry::Watching(watching)) => watching.key == key,
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_send_looks_at_is_little_more_than_a_cache_line() {
+        assert_eq!((size_of::<Conn>(), size_of::<Entry>()), (72, 72));
     }
 }

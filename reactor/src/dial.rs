@@ -128,6 +128,7 @@ impl Io<'_> {
             let Some(conn) = self.core.conn_mut(key) else {
                 return;
             };
+            let conn = &mut *conn.rest;
             let Some(dial) = &mut conn.dial else {
                 return;
             };

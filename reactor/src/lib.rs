@@ -125,6 +125,7 @@ mod driver;
 mod limits;
 mod offload;
 mod remote;
+mod spin;
 mod stats;
 mod time;
 

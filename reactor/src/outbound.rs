@@ -4,7 +4,7 @@
 //! older  [ taken by the kernel | waiting ] ... [ waiting ]   block  [ waiting | room, zeroes or old ]
 //!           <- head ->                                               <- end ->  appended here
 //!
-//! head <= length of the first piece, and len() == older_bytes + end - head
+//! head <= length of the first piece, and len() == older.bytes + end - head
 //! ```
 //!
 //! A block is initialized to its full length, so that appending is a copy into a slice that is there,
@@ -153,20 +153,38 @@ impl Drop for Tail<'_> {
 
 /// The queue of one connection.
 #[derive(Debug, Default)]
-#[repr(C)] // What an append touches stands together.
 pub(crate) struct Outbound {
     block: Vec<u8>,
     end: usize,
     head: usize,
-    older_bytes: usize,
-    older: VecDeque<Piece>,
+    /// Apart, since most queues are never so long.
+    older: Option<Box<Older>>,
+}
+
+/// The pieces in front of the block.
+#[derive(Debug, Default)]
+struct Older {
+    pieces: VecDeque<Piece>,
+    bytes: usize,
+}
+
+impl Older {
+    fn push(&mut self, piece: Piece) {
+        self.bytes += piece.as_slice().len();
+        self.pieces.push_back(piece);
+    }
 }
 
 impl Outbound {
     /// Bytes waiting.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.older_bytes + self.end - self.head
+        self.older_bytes() + self.end - self.head
+    }
+
+    #[inline]
+    fn older_bytes(&self) -> usize {
+        self.older.as_ref().map_or(0, |older| older.bytes)
     }
 
     #[inline]
@@ -210,10 +228,10 @@ impl Outbound {
     /// Makes the block one of the older pieces, if anything of it waits.
     fn retire_block(&mut self) {
         if self.end > 0 {
-            self.older_bytes += self.end;
             let block = std::mem::take(&mut self.block);
             let end = std::mem::take(&mut self.end);
-            self.older.push_back(Piece::Owned(block, end));
+            let older = self.older.get_or_insert_default();
+            older.push(Piece::Owned(block, end));
         }
     }
 
@@ -221,15 +239,15 @@ impl Outbound {
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.retire_block();
-            self.older_bytes += bytes.len();
-            self.older.push_back(Piece::Shared(bytes));
+            let older = self.older.get_or_insert_default();
+            older.push(Piece::Shared(bytes));
         }
     }
 
     /// All that waits, piece by piece.
     fn waiting(&self) -> impl Iterator<Item = &[u8]> {
-        let older = self.older.iter().map(Piece::as_slice);
-        let all = older.chain([&self.block[..self.end]]);
+        let older = self.older.iter().flat_map(|older| &older.pieces);
+        let all = older.map(Piece::as_slice).chain([&self.block[..self.end]]);
         let heads = std::iter::once(self.head).chain(std::iter::repeat(0));
         all.zip(heads)
             .map(|(piece, head)| &piece[head..])
@@ -260,21 +278,23 @@ impl Outbound {
     #[inline]
     pub(crate) fn only_piece(&self, bytes: usize) -> Option<&[u8]> {
         let piece = self.block.get(self.head..self.end)?;
-        (self.older.is_empty() && piece.len() <= bytes).then_some(piece)
+        (self.older_bytes() == 0 && piece.len() <= bytes).then_some(piece)
     }
 
     /// Forgets the first `len` bytes: the kernel has them.
     pub(crate) fn advance(&mut self, len: usize, pool: &mut Pool) {
         debug_assert!(len <= self.len(), "took {len} of {} bytes", self.len());
         self.head += len;
-        while let Some(first) = self.older.front() {
+        while let Some(older) = &mut self.older
+            && let Some(first) = older.pieces.front()
+        {
             let first_len = first.as_slice().len();
             if self.head < first_len {
                 return;
             }
             self.head -= first_len;
-            self.older_bytes -= first_len;
-            if let Some(Piece::Owned(block, _)) = self.older.pop_front() {
+            older.bytes -= first_len;
+            if let Some(Piece::Owned(block, _)) = older.pieces.pop_front() {
                 pool.give(block);
             }
         }

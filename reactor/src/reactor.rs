@@ -22,6 +22,7 @@ use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
+use crate::spin::Spin;
 use crate::{Key, Readiness, TimerId};
 use panics::{Panics, caught};
 use slab::Slab;
@@ -66,7 +67,7 @@ pub struct Reactor<S = ()> {
     flushed: usize,
     scratch: Box<[u8]>,
     read_bytes: usize,
-    spin: Duration,
+    spin: Spin,
     panics: Panics<S>,
     /// What TLS has decrypted for the present handler.
     #[cfg(feature = "tls")]

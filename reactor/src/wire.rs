@@ -12,7 +12,7 @@ impl Conn {
     #[inline]
     pub(crate) fn queued(&self) -> usize {
         #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = &self.rest.tls {
             return self.outbound.len() + tls.wire().len();
         }
         self.outbound.len()
@@ -24,7 +24,7 @@ impl Conn {
         #[cfg(feature = "tls")]
         if self.tls.is_some() {
             let after = self.after();
-            if let Some(tls) = &mut self.tls {
+            if let Some(tls) = &mut self.rest.tls {
                 tls.seal(&mut self.outbound, pool, after);
             }
         }
@@ -36,7 +36,7 @@ impl Conn {
     #[inline]
     pub(crate) fn wire(&self) -> &Outbound {
         #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = &self.rest.tls {
             return tls.wire();
         }
         &self.outbound
@@ -45,7 +45,7 @@ impl Conn {
     #[inline]
     pub(crate) fn wire_mut(&mut self) -> &mut Outbound {
         #[cfg(feature = "tls")]
-        if let Some(tls) = &mut self.tls {
+        if let Some(tls) = &mut self.rest.tls {
             return tls.wire_mut();
         }
         &mut self.outbound
@@ -55,7 +55,7 @@ impl Conn {
     #[inline]
     pub(crate) fn is_flushed(&self) -> bool {
         #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = &self.rest.tls {
             return tls.is_flushed(&self.outbound, self.after());
         }
         self.outbound.is_empty()

@@ -239,8 +239,8 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
         latency.into(),
         &[P50, P99, CpuRate],
     );
-    // Long enough for a broker to lose its patience with the stalled one: most write for ten seconds.
-    let patience = if scale.quick { 0.0 } else { 12.0 };
+    // Long enough for a broker to show its patience with the stalled one. nats-server has ten seconds.
+    let patience = if scale.quick { 0.0 } else { 8.0 };
     let slow = Flow {
         span: Span::Seconds(scale.seconds.max(patience)),
         ..cli::slow()

@@ -41,6 +41,9 @@ fn summary(line: &str) -> String {
     if config.traced_bytes_max != 0 {
         found.push(format!("traced={}", config.traced_bytes_max));
     }
+    if config.busy_poll != Config::default().busy_poll {
+        found.push(format!("busy_poll={}", config.busy_poll.as_micros()));
+    }
     if log.debug {
         found.push("debug".to_owned());
     }
@@ -76,6 +79,7 @@ fn every_spelling_of_a_flag_with_a_value_sets_it() {
         ("P pid", "/run/midge.pid", "pid=/run/midge.pid"),
         ("l log", "midge.log", "log=midge.log"),
         ("max_traced_msg_len", "80", "traced=80"),
+        ("busy_poll", "0", "busy_poll=0"),
         ("user", "ann", "user=ann:"),
         ("auth", "s3cret", "token=s3cret"),
     ] {

@@ -101,7 +101,8 @@ impl Io<'_> {
         let (mut unread, mut unsent) = (Vec::new(), Vec::new());
         if let Some((conn, pools)) = self.core.conn_and_pools(key) {
             unread.extend_from_slice(conn.carry.unread());
-            conn.carry.consume(conn.carry.len());
+            let len = conn.carry.len();
+            conn.carry.consume(len);
             unsent = conn.outbound.to_vec();
             conn.outbound.clear(&mut pools.outbound);
         }

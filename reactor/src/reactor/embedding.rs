@@ -131,22 +131,29 @@ impl<S> Reactor<S> {
     pub(super) fn poll(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
         self.core.stats.turns += 1;
         let wait = self.wait(max_wait);
-        if self.spin.is_zero() || wait == Some(Duration::ZERO) || !self.driver.spins() {
+        let spin = self.spin.time();
+        let asks = !spin.is_zero() || self.spin.listens();
+        if !asks || wait == Some(Duration::ZERO) || !self.driver.spins() {
             return self.poll_once(wait);
         }
-        let spin = wait.map_or(self.spin, |wait| wait.min(self.spin));
+        let spin = wait.map_or(spin, |wait| wait.min(spin));
         let start = self.driver.now();
-        loop {
+        let mut spent = Duration::ZERO;
+        while spent < spin {
             self.poll_once(Some(Duration::ZERO))?;
+            spent = self.driver.now().since(start);
             // A wake by another thread is no event; what it was for is work.
             if !self.events.is_empty() || self.has_work() {
+                self.spin.waited(spent);
                 return Ok(());
             }
-            let spent = self.driver.now().since(start);
-            if spent >= spin {
-                return self.poll_once(wait.map(|wait| wait.saturating_sub(spent)));
-            }
         }
+        self.poll_once(wait.map(|wait| wait.saturating_sub(spent)))?;
+        if self.spin.listens() {
+            let waited = self.driver.now().since(start);
+            self.spin.waited(waited);
+        }
+        Ok(())
     }
 
     fn poll_once(&mut self, wait: Option<Duration>) -> io::Result<()> {

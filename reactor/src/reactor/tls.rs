@@ -19,6 +19,7 @@ impl<S> Reactor<S> {
             return;
         };
         let takes_input = conn.takes_input();
+        let conn = &mut *conn.rest;
         let Some(tls) = conn.tls.as_deref_mut() else {
             return;
         };
@@ -124,6 +125,7 @@ impl<S> Reactor<S> {
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
+        let conn = &mut *conn.rest;
         let Some(tls) = conn.tls.as_deref_mut() else {
             return;
         };
