@@ -188,7 +188,7 @@ impl Client {
             let Some(session) = &mut self.session else {
                 return Ok(());
             };
-            let (op, len) = match self.parser.next(input.peek(), session.rules())? {
+            let (op, len) = match self.parser.next_of_any(input.peek(), session.rules())? {
                 Step::Op { op, len } => (op, len),
                 Step::Warning(violation) => {
                     session.tell(&violation, &mut Queues(&mut cx.io));
@@ -317,6 +317,8 @@ impl Handler<State> for Client {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        // What a panic may have left belongs to nobody.
+        cx.state.scratch.take_tally();
         let outcome = self.run(cx, input);
         self.settle(cx.state);
         if let Err(violation) = outcome {

@@ -84,7 +84,13 @@ impl Route {
         self.version = sublist.version() + 1;
     }
 
-    /// Forgets what the last message has reached, since the next one may repeat another.
+    /// Whether the last message was one that was delivered, and what it reached is kept, or was.
+    #[inline]
+    pub(crate) fn is_kept(&self) -> bool {
+        self.version > 0
+    }
+
+    /// Forgets what the last message has reached: the next one may repeat another, that was refused.
     pub(crate) fn forget(&mut self) {
         self.version = 0;
     }

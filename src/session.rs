@@ -160,10 +160,9 @@ impl Session {
             let op = ClientOp::Publish(*message);
             trace::received(&self.label, &op, state.config.traced_bytes_max);
         }
-        // What repeats has been looked at.
-        if !message.repeats()
-            && let Some(violation) = reserved(message)
-        {
+        // What repeats, and was good, is good.
+        let is_known = message.repeats() && self.route.is_kept();
+        if !is_known && let Some(violation) = reserved(message) {
             self.route.forget();
             self.tell(&violation, out);
             return None;

@@ -132,7 +132,8 @@ impl State {
         // The generator must not start from zero, where it would stay.
         self.random = random | 1;
         for account in &mut self.accounts {
-            if account.sublist.is_empty() {
+            // A client that is here already may know of sets, by the version of this sublist.
+            if account.sublist.is_empty() && self.receivers.is_empty() {
                 account.sublist = Sublist::seeded(random);
             }
         }

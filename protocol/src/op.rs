@@ -68,9 +68,8 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
-    /// Whether its control line is that of the publish before it on the same connection, to the
-    /// byte: what was found out about the subject of that one holds for this one too. `false` says
-    /// nothing.
+    /// Whether its control line is that of the publish that the parser gave before it, to the byte,
+    /// whatever was made of that one; it may be the same one, given again. `false` says nothing.
     #[inline]
     pub fn repeats(&self) -> bool {
         self.repeats

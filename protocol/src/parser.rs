@@ -210,8 +210,13 @@ impl Parser {
         Some((publish, len))
     }
 
-    /// [`next`](Self::next) without its short cut: complete, and the reference for it.
-    fn next_of_any<'a>(
+    /// [`next`](Self::next) without its short cut: complete, and the reference for it. For where
+    /// [`next_publish`](Self::next_publish) has just said nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn next_of_any<'a>(
         &mut self,
         input: &'a [u8],
         rules: &Rules,

@@ -52,10 +52,9 @@ impl Repeat {
         }
     }
 
-    /// Nothing repeats this any more: no line begins with a zero.
+    /// Nothing repeats this any more: where the line must be zeros, an empty layout wants CR LF.
     pub(crate) fn forget(&mut self) {
-        self.behind = 0;
-        self.line = [0; LINE_BYTES_MAX];
+        *self = Repeat::default();
     }
 
     /// The publish at the start of `input`, if it has the same control line, is whole, and the rules
@@ -146,6 +145,25 @@ mod tests {
             let other = format!("PUB {}S 2\r\nhi\r\n", &subject[1..]);
             assert_eq!(repeats(&frame, &frame, &RULES), len <= 64, "{len}");
             assert!(!repeats(&frame, &other, &RULES), "{len}");
+        }
+    }
+
+    #[test]
+    fn nothing_repeats_what_was_forgotten() {
+        let kept = format!("PUB a 100\r\n{}\r\n", "p".repeat(100));
+        let long = format!("PUB {} 2\r\nhi\r\n", "s".repeat(100));
+        for payload_bytes in 0..120 {
+            let zeros = "\0".repeat(payload_bytes) + "\r\n" + &"\0".repeat(200);
+            let input = [&*kept, &*long, &*zeros].concat();
+            let mut parser = Parser::default();
+            let mut input = input.as_bytes();
+            for _ in 0..2 {
+                let (_, len) = parser.next_publish(input, &RULES).expect("it is plain");
+                input = &input[len..];
+            }
+            assert_eq!(parser.next_publish(input, &RULES), None);
+            let unknown = Err(crate::Violation::UnknownOperation);
+            assert_eq!(parser.next(input, &RULES), unknown);
         }
     }
 

@@ -409,7 +409,8 @@ impl Writer<'_> {
     /// Appends a copy of `bytes`.
     ///
     /// # Panics
-    /// If there is no room for them: more was put than [`Io::writer`] was asked for.
+    /// If there is no room for them: more was put than [`Io::writer`] was asked for. By a few bytes
+    /// that is not noticed.
     #[inline(always)]
     pub fn put(&mut self, bytes: &[u8]) {
         self.0.put(bytes);

@@ -12,7 +12,7 @@
 //! It grows by doubling up to [`BLOCK_BYTES_MAX`]; then it becomes one of the older pieces and the
 //! next one begins, so that a long queue is never copied to make it longer and is given back piece by
 //! piece. Empty blocks go to a [`Pool`], last in, first out: a connection that waits for nothing owns
-//! no memory here, and a busy one gets memory that is still in the cache.
+//! no block, and a busy one gets memory that is still in the cache.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -104,7 +104,8 @@ impl Tail<'_> {
     /// Appends a copy of `bytes`.
     ///
     /// # Panics
-    /// If there is no room for them: more was put than was asked for.
+    /// If there is no room for them: more was put than was asked for. By a few bytes that is not
+    /// noticed.
     #[inline(always)]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
@@ -131,9 +132,10 @@ impl Tail<'_> {
         }
     }
 
-    /// Bytes that can still be put, at least.
+    /// Bytes that can still be put, of those that were asked for.
     pub(crate) fn room(&self) -> usize {
-        self.room.len() - self.at
+        let asked = self.room.len() - OVERHANG_BYTES;
+        asked.saturating_sub(self.at)
     }
 
     #[cold]

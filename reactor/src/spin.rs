@@ -47,7 +47,7 @@ impl Spin {
 
     /// A wait has ended after `waited`. To wake a thread takes about as long as it pays to spin.
     pub(crate) fn waited(&mut self, waited: Duration) {
-        let is_short = waited <= 2 * self.time;
+        let is_short = waited <= self.time.saturating_mul(2);
         let latest = if is_short { WHOLE } else { 0 };
         self.short = (self.short * (WEIGHT - 1) + latest) / WEIGHT;
     }

@@ -61,11 +61,9 @@ impl Conn {
         self.outbound.is_empty()
     }
 
+    #[cfg(feature = "tls")]
     pub(crate) fn is_tls(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        false
+        self.tls.is_some()
     }
 
     /// Whether TLS has input, or an end of it, that the socket will not tell of again.

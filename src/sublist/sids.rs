@@ -66,10 +66,11 @@ impl Sids {
         };
         *place = NONE;
         self.count -= 1;
-        while self.counted.last() == Some(&NONE) {
-            self.counted.pop();
-        }
-        if self.counted.len() < self.counted.capacity() / 8 {
+        // Not before it pays: a place at the end that comes and goes must not move all of them.
+        if self.counted.len() > 2 * self.counted_max() {
+            while self.counted.last() == Some(&NONE) {
+                self.counted.pop();
+            }
             self.counted.shrink_to(self.counted.len() * 2);
         }
     }

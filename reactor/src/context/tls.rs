@@ -37,6 +37,8 @@ impl Io<'_> {
             return Err(TlsError::NotOpen);
         }
         let layer = Layer::new(tls, &mut conn.outbound)?;
+        // What was queued counts on the other side of TLS from here on.
+        conn.quick_max = 0;
         let open = conn.phase == Phase::Open;
         conn.tls = Some(Box::new(layer));
         if open {

@@ -179,11 +179,8 @@ impl<S> Reactor<S> {
         let ending = conn.phase == Phase::Ending;
         if (ending || conn.wants_write_end) && !conn.sent_write_end {
             conn.sent_write_end = true;
-            // Where both ends have come, the close that follows says it too. Otherwise it fails only
-            // on a connection that is broken, which reading will tell.
-            if !ending || !conn.eof || conn.is_tls() {
-                let _ = self.driver.shutdown_write(key);
-            }
+            // It fails only on a connection that is broken, which reading will tell.
+            let _ = self.driver.shutdown_write(key);
             // If that pipe was all there was, a read tells and no event does.
             conn.readable |= conn.apart;
             if conn.eof && !ending {
