@@ -41,7 +41,7 @@ impl Outbox for Queues<'_, '_> {
     where
         Self: 'a;
 
-    #[inline]
+    #[inline(always)]
     fn writer(&mut self, to: Key, len: usize) -> Option<QueueWriter<'_>> {
         self.0.writer(to, len).map(QueueWriter)
     }
