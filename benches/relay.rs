@@ -30,10 +30,13 @@ struct Client {
     dirty: bool,
 }
 
+/// A client and its sid.
+type Subscription = (usize, Box<[u8]>);
+
 struct Relay {
     clients: Vec<Option<Client>>,
-    /// By subject: client and sid.
-    subscriptions: HashMap<Box<[u8]>, Vec<(usize, Box<[u8]>)>>,
+    /// By subject.
+    subscriptions: HashMap<Box<[u8]>, Vec<Subscription>>,
     dirty: Vec<usize>,
 }
 
