@@ -180,6 +180,15 @@ impl Io<'_> {
         self.core.conn(key).is_some_and(|conn| conn.congested)
     }
 
+    /// Whether `len` more bytes would be queued, and change nothing that anyone has to be told: they
+    /// neither reach the high mark nor pass the bound. A look before a batch is made.
+    #[must_use]
+    pub fn has_room(&self, key: Key, len: usize) -> bool {
+        self.core.conn(key).is_some_and(|conn| {
+            conn.outbound.has_window(len) || (conn.takes_output() && len < conn.to_next_mark())
+        })
+    }
+
     /// When the kernel last took bytes of this connection, or when its queue was last empty: since
     /// when what is queued has not moved.
     #[must_use]
