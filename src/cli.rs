@@ -72,7 +72,7 @@ Server Options:
     -n, --name, --server_name <name> Name of this server (default: its id)
     -P, --pid <file>                 Write the process id to this file
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
-                                     pays; 0 sleeps at once (default: 100)
+                                     pays; 0 sleeps at once (default: 50)
 
 Logging Options:
     -l, --log <file>                 Append the log to this file (default: standard error)
