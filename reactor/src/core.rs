@@ -125,6 +125,8 @@ pub(crate) struct Rest {
     pub(crate) broken: Option<Close>,
     /// The type of its handler, once that has taken its place.
     pub(crate) handler_type: Option<TypeId>,
+    /// Most bytes that were left in its queue when the kernel took no more.
+    pub(crate) queued_peak: usize,
     /// Bytes that its present relay, or the last one, has handed over.
     pub(crate) proxied: u64,
     /// Bytes that its present stream, or the last one, has queued.
@@ -368,6 +370,7 @@ impl Core {
             handler_type: None,
             relay: None,
             fed_by: None,
+            queued_peak: 0,
             proxied: 0,
             stream: None,
             streamed: 0,
