@@ -116,6 +116,10 @@ impl Client {
         let crowded = cx.io.connections() > max + ENDING_MAX;
         let welcome = !crowded && cx.state.receivers.len() < max;
         let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
+        let (key, now) = (cx.key(), cx.now());
+        if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
+            records.arrived(label, key, session.id(), now);
+        }
         Client {
             label,
             parser: Parser::default(),
@@ -145,9 +149,13 @@ impl Client {
 
     /// The conversation is over: nothing is delivered to this client from here on.
     fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
-        self.reason.get_or_insert(reason);
+        let is_new = self.reason.replace(self.reason.unwrap_or(reason)).is_none();
         if let Some(session) = self.session.take() {
-            cx.state.leave(session.id());
+            let (id, options) = (session.id(), session.options());
+            cx.state.record_leaving(id, options, reason, &cx.io);
+            cx.state.leave(id);
+        } else if is_new && let Some(records) = &mut cx.state.records {
+            records.turned_away(self.label, reason, cx.io.now());
         }
         cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
         for timer in [self.ping_timer.take(), self.auth_timer.take()]
@@ -205,8 +213,17 @@ impl Client {
             };
             match session.op(&op, cx.state, &mut Queues(&mut cx.io))? {
                 After::Next => self.last_active = cx.now(),
-                After::Answered => (self.pings_out, self.answered) = (0, true),
+                After::Answered => {
+                    let asked = self.last_ping.filter(|_| self.pings_out > 0);
+                    (self.pings_out, self.answered) = (0, true);
+                    if let Some(records) = &mut cx.state.records {
+                        records.answered(self.label.cid, cx.io.now(), asked);
+                    }
+                }
                 After::Connected => {
+                    if let Some(records) = &mut cx.state.records {
+                        records.introduced(self.label.cid, session.options(), cx.io.now());
+                    }
                     if let Some(timer) = self.auth_timer.take() {
                         cx.io.cancel(timer);
                     }
@@ -289,6 +306,10 @@ impl Client {
             }
             self.pings_out += 1;
             self.last_ping = Some(now);
+            let silence = cx.idle_for();
+            if let Some(records) = &mut cx.state.records {
+                records.pinged(self.label.cid, now, silence);
+            }
             session.ping(&mut Queues(&mut cx.io));
         }
         arm_ping(&mut self.ping_timer, cx, interval);

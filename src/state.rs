@@ -2,6 +2,7 @@
 
 use crate::backpressure::Backpressure;
 use crate::delivery::Scratch;
+use crate::monitor::Records;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
 use crate::sublist::{ReceiverId, SubId, Sublist, Subscription};
 use crate::{Config, StartError, start};
@@ -24,6 +25,22 @@ pub enum Stop {
 
 /// The account of everyone, `$G`, until there are others.
 pub(crate) const GLOBAL: AccountId = AccountId(0);
+
+/// The name of the one account.
+pub(crate) fn account_name() -> &'static str {
+    "$G"
+}
+
+/// How far a broker is, for those who ask whether to send clients here.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// Clients may come.
+    #[default]
+    Serving,
+    /// Those who are here are sent away one after the other, and nobody may come.
+    #[allow(dead_code, reason = "no signal leads here yet")]
+    LameDuck,
+}
 
 /// A space of subjects of its own.
 #[derive(Debug, Default)]
@@ -73,6 +90,10 @@ pub struct State {
     pub(crate) stats: Stats,
     /// What ended the broker, once something has.
     pub(crate) stop: Stop,
+    /// How far it is.
+    pub(crate) phase: Phase,
+    /// What is kept for monitoring, while there is any.
+    pub(crate) records: Option<Box<Records>>,
     pub(crate) scratch: Scratch,
     pub(crate) random: u64,
 }
@@ -97,6 +118,8 @@ impl State {
             backpressure: Backpressure::default(),
             stats: Stats::default(),
             stop: Stop::Requested,
+            phase: Phase::Serving,
+            records: None,
             scratch: Scratch::default(),
             random: 1,
         }
@@ -110,6 +133,11 @@ impl State {
             subscriptions: subscriptions.sum(),
             ..self.stats
         }
+    }
+
+    /// The port on which monitoring is served, if it is.
+    pub fn monitor_port(&self) -> Option<u16> {
+        self.records.as_ref().map(|records| records.port())
     }
 
     /// Bytes in the longest queue of a client. Looks at each client.
@@ -168,7 +196,7 @@ impl State {
         let mut receiver = self.receivers.remove(id.0 as usize);
         let sublist = &mut self.accounts[receiver.account.0].sublist;
         // Sorted, since the order decides who takes whose place in a set.
-        for subscription in std::mem::take(&mut receiver.sids).into_sorted() {
+        for subscription in std::mem::take(&mut receiver.sids).sorted() {
             sublist.remove(subscription);
         }
         receiver

@@ -1,0 +1,72 @@
+//! `View`: the broker as the endpoints see it. Nothing in it can be changed.
+
+use super::Records;
+use super::times::uptime;
+use crate::state::State;
+use jiff::Timestamp;
+use midge_reactor::{Io, Key, Time};
+use std::time::Duration;
+
+/// What the endpoints ask of the reactor.
+pub(crate) trait Sockets {
+    /// The instant this turn began.
+    fn now(&self) -> Time;
+    /// Bytes queued for a connection.
+    fn queued(&self, key: Key) -> usize;
+    /// The most that ever were, when the kernel took no more.
+    fn queued_peak(&self, key: Key) -> usize;
+    /// How long ago a byte last moved.
+    fn idle_for(&self, key: Key) -> Duration;
+}
+
+impl Sockets for Io<'_> {
+    fn now(&self) -> Time {
+        Io::now(self)
+    }
+
+    fn queued(&self, key: Key) -> usize {
+        Io::queued(self, key)
+    }
+
+    fn queued_peak(&self, key: Key) -> usize {
+        Io::queued_peak(self, key)
+    }
+
+    fn idle_for(&self, key: Key) -> Duration {
+        Io::idle_for(self, key)
+    }
+}
+
+/// The broker at one moment.
+pub(super) struct View<'a> {
+    pub(super) state: &'a State,
+    pub(super) records: &'a Records,
+    pub(super) sockets: &'a dyn Sockets,
+}
+
+impl<'a> View<'a> {
+    /// The id of this server.
+    pub(super) fn server_id(&self) -> &'a str {
+        &self.state.info.server_id
+    }
+
+    /// The name of this server.
+    pub(super) fn server_name(&self) -> &'a str {
+        &self.state.info.server_name
+    }
+
+    /// The date.
+    pub(super) fn now(&self) -> Timestamp {
+        self.wall_of(self.sockets.now())
+    }
+
+    /// The date of an instant.
+    pub(super) fn wall_of(&self, time: Time) -> Timestamp {
+        self.records.clock.wall_of(time)
+    }
+
+    /// The time since an instant, in words.
+    pub(super) fn since(&self, time: Time) -> String {
+        uptime(self.sockets.now() - time)
+    }
+}
