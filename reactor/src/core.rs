@@ -16,7 +16,7 @@ use crate::stream::Stream;
 use crate::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::tls::layer::Layer;
-use crate::{Close, Counts, Key, ListenerAddr, Stats, Time, TimerId};
+use crate::{Close, Counts, Key, ListenerAddr, Memory, Stats, Time, TimerId};
 use slab::Slab;
 use std::any::TypeId;
 use std::collections::VecDeque;
@@ -514,6 +514,19 @@ impl Core {
     /// Whether nothing is open that a shutdown waits for.
     pub(crate) fn is_drained(&self) -> bool {
         self.entries.len() == self.listeners + self.watches
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        let Pools {
+            outbound,
+            packets,
+            carry,
+        } = &self.pools;
+        Memory {
+            connections: entries + self.connections() * size_of::<Rest>(),
+            pools: outbound.bytes() + packets.bytes() + carry.bytes(),
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {
