@@ -179,13 +179,13 @@ impl Client {
         loop {
             // Replies wait in the same queue: a client that does not read them is not read either.
             if cx.state.backpressure.must_wait(cx.key(), &cx.io) {
-                cx.state.backpressure.hold(cx.key(), cx.key(), &mut cx.io);
+                self.hold(cx, cx.key(), input);
                 return Ok(());
             }
             match self.run_publishes(cx, input) {
                 Run::Over => {}
                 Run::WaitFor(receiver) => {
-                    cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
+                    self.hold(cx, receiver, input);
                     return Ok(());
                 }
                 Run::Yield => {
@@ -233,7 +233,7 @@ impl Client {
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
-                    cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
+                    self.hold(cx, receiver, input);
                     return Ok(());
                 }
             }
@@ -243,6 +243,14 @@ impl Client {
                 return Ok(());
             }
         }
+    }
+
+    /// Stops reading from this client, whose next op is unread, until `receiver` has caught up.
+    #[cold]
+    fn hold(&self, cx: &mut Context<'_, State>, receiver: Key, input: &Input<'_>) {
+        let (label, unread) = (self.label, input.peek());
+        cx.state.record_waiting(label, receiver, unread, &cx.io);
+        cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
     }
 
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
@@ -348,6 +356,7 @@ impl Handler<State> for Client {
     }
 
     fn on_drain(&mut self, cx: &mut Context<'_, State>) {
+        cx.state.record_caught_up(cx.key(), cx.io.now());
         cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
     }
 

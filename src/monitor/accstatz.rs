@@ -15,23 +15,24 @@ struct Accstatz<'a> {
     account_statz: Vec<Statz<'a>>,
 }
 
+/// What one account does.
 #[derive(Serialize)]
-struct Statz<'a> {
-    acc: &'a str,
-    name: &'a str,
-    conns: usize,
-    leafnodes: usize,
-    total_conns: usize,
-    num_subscriptions: usize,
-    sent: Counts,
-    received: Counts,
-    slow_consumers: u64,
+pub(super) struct Statz<'a> {
+    pub(super) acc: &'a str,
+    pub(super) name: &'a str,
+    pub(super) conns: usize,
+    pub(super) leafnodes: usize,
+    pub(super) total_conns: usize,
+    pub(super) num_subscriptions: usize,
+    pub(super) sent: Counts,
+    pub(super) received: Counts,
+    pub(super) slow_consumers: u64,
 }
 
 #[derive(Serialize)]
-struct Counts {
-    msgs: u64,
-    bytes: u64,
+pub(super) struct Counts {
+    pub(super) msgs: u64,
+    pub(super) bytes: u64,
     gateways: Part,
     routes: Part,
     leafs: Part,
@@ -57,8 +58,19 @@ impl Counts {
 
 pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
     let unused = query.switch("unused")?;
+    let statz = accstatz(view);
+    let is_wanted = unused || statz.conns > 0;
+    Ok(Made::json(&Accstatz {
+        server_id: view.server_id(),
+        now: view.now(),
+        account_statz: is_wanted.then_some(statz).into_iter().collect(),
+    }))
+}
+
+/// What the account does.
+pub(super) fn accstatz<'a>(view: &View<'a>) -> Statz<'a> {
     let stats = view.state.stats();
-    let statz = Statz {
+    Statz {
         acc: account_name(),
         name: account_name(),
         conns: stats.clients,
@@ -68,11 +80,5 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake
         sent: Counts::of(stats.sent),
         received: Counts::of(stats.received),
         slow_consumers: stats.slow_consumers,
-    };
-    let is_wanted = unused || stats.clients > 0;
-    Ok(Made::json(&Accstatz {
-        server_id: view.server_id(),
-        now: view.now(),
-        account_statz: is_wanted.then_some(statz).into_iter().collect(),
-    }))
+    }
 }

@@ -5,7 +5,7 @@ use crate::close::CloseReason;
 use crate::receiver::{Receiver, Traffic};
 use crate::state::State;
 use midge_reactor::{Io, Time};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub(super) struct ClosedRing {
     entries: VecDeque<Closed>,
     /// How many were dropped: the number of the oldest that is there.
     dropped: u64,
+    /// Their numbers by their cids.
+    numbers: BTreeMap<u64, u64>,
     text_bytes: usize,
 }
 
@@ -111,12 +113,15 @@ impl ClosedRing {
     /// Adds one; the oldest make room.
     pub(super) fn push(&mut self, closed: Closed) {
         self.text_bytes += closed.text_bytes();
+        let number = self.dropped + self.entries.len() as u64;
+        self.numbers.insert(closed.cid, number);
         self.entries.push_back(closed);
         while self.entries.len() > CLOSED_MAX || self.text_bytes > TEXT_BYTES_MAX {
             let Some(oldest) = self.entries.pop_front() else {
                 break;
             };
             self.text_bytes -= oldest.text_bytes();
+            self.numbers.remove(&oldest.cid);
             self.dropped += 1;
         }
     }
@@ -135,13 +140,15 @@ impl ClosedRing {
         (found.0 == number).then_some(found.1)
     }
 
-    /// The one with this cid, looked for from the youngest on, among so many.
-    pub(super) fn find_young(&self, cid: u64, among: usize) -> Option<&Closed> {
-        self.entries
-            .iter()
-            .rev()
-            .take(among)
-            .find(|closed| closed.cid == cid)
+    /// The one with this cid, if it is still there.
+    pub(super) fn find(&self, cid: u64) -> Option<&Closed> {
+        self.get(*self.numbers.get(&cid)?)
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<Closed>();
+        self.text_bytes + entries + self.numbers.len() * size_of::<(u64, u64)>()
     }
 }
 
@@ -184,8 +191,8 @@ mod tests {
         );
         assert_eq!(ring.get(11_999).map(|c| c.cid), Some(12_000));
         assert!(ring.get(1999).is_none() && ring.get(12_000).is_none());
-        assert_eq!(ring.find_young(11_990, 100).map(|c| c.cid), Some(11_990));
-        assert!(ring.find_young(11_990, 5).is_none());
+        assert_eq!(ring.find(11_990).map(|c| c.cid), Some(11_990));
+        assert!(ring.find(2000).is_none());
     }
 
     #[test]

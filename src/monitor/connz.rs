@@ -27,9 +27,6 @@ use std::vec;
 const WRITING: usize = 16;
 const LISTING: usize = 4;
 
-/// So many of those that closed last are searched for one that was open a moment ago.
-const CLOSED_MEANWHILE: usize = 64;
-
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Sort {
     Cid,
@@ -494,7 +491,7 @@ impl Connz {
                             true,
                         );
                     }
-                    None => (cid, records.closed.find_young(cid, CLOSED_MEANWHILE)),
+                    None => (cid, records.closed.find(cid)),
                 },
                 Which::Closed(number) => (0, records.closed.get(number)),
             };

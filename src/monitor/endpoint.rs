@@ -6,8 +6,8 @@ use super::request::Request;
 use super::response::{BAD_REQUEST, MOVED, NOT_FOUND, OK, Status, UNAUTHORIZED};
 use super::view::View;
 use super::{
-    accountz, accstatz, connz, gatewayz, healthz, ipqueuesz, json, jsz, leafz, root, routez, subsz,
-    varz,
+    accountz, accstatz, connz, gatewayz, healthz, ipqueuesz, json, jsz, leafz, livez, memz,
+    metrics, root, routez, slowz, subsz, varz,
 };
 use crate::Auth;
 use crate::session::same;
@@ -23,6 +23,7 @@ pub(super) type Field = (&'static str, Cow<'static, str>);
 pub(super) const PLAIN: Field = content_type("text/plain; charset=utf-8");
 const JSON: Field = content_type("application/json");
 const SCRIPT: Field = content_type("application/javascript");
+const METRICS: Field = content_type("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const HTML: Field = content_type("text/html; charset=utf-8");
 
 /// Any page may read what is monitored, as with nats-server from 2.10 on.
@@ -48,6 +49,11 @@ pub(super) enum Endpoint {
     Gatewayz,
     Healthz,
     Ipqueuesz,
+    Livez,
+    Readyz,
+    Memz,
+    Slowz,
+    Metrics,
 }
 
 /// Each with its paths; the first is the one that is counted. The order is that of the root page.
@@ -64,6 +70,12 @@ const ENDPOINTS: &[(Endpoint, &[&str])] = &[
     (Endpoint::Gatewayz, &["/gatewayz"]),
     (Endpoint::Healthz, &["/healthz"]),
     (Endpoint::Ipqueuesz, &["/ipqueuesz"]),
+    // From here on midge's own.
+    (Endpoint::Livez, &["/livez"]),
+    (Endpoint::Readyz, &["/readyz"]),
+    (Endpoint::Memz, &["/memz"]),
+    (Endpoint::Slowz, &["/slowz"]),
+    (Endpoint::Metrics, &["/metrics"]),
 ];
 
 impl Endpoint {
@@ -95,7 +107,7 @@ impl Endpoint {
     /// Whether it is asked by those who start and stop programs, which have no password and get no
     /// more than a word.
     fn is_probe(self) -> bool {
-        matches!(self, Endpoint::Healthz)
+        matches!(self, Endpoint::Healthz | Endpoint::Livez | Endpoint::Readyz)
     }
 }
 
@@ -141,6 +153,8 @@ pub(super) enum Made {
     Failure(Status, Vec<u8>),
     /// A page.
     Page(String),
+    /// OpenMetrics, made a piece at a time.
+    Metrics(Box<dyn Pieces>),
 }
 
 impl Made {
@@ -194,6 +208,11 @@ fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Made, M
         Endpoint::Gatewayz => gatewayz::answer(view, query),
         Endpoint::Healthz => healthz::answer(view, query),
         Endpoint::Ipqueuesz => Ok(ipqueuesz::answer()),
+        Endpoint::Livez => Ok(livez::live()),
+        Endpoint::Readyz => Ok(livez::ready(view)),
+        Endpoint::Memz => Ok(memz::answer()),
+        Endpoint::Slowz => Ok(slowz::answer(view)),
+        Endpoint::Metrics => Ok(metrics::answer()),
     }
 }
 
@@ -212,35 +231,30 @@ fn callback(query: &Query<'_>) -> Result<Option<String>, Mistake> {
 }
 
 fn dressed(made: Made, callback: Option<String>) -> Answer {
-    let (status, made) = match made {
-        Made::Failure(status, body) => (status, Made::Json(body)),
-        made => (OK, made),
+    let whole = |status, fields, body| Answer {
+        status,
+        fields,
+        body: Body::Whole(body),
     };
-    if let Made::Page(text) = made {
-        return Answer {
-            status,
-            fields: vec![HTML],
-            body: Body::Whole(text.into_bytes()),
-        };
-    }
-    let (fields, first, last) = match callback {
-        None => (vec![JSON, ANY_ORIGIN], String::new(), &b""[..]),
-        Some(name) => (vec![SCRIPT], name + "(", &b")"[..]),
-    };
-    let first = first.into_bytes();
-    let body = match made {
-        Made::Pieces(pieces) => Body::Pieces {
+    let pieces = |fields, first, pieces, last| Answer {
+        status: OK,
+        fields,
+        body: Body::Pieces {
             first,
             pieces,
             last,
         },
-        Made::Json(body) | Made::Failure(_, body) => Body::Whole([&first, &*body, last].concat()),
-        Made::Page(_) => unreachable!("it was looked for above"),
     };
-    Answer {
-        status,
-        fields,
-        body,
+    let (fields, first, last) = match callback {
+        None => (vec![JSON, ANY_ORIGIN], Vec::new(), &b""[..]),
+        Some(name) => (vec![SCRIPT], (name + "(").into_bytes(), &b")"[..]),
+    };
+    match made {
+        Made::Json(body) => whole(OK, fields, [&first, &*body, last].concat()),
+        Made::Failure(status, body) => whole(status, fields, [&first, &*body, last].concat()),
+        Made::Pieces(made) => pieces(fields, first, made, last),
+        Made::Page(text) => whole(OK, vec![HTML], text.into_bytes()),
+        Made::Metrics(made) => pieces(vec![METRICS], Vec::new(), made, b""),
     }
 }
 

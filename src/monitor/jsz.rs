@@ -46,6 +46,7 @@ struct Content {
     consumers: u64,
     messages: u64,
     bytes: u64,
+    total: u64,
 }
 
 pub(super) fn answer(view: &View<'_>) -> Made {

@@ -8,8 +8,8 @@
 //!
 //! One file for each endpoint, named after it. They read the broker's state and change nothing, so
 //! none of them knows of sockets: what they ask of the reactor is the trait `Sockets`. `records.rs`
-//! holds what is only kept to be told: who is connected under what name (`presence.rs`) and who was
-//! (`closed.rs`). `json.rs`, `times.rs` and `query.rs` are nats-server's
+//! holds what is only kept to be told: who is connected under what name (`presence.rs`), who was
+//! (`closed.rs`), and who was slow (`slow.rs`). `json.rs`, `times.rs` and `query.rs` are nats-server's
 //! ways of writing and reading.
 //!
 //! **Nothing here may stall the loop.** An answer whose length depends on how many clients or
@@ -29,6 +29,7 @@ mod closed;
 mod presence;
 mod process;
 mod records;
+mod slow;
 
 mod endpoint;
 mod view;
@@ -41,8 +42,12 @@ mod healthz;
 mod ipqueuesz;
 mod jsz;
 mod leafz;
+mod livez;
+mod memz;
+mod metrics;
 mod root;
 mod routez;
+mod slowz;
 mod subsz;
 mod varz;
 

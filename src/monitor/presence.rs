@@ -70,6 +70,11 @@ impl Presence {
         }
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<(u64, Presence)>() + self.identity.bytes()
+    }
+
     /// It says who it is. The first time, how long that has taken is as good as a round trip.
     pub(super) fn introduced(&mut self, identity: Identity, now: Time) {
         self.identity = identity;

@@ -3,6 +3,7 @@
 use super::closed::{Closed, ClosedRing};
 use super::presence::{Identity, Presence};
 use super::process::Process;
+use super::slow::Slow;
 use super::times::Clock;
 use crate::close::CloseReason;
 use crate::receiver::{Label, Traffic};
@@ -26,6 +27,10 @@ pub(crate) struct Records {
     pub(super) present: BTreeMap<u64, Presence>,
     /// Clients that have left.
     pub(super) closed: ClosedRing,
+    /// Clients that were behind.
+    pub(super) slow: Slow,
+    /// Connections closed for wrong credentials, or for none in time.
+    pub(super) auth_failures: u64,
     pub(super) process: Process,
     /// How often each endpoint was asked.
     pub(super) requests: BTreeMap<&'static str, u64>,
@@ -42,6 +47,8 @@ impl Records {
             port,
             present: BTreeMap::new(),
             closed: ClosedRing::default(),
+            slow: Slow::default(),
+            auth_failures: 0,
             process: Process::default(),
             requests: BTreeMap::new(),
             visitors: 0,
@@ -57,6 +64,11 @@ impl Records {
     pub(super) fn look(&mut self, now: Time) {
         self.clock.follow(now);
         self.process.look(now, now - self.started);
+    }
+
+    /// Bytes that are kept, without what is known of clients that are connected.
+    pub(super) fn bytes(&self) -> usize {
+        self.closed.bytes() + self.slow.bytes()
     }
 
     /// Counts a request.
@@ -125,6 +137,13 @@ impl State {
             return;
         };
         let receiver = self.receiver(id);
+        records
+            .slow
+            .closed(receiver.key, receiver.label, reason, io);
+        records.auth_failures += u64::from(matches!(
+            reason,
+            CloseReason::AuthenticationFailure | CloseReason::AuthenticationTimeout
+        ));
         if let Some(mut presence) = records.present.remove(&receiver.label.cid) {
             // A `CONNECT` that was refused tells who it was as well.
             presence.identity = Identity::of(options);

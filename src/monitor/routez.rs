@@ -6,8 +6,9 @@ use super::view::View;
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// The answer.
 #[derive(Serialize)]
-struct Routez<'a> {
+pub(super) struct Routez<'a> {
     server_id: &'a str,
     server_name: &'a str,
     now: Timestamp,
@@ -17,11 +18,15 @@ struct Routez<'a> {
 
 pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
     query.subscriptions()?;
-    Ok(Made::json(&Routez {
+    Ok(Made::json(&routez(view)))
+}
+
+pub(super) fn routez<'a>(view: &View<'a>) -> Routez<'a> {
+    Routez {
         server_id: view.server_id(),
         server_name: view.server_name(),
         now: view.now(),
         num_routes: 0,
         routes: [],
-    }))
+    }
 }

@@ -4,7 +4,7 @@ use super::Records;
 use super::times::uptime;
 use crate::state::State;
 use jiff::Timestamp;
-use midge_reactor::{Io, Key, Time};
+use midge_reactor::{Io, Key, Memory, Stats, Time};
 use std::time::Duration;
 
 /// What the endpoints ask of the reactor.
@@ -17,6 +17,12 @@ pub(crate) trait Sockets {
     fn queued_peak(&self, key: Key) -> usize;
     /// How long ago a byte last moved.
     fn idle_for(&self, key: Key) -> Duration;
+    /// Bytes that were read and not understood yet.
+    fn unread(&self, key: Key) -> usize;
+    /// What the reactor holds for itself.
+    fn memory(&self) -> Memory;
+    /// What the reactor has done.
+    fn stats(&self) -> Stats;
 }
 
 impl Sockets for Io<'_> {
@@ -34,6 +40,18 @@ impl Sockets for Io<'_> {
 
     fn idle_for(&self, key: Key) -> Duration {
         Io::idle_for(self, key)
+    }
+
+    fn unread(&self, key: Key) -> usize {
+        Io::unread(self, key)
+    }
+
+    fn memory(&self) -> Memory {
+        Io::memory(self)
+    }
+
+    fn stats(&self) -> Stats {
+        Io::stats(self)
     }
 }
 

@@ -189,6 +189,11 @@ impl Cache {
         self.changed = self.time;
     }
 
+    /// Bytes that are reserved.
+    pub(super) fn bytes(&self) -> usize {
+        self.pairs.capacity() * size_of::<Pair>()
+    }
+
     /// How many pairs there are.
     pub(super) fn pairs(&self) -> usize {
         self.pairs.len()

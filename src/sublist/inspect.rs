@@ -46,6 +46,17 @@ impl Sublist {
         self.cache.known_by(place)
     }
 
+    /// Bytes that are reserved for sets, subscriptions, tables and trie: without long subjects, and the
+    /// lists of sets that many share.
+    pub fn bytes(&self) -> usize {
+        self.sets.bytes() + self.subscriptions.bytes() + self.literals.bytes() + self.trie.bytes()
+    }
+
+    /// Bytes that are reserved for the cache.
+    pub fn cache_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
     /// Subscriptions that were ever made.
     pub fn inserts(&self) -> u64 {
         self.inserts

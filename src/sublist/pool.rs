@@ -39,6 +39,11 @@ impl<T> Pool<T> {
         self.len
     }
 
+    /// Bytes that are reserved for things, without what they own elsewhere.
+    pub(super) fn bytes(&self) -> usize {
+        self.chunks.len() * CHUNK * size_of::<Slot<T>>()
+    }
+
     /// How many numbers there ever were: each thing's is below.
     pub(super) fn places(&self) -> usize {
         let last = self.chunks.last().map_or(0, Vec::len);

@@ -30,6 +30,11 @@ impl Sids {
         self.len() == 0
     }
 
+    /// Bytes that are reserved.
+    pub fn bytes(&self) -> usize {
+        self.counted.capacity() * size_of::<u32>() + self.others.bytes()
+    }
+
     /// The subscription with that name.
     pub fn get(&self, sid: &[u8], sublist: &Sublist) -> Option<SubId> {
         let counted = number(sid).and_then(|number| self.counted.get(number));
