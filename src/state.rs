@@ -31,17 +31,6 @@ pub(crate) fn account_name() -> &'static str {
     "$G"
 }
 
-/// How far a broker is, for those who ask whether to send clients here.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Phase {
-    /// Clients may come.
-    #[default]
-    Serving,
-    /// Those who are here are sent away one after the other, and nobody may come.
-    #[allow(dead_code, reason = "no signal leads here yet")]
-    LameDuck,
-}
-
 /// A space of subjects of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
@@ -90,8 +79,8 @@ pub struct State {
     pub(crate) stats: Stats,
     /// What ended the broker, once something has.
     pub(crate) stop: Stop,
-    /// How far it is.
-    pub(crate) phase: Phase,
+    /// Whether the broker is in lame duck mode.
+    pub(crate) lame_duck: bool,
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
     pub(crate) scratch: Scratch,
@@ -118,7 +107,7 @@ impl State {
             backpressure: Backpressure::default(),
             stats: Stats::default(),
             stop: Stop::Requested,
-            phase: Phase::Serving,
+            lame_duck: false,
             records: None,
             scratch: Scratch::default(),
             random: 1,
@@ -186,6 +175,7 @@ impl State {
             sids: Default::default(),
             received: Traffic::default(),
             sent: Traffic::default(),
+            last_run: 0,
         };
         let id = self.receivers.insert(receiver);
         ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))

@@ -4,7 +4,6 @@ use super::endpoint::Made;
 use super::query::{Mistake, Query};
 use super::response::INTERNAL_ERROR;
 use super::view::View;
-use crate::state::Phase;
 use serde::Serialize;
 
 /// What is said of a broker that takes no more clients, in nats-server's words.
@@ -45,7 +44,7 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake
     for name in ["js-server-only", "js-enabled-only", "js-enabled"] {
         query.switch(name)?;
     }
-    if view.state.phase == Phase::Serving {
+    if !view.state.lame_duck {
         return Ok(Made::Json(Healthz::good().body()));
     }
     log::warn!(target: "midge", "Healthcheck failed: {NOT_READY:?}");

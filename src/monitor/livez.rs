@@ -5,7 +5,6 @@ use super::endpoint::Made;
 use super::healthz::{Healthz, NOT_READY};
 use super::response::UNAVAILABLE;
 use super::view::View;
-use crate::state::Phase;
 
 /// Whoever gets an answer knows: the loop turns.
 pub(super) fn live() -> Made {
@@ -13,8 +12,9 @@ pub(super) fn live() -> Made {
 }
 
 pub(super) fn ready(view: &View<'_>) -> Made {
-    match view.state.phase {
-        Phase::Serving => Made::Json(Healthz::good().body()),
-        Phase::LameDuck => Made::Failure(UNAVAILABLE, Healthz::bad(NOT_READY).body()),
+    if view.state.lame_duck {
+        Made::Failure(UNAVAILABLE, Healthz::bad(NOT_READY).body())
+    } else {
+        Made::Json(Healthz::good().body())
     }
 }

@@ -15,7 +15,7 @@ use super::subsz;
 use super::varz::varz;
 use super::view::View;
 use super::{Budget, Pieces};
-use crate::state::{GLOBAL, Phase};
+use crate::state::GLOBAL;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -87,7 +87,7 @@ impl Metrics {
     }
 
     fn others(&self, view: &View<'_>, text: &mut Text) {
-        let is_bad = view.state.phase != Phase::Serving;
+        let is_bad = view.state.lame_duck;
         let name = "gnatsd_healthz_status";
         text.gauge(name, "status: 0 is good", &[("", u64::from(is_bad))]);
         let (word, good) = if is_bad { ("error", 0) } else { ("ok", 1) };
