@@ -637,3 +637,47 @@ pub(super) fn detail<'a>(view: &View<'a>, id: SubId) -> Option<(u32, Detail<'a>)
     };
     Some((subscription.receiver.0, detail))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::fake;
+    use super::*;
+    use crate::receiver::Label;
+    use midge_reactor::Key;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn fifty_thousand_connections_are_told_in_small_pieces() {
+        const COUNT: u64 = 50_000;
+        let (mut state, mut records) = fake::broker();
+        let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+        for cid in 1..=COUNT {
+            let id = state.join(Key::NONE, peer, cid);
+            records.arrived(Label { peer, cid }, Key::NONE, id, Time::ZERO);
+        }
+        let view = fake::view(&state, &records);
+        // Query, connections told, pieces: all are looked at a thousand a piece, and written as many
+        // as a piece has room for.
+        for (query, told, pieces) in [
+            ("", 1024, 50 + 16),
+            ("limit=1", 1, 50),
+            ("limit=100000", 50_000, 50 + 790),
+            ("limit=100000&sort=rtt&auth=1&subs=detail", 50_000, 50 + 790),
+            ("cid=49999", 1, 1),
+        ] {
+            let made = answer(&Query::new(query)).expect("it makes sense");
+            let Made::Pieces(connz) = made else {
+                panic!("it is made in pieces");
+            };
+            let (text, longest, count) = fake::all(&view, connz);
+            let parsed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(
+                parsed["connections"].as_array().map(Vec::len),
+                Some(told),
+                "{query}"
+            );
+            assert!(longest <= 64 * 1024, "{query}: a piece of {longest} bytes");
+            assert!(count.abs_diff(pieces) <= 4, "{query}: {count} pieces");
+        }
+    }
+}

@@ -88,3 +88,79 @@ impl<'a> View<'a> {
         uptime(self.sockets.now() - time)
     }
 }
+
+#[cfg(test)]
+pub(super) mod fake {
+    //! A broker without sockets, to be looked at.
+
+    use super::{Sockets, View};
+    use crate::monitor::{Budget, Pieces, Records};
+    use crate::state::State;
+    use crate::{Config, Monitor};
+    use midge_reactor::{Key, Memory, Stats, Time};
+    use std::time::Duration;
+
+    /// All queues are empty, and it is always the same moment.
+    struct Silence;
+
+    impl Sockets for Silence {
+        fn now(&self) -> Time {
+            Time::from_nanos(1_000_000_000)
+        }
+
+        fn queued(&self, _: Key) -> usize {
+            0
+        }
+
+        fn queued_peak(&self, _: Key) -> usize {
+            0
+        }
+
+        fn idle_for(&self, _: Key) -> Duration {
+            Duration::ZERO
+        }
+
+        fn unread(&self, _: Key) -> usize {
+            0
+        }
+
+        fn memory(&self) -> Memory {
+            Memory::default()
+        }
+
+        fn stats(&self) -> Stats {
+            Stats::default()
+        }
+    }
+
+    /// A broker that is monitored, and its records.
+    pub(crate) fn broker() -> (State, Records) {
+        let config = Config {
+            monitor: Some(Monitor::default()),
+            ..Config::default()
+        };
+        let state = State::new(config).expect("the settings make sense");
+        (state, Records::new(Time::ZERO, 8222))
+    }
+
+    pub(crate) fn view<'a>(state: &'a State, records: &'a Records) -> View<'a> {
+        View {
+            state,
+            records,
+            sockets: &Silence,
+        }
+    }
+
+    /// All of an answer, and the bytes of its longest piece and how many pieces it took.
+    pub(crate) fn all(view: &View<'_>, mut pieces: Box<dyn Pieces>) -> (String, usize, usize) {
+        let (mut text, mut longest, mut count) = (String::new(), 0, 0);
+        let mut more = true;
+        while more {
+            let mut out = Vec::new();
+            more = pieces.next(view, &mut Budget::new(), &mut out);
+            (longest, count) = (longest.max(out.len()), count + 1);
+            text += std::str::from_utf8(&out).expect("it is text");
+        }
+        (text, longest, count)
+    }
+}

@@ -6,10 +6,11 @@ use midge::{Broker, Config, Monitor, State};
 use midge_reactor::{Reactor, raise_open_files};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Connections: each is a file here and one in the broker, which is in this process.
-const CONNECTIONS: usize = 4000;
+const CONNECTIONS: usize = 2000;
 
 /// Subscriptions of one of them.
 const SUBSCRIPTIONS: usize = 20_000;
@@ -18,8 +19,9 @@ const SUBSCRIPTIONS: usize = 20_000;
 /// writing a connection costs sixteen and a subscription four, and its share of the head.
 const TURN_BYTES_MAX: u64 = 128 * 1024;
 
-/// A broker that this test turns by hand.
+/// A broker that this test turns by hand. One at a time: there are not files for more.
 struct World {
+    _turn: MutexGuard<'static, ()>,
     reactor: Reactor<State>,
     addr: SocketAddr,
     monitor: SocketAddr,
@@ -28,6 +30,8 @@ struct World {
 
 impl World {
     fn new() -> World {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let files = raise_open_files().expect("the limit can be asked for");
         assert!(
             files > 2 * CONNECTIONS as u64 + 100,
@@ -47,6 +51,7 @@ impl World {
         let addr = listener.expect("a port is free").expect("it listens");
         let port = reactor.state.monitor_port().expect("monitoring is on");
         let mut world = World {
+            _turn: turn,
             reactor,
             addr,
             monitor: SocketAddr::new(addr.ip(), port),
@@ -184,10 +189,15 @@ fn a_scrape_of_thousands_is_made_in_many_small_turns_while_messages_pass() {
     let (answer, turns) = scrape(&mut world, "/subsz?subs=1&limit=100000", |_| {});
     assert_eq!(answer.matches("\"subject\"").count(), SUBSCRIPTIONS + 1);
     assert!(turns >= 20 + SUBSCRIPTIONS * 4 / 1000, "{turns} turns");
-    for target in ["/subsz", "/memz", "/metrics", "/accountz?acc=$G"] {
+    for (target, least) in [
+        ("/subsz", 20),
+        ("/accountz?acc=$G", 20),
+        ("/metrics", 20),
+        ("/memz", 1),
+    ] {
         let (answer, turns) = scrape(&mut world, target, |_| {});
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        assert!(turns >= 3, "{turns} turns of {target}");
+        assert!(turns >= least, "{turns} turns of {target}");
     }
 }
 
