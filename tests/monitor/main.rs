@@ -8,6 +8,7 @@ mod raw;
 
 mod answers;
 mod asking;
+mod deadlines;
 mod own;
 mod pieces;
 mod reference;
