@@ -476,7 +476,7 @@ impl Connz {
                             continue;
                         }
                         // In one go: of a client with a million, 4 MB are copied.
-                        let ids = receiver.sids.sorted();
+                        let ids = receiver.sids.first(usize::MAX);
                         budget.spend(ids.len() / 64);
                         self.begin_subscriptions(out);
                         let ids = ids.into_iter();

@@ -1,10 +1,10 @@
 //! `Visitor`: one connection that asks over HTTP. Bytes to requests, answers to bytes, deadlines.
 
+use super::Pieces;
 use super::endpoint::{self, Answer, Body, Endpoint, Field};
 use super::request::{self, Request, Step};
 use super::response::{self, Framing, LAST_CHUNK, Refusal};
 use super::view::View;
-use super::{Budget, Pieces};
 use crate::state::State;
 use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, ListenerAddr, TimerId};
 use std::io;
@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Most connections that ask at once.
 const VISITORS_MAX: usize = 64;
 
-/// Most requests of one connection answered in a turn.
-const REQUESTS_MAX: usize = 8;
+/// What an answer in one piece costs, in places looked at.
+const WHOLE_COST: usize = 125;
 
 /// How long a request may take to come, from the opening or its first byte.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -94,6 +94,9 @@ impl Visitor {
             return false;
         };
         records.look(cx.now());
+        let mut budget = records.take_budget(cx.io.stats().turns);
+        budget.spend(WHOLE_COST);
+        records.give_back(budget);
         if let Some(endpoint) = Endpoint::of(cx.state, &request.path) {
             records.asked(endpoint.name());
         }
@@ -145,9 +148,18 @@ impl Visitor {
         let Some(mut answering) = self.answering.take() else {
             return;
         };
-        let Some(records) = cx.state.records.take() else {
+        let Some(mut records) = cx.state.records.take() else {
             return;
         };
+        let mut budget = records.take_budget(cx.io.stats().turns);
+        if budget.is_empty() {
+            // Others have used it up; the next turn is another's.
+            records.give_back(budget);
+            cx.state.records = Some(records);
+            self.answering = Some(answering);
+            cx.set_timer(Duration::ZERO, PIECE);
+            return;
+        }
         let view = View {
             state: cx.state,
             records: &records,
@@ -155,7 +167,8 @@ impl Visitor {
         };
         let more = answering
             .pieces
-            .next(&view, &mut Budget::new(), &mut answering.made);
+            .next(&view, &mut budget, &mut answering.made);
+        records.give_back(budget);
         cx.state.records = Some(records);
         if !more {
             answering.made.extend_from_slice(answering.last);
@@ -247,6 +260,17 @@ impl Visitor {
     }
 }
 
+/// Whether there is anything left of this turn for a new request.
+fn may_answer(cx: &mut Context<'_, State>) -> bool {
+    let turn = cx.io.stats().turns;
+    cx.state.records.as_mut().is_none_or(|records| {
+        let budget = records.take_budget(turn);
+        let any = !budget.is_half_spent();
+        records.give_back(budget);
+        any
+    })
+}
+
 impl Handler<State> for Visitor {
     fn on_open(&mut self, cx: &mut Context<'_, State>) {
         let key = cx.key();
@@ -260,10 +284,13 @@ impl Handler<State> for Visitor {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
-        for _ in 0..REQUESTS_MAX {
+        loop {
             if cx.io.congested(cx.key()) {
                 // Whoever asks and does not read is not read.
                 return cx.pause();
+            }
+            if !may_answer(cx) {
+                return cx.yield_now();
             }
             match request::next(input.peek()) {
                 Ok(Step::Whole { request, len }) => {
@@ -284,7 +311,6 @@ impl Handler<State> for Visitor {
                 }
             }
         }
-        cx.yield_now();
     }
 
     fn on_drain(&mut self, cx: &mut Context<'_, State>) {

@@ -14,7 +14,7 @@
 //!
 //! **Nothing here may stall the loop.** An answer whose length depends on how many clients or
 //! subscriptions there are is made in [`Pieces`], each of which looks at no more than [`WORK_MAX`]
-//! places; between two of them everyone else has a turn, and none is made while the queue to whoever
+//! places, which all who ask share; between two of them everyone else has a turn, and none is made while the queue to whoever
 //! asked is long. Without `Config::monitor` nothing is kept at all, and with it nothing is counted for
 //! a message.
 
@@ -54,16 +54,27 @@ mod varz;
 pub(crate) use http::Visitors;
 pub(crate) use records::Records;
 
-/// Most places that one piece of an answer looks at: connections, subscriptions, entries of a cache.
+/// Most places that are looked at in one turn for all who ask together: connections, subscriptions,
+/// entries of a cache.
 const WORK_MAX: usize = 1000;
 
-/// What may still be done for the present piece of an answer.
+/// What may still be done in the present turn.
 #[derive(Debug)]
 struct Budget(usize);
 
 impl Budget {
     fn new() -> Budget {
         Budget(WORK_MAX)
+    }
+
+    /// Whether it is used up.
+    fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether half of it is: the other half is for answers that were begun before.
+    fn is_half_spent(&self) -> bool {
+        self.0 <= WORK_MAX / 2
     }
 
     /// Takes one place, if there is one left.

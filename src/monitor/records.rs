@@ -1,5 +1,6 @@
 //! `Records`: what is kept only to be told, and only while monitoring is on.
 
+use super::Budget;
 use super::closed::{Closed, ClosedRing};
 use super::presence::{Identity, Presence};
 use super::process::Process;
@@ -36,6 +37,9 @@ pub(crate) struct Records {
     pub(super) requests: BTreeMap<&'static str, u64>,
     /// Connections that ask at present.
     pub(super) visitors: usize,
+    /// The turn, and what may still be done in it for those who ask.
+    turn: u64,
+    budget: Budget,
 }
 
 impl Records {
@@ -52,6 +56,8 @@ impl Records {
             process: Process::default(),
             requests: BTreeMap::new(),
             visitors: 0,
+            turn: 0,
+            budget: Budget::new(),
         }
     }
 
@@ -69,6 +75,19 @@ impl Records {
     /// Bytes that are kept, without what is known of clients that are connected.
     pub(super) fn bytes(&self) -> usize {
         self.closed.bytes() + self.slow.bytes()
+    }
+
+    /// What may still be done in this turn, to be given back with [`give_back`](Records::give_back).
+    pub(super) fn take_budget(&mut self, turn: u64) -> Budget {
+        if std::mem::replace(&mut self.turn, turn) != turn {
+            self.budget = Budget::new();
+        }
+        std::mem::replace(&mut self.budget, Budget(0))
+    }
+
+    /// Keeps what is left for others.
+    pub(super) fn give_back(&mut self, budget: Budget) {
+        self.budget = budget;
     }
 
     /// Counts a request.

@@ -202,6 +202,39 @@ fn a_scrape_of_thousands_is_made_in_many_small_turns_while_messages_pass() {
 }
 
 #[test]
+fn many_who_ask_at_once_share_what_a_turn_has() {
+    let mut world = World::new();
+    let mut crowd: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut http = TcpStream::connect(world.monitor).expect("monitoring is served");
+            http.set_nonblocking(true).expect("the socket is open");
+            let request = "GET /varz HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20)
+                + "GET /connz?limit=100000&sort=last HTTP/1.0\r\n\r\n";
+            http.write_all(request.as_bytes())
+                .expect("the socket is empty");
+            http
+        })
+        .collect();
+    let mut answers = vec![Vec::new(); crowd.len()];
+    let mut open = crowd.len();
+    while open > 0 {
+        let written = world.turn();
+        assert!(written <= TURN_BYTES_MAX, "{written} bytes in a turn");
+        open = 0;
+        for (http, answer) in crowd.iter_mut().zip(&mut answers) {
+            let (more, is_over) = drain(http);
+            answer.extend(more);
+            open += usize::from(!is_over);
+        }
+    }
+    for answer in answers {
+        let text = String::from_utf8(answer).expect("it is text");
+        assert_eq!(text.matches("200 OK\r\n").count(), 21);
+        assert_eq!(text.matches("\"cid\"").count(), CONNECTIONS);
+    }
+}
+
+#[test]
 fn connections_that_close_while_they_are_told_are_told_as_they_were() {
     let mut world = World::new();
     let mut closing = CONNECTIONS;
