@@ -73,7 +73,7 @@ Server Options:
     -P, --pid <file>                 Write the process id to this file
     -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
-                                     pays; 0 sleeps at once (default: 100)
+                                     pays; 0 sleeps at once (default: 50)
 
 Logging Options:
     -l, --log <file>                 Append the log to this file (default: standard error)
