@@ -33,6 +33,9 @@ pub mod cli;
 mod config;
 
 mod broker;
+mod lame_duck;
+mod ports;
+mod signals;
 mod start;
 mod state;
 

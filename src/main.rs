@@ -3,6 +3,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod logger;
+mod send_signal;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -32,6 +33,10 @@ fn main() -> ExitCode {
         Ok(Command::Run(options)) => run(*options),
         Ok(Command::Help) => print(&format!("{}{BENCH}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
+        Ok(Command::Signal(request)) => match send_signal::send(&request) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&error),
+        },
         Err(error) => refuse(&error),
     }
 }
@@ -40,16 +45,34 @@ fn run(options: Options) -> ExitCode {
     if let Err(error) = logger::init(&options.log) {
         return refuse(&error);
     }
-    let mut broker = match Broker::bind(options.config) {
-        Ok(broker) => broker,
-        Err(error) => return fail(&error),
+    let code = match Broker::bind(options.config) {
+        Ok(broker) => serve(broker),
+        Err(error) => fail(&error),
     };
-    match broker.stop_on_signals().and_then(|()| broker.run()) {
+    logger::finish();
+    code
+}
+
+fn serve(mut broker: Broker) -> ExitCode {
+    let stop = obey_signals(&mut broker).and_then(|()| broker.run());
+    match stop {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(&format_args!("Error running the broker: {error}")),
     }
+}
+
+fn obey_signals(broker: &mut Broker) -> io::Result<()> {
+    broker.stop_on_signals()?;
+    broker.reopen_on_signal(logger::reopen)?;
+    broker.reload_on_signal(|_| {
+        log::error!(
+            target: "midge",
+            "Failed to reload server configuration: can only reload config when a file is provided \
+             using -c or --config; nothing has changed"
+        );
+    })
 }
 
 /// Prints an answer on standard output. A reader that went away had enough.
