@@ -1,9 +1,12 @@
-//! The command: flags in, an exit code out. `midge bench` goes its own way.
+//! The command: flags in, an exit code out. `midge bench` and the tools go their own ways.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod logger;
 mod send_signal;
+
+#[cfg(feature = "tools")]
+mod tools;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -12,26 +15,46 @@ use std::process::ExitCode;
 use midge::cli::{self, Command, Options};
 use midge::{Broker, Stop};
 
+macro_rules! tools {
+    () => {
+        "    pub, sub, req                    Publish, subscribe, or send a request, on any broker: see
+                                     midge pub --help
+"
+    };
+}
+
+macro_rules! bench {
+    () => {
+        "    bench                            Load a broker and measure it: see midge bench --help
+"
+    };
+}
+
 /// What `--help` adds to the broker's flags.
-#[cfg(feature = "bench")]
-const BENCH: &str = "
-Commands:
-    bench                            Load a broker and measure it: see midge bench --help
-";
-#[cfg(not(feature = "bench"))]
-const BENCH: &str = "";
+const COMMANDS: &str = if cfg!(all(feature = "bench", feature = "tools")) {
+    concat!("\nCommands:\n", tools!(), bench!())
+} else if cfg!(feature = "tools") {
+    concat!("\nCommands:\n", tools!())
+} else if cfg!(feature = "bench") {
+    concat!("\nCommands:\n", bench!())
+} else {
+    ""
+};
 
 fn main() -> ExitCode {
+    #[cfg(any(feature = "bench", feature = "tools"))]
+    let first = std::env::args_os().nth(1).unwrap_or_default();
     #[cfg(feature = "bench")]
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "bench")
-    {
+    if first == "bench" {
         return bench::main(std::env::args_os().skip(2));
+    }
+    #[cfg(feature = "tools")]
+    if tools::WORDS.iter().any(|word| first == *word) {
+        return tools::main(std::env::args_os().skip(1));
     }
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => run(*options),
-        Ok(Command::Help) => print(&format!("{}{BENCH}", cli::USAGE)),
+        Ok(Command::Help) => print(&format!("{}{COMMANDS}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
         Ok(Command::Signal(request)) => match send_signal::send(&request) {
             Ok(()) => ExitCode::SUCCESS,
