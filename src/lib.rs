@@ -38,6 +38,7 @@ mod ports;
 mod signals;
 mod start;
 mod state;
+mod systemd;
 
 mod client;
 mod listener;

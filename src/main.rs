@@ -77,6 +77,7 @@ fn run(options: Options) -> ExitCode {
 }
 
 fn serve(mut broker: Broker) -> ExitCode {
+    broker.report_to_systemd();
     let stop = obey_signals(&mut broker).and_then(|()| broker.run());
     match stop {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.

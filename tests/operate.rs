@@ -143,6 +143,26 @@ fn the_oldest_log_files_go_when_there_are_too_many() {
     );
 }
 
+#[test]
+fn systemd_is_told_when_clients_can_connect_and_that_the_loop_turns() {
+    let path = scratch("notify").join("socket");
+    let socket = UnixDatagram::bind(&path).expect("a path of this test");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let environment = [("NOTIFY_SOCKET", text(&path)), ("WATCHDOG_USEC", "10000")];
+    let broker = Broker::start_in(&[], &environment);
+    let told = || {
+        let mut buffer = [0; 100];
+        let len = socket.recv(&mut buffer).expect("the broker tells");
+        String::from_utf8_lossy(&buffer[..len]).trim().to_owned()
+    };
+    assert_eq!(told(), "READY=1");
+    Raw::join(addr(&broker)).leave();
+    assert_eq!(
+        (told(), told()),
+        ("WATCHDOG=1".to_owned(), "WATCHDOG=1".to_owned())
+    );
+}
+
 /// Reads packets until one contains `wanted`.
 fn packets(mut receive: impl FnMut(&mut [u8]) -> usize, wanted: &str) -> Vec<String> {
     let mut packets: Vec<String> = Vec::new();
