@@ -55,6 +55,20 @@ pub(crate) fn init(options: &LogOptions) -> Result<(), LogError> {
     Ok(())
 }
 
+/// Changes the log to what `options` want, from the next line on: what a reload does.
+///
+/// # Errors
+/// The new log cannot be opened; then the old one goes on as it was.
+#[allow(dead_code, reason = "there is no file yet that could be read again")]
+pub(crate) fn set(options: &LogOptions) -> Result<(), LogError> {
+    let Some(logger) = LOGGER.get() else {
+        return init(options);
+    };
+    logger.set(options)?;
+    log::set_max_level(level(options));
+    Ok(())
+}
+
 /// Does what SIGUSR1 asks for: opens the log file again by its name.
 pub(crate) fn reopen() {
     if let Some(logger) = LOGGER.get() {
@@ -155,6 +169,27 @@ fn zone(options: &LogOptions) -> TimeZone {
     }
 }
 
+/// What lines look like.
+fn style(options: &LogOptions, output: &Output) -> Style {
+    Style {
+        pid: process::id(),
+        zone: options.time.then(|| zone(options)),
+        format: options.format,
+        colour: matches!(output, Output::Stream(stream) if stream.is_terminal()),
+    }
+}
+
+/// Where lines go, and when a file is full.
+fn destination(options: &LogOptions) -> impl PartialEq + use<'_> {
+    (
+        &options.file,
+        options.size_limit,
+        options.files_max,
+        &options.remote_syslog,
+        options.syslog,
+    )
+}
+
 /// The least urgent level that is logged.
 fn level(options: &LogOptions) -> LevelFilter {
     match options {
@@ -173,6 +208,7 @@ struct Logger {
 }
 
 struct Inner {
+    options: LogOptions,
     style: Style,
     output: Output,
     /// Kept for its room.
@@ -181,17 +217,12 @@ struct Inner {
 
 impl Logger {
     fn new(options: &LogOptions, output: Output) -> Logger {
-        let style = Style {
-            pid: process::id(),
-            zone: options.time.then(|| zone(options)),
-            format: options.format,
-            colour: matches!(&output, Output::Stream(stream) if stream.is_terminal()),
-        };
         Logger {
             debug: AtomicBool::new(options.debug),
             trace: AtomicBool::new(options.trace),
             inner: Mutex::new(Inner {
-                style,
+                options: options.clone(),
+                style: style(options, &output),
                 output,
                 line: Vec::new(),
             }),
@@ -201,6 +232,25 @@ impl Logger {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A panic within left at worst a part of a line, which the next one clears.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, options: &LogOptions) -> Result<(), LogError> {
+        let mut inner = self.inner();
+        if destination(&inner.options) != destination(options) {
+            let output = Output::open(options)?;
+            if let Output::Syslog(syslog, _) = &mut inner.output {
+                syslog.finish();
+            }
+            inner.output = output;
+        }
+        if let Output::Syslog(_, tag) = &mut inner.output {
+            tag.zone = zone(options);
+        }
+        inner.style = style(options, &inner.output);
+        inner.options = options.clone();
+        self.debug.store(options.debug, Ordering::Relaxed);
+        self.trace.store(options.trace, Ordering::Relaxed);
+        Ok(())
     }
 
     fn reopen(&self) {
@@ -278,6 +328,7 @@ impl Inner {
             style,
             output,
             line,
+            ..
         } = self;
         let now = Timestamp::now();
         line.clear();
@@ -382,6 +433,27 @@ mod tests {
                 .collect();
             assert_eq!(texts(), expected, "debug {debug}, trace {trace}");
         }
+    }
+
+    #[test]
+    fn a_log_that_is_changed_changes_from_the_next_line_on() {
+        let (logger, texts) = logger(&options(false, false));
+        log(&logger, Level::Debug, "midge", "unwanted");
+        let wanted = LogOptions {
+            format: midge::cli::LogFormat::Json,
+            ..options(true, false)
+        };
+        logger.set(&wanted).expect("it stays in memory");
+        log(&logger, Level::Debug, "midge", "wanted");
+        let nowhere = LogOptions {
+            file: Some("/no/such/directory/midge.log".into()),
+            ..LogOptions::default()
+        };
+        assert!(logger.set(&nowhere).is_err());
+        log(&logger, Level::Debug, "midge", "still wanted");
+        let pid = process::id();
+        let line = |text| format!("{{\"level\":\"debug\",\"pid\":{pid},\"msg\":\"{text}\"}}\n");
+        assert_eq!(texts(), [line("wanted"), line("still wanted")]);
     }
 
     #[test]
