@@ -82,8 +82,8 @@ impl Broker {
     /// real sockets beside those of other handlers, or a simulated network.
     ///
     /// The pid file is not written and no signal is watched, since the process is not the broker's,
-    /// nor is the limit on open files raised. [`Io::close`] of the listener refuses new clients;
-    /// [`Io::shutdown`] ends the whole reactor in good order.
+    /// nor is the limit on open files raised. [`Io::close`](midge_reactor::Io::close) of the listener refuses new clients;
+    /// [`Io::shutdown`](midge_reactor::Io::shutdown) ends the whole reactor in good order.
     ///
     /// ```
     /// use midge::{Broker, Config, State};

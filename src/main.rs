@@ -19,6 +19,7 @@ macro_rules! tools {
     () => {
         "    pub, sub, req                    Publish, subscribe, or send a request, on any broker: see
                                      midge pub --help
+    top                              Watch what a broker does: see midge top --help
 "
     };
 }

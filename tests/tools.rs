@@ -1,4 +1,4 @@
-//! `midge pub`, `sub` and `req`, as they are typed, on midge; and on the nats-server that the variable
+//! `midge pub`, `sub`, `req` and `top`, as they are typed, on midge; and on the nats-server that the variable
 //! `NATS_SERVER` names, if it is set.
 
 #[path = "support/process.rs"]
@@ -7,6 +7,7 @@ mod process;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use process::{Broker, End, Quiet, end_of};
 
@@ -55,7 +56,7 @@ fn targets(flags: &[&str]) -> Vec<Target> {
             _midge: None,
             nats: Some(child),
         });
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     }
     targets
 }
@@ -254,10 +255,93 @@ fn a_wrong_command_line_is_told_and_code_2() {
         );
         assert!(end.err.contains("error: "), "{args:?}: {end:?}");
     }
-    for command in ["pub", "sub", "req"] {
+    for (command, flag) in [
+        ("pub", "--server"),
+        ("sub", "--server"),
+        ("req", "--server"),
+        ("top", "--monitor"),
+    ] {
         let end = Quiet::start(&[command, "--help"], None).end();
         assert_eq!((end.code, end.err.as_str()), (Some(0), ""));
-        assert!(end.out.contains("--server"), "{end:?}");
+        assert!(end.out.contains(flag), "{end:?}");
         assert!(end.out.contains("Exit codes: "), "{end:?}");
     }
+}
+
+/// A monitoring port that counts up with each answer, and notes what it was asked. Ends after `asks`.
+fn monitor(asks: usize) -> (String, thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let answer = move || {
+        let mut asked = Vec::new();
+        for number in 0..asks {
+            let (stream, _) = listener.accept().expect("somebody asks");
+            let mut stream = BufReader::new(stream);
+            let mut lines = Vec::new();
+            while lines.last().is_none_or(|line: &String| line != "\r\n") {
+                let mut line = String::new();
+                stream.read_line(&mut line).expect("text");
+                lines.push(line);
+            }
+            asked.push(lines[0].split(' ').nth(1).expect("a path").to_owned());
+            let msgs = 1000 * (number as u64 + 1);
+            let body = format!(
+                "{{\"server_name\":\"east\",\"version\":\"2.10.29\",\"uptime\":\"1m2s\",\"cpu\":1.5,\
+                 \"mem\":2097152,\"in_msgs\":{msgs},\"out_msgs\":0,\"connections\":[{{\"cid\":7,\
+                 \"ip\":\"::1\",\"port\":5,\"name\":\"a\\u001b[2Jb\",\"out_msgs\":{msgs}}}],\"total\":9}}"
+            );
+            let head = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n";
+            let stream = stream.get_mut();
+            stream
+                .write_all(format!("{head}{body}").as_bytes())
+                .expect("it reads");
+        }
+        asked
+    };
+    (address, thread::spawn(answer))
+}
+
+#[test]
+fn top_prints_samples_for_scripts() {
+    let (address, asked) = monitor(4);
+    let url = format!("http://{address}/nats");
+    let args = [
+        "top", "-m", &url, "-n", "2", "-d", "1ms", "-s", "msgs_to", "-l", "3",
+    ];
+    let end = end_of(&args);
+    assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
+    let connz = "/nats/connz?limit=3&sort=msgs_to";
+    let expected = ["/nats/varz", connz, "/nats/varz", connz];
+    assert_eq!(asked.join().expect("it was asked"), expected);
+    let heads = end.out.matches("east version 2.10.29, up 1m2s\n").count();
+    assert_eq!(heads, 2, "{end:?}");
+    assert!(end.out.contains("cpu 1.5%, memory 2.0MiB, "), "{end:?}");
+    assert!(
+        end.out.contains("1 of 9 connections by msgs_to\n"),
+        "{end:?}"
+    );
+    assert!(end.out.contains("in   1.0k messages, 0B\n"), "{end:?}");
+    assert!(end.out.contains("in   3.0k messages, 0B; "), "{end:?}");
+    let row = end.out.lines().find(|line| line.starts_with("::1:5 "));
+    let row: Vec<&str> = row.expect("a connection").split_whitespace().collect();
+    assert_eq!(
+        &row[..6],
+        ["::1:5", "7", "a?[2Jb", "0B", "2.0k", "0"],
+        "{end:?}"
+    );
+}
+
+#[test]
+fn top_has_json_and_says_whom_it_cannot_ask() {
+    let (address, asked) = monitor(2);
+    let end = end_of(&["top", "--monitor", &address, "-n1", "--json"]);
+    assert_eq!(end.code, Some(0), "{end:?}");
+    asked.join().expect("it was asked");
+    let sample: serde_json::Value = serde_json::from_str(&end.out).expect("JSON");
+    assert_eq!(sample["varz"]["in_msgs"], 1000);
+    assert_eq!(sample["connections"][0]["cid"], 7);
+    let end = end_of(&["top", "-m", &address, "-n", "1"]);
+    let text = format!("midge top: cannot ask http://{address}/varz: ");
+    assert!(end.err.starts_with(&text), "{end:?}");
+    assert_eq!((end.code, end.out.as_str()), (Some(1), ""));
 }

@@ -21,8 +21,9 @@ _midge() {
         "pub "*) words='-H --header -r --reply -n --count -l --lines -q --quiet -t --timeout -h --help -s --server --user --password --token' ;;
         "sub "*) words='-q --queue -n --count -a --answer -t --timeout -r --raw -j --json -h --help -s --server --user --password --token' ;;
         "req "*) words='-H --header -n --replies -t --timeout -r --raw -j --json -h --help -s --server --user --password --token' ;;
+        "top "*) words='-m --monitor -d --delay -n --samples -s --sort -l --limit -j --json -h --help' ;;
         "bench "*) words='-h --help -V --version pub fanout fanin queue subjects latency slow outrun request crowd idle connect sub-unsub versus' ;;
-        *) words='-a --addr --net -p --port -n --name --server_name -P --pid --ports_file_dir --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -DV --max_traced_msg_len --user --pass --auth -h --help -v --version pub sub req bench' ;;
+        *) words='-a --addr --net -p --port -n --name --server_name -P --pid --ports_file_dir --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -DV --max_traced_msg_len --user --pass --auth -h --help -v --version pub sub req top bench' ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }

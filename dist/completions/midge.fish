@@ -10,7 +10,7 @@ end
 # Whether they are flags of the broker.
 function __midge_broker
     set -l before (commandline -opc)
-    not contains -- "$before[2]" pub sub req bench
+    not contains -- "$before[2]" pub sub req top bench
 end
 
 complete -c midge -n '__midge_broker' -s a -l addr -l net -r -d 'Listen on this host name or address (default: 0.0.0.0)'
@@ -42,6 +42,7 @@ complete -c midge -n '__midge_broker' -s v -l version -d 'Print the version'
 complete -c midge -n '__midge_broker' -f -a pub -d 'Publish a message, and wait until the broker has it'
 complete -c midge -n '__midge_broker' -f -a sub -d 'Subscribe, and print each message that comes'
 complete -c midge -n '__midge_broker' -f -a req -d 'Send a request, and print the reply'
+complete -c midge -n '__midge_broker' -f -a top -d 'Watch what a broker does, by its monitoring port'
 complete -c midge -n '__midge_broker' -f -a bench -d 'Loads a NATS broker, checks every message that comes, and tells what it cost'
 complete -c midge -n '__midge_after pub' -s H -l header -r -d 'A header, as "Name: value"; may be repeated'
 complete -c midge -n '__midge_after pub' -s r -l reply -r -d 'Where answers are to go'
@@ -75,6 +76,13 @@ complete -c midge -n '__midge_after req' -s s -l server -r -d 'Where the broker 
 complete -c midge -n '__midge_after req' -l user -r -d 'User name'
 complete -c midge -n '__midge_after req' -l password -r -d 'Password that belongs to the user name'
 complete -c midge -n '__midge_after req' -l token -r -d 'Token, instead of a user name'
+complete -c midge -n '__midge_after top' -s m -l monitor -r -d 'Where monitoring listens: port, host:port or http://host:port/base [default: 127.0.0.1:8222]'
+complete -c midge -n '__midge_after top' -s d -l delay -r -d 'Time between two samples [default: 1s]'
+complete -c midge -n '__midge_after top' -s n -l samples -r -d 'Print so many samples, one below the other, and end: 1 for a script'
+complete -c midge -n '__midge_after top' -s s -l sort -r -d 'Order of the connections [default: cid] [possible values: cid, subs, pending, msgs_to, msgs_from, bytes_to, bytes_from, idle, last, uptime]'
+complete -c midge -n '__midge_after top' -s l -l limit -r -d 'Most connections that are listed [default: 1024]'
+complete -c midge -n '__midge_after top' -s j -l json -d 'Print each sample as a JSON object on one line'
+complete -c midge -n '__midge_after top' -s h -l help -d 'Print help'
 complete -c midge -n '__midge_after bench' -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c midge -n '__midge_after bench' -s V -l version -d 'Print version'
 complete -c midge -n '__midge_after bench' -f -a pub -d 'Publish where nobody listens'

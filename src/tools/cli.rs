@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use super::connection::Patience;
 use super::message::Show;
 use super::server::Server;
+use super::top::{Monitor, Sort};
 
 const CODES: &str = "\
 Exit codes: 0 done, 1 the broker cannot be reached or says no, 2 wrong command line, 3 nothing came in \
@@ -33,6 +34,9 @@ pub(super) enum Command {
     /// Send a request, and print the reply
     #[command(after_help = CODES)]
     Req(ReqArgs),
+    /// Watch what a broker does, by its monitoring port
+    #[command(after_help = CODES)]
+    Top(TopArgs),
 }
 
 /// Where the broker is.
@@ -194,6 +198,29 @@ impl ReqArgs {
     pub(super) fn patience(&self) -> Patience {
         Patience::new(self.timeout)
     }
+}
+
+/// `midge top`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct TopArgs {
+    /// Where monitoring listens: port, host:port or http://host:port/base
+    #[arg(short, long, default_value = "127.0.0.1:8222", value_name = "ADDRESS", value_parser = Monitor::parse)]
+    pub(super) monitor: Monitor,
+    /// Time between two samples
+    #[arg(short, long, default_value = "1s", value_name = "TIME", value_parser = time)]
+    pub(super) delay: Duration,
+    /// Print so many samples, one below the other, and end: 1 for a script
+    #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) samples: Option<u64>,
+    /// Order of the connections
+    #[arg(short, long, value_enum, default_value = "cid", value_name = "COLUMN")]
+    pub(super) sort: Sort,
+    /// Most connections that are listed
+    #[arg(short, long, default_value_t = 1024)]
+    pub(super) limit: u32,
+    /// Print each sample as a JSON object on one line
+    #[arg(short, long)]
+    pub(super) json: bool,
 }
 
 /// What cannot be written into a control line is refused here, and the rest by the broker.

@@ -23,6 +23,13 @@ pub(super) enum Error {
         /// What the system said.
         cause: io::Error,
     },
+    /// The monitoring port does not answer.
+    Monitor {
+        /// What was asked.
+        url: String,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// What answers there is no NATS broker, or one that wants what we do not speak.
     Foreign(String),
     /// The broker says no.
@@ -55,6 +62,11 @@ impl fmt::Display for Error {
                 f,
                 "cannot connect to {address}: {cause}; start a broker there, or name another with \
                  --server"
+            ),
+            Error::Monitor { url, cause } => write!(
+                f,
+                "cannot ask {url}: {cause}; start the broker with -m PORT, or name its monitoring with \
+                 --monitor"
             ),
             Error::Foreign(text) => f.write_str(text),
             Error::Refused(text) => {

@@ -25,11 +25,12 @@ mod publish;
 mod request;
 mod server;
 mod subscribe;
+mod top;
 
 use connection::Error;
 
 /// The words that these subcommands begin with.
-pub(crate) const WORDS: &[&str] = &["pub", "sub", "req"];
+pub(crate) const WORDS: &[&str] = &["pub", "sub", "req", "top"];
 
 /// Runs the command line, whose first word is one of [`WORDS`].
 pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -46,6 +47,7 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         cli::Command::Pub(args) => ("pub", publish::run(args)),
         cli::Command::Sub(args) => ("sub", subscribe::run(args)),
         cli::Command::Req(args) => ("req", request::run(args)),
+        cli::Command::Top(args) => ("top", top::run(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
