@@ -18,7 +18,7 @@ complete -c midge -n '__midge_broker' -s p -l port -r -d 'Listen on this port, -
 complete -c midge -n '__midge_broker' -s n -l name -l server_name -r -d 'Name of this server (default: its id)'
 complete -c midge -n '__midge_broker' -s P -l pid -r -d 'Write the process id to this file'
 complete -c midge -n '__midge_broker' -l ports_file_dir -r -d 'Write a file with the addresses listened on into this directory'
-complete -c midge -n '__midge_broker' -l busy_poll -r -d 'Poll so many microseconds for more before sleeping, while that pays; 0 sleeps at once (default: 100)'
+complete -c midge -n '__midge_broker' -l busy_poll -r -d 'Poll so many microseconds for more before sleeping, while that pays; 0 sleeps at once (default: 50)'
 complete -c midge -n '__midge_broker' -l lame_duck_duration -r -d 'Time over which clients are closed after SIGUSR2 (default: 2m)'
 complete -c midge -n '__midge_broker' -l lame_duck_grace_period -r -d 'Time before the first of them is closed (default: 10s)'
 complete -c midge -n '__midge_broker' -o sl -l signal -r -d 'Send a signal to a broker that runs, and end; cmd is stop, quit, term, reopen, reload or ldm, pid a process id or a pid file, or 12* for all that begin so (default: the only one)'

@@ -82,7 +82,11 @@ fn help_lists_flags_in_groups_and_commands() {
     assert_eq!(port.names, ["-p", "--port"]);
     assert_eq!(port.value.as_deref(), Some("port"));
     assert_eq!(flag(broker, "-DV").value, None);
-    assert!(flag(broker, "--busy_poll").help.contains("; 0 sleeps at once (default: "));
+    assert!(
+        flag(broker, "--busy_poll")
+            .help
+            .contains("; 0 sleeps at once (default: ")
+    );
     let fanout = pages.iter().find(|page| page.path == ["bench", "fanout"]);
     let window = flag(fanout.expect("a page"), "--window");
     assert!(
