@@ -7,7 +7,7 @@ mod process;
 mod raw;
 
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -152,7 +152,7 @@ fn systemd_is_told_when_clients_can_connect_and_that_the_loop_turns() {
     let broker = Broker::start_in(&[], &environment);
     let told = || {
         let mut buffer = [0; 100];
-        let len = socket.recv(&mut buffer).expect("the broker tells");
+        let len = patient(|| socket.recv(&mut buffer));
         String::from_utf8_lossy(&buffer[..len]).trim().to_owned()
     };
     assert_eq!(told(), "READY=1");
@@ -161,6 +161,16 @@ fn systemd_is_told_when_clients_can_connect_and_that_the_loop_turns() {
         (told(), told()),
         ("WATCHDOG=1".to_owned(), "WATCHDOG=1".to_owned())
     );
+}
+
+/// A read with a time limit, which is not resumed by itself when the process was stopped.
+fn patient(mut read: impl FnMut() -> io::Result<usize>) -> usize {
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.expect("the broker tells"),
+        }
+    }
 }
 
 /// Reads packets until one contains `wanted`.
@@ -182,7 +192,7 @@ fn a_remote_syslog_gets_each_line_as_a_packet() {
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let url = format!("udp://{}", socket.local_addr().expect("an address"));
     let mut broker = Quiet::start(&["-a", "127.0.0.1", "-p", "-1", "-r", &url], None);
-    let receive = |buffer: &mut [u8]| socket.recv(buffer).expect("the broker logs");
+    let receive = |buffer: &mut [u8]| patient(|| socket.recv(buffer));
     let pid = broker.child.id();
     for packet in packets(receive, ": Server is ready\n") {
         assert!(
@@ -242,7 +252,7 @@ fn a_syslog_of_this_machine_gets_short_times_and_the_facility_of_daemons() {
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let url = format!("unix://{}", text(&path));
     let broker = Quiet::start(&["-a", "127.0.0.1", "-p", "-1", "-r", &url], None);
-    let receive = |buffer: &mut [u8]| socket.recv(buffer).expect("the broker logs");
+    let receive = |buffer: &mut [u8]| patient(|| socket.recv(buffer));
     let tag = format!(" midge[{}]: ", broker.child.id());
     for packet in packets(receive, ": Server is ready\n") {
         assert!(
