@@ -17,6 +17,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{ANNOUNCED_VERSION, Auth, Config, Monitor};
+pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
+
+mod signal;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub enum Command {
     Help,
     /// Print [`version`].
     Version,
+    /// Send a signal to a broker that runs.
+    Signal(SignalRequest),
 }
 
 /// Everything that the flags of one command line say.
@@ -47,8 +52,35 @@ pub struct LogOptions {
     pub trace: bool,
     /// File to append to. Default: standard error.
     pub file: Option<PathBuf>,
+    /// Bytes past which the file is renamed and a new one begun (`logfile_size_limit`). Default: 0,
+    /// never.
+    pub size_limit: u64,
+    /// Most log files, the one that is written among them; the oldest go (`logfile_max_num`).
+    /// Default: 0, all stay.
+    pub files_max: usize,
+    /// Whether to log to the system log of this machine, if there is no file. Default: false.
+    pub syslog: bool,
+    /// Address of a system log to log to, if there is no file: `udp://host:port`, `tcp://host:port` or
+    /// `unix:///path`. Default: none.
+    pub remote_syslog: Option<String>,
     /// Whether a line bears the time. Default: true.
     pub time: bool,
+    /// Whether that time is UTC, and not that of this place. Default: false.
+    pub utc: bool,
+    /// What a line looks like. Default: text, as nats-server writes it.
+    pub format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// `[7] 2026/11/23 22:46:32.968826 [INF] Server is ready`
+    #[default]
+    Text,
+    /// `{"time":"2026-11-23T22:46:32.968826+01:00","level":"info","pid":7,"msg":"Server is ready"}`, with
+    /// further fields where a line tells of a connection: `cid`, `peer`, and at its end `reason`,
+    /// `open_seconds`, `in_msgs`, `in_bytes`, `out_msgs`, `out_bytes`, `client`.
+    Json,
 }
 
 impl Default for LogOptions {
@@ -57,7 +89,13 @@ impl Default for LogOptions {
             debug: false,
             trace: false,
             file: None,
+            size_limit: 0,
+            files_max: 0,
+            syslog: false,
+            remote_syslog: None,
             time: true,
+            utc: false,
+            format: LogFormat::Text,
         }
     }
 }
@@ -71,13 +109,25 @@ Server Options:
     -p, --port <port>                Listen on this port, -1 for any free one (default: 4222)
     -n, --name, --server_name <name> Name of this server (default: its id)
     -P, --pid <file>                 Write the process id to this file
+        --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
     -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
                                      pays; 0 sleeps at once (default: 50)
+        --lame_duck_duration <time>  Time over which clients are closed after SIGUSR2 (default: 2m)
+    --lame_duck_grace_period <time>  Time before the first of them is closed (default: 10s)
+    -sl, --signal <cmd>[=<pid>]      Send a signal to a broker that runs, and end; cmd is stop,
+                                     quit, term, reopen, reload or ldm, pid a process id or a pid
+                                     file, or 12* for all that begin so (default: the only one)
 
 Logging Options:
     -l, --log <file>                 Append the log to this file (default: standard error)
+        --log_size_limit <bytes>     Begin a new log file past this size (default: 0, never)
+        --log_max_num <count>        Keep so many log files, the new one included (default: 0, all)
+    -s, --syslog                     Log to the system log of this machine
+    -r, --remote_syslog <url>        Log to the system log at udp://host:port or tcp://host:port
+        --log_format <format>        Write lines as text or as json (default: text)
     -T, --logtime                    Time on log lines, none with -T=false (default: true)
+        --logtime_utc                Time on log lines in UTC, not that of this place
     -D, --debug                      Log debug lines
     -V, --trace                      Log each protocol operation
     -DV                              Log both
@@ -99,6 +149,16 @@ pub fn version() -> String {
     format!(
         "nats-server: v{ANNOUNCED_VERSION}\nmidge: v{}\n",
         env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The name this program was called by, without its directory: of messages, and of the ports file.
+pub fn executable() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let name = called.as_deref().and_then(std::path::Path::file_name);
+    name.map_or_else(
+        || "midge".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
     )
 }
 
@@ -184,6 +244,17 @@ pub enum UsageError {
         /// The name as it was given, without dashes.
         name: &'static str,
     },
+    /// The value is not one of a few words.
+    BadWord {
+        /// The name as it was given, without dashes.
+        name: &'static str,
+        /// The value as it was given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// What `-signal` wants cannot be sent.
+    Signal(SignalError),
     /// `-pass` without `-user` would let everybody in.
     PasswordAlone,
     /// A word that is not a flag.
@@ -251,6 +322,15 @@ impl fmt::Display for UsageError {
                 f,
                 "invalid value {value:?} for flag -{name}: {fault}; use {allowed}"
             ),
+            UsageError::BadWord {
+                name,
+                value,
+                allowed,
+            } => write!(
+                f,
+                "invalid value {value:?} for flag -{name}: parse error; use {allowed}"
+            ),
+            UsageError::Signal(error) => write!(f, "{error}"),
             UsageError::NotText { name } => {
                 write!(
                     f,
@@ -279,6 +359,9 @@ const PORTS: &str = "1 to 65535, or -1 for any free port";
 const HTTP_PORTS: &str = "1 to 65535, -1 for any free port, or 0 for none";
 const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
+const COUNTS: &str = "a number, or 0 for no limit";
+const DURATIONS: &str = "a time such as 30s, 2m or 1m30s";
+const FORMATS: &str = "text or json";
 
 #[derive(Clone, Copy)]
 enum Flag {
@@ -287,8 +370,18 @@ enum Flag {
     Name,
     PidFile,
     HttpPort,
+    PortsFileDir,
+    LameDuckDuration,
+    LameDuckGracePeriod,
+    Signal,
     LogFile,
+    LogSizeLimit,
+    LogMaxNum,
+    Syslog,
+    RemoteSyslog,
+    LogFormat,
     LogTime,
+    LogTimeUtc,
     Debug,
     Trace,
     DebugTrace,
@@ -308,8 +401,18 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::Name, &["n", "name", "server_name"]),
     (Flag::PidFile, &["P", "pid"]),
     (Flag::HttpPort, &["m", "http_port"]),
+    (Flag::PortsFileDir, &["ports_file_dir"]),
+    (Flag::LameDuckDuration, &["lame_duck_duration"]),
+    (Flag::LameDuckGracePeriod, &["lame_duck_grace_period"]),
+    (Flag::Signal, &["sl", "signal"]),
     (Flag::LogFile, &["l", "log"]),
+    (Flag::LogSizeLimit, &["log_size_limit"]),
+    (Flag::LogMaxNum, &["log_max_num"]),
+    (Flag::Syslog, &["s", "syslog"]),
+    (Flag::RemoteSyslog, &["r", "remote_syslog"]),
+    (Flag::LogFormat, &["log_format"]),
     (Flag::LogTime, &["T", "logtime"]),
+    (Flag::LogTimeUtc, &["logtime_utc"]),
     (Flag::Debug, &["D", "debug"]),
     (Flag::Trace, &["V", "trace"]),
     (Flag::DebugTrace, &["DV"]),
@@ -328,14 +431,8 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("configuration file", &["c", "config"]),
     ("check of the configuration file", &["t"]),
     ("address announced to clients", &["client_advertise"]),
-    ("ports file", &["ports_file_dir"]),
     ("monitoring over HTTPS", &["ms", "https_port"]),
-    ("signal to a running server", &["sl", "signal"]),
-    ("log rotation", &["log_size_limit"]),
-    ("system log", &["s", "syslog"]),
-    ("remote system log", &["r", "remote_syslog"]),
     ("trace of internal clients", &["VV", "DVV"]),
-    ("log times in UTC", &["logtime_utc"]),
     (
         "TLS",
         &[
@@ -372,6 +469,7 @@ struct Draft {
     user: String,
     password: String,
     token: String,
+    signal: String,
     help: bool,
     version: bool,
 }
@@ -398,8 +496,20 @@ impl Draft {
             Flag::Name => self.config.server_name = Some(given.text()?).filter(|n| !n.is_empty()),
             Flag::PidFile => self.config.pid_file = given.file()?,
             Flag::HttpPort => self.config.monitor = given.http_port()?,
+            Flag::PortsFileDir => self.config.ports_file_dir = given.file()?,
+            Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
+            Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
+            Flag::Signal => self.signal = given.text()?,
             Flag::LogFile => self.log.file = given.file()?,
+            Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
+            Flag::LogMaxNum => self.log.files_max = given.count()?,
+            Flag::Syslog => self.log.syslog = given.switch()?,
+            Flag::RemoteSyslog => {
+                self.log.remote_syslog = Some(given.text()?).filter(|url| !url.is_empty());
+            }
+            Flag::LogFormat => self.log.format = given.log_format()?,
             Flag::LogTime => self.log.time = given.switch()?,
+            Flag::LogTimeUtc => self.log.utc = given.switch()?,
             Flag::Debug => self.log.debug = given.switch()?,
             Flag::Trace => self.log.trace = given.switch()?,
             Flag::DebugTrace => self.debug_trace = given.switch()?,
@@ -432,6 +542,10 @@ impl Draft {
                 });
             }
             None => {}
+        }
+        if !self.signal.is_empty() {
+            let request = SignalRequest::parse(&self.signal).map_err(UsageError::Signal)?;
+            return Ok(Command::Signal(request));
         }
         // `-DV` is a flag of its own: `-D=false` beside it takes nothing back.
         self.log.debug |= self.debug_trace;
@@ -517,6 +631,37 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
     /// Nothing below zero is a limit either.
     fn length(&mut self) -> Result<usize, UsageError> {
         self.number(LENGTHS, |number| usize::try_from(number.max(0)).ok())
+    }
+
+    fn count(&mut self) -> Result<usize, UsageError> {
+        self.number(COUNTS, |number| usize::try_from(number.max(0)).ok())
+    }
+
+    fn duration(&mut self) -> Result<Duration, UsageError> {
+        let name = self.name;
+        let value = self.text()?;
+        let duration = value.parse::<jiff::SignedDuration>().ok();
+        duration
+            .and_then(|duration| duration.try_into().ok())
+            .ok_or(UsageError::BadWord {
+                name,
+                value,
+                allowed: DURATIONS,
+            })
+    }
+
+    fn log_format(&mut self) -> Result<LogFormat, UsageError> {
+        let name = self.name;
+        let value = self.text()?;
+        match value.to_ascii_lowercase().as_str() {
+            "" | "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(UsageError::BadWord {
+                name,
+                value,
+                allowed: FORMATS,
+            }),
+        }
     }
 
     fn microseconds(&mut self) -> Result<Duration, UsageError> {

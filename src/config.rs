@@ -104,6 +104,14 @@ pub struct Config {
     pub traced_bytes_max: usize,
     /// File that receives the process id, digits only. Default: none.
     pub pid_file: Option<PathBuf>,
+    /// Directory that receives a file with the addresses listened on, as JSON: `<name>_<pid>.ports`.
+    /// Default: none.
+    pub ports_file_dir: Option<PathBuf>,
+    /// Time from the beginning of lame duck mode to its end (`lame_duck_duration`). Default 2 minutes.
+    pub lame_duck_duration: Duration,
+    /// Part of that time before the first client is closed (`lame_duck_grace_period`). Default 10
+    /// seconds.
+    pub lame_duck_grace_period: Duration,
 }
 
 impl Default for Config {
@@ -128,6 +136,9 @@ impl Default for Config {
             monitor: None,
             traced_bytes_max: 0,
             pid_file: None,
+            ports_file_dir: None,
+            lame_duck_duration: Duration::from_secs(120),
+            lame_duck_grace_period: Duration::from_secs(10),
         }
     }
 }

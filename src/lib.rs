@@ -33,8 +33,12 @@ pub mod cli;
 mod config;
 
 mod broker;
+mod lame_duck;
+mod ports;
+mod signals;
 mod start;
 mod state;
+mod systemd;
 
 mod client;
 mod listener;

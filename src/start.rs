@@ -156,6 +156,11 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
         "ping_interval is 0, so every client would be stale at once; it must be longer"
     } else if config.pings_out_max == 0 {
         "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more"
+    } else if config.lame_duck_grace_period >= config.lame_duck_duration {
+        return Err(StartError::Config(format!(
+            "lame duck grace period ({:?}) should be strictly lower than lame duck duration ({:?})",
+            config.lame_duck_grace_period, config.lame_duck_duration
+        )));
     } else if config.auth_timeout.is_zero() {
         "the authorization timeout is 0, so nobody could log in; it must be longer"
     } else {
