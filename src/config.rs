@@ -1,5 +1,7 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
+pub mod language;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

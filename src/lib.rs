@@ -30,7 +30,7 @@ pub use start::StartError;
 pub use state::{State, Stats, Stop};
 
 pub mod cli;
-mod config;
+pub mod config;
 
 mod broker;
 mod start;
