@@ -1,10 +1,10 @@
 //! `Broker`: binds the port, runs the reactor, stops in good order.
 
+use crate::ANNOUNCED_VERSION;
 use crate::config::Config;
 use crate::listener::Clients;
 use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
-use crate::{ANNOUNCED_VERSION, Auth};
 use midge_protocol::Info;
 use midge_reactor::{Context, Io, Key, Reactor, Remote};
 use std::io;
@@ -56,6 +56,7 @@ impl Broker {
         let name = config.server_name.as_deref().unwrap_or(&server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
+        start::warn(&config);
         let connections_max = start::affordable_connections(config.connections_max)?;
         let info = announce(&config, server_id);
         let config = Config {
@@ -128,7 +129,10 @@ impl Broker {
                 cause,
             })?;
         let addr = cx.listening_on(listener).expect("it listens");
-        cx.state.info.port = addr.port();
+        let advertised = cx.state.config.advertise.as_ref();
+        cx.state.info.port = advertised
+            .and_then(|advertise| advertise.port)
+            .unwrap_or(addr.port());
         Ok(listener)
     }
 
@@ -307,10 +311,13 @@ fn announce(config: &Config, server_id: String) -> Info {
         proto: 1,
         // Some clients' data types have this field; the text is free.
         go: "none".to_owned(),
-        host: config.host.clone(),
+        host: match &config.advertise {
+            Some(advertise) => advertise.host.clone(),
+            None => config.host.clone(),
+        },
         port: config.port,
         headers: config.headers,
-        auth_required: config.auth != Auth::None,
+        auth_required: config.wants_credentials(),
         max_payload: config.payload_bytes_max as u64,
         midge: env!("CARGO_PKG_VERSION").to_owned(),
         ..Info::default()

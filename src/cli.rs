@@ -29,8 +29,8 @@ pub enum Command {
     Version,
 }
 
-/// Everything that the flags of one command line say.
-#[derive(Debug)]
+/// Everything that the flags of one command line say, or a file, or both.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How the broker runs.
     pub config: Config,
@@ -47,8 +47,35 @@ pub struct LogOptions {
     pub trace: bool,
     /// File to append to. Default: standard error.
     pub file: Option<PathBuf>,
+    /// Bytes past which the file is renamed and a new one begun (`logfile_size_limit`). Default: 0,
+    /// never.
+    pub size_limit: u64,
+    /// Most log files, the one that is written among them; the oldest go (`logfile_max_num`).
+    /// Default: 0, all stay.
+    pub files_max: usize,
+    /// Whether to log to the system log of this machine, if there is no file. Default: false.
+    pub syslog: bool,
+    /// Address of a system log to log to, if there is no file: `udp://host:port`, `tcp://host:port` or
+    /// `unix:///path`. Default: none.
+    pub remote_syslog: Option<String>,
     /// Whether a line bears the time. Default: true.
     pub time: bool,
+    /// Whether that time is UTC, and not that of this place. Default: false.
+    pub utc: bool,
+    /// What a line looks like. Default: text, as nats-server writes it.
+    pub format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// `[7] 2026/11/23 22:46:32.968826 [INF] Server is ready`
+    #[default]
+    Text,
+    /// `{"time":"2026-11-23T22:46:32.968826+01:00","level":"info","pid":7,"msg":"Server is ready"}`, with
+    /// further fields where a line tells of a connection: `cid`, `peer`, and at its end `reason`,
+    /// `open_seconds`, `in_msgs`, `in_bytes`, `out_msgs`, `out_bytes`, `client`.
+    Json,
 }
 
 impl Default for LogOptions {
@@ -57,7 +84,13 @@ impl Default for LogOptions {
             debug: false,
             trace: false,
             file: None,
+            size_limit: 0,
+            files_max: 0,
+            syslog: false,
+            remote_syslog: None,
             time: true,
+            utc: false,
+            format: LogFormat::Text,
         }
     }
 }
@@ -568,58 +601,15 @@ fn lookup(name: &str) -> Result<(Flag, &'static str), UsageError> {
     })
 }
 
-/// What may have been meant by an unknown flag: another case, a missing blank, a word begun or
-/// carried on, or a slip of the finger. Names of one or two letters are near to everything, so
-/// only the first two count for them.
+/// What may have been meant by an unknown flag; a missing blank behind `-p` among others.
 fn nearest(name: &str) -> Option<String> {
     if let Some(port) = name.strip_prefix('p')
         && port.bytes().all(|byte| byte.is_ascii_digit())
     {
         return Some(format!("-p {port}"));
     }
-    let known = || FLAGS.iter().flat_map(|(_, names)| *names);
-    let slips_max = if name.chars().count() < 5 { 1 } else { 2 };
-    let long = |known: &&&str| known.len() > 2 && name.len() > 2;
-    known()
-        .find(|known| known.eq_ignore_ascii_case(name))
-        .or_else(|| {
-            known()
-                .filter(long)
-                .map(|known| (slips(known, name), known))
-                .filter(|(slips, _)| *slips <= slips_max)
-                .min_by_key(|(slips, _)| *slips)
-                .map(|(_, known)| known)
-        })
-        .or_else(|| {
-            let begun = |known: &&&str| known.starts_with(name) || name.starts_with(**known);
-            known().filter(long).find(begun)
-        })
-        .map(|known| format!("-{known}"))
-}
-
-/// Letters to insert, leave out, replace or swap with their neighbour to make `b` of `a`.
-fn slips(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // `cost[i][j]` is that of the first `i` letters of `a` and the first `j` of `b`.
-    let mut cost = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            cost[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replace = cost[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                let swap = if swapped {
-                    cost[i - 2][j - 2] + 1
-                } else {
-                    usize::MAX
-                };
-                let shift = cost[i - 1][j].min(cost[i][j - 1]) + 1;
-                replace.min(swap).min(shift)
-            };
-        }
-    }
-    cost[a.len()][b.len()]
+    let known = FLAGS.iter().flat_map(|(_, names)| names.iter().copied());
+    crate::config::options::nearest::nearest(name, known).map(|known| format!("-{known}"))
 }
 
 /// A truth value in any of Go's spellings.

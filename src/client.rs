@@ -2,7 +2,6 @@
 
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
-use crate::config::Auth;
 use crate::outbox::Outbox;
 use crate::receiver::Label;
 use crate::session::{self, After, Session};
@@ -305,10 +304,14 @@ impl Handler<State> for Client {
         log::debug!(target: "midge", "{} - Client connection created", self.label);
         let config = &cx.state.config;
         let pending = config.pending_bytes_max;
-        let (low, high) = backpressure::marks(pending);
+        let (low, high) = match config.stall_producers {
+            true => backpressure::marks(pending),
+            // Nobody is ever so far behind: past this the client is closed.
+            false => (pending, pending),
+        };
         cx.io.watermarks(key, low, high, pending);
         cx.io.write_timeout(key, Some(config.write_deadline));
-        if config.auth != Auth::None {
+        if config.wants_credentials() {
             let timeout = config.auth_timeout;
             self.auth_timer = Some(cx.set_timer(timeout, AUTH));
         }

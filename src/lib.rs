@@ -24,7 +24,7 @@
 //! That one has a thread of its own. [`Broker::listen`] puts a broker into a reactor that you run.
 
 pub use broker::{Broker, Handle, Running};
-pub use config::{Auth, Config};
+pub use config::{Advertise, Auth, Config, Monitor, User};
 pub use receiver::Traffic;
 pub use start::StartError;
 pub use state::{State, Stats, Stop};
@@ -39,6 +39,7 @@ mod state;
 mod client;
 mod listener;
 
+mod auth;
 mod session;
 
 mod delivery;

@@ -2,7 +2,8 @@
 //!
 //! No socket and no clock. `client.rs` brings the bytes and keeps the deadlines.
 
-use crate::config::{Auth, Config};
+use crate::auth::{self, Verdict};
+use crate::config::Config;
 use crate::delivery::{self, Route};
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Label};
@@ -47,7 +48,7 @@ impl Session {
     pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
         let id = state.join(key, label.peer, label.cid);
         let options = Box::new(ConnectOptions::default());
-        let rules = rules(&state.config, &options, state.config.auth != Auth::None);
+        let rules = rules(&state.config, &options, state.config.wants_credentials());
         Session {
             id,
             key,
@@ -133,7 +134,12 @@ impl Session {
     fn connect(&mut self, json: &[u8], state: &mut State) -> Result<(), Violation<'static>> {
         let config = &state.config;
         self.options.merge(json)?;
-        check_credentials(&config.auth, &self.options)?;
+        match auth::check(config, &self.options) {
+            Verdict::Welcome => {}
+            Verdict::Refused => return Err(Violation::Authorization),
+            Verdict::Hashed(question) if question.answer() => {}
+            Verdict::Hashed(_) => return Err(Violation::Authorization),
+        }
         self.options.check_account()?;
         self.options.check_protocol()?;
         self.options.check_no_responders(config.headers)?;
@@ -285,28 +291,6 @@ fn rules(config: &Config, options: &ConnectOptions, connect_required: bool) -> R
         pedantic: options.pedantic,
         connect_required,
     }
-}
-
-fn check_credentials(auth: &Auth, options: &ConnectOptions) -> Result<(), Violation<'static>> {
-    let good = match auth {
-        Auth::None => true,
-        Auth::Token(token) => same(token, &options.auth_token),
-        Auth::User { user, pass } => same(user, &options.user) & same(pass, &options.pass),
-    };
-    if good {
-        Ok(())
-    } else {
-        Err(Violation::Authorization)
-    }
-}
-
-/// Compares secrets in a time that does not tell how much of a guess was right.
-fn same(secret: &str, guess: &str) -> bool {
-    let differences = secret
-        .bytes()
-        .zip(guess.bytes())
-        .fold(0, |all, (a, b)| all | (a ^ b));
-    (secret.len() == guess.len()) & (std::hint::black_box(differences) == 0)
 }
 
 /// Subjects that are kept for traffic between servers.

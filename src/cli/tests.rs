@@ -37,6 +37,7 @@ fn summary(line: &str) -> String {
         Auth::None => {}
         Auth::Token(token) => found.push(format!("token={token}")),
         Auth::User { user, pass } => found.push(format!("user={user}:{pass}")),
+        Auth::Users { users, .. } => found.push(format!("users={users:?}")),
     }
     if config.traced_bytes_max != 0 {
         found.push(format!("traced={}", config.traced_bytes_max));
