@@ -1,8 +1,15 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
+mod explain;
 pub mod language;
+mod load;
 pub mod options;
+mod reload;
 pub mod settings;
+
+pub use explain::explain;
+pub use load::{Loaded, load};
+pub use reload::{Change, Reloaded, changes, reload};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

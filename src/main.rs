@@ -4,21 +4,38 @@
 mod bench;
 mod logger;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use midge::cli::{self, Command, Options};
+use midge::config::language::System;
+use midge::config::options::Refused;
+use midge::config::{self, Loaded};
 use midge::{Broker, Stop};
 
 /// What `--help` adds to the broker's flags.
 #[cfg(feature = "bench")]
-const BENCH: &str = "
+const COMMANDS: &str = "
 Commands:
+    check <file>                     Explain a configuration: see midge check --help
     bench                            Load a broker and measure it: see midge bench --help
 ";
 #[cfg(not(feature = "bench"))]
-const BENCH: &str = "";
+const COMMANDS: &str = "
+Commands:
+    check <file>                     Explain a configuration: see midge check --help
+";
+
+/// The text of `midge check --help`.
+const CHECK_USAGE: &str = "
+Usage: midge check <file> [options]
+
+Reads a configuration file, with the options that midge itself would get, and prints every setting:
+its value, and where that came from. Starts nothing. Fails, and tells all that is wrong, where midge
+would not start.
+";
 
 fn main() -> ExitCode {
     #[cfg(feature = "bench")]
@@ -28,15 +45,36 @@ fn main() -> ExitCode {
     {
         return bench::main(std::env::args_os().skip(2));
     }
-    match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Run(options)) => run(*options),
-        Ok(Command::Help) => print(&format!("{}{BENCH}", cli::USAGE)),
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if args.first().is_some_and(|word| word == "check") {
+        return check(&args[1..]);
+    }
+    match cli::parse(args.iter().cloned()) {
+        Ok(Command::Run(options)) => match load(*options, &args) {
+            Ok(loaded) => run(loaded),
+            Err(refused) => refuse_config(&refused),
+        },
+        Ok(Command::Test(options)) => test(*options, &args),
+        Ok(Command::Help) => print(&format!("{}{COMMANDS}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
         Err(error) => refuse(&error),
     }
 }
 
-fn run(options: Options) -> ExitCode {
+/// What a broker is to be started with: the file, if there is one, and the flags.
+fn load(options: Options, args: &[OsString]) -> Result<Loaded, Refused> {
+    match &options.file {
+        Some(file) => config::load(file, args, &System),
+        None => Ok(Loaded {
+            options,
+            ..Loaded::default()
+        }),
+    }
+}
+
+fn run(loaded: Loaded) -> ExitCode {
+    let remarks = loaded.remarks();
+    let options = loaded.options;
     if let Err(error) = logger::init(&options.log) {
         return refuse(&error);
     }
@@ -44,12 +82,64 @@ fn run(options: Options) -> ExitCode {
         Ok(broker) => broker,
         Err(error) => return fail(&error),
     };
+    if let Some(file) = options.file {
+        log::info!(target: "midge", "Using configuration file: {}", file.display());
+    }
+    for remark in remarks {
+        log::warn!(target: "midge", "{remark}");
+    }
     match broker.stop_on_signals().and_then(|()| broker.run()) {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(&format_args!("Error running the broker: {error}")),
     }
+}
+
+/// Tells whether a configuration is right. Warnings are errors here, as in nats-server.
+fn test(options: Options, args: &[OsString]) -> ExitCode {
+    let file = options.file.clone().unwrap_or_default();
+    let loaded = match load(options, args) {
+        Ok(loaded) => loaded,
+        Err(refused) => return refuse_config(&refused),
+    };
+    if !loaded.report.warnings.is_empty() {
+        return refuse_config(&Refused(loaded.report.warnings));
+    }
+    let mut remarks = loaded.remarks();
+    remarks.extend(loaded.missing_directories());
+    let mut err = io::stderr().lock();
+    for remark in remarks {
+        let _ = writeln!(err, "{remark}");
+    }
+    let (name, file) = (cli::executable(), file.display());
+    let _ = writeln!(err, "{name}: configuration file {file} is valid");
+    ExitCode::SUCCESS
+}
+
+/// `midge check FILE [FLAGS]`: explains what a broker would be started with.
+fn check(args: &[OsString]) -> ExitCode {
+    let mut args = args.to_vec();
+    match args.first() {
+        Some(file) if !file.as_encoded_bytes().starts_with(b"-") => args.insert(0, "-c".into()),
+        Some(help) if matches!(help.to_str(), Some("-h" | "-help" | "--help")) => {
+            return print(CHECK_USAGE);
+        }
+        _ => {}
+    }
+    match cli::parse(args.iter().cloned()) {
+        Ok(Command::Run(options) | Command::Test(options)) => match load(*options, &args) {
+            Ok(loaded) => print(&config::explain(&loaded)),
+            Err(refused) => refuse_config(&refused),
+        },
+        Ok(_) => print(CHECK_USAGE),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Tells what is wrong with a configuration.
+fn refuse_config(refused: &Refused) -> ExitCode {
+    refuse(&format_args!("{}: {refused}", cli::executable()))
 }
 
 /// Prints an answer on standard output. A reader that went away had enough.

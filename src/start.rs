@@ -120,18 +120,30 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     if faults.is_empty() {
         return Ok(());
     }
-    Err(StartError::Config(faults.join("\n")))
+    let lines: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
+    Err(StartError::Config(lines.join("\n")))
 }
 
-/// What is wrong with settings that are each possible, a line for each.
-fn faults(config: &Config) -> Vec<String> {
+/// What is wrong with settings that are each possible.
+pub(crate) struct Fault {
+    /// The setting to look at first, by its name.
+    pub(crate) setting: &'static str,
+    /// What is wrong, as one line.
+    pub(crate) text: String,
+}
+
+/// All that is wrong with settings that are each possible.
+pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     let Config {
         payload_bytes_max,
         pending_bytes_max,
         ..
     } = *config;
     let mut faults = Vec::new();
-    let mut wrong = |fault: &str| faults.push(fault.to_owned());
+    let mut wrong = |setting, text: &str| {
+        let text = text.to_owned();
+        faults.push(Fault { setting, text });
+    };
     let (users, has_empty_secret) = match &config.auth {
         Auth::None => (None, false),
         Auth::Token(token) => (None, token.is_empty()),
@@ -144,6 +156,7 @@ fn faults(config: &Config) -> Vec<String> {
     };
     if has_empty_secret {
         wrong(
+            "authorization",
             "the token, or the user name, that clients must present is empty, so everyone would be let \
              in; set it, or ask for none",
         );
@@ -152,44 +165,67 @@ fn faults(config: &Config) -> Vec<String> {
         let known = users.map(|users| users.iter().any(|user| user.name == *name));
         match known {
             Some(true) => {}
-            Some(false) => wrong(&format!(
-                "no_auth_user: {name:?} not present as user or nkey in authorization block or \
+            Some(false) => wrong(
+                "no_auth_user",
+                &format!(
+                    "no_auth_user: {name:?} not present as user or nkey in authorization block or \
                  account configuration"
-            )),
-            None => wrong(&format!(
-                "no_auth_user: {name:?} present, but users/nkeys are not defined"
-            )),
+                ),
+            ),
+            None => wrong(
+                "no_auth_user",
+                &format!("no_auth_user: {name:?} present, but users/nkeys are not defined"),
+            ),
         }
     }
     if payload_bytes_max > pending_bytes_max {
-        wrong(&format!(
-            "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
-        ));
+        wrong(
+            "max_payload",
+            &format!(
+                "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
+            ),
+        );
     }
     let (duration, grace) = (config.lame_duck_duration, config.lame_duck_grace_period);
     if grace >= duration {
-        wrong(&format!(
-            "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
-            show(grace),
-            show(duration)
-        ));
+        wrong(
+            "lame_duck_grace_period",
+            &format!(
+                "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
+                show(grace),
+                show(duration)
+            ),
+        );
     }
     if config.connections_max == 0 {
-        wrong("max_connections is 0, so nobody could connect; it must be 1 or more");
+        wrong(
+            "max_connections",
+            "max_connections is 0, so nobody could connect; it must be 1 or more",
+        );
     }
     if config.control_line_bytes_max == 0 {
-        wrong("max_control_line is 0, so nothing could be said; it must be 1 or more");
+        wrong(
+            "max_control_line",
+            "max_control_line is 0, so nothing could be said; it must be 1 or more",
+        );
     }
     if config.ping_interval.is_zero() {
-        wrong("ping_interval is 0, so every client would be stale at once; it must be longer");
+        wrong(
+            "ping_interval",
+            "ping_interval is 0, so every client would be stale at once; it must be longer",
+        );
     }
     if config.pings_out_max == 0 {
         wrong(
+            "ping_max",
             "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more",
         );
     }
     if config.auth_timeout.is_zero() {
-        wrong("the authorization timeout is 0, so nobody could log in; it must be longer");
+        wrong(
+            "authorization timeout",
+            "the authorization timeout is 0, so nobody could log in; it must be longer",
+        );
     }
     faults
 }

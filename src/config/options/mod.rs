@@ -23,7 +23,7 @@ mod tests;
 pub use report::{Refused, Report};
 
 use crate::cli::Options;
-use crate::config::language::{Document, Origin, Pair, Position};
+use crate::config::language::{Document, Kind, Origin, Pair, Position, Value};
 use authorization::Credentials;
 use later::LATER;
 use reader::Reader;
@@ -35,8 +35,8 @@ use table::TABLE;
 pub struct Written {
     /// Where its key stands.
     pub at: Position,
-    /// Whether the value is written there, or somewhere else.
-    pub origin: Origin,
+    /// Where its value is not simply written there: each `$NAME` that is, or is in, the value.
+    pub origins: Vec<Origin>,
 }
 
 /// What a file comes to.
@@ -111,10 +111,20 @@ pub fn settings(document: &Document) -> Settings {
 
 fn note(written: &mut BTreeMap<&'static str, Written>, sets: &'static [&'static str], pair: &Pair) {
     for name in sets {
-        let origin = Written {
-            at: pair.at.clone(),
-            origin: pair.value.origin.clone(),
-        };
-        written.insert(name, origin);
+        let mut origins = Vec::new();
+        find_origins(&pair.value, &mut origins);
+        let at = pair.at.clone();
+        written.insert(name, Written { at, origins });
+    }
+}
+
+fn find_origins(value: &Value, found: &mut Vec<Origin>) {
+    if value.origin != Origin::Written && !found.contains(&value.origin) {
+        found.push(value.origin.clone());
+    }
+    match &value.kind {
+        Kind::List(list) => list.iter().for_each(|value| find_origins(value, found)),
+        Kind::Map(map) => map.iter().for_each(|pair| find_origins(&pair.value, found)),
+        _ => {}
     }
 }
