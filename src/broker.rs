@@ -67,6 +67,8 @@ impl Broker {
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
+            // Every client may wait for its password to be looked at.
+            .offload_waiting_max(connections_max)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
         let addr = reactor.with(|cx| {

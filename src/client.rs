@@ -205,13 +205,10 @@ impl Client {
             match session.op(&op, cx.state, &mut Queues(&mut cx.io))? {
                 After::Next => self.last_active = cx.now(),
                 After::Answered => (self.pings_out, self.answered) = (0, true),
-                After::Connected => {
-                    if let Some(timer) = self.auth_timer.take() {
-                        cx.io.cancel(timer);
-                    }
-                    let first = FIRST_PING.min(cx.state.config.ping_interval);
-                    let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
-                    arm_ping(&mut self.ping_timer, cx, first + spread);
+                After::Connected => self.connected(cx),
+                After::Hashing => {
+                    input.consume(len);
+                    return self.ask(cx);
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
@@ -225,6 +222,56 @@ impl Client {
                 return Ok(());
             }
         }
+    }
+
+    /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
+    fn ask(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+        let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
+            return Ok(());
+        };
+        // The client has done its part: it is not to blame for how long this takes.
+        if let Some(timer) = self.auth_timer.take() {
+            cx.io.cancel(timer);
+        }
+        let key = cx.key();
+        let work = move || question.answer();
+        let asked = cx.offload(work, move |cx, answer| {
+            let is_good = answer.unwrap_or(false);
+            // A client that has gone meanwhile does not care.
+            cx.call(key, move |client: &mut Client, cx| {
+                client.answered(cx, is_good);
+            });
+        });
+        if let Err(error) = asked {
+            log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
+            return Err(Violation::Authorization);
+        }
+        cx.io.pause(key);
+        Ok(())
+    }
+
+    /// What came of it.
+    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
+            Ok(()) => {
+                self.connected(cx);
+                cx.io.resume(cx.key());
+            }
+            Err(violation) => self.refuse(cx, &violation),
+        }
+    }
+
+    /// A `CONNECT` was accepted.
+    fn connected(&mut self, cx: &mut Context<'_, State>) {
+        if let Some(timer) = self.auth_timer.take() {
+            cx.io.cancel(timer);
+        }
+        let first = FIRST_PING.min(cx.state.config.ping_interval);
+        let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
+        arm_ping(&mut self.ping_timer, cx, first + spread);
     }
 
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes

@@ -36,10 +36,10 @@ mod broker;
 mod start;
 mod state;
 
+mod auth;
 mod client;
 mod listener;
 
-mod auth;
 mod session;
 
 mod delivery;

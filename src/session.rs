@@ -2,7 +2,7 @@
 //!
 //! No socket and no clock. `client.rs` brings the bytes and keeps the deadlines.
 
-use crate::auth::{self, Verdict};
+use crate::auth::{self, Question, Verdict};
 use crate::config::Config;
 use crate::delivery::{self, Route};
 use crate::outbox::Outbox;
@@ -22,6 +22,9 @@ pub(crate) enum After {
     Next,
     /// `CONNECT` was accepted: other deadlines hold from here on.
     Connected,
+    /// `CONNECT` came, and it takes [a computation](Session::take_question) to say whether it is
+    /// accepted. Read no more until [`Session::answered`] was called.
+    Hashing,
     /// The peer has answered our `PING`.
     Answered,
     /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
@@ -39,6 +42,8 @@ pub(crate) struct Session {
     rules: Rules,
     /// What the last publish has reached, for the next one with the same control line.
     route: Route,
+    /// What is to be computed before its `CONNECT` is accepted.
+    question: Option<Box<Question>>,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
 }
@@ -56,6 +61,7 @@ impl Session {
             options,
             rules,
             route: Route::default(),
+            question: None,
             told_subscriptions_max: false,
         }
     }
@@ -112,9 +118,7 @@ impl Session {
             ClientOp::Ping => self.send(encode::PONG, "PONG", out),
             ClientOp::Pong => return Ok(After::Answered),
             ClientOp::Connect { json } => {
-                self.connect(json, state)?;
-                self.ok(out);
-                return Ok(After::Connected);
+                return self.connect(json, state, out);
             }
             ClientOp::Ok | ClientOp::Info { .. } => {}
         }
@@ -131,21 +135,51 @@ impl Session {
         self.send(encode::PING, "PING", out);
     }
 
-    fn connect(&mut self, json: &[u8], state: &mut State) -> Result<(), Violation<'static>> {
-        let config = &state.config;
+    fn connect<O: Outbox>(
+        &mut self,
+        json: &[u8],
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<After, Violation<'static>> {
         self.options.merge(json)?;
-        match auth::check(config, &self.options) {
-            Verdict::Welcome => {}
-            Verdict::Refused => return Err(Violation::Authorization),
-            Verdict::Hashed(question) if question.answer() => {}
-            Verdict::Hashed(_) => return Err(Violation::Authorization),
+        let answer = match auth::check(&state.config, &self.options) {
+            Verdict::Welcome => true,
+            Verdict::Refused => false,
+            Verdict::Hashed(question) => {
+                self.question = Some(Box::new(question));
+                return Ok(After::Hashing);
+            }
+        };
+        self.answered(answer, state, out)?;
+        Ok(After::Connected)
+    }
+
+    /// What is to be computed after [`After::Hashing`], once. It takes too long for the loop.
+    pub(crate) fn take_question(&mut self) -> Option<Question> {
+        self.question.take().map(|question| *question)
+    }
+
+    /// Goes on with the last `CONNECT`, now that it is known whether the credentials are good.
+    ///
+    /// # Errors
+    /// As [`op`](Session::op).
+    pub(crate) fn answered<O: Outbox>(
+        &mut self,
+        is_good: bool,
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<(), Violation<'static>> {
+        if !is_good {
+            return Err(Violation::Authorization);
         }
+        let config = &state.config;
         self.options.check_account()?;
         self.options.check_protocol()?;
         self.options.check_no_responders(config.headers)?;
         self.rules = rules(config, &self.options, false);
         let (headers, echo) = (self.rules.headers, self.options.echo);
         state.receiver_mut(self.id).kind = Kind::Client { headers, echo };
+        self.ok(out);
         Ok(())
     }
 

@@ -52,7 +52,12 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
             return Err(Refused(report.errors));
         }
     };
+    let told_already = !report.errors.is_empty();
     for fault in start::faults(&options.config) {
+        // What is wrong with the block was told by its parts.
+        if told_already && fault.setting == "authorization" {
+            continue;
+        }
         // The place of either setting helps; a flag has none.
         let is_by_flag = options.by_flag.contains(&fault.setting);
         let place = written.get(fault.setting).filter(|_| !is_by_flag);

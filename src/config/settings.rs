@@ -76,7 +76,7 @@ pub static SETTINGS: &[Setting] = settings![
     "authorization", Reload, |o| o.config.auth, auth;
     "authorization timeout", Reload, |o| o.config.auth_timeout, time;
     "no_auth_user", Restart, |o| o.config.no_auth_user, optional;
-    "max_connections", Reload, |o| o.config.connections_max, number;
+    "max_connections", Reload, |o| o.config.connections_max, count;
     "max_subscriptions", Restart, |o| o.config.subscriptions_max, optional;
     "max_sub_tokens", Restart, |o| o.config.subscription_tokens_max, optional;
     "max_control_line", Reload, |o| o.config.control_line_bytes_max, number;
@@ -167,6 +167,13 @@ fn text(text: &str) -> String {
 
 fn number(number: &impl Display) -> String {
     number.to_string()
+}
+
+fn count(count: &usize) -> String {
+    match *count {
+        usize::MAX => NONE.to_owned(),
+        count => count.to_string(),
+    }
 }
 
 fn reversed(on: &bool) -> String {

@@ -25,8 +25,9 @@ pub(super) struct Reading<'w> {
     pub(super) world: &'w dyn World,
     pub(super) errors: Vec<Error>,
     pub(super) files: Vec<PathBuf>,
-    /// The files that are being read, each included by the one before.
-    open: Vec<PathBuf>,
+    /// The files that are being read, each included by the one before: what they are, and what they
+    /// were called.
+    open: Vec<(PathBuf, PathBuf)>,
     /// The environment variables that are being read, each named by the one before.
     pub(super) variables: Vec<Arc<str>>,
     /// Values that variables have stood for so far.
@@ -55,7 +56,8 @@ impl<'w> Reading<'w> {
     /// The pairs of one file.
     pub(super) fn file(&mut self, path: &Path, text: &[u8]) -> Map {
         self.files.push(path.to_owned());
-        self.open.push(self.world.canonical(path));
+        self.open
+            .push((self.world.canonical(path), path.to_owned()));
         let map = Parser::of_file(self, path, text).file();
         self.open.pop();
         map
@@ -100,10 +102,10 @@ impl<'w> Reading<'w> {
 
     fn included(&mut self, path: &Path) -> Result<Map, String> {
         let one = self.world.canonical(path);
-        if self.open.contains(&one) {
-            let open = self.open.iter().chain([&one]);
-            let names: Vec<String> = open.map(|path| path.display().to_string()).collect();
-            let cycle = names.join(" includes ");
+        if self.open.iter().any(|(file, _)| *file == one) {
+            let open = self.open.iter().map(|(_, name)| name.as_path());
+            let names = open.chain([path]).map(|name| name.display().to_string());
+            let cycle = names.collect::<Vec<_>>().join(" includes ");
             return Err(format!("a file cannot include itself: {cycle}"));
         }
         if self.files.len() >= FILES_MAX {

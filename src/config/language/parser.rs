@@ -27,6 +27,10 @@ pub(super) struct Parser<'t, 'r, 'w> {
     /// The maps around, from the outside in: the last one is being filled.
     pub(super) scopes: Vec<Map>,
     depth: usize,
+    /// The key that was read last, for a hint.
+    key: String,
+    /// Whether the end of the text was complained about: once is enough.
+    end_told: bool,
 }
 
 /// What is closed by what.
@@ -49,6 +53,8 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             path,
             scopes: vec![Map::default()],
             depth: 0,
+            key: String::new(),
+            end_told: false,
         }
     }
 
@@ -63,6 +69,8 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             path: Path::new(""),
             scopes: Vec::new(),
             depth: 0,
+            key: String::new(),
+            end_told: false,
         }
     }
 
@@ -141,7 +149,8 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             let text = r#"Unexpected map value terminator ","."#;
             return Err(Error::syntax(&self.lexer.position(), text));
         }
-        let value = self.value().map_err(|error| hint(&key, error))?;
+        self.key.clone_from(&key);
+        let value = self.value()?;
         let pair = Pair {
             key,
             at,
@@ -201,6 +210,7 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             let error = Error::syntax(&self.lexer.position(), &text);
             // Whatever follows makes no sense.
             self.lexer.advance(self.lexer.rest().len());
+            self.end_told = true;
             return Err(error);
         }
         self.depth += 1;
@@ -217,9 +227,9 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             self.lexer.skip_space();
             match self.lexer.peek() {
                 None => {
-                    self.scopes.pop();
                     let text = "Unexpected EOF processing map.; the { that stands here needs a }";
-                    return Err(Error::syntax(&began, text));
+                    self.at_the_end(&began, text);
+                    return Ok(self.scopes.pop().unwrap_or_default());
                 }
                 Some(b'}') => break,
                 Some(_) => {
@@ -260,7 +270,8 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             match self.lexer.peek() {
                 None => {
                     let text = "Unexpected EOF processing array.; the [ that stands here needs a ]";
-                    return Err(Error::syntax(&began, text));
+                    self.at_the_end(&began, text);
+                    return Ok(list);
                 }
                 Some(b']') => break,
                 Some(b',') => {
@@ -339,12 +350,25 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
 
     /// Notes what is wrong with a line, and leaves the rest of it, but not what closes the whole.
     fn go_on_after(&mut self, outcome: Result<(), Error>, close: Option<u8>) {
-        let Err(error) = outcome else { return };
+        let Err(mut error) = outcome else { return };
+        // A key swallows a brace that touches it; then what is told makes sense only with this.
+        if let Some(name) = self.key.strip_suffix('{') {
+            error.text = format!("{}; put a blank between {name:?} and {{", error.text);
+        }
+        self.key.clear();
+        self.end_told |= self.lexer.peek().is_none();
         self.reading.wrong(error);
         let rest = self.lexer.rest();
         let stops = |&byte: &u8| byte == b'\n' || Some(byte) == close;
         self.lexer
             .advance(rest.iter().position(stops).unwrap_or(rest.len()));
+    }
+
+    /// Complains about the end of the text, inside of what began at `began`.
+    fn at_the_end(&mut self, began: &Position, text: &str) {
+        if !std::mem::replace(&mut self.end_told, true) {
+            self.reading.wrong(Error::syntax(began, text));
+        }
     }
 
     fn unexpected(&self, expected: &str) -> Error {
@@ -355,16 +379,5 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
 
     fn scope(&mut self) -> &mut Map {
         self.scopes.last_mut().expect("a file is a map")
-    }
-}
-
-/// A key swallows a brace that touches it; then what is told makes sense only with this.
-fn hint(key: &str, error: Error) -> Error {
-    match key.strip_suffix('{') {
-        Some(name) => Error {
-            text: format!("{}; put a blank between {name:?} and {{", error.text),
-            ..error
-        },
-        None => error,
     }
 }

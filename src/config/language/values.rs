@@ -93,7 +93,7 @@ impl fmt::Display for Kind {
             Kind::Text => "text",
             Kind::Bool(_) => "a truth value",
             Kind::Integer(_) | Kind::TooLarge => "a whole number",
-            Kind::Float(_) => "a number",
+            Kind::Float(_) => "a number with a point",
             Kind::List(_) => "a list",
             Kind::Map(_) => "a map",
         })

@@ -90,7 +90,7 @@ impl Reader<'_> {
                 "{} is empty, so everyone would be let in; set {what}, or leave the block out",
                 pair.key
             );
-            return self.wrong(pair, text);
+            self.report.error(&pair.at, text);
         }
         Some(text)
     }
@@ -258,10 +258,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Puts together what the block has said.
-    pub(super) fn credentials_are(&mut self) {
+    /// Puts together what the block has said; whether a timeout was in it.
+    pub(super) fn credentials_are(&mut self) -> bool {
         let credentials = std::mem::take(self.credentials);
-        let Some(at) = credentials.at else { return };
+        let has_timeout = credentials.timeout.is_some();
+        if let Some(at) = credentials.at.clone() {
+            self.put_together(credentials, &at);
+        }
+        has_timeout
+    }
+
+    fn put_together(&mut self, credentials: Credentials, at: &Position) {
         if let Some(timeout) = credentials.timeout {
             self.options.config.auth_timeout = timeout;
         }
@@ -282,7 +289,7 @@ impl Reader<'_> {
             ""
         };
         if !wrong.is_empty() {
-            return self.report.error(&at, wrong);
+            return self.report.error(at, wrong);
         }
         self.options.config.auth = if let Some(token) = credentials.token {
             Auth::Token(token)

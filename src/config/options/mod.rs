@@ -23,11 +23,12 @@ mod tests;
 pub use report::{Refused, Report};
 
 use crate::cli::Options;
-use crate::config::language::{Document, Kind, Origin, Pair, Position, Value};
+use crate::config::language::{Document, Error, Kind, Origin, Pair, Position, Value};
 use authorization::Credentials;
 use later::LATER;
 use reader::Reader;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use table::TABLE;
 
 /// Where a setting that a file sets came from.
@@ -91,7 +92,9 @@ pub fn settings(document: &Document) -> Settings {
             reader.unknown(pair, "", known.flatten().copied());
         }
     }
-    reader.credentials_are();
+    if !reader.credentials_are() {
+        written.remove("authorization timeout");
+    }
     reader.base_path_is();
     if document.root.is_empty() {
         let at = Position {
@@ -106,6 +109,15 @@ pub fn settings(document: &Document) -> Settings {
         reader.report.warning(&at, text);
     }
     settings.written = written;
+    // As they stand in the files.
+    let place = |error: &Error| {
+        let at = error.at.as_ref()?;
+        let of_file = |file: &PathBuf| *file.as_os_str() == *at.file;
+        let file = document.files.iter().position(of_file);
+        Some((file, at.line, at.column))
+    };
+    settings.report.errors.sort_by_key(place);
+    settings.report.warnings.sort_by_key(place);
     settings
 }
 
