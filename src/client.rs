@@ -2,6 +2,7 @@
 
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
+use crate::delivery::Allowance;
 use crate::outbox::Outbox;
 use crate::receiver::Label;
 use crate::session::{self, After, Session};
@@ -17,6 +18,10 @@ const TURN_OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most work done for one client's messages before the others have their turn, in subscriptions
 /// and places of the sublist looked at: a few hundred bytes may ask for much and produce nothing.
 const TURN_WORK_MAX: usize = 50_000;
+
+/// Most messages of one control line that are taken together: by then a look at each receiver costs
+/// nothing.
+const RUN_MESSAGES_MAX: usize = 256;
 
 /// A `PING` measures the round trip soon after `CONNECT`, whatever `ping_interval` is.
 const FIRST_PING: Duration = Duration::from_secs(2);
@@ -43,6 +48,11 @@ impl Outbox for Queues<'_, '_> {
     #[inline(always)]
     fn writer(&mut self, to: Key, len: usize) -> Option<QueueWriter<'_>> {
         self.0.writer(to, len).map(QueueWriter)
+    }
+
+    #[inline]
+    fn has_room(&self, to: Key, len: usize) -> bool {
+        self.0.has_room(to, len)
     }
 
     #[inline]
@@ -73,8 +83,8 @@ impl Sink for QueueWriter<'_> {
     }
 }
 
-/// What has ended a run of publishes.
-enum Run {
+/// What has ended the publishes that came one behind the other.
+enum Ended {
     /// Something else comes next, or nothing.
     Over,
     /// The next one must wait for this receiver.
@@ -174,12 +184,12 @@ impl Client {
                 return Ok(());
             }
             match self.run_publishes(cx, input) {
-                Run::Over => {}
-                Run::WaitFor(receiver) => {
+                Ended::Over => {}
+                Ended::WaitFor(receiver) => {
                     cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
                     return Ok(());
                 }
-                Run::Yield => {
+                Ended::Yield => {
                     cx.yield_now();
                     return Ok(());
                 }
@@ -276,22 +286,41 @@ impl Client {
 
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
     /// are spent here.
-    fn run_publishes(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> Run {
+    fn run_publishes(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> Ended {
         let Some(session) = &mut self.session else {
-            return Run::Over;
+            return Ended::Over;
         };
         let mut rest = input.peek();
-        let end = loop {
-            let Some((message, len)) = self.parser.next_publish(rest, session.rules()) else {
-                break Run::Over;
+        let end = 'input: loop {
+            let rules = session.rules();
+            let Some(mut run) = self.parser.next_run(rest, rules, RUN_MESSAGES_MAX) else {
+                break Ended::Over;
             };
-            let wait = session.publish(&message, cx.state, &mut Queues(&mut cx.io));
-            if let Some(receiver) = wait {
-                break Run::WaitFor(receiver);
+            let each = run.bytes_each();
+            let mut are_left = true;
+            if run.count() > 1 {
+                let allowance = Allowance {
+                    work: TURN_WORK_MAX.saturating_sub(cx.state.scratch.work()),
+                    bytes: TURN_OUTPUT_BYTES_MAX.saturating_sub(cx.io.produced()),
+                };
+                let mut out = Queues(&mut cx.io);
+                let count = session.publish_run(&run, allowance, cx.state, &mut out);
+                rest = &rest[count * each..];
+                are_left = run.advance(count);
             }
-            rest = &rest[len..];
+            while are_left {
+                if has_had_its_turn(cx) {
+                    break 'input Ended::Yield;
+                }
+                let wait = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
+                if let Some(receiver) = wait {
+                    break 'input Ended::WaitFor(receiver);
+                }
+                rest = &rest[each..];
+                are_left = run.advance(1);
+            }
             if has_had_its_turn(cx) {
-                break Run::Yield;
+                break Ended::Yield;
             }
         };
         let done = input.len() - rest.len();

@@ -14,6 +14,10 @@ use midge_protocol::{Decimal, Msg, Piece, Publish, Sink};
 use midge_reactor::Key;
 use slab::Slab;
 
+mod run;
+
+pub(crate) use run::{Allowance, publish_run};
+
 /// Vectors used again for each message, and what messages have come to since it was last asked.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -22,6 +26,10 @@ pub(crate) struct Scratch {
     /// group that subscribed to different subjects stand together.
     groups: Vec<(QueueId, SetId, u32)>,
     finished: Vec<SubId>,
+    /// Who gets a run of messages.
+    targets: Vec<SubId>,
+    /// Runs of messages so far.
+    runs: u64,
     tally: Tally,
 }
 
@@ -183,6 +191,7 @@ pub(crate) fn publish<O: Outbox>(
         groups,
         finished,
         tally,
+        ..
     } = scratch;
     let bytes = message.body_bytes();
     tally.received.count(bytes);

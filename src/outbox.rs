@@ -14,6 +14,10 @@ pub(crate) trait Outbox {
     /// nothing any more, because it is closed or has just been for having too much queued.
     fn writer(&mut self, to: Key, len: usize) -> Option<Self::Writer<'_>>;
 
+    /// Whether `to` takes `len` more bytes and is then no more congested than before: nobody who
+    /// feeds it has to be told anything.
+    fn has_room(&self, to: Key, len: usize) -> bool;
+
     /// Whether any receiver is congested. Asked for each message, so it must be cheap.
     fn any_congested(&self) -> bool;
 
@@ -40,6 +44,8 @@ pub(crate) mod fake {
         pub(crate) closed: HashSet<Key>,
         pub(crate) congested: HashSet<Key>,
         pub(crate) stalled: HashSet<Key>,
+        /// Who takes messages only one by one.
+        pub(crate) nearly_full: HashSet<Key>,
     }
 
     impl FakeOutbox {
@@ -64,6 +70,10 @@ pub(crate) mod fake {
         fn writer(&mut self, to: Key, _: usize) -> Option<FakeWriter<'_>> {
             let queue = self.queues.entry(to).or_default();
             (!self.closed.contains(&to)).then_some(FakeWriter(queue))
+        }
+
+        fn has_room(&self, to: Key, _: usize) -> bool {
+            !self.closed.contains(&to) && !self.nearly_full.contains(&to)
         }
 
         fn any_congested(&self) -> bool {

@@ -79,4 +79,6 @@ pub(crate) struct Receiver {
     pub received: Traffic,
     /// What was delivered to it.
     pub sent: Traffic,
+    /// The number of the last run of messages that it was looked at for.
+    pub last_run: u64,
 }

@@ -4,14 +4,14 @@
 
 use crate::auth::{self, Question, Verdict};
 use crate::config::Config;
-use crate::delivery::{self, Route};
+use crate::delivery::{self, Allowance, Route};
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Label};
 use crate::state::State;
 use crate::sublist::ReceiverId;
 use crate::trace;
 use midge_protocol::{
-    ClientOp, ConnectOptions, Info, Publish, Rules, Sink, Violation, encode, subject,
+    ClientOp, ConnectOptions, Info, Publish, Rules, Run, Sink, Violation, encode, subject,
 };
 use midge_reactor::Key;
 
@@ -181,6 +181,22 @@ impl Session {
         state.receiver_mut(self.id).kind = Kind::Client { headers, echo };
         self.ok(out);
         Ok(())
+    }
+
+    /// Carries out as many publishes of `run` at once as `allowance` has for, and answers how many;
+    /// zero if they must be [published](Session::publish) one by one.
+    pub(crate) fn publish_run<O: Outbox>(
+        &mut self,
+        run: &Run<'_>,
+        allowance: Allowance,
+        state: &mut State,
+        out: &mut O,
+    ) -> usize {
+        let is_answered = run.first().reply().is_some() && self.options.no_responders;
+        if is_answered || self.options.verbose {
+            return 0;
+        }
+        delivery::publish_run(state, self.id, run, &self.route, allowance, out)
     }
 
     /// Carries out a publish, or answers the receiver that is to be waited for before it comes again.

@@ -158,6 +158,7 @@ impl State {
             sids: Default::default(),
             received: Traffic::default(),
             sent: Traffic::default(),
+            last_run: 0,
         };
         let id = self.receivers.insert(receiver);
         ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))

@@ -94,6 +94,7 @@ mod piece;
 mod publish;
 mod quote;
 mod repeat;
+mod run;
 mod server_parser;
 mod violation;
 
@@ -103,5 +104,6 @@ pub use info::Info;
 pub use op::{ClientOp, Delivery, Publish, ServerOp};
 pub use parser::{Parser, Rules, Step};
 pub use piece::Piece;
+pub use run::Run;
 pub use server_parser::{ServerParser, ServerStep};
 pub use violation::Violation;

@@ -21,6 +21,7 @@ use crate::line::{self, Named, Span, Trailer, Words};
 use crate::op::{ClientOp, Publish};
 use crate::publish::{self, Layout};
 use crate::repeat::Repeat;
+use crate::run::Run;
 use crate::violation::Violation;
 
 /// What is allowed on a connection at the moment.
@@ -195,6 +196,29 @@ impl Parser {
             return Some((publish, publish.layout.len()));
         }
         self.next_new_publish(input, rules)
+    }
+
+    /// As [`next_publish`](Self::next_publish), with those that follow and have the same control line
+    /// to the byte, if it was that of the last publish too: up to `count_max` altogether.
+    ///
+    /// Cost for each but the first: a comparison of 64 bytes.
+    #[inline(always)]
+    pub fn next_run<'a>(
+        &mut self,
+        input: &'a [u8],
+        rules: &Rules,
+        count_max: usize,
+    ) -> Option<Run<'a>> {
+        if !matches!(self.stage, Stage::Name) {
+            return None;
+        }
+        if let Some(repeat) = &self.repeat
+            && let Some(run) = repeat.read_run(input, rules, count_max)
+        {
+            return Some(run);
+        }
+        let (publish, _) = self.next_new_publish(input, rules)?;
+        Some(Run::new(publish, 1))
     }
 
     fn next_new_publish<'a>(

@@ -7,6 +7,7 @@
 use crate::op::Publish;
 use crate::parser::Rules;
 use crate::publish::Layout;
+use crate::run::Run;
 use wide::u8x16;
 
 /// Longest control line that is kept, with its line end.
@@ -61,7 +62,38 @@ impl Repeat {
     /// are the same too.
     #[inline(always)]
     pub(crate) fn read<'a>(&self, input: &'a [u8], rules: &Rules) -> Option<Publish<'a>> {
-        let line: &[u8; LINE_BYTES_MAX] = input.first_chunk()?;
+        (self.is_at(input) && self.rules == *rules).then_some(Publish {
+            input,
+            layout: self.layout,
+            repeats: true,
+        })
+    }
+
+    /// As many of them as stand one right behind the other, up to `count_max`.
+    #[inline(always)]
+    pub(crate) fn read_run<'a>(
+        &self,
+        input: &'a [u8],
+        rules: &Rules,
+        count_max: usize,
+    ) -> Option<Run<'a>> {
+        let first = self.read(input, rules)?;
+        let len = self.layout.len();
+        let mut count = 1;
+        let mut rest = &input[len..];
+        while count < count_max && self.is_at(rest) {
+            count += 1;
+            rest = &rest[len..];
+        }
+        Some(Run::new(first, count))
+    }
+
+    /// Whether `input` begins with the same control line, and the publish is whole.
+    #[inline(always)]
+    fn is_at(&self, input: &[u8]) -> bool {
+        let Some(line) = input.first_chunk() else {
+            return false;
+        };
         let mut same = self.behind;
         for (place, (new, old)) in quarters(line)
             .into_iter()
@@ -71,12 +103,7 @@ impl Repeat {
             same |= u64::from(new.simd_eq(old).to_bitmask()) << (16 * place);
         }
         let body_end = self.layout.body_end();
-        let is_whole = || input.get(body_end..body_end + 2) == Some(b"\r\n");
-        (same == u64::MAX && self.rules == *rules && is_whole()).then_some(Publish {
-            input,
-            layout: self.layout,
-            repeats: true,
-        })
+        same == u64::MAX && input.get(body_end..body_end + 2) == Some(b"\r\n")
     }
 }
 
@@ -145,6 +172,49 @@ mod tests {
             let other = format!("PUB {}S 2\r\nhi\r\n", &subject[1..]);
             assert_eq!(repeats(&frame, &frame, &RULES), len <= 64, "{len}");
             assert!(!repeats(&frame, &other, &RULES), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_what_its_publishes_are_one_by_one() {
+        let frame = |line: &str, body: &str| format!("{line}\r\n{body}\r\n");
+        let frames = [
+            frame("PUB a 2", "h1"),
+            frame("PUB a 2", "h2"),
+            frame("PUB a 2", "h3"),
+            frame("PUB b 2", "h4"),
+            frame("HPUB b r 2 4", "h5h5"),
+            frame("HPUB b r 2 4", "h6h6"),
+            frame("PUB b 2", "h7"),
+        ];
+        for copies in 1..5 {
+            for count_max in 1..4 {
+                let frames: String = frames.iter().map(|frame| frame.repeat(copies)).collect();
+                let input = [frames.as_bytes(), &[b'.'; 100]].concat();
+                let (mut by_runs, mut one_by_one) = (Parser::default(), Parser::default());
+                let mut rest = &input[..];
+                while rest.len() > 100 {
+                    let run = by_runs
+                        .next_run(rest, &RULES, count_max)
+                        .expect("all are plain");
+                    assert!(run.count() <= count_max);
+                    assert_eq!(
+                        (run.messages().count(), run.tails().count()),
+                        (run.count(), run.count())
+                    );
+                    let mut behind = rest;
+                    for (publish, tail) in run.messages().zip(run.tails()) {
+                        let (expected, len) =
+                            one_by_one.next_publish(behind, &RULES).expect("it is");
+                        assert_eq!((publish, Some(tail)), (expected, expected.tail()));
+                        assert_eq!(publish.repeats(), expected.repeats());
+                        behind = &behind[len..];
+                    }
+                    assert_eq!(run.bytes(), rest.len() - behind.len());
+                    assert_eq!(run.up_to(1).bytes(), run.bytes_each());
+                    rest = behind;
+                }
+            }
         }
     }
 

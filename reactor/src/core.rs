@@ -65,13 +65,13 @@ pub(crate) enum Phase {
 /// One connection, without its handler: what a send looks at, and a box with the rest, to which this
 /// dereferences.
 #[derive(Debug)]
+#[repr(align(64))] // A cache line.
 pub(crate) struct Conn {
     pub(crate) key: Key,
-    /// Below this length of the queue a send has nothing to look at and nothing to note: the
-    /// connection is open, marked for the flush, and on the same side of its marks. Set by the
-    /// first send of a turn, zero otherwise.
-    pub(crate) quick_max: usize,
+    /// Its window is open while the connection takes output, is marked for the flush and on the same
+    /// side of its marks: from the first send of a turn to the flush.
     pub(crate) outbound: Outbound,
+    pub(crate) in_dirty: bool,
     pub(crate) rest: Box<Rest>,
 }
 
@@ -96,7 +96,6 @@ pub(crate) struct Rest {
     pub(crate) sent_write_end: bool,
     pub(crate) congested: bool,
     pub(crate) in_ready: bool,
-    pub(crate) in_dirty: bool,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
     pub(crate) low: usize,
@@ -181,16 +180,16 @@ impl Conn {
         !matches!(self.phase, Phase::Connecting | Phase::Closing)
     }
 
-    /// The length of the queue from which on a send has something to note: it reaches the high mark
-    /// or passes the bound. Of the queue before TLS, which is what a send appends to.
-    pub(crate) fn next_mark(&self) -> usize {
-        let past_max = self.max.saturating_add(1);
+    /// How many bytes a send must bring to have something to note: the queue reaches its high mark
+    /// or passes its bound.
+    pub(crate) fn to_next_mark(&self) -> usize {
+        let past_max = self.max + 1;
         let mark = if self.congested {
             past_max
         } else {
             past_max.min(self.high)
         };
-        mark.saturating_sub(self.queued() - self.outbound.len())
+        mark.saturating_sub(self.queued())
     }
 
     /// Whether bytes may still be queued.
@@ -363,7 +362,6 @@ impl Core {
             sent_write_end: false,
             congested: false,
             in_ready: false,
-            in_dirty: false,
             urgent: false,
             handler_type: None,
             relay: None,
@@ -396,8 +394,8 @@ impl Core {
         };
         let conn = Conn {
             key,
-            quick_max: 0,
             outbound: Outbound::default(),
+            in_dirty: false,
             rest: Box::new(rest),
         };
         let entry = &mut self.entries[key.index()];
@@ -458,7 +456,8 @@ impl Core {
         }
     }
 
-    /// The end of a connection's queue, with room for `len` more bytes, which count as produced.
+    /// The end of a connection's queue, with room for `len` more bytes, which was made. They count as
+    /// produced.
     #[inline(always)]
     pub(crate) fn tail(&mut self, key: Key, len: usize) -> Option<Tail<'_>> {
         let conn = match self.entries.get_mut(key.index()) {
@@ -467,7 +466,7 @@ impl Core {
         };
         debug_assert!(conn.takes_output() && conn.in_dirty);
         self.produced += len;
-        Some(conn.outbound.tail(len, &mut self.pools.outbound))
+        Some(conn.outbound.tail(len))
     }
 
     /// The connection and, at the same time, the pools its buffers come from.
@@ -581,7 +580,7 @@ impl Core {
     pub(crate) fn shutdown_write(&mut self, key: Key) {
         if let Some(conn) = self.conn_mut(key) {
             conn.wants_write_end = true;
-            conn.quick_max = 0;
+            conn.outbound.shut_window();
             self.mark_dirty(key);
         }
     }
@@ -611,7 +610,7 @@ impl Core {
         match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key && conn.phase != Phase::Closing => {
                 conn.phase = Phase::Closing;
-                conn.quick_max = 0;
+                conn.outbound.shut_window();
                 // A close that follows `close_after_write` keeps the reason that came first.
                 conn.why.get_or_insert(why);
             }
@@ -649,7 +648,7 @@ impl Core {
             Phase::Ending | Phase::Draining | Phase::Closing => return false,
         }
         conn.phase = Phase::Ending;
-        conn.quick_max = 0;
+        conn.outbound.shut_window();
         conn.why = Some(why);
         // What has come and was not read brings no new edge, and a peer that has yet to send all
         // before it reads would wait for us as we for it.
@@ -756,7 +755,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_send_looks_at_is_little_more_than_a_cache_line() {
-        assert_eq!((size_of::<Conn>(), size_of::<Entry>()), (72, 72));
+    fn what_a_send_looks_at_is_a_cache_line() {
+        assert_eq!((size_of::<Conn>(), size_of::<Entry>()), (64, 64));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::core::{Core, Phase, Target};
 use crate::hold::Hold;
-use crate::outbound::Tail;
+use crate::outbound::{QUEUE_BYTES_MAX, Tail};
 use crate::{Close, Driver, Key, Time, TimerId};
 use bytes::Bytes;
 use std::error::Error;
@@ -87,32 +87,47 @@ impl Io<'_> {
     #[inline(always)]
     pub fn writer(&mut self, key: Key, len: usize) -> Option<Writer<'_>> {
         let quick = match self.core.conn(key) {
-            Some(conn) => conn.outbound.len() + len < conn.quick_max,
+            Some(conn) => conn.outbound.has_window(len),
             None => return None,
         };
         if quick {
             // Written twice, since here nothing has come between the two looks at the connection.
             return self.core.tail(key, len).map(Writer);
         }
-        if !self.admit(key, len) {
+        if !self.make_room(key, len) {
             return None;
         }
         self.core.tail(key, len).map(Writer)
     }
 
-    /// Whether `len` more bytes may be queued; if so, marks the connection.
+    /// Whether `len` more bytes may be queued; if so, there is room for them.
     #[cold]
     #[inline(never)]
+    fn make_room(&mut self, key: Key, len: usize) -> bool {
+        if !self.admit(key, len) {
+            return false;
+        }
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return false;
+        };
+        let bytes = conn.to_next_mark();
+        conn.outbound.make_room(len, &mut pools.outbound);
+        conn.outbound.open_window(bytes);
+        true
+    }
+
+    /// Whether `len` more bytes may be queued; if so, marks the connection.
     fn admit(&mut self, key: Key, len: usize) -> bool {
         let now = self.core.now;
         let Some(conn) = self.core.conn_mut(key) else {
             return false;
         };
+        conn.outbound.shut_window();
         if !conn.takes_output() {
             return false;
         }
         let before = conn.queued();
-        let queued = before + len;
+        let queued = before.saturating_add(len);
         if queued > conn.max {
             self.core.close(key, Close::SlowConsumer);
             return false;
@@ -122,11 +137,7 @@ impl Io<'_> {
         if before == 0 {
             conn.last_progress = now;
         }
-        let newly_dirty = !std::mem::replace(&mut conn.in_dirty, true);
-        conn.quick_max = conn.next_mark();
-        if newly_dirty {
-            self.core.dirty.push(key);
-        }
+        self.core.mark_dirty(key);
         self.core.congested += usize::from(newly_congested);
         true
     }
@@ -169,6 +180,15 @@ impl Io<'_> {
         self.core.conn(key).is_some_and(|conn| conn.congested)
     }
 
+    /// Whether `len` more bytes would be queued, and change nothing that anyone has to be told: they
+    /// neither reach the high mark nor pass the bound. A look before a batch is made.
+    #[must_use]
+    pub fn has_room(&self, key: Key, len: usize) -> bool {
+        self.core.conn(key).is_some_and(|conn| {
+            conn.outbound.has_window(len) || (conn.takes_output() && len < conn.to_next_mark())
+        })
+    }
+
     /// When the kernel last took bytes of this connection, or when its queue was last empty: since
     /// when what is queued has not moved.
     #[must_use]
@@ -178,11 +198,11 @@ impl Io<'_> {
 
     /// Sets where a queue counts as congested (`high`), where it no longer does and `on_drain` is
     /// called (`low`), and where the connection is closed instead of queueing more (`max`): all in
-    /// bytes. The defaults are 512 KiB, 1 MiB and 64 MiB.
+    /// bytes. The defaults are 512 KiB, 1 MiB and 64 MiB; no queue can be longer than 1 GiB.
     pub fn watermarks(&mut self, key: Key, low: usize, high: usize, max: usize) {
         if let Some(conn) = self.core.conn_mut(key) {
-            (conn.low, conn.high, conn.max) = (low.min(high), high, max);
-            conn.quick_max = 0;
+            (conn.low, conn.high, conn.max) = (low.min(high), high, max.min(QUEUE_BYTES_MAX));
+            conn.outbound.shut_window();
         }
     }
 

@@ -8,19 +8,15 @@ use std::fmt;
 /// a forgotten timer or a call on a connection that has gone finds nothing and does nothing.
 /// Unique until four thousand million connections have been made by one reactor.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[repr(align(8))] // Compared and copied as one word.
-pub struct Key {
-    generation: u32,
-    index: u32,
-}
+pub struct Key(
+    /// The generation above the slot: one word to compare and to copy.
+    u64,
+);
 
 impl Key {
     /// A key that names nothing: what [`Context::key`](crate::Context::key) answers outside of any
     /// connection.
-    pub const NONE: Key = Key {
-        generation: 0,
-        index: u32::MAX,
-    };
+    pub const NONE: Key = Key(u32::MAX as u64);
 
     /// The key of a slot and a generation. Reactors make keys; a program needs this only to test,
     /// without a reactor, what is named by keys.
@@ -31,13 +27,14 @@ impl Key {
     pub fn new(index: usize, generation: u32) -> Key {
         let index =
             u32::try_from(index).expect("a slab of 2^32 connections does not fit in memory");
-        Key { generation, index }
+        Key(u64::from(generation) << 32 | u64::from(index))
     }
 
     /// The slot. Drivers use it to index their own table; two live keys never share one.
     #[must_use]
+    #[inline]
     pub fn index(self) -> usize {
-        self.index as usize
+        self.0 as u32 as usize
     }
 }
 
@@ -46,7 +43,7 @@ impl fmt::Debug for Key {
         if *self == Key::NONE {
             f.write_str("Key(none)")
         } else {
-            write!(f, "Key({}#{})", self.index, self.generation)
+            write!(f, "Key({}#{})", self.index(), self.0 >> 32)
         }
     }
 }

@@ -5,6 +5,7 @@
 //!           <- head ->                                               <- end ->  appended here
 //!
 //! head <= length of the first piece, and len() == older.bytes + end - head
+//! window == 0, or window + OVERHANG_BYTES <= block.len()
 //! ```
 //!
 //! A block is initialized to its full length, so that appending is a copy into a slice that is there,
@@ -23,6 +24,9 @@ const BLOCK_BYTES_MAX: usize = 256 * 1024;
 
 /// Room that is kept behind what was asked for, so that a short piece may be copied by a fixed size.
 const OVERHANG_BYTES: usize = 64;
+
+/// Longest queue there can be, in bytes.
+pub(crate) const QUEUE_BYTES_MAX: usize = 1 << 30;
 
 /// Most pieces handed to the kernel in one call. More gains nothing measurable.
 pub(crate) const PIECES_MAX: usize = 64;
@@ -77,7 +81,7 @@ impl Pool {
 #[derive(Debug)]
 enum Piece {
     /// A block, of which the first `usize` bytes wait.
-    Owned(Vec<u8>, usize),
+    Owned(Box<[u8]>, usize),
     Shared(Bytes),
 }
 
@@ -97,7 +101,7 @@ pub(crate) struct Tail<'a> {
     room: &'a mut [u8],
     /// How much of it is filled.
     at: usize,
-    end: &'a mut usize,
+    end: &'a mut u32,
 }
 
 impl Tail<'_> {
@@ -149,16 +153,22 @@ impl Tail<'_> {
 impl Drop for Tail<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        *self.end += self.at;
+        *self.end += self.at as u32;
     }
 }
 
 /// The queue of one connection.
+///
+/// Offsets into a piece are half a word, so that all that a send looks at lies in one cache line: a
+/// queue is never longer than [`QUEUE_BYTES_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
-    block: Vec<u8>,
-    end: usize,
-    head: usize,
+    block: Box<[u8]>,
+    end: u32,
+    head: u32,
+    /// As long as the end stays below this place of the block, an append has nothing to look at and
+    /// nothing to note. Zero: it must look.
+    window: u32,
     /// Apart, since most queues are never so long.
     older: Option<Box<Older>>,
 }
@@ -181,7 +191,17 @@ impl Outbound {
     /// Bytes waiting.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.older_bytes() + self.end - self.head
+        self.older_bytes() + self.end() - self.head()
+    }
+
+    #[inline]
+    fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    #[inline]
+    fn head(&self) -> usize {
+        self.head as usize
     }
 
     #[inline]
@@ -194,44 +214,65 @@ impl Outbound {
         self.len() == 0
     }
 
-    /// The end of the queue, with room for `len` more bytes.
+    /// Lets up to `bytes` more, less one, be appended without a look, as far as the block goes.
+    pub(crate) fn open_window(&mut self, bytes: usize) {
+        let room = (self.block.len() - self.end()).saturating_sub(OVERHANG_BYTES);
+        self.window = self.end + room.min(bytes) as u32;
+    }
+
+    /// The next append has something to look at.
     #[inline]
-    pub(crate) fn tail(&mut self, len: usize, pool: &mut Pool) -> Tail<'_> {
-        if self.block.len() - self.end < len + OVERHANG_BYTES {
-            self.make_room(len, pool);
-        }
-        let room = &mut self.block[self.end..];
+    pub(crate) fn shut_window(&mut self) {
+        self.window = 0;
+    }
+
+    /// Whether `len` more bytes are appended without a look.
+    #[inline(always)]
+    pub(crate) fn has_window(&self, len: usize) -> bool {
+        self.end() + len < self.window as usize
+    }
+
+    /// The end of the queue, with room for `len` more bytes, which must have been made.
+    #[inline(always)]
+    pub(crate) fn tail(&mut self, len: usize) -> Tail<'_> {
+        let start = self.end();
         Tail {
-            room: &mut room[..len + OVERHANG_BYTES],
+            room: &mut self.block[start..start + len + OVERHANG_BYTES],
             at: 0,
             end: &mut self.end,
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn make_room(&mut self, len: usize, pool: &mut Pool) {
-        let fits = self.end + len + OVERHANG_BYTES <= BLOCK_BYTES_MAX;
+    /// Makes room for `len` more bytes. The window is shut.
+    pub(crate) fn make_room(&mut self, len: usize, pool: &mut Pool) {
+        debug_assert!(self.window == 0 && self.len() + len <= QUEUE_BYTES_MAX);
+        let fits = self.end() + len + OVERHANG_BYTES <= BLOCK_BYTES_MAX;
         if !fits {
             self.retire_block();
         }
         if self.block.is_empty() {
-            self.block = pool.take();
+            self.block = pool.take().into_boxed_slice();
         }
-        let needed = self.end + len + OVERHANG_BYTES;
+        let needed = self.end() + len + OVERHANG_BYTES;
         if needed > self.block.len() {
             // By doubling, but not past the limit of a block without need.
             let wanted = needed.max(BLOCK_BYTES_MAX.min(2 * self.block.len()));
-            self.block.reserve_exact(wanted - self.block.len());
-            self.block.resize(wanted, 0);
+            self.resize(wanted);
         }
+    }
+
+    fn resize(&mut self, len: usize) {
+        let mut block = std::mem::take(&mut self.block).into_vec();
+        block.reserve_exact(len.saturating_sub(block.len()));
+        block.resize(len, 0);
+        self.block = block.into_boxed_slice();
     }
 
     /// Makes the block one of the older pieces, if anything of it waits.
     fn retire_block(&mut self) {
         if self.end > 0 {
             let block = std::mem::take(&mut self.block);
-            let end = std::mem::take(&mut self.end);
+            let end = std::mem::take(&mut self.end) as usize;
             let older = self.older.get_or_insert_default();
             older.push(Piece::Owned(block, end));
         }
@@ -240,6 +281,7 @@ impl Outbound {
     /// Appends bytes without copying them.
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
+            self.shut_window();
             self.retire_block();
             let older = self.older.get_or_insert_default();
             older.push(Piece::Shared(bytes));
@@ -249,8 +291,10 @@ impl Outbound {
     /// All that waits, piece by piece.
     fn waiting(&self) -> impl Iterator<Item = &[u8]> {
         let older = self.older.iter().flat_map(|older| &older.pieces);
-        let all = older.map(Piece::as_slice).chain([&self.block[..self.end]]);
-        let heads = std::iter::once(self.head).chain(std::iter::repeat(0));
+        let all = older
+            .map(Piece::as_slice)
+            .chain([&self.block[..self.end()]]);
+        let heads = std::iter::once(self.head()).chain(std::iter::repeat(0));
         all.zip(heads)
             .map(|(piece, head)| &piece[head..])
             .filter(|piece| !piece.is_empty())
@@ -279,39 +323,42 @@ impl Outbound {
     /// All that waits, if it is one piece and no longer than `bytes`: the common case.
     #[inline]
     pub(crate) fn only_piece(&self, bytes: usize) -> Option<&[u8]> {
-        let piece = self.block.get(self.head..self.end)?;
+        let piece = self.block.get(self.head()..self.end())?;
         (self.older_bytes() == 0 && piece.len() <= bytes).then_some(piece)
     }
 
     /// Forgets the first `len` bytes: the kernel has them.
     pub(crate) fn advance(&mut self, len: usize, pool: &mut Pool) {
         debug_assert!(len <= self.len(), "took {len} of {} bytes", self.len());
-        self.head += len;
+        self.shut_window();
+        let mut head = self.head() + len;
         while let Some(older) = &mut self.older
             && let Some(first) = older.pieces.front()
         {
             let first_len = first.as_slice().len();
-            if self.head < first_len {
+            if head < first_len {
+                self.head = head as u32;
                 return;
             }
-            self.head -= first_len;
+            head -= first_len;
             older.bytes -= first_len;
             if let Some(Piece::Owned(block, _)) = older.pieces.pop_front() {
-                pool.give(block);
+                pool.give(block.into_vec());
             }
         }
+        self.head = head as u32;
         if self.head == self.end {
             (self.head, self.end) = (0, 0);
-            pool.give(std::mem::take(&mut self.block));
+            pool.give(std::mem::take(&mut self.block).into_vec());
         }
     }
 
     /// Gives back room that the block will not need soon. Called when the socket is full, so that a
     /// peer which does not read holds what waits for it and not the buffer it came in.
     pub(crate) fn trim(&mut self) {
-        if self.block.len() / 4 > self.end {
-            self.block.truncate(self.end * 2);
-            self.block.shrink_to_fit();
+        if self.block.len() / 4 > self.end() {
+            self.shut_window();
+            self.resize(self.end() * 2);
         }
     }
 
@@ -330,8 +377,17 @@ impl Outbound {
 mod tests {
     use super::*;
 
+    fn tail<'a>(out: &'a mut Outbound, pool: &mut Pool, len: usize) -> Tail<'a> {
+        if !out.has_window(len) {
+            out.shut_window();
+            out.make_room(len, pool);
+            out.open_window(usize::MAX);
+        }
+        out.tail(len)
+    }
+
     fn put(out: &mut Outbound, pool: &mut Pool, bytes: &[u8]) {
-        out.tail(bytes.len(), pool).put(bytes);
+        tail(out, pool, bytes.len()).put(bytes);
     }
 
     fn waiting(out: &Outbound) -> Vec<u8> {
@@ -366,7 +422,7 @@ mod tests {
         let (mut out, mut pool) = (Outbound::default(), Pool::default());
         put(&mut out, &mut pool, &[7; 1000]);
         out.advance(1000, &mut pool);
-        assert_eq!((out.block.capacity(), pool.buffers.len()), (0, 1));
+        assert_eq!((out.block.len(), pool.buffers.len()), (0, 1));
         put(&mut out, &mut pool, b"again");
         assert_eq!(pool.buffers.len(), 0);
         out.clear(&mut pool);
@@ -390,7 +446,7 @@ mod tests {
     fn a_block_copied_whole_counts_only_for_its_length() {
         let (mut out, mut pool) = (Outbound::default(), Pool::default());
         for round in 0..10_000 {
-            let mut tail = out.tail(5 + 3, &mut pool);
+            let mut tail = tail(&mut out, &mut pool, 5 + 3);
             tail.put_block(b"abcdefghijklmnopqrstuvwxyz012345", 5);
             tail.put(b"-");
             tail.put_block(b"xy--------------", 2);
@@ -404,6 +460,6 @@ mod tests {
     #[should_panic = "more was written than the 5 bytes that were asked for"]
     fn more_than_was_asked_for_is_refused() {
         let (mut out, mut pool) = (Outbound::default(), Pool::default());
-        out.tail(5, &mut pool).put(&[1; 100]);
+        tail(&mut out, &mut pool, 5).put(&[1; 100]);
     }
 }

@@ -52,6 +52,17 @@ impl Subscription {
         self.finished()
     }
 
+    /// Counts deliveries, of which none was the last.
+    pub fn count_many(&mut self, messages: u64) {
+        debug_assert!(messages < self.left());
+        self.delivered += messages;
+    }
+
+    /// How many deliveries there are until its end.
+    pub fn left(&self) -> u64 {
+        self.delivered_max.saturating_sub(self.delivered)
+    }
+
     /// Whether it has ended and is only waiting to be removed.
     pub fn finished(&self) -> bool {
         self.delivered >= self.delivered_max

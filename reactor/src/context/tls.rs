@@ -38,7 +38,7 @@ impl Io<'_> {
         }
         let layer = Layer::new(tls, &mut conn.outbound)?;
         // What was queued counts on the other side of TLS from here on.
-        conn.quick_max = 0;
+        conn.outbound.shut_window();
         let open = conn.phase == Phase::Open;
         conn.tls = Some(Box::new(layer));
         if open {

@@ -27,7 +27,7 @@ impl<S> Reactor<S> {
             self.flushed = at + 1;
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.in_dirty = false;
-                conn.quick_max = 0;
+                conn.outbound.shut_window();
                 self.flush_one(key);
                 self.after_callback();
             } else if let Some(udp) = self.core.udp_mut(key) {
@@ -55,7 +55,7 @@ impl<S> Reactor<S> {
         if !conn.is_written() {
             return;
         }
-        conn.quick_max = 0;
+        conn.outbound.shut_window();
         let mut budget = WRITE_BYTES_MAX;
         let mut failed = None;
         let (mut writes, before) = (0, conn.written);
@@ -137,7 +137,7 @@ impl<S> Reactor<S> {
             return;
         }
         conn.broken = Some(why);
-        conn.quick_max = 0;
+        conn.outbound.shut_window();
         conn.writable = false;
         conn.readable = true;
         conn.hangup = true;
@@ -159,7 +159,7 @@ impl<S> Reactor<S> {
         };
         conn.outbound.clear(&mut pools.outbound);
         conn.wants_write_end = true;
-        conn.quick_max = 0;
+        conn.outbound.shut_window();
         self.flushed(key);
         self.core.mark_dirty(key);
     }

@@ -275,13 +275,15 @@ struct Sink<'a>(&'a mut Outbound, &'a mut Pool);
 
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.tail(bytes.len(), self.1).put(bytes);
+        self.0.make_room(bytes.len(), self.1);
+        self.0.tail(bytes.len()).put(bytes);
         Ok(bytes.len())
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let len = pieces.iter().map(|piece| piece.len()).sum();
-        let mut tail = self.0.tail(len, self.1);
+        self.0.make_room(len, self.1);
+        let mut tail = self.0.tail(len);
         for piece in pieces {
             tail.put(piece);
         }
