@@ -1,5 +1,5 @@
-//! No bytes make the reader of configuration files panic or run for ever, and it tells no error
-//! without a place.
+//! No bytes make the reader of configuration files and of their options panic or run for ever, and it
+//! tells no error without a place.
 //!
 //! The data is a file, and what it includes: parts between NUL bytes are the files `0`, `1` and so on.
 
@@ -7,6 +7,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use midge::config::language::{Kind, Map, Value, World, parse};
+use midge::config::options;
+use midge::config::settings::SETTINGS;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +44,14 @@ impl World for Parts<'_> {
 fuzz_target!(|data: &[u8]| {
     let world = Parts(data.split(|&byte| byte == 0).take(8).collect());
     match parse(Path::new("0"), world.0[0], &world) {
-        Ok(document) => map(&document.root),
+        Ok(document) => {
+            map(&document.root);
+            let settings = options::settings(&document);
+            for setting in SETTINGS {
+                assert!(setting.is_same(&settings.options, &settings.options));
+                setting.show(&settings.options);
+            }
+        }
         Err(errors) => {
             assert!(!errors.is_empty());
             for error in errors {

@@ -431,7 +431,7 @@ fn errors_name_the_place_and_the_text() {
     let latin = outcome_in(b"# caf\xe9\na: \xe9", &made(&[]));
     assert_eq!(
         latin,
-        "f:2:4: Parse error on line 2: '\"\u{fffd}\" is not UTF-8'"
+        "f:2:4: Parse error on line 2: 'The text here is not UTF-8'"
     );
     let mut bomb = "v0 [1, 1]\n".to_owned();
     for level in 1..64 {
