@@ -2,23 +2,19 @@
 
 use crate::ANNOUNCED_VERSION;
 use crate::config::Config;
+use crate::lame_duck;
 use crate::listener::Clients;
+use crate::ports::{self, Ports};
+use crate::signals::shut_down;
 use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
 use midge_protocol::Info;
-use midge_reactor::{Context, Io, Key, Reactor, Remote};
+use midge_reactor::{Context, Key, Reactor, Remote};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-/// How long a stopping broker waits for clients to take what is queued for them.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-
-/// The numbers of the two signals that stop a broker, the same on every Unix.
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
 
 /// A broker, listening and not yet running.
 ///
@@ -89,8 +85,8 @@ impl Broker {
     /// real sockets beside those of other handlers, or a simulated network.
     ///
     /// The pid file is not written and no signal is watched, since the process is not the broker's,
-    /// nor is the limit on open files raised. [`Io::close`] of the listener refuses new clients;
-    /// [`Io::shutdown`] ends the whole reactor in good order.
+    /// nor is the limit on open files raised. [`Io::close`](midge_reactor::Io::close) of the listener refuses new clients;
+    /// [`Io::shutdown`](midge_reactor::Io::shutdown) ends the whole reactor in good order.
     ///
     /// ```
     /// use midge::{Broker, Config, State};
@@ -135,6 +131,7 @@ impl Broker {
         cx.state.info.port = advertised
             .and_then(|advertise| advertise.port)
             .unwrap_or(addr.port());
+        cx.state.listener = Some(listener);
         Ok(listener)
     }
 
@@ -148,27 +145,17 @@ impl Broker {
         Handle(self.reactor.remote())
     }
 
-    /// Stops in good order when SIGINT or SIGTERM comes, and at once when a second one does.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn stop_on_signals(&mut self) -> io::Result<()> {
-        self.reactor.with(|cx| {
-            let mut stopping = false;
-            cx.on_signals(&[SIGINT, SIGTERM], move |cx, signal| {
-                let (name, stop) = match signal {
-                    SIGTERM => ("terminated", Stop::Terminated),
-                    _ => ("interrupt", Stop::Interrupted),
-                };
-                log::debug!(target: "midge", "Trapped \"{name}\" signal");
-                cx.state.stop = stop;
-                if std::mem::replace(&mut stopping, true) {
-                    cx.stop();
-                } else {
-                    shut_down(&mut cx.io);
-                }
-            })
-        })
+    /// Begins lame duck mode: the listener is closed, clients are told (`INFO` with `ldm`) that they
+    /// should go elsewhere, and after `lame_duck_grace_period` those that are left are sent away, spread
+    /// over the rest of `lame_duck_duration`. When the last one has gone the reactor ends, as after
+    /// [`Io::shutdown`](midge_reactor::Io::shutdown). Does nothing when it has begun already.
+    pub fn lame_duck(cx: &mut Context<'_, State>) {
+        lame_duck::enter(cx);
+    }
+
+    /// Does something with the reactor, before it runs.
+    pub(crate) fn with<T>(&mut self, work: impl FnOnce(&mut Context<'_, State>) -> T) -> T {
+        self.reactor.with(work)
     }
 
     /// Serves until it is stopped; answers by what.
@@ -181,11 +168,26 @@ impl Broker {
         if let Some(pid_file) = self.pid_file.take() {
             pid_file.write()?;
         }
-        let (host, port) = (&self.reactor.state.config.host, self.addr.port());
+        let config = &self.reactor.state.config;
+        let mut ports = Ports::default();
+        ports.add("nats", "nats", self.addr);
+        let ports_file = config.ports_file_dir.as_deref().and_then(|directory| {
+            let failed = |error: &io::Error| {
+                let path = ports::path(directory);
+                let path = path.display();
+                log::error!(
+                    target: "midge",
+                    "Error writing ports file ({path}): open {path}: {error}; choose another directory"
+                );
+            };
+            ports.write(directory).inspect_err(failed).ok()
+        });
+        let (host, port) = (&config.host, self.addr.port());
         let address = host_and_port(host, port);
         log::info!(target: "midge", "Listening for client connections on {address}");
         log::info!(target: "midge", "Server is ready");
         self.reactor.run()?;
+        drop(ports_file);
         log::info!(target: "midge", "Server Exiting..");
         Ok(self.reactor.state.stop)
     }
@@ -232,6 +234,11 @@ impl Handle {
     /// connections close. Returns at once; does nothing if it has ended already.
     pub fn shutdown(&self) {
         let _ = self.0.post(|cx| shut_down(&mut cx.io));
+    }
+
+    /// Begins [lame duck mode](Broker::lame_duck), at whose end the broker stops. Returns at once.
+    pub fn lame_duck(&self) {
+        let _ = self.0.post(lame_duck::enter);
     }
 }
 
@@ -295,11 +302,6 @@ impl Drop for Running {
             let _ = thread.join();
         }
     }
-}
-
-fn shut_down(io: &mut Io<'_>) {
-    log::info!(target: "midge", "Initiating Shutdown...");
-    io.shutdown(SHUTDOWN_GRACE);
 }
 
 fn announce(config: &Config, server_id: String) -> Info {

@@ -21,6 +21,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config};
+pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
+
+mod signal;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub enum Command {
     Help,
     /// Print [`version`].
     Version,
+    /// Send a signal to a broker that runs.
+    Signal(SignalRequest),
 }
 
 /// Everything that the flags of one command line say, or a file, or both.
@@ -119,12 +124,24 @@ Server Options:
     -n, --name, --server_name <name> Name of this server (default: its id)
         --client_advertise <address> Tell clients to connect to this host:port
     -P, --pid <file>                 Write the process id to this file
+        --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
                                      pays; 0 sleeps at once (default: 100)
+        --lame_duck_duration <time>  Time over which clients are closed after SIGUSR2 (default: 2m)
+    --lame_duck_grace_period <time>  Time before the first of them is closed (default: 10s)
+    -sl, --signal <cmd>[=<pid>]      Send a signal to a broker that runs, and end; cmd is stop,
+                                     quit, term, reopen, reload or ldm, pid a process id or a pid
+                                     file, or 12* for all that begin so (default: the only one)
 
 Logging Options:
     -l, --log <file>                 Append the log to this file (default: standard error)
+        --log_size_limit <bytes>     Begin a new log file past this size (default: 0, never)
+        --log_max_num <count>        Keep so many log files, the new one included (default: 0, all)
+    -s, --syslog                     Log to the system log of this machine
+    -r, --remote_syslog <url>        Log to the system log at udp://host:port or tcp://host:port
+        --log_format <format>        Write lines as text or as json (default: text)
     -T, --logtime                    Time on log lines, none with -T=false (default: true)
+        --logtime_utc                Time on log lines in UTC, not that of this place
     -D, --debug                      Log debug lines
     -V, --trace                      Log each protocol operation
     -VV                              Log each protocol operation, as -V
@@ -254,6 +271,17 @@ pub enum UsageError {
         /// The name as it was given, without dashes.
         name: &'static str,
     },
+    /// The value is not one of a few words.
+    BadWord {
+        /// The name as it was given, without dashes.
+        name: &'static str,
+        /// The value as it was given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// What `-signal` wants cannot be sent.
+    Signal(SignalError),
     /// `-pass` without `-user` would let everybody in.
     PasswordAlone,
     /// `-t` without `-c`.
@@ -330,6 +358,15 @@ impl fmt::Display for UsageError {
                 f,
                 "invalid value {value:?} for flag -{name}: {fault}; use {allowed}"
             ),
+            UsageError::BadWord {
+                name,
+                value,
+                allowed,
+            } => write!(
+                f,
+                "invalid value {value:?} for flag -{name}: parse error; use {allowed}"
+            ),
+            UsageError::Signal(error) => write!(f, "{error}"),
             UsageError::NotText { name } => {
                 write!(
                     f,
@@ -359,6 +396,9 @@ const SEE_HELP: &str = "midge --help lists all flags";
 const PORTS: &str = "1 to 65535, or -1 for any free port";
 const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
+const COUNTS: &str = "a number, or 0 for no limit";
+const DURATIONS: &str = "a time such as 30s, 2m or 1m30s";
+const FORMATS: &str = "text or json";
 
 #[derive(Clone, Copy)]
 enum Flag {
@@ -369,8 +409,18 @@ enum Flag {
     Port,
     Name,
     PidFile,
+    PortsFileDir,
+    LameDuckDuration,
+    LameDuckGracePeriod,
+    Signal,
     LogFile,
+    LogSizeLimit,
+    LogMaxNum,
+    Syslog,
+    RemoteSyslog,
+    LogFormat,
     LogTime,
+    LogTimeUtc,
     Debug,
     Trace,
     DebugTrace,
@@ -397,6 +447,15 @@ impl Flag {
             Flag::Name => &["server_name"],
             Flag::ClientAdvertise => &["client_advertise"],
             Flag::PidFile => &["pid_file"],
+            Flag::PortsFileDir => &["ports_file_dir"],
+            Flag::LameDuckDuration => &["lame_duck_duration"],
+            Flag::LameDuckGracePeriod => &["lame_duck_grace_period"],
+            Flag::LogSizeLimit => &["logfile_size_limit"],
+            Flag::LogMaxNum => &["logfile_max_num"],
+            Flag::Syslog => &["syslog"],
+            Flag::RemoteSyslog => &["remote_syslog"],
+            Flag::LogFormat => &["log_format"],
+            Flag::LogTimeUtc => &["logtime_utc"],
             Flag::LogFile => &["log_file"],
             Flag::LogTime => &["logtime"],
             Flag::Debug => &["debug"],
@@ -406,6 +465,7 @@ impl Flag {
             Flag::BusyPoll => &["busy_poll"],
             Flag::User | Flag::Password | Flag::Token => &["authorization"],
             Flag::ConfigFile
+            | Flag::Signal
             | Flag::Test
             | Flag::Tls
             | Flag::Routes
@@ -427,8 +487,18 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::Port, &["p", "port"]),
     (Flag::Name, &["n", "name", "server_name"]),
     (Flag::PidFile, &["P", "pid"]),
+    (Flag::PortsFileDir, &["ports_file_dir"]),
+    (Flag::LameDuckDuration, &["lame_duck_duration"]),
+    (Flag::LameDuckGracePeriod, &["lame_duck_grace_period"]),
+    (Flag::Signal, &["sl", "signal"]),
     (Flag::LogFile, &["l", "log"]),
+    (Flag::LogSizeLimit, &["log_size_limit"]),
+    (Flag::LogMaxNum, &["log_max_num"]),
+    (Flag::Syslog, &["s", "syslog"]),
+    (Flag::RemoteSyslog, &["r", "remote_syslog"]),
+    (Flag::LogFormat, &["log_format"]),
     (Flag::LogTime, &["T", "logtime"]),
+    (Flag::LogTimeUtc, &["logtime_utc"]),
     (Flag::Debug, &["D", "debug"]),
     (Flag::Trace, &["V", "trace", "VV"]),
     (Flag::DebugTrace, &["DV", "DVV"]),
@@ -459,14 +529,8 @@ const FLAGS: &[(Flag, &[&str])] = &[
 /// The flags of nats-server that are refused, each group with what it is for. To ignore them would
 /// be worse: a broker that was told to use TLS must not start without.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
-    ("ports file", &["ports_file_dir"]),
     ("monitoring over HTTP", &["m", "http_port"]),
     ("monitoring over HTTPS", &["ms", "https_port"]),
-    ("signal to a running server", &["sl", "signal"]),
-    ("log rotation", &["log_size_limit"]),
-    ("system log", &["s", "syslog"]),
-    ("remote system log", &["r", "remote_syslog"]),
-    ("log times in UTC", &["logtime_utc"]),
     ("TLS", &["tlscert", "tlskey", "tlscacert", "help_tls"]),
 ];
 
@@ -503,6 +567,7 @@ struct Draft {
     user: String,
     password: String,
     token: String,
+    signal: String,
     help: bool,
     version: bool,
 }
@@ -545,8 +610,20 @@ impl Draft {
             Flag::Port => self.config.port = given.port()?,
             Flag::Name => self.config.server_name = Some(given.text()?).filter(|n| !n.is_empty()),
             Flag::PidFile => self.config.pid_file = given.file()?,
+            Flag::PortsFileDir => self.config.ports_file_dir = given.file()?,
+            Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
+            Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
+            Flag::Signal => self.signal = given.text()?,
             Flag::LogFile => self.log.file = given.file()?,
+            Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
+            Flag::LogMaxNum => self.log.files_max = given.count()?,
+            Flag::Syslog => self.log.syslog = given.switch()?,
+            Flag::RemoteSyslog => {
+                self.log.remote_syslog = Some(given.text()?).filter(|url| !url.is_empty());
+            }
+            Flag::LogFormat => self.log.format = given.log_format()?,
             Flag::LogTime => self.log.time = given.switch()?,
+            Flag::LogTimeUtc => self.log.utc = given.switch()?,
             Flag::Debug => self.log.debug = given.switch()?,
             Flag::Trace => self.log.trace = given.switch()?,
             Flag::DebugTrace => self.debug_trace = given.switch()?,
@@ -602,6 +679,10 @@ impl Draft {
                 });
             }
             None => {}
+        }
+        if !self.signal.is_empty() {
+            let request = SignalRequest::parse(&self.signal).map_err(UsageError::Signal)?;
+            return Ok(Command::Signal(request));
         }
         // `-DV` is a flag of its own: `-D=false` beside it takes nothing back.
         self.log.debug |= self.debug_trace;
@@ -735,6 +816,37 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
     /// Nothing below zero is a limit either.
     fn length(&mut self) -> Result<usize, UsageError> {
         self.number(LENGTHS, |number| usize::try_from(number.max(0)).ok())
+    }
+
+    fn count(&mut self) -> Result<usize, UsageError> {
+        self.number(COUNTS, |number| usize::try_from(number.max(0)).ok())
+    }
+
+    fn duration(&mut self) -> Result<Duration, UsageError> {
+        let name = self.name;
+        let value = self.text()?;
+        let duration = value.parse::<jiff::SignedDuration>().ok();
+        duration
+            .and_then(|duration| duration.try_into().ok())
+            .ok_or(UsageError::BadWord {
+                name,
+                value,
+                allowed: DURATIONS,
+            })
+    }
+
+    fn log_format(&mut self) -> Result<LogFormat, UsageError> {
+        let name = self.name;
+        let value = self.text()?;
+        match value.to_ascii_lowercase().as_str() {
+            "" | "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(UsageError::BadWord {
+                name,
+                value,
+                allowed: FORMATS,
+            }),
+        }
     }
 
     fn microseconds(&mut self) -> Result<Duration, UsageError> {

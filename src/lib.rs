@@ -33,8 +33,12 @@ pub mod cli;
 pub mod config;
 
 mod broker;
+mod lame_duck;
+mod ports;
+mod signals;
 mod start;
 mod state;
+mod systemd;
 
 mod auth;
 mod client;

@@ -1,8 +1,12 @@
-//! The command: flags in, an exit code out. `midge bench` goes its own way.
+//! The command: flags in, an exit code out. `midge bench` and the tools go their own ways.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod logger;
+mod send_signal;
+
+#[cfg(feature = "tools")]
+mod tools;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -15,18 +19,39 @@ use midge::config::options::Refused;
 use midge::config::{self, Loaded};
 use midge::{Broker, Stop};
 
+macro_rules! check {
+    () => {
+        "    check <file>                     Explain a configuration: see midge check --help
+"
+    };
+}
+
+macro_rules! tools {
+    () => {
+        "    pub, sub, req                    Publish, subscribe, or send a request, on any broker: see
+                                     midge pub --help
+    top                              Watch what a broker does: see midge top --help
+"
+    };
+}
+
+macro_rules! bench {
+    () => {
+        "    bench                            Load a broker and measure it: see midge bench --help
+"
+    };
+}
+
 /// What `--help` adds to the broker's flags.
-#[cfg(feature = "bench")]
-const COMMANDS: &str = "
-Commands:
-    check <file>                     Explain a configuration: see midge check --help
-    bench                            Load a broker and measure it: see midge bench --help
-";
-#[cfg(not(feature = "bench"))]
-const COMMANDS: &str = "
-Commands:
-    check <file>                     Explain a configuration: see midge check --help
-";
+const COMMANDS: &str = if cfg!(all(feature = "bench", feature = "tools")) {
+    concat!("\nCommands:\n", check!(), tools!(), bench!())
+} else if cfg!(feature = "tools") {
+    concat!("\nCommands:\n", check!(), tools!())
+} else if cfg!(feature = "bench") {
+    concat!("\nCommands:\n", check!(), bench!())
+} else {
+    concat!("\nCommands:\n", check!())
+};
 
 /// The text of `midge check --help`.
 const CHECK_USAGE: &str = "
@@ -38,12 +63,15 @@ would not start.
 ";
 
 fn main() -> ExitCode {
+    #[cfg(any(feature = "bench", feature = "tools"))]
+    let first = std::env::args_os().nth(1).unwrap_or_default();
     #[cfg(feature = "bench")]
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "bench")
-    {
+    if first == "bench" {
         return bench::main(std::env::args_os().skip(2));
+    }
+    #[cfg(feature = "tools")]
+    if tools::WORDS.iter().any(|word| first == *word) {
+        return tools::main(std::env::args_os().skip(1));
     }
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     if args.first().is_some_and(|word| word == "check") {
@@ -51,12 +79,16 @@ fn main() -> ExitCode {
     }
     match cli::parse(args.iter().cloned()) {
         Ok(Command::Run(options)) => match load(*options, &args) {
-            Ok(loaded) => run(loaded),
+            Ok(loaded) => run(loaded, args),
             Err(refused) => refuse_config(&refused),
         },
         Ok(Command::Test(options)) => test(*options, &args),
         Ok(Command::Help) => print(&format!("{}{COMMANDS}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
+        Ok(Command::Signal(request)) => match send_signal::send(&request) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&error),
+        },
         Err(error) => refuse(&error),
     }
 }
@@ -72,28 +104,69 @@ fn load(options: Options, args: &[OsString]) -> Result<Loaded, Refused> {
     }
 }
 
-fn run(loaded: Loaded) -> ExitCode {
+fn run(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
     let remarks = loaded.remarks();
     let options = loaded.options;
     if let Err(error) = logger::init(&options.log) {
         return refuse(&error);
     }
-    let mut broker = match Broker::bind(options.config) {
-        Ok(broker) => broker,
-        Err(error) => return fail(&error),
+    let code = match Broker::bind(options.config.clone()) {
+        Ok(broker) => serve(broker, options, args, &remarks),
+        Err(error) => fail(&error),
     };
-    if let Some(file) = options.file {
+    logger::finish();
+    code
+}
+
+fn serve(
+    mut broker: Broker,
+    running: Options,
+    args: Vec<OsString>,
+    remarks: &[String],
+) -> ExitCode {
+    if let Some(file) = &running.file {
         log::info!(target: "midge", "Using configuration file: {}", file.display());
     }
     for remark in remarks {
         log::warn!(target: "midge", "{remark}");
     }
-    match broker.stop_on_signals().and_then(|()| broker.run()) {
+    broker.report_to_systemd();
+    let stop = obey_signals(&mut broker, running, args).and_then(|()| broker.run());
+    match stop {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(&format_args!("Error running the broker: {error}")),
     }
+}
+
+fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> io::Result<()> {
+    broker.stop_on_signals()?;
+    broker.reopen_on_signal(logger::reopen)?;
+    broker.reload_on_signal(move |_| reload(&running, &args))
+}
+
+/// Tells what the file has to say now. Nothing is taken over yet.
+fn reload(running: &Options, args: &[OsString]) {
+    let why = match config::reload(running, args, &System) {
+        Ok(reloaded) if reloaded.changes.is_empty() => {
+            return log::info!(target: "midge", "Reloaded server configuration");
+        }
+        Ok(reloaded) => {
+            let changes = reloaded.changes.iter();
+            let changes = changes
+                .map(|change| format!("{}: old={}, new={}", change.name, change.old, change.new));
+            let changes = changes.collect::<Vec<_>>().join("; ");
+            format!(
+                "changes cannot be taken over while midge runs yet; start it anew for {changes}"
+            )
+        }
+        Err(refused) => refused.to_string(),
+    };
+    log::error!(
+        target: "midge",
+        "Failed to reload server configuration: {why}; nothing has changed"
+    );
 }
 
 /// Tells whether a configuration is right. Warnings are errors here, as in nats-server.

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     route: Route,
     /// What is to be computed before its `CONNECT` is accepted.
     question: Option<Box<Question>>,
+    /// Whether nothing is delivered any more, the connection being about to be closed.
+    is_retired: bool,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
 }
@@ -62,6 +64,7 @@ impl Session {
             rules,
             route: Route::default(),
             question: None,
+            is_retired: false,
             told_subscriptions_max: false,
         }
     }
@@ -115,7 +118,10 @@ impl Session {
                 self.unsubscribe(sid, max, state);
                 self.ok(out);
             }
-            ClientOp::Ping => self.send(encode::PONG, "PONG", out),
+            ClientOp::Ping => {
+                self.send(encode::PONG, "PONG", out);
+                self.first_pong(state, out);
+            }
             ClientOp::Pong => return Ok(After::Answered),
             ClientOp::Connect { json } => {
                 return self.connect(json, state, out);
@@ -128,6 +134,41 @@ impl Session {
     /// Tells the peer what it did wrong; says nothing for a silent violation.
     pub(crate) fn tell<O: Outbox>(&self, violation: &Violation<'_>, out: &mut O) {
         tell(self.key, &self.label, violation, out);
+    }
+
+    /// The client, as it has introduced itself: `v1.20.0:go:app`, without what it has not told.
+    pub(crate) fn introduced(&self) -> String {
+        let ConnectOptions {
+            version,
+            lang,
+            name,
+            ..
+        } = &*self.options;
+        let version = match version.as_str() {
+            "" => String::new(),
+            version => format!("v{version}"),
+        };
+        let told = [version.as_str(), lang, name];
+        let told: Vec<&str> = told.into_iter().filter(|part| !part.is_empty()).collect();
+        told.join(":")
+    }
+
+    /// Nothing is to be delivered to this client any more; what it publishes still counts.
+    pub(crate) fn retire(&mut self, state: &mut State) {
+        state.unsubscribe_all(self.id);
+        self.is_retired = true;
+    }
+
+    /// From its first `PONG` on a client may be sent an `INFO`, and there may be news already.
+    fn first_pong<O: Outbox>(&self, state: &mut State, out: &mut O) {
+        let receiver = state.receiver_mut(self.id);
+        if self.options.protocol < 1 || receiver.takes_info {
+            return;
+        }
+        receiver.takes_info = true;
+        if state.lame_duck {
+            greet(state, self.key, &self.label, out);
+        }
     }
 
     /// Asks for a sign of life.
@@ -254,6 +295,10 @@ impl Session {
         sid: &[u8],
         state: &State,
     ) -> Result<bool, Violation<'a>> {
+        if self.is_retired {
+            // Or a queue group would choose one that hears nothing.
+            return Ok(false);
+        }
         if queue == Some(b"_sys_") {
             return Err(Violation::SubscribeDenied { subject, queue });
         }
@@ -308,7 +353,7 @@ impl Session {
     }
 }
 
-/// The first line that a client gets.
+/// The first line that a client gets; once more where there is news.
 pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut O) {
     let mut line = Vec::with_capacity(512);
     let client_ip = label.peer.ip().to_canonical().to_string();
@@ -320,6 +365,16 @@ pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut
     .put(&mut line);
     if let Some(mut writer) = out.writer(key, line.len()) {
         writer.put(&line);
+    }
+}
+
+/// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their
+/// first `PONG`, or never asked for it.
+pub(crate) fn tell_news<O: Outbox>(state: &State, out: &mut O) {
+    for (_, receiver) in &state.receivers {
+        if receiver.takes_info {
+            greet(state, receiver.key, &receiver.label, out);
+        }
     }
 }
 

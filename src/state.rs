@@ -20,6 +20,8 @@ pub enum Stop {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// Lame duck mode has come to its end.
+    LameDuck,
 }
 
 /// The account of everyone, `$G`, until there are others.
@@ -73,6 +75,10 @@ pub struct State {
     pub(crate) stats: Stats,
     /// What ended the broker, once something has.
     pub(crate) stop: Stop,
+    /// Where clients are accepted, until they no longer are.
+    pub(crate) listener: Option<Key>,
+    /// Whether the broker is in lame duck mode.
+    pub(crate) lame_duck: bool,
     pub(crate) scratch: Scratch,
     pub(crate) random: u64,
 }
@@ -97,6 +103,8 @@ impl State {
             backpressure: Backpressure::default(),
             stats: Stats::default(),
             stop: Stop::Requested,
+            listener: None,
+            lame_duck: false,
             scratch: Scratch::default(),
             random: 1,
         }
@@ -110,6 +118,11 @@ impl State {
             subscriptions: subscriptions.sum(),
             ..self.stats
         }
+    }
+
+    /// Whether the broker is in lame duck mode: see [`Broker::lame_duck`](crate::Broker::lame_duck).
+    pub fn is_lame_duck(&self) -> bool {
+        self.lame_duck
     }
 
     /// Bytes in the longest queue of a client. Looks at each client.
@@ -154,6 +167,7 @@ impl State {
                 echo: true,
             },
             account: GLOBAL,
+            takes_info: false,
             label: Label { peer, cid },
             sids: Default::default(),
             received: Traffic::default(),
@@ -166,13 +180,18 @@ impl State {
 
     /// Ends a receiver and all its subscriptions.
     pub(crate) fn leave(&mut self, id: ReceiverId) -> Receiver {
-        let mut receiver = self.receivers.remove(id.0 as usize);
+        self.unsubscribe_all(id);
+        self.receivers.remove(id.0 as usize)
+    }
+
+    /// Ends all subscriptions of a receiver.
+    pub(crate) fn unsubscribe_all(&mut self, id: ReceiverId) {
+        let receiver = &mut self.receivers[id.0 as usize];
         let sublist = &mut self.accounts[receiver.account.0].sublist;
         // Sorted, since the order decides who takes whose place in a set.
         for subscription in std::mem::take(&mut receiver.sids).into_sorted() {
             sublist.remove(subscription);
         }
-        receiver
     }
 
     /// A receiver, which must exist.

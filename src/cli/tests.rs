@@ -18,6 +18,7 @@ fn summary(line: &str) -> String {
         Ok(Command::Test(_)) => return "test".to_owned(),
         Ok(Command::Help) => return "help".to_owned(),
         Ok(Command::Version) => return "version".to_owned(),
+        Ok(Command::Signal(request)) => return format!("signal: {request:?}"),
         Err(error) => return format!("error: {error}"),
     };
     let (config, log) = (options.config, options.log);
@@ -46,6 +47,33 @@ fn summary(line: &str) -> String {
     }
     if config.busy_poll != Config::default().busy_poll {
         found.push(format!("busy_poll={}", config.busy_poll.as_micros()));
+    }
+    if let Some(directory) = config.ports_file_dir {
+        found.push(format!("ports={}", directory.display()));
+    }
+    if config.lame_duck_duration != defaults.lame_duck_duration {
+        found.push(format!("lame_duck={:?}", config.lame_duck_duration));
+    }
+    if config.lame_duck_grace_period != defaults.lame_duck_grace_period {
+        found.push(format!("grace={:?}", config.lame_duck_grace_period));
+    }
+    if log.size_limit > 0 {
+        found.push(format!("log_size={}", log.size_limit));
+    }
+    if log.files_max > 0 {
+        found.push(format!("log_files={}", log.files_max));
+    }
+    if log.syslog {
+        found.push("syslog".to_owned());
+    }
+    if let Some(url) = log.remote_syslog {
+        found.push(format!("remote={url}"));
+    }
+    if log.format != LogFormat::Text {
+        found.push(format!("format={:?}", log.format));
+    }
+    if log.utc {
+        found.push("utc".to_owned());
     }
     if log.debug {
         found.push("debug".to_owned());
@@ -689,6 +717,8 @@ fn takes_value(flag: Flag) -> bool {
     !matches!(
         flag,
         Flag::LogTime
+            | Flag::LogTimeUtc
+            | Flag::Syslog
             | Flag::Debug
             | Flag::Trace
             | Flag::DebugTrace
@@ -705,4 +735,58 @@ fn does_nothing(flag: Flag) -> bool {
         flag,
         Flag::Tls | Flag::Routes | Flag::Cluster | Flag::IgnoredSwitch | Flag::IgnoredText
     )
+}
+
+#[test]
+fn what_an_operator_sets_beside_the_limits() {
+    check(&[
+        ("--ports_file_dir /run/m", "ports=/run/m"),
+        ("-ports_file_dir=", ""),
+        ("--lame_duck_duration 1m30s", "lame_duck=90s"),
+        ("--lame_duck_grace_period=250ms", "grace=250ms"),
+        ("-log_size_limit 1_000", "log_size=1000"),
+        ("-log_size_limit -1", ""),
+        ("-log_max_num 3", "log_files=3"),
+        ("-s", "syslog"),
+        ("--syslog=false", ""),
+        ("-r udp://h:514", "remote=udp://h:514"),
+        ("--remote_syslog=tcp://h:1", "remote=tcp://h:1"),
+        ("--log_format json", "format=Json"),
+        ("--log_format=TEXT", ""),
+        ("--logtime_utc", "utc"),
+        (
+            "--lame_duck_duration soon",
+            "error: invalid value \"soon\" for flag -lame_duck_duration: parse error; use a time such \
+             as 30s, 2m or 1m30s",
+        ),
+        (
+            "--lame_duck_duration -5s",
+            "error: invalid value \"-5s\" for flag -lame_duck_duration: parse error; use a time such as \
+             30s, 2m or 1m30s",
+        ),
+        (
+            "--log_format xml",
+            "error: invalid value \"xml\" for flag -log_format: parse error; use text or json",
+        ),
+    ]);
+}
+
+#[test]
+fn a_signal_to_another_broker_is_sent_and_nothing_else_done() {
+    check(&[
+        (
+            "-sl=ldm=/run/m.pid",
+            "signal: SignalRequest { signal: LameDuck, target: Process(\"/run/m.pid\") }",
+        ),
+        (
+            "--signal stop -p 4222",
+            "signal: SignalRequest { signal: Stop, target: Only }",
+        ),
+        ("--signal quit -v", "version"),
+        ("--signal=", ""),
+        (
+            "--signal bogus",
+            "error: unknown signal \"bogus\"; use stop, quit, term, reopen, reload or ldm",
+        ),
+    ]);
 }
