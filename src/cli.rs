@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config};
+use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config, Monitor};
 pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
 
 mod signal;
@@ -125,6 +125,7 @@ Server Options:
         --client_advertise <address> Tell clients to connect to this host:port
     -P, --pid <file>                 Write the process id to this file
         --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
+    -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
                                      pays; 0 sleeps at once (default: 100)
         --lame_duck_duration <time>  Time over which clients are closed after SIGUSR2 (default: 2m)
@@ -394,6 +395,7 @@ impl Error for UsageError {}
 const SEE_HELP: &str = "midge --help lists all flags";
 
 const PORTS: &str = "1 to 65535, or -1 for any free port";
+const HTTP_PORTS: &str = "1 to 65535, -1 for any free port, or 0 for none";
 const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
 const COUNTS: &str = "a number, or 0 for no limit";
@@ -413,6 +415,7 @@ enum Flag {
     LameDuckDuration,
     LameDuckGracePeriod,
     Signal,
+    HttpPort,
     LogFile,
     LogSizeLimit,
     LogMaxNum,
@@ -448,6 +451,7 @@ impl Flag {
             Flag::ClientAdvertise => &["client_advertise"],
             Flag::PidFile => &["pid_file"],
             Flag::PortsFileDir => &["ports_file_dir"],
+            Flag::HttpPort => &["http_port"],
             Flag::LameDuckDuration => &["lame_duck_duration"],
             Flag::LameDuckGracePeriod => &["lame_duck_grace_period"],
             Flag::LogSizeLimit => &["logfile_size_limit"],
@@ -491,6 +495,7 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::LameDuckDuration, &["lame_duck_duration"]),
     (Flag::LameDuckGracePeriod, &["lame_duck_grace_period"]),
     (Flag::Signal, &["sl", "signal"]),
+    (Flag::HttpPort, &["m", "http_port"]),
     (Flag::LogFile, &["l", "log"]),
     (Flag::LogSizeLimit, &["log_size_limit"]),
     (Flag::LogMaxNum, &["log_max_num"]),
@@ -529,7 +534,6 @@ const FLAGS: &[(Flag, &[&str])] = &[
 /// The flags of nats-server that are refused, each group with what it is for. To ignore them would
 /// be worse: a broker that was told to use TLS must not start without.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
-    ("monitoring over HTTP", &["m", "http_port"]),
     ("monitoring over HTTPS", &["ms", "https_port"]),
     ("TLS", &["tlscert", "tlskey", "tlscacert", "help_tls"]),
 ];
@@ -614,6 +618,12 @@ impl Draft {
             Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
             Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
             Flag::Signal => self.signal = given.text()?,
+            Flag::HttpPort => {
+                // Host and path are those of the file, if it has any.
+                let file = self.config.monitor.take().unwrap_or_default();
+                let port = given.http_port()?;
+                self.config.monitor = port.map(|port| Monitor { port, ..file });
+            }
             Flag::LogFile => self.log.file = given.file()?,
             Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
             Flag::LogMaxNum => self.log.files_max = given.count()?,
@@ -810,6 +820,15 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
             -1 => Some(0),
             0 => Some(Config::default().port),
             _ => u16::try_from(number).ok(),
+        })
+    }
+
+    /// As a port, but 0 is none.
+    fn http_port(&mut self) -> Result<Option<u16>, UsageError> {
+        self.number(HTTP_PORTS, |number| match number {
+            -1 => Some(Some(0)),
+            0 => Some(None),
+            _ => u16::try_from(number).ok().map(Some),
         })
     }
 

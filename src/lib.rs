@@ -51,6 +51,8 @@ mod outbox;
 mod receiver;
 pub mod sublist;
 
+mod monitor;
+
 mod backpressure;
 mod close;
 mod trace;

@@ -79,6 +79,11 @@ impl Session {
         self.id
     }
 
+    /// What the client has said about itself.
+    pub(crate) fn options(&self) -> &ConnectOptions {
+        &self.options
+    }
+
     /// Carries out one op.
     ///
     /// # Errors
