@@ -21,7 +21,7 @@ use midge::{Broker, Stop};
 
 macro_rules! check {
     () => {
-        "    check <file>                     Explain a configuration: see midge check --help
+        "    check                            Explain a configuration file: see midge check --help
 "
     };
 }
@@ -54,12 +54,18 @@ const COMMANDS: &str = if cfg!(all(feature = "bench", feature = "tools")) {
 };
 
 /// The text of `midge check --help`.
-const CHECK_USAGE: &str = "
-Usage: midge check <file> [options]
+const CHECK_USAGE: &str = "\
+Explains a configuration file: every setting, its value, and where that came from
 
-Reads a configuration file, with the options that midge itself would get, and prints every setting:
-its value, and where that came from. Starts nothing. Fails, and tells all that is wrong, where midge
-would not start.
+Starts nothing. Fails, and tells all that is wrong, where midge would not start.
+
+Usage: midge check <FILE> [OPTIONS]
+
+Arguments:
+  <FILE>  The file, and behind it the options that midge would get
+
+Options:
+  -h, --help  Print help
 ";
 
 fn main() -> ExitCode {
