@@ -127,7 +127,7 @@ Server Options:
         --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
     -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
-                                     pays; 0 sleeps at once (default: 100)
+                                     pays; 0 sleeps at once (default: 50)
         --lame_duck_duration <time>  Time over which clients are closed after SIGUSR2 (default: 2m)
     --lame_duck_grace_period <time>  Time before the first of them is closed (default: 10s)
     -sl, --signal <cmd>[=<pid>]      Send a signal to a broker that runs, and end; cmd is stop,

@@ -174,7 +174,7 @@ pub struct Config {
     pub pings_out_max: u32,
     /// How long to poll for more before going to sleep, while that pays: while the next bytes mostly
     /// come so soon. Saves the system's waking of a thread, which takes longer than the work. Default
-    /// 100 microseconds; zero sleeps at once, as a machine with one processor always does.
+    /// 50 microseconds; zero sleeps at once, as a machine with one processor always does.
     pub busy_poll: Duration,
     /// Longest time that queued output may take to leave (`write_deadline`). Default 10 seconds.
     /// A client that takes longer is a slow consumer.
@@ -236,7 +236,7 @@ impl Default for Config {
             subscription_tokens_max: None,
             ping_interval: Duration::from_secs(120),
             pings_out_max: 2,
-            busy_poll: Duration::from_micros(100),
+            busy_poll: Duration::from_micros(50),
             write_deadline: Duration::from_secs(10),
             auth_timeout: Duration::from_secs(2),
             stall_producers: true,

@@ -145,9 +145,9 @@ impl<S> Builder<S> {
     }
 
     /// As [`spin`](Builder::spin), but only while it pays: while at least half of the waits of late
-    /// ended within about twice that time. A reactor with little to do, or whose peers are far, sleeps.
+    /// ended within that time. A reactor with little to do, or whose peers are far, sleeps.
     ///
-    /// 50 to 100 microseconds are what it takes to wake a thread. Where there is one processor alone
+    /// 20 to 50 microseconds are what it takes to wake a thread. Where there is one processor alone
     /// it never pays, since whoever is waited for needs it.
     #[must_use]
     pub fn spin_while_it_pays(mut self, time: Duration) -> Builder<S> {

@@ -10,10 +10,10 @@ const WHOLE: u32 = 1 << 16;
 
 /// How long to poll before sleeping, and whether it has paid lately.
 ///
-/// A wait is *short* if what it waited for came within the time that would have been spun, or soon
-/// enough after it that the spinning would have saved the sleep. While at least half of the waits are
-/// short it pays to spin: a sleep would cost more, for the system has to wake the thread again.
-/// Waits that slept are judged by the same measure, so that spinning begins again by itself.
+/// A wait is *short* if what it waited for came within the time that would have been spun. While at
+/// least half of the waits are short it pays to spin: a sleep would cost more, for the system has to
+/// wake the thread again. Waits that slept are judged by the same measure, which is a little hard on
+/// them for the time it took to wake up, so that spinning begins again by itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spin {
     time: Duration,
@@ -45,9 +45,9 @@ impl Spin {
         self.adapts && !self.time.is_zero()
     }
 
-    /// A wait has ended after `waited`. To wake a thread takes about as long as it pays to spin.
+    /// A wait has ended after `waited`.
     pub(crate) fn waited(&mut self, waited: Duration) {
-        let is_short = waited <= self.time.saturating_mul(2);
+        let is_short = waited <= self.time;
         let latest = if is_short { WHOLE } else { 0 };
         self.short = (self.short * (WEIGHT - 1) + latest) / WEIGHT;
     }

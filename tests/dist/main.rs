@@ -69,7 +69,10 @@ fn the_man_page_and_the_completions_are_those_of_the_present_flags() {
 fn help_lists_flags_in_groups_and_commands() {
     let pages = pages();
     let broker = &pages[0];
-    assert_eq!(broker.commands, ["pub", "sub", "req", "top", "bench"]);
+    assert_eq!(
+        broker.commands,
+        ["check", "pub", "sub", "req", "top", "bench"]
+    );
     let flag = |page: &Page, name: &str| {
         let found = page
             .flags()
@@ -82,7 +85,7 @@ fn help_lists_flags_in_groups_and_commands() {
     assert_eq!(port.names, ["-p", "--port"]);
     assert_eq!(port.value.as_deref(), Some("port"));
     assert_eq!(flag(broker, "-DV").value, None);
-    assert!(flag(broker, "--busy_poll").help.ends_with("(default: 100)"));
+    assert!(flag(broker, "--busy_poll").help.ends_with("(default: 50)"));
     let fanout = pages.iter().find(|page| page.path == ["bench", "fanout"]);
     let window = flag(fanout.expect("a page"), "--window");
     assert!(

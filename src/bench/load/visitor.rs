@@ -71,9 +71,8 @@ impl Handler<Shard> for Visitor {
             board.tell(Event::Published { publisher, count });
         } else {
             let visit = Arc::clone(&self.visit);
-            let number = count as usize * visit.concurrency + self.place;
             let next = Visitor::new(&visit, self.place);
-            hello::connect(cx, visit.addr, number, next);
+            hello::connect(cx, visit.addr, next);
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
         let publisher = (number + connections - 1) % connections;
         let receiver = Receiver::of_publisher(&own, publisher, shape.ring_frames());
         let hello = hello.clone() + &own.sub_line(0, "", false);
-        hello::connect(cx, addr, number, Member::new(number, receiver, hello))
+        hello::connect(cx, addr, Member::new(number, receiver, hello))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);

@@ -27,7 +27,7 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
         let line = |sub| format!("SUB {subject}.{number:06}.{sub:06} {sub}\r\n");
         let subs: String = (0..subscriptions).map(line).collect();
         let hello = hello.clone() + &subs;
-        hello::connect(cx, addr, number, Idler::new("an idle connection", &hello))
+        hello::connect(cx, addr, Idler::new("an idle connection", &hello))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);
