@@ -1,5 +1,6 @@
 //! `Broker`: binds the port, runs the reactor, stops in good order.
 
+use crate::ANNOUNCED_VERSION;
 use crate::config::Config;
 use crate::lame_duck;
 use crate::listener::Clients;
@@ -8,7 +9,6 @@ use crate::ports::{self, Ports};
 use crate::signals::shut_down;
 use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
-use crate::{ANNOUNCED_VERSION, Auth};
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
 use std::io;
@@ -54,6 +54,7 @@ impl Broker {
         let name = config.server_name.as_deref().unwrap_or(&server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
+        start::warn(&config);
         let connections_max = start::affordable_connections(config.connections_max)?;
         let info = announce(&config, server_id);
         let config = Config {
@@ -64,6 +65,8 @@ impl Broker {
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
+            // Every client may wait for its password to be looked at.
+            .offload_waiting_max(connections_max)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
         let (addr, monitor_addr) = reactor.with(|cx| {
@@ -160,9 +163,7 @@ impl Broker {
         let config = &self.reactor.state.config;
         let mut ports = Ports::default();
         ports.add("nats", "nats", self.addr);
-        if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr) {
-            let address = host_and_port(&host, addr.port());
-            log::info!(target: "midge", "Starting http monitor on {address}");
+        if let Some(addr) = self.monitor_addr {
             ports.add("monitoring", "http", addr);
         }
         let ports_file = config.ports_file_dir.as_deref().and_then(|directory| {
@@ -176,8 +177,11 @@ impl Broker {
             };
             ports.write(directory).inspect_err(failed).ok()
         });
-        let (host, port) = (&config.host, self.addr.port());
-        let address = host_and_port(host, port);
+        if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr) {
+            let address = host_and_port(&host, addr.port());
+            log::info!(target: "midge", "Starting http monitor on {address}");
+        }
+        let address = host_and_port(&config.host, self.addr.port());
         log::info!(target: "midge", "Listening for client connections on {address}");
         log::info!(target: "midge", "Server is ready");
         self.reactor.run()?;
@@ -330,7 +334,10 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
             cause,
         })?;
     let addr = cx.listening_on(listener).expect("it listens");
-    cx.state.info.port = addr.port();
+    let advertised = cx.state.config.advertise.as_ref();
+    cx.state.info.port = advertised
+        .and_then(|advertise| advertise.port)
+        .unwrap_or(addr.port());
     cx.state.listener = Some(listener);
     Ok(listener)
 }
@@ -350,7 +357,8 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let port = cx
         .listening_on(listener)
         .map_or(address.1, |addr| addr.port());
-    cx.state.records = Some(Box::new(Records::new(cx.now(), port)));
+    let closed_max = cx.state.config.closed_clients_max;
+    cx.state.records = Some(Box::new(Records::new(cx.now(), port, closed_max)));
     Ok(Some(listener))
 }
 
@@ -372,10 +380,13 @@ fn announce(config: &Config, server_id: String) -> Info {
         proto: 1,
         // Some clients' data types have this field; the text is free.
         go: "none".to_owned(),
-        host: config.host.clone(),
+        host: match &config.advertise {
+            Some(advertise) => advertise.host.clone(),
+            None => config.host.clone(),
+        },
         port: config.port,
         headers: config.headers,
-        auth_required: config.auth != Auth::None,
+        auth_required: config.wants_credentials(),
         max_payload: config.payload_bytes_max as u64,
         midge: env!("CARGO_PKG_VERSION").to_owned(),
         ..Info::default()

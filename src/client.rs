@@ -2,7 +2,6 @@
 
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
-use crate::config::Auth;
 use crate::delivery::Allowance;
 use crate::lame_duck;
 use crate::outbox::Outbox;
@@ -276,16 +275,10 @@ impl Client {
                 }
                 // One that was sent away is asked no more.
                 After::Connected if self.reason.is_some() => {}
-                After::Connected => {
-                    if let Some(records) = &mut cx.state.records {
-                        records.introduced(self.label.cid, session.options(), cx.io.now());
-                    }
-                    if let Some(timer) = self.auth_timer.take() {
-                        cx.io.cancel(timer);
-                    }
-                    let first = FIRST_PING.min(cx.state.config.ping_interval);
-                    let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
-                    arm_ping(&mut self.ping_timer, cx, first + spread);
+                After::Connected => self.connected(cx),
+                After::Hashing => {
+                    input.consume(len);
+                    return self.ask(cx);
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
@@ -299,6 +292,62 @@ impl Client {
                 return Ok(());
             }
         }
+    }
+
+    /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
+    fn ask(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+        let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
+            return Ok(());
+        };
+        // The client has done its part: it is not to blame for how long this takes.
+        if let Some(timer) = self.auth_timer.take() {
+            cx.io.cancel(timer);
+        }
+        let key = cx.key();
+        let work = move || question.answer();
+        let asked = cx.offload(work, move |cx, answer| {
+            let is_good = answer.unwrap_or(false);
+            // A client that has gone meanwhile does not care.
+            cx.call(key, move |client: &mut Client, cx| {
+                client.answered(cx, is_good);
+            });
+        });
+        if let Err(error) = asked {
+            log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
+            return Err(Violation::Authorization);
+        }
+        cx.io.pause(key);
+        Ok(())
+    }
+
+    /// What came of it.
+    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
+            Ok(()) => {
+                // One that was sent away is asked no more.
+                if self.reason.is_none() {
+                    self.connected(cx);
+                }
+                cx.io.resume(cx.key());
+            }
+            Err(violation) => self.refuse(cx, &violation),
+        }
+    }
+
+    /// A `CONNECT` was accepted.
+    fn connected(&mut self, cx: &mut Context<'_, State>) {
+        if let (Some(session), Some(records)) = (&self.session, &mut cx.state.records) {
+            records.introduced(self.label.cid, session.options(), cx.io.now());
+        }
+        if let Some(timer) = self.auth_timer.take() {
+            cx.io.cancel(timer);
+        }
+        let first = FIRST_PING.min(cx.state.config.ping_interval);
+        let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
+        arm_ping(&mut self.ping_timer, cx, first + spread);
     }
 
     /// Stops reading from this client, whose next op is unread, until `receiver` has caught up.
@@ -451,10 +500,14 @@ impl Handler<State> for Client {
         );
         let config = &cx.state.config;
         let pending = config.pending_bytes_max;
-        let (low, high) = backpressure::marks(pending);
+        let (low, high) = match config.stall_producers {
+            true => backpressure::marks(pending),
+            // Nobody is ever so far behind: past this the client is closed.
+            false => (pending, pending),
+        };
         cx.io.watermarks(key, low, high, pending);
         cx.io.write_timeout(key, Some(config.write_deadline));
-        if config.auth != Auth::None {
+        if config.wants_credentials() {
             let timeout = config.auth_timeout;
             self.auth_timer = Some(cx.set_timer(timeout, AUTH));
         }

@@ -8,12 +8,23 @@ mod send_signal;
 #[cfg(feature = "tools")]
 mod tools;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use midge::cli::{self, Command, Options};
+use midge::config::language::System;
+use midge::config::options::Refused;
+use midge::config::{self, Loaded};
 use midge::{Broker, Stop};
+
+macro_rules! check {
+    () => {
+        "    check                            Explain a configuration file: see midge check --help
+"
+    };
+}
 
 macro_rules! tools {
     () => {
@@ -33,14 +44,29 @@ macro_rules! bench {
 
 /// What `--help` adds to the broker's flags.
 const COMMANDS: &str = if cfg!(all(feature = "bench", feature = "tools")) {
-    concat!("\nCommands:\n", tools!(), bench!())
+    concat!("\nCommands:\n", check!(), tools!(), bench!())
 } else if cfg!(feature = "tools") {
-    concat!("\nCommands:\n", tools!())
+    concat!("\nCommands:\n", check!(), tools!())
 } else if cfg!(feature = "bench") {
-    concat!("\nCommands:\n", bench!())
+    concat!("\nCommands:\n", check!(), bench!())
 } else {
-    ""
+    concat!("\nCommands:\n", check!())
 };
+
+/// The text of `midge check --help`.
+const CHECK_USAGE: &str = "\
+Explains a configuration file: every setting, its value, and where that came from
+
+Starts nothing. Fails, and tells all that is wrong, where midge would not start.
+
+Usage: midge check <FILE> [OPTIONS]
+
+Arguments:
+  <FILE>  The file, and behind it the options that midge would get
+
+Options:
+  -h, --help  Print help
+";
 
 fn main() -> ExitCode {
     #[cfg(any(feature = "bench", feature = "tools"))]
@@ -53,8 +79,16 @@ fn main() -> ExitCode {
     if tools::WORDS.iter().any(|word| first == *word) {
         return tools::main(std::env::args_os().skip(1));
     }
-    match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Run(options)) => run(*options),
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if args.first().is_some_and(|word| word == "check") {
+        return check(&args[1..]);
+    }
+    match cli::parse(args.iter().cloned()) {
+        Ok(Command::Run(options)) => match load(*options, &args) {
+            Ok(loaded) => run(loaded, args),
+            Err(refused) => refuse_config(&refused),
+        },
+        Ok(Command::Test(options)) => test(*options, &args),
         Ok(Command::Help) => print(&format!("{}{COMMANDS}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
         Ok(Command::Signal(request)) => match send_signal::send(&request) {
@@ -65,21 +99,45 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options) -> ExitCode {
+/// What a broker is to be started with: the file, if there is one, and the flags.
+fn load(options: Options, args: &[OsString]) -> Result<Loaded, Refused> {
+    match &options.file {
+        Some(file) => config::load(file, args, &System),
+        None => Ok(Loaded {
+            options,
+            ..Loaded::default()
+        }),
+    }
+}
+
+fn run(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
+    let remarks = loaded.remarks();
+    let options = loaded.options;
     if let Err(error) = logger::init(&options.log) {
         return refuse(&error);
     }
-    let code = match Broker::bind(options.config) {
-        Ok(broker) => serve(broker),
+    let code = match Broker::bind(options.config.clone()) {
+        Ok(broker) => serve(broker, options, args, &remarks),
         Err(error) => fail(&error),
     };
     logger::finish();
     code
 }
 
-fn serve(mut broker: Broker) -> ExitCode {
+fn serve(
+    mut broker: Broker,
+    running: Options,
+    args: Vec<OsString>,
+    remarks: &[String],
+) -> ExitCode {
+    if let Some(file) = &running.file {
+        log::info!(target: "midge", "Using configuration file: {}", file.display());
+    }
+    for remark in remarks {
+        log::warn!(target: "midge", "{remark}");
+    }
     broker.report_to_systemd();
-    let stop = obey_signals(&mut broker).and_then(|()| broker.run());
+    let stop = obey_signals(&mut broker, running, args).and_then(|()| broker.run());
     match stop {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
@@ -88,16 +146,79 @@ fn serve(mut broker: Broker) -> ExitCode {
     }
 }
 
-fn obey_signals(broker: &mut Broker) -> io::Result<()> {
+fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> io::Result<()> {
     broker.stop_on_signals()?;
     broker.reopen_on_signal(logger::reopen)?;
-    broker.reload_on_signal(|_| {
-        log::error!(
-            target: "midge",
-            "Failed to reload server configuration: can only reload config when a file is provided \
-             using -c or --config; nothing has changed"
-        );
-    })
+    broker.reload_on_signal(move |_| reload(&running, &args))
+}
+
+/// Tells what the file has to say now. Nothing is taken over yet.
+fn reload(running: &Options, args: &[OsString]) {
+    let why = match config::reload(running, args, &System) {
+        Ok(reloaded) if reloaded.changes.is_empty() => {
+            return log::info!(target: "midge", "Reloaded server configuration");
+        }
+        Ok(reloaded) => {
+            let changes = reloaded.changes.iter();
+            let changes = changes
+                .map(|change| format!("{}: old={}, new={}", change.name, change.old, change.new));
+            let changes = changes.collect::<Vec<_>>().join("; ");
+            format!(
+                "changes cannot be taken over while midge runs yet; start it anew for {changes}"
+            )
+        }
+        Err(refused) => refused.to_string(),
+    };
+    log::error!(
+        target: "midge",
+        "Failed to reload server configuration: {why}; nothing has changed"
+    );
+}
+
+/// Tells whether a configuration is right. Warnings are errors here, as in nats-server.
+fn test(options: Options, args: &[OsString]) -> ExitCode {
+    let file = options.file.clone().unwrap_or_default();
+    let loaded = match load(options, args) {
+        Ok(loaded) => loaded,
+        Err(refused) => return refuse_config(&refused),
+    };
+    if !loaded.report.warnings.is_empty() {
+        return refuse_config(&Refused(loaded.report.warnings));
+    }
+    let mut remarks = loaded.remarks();
+    remarks.extend(loaded.missing_directories());
+    let mut err = io::stderr().lock();
+    for remark in remarks {
+        let _ = writeln!(err, "{remark}");
+    }
+    let (name, file) = (cli::executable(), file.display());
+    let _ = writeln!(err, "{name}: configuration file {file} is valid");
+    ExitCode::SUCCESS
+}
+
+/// `midge check FILE [FLAGS]`: explains what a broker would be started with.
+fn check(args: &[OsString]) -> ExitCode {
+    let mut args = args.to_vec();
+    match args.first() {
+        Some(file) if !file.as_encoded_bytes().starts_with(b"-") => args.insert(0, "-c".into()),
+        Some(help) if matches!(help.to_str(), Some("-h" | "-help" | "--help")) => {
+            return print(CHECK_USAGE);
+        }
+        _ => {}
+    }
+    match cli::parse(args.iter().cloned()) {
+        Ok(Command::Run(options) | Command::Test(options)) => match load(*options, &args) {
+            Ok(loaded) => print(&config::explain(&loaded)),
+            Err(refused) => refuse_config(&refused),
+        },
+        Ok(_) => print(CHECK_USAGE),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Tells what is wrong with a configuration.
+fn refuse_config(refused: &Refused) -> ExitCode {
+    refuse(&format_args!("{}: {refused}", cli::executable()))
 }
 
 /// Prints an answer on standard output. A reader that went away had enough.

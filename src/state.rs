@@ -129,14 +129,14 @@ impl State {
         }
     }
 
-    /// The port on which monitoring is served, if it is.
-    pub fn monitor_port(&self) -> Option<u16> {
-        self.records.as_ref().map(|records| records.port())
-    }
-
     /// Whether the broker is in lame duck mode: see [`Broker::lame_duck`](crate::Broker::lame_duck).
     pub fn is_lame_duck(&self) -> bool {
         self.lame_duck
+    }
+
+    /// The port on which monitoring is served, if it is.
+    pub fn monitor_port(&self) -> Option<u16> {
+        self.records.as_ref().map(|records| records.port())
     }
 
     /// Bytes in the longest queue of a client. Looks at each client.

@@ -74,10 +74,10 @@ fn each_bad_flag_is_one_line_on_standard_error_and_fails() {
         ),
         (&["---p", "1"], "bad flag syntax: ---p; "),
         (&["foo"], "unrecognized command: \"foo\"; "),
-        (&["-D", "true"], "unrecognized command: \"true\"; "),
+        (&["-D", "true", "x"], "unrecognized command: \"x\"; "),
         (
-            &["-c", "midge.conf"],
-            "flag -c (configuration file) is not supported yet; ",
+            &["-t"],
+            "must specify [-c, --config] option to check configuration file syntax",
         ),
         (&["--tls"], "flag -tls (TLS) is not supported yet; "),
         (&["-pass", "x"], "flag -pass needs a user name; "),

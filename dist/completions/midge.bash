@@ -18,12 +18,13 @@ _midge() {
         "bench connect "*) words='-h --help --concurrency -d --duration -n --msgs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench sub-unsub "*) words='-h --help --subs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench versus "*) words='--a --b --broker --rounds --seconds --only --list --quick --report --no-report --svg --json -q --quiet -h --help' ;;
+        "check "*) words='-h --help' ;;
         "pub "*) words='-H --header -r --reply -n --count -l --lines -q --quiet -t --timeout -h --help -s --server --user --password --token' ;;
         "sub "*) words='-q --queue -n --count -a --answer -t --timeout -r --raw -j --json -h --help -s --server --user --password --token' ;;
         "req "*) words='-H --header -n --replies -t --timeout -r --raw -j --json -h --help -s --server --user --password --token' ;;
         "top "*) words='-m --monitor -d --delay -n --samples -s --sort -l --limit -j --json -h --help' ;;
         "bench "*) words='-h --help -V --version pub fanout fanin queue subjects latency slow outrun request crowd idle connect sub-unsub versus' ;;
-        *) words='-a --addr --net -p --port -n --name --server_name -P --pid --ports_file_dir --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -DV --max_traced_msg_len --user --pass --auth -h --help -v --version pub sub req top bench' ;;
+        *) words='-c --config -t -a --addr --net -p --port -n --name --server_name --client_advertise -P --pid --ports_file_dir -m --http_port --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -VV -DV -DVV --max_traced_msg_len --user --pass --auth -h --help -v --version check pub sub req top bench' ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }

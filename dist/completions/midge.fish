@@ -10,14 +10,18 @@ end
 # Whether they are flags of the broker.
 function __midge_broker
     set -l before (commandline -opc)
-    not contains -- "$before[2]" pub sub req top bench
+    not contains -- "$before[2]" check pub sub req top bench
 end
 
+complete -c midge -n '__midge_broker' -s c -l config -r -d 'Configuration file; flags count over it'
+complete -c midge -n '__midge_broker' -s t -d 'Test the configuration file, and end'
 complete -c midge -n '__midge_broker' -s a -l addr -l net -r -d 'Listen on this host name or address (default: 0.0.0.0)'
 complete -c midge -n '__midge_broker' -s p -l port -r -d 'Listen on this port, -1 for any free one (default: 4222)'
 complete -c midge -n '__midge_broker' -s n -l name -l server_name -r -d 'Name of this server (default: its id)'
+complete -c midge -n '__midge_broker' -l client_advertise -r -d 'Tell clients to connect to this host:port'
 complete -c midge -n '__midge_broker' -s P -l pid -r -d 'Write the process id to this file'
 complete -c midge -n '__midge_broker' -l ports_file_dir -r -d 'Write a file with the addresses listened on into this directory'
+complete -c midge -n '__midge_broker' -s m -l http_port -r -d 'Serve monitoring over HTTP on this port, -1 for any free one'
 complete -c midge -n '__midge_broker' -l busy_poll -r -d 'Poll so many microseconds for more before sleeping, while that pays; 0 sleeps at once (default: 50)'
 complete -c midge -n '__midge_broker' -l lame_duck_duration -r -d 'Time over which clients are closed after SIGUSR2 (default: 2m)'
 complete -c midge -n '__midge_broker' -l lame_duck_grace_period -r -d 'Time before the first of them is closed (default: 10s)'
@@ -32,18 +36,21 @@ complete -c midge -n '__midge_broker' -s T -l logtime -d 'Time on log lines, non
 complete -c midge -n '__midge_broker' -l logtime_utc -d 'Time on log lines in UTC, not that of this place'
 complete -c midge -n '__midge_broker' -s D -l debug -d 'Log debug lines'
 complete -c midge -n '__midge_broker' -s V -l trace -d 'Log each protocol operation'
-complete -c midge -n '__midge_broker' -o DV -d 'Log both'
+complete -c midge -n '__midge_broker' -o VV -d 'Log each protocol operation, as -V'
+complete -c midge -n '__midge_broker' -o DV -o DVV -d 'Log both'
 complete -c midge -n '__midge_broker' -l max_traced_msg_len -r -d 'Cut traced messages at this length (default: 0, never)'
 complete -c midge -n '__midge_broker' -l user -r -d 'User name that clients must present'
 complete -c midge -n '__midge_broker' -l pass -r -d 'Password that belongs to the user name'
 complete -c midge -n '__midge_broker' -l auth -r -d 'Token that clients must present, instead of a user name'
 complete -c midge -n '__midge_broker' -s h -l help -d 'Print this text'
 complete -c midge -n '__midge_broker' -s v -l version -d 'Print the version'
+complete -c midge -n '__midge_broker' -f -a check -d 'Explains a configuration file: every setting, its value, and where that came from'
 complete -c midge -n '__midge_broker' -f -a pub -d 'Publish a message, and wait until the broker has it'
 complete -c midge -n '__midge_broker' -f -a sub -d 'Subscribe, and print each message that comes'
 complete -c midge -n '__midge_broker' -f -a req -d 'Send a request, and print the reply'
 complete -c midge -n '__midge_broker' -f -a top -d 'Watch what a broker does, by its monitoring port'
 complete -c midge -n '__midge_broker' -f -a bench -d 'Loads a NATS broker, checks every message that comes, and tells what it cost'
+complete -c midge -n '__midge_after check' -s h -l help -d 'Print help'
 complete -c midge -n '__midge_after pub' -s H -l header -r -d 'A header, as "Name: value"; may be repeated'
 complete -c midge -n '__midge_after pub' -s r -l reply -r -d 'Where answers are to go'
 complete -c midge -n '__midge_after pub' -s n -l count -r -d 'Publish it so many times [default: 1]'

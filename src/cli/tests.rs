@@ -1,6 +1,7 @@
 //! Tables of command lines, and what each must come to.
 
 use super::*;
+use crate::User;
 
 /// The words of a command line; `''` is an empty one.
 fn words(line: &str) -> Vec<OsString> {
@@ -14,6 +15,7 @@ fn words(line: &str) -> Vec<OsString> {
 fn summary(line: &str) -> String {
     let options = match parse(words(line)) {
         Ok(Command::Run(options)) => *options,
+        Ok(Command::Test(_)) => return "test".to_owned(),
         Ok(Command::Help) => return "help".to_owned(),
         Ok(Command::Version) => return "version".to_owned(),
         Ok(Command::Signal(request)) => return format!("signal: {request:?}"),
@@ -41,6 +43,7 @@ fn summary(line: &str) -> String {
         Auth::None => {}
         Auth::Token(token) => found.push(format!("token={token}")),
         Auth::User { user, pass } => found.push(format!("user={user}:{pass}")),
+        Auth::Users { users, .. } => found.push(format!("users={users:?}")),
     }
     if config.traced_bytes_max != 0 {
         found.push(format!("traced={}", config.traced_bytes_max));
@@ -87,6 +90,10 @@ fn summary(line: &str) -> String {
     if let Some(file) = log.file {
         found.push(format!("log={}", file.display()));
     }
+    if let Some(file) = options.file {
+        found.push(format!("file={}", file.display()));
+    }
+    found.extend(options.notices.iter().map(|notice| format!("~{notice}")));
     found.join(" ")
 }
 
@@ -363,9 +370,12 @@ fn any_other_word_is_an_error() {
             "error: unrecognized command: \"-p\"; midge --help lists all flags",
         ),
         (
-            "-D false",
-            "error: unrecognized command: \"false\"; write a switch and its value in one \
-             word: -D=false",
+            "-D false true",
+            "error: unrecognized command: \"true\"; midge --help lists all flags",
+        ),
+        (
+            "-D 1",
+            "error: unrecognized command: \"1\"; midge --help lists all flags",
         ),
     ]);
 }
@@ -507,14 +517,23 @@ fn an_unknown_flag_brings_the_nearest_known_one() {
 fn a_flag_that_only_nats_server_has_is_named_and_refused() {
     check(&[
         (
-            "-c x.conf",
-            "error: flag -c (configuration file) is not supported yet; midge --help lists all \
-             flags",
+            "-cluster nats://127.0.0.1:6222",
+            "error: flag -cluster (cluster) is not supported yet; midge --help lists all flags",
         ),
         (
-            "--tls=false",
+            "-routes=nats://127.0.0.1:6222",
+            "error: flag -routes (cluster) is not supported yet; midge --help lists all flags",
+        ),
+        (
+            "--tls",
             "error: flag -tls (TLS) is not supported yet; midge --help lists all flags",
         ),
+        (
+            "-tlsverify=true",
+            "error: flag -tlsverify (TLS) is not supported yet; midge --help lists all flags",
+        ),
+        // What they turn off there is not.
+        ("--tls=false -tlsverify false -routes '' -cluster=", ""),
     ]);
     for (purpose, names) in UNSUPPORTED {
         for name in *names {
@@ -527,6 +546,112 @@ fn a_flag_that_only_nats_server_has_is_named_and_refused() {
                 (&format!("--{name}=x"), &expected),
             ]);
         }
+    }
+}
+
+#[test]
+fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
+    let stored = "has no effect: JetStream is not supported: nothing is stored";
+    let alone = "has no effect: clusters are not supported yet, and without -cluster there would be \
+                 none";
+    for (line, expected) in [
+        ("-js", format!("~flag -js {stored}")),
+        ("-jetstream=false -profile 0", String::new()),
+        (
+            "-p 5222 --store_dir /tmp -D",
+            format!("port=5222 debug ~flag -store_dir {stored}"),
+        ),
+        (
+            "-profile 6060",
+            "~flag -profile has no effect: there is no profiler to connect to".to_owned(),
+        ),
+        (
+            "--no_advertise true -cluster_name x",
+            format!("~flag -no_advertise {alone} ~flag -cluster_name {alone}"),
+        ),
+    ] {
+        check(&[(line, &expected)]);
+    }
+}
+
+#[test]
+fn a_file_is_named_and_may_be_tested() {
+    check(&[
+        ("-c x.conf -p 5222", "port=5222 file=x.conf"),
+        ("--config=x.conf", "file=x.conf"),
+        ("-c ''", ""),
+        ("-t -c x.conf", "test"),
+        ("-c x.conf -t=false", "file=x.conf"),
+        (
+            "-t",
+            "error: must specify [-c, --config] option to check configuration file syntax",
+        ),
+        // The user may be in the file.
+        ("-c x.conf -pass y", "file=x.conf"),
+    ]);
+}
+
+#[test]
+fn flags_count_over_a_file() {
+    let users = || Auth::Users {
+        users: vec![User {
+            name: "ann".to_owned(),
+            pass: "x".to_owned(),
+        }],
+        token: None,
+    };
+    let user = || Auth::User {
+        user: "ann".to_owned(),
+        pass: "x".to_owned(),
+    };
+    let token = || Auth::Token("t".to_owned());
+    let over = |auth: Auth, line: &str| {
+        let mut base = Options {
+            file: Some("x.conf".into()),
+            ..Options::default()
+        };
+        (base.config.auth, base.config.port, base.log.debug) = (auth, 5222, true);
+        match parse_over(base, words(line)) {
+            Ok(Command::Run(options)) => *options,
+            other => panic!("{line}: {other:?}"),
+        }
+    };
+    let options = over(Auth::None, "-D=false -n east");
+    assert_eq!((options.config.port, options.log.debug), (5222, false));
+    assert_eq!(options.by_flag, ["debug", "server_name"]);
+    for (auth, line, expected, notices) in [
+        (users(), "", users(), 0),
+        (users(), "-user bob -pass y", users(), 1),
+        (
+            user(),
+            "-pass y",
+            Auth::User {
+                user: "ann".into(),
+                pass: "y".into(),
+            },
+            0,
+        ),
+        (
+            user(),
+            "-user bob",
+            Auth::User {
+                user: "bob".into(),
+                pass: "x".into(),
+            },
+            0,
+        ),
+        (user(), "-auth t", token(), 0),
+        (token(), "-user bob -pass y", token(), 1),
+        (token(), "-auth u", Auth::Token("u".into()), 0),
+        (Auth::None, "-user ann -pass x", user(), 0),
+    ] {
+        let options = over(auth, line);
+        assert!(options.config.auth == expected, "{line}");
+        assert_eq!(options.notices.len(), notices, "{line}");
+    }
+    match over(users(), "-auth t").config.auth {
+        Auth::Users { token, .. } => assert_eq!(token.as_deref(), Some("t")),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -576,8 +701,10 @@ fn usage_lists_the_flags_there_are_and_no_other() {
         .filter_map(|word| word.strip_prefix('-'))
         .map(|name| name.trim_start_matches('-'))
         .collect();
+    // Those that do nothing are left out.
     let mut known: Vec<&str> = FLAGS
         .iter()
+        .filter(|(flag, _)| !does_nothing(*flag))
         .flat_map(|(_, names)| *names)
         .copied()
         .collect();
@@ -617,8 +744,18 @@ fn takes_value(flag: Flag) -> bool {
             | Flag::Debug
             | Flag::Trace
             | Flag::DebugTrace
+            | Flag::Test
+            | Flag::Tls
+            | Flag::IgnoredSwitch
             | Flag::Help
             | Flag::Version
+    )
+}
+
+fn does_nothing(flag: Flag) -> bool {
+    matches!(
+        flag,
+        Flag::Tls | Flag::Routes | Flag::Cluster | Flag::IgnoredSwitch | Flag::IgnoredText
     )
 }
 

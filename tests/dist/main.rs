@@ -69,7 +69,10 @@ fn the_man_page_and_the_completions_are_those_of_the_present_flags() {
 fn help_lists_flags_in_groups_and_commands() {
     let pages = pages();
     let broker = &pages[0];
-    assert_eq!(broker.commands, ["pub", "sub", "req", "top", "bench"]);
+    assert_eq!(
+        broker.commands,
+        ["check", "pub", "sub", "req", "top", "bench"]
+    );
     let flag = |page: &Page, name: &str| {
         let found = page
             .flags()
