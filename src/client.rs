@@ -9,7 +9,9 @@ use crate::receiver::{Label, Traffic};
 use crate::session::{self, After, Session};
 use crate::state::State;
 use midge_protocol::{Parser, Sink, Step, Violation};
-use midge_reactor::{Close, Context, Eof, Handler, Input, Io, Key, Time, TimerId, Writer};
+use midge_reactor::{
+    Close, Context, Eof, Handler, Input, Io, Key, QUEUE_BYTES_MAX, Time, TimerId, Writer,
+};
 use std::time::Duration;
 
 /// Most bytes of output made from one client's input before the others have their turn: a read of
@@ -371,7 +373,6 @@ impl Client {
                 break Ended::Over;
             };
             let each = run.bytes_each();
-            let mut are_left = true;
             if run.count() > 1 {
                 let allowance = Allowance {
                     work: TURN_WORK_MAX.saturating_sub(cx.state.scratch.work()),
@@ -379,22 +380,28 @@ impl Client {
                 };
                 let mut out = Queues(&mut cx.io);
                 let count = session.publish_run(&run, allowance, cx.state, &mut out);
-                rest = &rest[count * each..];
-                are_left = run.advance(count);
-            }
-            while are_left {
-                if has_had_its_turn(cx) {
-                    break 'input Ended::Yield;
+                if count > 0 {
+                    rest = &rest[count * each..];
+                    if has_had_its_turn(cx) {
+                        break Ended::Yield;
+                    }
+                    continue;
                 }
+            }
+            loop {
+                // Before it is asked whose turn it is: to find out that a run must go one by one may
+                // take all of a turn, and one at least goes in each.
                 let wait = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
                 if let Some(receiver) = wait {
                     break 'input Ended::WaitFor(receiver);
                 }
                 rest = &rest[each..];
-                are_left = run.advance(1);
-            }
-            if has_had_its_turn(cx) {
-                break Ended::Yield;
+                if has_had_its_turn(cx) {
+                    break 'input Ended::Yield;
+                }
+                if !run.advance(1) {
+                    break;
+                }
             }
         };
         let done = input.len() - rest.len();
@@ -499,7 +506,7 @@ impl Handler<State> for Client {
             "{} - Client connection created", self.label
         );
         let config = &cx.state.config;
-        let pending = config.pending_bytes_max;
+        let pending = config.pending_bytes_max.min(QUEUE_BYTES_MAX);
         let (low, high) = match config.stall_producers {
             true => backpressure::marks(pending),
             // Nobody is ever so far behind: past this the client is closed.
@@ -541,7 +548,8 @@ impl Handler<State> for Client {
                 self.refuse(cx, &Violation::AuthenticationTimeout);
             }
             // What is queued leaves within the write deadline, or never.
-            RETIRED if cx.queued() > 0 => {
+            // It takes what is queued, or is held for another, with input that was accepted.
+            RETIRED if cx.queued() > 0 || cx.io.is_paused(cx.key()) => {
                 cx.set_timer(RETIRED_MAX, RETIRED);
             }
             RETIRED => cx.close(),

@@ -163,6 +163,7 @@ pub struct Config {
     pub control_line_bytes_max: usize,
     /// Most bytes that may wait for one client before it is a slow consumer (`max_pending`).
     /// Default 64 MiB: about half a second of a full 1 Gbit/s link.
+    /// Never more than [`QUEUE_BYTES_MAX`](midge_reactor::QUEUE_BYTES_MAX) in fact.
     pub pending_bytes_max: usize,
     /// Most subscriptions of one client (`max_subscriptions`). Default: no limit.
     pub subscriptions_max: Option<usize>,

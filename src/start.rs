@@ -2,7 +2,7 @@
 
 use crate::config::options::duration::show;
 use crate::{Auth, Config, auth};
-use midge_reactor::raise_open_files;
+use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -266,6 +266,13 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
 pub(crate) fn warn(config: &Config) {
     if auth::has_plain_password(&config.auth) {
         log::warn!(target: "midge", "Plaintext passwords detected, use nkeys or bcrypt");
+    }
+    if config.pending_bytes_max > QUEUE_BYTES_MAX {
+        let max = config.pending_bytes_max;
+        log::warn!(
+            target: "midge",
+            "max_pending is {max}, but no queue is longer than {QUEUE_BYTES_MAX} bytes, which holds instead"
+        );
     }
     if config.payload_bytes_max > PAYLOAD_BYTES_WISE {
         log::warn!(

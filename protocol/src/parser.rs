@@ -199,7 +199,8 @@ impl Parser {
     }
 
     /// As [`next_publish`](Self::next_publish), with those that follow and have the same control line
-    /// to the byte, if it was that of the last publish too: up to `count_max` altogether.
+    /// to the byte, if it was that of the last publish too: up to `count_max` altogether, and at least
+    /// one.
     ///
     /// Cost for each but the first: a comparison of 64 bytes.
     #[inline(always)]

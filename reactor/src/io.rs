@@ -198,10 +198,13 @@ impl Io<'_> {
 
     /// Sets where a queue counts as congested (`high`), where it no longer does and `on_drain` is
     /// called (`low`), and where the connection is closed instead of queueing more (`max`): all in
-    /// bytes. The defaults are 512 KiB, 1 MiB and 64 MiB; no queue can be longer than 1 GiB.
+    /// bytes. The defaults are 512 KiB, 1 MiB and 64 MiB; no queue is
+    /// ever longer than [`QUEUE_BYTES_MAX`].
     pub fn watermarks(&mut self, key: Key, low: usize, high: usize, max: usize) {
         if let Some(conn) = self.core.conn_mut(key) {
-            (conn.low, conn.high, conn.max) = (low.min(high), high, max.min(QUEUE_BYTES_MAX));
+            conn.max = max.min(QUEUE_BYTES_MAX);
+            conn.high = high.min(conn.max);
+            conn.low = low.min(conn.high);
             conn.outbound.shut_window();
         }
     }

@@ -82,6 +82,7 @@ pub use key::Key;
 pub use limits::raise_open_files;
 pub use offload::{Answer, OffloadJob, Panic};
 pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, SocketOption};
+pub use outbound::QUEUE_BYTES_MAX;
 pub use reactor::Reactor;
 pub use relay::{ProxyEnd, ProxyError, ProxyOptions};
 pub use remote::{Ended, Refused, Remote};

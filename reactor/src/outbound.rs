@@ -25,8 +25,8 @@ const BLOCK_BYTES_MAX: usize = 256 * 1024;
 /// Room that is kept behind what was asked for, so that a short piece may be copied by a fixed size.
 const OVERHANG_BYTES: usize = 64;
 
-/// Longest queue there can be, in bytes.
-pub(crate) const QUEUE_BYTES_MAX: usize = 1 << 30;
+/// Longest queue there can be, in bytes, whatever bound a connection is given: 1 GiB.
+pub const QUEUE_BYTES_MAX: usize = 1 << 30;
 
 /// Most pieces handed to the kernel in one call. More gains nothing measurable.
 pub(crate) const PIECES_MAX: usize = 64;
@@ -165,7 +165,7 @@ impl Drop for Tail<'_> {
 /// The queue of one connection.
 ///
 /// Offsets into a piece are half a word, so that all that a send looks at lies in one cache line: a
-/// queue is never longer than [`QUEUE_BYTES_MAX`].
+/// queue is never longer than [`QUEUE_BYTES_MAX`], and what TLS makes of it little longer.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     block: Box<[u8]>,
@@ -234,7 +234,7 @@ impl Outbound {
     /// Whether `len` more bytes are appended without a look.
     #[inline(always)]
     pub(crate) fn has_window(&self, len: usize) -> bool {
-        self.end() + len < self.window as usize
+        len < (self.window as usize).saturating_sub(self.end())
     }
 
     /// The end of the queue, with room for `len` more bytes, which must have been made.
@@ -250,7 +250,7 @@ impl Outbound {
 
     /// Makes room for `len` more bytes. The window is shut.
     pub(crate) fn make_room(&mut self, len: usize, pool: &mut Pool) {
-        debug_assert!(self.window == 0 && self.len() + len <= QUEUE_BYTES_MAX);
+        debug_assert!(self.window == 0);
         let fits = self.end() + len + OVERHANG_BYTES <= BLOCK_BYTES_MAX;
         if !fits {
             self.retire_block();

@@ -1,8 +1,8 @@
 //! Many messages at once: a run of publishes with one control line goes to one receiver after the
 //! other, so that a receiver is looked up, and room is made in its queue, once for all of them.
 //!
-//! Done only where the outcome is the same to the byte on every connection; everything out of the
-//! ordinary, and whatever it takes to find that out, is left to [`publish`](super::publish), which
+//! Done only where nobody can tell: each connection gets the same bytes, and each member of a queue
+//! group the same share by chance. Everything out of the ordinary, and whatever it takes to find that out, is left to [`publish`](super::publish), which
 //! takes messages one by one.
 
 use super::{Route, Tally, below};
@@ -18,6 +18,9 @@ use std::ops::Range;
 
 /// Fewer messages than this are not worth looking at every receiver twice.
 const MESSAGES_MIN: usize = 2;
+
+/// Most bytes made for one receiver at once, so that a queue goes on in blocks of the usual size.
+const RECEIVER_BYTES_MAX: usize = 128 * 1024;
 
 /// What may be spent before it is the others' turn.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +95,7 @@ pub(crate) fn publish_run<O: Outbox>(
         sid_bytes_max: 0,
         nobody_is_congested: !out.any_congested(),
         looked_at: 0,
+        looked_at_max: allowance.work,
     };
     let everybody = targets.find(found, sublist);
     tally.work += targets.looked_at;
@@ -99,9 +103,11 @@ pub(crate) fn publish_run<O: Outbox>(
         return 0;
     };
     let copies = everybody + targets.groups.len();
-    let by_work = allowance.work / (copies + 1);
+    let by_work = allowance.work.saturating_sub(targets.looked_at) / (copies + 1);
     let by_bytes = allowance.bytes / (copy_bytes * copies).max(1);
-    let count = run.count().min(by_work).min(by_bytes).max(1);
+    let by_receiver = RECEIVER_BYTES_MAX / copy_bytes;
+    let count = run.count().min(by_work).min(by_bytes).min(by_receiver);
+    let count = count.max(1);
     if !targets.have_room(count * copy_bytes, sublist, out) {
         return 0;
     }
@@ -155,8 +161,9 @@ struct Targets<'a, 'b> {
     groups: &'a mut Vec<Range<usize>>,
     sid_bytes_max: usize,
     nobody_is_congested: bool,
-    /// Subscriptions that were looked at.
+    /// Subscriptions that were looked at, and how many may be.
     looked_at: usize,
+    looked_at_max: usize,
 }
 
 impl Targets<'_, '_> {
@@ -199,6 +206,9 @@ impl Targets<'_, '_> {
     /// Adds one that takes all messages it is given; not one that takes none.
     fn add(&mut self, id: SubId, subscription: &Subscription) -> Option<()> {
         self.looked_at += 1;
+        if self.looked_at > self.looked_at_max {
+            return None;
+        }
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
         let Kind::Client { headers, echo } = receiver.kind;
         if !echo && subscription.receiver == self.from {

@@ -102,6 +102,24 @@ fn a_client_that_makes_endless_work_yields_to_the_others() {
 }
 
 #[test]
+fn a_client_whose_every_message_takes_more_than_a_turn_goes_on() {
+    sim::check(0..3, |sim| {
+        let at = stage(sim, Config::default());
+        let timers = sim.timers(at.0);
+        let subscriptions: String = (0..51_000).map(|sid| format!("SUB x {sid}\r\n")).collect();
+        let hello = format!("CONNECT {{\"verbose\":false,\"echo\":false}}\r\n{subscriptions}");
+        join(sim, at, 1, &hello, Habit::Listens);
+        // All with one control line, so that they are looked at together first.
+        let work = [b"PUB x 0\r\n\r\n".repeat(20), b"PING\r\n".to_vec()].concat();
+        sim.with(at.1, |cx| talker::say(cx, 1, &work));
+        wait(sim, "all that work", |sim| {
+            sim.with(at.1, |cx| cx.state[&1].pongs == 2)
+        });
+        leave(sim, at, timers);
+    });
+}
+
+#[test]
 fn a_stalled_subscriber_is_cut_and_the_others_lose_nothing() {
     sim::check(0..30, |sim| {
         let config = Config {

@@ -36,9 +36,9 @@ impl Io<'_> {
         if conn.eof || conn.apart || !conn.takes_output() {
             return Err(TlsError::NotOpen);
         }
-        let layer = Layer::new(tls, &mut conn.outbound)?;
         // What was queued counts on the other side of TLS from here on.
         conn.outbound.shut_window();
+        let layer = Layer::new(tls, &mut conn.outbound)?;
         let open = conn.phase == Phase::Open;
         conn.tls = Some(Box::new(layer));
         if open {

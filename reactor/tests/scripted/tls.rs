@@ -343,3 +343,18 @@ fn a_record_that_was_tampered_with_ends_the_connection_behind_what_came_before()
         "{told:?}"
     );
 }
+
+#[test]
+fn a_client_that_asks_for_tls_in_the_clear_may_begin_at_once() {
+    let (authority, mut bench) = (Authority::new(), Bench::new());
+    let tls = Tls::client(authority.client(), name());
+    let probe = Probe::new("a").on_open(move |cx| {
+        cx.send(b"STARTTLS\r\n");
+        cx.start_tls(tls.clone()).expect("it is open");
+    });
+    let peer = bench.dial(probe);
+    bench.settle();
+    let received = peer.received();
+    let hello = received.strip_prefix(b"STARTTLS\r\n");
+    assert_eq!(hello.expect("it was queued first")[0], 22, "a handshake");
+}

@@ -59,7 +59,7 @@ pub(crate) fn connect(
     let part = OPENED.fetch_add(1, Ordering::Relaxed) / PORTS;
     if part > 0 && cfg!(target_os = "linux") && addr.ip() == Ipv4Addr::LOCALHOST {
         // Not those that another process takes, as far as can be: each has some thousand.
-        let place = (std::process::id() as usize * 251 + part) % (1 << 23);
+        let place = (std::process::id() as usize * 251 + part) % ((1 << 23) - 1);
         let source = Ipv4Addr::from_bits(Ipv4Addr::new(127, 128, 0, 0).to_bits() | place as u32);
         options.local_addr = Some((source, 0).into());
     }

@@ -230,11 +230,11 @@ fn only_who_makes_a_difference_is_a_reason_to_go_one_by_one() {
 }
 
 #[test]
-fn no_more_is_done_than_is_allowed_but_always_something() {
+fn no_more_is_done_than_is_allowed() {
     let input = ["PUB a.b 2\r\nhi\r\n".repeat(50).as_bytes(), &[b'.'; 100]].concat();
     for (work, bytes, most) in [
-        (0, 0, 1),
-        (9, 1_000_000, 3),
+        (0, 0, 0),
+        (9, 1_000_000, 2),
         (1_000_000, 200, 5),
         (1_000_000, 0, 1),
     ] {
