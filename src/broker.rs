@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::listener::Clients;
+use crate::monitor::{Records, Visitors};
 use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
 use crate::{ANNOUNCED_VERSION, Auth};
 use midge_protocol::Info;
-use midge_reactor::{Context, Io, Key, Reactor, Remote};
+use midge_reactor::{Context, Io, Key, ListenOptions, Reactor, Remote};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -36,6 +37,7 @@ const SIGTERM: i32 = 15;
 pub struct Broker {
     reactor: Reactor<State>,
     addr: SocketAddr,
+    monitor_addr: Option<SocketAddr>,
     pid_file: Option<PidFile>,
 }
 
@@ -68,15 +70,18 @@ impl Broker {
             .spin_while_it_pays(busy_poll)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
-        let addr = reactor.with(|cx| {
-            let listener = Broker::listen(cx)?;
-            Ok(cx.listening_on(listener).expect("it listens"))
+        let (addr, monitor_addr) = reactor.with(|cx| {
+            let monitor = listen_for_monitoring(cx)?;
+            let listener = listen_for_clients(cx)?;
+            let monitor_addr = monitor.and_then(|monitor| cx.listening_on(monitor));
+            Ok::<_, StartError>((cx.listening_on(listener).expect("it listens"), monitor_addr))
         })?;
         let pid_file = reactor.state.config.pid_file.as_deref();
         let pid_file = pid_file.map(PidFile::open).transpose()?;
         Ok(Broker {
             reactor,
             addr,
+            monitor_addr,
             pid_file,
         })
     }
@@ -103,38 +108,29 @@ impl Broker {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// If the settings ask for monitoring, its listener is opened too, and stays open when that of
+    /// the clients is closed; [`State::monitor_port`] tells where.
+    ///
     /// # Errors
-    /// [`StartError::Listen`]. Nothing is left behind.
+    /// [`StartError::Listen`] and [`StartError::Monitor`]. Nothing is left behind.
     pub fn listen(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
-        let random = cx.io.random();
-        cx.state.seed(random);
-        if cx.state.info.server_id.is_empty() {
-            // From the reactor's numbers, so that a simulated broker is the same one in each run.
-            let mut seed = [0; 32];
-            for part in seed.chunks_mut(8) {
-                part.copy_from_slice(&cx.io.random().to_le_bytes());
-            }
-            let key = nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::Server, seed);
-            let key = key.map_err(|error| StartError::System(io::Error::other(error)))?;
-            cx.state.info = announce(&cx.state.config, key.public_key());
+        let monitor = listen_for_monitoring(cx)?;
+        let listener = listen_for_clients(cx);
+        if let (Err(_), Some(monitor)) = (&listener, monitor) {
+            cx.io.close(monitor);
+            cx.state.records = None;
         }
-        let config = &cx.state.config;
-        let address = (config.host.clone(), config.port);
-        let (options, clients) = Clients::of(&address);
-        let listener = cx
-            .listen_with(&address, &options, clients)
-            .map_err(|cause| StartError::Listen {
-                address: host_and_port(&address.0, address.1),
-                cause,
-            })?;
-        let addr = cx.listening_on(listener).expect("it listens");
-        cx.state.info.port = addr.port();
-        Ok(listener)
+        listener
     }
 
     /// The address it listens on, with the port the system has picked.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The address on which monitoring is served, if it is.
+    pub fn monitor_addr(&self) -> Option<SocketAddr> {
+        self.monitor_addr
     }
 
     /// A handle that stops it, from any thread.
@@ -175,8 +171,12 @@ impl Broker {
         if let Some(pid_file) = self.pid_file.take() {
             pid_file.write()?;
         }
-        let (host, port) = (&self.reactor.state.config.host, self.addr.port());
-        let address = host_and_port(host, port);
+        let config = &self.reactor.state.config;
+        if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr) {
+            let address = host_and_port(&host, addr.port());
+            log::info!(target: "midge", "Starting http monitor on {address}");
+        }
+        let address = host_and_port(&config.host, self.addr.port());
         log::info!(target: "midge", "Listening for client connections on {address}");
         log::info!(target: "midge", "Server is ready");
         self.reactor.run()?;
@@ -193,7 +193,8 @@ impl Broker {
         let serve = move || match Broker::bind(config) {
             Ok(broker) => {
                 // If nobody listens any more, the handle is dropped, and the broker with it.
-                let known = tell.send(Ok((broker.addr(), broker.handle())));
+                let addrs = (broker.addr(), broker.monitor_addr());
+                let known = tell.send(Ok((addrs, broker.handle())));
                 known.map_or(Ok(Stop::Requested), |()| broker.run())
             }
             Err(error) => {
@@ -204,8 +205,9 @@ impl Broker {
         let thread = thread::Builder::new().name("midge".to_owned());
         let thread = thread.spawn(serve).map_err(StartError::System)?;
         match told.recv() {
-            Ok(Ok((addr, handle))) => Ok(Running {
+            Ok(Ok(((addr, monitor_addr), handle))) => Ok(Running {
                 addr,
+                monitor_addr,
                 handle,
                 thread: Some(thread),
             }),
@@ -233,6 +235,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
+    monitor_addr: Option<SocketAddr>,
     handle: Handle,
     thread: Option<JoinHandle<io::Result<Stop>>>,
 }
@@ -241,6 +244,11 @@ impl Running {
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The address on which monitoring is served, if it is.
+    pub fn monitor_addr(&self) -> Option<SocketAddr> {
+        self.monitor_addr
     }
 
     /// A handle that stops it without waiting.
@@ -294,6 +302,60 @@ impl Drop for Running {
 fn shut_down(io: &mut Io<'_>) {
     log::info!(target: "midge", "Initiating Shutdown...");
     io.shutdown(SHUTDOWN_GRACE);
+}
+
+/// Opens the listener for clients, in a state that has an `INFO` from then on.
+fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
+    let random = cx.io.random();
+    cx.state.seed(random);
+    if cx.state.info.server_id.is_empty() {
+        // From the reactor's numbers, so that a simulated broker is the same one in each run.
+        let mut seed = [0; 32];
+        for part in seed.chunks_mut(8) {
+            part.copy_from_slice(&cx.io.random().to_le_bytes());
+        }
+        let key = nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::Server, seed);
+        let key = key.map_err(|error| StartError::System(io::Error::other(error)))?;
+        cx.state.info = announce(&cx.state.config, key.public_key());
+    }
+    let config = &cx.state.config;
+    let address = (config.host.clone(), config.port);
+    let (options, clients) = Clients::of(&address);
+    let listener = cx
+        .listen_with(&address, &options, clients)
+        .map_err(|cause| StartError::Listen {
+            address: host_and_port(&address.0, address.1),
+            cause,
+        })?;
+    let addr = cx.listening_on(listener).expect("it listens");
+    cx.state.info.port = addr.port();
+    Ok(listener)
+}
+
+/// Opens the listener for monitoring, if there is to be one, and begins to keep records.
+fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, StartError> {
+    let Some(address) = monitor_address(&cx.state.config) else {
+        return Ok(None);
+    };
+    let options = ListenOptions::default();
+    let listener = cx
+        .listen_with(&address, &options, Visitors)
+        .map_err(|cause| StartError::Monitor {
+            address: host_and_port(&address.0, address.1),
+            cause,
+        })?;
+    let port = cx
+        .listening_on(listener)
+        .map_or(address.1, |addr| addr.port());
+    cx.state.records = Some(Box::new(Records::new(cx.now(), port)));
+    Ok(Some(listener))
+}
+
+/// Host and port for monitoring, if there is to be any.
+fn monitor_address(config: &Config) -> Option<(String, u16)> {
+    let monitor = config.monitor.as_ref()?;
+    let host = monitor.host.as_ref().unwrap_or(&config.host);
+    Some((host.clone(), monitor.port))
 }
 
 fn announce(config: &Config, server_id: String) -> Info {

@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ANNOUNCED_VERSION, Auth, Config};
+use crate::{ANNOUNCED_VERSION, Auth, Config, Monitor};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ Server Options:
     -p, --port <port>                Listen on this port, -1 for any free one (default: 4222)
     -n, --name, --server_name <name> Name of this server (default: its id)
     -P, --pid <file>                 Write the process id to this file
+    -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
                                      pays; 0 sleeps at once (default: 50)
 
@@ -275,6 +276,7 @@ impl Error for UsageError {}
 const SEE_HELP: &str = "midge --help lists all flags";
 
 const PORTS: &str = "1 to 65535, or -1 for any free port";
+const HTTP_PORTS: &str = "1 to 65535, -1 for any free port, or 0 for none";
 const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
 
@@ -284,6 +286,7 @@ enum Flag {
     Port,
     Name,
     PidFile,
+    HttpPort,
     LogFile,
     LogTime,
     Debug,
@@ -304,6 +307,7 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::Port, &["p", "port"]),
     (Flag::Name, &["n", "name", "server_name"]),
     (Flag::PidFile, &["P", "pid"]),
+    (Flag::HttpPort, &["m", "http_port"]),
     (Flag::LogFile, &["l", "log"]),
     (Flag::LogTime, &["T", "logtime"]),
     (Flag::Debug, &["D", "debug"]),
@@ -325,7 +329,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("check of the configuration file", &["t"]),
     ("address announced to clients", &["client_advertise"]),
     ("ports file", &["ports_file_dir"]),
-    ("monitoring over HTTP", &["m", "http_port"]),
     ("monitoring over HTTPS", &["ms", "https_port"]),
     ("signal to a running server", &["sl", "signal"]),
     ("log rotation", &["log_size_limit"]),
@@ -394,6 +397,7 @@ impl Draft {
             Flag::Port => self.config.port = given.port()?,
             Flag::Name => self.config.server_name = Some(given.text()?).filter(|n| !n.is_empty()),
             Flag::PidFile => self.config.pid_file = given.file()?,
+            Flag::HttpPort => self.config.monitor = given.http_port()?,
             Flag::LogFile => self.log.file = given.file()?,
             Flag::LogTime => self.log.time = given.switch()?,
             Flag::Debug => self.log.debug = given.switch()?,
@@ -494,6 +498,19 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
             -1 => Some(0),
             0 => Some(Config::default().port),
             _ => u16::try_from(number).ok(),
+        })
+    }
+
+    /// As a port, but 0 is none.
+    fn http_port(&mut self) -> Result<Option<Monitor>, UsageError> {
+        let monitor = |port| Monitor {
+            port,
+            ..Monitor::default()
+        };
+        self.number(HTTP_PORTS, |number| match number {
+            -1 => Some(Some(monitor(0))),
+            0 => Some(None),
+            _ => u16::try_from(number).ok().map(|port| Some(monitor(port))),
         })
     }
 

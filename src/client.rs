@@ -126,6 +126,10 @@ impl Client {
         let crowded = cx.io.connections() > max + ENDING_MAX;
         let welcome = !crowded && cx.state.receivers.len() < max;
         let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
+        let (key, now) = (cx.key(), cx.now());
+        if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
+            records.arrived(label, key, session.id(), now);
+        }
         Client {
             label,
             parser: Parser::default(),
@@ -155,9 +159,14 @@ impl Client {
 
     /// The conversation is over: nothing is delivered to this client from here on.
     fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
-        self.reason.get_or_insert(reason);
+        let is_new = self.reason.is_none();
+        let reason = *self.reason.get_or_insert(reason);
         if let Some(session) = self.session.take() {
-            cx.state.leave(session.id());
+            let (id, options) = (session.id(), session.options());
+            cx.state.record_leaving(id, options, reason, &cx.io);
+            cx.state.leave(id);
+        } else if is_new && let Some(records) = &mut cx.state.records {
+            records.turned_away(self.label, reason, cx.io.now());
         }
         cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
         for timer in [self.ping_timer.take(), self.auth_timer.take()]
@@ -181,13 +190,13 @@ impl Client {
         loop {
             // Replies wait in the same queue: a client that does not read them is not read either.
             if cx.state.backpressure.must_wait(cx.key(), &cx.io) {
-                cx.state.backpressure.hold(cx.key(), cx.key(), &mut cx.io);
+                self.hold(cx, cx.key(), input);
                 return Ok(());
             }
             match self.run_publishes(cx, input) {
                 Ended::Over => {}
                 Ended::WaitFor(receiver) => {
-                    cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
+                    self.hold(cx, receiver, input);
                     return Ok(());
                 }
                 Ended::Yield => {
@@ -215,8 +224,17 @@ impl Client {
             };
             match session.op(&op, cx.state, &mut Queues(&mut cx.io))? {
                 After::Next => self.last_active = cx.now(),
-                After::Answered => (self.pings_out, self.answered) = (0, true),
+                After::Answered => {
+                    let asked = self.last_ping.filter(|_| self.pings_out > 0);
+                    (self.pings_out, self.answered) = (0, true);
+                    if let Some(records) = &mut cx.state.records {
+                        records.answered(self.label.cid, cx.io.now(), asked);
+                    }
+                }
                 After::Connected => {
+                    if let Some(records) = &mut cx.state.records {
+                        records.introduced(self.label.cid, session.options(), cx.io.now());
+                    }
                     if let Some(timer) = self.auth_timer.take() {
                         cx.io.cancel(timer);
                     }
@@ -226,7 +244,7 @@ impl Client {
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
-                    cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
+                    self.hold(cx, receiver, input);
                     return Ok(());
                 }
             }
@@ -236,6 +254,14 @@ impl Client {
                 return Ok(());
             }
         }
+    }
+
+    /// Stops reading from this client, whose next op is unread, until `receiver` has caught up.
+    #[cold]
+    fn hold(&self, cx: &mut Context<'_, State>, receiver: Key, input: &Input<'_>) {
+        let (label, unread) = (self.label, input.peek());
+        cx.state.record_waiting(label, receiver, unread, &cx.io);
+        cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
     }
 
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
@@ -318,6 +344,10 @@ impl Client {
             }
             self.pings_out += 1;
             self.last_ping = Some(now);
+            let silence = cx.idle_for();
+            if let Some(records) = &mut cx.state.records {
+                records.pinged(self.label.cid, now, silence);
+            }
             session.ping(&mut Queues(&mut cx.io));
         }
         arm_ping(&mut self.ping_timer, cx, interval);
@@ -356,6 +386,7 @@ impl Handler<State> for Client {
     }
 
     fn on_drain(&mut self, cx: &mut Context<'_, State>) {
+        cx.state.record_caught_up(cx.key(), cx.io.now());
         cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
     }
 

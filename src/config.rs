@@ -32,6 +32,25 @@ impl std::fmt::Debug for Auth {
     }
 }
 
+/// Where monitoring over HTTP is served, and for whom.
+///
+/// ```
+/// let monitor = midge::Monitor { port: 8222, ..midge::Monitor::default() };
+/// let config = midge::Config { monitor: Some(monitor), ..midge::Config::default() };
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Monitor {
+    /// Host name or address to listen on. Default: the one for clients.
+    pub host: Option<String>,
+    /// TCP port to listen on (`http_port`); 0, the default, lets the system pick a free one.
+    pub port: u16,
+    /// What stands before every path (`http_base_path`), as `/nats` in `/nats/varz`. Default: nothing.
+    pub base_path: String,
+    /// What a request must present: a user and password as HTTP's `Basic`, a token as its `Bearer`.
+    /// Probes of health need not. Default: nothing, as in nats-server, which cannot ask.
+    pub auth: Auth,
+}
+
 /// How a broker is to run. The defaults are nats-server's.
 ///
 /// ```
@@ -79,6 +98,8 @@ pub struct Config {
     pub auth_timeout: Duration,
     /// Whether clients may use headers (`no_header_support` turned round). Default true.
     pub headers: bool,
+    /// Monitoring over HTTP. Default: none.
+    pub monitor: Option<Monitor>,
     /// Longest traced text of one message, in bytes (`max_traced_msg_len`). 0, the default: all.
     pub traced_bytes_max: usize,
     /// File that receives the process id, digits only. Default: none.
@@ -104,6 +125,7 @@ impl Default for Config {
             write_deadline: Duration::from_secs(10),
             auth_timeout: Duration::from_secs(2),
             headers: true,
+            monitor: None,
             traced_bytes_max: 0,
             pid_file: None,
         }

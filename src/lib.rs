@@ -24,7 +24,7 @@
 //! That one has a thread of its own. [`Broker::listen`] puts a broker into a reactor that you run.
 
 pub use broker::{Broker, Handle, Running};
-pub use config::{Auth, Config};
+pub use config::{Auth, Config, Monitor};
 pub use receiver::Traffic;
 pub use start::StartError;
 pub use state::{State, Stats, Stop};
@@ -45,6 +45,8 @@ mod delivery;
 mod outbox;
 mod receiver;
 pub mod sublist;
+
+mod monitor;
 
 mod backpressure;
 mod close;

@@ -69,6 +69,11 @@ impl Session {
         self.id
     }
 
+    /// What the client has said about itself.
+    pub(crate) fn options(&self) -> &ConnectOptions {
+        &self.options
+    }
+
     /// Carries out one op.
     ///
     /// # Errors
@@ -317,7 +322,7 @@ fn check_credentials(auth: &Auth, options: &ConnectOptions) -> Result<(), Violat
 }
 
 /// Compares secrets in a time that does not tell how much of a guess was right.
-fn same(secret: &str, guess: &str) -> bool {
+pub(crate) fn same(secret: &str, guess: &str) -> bool {
     let differences = secret
         .bytes()
         .zip(guess.bytes())

@@ -23,6 +23,13 @@ pub enum StartError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The port for monitoring cannot be listened on.
+    Monitor {
+        /// Host and port, as configured.
+        address: String,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// The file for the process id cannot be written.
     PidFile {
         /// Its name.
@@ -44,36 +51,19 @@ impl fmt::Display for StartError {
         match self {
             StartError::Config(text) => f.write_str(text),
             StartError::Listen { address, cause } => {
-                let (said, advice) = match cause.kind() {
-                    io::ErrorKind::AddrInUse => (
-                        "bind: address already in use",
-                        "stop the program that listens there, or choose another port",
-                    ),
-                    io::ErrorKind::AddrNotAvailable => (
-                        "bind: cannot assign requested address",
-                        "choose an address of this machine",
-                    ),
-                    io::ErrorKind::PermissionDenied => {
-                        ("bind: permission denied", "choose a port from 1024 up")
-                    }
-                    _ => (
-                        "",
-                        "choose another host, by name or address and without a port",
-                    ),
-                };
+                let (said, advice) = not_listening(cause);
                 write!(
                     f,
-                    "Error listening on port: {address}, \"listen tcp {address}: "
-                )?;
-                if said.is_empty() {
-                    // The reactor's error names the address too; its source is the system's own.
-                    match cause.get_ref().and_then(|error| error.source()) {
-                        Some(said) => write!(f, "{said}\"; {advice}"),
-                        None => write!(f, "{cause}\"; {advice}"),
-                    }
-                } else {
-                    write!(f, "{said}\"; {advice}")
-                }
+                    "Error listening on port: {address}, \"listen tcp {address}: {said}\"; {advice}"
+                )
+            }
+            StartError::Monitor { address, cause } => {
+                let (said, advice) = not_listening(cause);
+                write!(
+                    f,
+                    "Can't start monitoring: can't listen to the monitor port: \
+                     listen tcp {address}: {said}; {advice}"
+                )
             }
             StartError::PidFile { path, cause } => {
                 let path = path.display();
@@ -101,10 +91,38 @@ impl std::error::Error for StartError {
         match self {
             StartError::Config(_) | StartError::OpenFiles { .. } => None,
             StartError::Listen { cause, .. }
+            | StartError::Monitor { cause, .. }
             | StartError::PidFile { cause, .. }
             | StartError::System(cause) => Some(cause),
         }
     }
+}
+
+/// What the system says when a port cannot be listened on, as nats-server has it, and what to do.
+fn not_listening(cause: &io::Error) -> (String, &'static str) {
+    let (said, advice) = match cause.kind() {
+        io::ErrorKind::AddrInUse => (
+            "bind: address already in use",
+            "stop the program that listens there, or choose another port",
+        ),
+        io::ErrorKind::AddrNotAvailable => (
+            "bind: cannot assign requested address",
+            "choose an address of this machine",
+        ),
+        io::ErrorKind::PermissionDenied => {
+            ("bind: permission denied", "choose a port from 1024 up")
+        }
+        _ => {
+            // The reactor's error names the address too; its source is the system's own.
+            let said = match cause.get_ref().and_then(|error| error.source()) {
+                Some(said) => said.to_string(),
+                None => cause.to_string(),
+            };
+            let advice = "choose another host, by name or address and without a port";
+            return (said, advice);
+        }
+    };
+    (said.to_owned(), advice)
 }
 
 /// Refuses settings with which no client could be served, or all the world could.
@@ -114,12 +132,16 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
         pending_bytes_max,
         ..
     } = *config;
-    let empty_secret = match &config.auth {
+    let is_empty = |auth: &Auth| match auth {
         Auth::None => false,
         Auth::Token(token) => token.is_empty(),
         Auth::User { user, .. } => user.is_empty(),
     };
-    let wrong = if empty_secret {
+    let monitor = config.monitor.as_ref();
+    let wrong = if monitor.is_some_and(|monitor| is_empty(&monitor.auth)) {
+        "the token, or the user name, that monitoring asks for is empty, so everyone would be let in; \
+         set it, or ask for none"
+    } else if is_empty(&config.auth) {
         "the token, or the user name, that clients must present is empty, so everyone would be let \
          in; set it, or ask for none"
     } else if payload_bytes_max > pending_bytes_max {

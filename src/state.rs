@@ -2,6 +2,7 @@
 
 use crate::backpressure::Backpressure;
 use crate::delivery::Scratch;
+use crate::monitor::Records;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
 use crate::sublist::{ReceiverId, SubId, Sublist, Subscription};
 use crate::{Config, StartError, start};
@@ -24,6 +25,11 @@ pub enum Stop {
 
 /// The account of everyone, `$G`, until there are others.
 pub(crate) const GLOBAL: AccountId = AccountId(0);
+
+/// The name of the one account.
+pub(crate) fn account_name() -> &'static str {
+    "$G"
+}
 
 /// A space of subjects of its own.
 #[derive(Debug, Default)]
@@ -73,6 +79,10 @@ pub struct State {
     pub(crate) stats: Stats,
     /// What ended the broker, once something has.
     pub(crate) stop: Stop,
+    /// Whether the broker is in lame duck mode.
+    pub(crate) lame_duck: bool,
+    /// What is kept for monitoring, while there is any.
+    pub(crate) records: Option<Box<Records>>,
     pub(crate) scratch: Scratch,
     pub(crate) random: u64,
 }
@@ -97,6 +107,8 @@ impl State {
             backpressure: Backpressure::default(),
             stats: Stats::default(),
             stop: Stop::Requested,
+            lame_duck: false,
+            records: None,
             scratch: Scratch::default(),
             random: 1,
         }
@@ -110,6 +122,11 @@ impl State {
             subscriptions: subscriptions.sum(),
             ..self.stats
         }
+    }
+
+    /// The port on which monitoring is served, if it is.
+    pub fn monitor_port(&self) -> Option<u16> {
+        self.records.as_ref().map(|records| records.port())
     }
 
     /// Bytes in the longest queue of a client. Looks at each client.
@@ -169,7 +186,7 @@ impl State {
         let mut receiver = self.receivers.remove(id.0 as usize);
         let sublist = &mut self.accounts[receiver.account.0].sublist;
         // Sorted, since the order decides who takes whose place in a set.
-        for subscription in std::mem::take(&mut receiver.sids).into_sorted() {
+        for subscription in std::mem::take(&mut receiver.sids).sorted() {
             sublist.remove(subscription);
         }
         receiver

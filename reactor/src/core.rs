@@ -16,7 +16,7 @@ use crate::stream::Stream;
 use crate::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::tls::layer::Layer;
-use crate::{Close, Counts, Key, ListenerAddr, Stats, Time, TimerId};
+use crate::{Close, Counts, Key, ListenerAddr, Memory, Stats, Time, TimerId};
 use slab::Slab;
 use std::any::TypeId;
 use std::collections::VecDeque;
@@ -124,6 +124,8 @@ pub(crate) struct Rest {
     pub(crate) broken: Option<Close>,
     /// The type of its handler, once that has taken its place.
     pub(crate) handler_type: Option<TypeId>,
+    /// Most bytes that were left in its queue when the kernel took no more.
+    pub(crate) queued_peak: usize,
     /// Bytes that its present relay, or the last one, has handed over.
     pub(crate) proxied: u64,
     /// Bytes that its present stream, or the last one, has queued.
@@ -366,6 +368,7 @@ impl Core {
             handler_type: None,
             relay: None,
             fed_by: None,
+            queued_peak: 0,
             proxied: 0,
             stream: None,
             streamed: 0,
@@ -510,6 +513,19 @@ impl Core {
     /// Whether nothing is open that a shutdown waits for.
     pub(crate) fn is_drained(&self) -> bool {
         self.entries.len() == self.listeners + self.watches
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        let Pools {
+            outbound,
+            packets,
+            carry,
+        } = &self.pools;
+        Memory {
+            connections: entries + self.connections() * size_of::<Rest>(),
+            pools: outbound.bytes() + packets.bytes() + carry.bytes(),
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {

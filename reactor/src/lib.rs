@@ -85,7 +85,7 @@ pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, Soc
 pub use reactor::Reactor;
 pub use relay::{ProxyEnd, ProxyError, ProxyOptions};
 pub use remote::{Ended, Refused, Remote};
-pub use stats::{Counts, Stats};
+pub use stats::{Counts, Memory, Stats};
 pub use stream::{StreamEnd, StreamError, StreamOptions};
 pub use time::Time;
 pub use timers::TimerId;

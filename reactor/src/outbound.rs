@@ -66,6 +66,11 @@ impl Pool {
         buffer
     }
 
+    /// Bytes of the buffers in it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Gives a buffer back; one that is too large, or would make the pool so, is freed.
     pub(crate) fn give(&mut self, buffer: Vec<u8>) {
         let bytes = self.bytes + buffer.capacity();

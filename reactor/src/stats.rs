@@ -47,6 +47,19 @@ pub struct Stats {
     pub panics: u64,
 }
 
+/// Memory that a reactor holds, in bytes: what it has reserved, without the allocator's own part.
+///
+/// Made by [`Io::memory`](crate::Io::memory). Queues and unread input are told for each connection, by
+/// [`Io::queued`](crate::Io::queued) and [`Io::unread`](crate::Io::unread).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// The table of connections and listeners, and what is known of each connection.
+    pub connections: usize,
+    /// Buffers that nobody uses, kept for reuse.
+    pub pools: usize,
+}
+
 /// What a reactor has open at present, by kind.
 ///
 /// Made by [`Reactor::counts`](crate::Reactor::counts) and [`Io::counts`](crate::Io::counts). What

@@ -33,6 +33,9 @@ fn summary(line: &str) -> String {
     if let Some(file) = config.pid_file {
         found.push(format!("pid={}", file.display()));
     }
+    if let Some(monitor) = config.monitor {
+        found.push(format!("http={}", monitor.port));
+    }
     match config.auth {
         Auth::None => {}
         Auth::Token(token) => found.push(format!("token={token}")),
@@ -166,6 +169,25 @@ fn port_minus_one_is_any_free_port_and_zero_is_the_default() {
         ("-p 0", ""),
         ("-p 1", "port=1"),
         ("-p 65535", "port=65535"),
+    ]);
+}
+
+#[test]
+fn http_port_minus_one_is_any_free_port_and_zero_is_none() {
+    check(&[
+        ("-m 8222", "http=8222"),
+        ("--http_port=8222", "http=8222"),
+        ("-m -1", "http=0"),
+        ("-m 8222 -m 0", ""),
+        (
+            "-m 70000",
+            "error: invalid value \"70000\" for flag -m: value out of range; use 1 to 65535, -1 for \
+             any free port, or 0 for none",
+        ),
+        (
+            "-m 8222 -ms 8223",
+            "error: flag -ms (monitoring over HTTPS) is not supported yet; midge --help lists all flags",
+        ),
     ]);
 }
 

@@ -189,6 +189,22 @@ impl Cache {
         self.changed = self.time;
     }
 
+    /// Bytes that are reserved.
+    pub(super) fn bytes(&self) -> usize {
+        self.pairs.capacity() * size_of::<Pair>()
+    }
+
+    /// How many pairs there are.
+    pub(super) fn pairs(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Subjects whose answer a pair knows.
+    pub(super) fn known_by(&self, pair: usize) -> usize {
+        let ways = self.pairs.get(pair).map_or(&[][..], |pair| &pair.ways);
+        ways.iter().filter(|way| self.is_good(way)).count()
+    }
+
     /// Gives memory back if it has become too large for so many sets.
     pub(super) fn shrink(&mut self, sets: usize) {
         if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 8 {

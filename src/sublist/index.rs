@@ -60,6 +60,11 @@ impl Index {
         self.table.len()
     }
 
+    /// Bytes that are reserved.
+    pub(super) fn bytes(&self) -> usize {
+        self.table.allocation_size()
+    }
+
     /// The number with this hash that `is` the one.
     pub(super) fn get(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         let wanted = entry(hash, 0);

@@ -23,6 +23,7 @@
 
 mod cache;
 mod index;
+mod inspect;
 mod pool;
 mod queues;
 mod set;
@@ -82,6 +83,10 @@ pub struct Sublist {
     queues: Queues,
     hashing: Hashing,
     version: u64,
+    /// Subscriptions that were made.
+    inserts: u64,
+    /// Subjects that were looked for in the trie.
+    searches: u64,
 }
 
 impl Default for Sublist {
@@ -104,6 +109,8 @@ impl Sublist {
             queues: Queues::default(),
             hashing: Hashing::new(seed),
             version: 0,
+            inserts: 0,
+            searches: 0,
         }
     }
 
@@ -122,6 +129,7 @@ impl Sublist {
         let place = self.sets[set_id.0 as usize].join(queue, id);
         let subscription = Subscription::new(receiver, sid, set_id, queue, place);
         self.subscriptions.insert(subscription);
+        self.inserts += 1;
         id
     }
 
@@ -169,6 +177,7 @@ impl Sublist {
     #[inline(never)]
     fn search(&mut self, hash: u64, subject: &[u8], found: &mut Vec<SetId>) -> usize {
         let before = found.len();
+        self.searches += 1;
         let places = self.trie.walk(subject, found, &self.hashing);
         if found.len() > before && subject::has_empty_token(subject) {
             found.truncate(before);

@@ -39,6 +39,25 @@ impl<T> Pool<T> {
         self.len
     }
 
+    /// Bytes that are reserved for things, without what they own elsewhere.
+    pub(super) fn bytes(&self) -> usize {
+        self.chunks.len() * CHUNK * size_of::<Slot<T>>()
+    }
+
+    /// How many numbers there ever were: each thing's is below.
+    pub(super) fn places(&self) -> usize {
+        let last = self.chunks.last().map_or(0, Vec::len);
+        self.chunks.len().saturating_sub(1) * CHUNK + last
+    }
+
+    /// A thing, if there is one with that number.
+    pub(super) fn get(&self, number: usize) -> Option<&T> {
+        match self.chunks.get(number / CHUNK)?.get(number % CHUNK)? {
+            Slot::Occupied(thing) => Some(thing),
+            Slot::Vacant(_) => None,
+        }
+    }
+
     /// The number that the next thing will get.
     pub(super) fn vacant(&self) -> u32 {
         index(self.next)

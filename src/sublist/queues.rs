@@ -108,6 +108,11 @@ impl Queues {
         self.names.len()
     }
 
+    /// The name behind a number, which must be in use.
+    pub(super) fn name(&self, queue: QueueId) -> &[u8] {
+        &self.names[queue.0 as usize].0
+    }
+
     pub(super) fn acquire(&mut self, name: &[u8], hashing: &Hashing) -> QueueId {
         let hash = hashing.of(name);
         let found = self

@@ -30,6 +30,11 @@ impl Sids {
         self.len() == 0
     }
 
+    /// Bytes that are reserved.
+    pub fn bytes(&self) -> usize {
+        self.counted.capacity() * size_of::<u32>() + self.others.bytes()
+    }
+
     /// The subscription with that name.
     pub fn get(&self, sid: &[u8], sublist: &Sublist) -> Option<SubId> {
         let counted = number(sid).and_then(|number| self.counted.get(number));
@@ -76,11 +81,20 @@ impl Sids {
     }
 
     /// All of them, in an order of their own: that of a hash table differs from run to run.
-    pub fn into_sorted(self) -> Vec<SubId> {
-        let counted = self.counted.iter().copied().filter(|id| *id != NONE);
-        let mut ids: Vec<SubId> = counted.chain(self.others.numbers()).map(SubId).collect();
+    pub fn sorted(&self) -> Vec<SubId> {
+        let mut ids: Vec<SubId> = self.numbers().map(SubId).collect();
         ids.sort_unstable_by_key(|id| id.0);
         ids
+    }
+
+    /// So many of them, or all if there are fewer.
+    pub fn first(&self, max: usize) -> Vec<SubId> {
+        self.numbers().take(max).map(SubId).collect()
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let counted = self.counted.iter().copied().filter(|id| *id != NONE);
+        counted.chain(self.others.numbers())
     }
 
     /// Numbers below this get a place: at least half of the places were in use when the last was
@@ -159,7 +173,7 @@ mod tests {
         );
         let mut expected: Vec<SubId> = twin.into_values().collect();
         expected.sort_unstable_by_key(|id| id.0);
-        assert_eq!(sids.into_sorted(), expected);
+        assert_eq!(sids.sorted(), expected);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Subscription {
         self.delivered_max = max;
     }
 
+    /// How many may be delivered before it ends, if there is a limit.
+    pub fn max(&self) -> Option<u64> {
+        (self.delivered_max < u64::MAX).then_some(self.delivered_max)
+    }
+
     /// Counts one delivery; answers whether it was the last.
     pub fn count(&mut self) -> bool {
         self.delivered += 1;

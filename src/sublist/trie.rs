@@ -100,6 +100,11 @@ impl Trie {
         self.nodes.len() - 1
     }
 
+    /// Bytes that are reserved.
+    pub(super) fn bytes(&self) -> usize {
+        self.nodes.bytes() + self.edges.bytes()
+    }
+
     /// The set for `subject`: `new`, if there was none. The place where it ends comes with it; it is
     /// needed for leaving.
     pub(super) fn enter(&mut self, subject: &[u8], new: SetId, hashing: &Hashing) -> (SetId, u32) {

@@ -1,7 +1,7 @@
 //! What can be asked of the reactor as a whole.
 
 use super::Io;
-use crate::{Counts, Stats};
+use crate::{Counts, Key, Memory, Stats};
 
 impl Io<'_> {
     /// What the reactor has done so far.
@@ -15,6 +15,25 @@ impl Io<'_> {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.core.counts()
+    }
+
+    /// Memory that the reactor holds. Costs no more than reading some numbers.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.core.memory()
+    }
+
+    /// Bytes that were read from a connection and that its handler has left unread.
+    #[must_use]
+    pub fn unread(&self, key: Key) -> usize {
+        self.core.conn(key).map_or(0, |conn| conn.carry.len())
+    }
+
+    /// The most bytes that were left in the queue when the kernel took no more, over the life of the
+    /// connection: how far behind the peer ever was. Looked at once in a turn, after writing.
+    #[must_use]
+    pub fn queued_peak(&self, key: Key) -> usize {
+        self.core.conn(key).map_or(0, |conn| conn.queued_peak)
     }
 
     /// Timers that are armed, those that the reactor has armed for itself among them.

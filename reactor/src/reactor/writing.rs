@@ -88,6 +88,7 @@ impl<S> Reactor<S> {
         let goes_on = conn.writable && !conn.wire().is_empty();
         if !is_flushed && !goes_on {
             conn.wire_mut().trim();
+            conn.queued_peak = conn.queued_peak.max(conn.queued());
         }
         self.core.stats.writes += writes;
         self.core.stats.written_bytes += taken;

@@ -1,0 +1,207 @@
+//! `ClosedRing`: the clients that have left last.
+
+use super::presence::{Identity, Presence};
+use crate::close::CloseReason;
+use crate::receiver::{Receiver, Traffic};
+use crate::state::State;
+use midge_reactor::{Io, Time};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Most that are kept, as in nats-server (`max_closed_clients`).
+const CLOSED_MAX: usize = 10_000;
+
+/// Most bytes of texts that are kept: names, subjects, sids.
+const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Most subscriptions that are kept of one client.
+const LISTED_MAX: usize = 32;
+
+/// A subscription that its client had at the end.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) subject: Box<[u8]>,
+    pub(super) queue: Option<Box<[u8]>>,
+    pub(super) sid: Box<[u8]>,
+    pub(super) messages: u64,
+    pub(super) max: Option<u64>,
+}
+
+/// A client that has left.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) cid: u64,
+    pub(super) peer: SocketAddr,
+    pub(super) identity: Identity,
+    pub(super) start: Time,
+    pub(super) stop: Time,
+    pub(super) last_active: Time,
+    pub(super) round_trip: Duration,
+    pub(super) reason: CloseReason,
+    pub(super) pending: usize,
+    pub(super) pending_peak: usize,
+    pub(super) received: Traffic,
+    pub(super) sent: Traffic,
+    pub(super) subscriptions: usize,
+    /// The first of them.
+    pub(super) listed: Vec<Listed>,
+}
+
+impl Closed {
+    /// A client that leaves now and is still a receiver.
+    pub(super) fn of(
+        presence: &Presence,
+        receiver: &Receiver,
+        reason: CloseReason,
+        state: &State,
+        io: &Io<'_>,
+    ) -> Closed {
+        let (now, key) = (io.now(), presence.key);
+        let sublist = &state.accounts[receiver.account.0].sublist;
+        let ids = receiver.sids.first(LISTED_MAX);
+        let listed = ids.into_iter().map(|id| {
+            let subscription = sublist.subscription(id);
+            Listed {
+                subject: sublist.subject(id).into(),
+                queue: sublist.queue(id).map(Into::into),
+                sid: subscription.sid.as_slice().into(),
+                messages: subscription.delivered,
+                max: subscription.max(),
+            }
+        });
+        Closed {
+            cid: receiver.label.cid,
+            peer: presence.peer,
+            identity: presence.identity.clone(),
+            start: presence.start,
+            stop: now,
+            last_active: presence.last_active(now, io.idle_for(key)),
+            round_trip: presence.round_trip,
+            reason,
+            pending: io.queued(key),
+            pending_peak: io.queued_peak(key),
+            received: receiver.received,
+            sent: receiver.sent,
+            subscriptions: receiver.sids.len(),
+            listed: listed.collect(),
+        }
+    }
+
+    fn text_bytes(&self) -> usize {
+        let of = |listed: &Listed| {
+            let queue = listed.queue.as_ref().map_or(0, |queue| queue.len());
+            listed.subject.len() + listed.sid.len() + queue
+        };
+        self.identity.bytes() + self.listed.iter().map(of).sum::<usize>()
+    }
+}
+
+/// The clients that have left last: at most 10,000, and 16 MiB of their texts.
+#[derive(Debug, Default)]
+pub(super) struct ClosedRing {
+    /// The oldest first.
+    entries: VecDeque<Closed>,
+    /// How many were dropped: the number of the oldest that is there.
+    dropped: u64,
+    /// Their numbers by their cids.
+    numbers: BTreeMap<u64, u64>,
+    text_bytes: usize,
+}
+
+impl ClosedRing {
+    /// Adds one; the oldest make room.
+    pub(super) fn push(&mut self, closed: Closed) {
+        self.text_bytes += closed.text_bytes();
+        let number = self.dropped + self.entries.len() as u64;
+        self.numbers.insert(closed.cid, number);
+        self.entries.push_back(closed);
+        while self.entries.len() > CLOSED_MAX || self.text_bytes > TEXT_BYTES_MAX {
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
+            self.text_bytes -= oldest.text_bytes();
+            self.numbers.remove(&oldest.cid);
+            self.dropped += 1;
+        }
+    }
+
+    /// The one with this number, or the first after it, and its number. Numbers count up and are never
+    /// used again.
+    pub(super) fn at_or_after(&self, number: u64) -> Option<(u64, &Closed)> {
+        let number = number.max(self.dropped);
+        let place = usize::try_from(number - self.dropped).ok()?;
+        self.entries.get(place).map(|closed| (number, closed))
+    }
+
+    /// The one with this number, if it is still there.
+    pub(super) fn get(&self, number: u64) -> Option<&Closed> {
+        let found = self.at_or_after(number)?;
+        (found.0 == number).then_some(found.1)
+    }
+
+    /// The one with this cid, if it is still there.
+    pub(super) fn find(&self, cid: u64) -> Option<&Closed> {
+        self.get(*self.numbers.get(&cid)?)
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<Closed>();
+        self.text_bytes + entries + self.numbers.len() * size_of::<(u64, u64)>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(cid: u64, name_bytes: usize) -> Closed {
+        Closed {
+            cid,
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            identity: Identity {
+                name: "x".repeat(name_bytes).into(),
+                ..Identity::default()
+            },
+            start: Time::ZERO,
+            stop: Time::ZERO,
+            last_active: Time::ZERO,
+            round_trip: Duration::ZERO,
+            reason: CloseReason::ClientClosed,
+            pending: 0,
+            pending_peak: 0,
+            received: Traffic::default(),
+            sent: Traffic::default(),
+            subscriptions: 0,
+            listed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_numbers_stay() {
+        let mut ring = ClosedRing::default();
+        for cid in 1..=12_000 {
+            ring.push(closed(cid, 10));
+        }
+        assert_eq!(ring.entries.len(), CLOSED_MAX);
+        assert_eq!(
+            ring.at_or_after(0).map(|(number, c)| (number, c.cid)),
+            Some((2000, 2001))
+        );
+        assert_eq!(ring.get(11_999).map(|c| c.cid), Some(12_000));
+        assert!(ring.get(1999).is_none() && ring.get(12_000).is_none());
+        assert_eq!(ring.find(11_990).map(|c| c.cid), Some(11_990));
+        assert!(ring.find(2000).is_none());
+    }
+
+    #[test]
+    fn long_names_take_bounded_memory() {
+        let mut ring = ClosedRing::default();
+        for cid in 1..=100 {
+            ring.push(closed(cid, 1024 * 1024));
+        }
+        assert_eq!(ring.entries.len(), 16);
+        assert_eq!(ring.text_bytes, TEXT_BYTES_MAX);
+    }
+}

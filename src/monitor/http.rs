@@ -1,0 +1,348 @@
+//! `Visitor`: one connection that asks over HTTP. Bytes to requests, answers to bytes, deadlines.
+
+use super::Pieces;
+use super::endpoint::{self, Answer, Body, Endpoint, Field};
+use super::request::{self, Request, Step};
+use super::response::{self, Framing, LAST_CHUNK, Refusal};
+use super::view::View;
+use crate::state::State;
+use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, ListenerAddr, TimerId};
+use std::io;
+use std::time::Duration;
+
+/// Most connections that ask at once.
+const VISITORS_MAX: usize = 64;
+
+/// What an answer in one piece costs, in places looked at.
+const WHOLE_COST: usize = 125;
+
+/// How long a request may take to come, from the opening or its first byte.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection may be silent between two requests.
+const IDLE_MAX: Duration = Duration::from_secs(120);
+
+/// How long what is queued may take to leave.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The marks and the bound of the queue, in bytes. A piece comes when it is down at the low mark.
+const LOW: usize = 64 * 1024;
+const HIGH: usize = 256 * 1024;
+const QUEUE_MAX: usize = 4 * 1024 * 1024;
+
+/// An answer that is not longer is sent with its length, and in one piece.
+const WHOLE_MAX: usize = 64 * 1024;
+
+/// Numbers of this handler's timers: the next piece is due, a request is late.
+const PIECE: u64 = 1;
+const LATE: u64 = 2;
+
+/// The listener for those who ask.
+#[derive(Debug)]
+pub(crate) struct Visitors;
+
+impl Accept<State> for Visitors {
+    fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
+        let mut welcome = false;
+        if let Some(records) = &mut cx.state.records {
+            records.visitors += 1;
+            welcome = records.visitors <= VISITORS_MAX;
+        }
+        Box::new(Visitor {
+            welcome,
+            answering: None,
+            late: None,
+        })
+    }
+
+    fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {
+        log::error!(
+            target: "midge",
+            "Accept error on {listener}: {error}; trying again in 100 ms; \
+             if files ran out, raise the limit (ulimit -n) or lower max_connections"
+        );
+    }
+}
+
+/// One connection that asks.
+struct Visitor {
+    welcome: bool,
+    /// The answer that is being made. Nothing is read meanwhile.
+    answering: Option<Answering>,
+    late: Option<TimerId>,
+}
+
+/// An answer that is made piece by piece.
+struct Answering {
+    pieces: Box<dyn Pieces>,
+    request: Request,
+    fields: Vec<Field>,
+    /// What stands behind the last piece.
+    last: &'static [u8],
+    /// What was made and is not queued.
+    made: Vec<u8>,
+    /// The head has left: how the rest is framed.
+    framing: Option<Framing>,
+}
+
+impl Visitor {
+    /// Answers one request, or begins to; answers whether the next may come.
+    fn answer(&mut self, cx: &mut Context<'_, State>, request: Request) -> bool {
+        let Some(mut records) = cx.state.records.take() else {
+            // Nobody listens without records.
+            cx.close();
+            return false;
+        };
+        records.look(cx.now());
+        let mut budget = records.take_budget(cx.io.stats().turns);
+        budget.spend(WHOLE_COST);
+        records.give_back(budget);
+        if let Some(endpoint) = Endpoint::of(cx.state, &request.path) {
+            records.asked(endpoint.name());
+        }
+        let view = View {
+            state: cx.state,
+            records: &records,
+            sockets: &cx.io,
+        };
+        let answer = endpoint::answer(&view, &request);
+        cx.state.records = Some(records);
+        let Answer {
+            status,
+            fields,
+            body,
+        } = answer;
+        match body {
+            Body::Whole(body) => {
+                let framing = Framing::Length(body.len());
+                let mut out = Vec::new();
+                self.head(cx, &mut out, status, &fields, framing, request.keep_alive);
+                if !request.head_only {
+                    out.extend_from_slice(&body);
+                }
+                cx.send(&out);
+                self.end(cx, request.keep_alive)
+            }
+            Body::Pieces {
+                first,
+                pieces,
+                last,
+            } => {
+                self.answering = Some(Answering {
+                    pieces,
+                    request,
+                    fields,
+                    last,
+                    made: first,
+                    framing: None,
+                });
+                cx.pause();
+                self.go_on(cx);
+                false
+            }
+        }
+    }
+
+    /// Makes the next piece.
+    fn go_on(&mut self, cx: &mut Context<'_, State>) {
+        let Some(mut answering) = self.answering.take() else {
+            return;
+        };
+        let Some(mut records) = cx.state.records.take() else {
+            return;
+        };
+        let mut budget = records.take_budget(cx.io.stats().turns);
+        if budget.is_empty() {
+            // Others have used it up; the next turn is another's.
+            records.give_back(budget);
+            cx.state.records = Some(records);
+            self.answering = Some(answering);
+            cx.set_timer(Duration::ZERO, PIECE);
+            return;
+        }
+        let view = View {
+            state: cx.state,
+            records: &records,
+            sockets: &cx.io,
+        };
+        let more = answering
+            .pieces
+            .next(&view, &mut budget, &mut answering.made);
+        records.give_back(budget);
+        cx.state.records = Some(records);
+        if !more {
+            answering.made.extend_from_slice(answering.last);
+        }
+        let Request {
+            head_only,
+            keep_alive,
+            chunks,
+            ..
+        } = answering.request;
+        let mut out = Vec::new();
+        if answering.framing.is_none() && (!more || answering.made.len() > WHOLE_MAX) {
+            let framing = match (more, chunks) {
+                (false, _) => Framing::Length(answering.made.len()),
+                (true, true) => Framing::Chunks,
+                (true, false) => Framing::UntilClose,
+            };
+            let stays = keep_alive && framing != Framing::UntilClose;
+            answering.framing = Some(framing);
+            answering.request.keep_alive = stays;
+            let fields = &answering.fields;
+            self.head(cx, &mut out, response::OK, fields, framing, stays);
+        }
+        if let Some(framing) = answering.framing {
+            match framing {
+                _ if head_only => {}
+                Framing::Chunks => {
+                    response::chunk(&mut out, &answering.made);
+                    if !more {
+                        out.extend_from_slice(LAST_CHUNK);
+                    }
+                }
+                Framing::Length(_) | Framing::UntilClose => out.extend_from_slice(&answering.made),
+            }
+            answering.made.clear();
+            cx.send(&out);
+        }
+        let keep_alive = answering.request.keep_alive;
+        if more && !(head_only && answering.framing.is_some()) {
+            self.answering = Some(answering);
+            // Whose queue is long is told when it is short again.
+            if !cx.io.congested(cx.key()) {
+                cx.set_timer(Duration::ZERO, PIECE);
+            }
+        } else if self.end(cx, keep_alive) {
+            cx.resume();
+        }
+    }
+
+    /// An answer is queued; answers whether the connection goes on.
+    fn end(&mut self, cx: &mut Context<'_, State>, keep_alive: bool) -> bool {
+        if !keep_alive {
+            cx.close_after_write();
+        }
+        keep_alive
+    }
+
+    fn refuse(&mut self, cx: &mut Context<'_, State>, refusal: Refusal) {
+        let (status, text) = refusal.told();
+        let mut out = Vec::new();
+        let framing = Framing::Length(text.len());
+        self.head(cx, &mut out, status, &[endpoint::PLAIN], framing, false);
+        out.extend_from_slice(text.as_bytes());
+        cx.send(&out);
+        cx.close_after_write();
+    }
+
+    fn head(
+        &self,
+        cx: &Context<'_, State>,
+        out: &mut Vec<u8>,
+        status: response::Status,
+        fields: &[Field],
+        framing: Framing,
+        keep_alive: bool,
+    ) {
+        let clock = cx.state.records.as_ref().map(|records| records.clock);
+        let now = clock.map_or_else(Default::default, |clock| clock.wall_of(cx.now()));
+        response::head(out, status, fields, framing, keep_alive, now);
+    }
+
+    /// A request that has begun must end in time; between two there is no hurry.
+    fn expect(&mut self, cx: &mut Context<'_, State>, begun: bool) {
+        if begun && self.late.is_none() {
+            self.late = Some(cx.set_timer(REQUEST_TIME_MAX, LATE));
+        } else if !begun && let Some(timer) = self.late.take() {
+            cx.io.cancel(timer);
+        }
+    }
+}
+
+/// Whether there is anything left of this turn for a new request.
+fn may_answer(cx: &mut Context<'_, State>) -> bool {
+    let turn = cx.io.stats().turns;
+    cx.state.records.as_mut().is_none_or(|records| {
+        let budget = records.take_budget(turn);
+        let any = !budget.is_half_spent();
+        records.give_back(budget);
+        any
+    })
+}
+
+impl Handler<State> for Visitor {
+    fn on_open(&mut self, cx: &mut Context<'_, State>) {
+        let key = cx.key();
+        cx.io.watermarks(key, LOW, HIGH, QUEUE_MAX);
+        cx.io.write_timeout(key, Some(WRITE_TIME_MAX));
+        if !self.welcome {
+            return self.refuse(cx, Refusal::TooMany);
+        }
+        cx.idle_timeout(Some(IDLE_MAX));
+        self.expect(cx, true);
+    }
+
+    fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        loop {
+            if cx.io.congested(cx.key()) {
+                // Whoever asks and does not read is not read.
+                return cx.pause();
+            }
+            if !may_answer(cx) {
+                return cx.yield_now();
+            }
+            match request::next(input.peek()) {
+                Ok(Step::Whole { request, len }) => {
+                    input.consume(len);
+                    self.expect(cx, false);
+                    if !self.answer(cx, request) {
+                        return;
+                    }
+                }
+                Ok(Step::Partial { need }) => {
+                    input.need(need);
+                    return self.expect(cx, !input.is_empty());
+                }
+                Err(refusal) => {
+                    input.take();
+                    self.expect(cx, false);
+                    return self.refuse(cx, refusal);
+                }
+            }
+        }
+    }
+
+    fn on_drain(&mut self, cx: &mut Context<'_, State>) {
+        if self.answering.is_some() {
+            cx.set_timer(Duration::ZERO, PIECE);
+        } else {
+            cx.resume();
+        }
+    }
+
+    fn on_timer(&mut self, cx: &mut Context<'_, State>, timer: u64) {
+        match timer {
+            PIECE => self.go_on(cx),
+            LATE => {
+                self.late = None;
+                self.refuse(cx, Refusal::Timeout);
+            }
+            other => debug_assert!(false, "nobody sets timer {other} on a visitor"),
+        }
+    }
+
+    fn on_eof(&mut self, _: &mut Context<'_, State>) -> Eof {
+        Eof::Close
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
+        if let Some(records) = &mut cx.state.records {
+            records.visitors -= 1;
+        }
+        if let Some(timer) = self.late.take() {
+            cx.io.cancel(timer);
+        }
+        log::trace!(target: "midge", "monitoring connection closed: {why}");
+    }
+}

@@ -1,0 +1,136 @@
+//! `Presence`: what is known of a client that is connected, beside what delivery knows.
+
+use crate::sublist::ReceiverId;
+use midge_protocol::ConnectOptions;
+use midge_reactor::{Key, Time};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a client has said about itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity {
+    pub(super) name: Box<str>,
+    pub(super) lang: Box<str>,
+    pub(super) version: Box<str>,
+    /// Who it has logged in as, or has tried to. A token is not shown.
+    pub(super) user: Box<str>,
+}
+
+impl Identity {
+    pub(super) fn of(options: &ConnectOptions) -> Identity {
+        let user = if !options.nkey.is_empty() {
+            &options.nkey
+        } else if options.user.is_empty() && !options.auth_token.is_empty() {
+            "[REDACTED]"
+        } else {
+            &options.user
+        };
+        Identity {
+            name: options.name.as_str().into(),
+            lang: options.lang.as_str().into(),
+            version: options.version.as_str().into(),
+            user: user.into(),
+        }
+    }
+
+    /// Bytes of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        self.name.len() + self.lang.len() + self.version.len() + self.user.len()
+    }
+}
+
+/// A client that is connected.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    pub(super) peer: SocketAddr,
+    pub(super) key: Key,
+    pub(super) receiver: ReceiverId,
+    pub(super) start: Time,
+    pub(super) identity: Identity,
+    /// The last one measured; zero if there is none.
+    pub(super) round_trip: Duration,
+    /// Bytes that moved no later than this were a greeting or a `PING` and its answer, which are no
+    /// activity.
+    quiet_until: Time,
+    /// When there was some before that.
+    quiet_since: Time,
+}
+
+impl Presence {
+    pub(super) fn new(peer: SocketAddr, key: Key, receiver: ReceiverId, now: Time) -> Presence {
+        Presence {
+            peer,
+            key,
+            receiver,
+            start: now,
+            identity: Identity::default(),
+            round_trip: Duration::ZERO,
+            quiet_until: now,
+            quiet_since: now,
+        }
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<(u64, Presence)>() + self.identity.bytes()
+    }
+
+    /// It says who it is. The first time, how long that has taken is as good as a round trip.
+    pub(super) fn introduced(&mut self, identity: Identity, now: Time) {
+        self.identity = identity;
+        if self.round_trip.is_zero() {
+            self.round_trip = (now - self.start).max(Duration::from_nanos(1));
+        }
+    }
+
+    pub(super) fn pinged(&mut self, now: Time, silence: Duration) {
+        self.quiet_since = self.last_active(now, silence);
+        self.quiet_until = now;
+    }
+
+    pub(super) fn answered(&mut self, now: Time, asked: Option<Time>) {
+        if let Some(asked) = asked {
+            self.round_trip = (now - asked).max(Duration::from_nanos(1));
+            self.quiet_until = now;
+        }
+    }
+
+    /// When there last was an op or a message, given since when no byte has moved.
+    pub(super) fn last_active(&self, now: Time, silence: Duration) -> Time {
+        let moved = Time::ZERO + (now - Time::ZERO).saturating_sub(silence);
+        if moved <= self.quiet_until {
+            self.quiet_since
+        } else {
+            moved
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_ping_and_its_answer_are_no_activity() {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut presence = Presence::new(peer, Key::NONE, ReceiverId(0), at(10));
+        let second = Duration::from_secs(1);
+        assert_eq!(presence.last_active(at(20), 10 * second), at(10));
+        // Something at 25, silence, a question at 30, its answer at 31.
+        presence.pinged(at(30), 5 * second);
+        assert_eq!(presence.last_active(at(30), Duration::ZERO), at(25));
+        presence.answered(at(31), Some(at(30)));
+        assert_eq!(presence.round_trip, second);
+        assert_eq!(presence.last_active(at(40), 9 * second), at(25));
+        // And once more, without anything in between.
+        presence.pinged(at(50), 19 * second);
+        presence.answered(at(51), Some(at(50)));
+        assert_eq!(presence.last_active(at(60), 9 * second), at(25));
+        // A message at 70.
+        assert_eq!(presence.last_active(at(72), 2 * second), at(70));
+    }
+}

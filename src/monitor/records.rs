@@ -1,0 +1,174 @@
+//! `Records`: what is kept only to be told, and only while monitoring is on.
+
+use super::Budget;
+use super::closed::{Closed, ClosedRing};
+use super::presence::{Identity, Presence};
+use super::process::Process;
+use super::slow::Slow;
+use super::times::Clock;
+use crate::close::CloseReason;
+use crate::receiver::{Label, Traffic};
+use crate::state::State;
+use crate::sublist::ReceiverId;
+use midge_protocol::ConnectOptions;
+use midge_reactor::{Io, Key, Time};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What is kept only to be told. Costs nothing for a message: it changes with connections, `CONNECT`s
+/// and `PING`s.
+#[derive(Debug)]
+pub(crate) struct Records {
+    pub(super) clock: Clock,
+    /// When the broker began to listen.
+    pub(super) started: Time,
+    /// The port that is listened on.
+    pub(super) port: u16,
+    /// Clients, by their cids.
+    pub(super) present: BTreeMap<u64, Presence>,
+    /// Clients that have left.
+    pub(super) closed: ClosedRing,
+    /// Clients that were behind.
+    pub(super) slow: Slow,
+    /// Connections closed for wrong credentials, or for none in time.
+    pub(super) auth_failures: u64,
+    pub(super) process: Process,
+    /// How often each endpoint was asked.
+    pub(super) requests: BTreeMap<&'static str, u64>,
+    /// Connections that ask at present.
+    pub(super) visitors: usize,
+    /// The turn, and what may still be done in it for those who ask.
+    turn: u64,
+    budget: Budget,
+}
+
+impl Records {
+    /// Records of a broker that begins now and is monitored on `port`.
+    pub(crate) fn new(now: Time, port: u16) -> Records {
+        Records {
+            clock: Clock::new(now),
+            started: now,
+            port,
+            present: BTreeMap::new(),
+            closed: ClosedRing::default(),
+            slow: Slow::default(),
+            auth_failures: 0,
+            process: Process::default(),
+            requests: BTreeMap::new(),
+            visitors: 0,
+            turn: 0,
+            budget: Budget::new(),
+        }
+    }
+
+    /// The port that is listened on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Looks at what changes by itself. Once for each request, before it is answered.
+    pub(super) fn look(&mut self, now: Time) {
+        self.clock.follow(now);
+        self.process.look(now, now - self.started);
+    }
+
+    /// Bytes that are kept, without what is known of clients that are connected.
+    pub(super) fn bytes(&self) -> usize {
+        self.closed.bytes() + self.slow.bytes()
+    }
+
+    /// What may still be done in this turn, to be given back with [`give_back`](Records::give_back).
+    pub(super) fn take_budget(&mut self, turn: u64) -> Budget {
+        if std::mem::replace(&mut self.turn, turn) != turn {
+            self.budget = Budget::new();
+        }
+        std::mem::replace(&mut self.budget, Budget(0))
+    }
+
+    /// Keeps what is left for others.
+    pub(super) fn give_back(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// Counts a request.
+    pub(super) fn asked(&mut self, endpoint: &'static str) {
+        *self.requests.entry(endpoint).or_default() += 1;
+    }
+
+    /// A client has come.
+    pub(crate) fn arrived(&mut self, label: Label, key: Key, receiver: ReceiverId, now: Time) {
+        let presence = Presence::new(label.peer, key, receiver, now);
+        self.present.insert(label.cid, presence);
+    }
+
+    /// A client has said who it is.
+    pub(crate) fn introduced(&mut self, cid: u64, options: &ConnectOptions, now: Time) {
+        if let Some(presence) = self.present.get_mut(&cid) {
+            presence.introduced(Identity::of(options), now);
+        }
+    }
+
+    /// A client is asked for a sign of life, after so much silence.
+    pub(crate) fn pinged(&mut self, cid: u64, now: Time, silence: Duration) {
+        if let Some(presence) = self.present.get_mut(&cid) {
+            presence.pinged(now, silence);
+        }
+    }
+
+    /// A client has given one; the question was sent at `asked`.
+    pub(crate) fn answered(&mut self, cid: u64, now: Time, asked: Option<Time>) {
+        if let Some(presence) = self.present.get_mut(&cid) {
+            presence.answered(now, asked);
+        }
+    }
+
+    /// A client was turned away before it had said anything.
+    pub(crate) fn turned_away(&mut self, label: Label, reason: CloseReason, now: Time) {
+        self.closed.push(Closed {
+            cid: label.cid,
+            peer: label.peer,
+            identity: Identity::default(),
+            start: now,
+            stop: now,
+            last_active: now,
+            round_trip: Duration::ZERO,
+            reason,
+            pending: 0,
+            pending_peak: 0,
+            received: Traffic::default(),
+            sent: Traffic::default(),
+            subscriptions: 0,
+            listed: Vec::new(),
+        });
+    }
+}
+
+impl State {
+    /// Notes that a client leaves, which is still a receiver: who it was, what it did and why it ends.
+    pub(crate) fn record_leaving(
+        &mut self,
+        id: ReceiverId,
+        options: &ConnectOptions,
+        reason: CloseReason,
+        io: &Io<'_>,
+    ) {
+        let Some(mut records) = self.records.take() else {
+            return;
+        };
+        let receiver = self.receiver(id);
+        records
+            .slow
+            .closed(receiver.key, receiver.label, reason, io);
+        records.auth_failures += u64::from(matches!(
+            reason,
+            CloseReason::AuthenticationFailure | CloseReason::AuthenticationTimeout
+        ));
+        if let Some(mut presence) = records.present.remove(&receiver.label.cid) {
+            // A `CONNECT` that was refused tells who it was as well.
+            presence.identity = Identity::of(options);
+            let closed = Closed::of(&presence, receiver, reason, self, io);
+            records.closed.push(closed);
+        }
+        self.records = Some(records);
+    }
+}

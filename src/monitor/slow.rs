@@ -1,0 +1,236 @@
+//! `Slow`: the clients that were behind, so that others waited for them or they were closed.
+
+use crate::close::CloseReason;
+use crate::receiver::Label;
+use crate::state::State;
+use crate::sublist::SetId;
+use midge_reactor::{Io, Key, Time};
+use std::collections::VecDeque;
+
+/// Most that are kept.
+const EPISODES_MAX: usize = 128;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// It has not.
+    Behind,
+    /// The queue has become short again.
+    CaughtUp,
+    /// The connection has ended.
+    Closed(CloseReason),
+}
+
+/// One time that a client was behind.
+#[derive(Debug)]
+pub(super) struct Episode {
+    pub(super) key: Key,
+    pub(super) label: Label,
+    pub(super) since: Time,
+    pub(super) until: Option<Time>,
+    /// Bytes that were queued at the worst moment that was seen.
+    pub(super) pending: usize,
+    /// How often somebody has had to wait for it.
+    pub(super) waits: u64,
+    /// What was being published when it was first noticed.
+    pub(super) subject: Option<Box<[u8]>>,
+    /// The client's own name for the subscription.
+    pub(super) sid: Option<Box<[u8]>>,
+    pub(super) outcome: Outcome,
+}
+
+/// The last clients that were behind.
+#[derive(Debug, Default)]
+pub(super) struct Slow {
+    /// The oldest first.
+    episodes: VecDeque<Episode>,
+    /// How many there ever were.
+    total: u64,
+}
+
+impl Slow {
+    /// All that are kept, the youngest first.
+    pub(super) fn episodes(&self) -> impl Iterator<Item = &Episode> {
+        self.episodes.iter().rev()
+    }
+
+    /// How many there ever were.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The present one of a client.
+    fn present(&mut self, key: Key) -> Option<&mut Episode> {
+        let is_it =
+            |episode: &&mut Episode| episode.key == key && episode.outcome == Outcome::Behind;
+        self.episodes.iter_mut().rev().find(is_it)
+    }
+
+    /// Adds one; the oldest makes room.
+    fn push(&mut self, episode: Episode) {
+        if self.episodes.len() == EPISODES_MAX {
+            self.episodes.pop_front();
+        }
+        self.episodes.push_back(episode);
+        self.total += 1;
+    }
+
+    /// A client is behind no more.
+    pub(super) fn ended(&mut self, key: Key, outcome: Outcome, now: Time) {
+        if let Some(episode) = self.present(key) {
+            episode.until = Some(now);
+            episode.outcome = outcome;
+        }
+    }
+
+    /// Notes that a client ends; if it was too slow, also what was never noticed before.
+    pub(super) fn closed(&mut self, key: Key, label: Label, reason: CloseReason, io: &Io<'_>) {
+        let (now, pending) = (io.now(), io.queued(key));
+        let is_slow = matches!(
+            reason,
+            CloseReason::SlowConsumerPending | CloseReason::SlowConsumerDeadline
+        );
+        if let Some(episode) = self.present(key) {
+            episode.pending = episode.pending.max(pending);
+        } else if is_slow {
+            let since = io.last_progress(key).unwrap_or(now);
+            self.push(Episode::new(key, label, since, pending));
+        }
+        self.ended(key, Outcome::Closed(reason), now);
+    }
+
+    /// Bytes that it takes, without its texts.
+    pub(super) fn bytes(&self) -> usize {
+        self.episodes.capacity() * size_of::<Episode>()
+    }
+}
+
+impl Episode {
+    fn new(key: Key, label: Label, since: Time, pending: usize) -> Episode {
+        Episode {
+            key,
+            label,
+            since,
+            until: None,
+            pending,
+            waits: 0,
+            subject: None,
+            sid: None,
+            outcome: Outcome::Behind,
+        }
+    }
+}
+
+impl State {
+    /// Notes that somebody has to wait for `receiver`: `from`, whose op is the next in `unread`.
+    ///
+    /// What it cannot take is told from that op, once for each time that it is behind.
+    pub(crate) fn record_waiting(
+        &mut self,
+        from: Label,
+        receiver: Key,
+        unread: &[u8],
+        io: &Io<'_>,
+    ) {
+        let Some(mut records) = self.records.take() else {
+            return;
+        };
+        let pending = io.queued(receiver);
+        if records.slow.present(receiver).is_none() {
+            let subject = published(unread);
+            let fed = subject.and_then(|subject| self.fed(receiver, subject));
+            let (label, sid) = match fed {
+                Some((label, sid)) => (label, Some(sid)),
+                // It reads no answers, and waits for itself.
+                None => (from, None),
+            };
+            let since = io.last_progress(receiver).unwrap_or(io.now());
+            records.slow.push(Episode {
+                subject: sid.is_some().then(|| subject.unwrap_or_default().into()),
+                sid,
+                ..Episode::new(receiver, label, since, pending)
+            });
+        }
+        if let Some(episode) = records.slow.present(receiver) {
+            episode.waits += 1;
+            episode.pending = episode.pending.max(pending);
+        }
+        self.records = Some(records);
+    }
+
+    /// Notes that a client's queue is short again.
+    pub(crate) fn record_caught_up(&mut self, key: Key, now: Time) {
+        if let Some(records) = &mut self.records {
+            records.slow.ended(key, Outcome::CaughtUp, now);
+        }
+    }
+
+    /// The subscription by which `receiver` gets what is published to `subject`.
+    fn fed(&mut self, receiver: Key, subject: &[u8]) -> Option<(Label, Box<[u8]>)> {
+        let State {
+            accounts,
+            receivers,
+            ..
+        } = self;
+        let sublist = &mut accounts[crate::state::GLOBAL.0].sublist;
+        let mut found: Vec<SetId> = Vec::new();
+        sublist.matches(subject, &mut found);
+        found.into_iter().find_map(|set_id| {
+            let (set, subscriptions) = sublist.set(set_id);
+            let groups = set.groups().iter().flat_map(|group| &group.members);
+            set.plain().iter().chain(groups).find_map(|id| {
+                let subscription = &subscriptions[id.index()];
+                let owner = &receivers[subscription.receiver.0 as usize];
+                let sid = subscription.sid.as_slice();
+                (owner.key == receiver).then(|| (owner.label, sid.into()))
+            })
+        })
+    }
+}
+
+/// The subject of the publish that `input` begins with, if it does.
+fn published(input: &[u8]) -> Option<&[u8]> {
+    let line = &input[..memchr::memchr(b'\r', input)?];
+    let mut words = line
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .filter(|word| !word.is_empty());
+    let name = words.next()?;
+    let publishes = name.eq_ignore_ascii_case(b"PUB") || name.eq_ignore_ascii_case(b"HPUB");
+    publishes.then(|| words.next())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn the_subject_is_told_from_the_op_that_waits() {
+        for (input, expected) in [
+            ("PUB a.b 2\r\nhi\r\n", Some("a.b")),
+            ("hpub  a\tr 2 3\r\n", Some("a")),
+            ("PUB a.b 2", None),
+            ("SUB a 1\r\n", None),
+            ("\r\n", None),
+        ] {
+            let found = published(input.as_bytes());
+            assert_eq!(found, expected.map(str::as_bytes), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_an_end_ends_the_present_one_only() {
+        let label = Label {
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            cid: 1,
+        };
+        let mut slow = Slow::default();
+        for number in 0..200 {
+            slow.ended(Key::NONE, Outcome::CaughtUp, Time::from_nanos(number));
+            slow.push(Episode::new(Key::NONE, label, Time::from_nanos(number), 1));
+        }
+        let ends: Vec<_> = slow.episodes().map(|episode| episode.until).collect();
+        assert_eq!((ends.len(), slow.total()), (EPISODES_MAX, 200));
+        assert_eq!(ends[..2], [None, Some(Time::from_nanos(199))]);
+    }
+}

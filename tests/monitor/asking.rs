@@ -1,0 +1,222 @@
+//! HTTP: what is answered, refused, and how long a connection lasts.
+
+use crate::http::{Http, get};
+use crate::{monitored, named, start};
+use midge::{Auth, Monitor, StartError};
+
+#[test]
+fn one_connection_asks_many_times_also_before_it_was_answered() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    let mut http = Http::connect(addr);
+    for _ in 0..3 {
+        assert_eq!(http.get("/healthz").body, "{\"status\":\"ok\"}");
+    }
+    let targets = ["/healthz", "/connz", "/nothing", "/varz", "/subsz?subs=1"];
+    let many: String = (0..40)
+        .map(|number| format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", targets[number % 5]))
+        .collect();
+    http.send(&many);
+    for number in 0..40 {
+        let answer = http.response(false).expect("each is answered, in order");
+        let expected = if number % 5 == 2 { 404 } else { 200 };
+        assert_eq!(answer.status, expected, "{}", targets[number % 5]);
+        assert_eq!(answer.body.contains("\"http_req_stats\""), number % 5 == 3);
+    }
+}
+
+#[test]
+fn head_is_answered_without_the_body() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    let mut http = Http::connect(addr);
+    for target in ["/healthz", "/connz"] {
+        let len = http.get(target).body.len();
+        http.send(&format!("HEAD {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let head = http.response(true).expect("an answer comes");
+        assert_eq!(head.status, 200);
+        let told: usize = head
+            .field("content-length")
+            .expect("it is short")
+            .parse()
+            .expect("a number");
+        assert!(told.abs_diff(len) < 10, "{told} and {len}");
+    }
+    assert_eq!(http.get("/healthz").body, "{\"status\":\"ok\"}");
+}
+
+#[test]
+fn any_method_is_answered_and_a_body_is_passed_over() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    let mut http = Http::connect(addr);
+    http.send("POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(http.response(false).expect("an answer comes").status, 200);
+    assert_eq!(http.get("/healthz").status, 200);
+}
+
+#[test]
+fn paths_are_exact_and_doubled_slashes_lead_elsewhere() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    for (target, status) in [
+        ("/", 200),
+        ("/varz/", 404),
+        ("/VARZ", 404),
+        ("/x", 404),
+        ("//varz", 301),
+    ] {
+        assert_eq!(get(addr, target).status, status, "{target}");
+    }
+    assert_eq!(get(addr, "/x").body, "404 page not found\n");
+    assert_eq!(get(addr, "//varz?a=1").field("location"), Some("/varz?a=1"));
+    let root = get(addr, "/");
+    assert_eq!(root.field("content-type"), Some("text/html; charset=utf-8"));
+    for link in root.body.split("href=\"").skip(1) {
+        let target = link.split('"').next().unwrap_or_default();
+        let target = target.strip_prefix('.').expect("links are relative");
+        assert_eq!(get(addr, target).status, 200, "{target}");
+    }
+}
+
+#[test]
+fn a_base_path_stands_before_everything() {
+    for base_path in ["/nats", "nats/"] {
+        let base_path = base_path.to_owned();
+        let (_broker, addr) = start(monitored(Monitor {
+            base_path: base_path.clone(),
+            ..Monitor::default()
+        }));
+        for (target, status) in [
+            ("/nats", 200),
+            ("/nats/varz", 200),
+            ("/nats/", 404),
+            ("/varz", 404),
+            ("/", 404),
+            ("/natsvarz", 404),
+        ] {
+            assert_eq!(get(addr, target).status, status, "{base_path} {target}");
+        }
+        let varz = get(addr, "/nats/varz").json();
+        assert_eq!(varz["http_base_path"], base_path.as_str());
+        assert_eq!(varz["http_req_stats"]["/varz"], 2);
+    }
+}
+
+#[test]
+fn what_is_no_good_request_is_answered_once_and_ends_the_connection() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(9000));
+    for (bytes, status) in [
+        ("CONNECT {}\r\n", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+            400,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n",
+            413,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            501,
+        ),
+        (&long, 431),
+    ] {
+        let mut http = Http::connect(addr);
+        http.send(bytes);
+        let answer = http.response(false).expect("an answer comes");
+        assert_eq!(answer.status, status, "{bytes:.40}");
+        assert_eq!(answer.field("connection"), Some("close"));
+        assert!(!answer.body.is_empty() && http.is_at_end(), "{bytes:.40}");
+    }
+}
+
+#[test]
+fn a_connection_ends_when_it_is_asked_to() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    for request in [
+        "GET /connz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /varz HTTP/1.0\r\n\r\n",
+    ] {
+        let mut http = Http::connect(addr);
+        http.send(request);
+        http.response(false).expect("an answer comes").json();
+        assert!(http.is_at_end());
+    }
+}
+
+#[test]
+fn too_many_connections_are_told_so() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    let mut welcome: Vec<Http> = (0..64).map(|_| Http::connect(addr)).collect();
+    for http in &mut welcome {
+        assert_eq!(http.get("/healthz").status, 200);
+    }
+    let mut crowd = Http::connect(addr);
+    assert_eq!(crowd.response(false).expect("an answer comes").status, 503);
+    assert!(crowd.is_at_end());
+    welcome.pop();
+    // The place is free once the end has been read: asking again tells when.
+    while Http::connect(addr).response_to_healthz() != 200 {}
+}
+
+impl Http {
+    fn response_to_healthz(&mut self) -> u16 {
+        self.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+        // One that is turned away may be told so before it has asked.
+        self.response(false).map_or(0, |answer| answer.status)
+    }
+}
+
+#[test]
+fn credentials_are_asked_for_where_they_are_set_and_not_of_probes() {
+    let user = Auth::User {
+        user: "ann".to_owned(),
+        pass: "pw".to_owned(),
+    };
+    for (auth, field, scheme) in [
+        (user, "Basic YW5uOnB3", "Basic"),
+        (Auth::Token("tok".to_owned()), "Bearer tok", "Bearer"),
+    ] {
+        let (_broker, addr) = start(monitored(Monitor {
+            auth,
+            ..Monitor::default()
+        }));
+        let refused = get(addr, "/varz");
+        assert_eq!(refused.status, 401);
+        let asked = refused.field("www-authenticate").unwrap_or_default();
+        assert!(asked.starts_with(scheme), "{asked}");
+        for probe in ["/healthz", "/livez", "/readyz"] {
+            assert_eq!(get(addr, probe).status, 200, "{probe}");
+        }
+        let mut http = Http::connect(addr);
+        http.send(&format!(
+            "GET /varz HTTP/1.1\r\nHost: a\r\nAuthorization: {field}\r\n\r\n"
+        ));
+        assert_eq!(http.response(false).expect("an answer comes").status, 200);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_as_nats_server_does_and_nothing_is_left_behind() {
+    let (broker, addr) = start(monitored(Monitor::default()));
+    let taken = monitored(Monitor {
+        port: addr.port(),
+        ..Monitor::default()
+    });
+    let error = midge::Broker::bind(taken).expect_err("the port is taken");
+    assert!(matches!(error, StartError::Monitor { .. }));
+    let text = error.to_string();
+    let expected = format!(
+        "Can't start monitoring: can't listen to the monitor port: listen tcp {addr}: bind: address \
+         already in use"
+    );
+    assert!(text.starts_with(&expected), "{text}");
+    let empty = monitored(Monitor {
+        auth: Auth::Token(String::new()),
+        ..Monitor::default()
+    });
+    assert!(
+        midge::Broker::bind(empty).is_err_and(|error| error.to_string().contains("monitoring"))
+    );
+    named(broker.addr(), "still").sync();
+}

@@ -1,0 +1,183 @@
+//! The same questions, put to a nats-server: what it tells, midge tells, with the same types.
+//!
+//! Plays if there is a `nats-server` in `PATH`, or its executable is in `NATS_SERVER`; says so if not.
+
+use crate::http::get;
+use crate::shape::{Shape, shape};
+use crate::{monitored, start, with_traffic};
+use midge::Monitor;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+/// What nats-server tells of things that midge has not: the system account, its imports, switches and
+/// disks of JetStream, tags of accounts, the digest of a configuration file.
+const ABSENT: &[&str] = &[
+    "system_account",
+    "account_detail.imports",
+    "config_digest",
+    "feature_flags",
+    "disk_io_wait_stats",
+    "stalled_clients",
+    "name_tag",
+    "account_tag",
+    "git_commit",
+    "http_req_stats",
+];
+
+/// What releases after 2.10 tell beyond what 2.10 does, by the path that is asked.
+const LATER: &[(&str, &[&str])] = &[
+    ("/subsz", &["server_id", "now", "total", "offset", "limit"]),
+    ("/jsz", &["api.level"]),
+];
+
+/// Asked of both.
+const TARGETS: &[&str] = &[
+    "/varz",
+    "/connz",
+    "/connz?auth=1&subs=1",
+    "/connz?subs=detail",
+    "/connz?state=closed&subs=detail",
+    "/connz?state=any&offset=1&limit=1",
+    "/connz?cid=99999",
+    "/subsz",
+    "/subsz?subs=1",
+    "/accountz",
+    "/accountz?acc=$G",
+    "/accstatz",
+    "/routez",
+    "/gatewayz",
+    "/jsz",
+    "/healthz",
+];
+
+/// Answered with these words, whatever the release.
+const REFUSED: &[&str] = &[
+    "/connz?limit=abc",
+    "/connz?offset=x",
+    "/connz?auth=2",
+    "/connz?subs=x",
+    "/connz?cid=x",
+    "/connz?state=foo",
+    "/connz?sort=bogus",
+    "/connz?sort=stop",
+    "/connz?sort=reason",
+    "/subsz?subs=1&test=foo.*",
+    "/accountz?acc=NOPE",
+    "/accstatz?unused=x",
+    "/nothing",
+    "/varz/",
+];
+
+struct Reference {
+    child: Child,
+    clients: SocketAddr,
+    monitor: SocketAddr,
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A nats-server on ports that it picks itself; `None` if there is none.
+fn reference() -> Option<Reference> {
+    let program = std::env::var_os("NATS_SERVER").unwrap_or_else(|| OsString::from("nats-server"));
+    let mut command = Command::new(&program);
+    command
+        .args(["-a", "127.0.0.1", "-p", "-1", "-m", "-1"])
+        .stderr(Stdio::piped());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            println!("skipped: {} cannot be run: {error}", program.display());
+            return None;
+        }
+    };
+    let log = BufReader::new(child.stderr.take().expect("it is piped"));
+    let (mut clients, mut monitor) = (None, None);
+    for line in log.lines() {
+        let line = line.expect("the log is text");
+        let addr = line.rsplit(' ').next().and_then(|word| word.parse().ok());
+        if line.contains("Starting http monitor on") {
+            monitor = addr;
+        } else if line.contains("Listening for client connections on") {
+            clients = addr;
+        }
+        if line.contains("Server is ready") {
+            break;
+        }
+    }
+    let (clients, monitor) = (
+        clients.expect("it listens"),
+        monitor.expect("it is monitored"),
+    );
+    println!("played against {}", program.display());
+    Some(Reference {
+        child,
+        clients,
+        monitor,
+    })
+}
+
+fn is_absent(path: &str) -> bool {
+    ABSENT.iter().any(|absent| {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        path.starts_with(absent) || last == *absent
+    })
+}
+
+/// What `theirs` has and `ours` has not, or differently.
+fn missing(target: &str, theirs: &Shape, ours: &Shape) -> Vec<String> {
+    let wrong = theirs.iter().filter(|(path, kind)| {
+        let found = ours.get(*path);
+        let later = |(path_asked, paths): &(&str, &[&str])| {
+            *path_asked == target && paths.contains(&path.as_str()) && found.is_none()
+        };
+        !is_absent(path) && found != Some(kind) && !LATER.iter().any(later)
+    });
+    wrong
+        .map(|(path, kind)| format!("{target}: {path} is {kind}, here {:?}", ours.get(path)))
+        .collect()
+}
+
+#[test]
+fn what_nats_server_tells_midge_tells_too() {
+    let Some(reference) = reference() else { return };
+    let (broker, addr) = start(monitored(Monitor::default()));
+    let _theirs = with_traffic(reference.clients);
+    let _ours = with_traffic(broker.addr());
+    let mut wrong = Vec::new();
+    for target in TARGETS {
+        let theirs = get(reference.monitor, target);
+        let ours = get(addr, target);
+        wrong.extend(missing(
+            target,
+            &shape(&theirs.json()),
+            &shape(&ours.json()),
+        ));
+        for field in ["content-type"] {
+            if theirs.field(field) != ours.field(field) {
+                wrong.push(format!(
+                    "{target}: {field} {:?} {:?}",
+                    theirs.field(field),
+                    ours.field(field)
+                ));
+            }
+        }
+    }
+    for target in REFUSED {
+        let (theirs, ours) = (get(reference.monitor, target), get(addr, target));
+        if (theirs.status, &theirs.body) != (ours.status, &ours.body) {
+            wrong.push(format!(
+                "{target}: {} {:?}, here {} {:?}",
+                theirs.status, theirs.body, ours.status, ours.body
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
