@@ -117,6 +117,8 @@ struct Wanted {
     closed: bool,
     user: Option<String>,
     account: Option<String>,
+    /// What must stand somewhere in what is known of it, in small letters.
+    find: Option<String>,
     /// Asked for connections of MQTT, of which there are none.
     mqtt: bool,
 }
@@ -159,6 +161,7 @@ impl Wanted {
             closed,
             user: query.text("user"),
             account: query.text("acc"),
+            find: query.text("find").map(|text| text.to_lowercase()),
             mqtt: query.text("mqtt_client").is_some(),
         })
     }
@@ -167,6 +170,7 @@ impl Wanted {
         let user = self.user.as_deref();
         self.cid.is_none_or(|cid| cid == facts.cid)
             && user.is_none_or(|user| user == &*facts.identity.user)
+            && self.find.as_deref().is_none_or(|find| facts.mention(find))
             && !self.mqtt
     }
 }
@@ -231,6 +235,22 @@ impl<'a> Facts<'a> {
             sent: closed.sent,
             subscriptions: closed.subscriptions,
         }
+    }
+}
+
+impl Facts<'_> {
+    /// Whether `text`, in small letters, stands in its name, user, language or address, or is its cid.
+    fn mention(&self, text: &str) -> bool {
+        let Identity {
+            name, lang, user, ..
+        } = self.identity;
+        let said = [name, lang, user];
+        said.iter().any(|said| said.to_lowercase().contains(text))
+            || text.parse() == Ok(self.cid)
+            || {
+                let ip = self.peer.ip().to_canonical();
+                format!("{ip}:{}", self.peer.port()).contains(text)
+            }
     }
 }
 
