@@ -1,25 +1,21 @@
 //! `Broker`: binds the port, runs the reactor, stops in good order.
 
+use crate::ANNOUNCED_VERSION;
 use crate::config::Config;
+use crate::lame_duck;
 use crate::listener::Clients;
 use crate::monitor::{Records, Visitors};
+use crate::ports::{self, Ports};
+use crate::signals::shut_down;
 use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
-use crate::{ANNOUNCED_VERSION, Auth};
 use midge_protocol::Info;
-use midge_reactor::{Context, Io, Key, ListenOptions, Reactor, Remote};
+use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-/// How long a stopping broker waits for clients to take what is queued for them.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-
-/// The numbers of the two signals that stop a broker, the same on every Unix.
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
 
 /// A broker, listening and not yet running.
 ///
@@ -58,6 +54,7 @@ impl Broker {
         let name = config.server_name.as_deref().unwrap_or(&server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
+        start::warn(&config);
         let connections_max = start::affordable_connections(config.connections_max)?;
         let info = announce(&config, server_id);
         let config = Config {
@@ -68,6 +65,8 @@ impl Broker {
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
+            // Every client may wait for its password to be looked at.
+            .offload_waiting_max(connections_max)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
         let (addr, monitor_addr) = reactor.with(|cx| {
@@ -91,8 +90,8 @@ impl Broker {
     /// real sockets beside those of other handlers, or a simulated network.
     ///
     /// The pid file is not written and no signal is watched, since the process is not the broker's,
-    /// nor is the limit on open files raised. [`Io::close`] of the listener refuses new clients;
-    /// [`Io::shutdown`] ends the whole reactor in good order.
+    /// nor is the limit on open files raised. [`Io::close`](midge_reactor::Io::close) of the listener refuses new clients;
+    /// [`Io::shutdown`](midge_reactor::Io::shutdown) ends the whole reactor in good order.
     ///
     /// ```
     /// use midge::{Broker, Config, State};
@@ -138,27 +137,17 @@ impl Broker {
         Handle(self.reactor.remote())
     }
 
-    /// Stops in good order when SIGINT or SIGTERM comes, and at once when a second one does.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn stop_on_signals(&mut self) -> io::Result<()> {
-        self.reactor.with(|cx| {
-            let mut stopping = false;
-            cx.on_signals(&[SIGINT, SIGTERM], move |cx, signal| {
-                let (name, stop) = match signal {
-                    SIGTERM => ("terminated", Stop::Terminated),
-                    _ => ("interrupt", Stop::Interrupted),
-                };
-                log::debug!(target: "midge", "Trapped \"{name}\" signal");
-                cx.state.stop = stop;
-                if std::mem::replace(&mut stopping, true) {
-                    cx.stop();
-                } else {
-                    shut_down(&mut cx.io);
-                }
-            })
-        })
+    /// Begins lame duck mode: the listener is closed, clients are told (`INFO` with `ldm`) that they
+    /// should go elsewhere, and after `lame_duck_grace_period` those that are left are sent away, spread
+    /// over the rest of `lame_duck_duration`. When the last one has gone the reactor ends, as after
+    /// [`Io::shutdown`](midge_reactor::Io::shutdown). Does nothing when it has begun already.
+    pub fn lame_duck(cx: &mut Context<'_, State>) {
+        lame_duck::enter(cx);
+    }
+
+    /// Does something with the reactor, before it runs.
+    pub(crate) fn with<T>(&mut self, work: impl FnOnce(&mut Context<'_, State>) -> T) -> T {
+        self.reactor.with(work)
     }
 
     /// Serves until it is stopped; answers by what.
@@ -172,6 +161,22 @@ impl Broker {
             pid_file.write()?;
         }
         let config = &self.reactor.state.config;
+        let mut ports = Ports::default();
+        ports.add("nats", "nats", self.addr);
+        if let Some(addr) = self.monitor_addr {
+            ports.add("monitoring", "http", addr);
+        }
+        let ports_file = config.ports_file_dir.as_deref().and_then(|directory| {
+            let failed = |error: &io::Error| {
+                let path = ports::path(directory);
+                let path = path.display();
+                log::error!(
+                    target: "midge",
+                    "Error writing ports file ({path}): open {path}: {error}; choose another directory"
+                );
+            };
+            ports.write(directory).inspect_err(failed).ok()
+        });
         if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr) {
             let address = host_and_port(&host, addr.port());
             log::info!(target: "midge", "Starting http monitor on {address}");
@@ -180,6 +185,7 @@ impl Broker {
         log::info!(target: "midge", "Listening for client connections on {address}");
         log::info!(target: "midge", "Server is ready");
         self.reactor.run()?;
+        drop(ports_file);
         log::info!(target: "midge", "Server Exiting..");
         Ok(self.reactor.state.stop)
     }
@@ -228,6 +234,11 @@ impl Handle {
     /// connections close. Returns at once; does nothing if it has ended already.
     pub fn shutdown(&self) {
         let _ = self.0.post(|cx| shut_down(&mut cx.io));
+    }
+
+    /// Begins [lame duck mode](Broker::lame_duck), at whose end the broker stops. Returns at once.
+    pub fn lame_duck(&self) {
+        let _ = self.0.post(lame_duck::enter);
     }
 }
 
@@ -299,11 +310,6 @@ impl Drop for Running {
     }
 }
 
-fn shut_down(io: &mut Io<'_>) {
-    log::info!(target: "midge", "Initiating Shutdown...");
-    io.shutdown(SHUTDOWN_GRACE);
-}
-
 /// Opens the listener for clients, in a state that has an `INFO` from then on.
 fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     let random = cx.io.random();
@@ -328,7 +334,11 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
             cause,
         })?;
     let addr = cx.listening_on(listener).expect("it listens");
-    cx.state.info.port = addr.port();
+    let advertised = cx.state.config.advertise.as_ref();
+    cx.state.info.port = advertised
+        .and_then(|advertise| advertise.port)
+        .unwrap_or(addr.port());
+    cx.state.listener = Some(listener);
     Ok(listener)
 }
 
@@ -347,7 +357,8 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let port = cx
         .listening_on(listener)
         .map_or(address.1, |addr| addr.port());
-    cx.state.records = Some(Box::new(Records::new(cx.now(), port)));
+    let closed_max = cx.state.config.closed_clients_max;
+    cx.state.records = Some(Box::new(Records::new(cx.now(), port, closed_max)));
     Ok(Some(listener))
 }
 
@@ -369,10 +380,13 @@ fn announce(config: &Config, server_id: String) -> Info {
         proto: 1,
         // Some clients' data types have this field; the text is free.
         go: "none".to_owned(),
-        host: config.host.clone(),
+        host: match &config.advertise {
+            Some(advertise) => advertise.host.clone(),
+            None => config.host.clone(),
+        },
         port: config.port,
         headers: config.headers,
-        auth_required: config.auth != Auth::None,
+        auth_required: config.wants_credentials(),
         max_payload: config.payload_bytes_max as u64,
         midge: env!("CARGO_PKG_VERSION").to_owned(),
         ..Info::default()

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! -p 4222   --p 4222   -p=4222   --port=4222      one flag, one or two dashes, every spelling
-//! -D   -D=true   -D=false                         a switch takes its value after "=" only
+//! -D   -D=true   -D=false   -D false              a switch, on unless it is told otherwise
 //! --   word                                       end the flags; the words are help and version
 //! ```
+//!
+//! `-c FILE` names a configuration file. [`parse`] does not read it; whoever has read it calls
+//! [`parse_over`] with what it says, and the flags count over that.
 //!
 //! Of a flag that is repeated the last one wins. What cannot be understood is a [`UsageError`]: one
 //! line, whose beginning is nats-server's text and whose end says what to do.
@@ -12,30 +15,44 @@
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ANNOUNCED_VERSION, Auth, Config, Monitor};
+use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config, Monitor};
+pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
+
+mod signal;
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Command {
-    /// Run a broker.
+    /// Run a broker. With a [`file`](Options::file) these are only the flags, over the defaults.
     Run(Box<Options>),
+    /// Tell whether the configuration file is right, and run nothing.
+    Test(Box<Options>),
     /// Print [`USAGE`].
     Help,
     /// Print [`version`].
     Version,
+    /// Send a signal to a broker that runs.
+    Signal(SignalRequest),
 }
 
-/// Everything that the flags of one command line say.
-#[derive(Debug)]
+/// Everything that the flags of one command line say, or a file, or both.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How the broker runs.
     pub config: Config,
     /// What is logged, and where.
     pub log: LogOptions,
+    /// The configuration file. Default: none.
+    pub file: Option<PathBuf>,
+    /// The [settings](crate::config::settings) that flags have set, by name, in the order of the flags.
+    pub by_flag: Vec<&'static str>,
+    /// What flags ask for that has no effect, a line for each.
+    pub notices: Vec<String>,
 }
 
 /// What is logged, and where. `INF`, `WRN`, `ERR` and `FTL` lines always are.
@@ -47,8 +64,35 @@ pub struct LogOptions {
     pub trace: bool,
     /// File to append to. Default: standard error.
     pub file: Option<PathBuf>,
+    /// Bytes past which the file is renamed and a new one begun (`logfile_size_limit`). Default: 0,
+    /// never.
+    pub size_limit: u64,
+    /// Most log files, the one that is written among them; the oldest go (`logfile_max_num`).
+    /// Default: 0, all stay.
+    pub files_max: usize,
+    /// Whether to log to the system log of this machine, if there is no file. Default: false.
+    pub syslog: bool,
+    /// Address of a system log to log to, if there is no file: `udp://host:port`, `tcp://host:port` or
+    /// `unix:///path`. Default: none.
+    pub remote_syslog: Option<String>,
     /// Whether a line bears the time. Default: true.
     pub time: bool,
+    /// Whether that time is UTC, and not that of this place. Default: false.
+    pub utc: bool,
+    /// What a line looks like. Default: text, as nats-server writes it.
+    pub format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// `[7] 2026/11/23 22:46:32.968826 [INF] Server is ready`
+    #[default]
+    Text,
+    /// `{"time":"2026-11-23T22:46:32.968826+01:00","level":"info","pid":7,"msg":"Server is ready"}`, with
+    /// further fields where a line tells of a connection: `cid`, `peer`, and at its end `reason`,
+    /// `open_seconds`, `in_msgs`, `in_bytes`, `out_msgs`, `out_bytes`, `client`.
+    Json,
 }
 
 impl Default for LogOptions {
@@ -57,7 +101,13 @@ impl Default for LogOptions {
             debug: false,
             trace: false,
             file: None,
+            size_limit: 0,
+            files_max: 0,
+            syslog: false,
+            remote_syslog: None,
             time: true,
+            utc: false,
+            format: LogFormat::Text,
         }
     }
 }
@@ -67,20 +117,36 @@ pub const USAGE: &str = "
 Usage: midge [options]
 
 Server Options:
+    -c, --config <file>              Configuration file; flags count over it
+    -t                               Test the configuration file, and end
     -a, --addr, --net <host>         Listen on this host name or address (default: 0.0.0.0)
     -p, --port <port>                Listen on this port, -1 for any free one (default: 4222)
     -n, --name, --server_name <name> Name of this server (default: its id)
+        --client_advertise <address> Tell clients to connect to this host:port
     -P, --pid <file>                 Write the process id to this file
+        --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
     -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
         --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
                                      pays; 0 sleeps at once (default: 50)
+        --lame_duck_duration <time>  Time over which clients are closed after SIGUSR2 (default: 2m)
+    --lame_duck_grace_period <time>  Time before the first of them is closed (default: 10s)
+    -sl, --signal <cmd>[=<pid>]      Send a signal to a broker that runs, and end; cmd is stop,
+                                     quit, term, reopen, reload or ldm, pid a process id or a pid
+                                     file, or 12* for all that begin so (default: the only one)
 
 Logging Options:
     -l, --log <file>                 Append the log to this file (default: standard error)
+        --log_size_limit <bytes>     Begin a new log file past this size (default: 0, never)
+        --log_max_num <count>        Keep so many log files, the new one included (default: 0, all)
+    -s, --syslog                     Log to the system log of this machine
+    -r, --remote_syslog <url>        Log to the system log at udp://host:port or tcp://host:port
+        --log_format <format>        Write lines as text or as json (default: text)
     -T, --logtime                    Time on log lines, none with -T=false (default: true)
+        --logtime_utc                Time on log lines in UTC, not that of this place
     -D, --debug                      Log debug lines
     -V, --trace                      Log each protocol operation
-    -DV                              Log both
+    -VV                              Log each protocol operation, as -V
+    -DV, -DVV                        Log both
         --max_traced_msg_len <bytes> Cut traced messages at this length (default: 0, never)
 
 Authorization Options:
@@ -102,6 +168,16 @@ pub fn version() -> String {
     )
 }
 
+/// The name this program was called by, without its directory: of messages, and of the ports file.
+pub fn executable() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let name = called.as_deref().and_then(std::path::Path::file_name);
+    name.map_or_else(
+        || "midge".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
 /// Reads a command line, without the program's name.
 ///
 /// `-v` counts before `-h`, and either before a word; all of them only if every flag is good.
@@ -118,8 +194,20 @@ pub fn version() -> String {
 ///
 /// The first thing that is wrong, from the left.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    let mut args = args.into_iter();
-    let mut draft = Draft::default();
+    parse_over(Options::default(), args)
+}
+
+/// As [`parse`], over what a file says: `base`, with its [`file`](Options::file).
+///
+/// # Errors
+///
+/// The first thing that is wrong, from the left.
+pub fn parse_over(
+    base: Options,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<Command, UsageError> {
+    let mut args = args.into_iter().peekable();
+    let mut draft = Draft::over(base);
     let word = loop {
         let Some(arg) = args.next() else { break None };
         if arg == "--" {
@@ -184,8 +272,28 @@ pub enum UsageError {
         /// The name as it was given, without dashes.
         name: &'static str,
     },
+    /// The value is not one of a few words.
+    BadWord {
+        /// The name as it was given, without dashes.
+        name: &'static str,
+        /// The value as it was given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// What `-signal` wants cannot be sent.
+    Signal(SignalError),
     /// `-pass` without `-user` would let everybody in.
     PasswordAlone,
+    /// `-t` without `-c`.
+    NothingToTest,
+    /// The value is no address.
+    BadAddress {
+        /// The name as it was given, without dashes.
+        name: &'static str,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// A word that is not a flag.
     Word {
         /// The word as it was given.
@@ -251,6 +359,15 @@ impl fmt::Display for UsageError {
                 f,
                 "invalid value {value:?} for flag -{name}: {fault}; use {allowed}"
             ),
+            UsageError::BadWord {
+                name,
+                value,
+                allowed,
+            } => write!(
+                f,
+                "invalid value {value:?} for flag -{name}: parse error; use {allowed}"
+            ),
+            UsageError::Signal(error) => write!(f, "{error}"),
             UsageError::NotText { name } => {
                 write!(
                     f,
@@ -260,10 +377,12 @@ impl fmt::Display for UsageError {
             UsageError::PasswordAlone => f.write_str(
                 "flag -pass needs a user name; add -user NAME, or use -auth TOKEN instead",
             ),
-            UsageError::Word { word } if boolean(OsStr::new(word)).is_some() => write!(
-                f,
-                "unrecognized command: {word:?}; write a switch and its value in one word: -D={word}"
-            ),
+            UsageError::NothingToTest => {
+                f.write_str("must specify [-c, --config] option to check configuration file syntax")
+            }
+            UsageError::BadAddress { name, fault } => {
+                write!(f, "invalid value for flag -{name}: {fault}")
+            }
             UsageError::Word { word } => {
                 write!(f, "unrecognized command: {word:?}; {SEE_HELP}")
             }
@@ -279,16 +398,32 @@ const PORTS: &str = "1 to 65535, or -1 for any free port";
 const HTTP_PORTS: &str = "1 to 65535, -1 for any free port, or 0 for none";
 const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
+const COUNTS: &str = "a number, or 0 for no limit";
+const DURATIONS: &str = "a time such as 30s, 2m or 1m30s";
+const FORMATS: &str = "text or json";
 
 #[derive(Clone, Copy)]
 enum Flag {
+    ConfigFile,
+    Test,
+    ClientAdvertise,
     Host,
     Port,
     Name,
     PidFile,
+    PortsFileDir,
+    LameDuckDuration,
+    LameDuckGracePeriod,
+    Signal,
     HttpPort,
     LogFile,
+    LogSizeLimit,
+    LogMaxNum,
+    Syslog,
+    RemoteSyslog,
+    LogFormat,
     LogTime,
+    LogTimeUtc,
     Debug,
     Trace,
     DebugTrace,
@@ -297,27 +432,101 @@ enum Flag {
     User,
     Password,
     Token,
+    Tls,
+    Routes,
+    Cluster,
+    IgnoredSwitch,
+    IgnoredText,
     Help,
     Version,
 }
 
+impl Flag {
+    /// The settings that it sets.
+    fn sets(self) -> &'static [&'static str] {
+        match self {
+            Flag::Host => &["host"],
+            Flag::Port => &["port"],
+            Flag::Name => &["server_name"],
+            Flag::ClientAdvertise => &["client_advertise"],
+            Flag::PidFile => &["pid_file"],
+            Flag::PortsFileDir => &["ports_file_dir"],
+            Flag::HttpPort => &["http_port"],
+            Flag::LameDuckDuration => &["lame_duck_duration"],
+            Flag::LameDuckGracePeriod => &["lame_duck_grace_period"],
+            Flag::LogSizeLimit => &["logfile_size_limit"],
+            Flag::LogMaxNum => &["logfile_max_num"],
+            Flag::Syslog => &["syslog"],
+            Flag::RemoteSyslog => &["remote_syslog"],
+            Flag::LogFormat => &["log_format"],
+            Flag::LogTimeUtc => &["logtime_utc"],
+            Flag::LogFile => &["log_file"],
+            Flag::LogTime => &["logtime"],
+            Flag::Debug => &["debug"],
+            Flag::Trace => &["trace"],
+            Flag::DebugTrace => &["debug", "trace"],
+            Flag::TracedBytes => &["max_traced_msg_len"],
+            Flag::BusyPoll => &["busy_poll"],
+            Flag::User | Flag::Password | Flag::Token => &["authorization"],
+            Flag::ConfigFile
+            | Flag::Signal
+            | Flag::Test
+            | Flag::Tls
+            | Flag::Routes
+            | Flag::Cluster
+            | Flag::IgnoredSwitch
+            | Flag::IgnoredText
+            | Flag::Help
+            | Flag::Version => &[],
+        }
+    }
+}
+
 /// The flags there are, each with all its spellings.
 const FLAGS: &[(Flag, &[&str])] = &[
+    (Flag::ConfigFile, &["c", "config"]),
+    (Flag::Test, &["t"]),
+    (Flag::ClientAdvertise, &["client_advertise"]),
     (Flag::Host, &["a", "addr", "net"]),
     (Flag::Port, &["p", "port"]),
     (Flag::Name, &["n", "name", "server_name"]),
     (Flag::PidFile, &["P", "pid"]),
+    (Flag::PortsFileDir, &["ports_file_dir"]),
+    (Flag::LameDuckDuration, &["lame_duck_duration"]),
+    (Flag::LameDuckGracePeriod, &["lame_duck_grace_period"]),
+    (Flag::Signal, &["sl", "signal"]),
     (Flag::HttpPort, &["m", "http_port"]),
     (Flag::LogFile, &["l", "log"]),
+    (Flag::LogSizeLimit, &["log_size_limit"]),
+    (Flag::LogMaxNum, &["log_max_num"]),
+    (Flag::Syslog, &["s", "syslog"]),
+    (Flag::RemoteSyslog, &["r", "remote_syslog"]),
+    (Flag::LogFormat, &["log_format"]),
     (Flag::LogTime, &["T", "logtime"]),
+    (Flag::LogTimeUtc, &["logtime_utc"]),
     (Flag::Debug, &["D", "debug"]),
-    (Flag::Trace, &["V", "trace"]),
-    (Flag::DebugTrace, &["DV"]),
+    (Flag::Trace, &["V", "trace", "VV"]),
+    (Flag::DebugTrace, &["DV", "DVV"]),
     (Flag::TracedBytes, &["max_traced_msg_len"]),
     (Flag::BusyPoll, &["busy_poll"]),
     (Flag::User, &["user"]),
     (Flag::Password, &["pass"]),
     (Flag::Token, &["auth"]),
+    (Flag::Tls, &["tls", "tlsverify"]),
+    (Flag::Routes, &["routes"]),
+    (Flag::Cluster, &["cluster", "cluster_listen"]),
+    (Flag::IgnoredSwitch, &["js", "jetstream", "no_advertise"]),
+    (
+        Flag::IgnoredText,
+        &[
+            "sd",
+            "store_dir",
+            "profile",
+            "cluster_name",
+            "cluster_advertise",
+            "connect_retries",
+        ],
+    ),
     (Flag::Help, &["h", "help"]),
     (Flag::Version, &["v", "version"]),
 ];
@@ -325,42 +534,26 @@ const FLAGS: &[(Flag, &[&str])] = &[
 /// The flags of nats-server that are refused, each group with what it is for. To ignore them would
 /// be worse: a broker that was told to use TLS must not start without.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
-    ("configuration file", &["c", "config"]),
-    ("check of the configuration file", &["t"]),
-    ("address announced to clients", &["client_advertise"]),
-    ("ports file", &["ports_file_dir"]),
     ("monitoring over HTTPS", &["ms", "https_port"]),
-    ("signal to a running server", &["sl", "signal"]),
-    ("log rotation", &["log_size_limit"]),
-    ("system log", &["s", "syslog"]),
-    ("remote system log", &["r", "remote_syslog"]),
-    ("trace of internal clients", &["VV", "DVV"]),
-    ("log times in UTC", &["logtime_utc"]),
+    ("TLS", &["tlscert", "tlskey", "tlscacert", "help_tls"]),
+];
+
+/// Why a flag that is accepted has no effect, by all its spellings.
+const IGNORED: &[(&str, &[&str])] = &[
     (
-        "TLS",
-        &[
-            "tls",
-            "tlsverify",
-            "tlscert",
-            "tlskey",
-            "tlscacert",
-            "help_tls",
-        ],
+        "JetStream is not supported: nothing is stored",
+        &["js", "jetstream", "sd", "store_dir"],
     ),
+    ("there is no profiler to connect to", &["profile"]),
     (
-        "cluster",
+        "clusters are not supported yet, and without -cluster there would be none",
         &[
-            "routes",
-            "cluster",
-            "cluster_listen",
             "cluster_name",
             "cluster_advertise",
             "no_advertise",
             "connect_retries",
         ],
     ),
-    ("profiling", &["profile"]),
-    ("JetStream", &["js", "jetstream", "sd", "store_dir"]),
 ];
 
 /// The flags read so far. An empty text is the same as a flag not given, as in nats-server.
@@ -368,26 +561,50 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
 struct Draft {
     config: Config,
     log: LogOptions,
+    file: Option<PathBuf>,
+    by_flag: Vec<&'static str>,
+    notices: Vec<String>,
+    /// Whether `config` and `log` are those of the file.
+    over_file: bool,
+    test: bool,
     debug_trace: bool,
     user: String,
     password: String,
     token: String,
+    signal: String,
     help: bool,
     version: bool,
 }
 
 impl Draft {
+    fn over(base: Options) -> Draft {
+        Draft {
+            over_file: base.file.is_some(),
+            config: base.config,
+            log: base.log,
+            file: base.file,
+            ..Draft::default()
+        }
+    }
+
     /// Takes in one flag; the value of one that needs it is taken from `args` unless an `=` brought
     /// it.
     fn set(
         &mut self,
         name: &str,
         value: Option<OsString>,
-        args: &mut impl Iterator<Item = OsString>,
+        args: &mut Peekable<impl Iterator<Item = OsString>>,
     ) -> Result<(), UsageError> {
         let (flag, name) = lookup(name)?;
+        self.by_flag.extend(flag.sets());
         let mut given = Given { name, value, args };
         match flag {
+            Flag::ConfigFile => self.file = given.file()?,
+            Flag::Test => self.test = given.switch()?,
+            Flag::ClientAdvertise => {
+                let fault = |fault| UsageError::BadAddress { name, fault };
+                self.config.advertise = Advertise::parse(&given.text()?).map_err(fault)?;
+            }
             Flag::Host => {
                 self.config.host = match given.text()? {
                     host if host.is_empty() => Config::default().host,
@@ -397,9 +614,26 @@ impl Draft {
             Flag::Port => self.config.port = given.port()?,
             Flag::Name => self.config.server_name = Some(given.text()?).filter(|n| !n.is_empty()),
             Flag::PidFile => self.config.pid_file = given.file()?,
-            Flag::HttpPort => self.config.monitor = given.http_port()?,
+            Flag::PortsFileDir => self.config.ports_file_dir = given.file()?,
+            Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
+            Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
+            Flag::Signal => self.signal = given.text()?,
+            Flag::HttpPort => {
+                // Host and path are those of the file, if it has any.
+                let file = self.config.monitor.take().unwrap_or_default();
+                let port = given.http_port()?;
+                self.config.monitor = port.map(|port| Monitor { port, ..file });
+            }
             Flag::LogFile => self.log.file = given.file()?,
+            Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
+            Flag::LogMaxNum => self.log.files_max = given.count()?,
+            Flag::Syslog => self.log.syslog = given.switch()?,
+            Flag::RemoteSyslog => {
+                self.log.remote_syslog = Some(given.text()?).filter(|url| !url.is_empty());
+            }
+            Flag::LogFormat => self.log.format = given.log_format()?,
             Flag::LogTime => self.log.time = given.switch()?,
+            Flag::LogTimeUtc => self.log.utc = given.switch()?,
             Flag::Debug => self.log.debug = given.switch()?,
             Flag::Trace => self.log.trace = given.switch()?,
             Flag::DebugTrace => self.debug_trace = given.switch()?,
@@ -408,6 +642,29 @@ impl Draft {
             Flag::User => self.user = given.text()?,
             Flag::Password => self.password = given.text()?,
             Flag::Token => self.token = given.text()?,
+            Flag::Tls => {
+                if given.switch()? {
+                    let purpose = "TLS";
+                    return Err(UsageError::Unsupported { name, purpose });
+                }
+            }
+            // An empty text turns both off, as in nats-server.
+            Flag::Routes | Flag::Cluster => {
+                if !given.text()?.is_empty() {
+                    let purpose = "cluster";
+                    return Err(UsageError::Unsupported { name, purpose });
+                }
+            }
+            Flag::IgnoredSwitch => {
+                if given.switch()? {
+                    self.ignore(name);
+                }
+            }
+            Flag::IgnoredText => {
+                if !matches!(given.text()?.as_str(), "" | "0") {
+                    self.ignore(name);
+                }
+            }
             Flag::Help => self.help = given.switch()?,
             Flag::Version => self.version = given.switch()?,
         }
@@ -433,40 +690,105 @@ impl Draft {
             }
             None => {}
         }
+        if !self.signal.is_empty() {
+            let request = SignalRequest::parse(&self.signal).map_err(UsageError::Signal)?;
+            return Ok(Command::Signal(request));
+        }
         // `-DV` is a flag of its own: `-D=false` beside it takes nothing back.
         self.log.debug |= self.debug_trace;
         self.log.trace |= self.debug_trace;
-        self.config.auth = if !self.token.is_empty() {
-            Auth::Token(self.token)
-        } else if !self.user.is_empty() {
-            Auth::User {
-                user: self.user,
-                pass: self.password,
-            }
-        } else if !self.password.is_empty() {
-            return Err(UsageError::PasswordAlone);
-        } else {
-            Auth::None
-        };
-        Ok(Command::Run(Box::new(Options {
+        if self.test && self.file.is_none() {
+            return Err(UsageError::NothingToTest);
+        }
+        // With a file that is still to be read, the user may be in there.
+        if self.file.is_none() || self.over_file {
+            self.credentials()?;
+        }
+        let options = Box::new(Options {
             config: self.config,
             log: self.log,
-        })))
+            file: self.file,
+            by_flag: self.by_flag,
+            notices: self.notices,
+        });
+        Ok(match self.test {
+            true => Command::Test(options),
+            false => Command::Run(options),
+        })
+    }
+
+    /// Puts the credentials of the flags over those there are.
+    ///
+    /// As in nats-server, a token counts before a user, and a list of users before both, but a token
+    /// may stand beside it.
+    fn credentials(&mut self) -> Result<(), UsageError> {
+        let wants_user = !self.user.is_empty() || !self.password.is_empty();
+        let mut ignored = false;
+        match &mut self.config.auth {
+            Auth::Users { token, .. } => {
+                if !self.token.is_empty() {
+                    *token = Some(std::mem::take(&mut self.token));
+                }
+                ignored = wants_user;
+            }
+            Auth::Token(token) if self.token.is_empty() => {
+                ignored = wants_user && !token.is_empty();
+            }
+            Auth::User { user, pass } if self.token.is_empty() => {
+                if !self.user.is_empty() {
+                    *user = std::mem::take(&mut self.user);
+                }
+                if !self.password.is_empty() {
+                    *pass = std::mem::take(&mut self.password);
+                }
+            }
+            auth => {
+                *auth = if !self.token.is_empty() {
+                    Auth::Token(std::mem::take(&mut self.token))
+                } else if !self.user.is_empty() {
+                    Auth::User {
+                        user: std::mem::take(&mut self.user),
+                        pass: std::mem::take(&mut self.password),
+                    }
+                } else if !self.password.is_empty() {
+                    return Err(UsageError::PasswordAlone);
+                } else {
+                    Auth::None
+                }
+            }
+        }
+        if ignored {
+            let text = "flags -user and -pass have no effect: the configuration file has a token, or a \
+                        list of users, which counts before them";
+            self.notices.push(text.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Notes a flag that has no effect.
+    fn ignore(&mut self, name: &str) {
+        let why = IGNORED.iter().find(|(_, names)| names.contains(&name));
+        let why = why.map_or("", |(why, _)| why);
+        self.notices
+            .push(format!("flag -{name} has no effect: {why}"));
     }
 }
 
 /// One known flag where it stands on the command line.
-struct Given<'a, A> {
+struct Given<'a, A: Iterator> {
     name: &'static str,
     /// What stood behind an `=`.
     value: Option<OsString>,
     /// The words that follow.
-    args: &'a mut A,
+    args: &'a mut Peekable<A>,
 }
 
 impl<A: Iterator<Item = OsString>> Given<'_, A> {
+    /// On, unless something else is said behind an `=` or, beyond nats-server, in the next word.
     fn switch(&mut self) -> Result<bool, UsageError> {
-        let Some(value) = self.value.take() else {
+        let is_value = |word: &OsString| word == "true" || word == "false";
+        let value = self.value.take().or_else(|| self.args.next_if(is_value));
+        let Some(value) = value else {
             return Ok(true);
         };
         boolean(&value).ok_or_else(|| UsageError::NotBoolean {
@@ -502,21 +824,48 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
     }
 
     /// As a port, but 0 is none.
-    fn http_port(&mut self) -> Result<Option<Monitor>, UsageError> {
-        let monitor = |port| Monitor {
-            port,
-            ..Monitor::default()
-        };
+    fn http_port(&mut self) -> Result<Option<u16>, UsageError> {
         self.number(HTTP_PORTS, |number| match number {
-            -1 => Some(Some(monitor(0))),
+            -1 => Some(Some(0)),
             0 => Some(None),
-            _ => u16::try_from(number).ok().map(|port| Some(monitor(port))),
+            _ => u16::try_from(number).ok().map(Some),
         })
     }
 
     /// Nothing below zero is a limit either.
     fn length(&mut self) -> Result<usize, UsageError> {
         self.number(LENGTHS, |number| usize::try_from(number.max(0)).ok())
+    }
+
+    fn count(&mut self) -> Result<usize, UsageError> {
+        self.number(COUNTS, |number| usize::try_from(number.max(0)).ok())
+    }
+
+    fn duration(&mut self) -> Result<Duration, UsageError> {
+        let name = self.name;
+        let value = self.text()?;
+        let duration = value.parse::<jiff::SignedDuration>().ok();
+        duration
+            .and_then(|duration| duration.try_into().ok())
+            .ok_or(UsageError::BadWord {
+                name,
+                value,
+                allowed: DURATIONS,
+            })
+    }
+
+    fn log_format(&mut self) -> Result<LogFormat, UsageError> {
+        let name = self.name;
+        let value = self.text()?;
+        match value.to_ascii_lowercase().as_str() {
+            "" | "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(UsageError::BadWord {
+                name,
+                value,
+                allowed: FORMATS,
+            }),
+        }
     }
 
     fn microseconds(&mut self) -> Result<Duration, UsageError> {
@@ -585,58 +934,15 @@ fn lookup(name: &str) -> Result<(Flag, &'static str), UsageError> {
     })
 }
 
-/// What may have been meant by an unknown flag: another case, a missing blank, a word begun or
-/// carried on, or a slip of the finger. Names of one or two letters are near to everything, so
-/// only the first two count for them.
+/// What may have been meant by an unknown flag; a missing blank behind `-p` among others.
 fn nearest(name: &str) -> Option<String> {
     if let Some(port) = name.strip_prefix('p')
         && port.bytes().all(|byte| byte.is_ascii_digit())
     {
         return Some(format!("-p {port}"));
     }
-    let known = || FLAGS.iter().flat_map(|(_, names)| *names);
-    let slips_max = if name.chars().count() < 5 { 1 } else { 2 };
-    let long = |known: &&&str| known.len() > 2 && name.len() > 2;
-    known()
-        .find(|known| known.eq_ignore_ascii_case(name))
-        .or_else(|| {
-            known()
-                .filter(long)
-                .map(|known| (slips(known, name), known))
-                .filter(|(slips, _)| *slips <= slips_max)
-                .min_by_key(|(slips, _)| *slips)
-                .map(|(_, known)| known)
-        })
-        .or_else(|| {
-            let begun = |known: &&&str| known.starts_with(name) || name.starts_with(**known);
-            known().filter(long).find(begun)
-        })
-        .map(|known| format!("-{known}"))
-}
-
-/// Letters to insert, leave out, replace or swap with their neighbour to make `b` of `a`.
-fn slips(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // `cost[i][j]` is that of the first `i` letters of `a` and the first `j` of `b`.
-    let mut cost = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            cost[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replace = cost[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                let swap = if swapped {
-                    cost[i - 2][j - 2] + 1
-                } else {
-                    usize::MAX
-                };
-                let shift = cost[i - 1][j].min(cost[i][j - 1]) + 1;
-                replace.min(swap).min(shift)
-            };
-        }
-    }
-    cost[a.len()][b.len()]
+    let known = FLAGS.iter().flat_map(|(_, names)| names.iter().copied());
+    crate::config::options::nearest::nearest(name, known).map(|known| format!("-{known}"))
 }
 
 /// A truth value in any of Go's spellings.

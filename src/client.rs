@@ -2,10 +2,10 @@
 
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
-use crate::config::Auth;
 use crate::delivery::Allowance;
+use crate::lame_duck;
 use crate::outbox::Outbox;
-use crate::receiver::Label;
+use crate::receiver::{Label, Traffic};
 use crate::session::{self, After, Session};
 use crate::state::State;
 use midge_protocol::{Parser, Sink, Step, Violation};
@@ -30,12 +30,17 @@ const FIRST_PING: Duration = Duration::from_secs(2);
 /// A busy client is asked nevertheless when it has not been for so long, to know the round trip.
 const ROUND_TRIP_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// How long a client that is sent away has to end its side too. What it sent before it saw the end is
+/// carried out meanwhile.
+const RETIRED_MAX: Duration = Duration::from_secs(5);
+
 /// Connections that may be about to end beside those that `connections_max` allows.
 const ENDING_MAX: usize = 1024;
 
 /// Numbers of this handler's timers.
 const PING: u64 = 1;
 const AUTH: u64 = 2;
+const RETIRED: u64 = 4;
 
 /// The reactor's queues, as delivery sees them.
 pub(crate) struct Queues<'a, 'b>(pub(crate) &'a mut Io<'b>);
@@ -111,6 +116,19 @@ pub(crate) struct Client {
     answered: bool,
     ping_timer: Option<TimerId>,
     auth_timer: Option<TimerId>,
+    /// When it came.
+    opened: Time,
+    /// What became of the conversation, once it is over. In a box, since most clients stay.
+    summary: Option<Box<Summary>>,
+}
+
+/// What there is to tell of a conversation that is over.
+#[derive(Debug)]
+struct Summary {
+    /// How the client has introduced itself.
+    introduced: String,
+    received: Traffic,
+    sent: Traffic,
 }
 
 impl Client {
@@ -141,6 +159,8 @@ impl Client {
             answered: false,
             ping_timer: None,
             auth_timer: None,
+            opened: cx.now(),
+            summary: None,
         }
     }
 
@@ -157,6 +177,23 @@ impl Client {
         }
     }
 
+    /// Sends this client away: it gets what is queued for it, and then the end of the stream. What it
+    /// says before it ends its own side is still carried out, but nothing more is delivered to it.
+    pub(crate) fn retire(&mut self, cx: &mut Context<'_, State>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if self.reason.replace(CloseReason::ServerShutdown).is_some() {
+            return;
+        }
+        session.retire(cx.state);
+        if let Some(timer) = self.ping_timer.take() {
+            cx.io.cancel(timer);
+        }
+        cx.io.shutdown_write(cx.key());
+        cx.set_timer(RETIRED_MAX, RETIRED);
+    }
+
     /// The conversation is over: nothing is delivered to this client from here on.
     fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
         let is_new = self.reason.is_none();
@@ -164,7 +201,12 @@ impl Client {
         if let Some(session) = self.session.take() {
             let (id, options) = (session.id(), session.options());
             cx.state.record_leaving(id, options, reason, &cx.io);
-            cx.state.leave(id);
+            let receiver = cx.state.leave(id);
+            self.summary = Some(Box::new(Summary {
+                introduced: session.introduced(),
+                received: receiver.received,
+                sent: receiver.sent,
+            }));
         } else if is_new && let Some(records) = &mut cx.state.records {
             records.turned_away(self.label, reason, cx.io.now());
         }
@@ -231,16 +273,12 @@ impl Client {
                         records.answered(self.label.cid, cx.io.now(), asked);
                     }
                 }
-                After::Connected => {
-                    if let Some(records) = &mut cx.state.records {
-                        records.introduced(self.label.cid, session.options(), cx.io.now());
-                    }
-                    if let Some(timer) = self.auth_timer.take() {
-                        cx.io.cancel(timer);
-                    }
-                    let first = FIRST_PING.min(cx.state.config.ping_interval);
-                    let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
-                    arm_ping(&mut self.ping_timer, cx, first + spread);
+                // One that was sent away is asked no more.
+                After::Connected if self.reason.is_some() => {}
+                After::Connected => self.connected(cx),
+                After::Hashing => {
+                    input.consume(len);
+                    return self.ask(cx);
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
@@ -254,6 +292,62 @@ impl Client {
                 return Ok(());
             }
         }
+    }
+
+    /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
+    fn ask(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+        let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
+            return Ok(());
+        };
+        // The client has done its part: it is not to blame for how long this takes.
+        if let Some(timer) = self.auth_timer.take() {
+            cx.io.cancel(timer);
+        }
+        let key = cx.key();
+        let work = move || question.answer();
+        let asked = cx.offload(work, move |cx, answer| {
+            let is_good = answer.unwrap_or(false);
+            // A client that has gone meanwhile does not care.
+            cx.call(key, move |client: &mut Client, cx| {
+                client.answered(cx, is_good);
+            });
+        });
+        if let Err(error) = asked {
+            log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
+            return Err(Violation::Authorization);
+        }
+        cx.io.pause(key);
+        Ok(())
+    }
+
+    /// What came of it.
+    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
+            Ok(()) => {
+                // One that was sent away is asked no more.
+                if self.reason.is_none() {
+                    self.connected(cx);
+                }
+                cx.io.resume(cx.key());
+            }
+            Err(violation) => self.refuse(cx, &violation),
+        }
+    }
+
+    /// A `CONNECT` was accepted.
+    fn connected(&mut self, cx: &mut Context<'_, State>) {
+        if let (Some(session), Some(records)) = (&self.session, &mut cx.state.records) {
+            records.introduced(self.label.cid, session.options(), cx.io.now());
+        }
+        if let Some(timer) = self.auth_timer.take() {
+            cx.io.cancel(timer);
+        }
+        let first = FIRST_PING.min(cx.state.config.ping_interval);
+        let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
+        arm_ping(&mut self.ping_timer, cx, first + spread);
     }
 
     /// Stops reading from this client, whose next op is unread, until `receiver` has caught up.
@@ -326,6 +420,44 @@ impl Client {
         }
     }
 
+    /// One line about a connection that has ended: who, why, how long, how much.
+    fn log_end(&self, reason: CloseReason, open: Duration) {
+        if !log::log_enabled!(target: "midge", log::Level::Debug) {
+            return;
+        }
+        let Label { peer, cid } = self.label;
+        let Some(summary) = &self.summary else {
+            return log::debug!(
+                target: "midge", cid, peer:%, reason:%, open_seconds = open.as_secs_f64();
+                "{} - Client connection closed: {reason}", self.label
+            );
+        };
+        let Summary {
+            introduced,
+            received,
+            sent,
+        } = &**summary;
+        let who = match introduced.as_str() {
+            "" => String::new(),
+            text => format!("{text:?}, "),
+        };
+        log::debug!(
+            target: "midge",
+            cid,
+            peer:%,
+            reason:%,
+            client = introduced.as_str(),
+            open_seconds = open.as_secs_f64(),
+            in_msgs = received.messages,
+            in_bytes = received.bytes,
+            out_msgs = sent.messages,
+            out_bytes = sent.bytes;
+            "{} - Client connection closed: {reason}; {who}open for {open:.3?}, \
+             in {} messages, {} bytes, out {} messages, {} bytes",
+            self.label, received.messages, received.bytes, sent.messages, sent.bytes
+        );
+    }
+
     /// Looks whether a `PING` is due: sends it, or closes a client that has left too many
     /// unanswered. The next look is one interval later.
     fn check_alive(&mut self, cx: &mut Context<'_, State>) {
@@ -361,13 +493,21 @@ impl Handler<State> for Client {
         if self.session.is_none() {
             return self.refuse(cx, &Violation::ConnectionsMax);
         }
-        log::debug!(target: "midge", "{} - Client connection created", self.label);
+        let Label { peer, cid } = self.label;
+        log::debug!(
+            target: "midge", cid, peer:%;
+            "{} - Client connection created", self.label
+        );
         let config = &cx.state.config;
         let pending = config.pending_bytes_max;
-        let (low, high) = backpressure::marks(pending);
+        let (low, high) = match config.stall_producers {
+            true => backpressure::marks(pending),
+            // Nobody is ever so far behind: past this the client is closed.
+            false => (pending, pending),
+        };
         cx.io.watermarks(key, low, high, pending);
         cx.io.write_timeout(key, Some(config.write_deadline));
-        if config.auth != Auth::None {
+        if config.wants_credentials() {
             let timeout = config.auth_timeout;
             self.auth_timer = Some(cx.set_timer(timeout, AUTH));
         }
@@ -400,6 +540,11 @@ impl Handler<State> for Client {
                 self.auth_timer = None;
                 self.refuse(cx, &Violation::AuthenticationTimeout);
             }
+            // What is queued leaves within the write deadline, or never.
+            RETIRED if cx.queued() > 0 => {
+                cx.set_timer(RETIRED_MAX, RETIRED);
+            }
+            RETIRED => cx.close(),
             STALL_TIMER => cx.state.backpressure.check(cx.key(), &mut cx.io),
             other => debug_assert!(false, "nobody sets timer {other} on a client"),
         }
@@ -433,7 +578,8 @@ impl Handler<State> for Client {
             }
             _ => {}
         }
-        log::debug!(target: "midge", "{label} - Client connection closed: {reason}");
+        self.log_end(reason, cx.now() - self.opened);
+        lame_duck::end_if_alone(cx);
     }
 }
 

@@ -1,5 +1,17 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
+mod explain;
+pub mod language;
+mod load;
+pub mod options;
+mod reload;
+pub mod settings;
+
+pub use explain::explain;
+pub use load::{Loaded, load};
+pub use reload::{Change, Reloaded, changes, reload};
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,15 +22,38 @@ pub enum Auth {
     /// Nothing: every client is welcome, and `CONNECT` itself is optional.
     #[default]
     None,
-    /// The field `auth_token`.
+    /// The field `auth_token`, or a bcrypt hash of what it must be.
     Token(String),
     /// The fields `user` and `pass`.
     User {
         /// Compared with `user`, byte for byte.
         user: String,
-        /// Compared with `pass`, byte for byte.
+        /// Compared with `pass`, byte for byte; or a bcrypt hash of what it must be (`$2a$...`).
         pass: String,
     },
+    /// The fields `user` and `pass` of one of several.
+    Users {
+        /// Each under a name of its own.
+        users: Vec<User>,
+        /// The field `auth_token` instead.
+        token: Option<String>,
+    },
+}
+
+/// One of several who may connect.
+#[derive(Clone, Eq, PartialEq)]
+pub struct User {
+    /// Compared with `user`, byte for byte.
+    pub name: String,
+    /// Compared with `pass`, byte for byte; or a bcrypt hash of what it must be (`$2a$...`).
+    pub pass: String,
+}
+
+impl std::fmt::Debug for User {
+    /// Never the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "User({:?}, [REDACTED])", self.name)
+    }
 }
 
 impl std::fmt::Debug for Auth {
@@ -28,6 +63,7 @@ impl std::fmt::Debug for Auth {
             Auth::None => "None",
             Auth::Token(_) => "Token([REDACTED])",
             Auth::User { .. } => "User([REDACTED])",
+            Auth::Users { .. } => "Users([REDACTED])",
         })
     }
 }
@@ -38,7 +74,7 @@ impl std::fmt::Debug for Auth {
 /// let monitor = midge::Monitor { port: 8222, ..midge::Monitor::default() };
 /// let config = midge::Config { monitor: Some(monitor), ..midge::Config::default() };
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Monitor {
     /// Host name or address to listen on. Default: the one for clients.
     pub host: Option<String>,
@@ -49,6 +85,47 @@ pub struct Monitor {
     /// What a request must present: a user and password as HTTP's `Basic`, a token as its `Bearer`.
     /// Probes of health need not. Default: nothing, as in nats-server, which cannot ask.
     pub auth: Auth,
+}
+
+/// What `INFO` tells clients of where this server is, in place of where it listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Advertise {
+    /// Host name or address.
+    pub host: String,
+    /// Port; `None` is the one that is listened on.
+    pub port: Option<u16>,
+}
+
+impl Advertise {
+    /// Reads `host:port` or `host`; `None` for an empty text. Port 0 or -1 is the one listened on.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Option<Advertise>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let (host, port) = match options::reader::split_address(text) {
+            Some((host, port)) => match port.parse::<i64>() {
+                Ok(-1 | 0) => (host, None),
+                Ok(number) => match u16::try_from(number) {
+                    Ok(port) => (host, Some(port)),
+                    Err(_) => return Err(format!("address {number}: invalid port")),
+                },
+                Err(_) => return Err(format!("could not parse port {port:?}")),
+            },
+            None => (text.trim_matches(['[', ']']), None),
+        };
+        if host.is_empty() {
+            return Err(format!(
+                "could not parse address string {text:?}; write host:port"
+            ));
+        }
+        Ok(Some(Advertise {
+            host: host.to_owned(),
+            port,
+        }))
+    }
 }
 
 /// How a broker is to run. The defaults are nats-server's.
@@ -65,8 +142,17 @@ pub struct Config {
     pub port: u16,
     /// Name of this server, announced in `INFO`. Default: the server id.
     pub server_name: Option<String>,
+    /// What `INFO` tells of where this server is (`client_advertise`). Default: where it listens.
+    pub advertise: Option<Advertise>,
+    /// Labels of this server, for those who look for one (`server_tags`). Default: none.
+    pub server_tags: Vec<String>,
+    /// What else there is to say of this server (`server_metadata`). Default: nothing.
+    pub server_metadata: BTreeMap<String, String>,
     /// What clients must present. Default: nothing.
     pub auth: Auth,
+    /// The user that a client is who presents nothing at all (`no_auth_user`): one of
+    /// [`Auth::Users`]. Default: nobody, so that client is refused.
+    pub no_auth_user: Option<String>,
     /// Most client connections at once (`max_connections`). Default 65536. One more is told so and
     /// closed.
     pub connections_max: usize,
@@ -96,6 +182,16 @@ pub struct Config {
     /// Time in which `CONNECT` must come when `auth` asks for it (`timeout` in `authorization`).
     /// Default 2 seconds.
     pub auth_timeout: Duration,
+    /// Whether a publisher waits for those it feeds, once they are far behind
+    /// (`no_fast_producer_stall` turned round). Default true.
+    pub stall_producers: bool,
+    /// Connections that are remembered after their end (`max_closed_clients`). Default 10,000.
+    pub closed_clients_max: usize,
+    /// Of so many failed attempts to reach another server for the first time one is logged
+    /// (`connect_error_reports`). Default 3600: about once an hour.
+    pub connect_error_reports: u32,
+    /// Likewise, for a server that was reached before (`reconnect_error_reports`). Default 1: each.
+    pub reconnect_error_reports: u32,
     /// Whether clients may use headers (`no_header_support` turned round). Default true.
     pub headers: bool,
     /// Monitoring over HTTP. Default: none.
@@ -104,6 +200,21 @@ pub struct Config {
     pub traced_bytes_max: usize,
     /// File that receives the process id, digits only. Default: none.
     pub pid_file: Option<PathBuf>,
+    /// Directory that receives a file with the addresses listened on, as JSON: `<name>_<pid>.ports`.
+    /// Default: none.
+    pub ports_file_dir: Option<PathBuf>,
+    /// Time from the beginning of lame duck mode to its end (`lame_duck_duration`). Default 2 minutes.
+    pub lame_duck_duration: Duration,
+    /// Part of that time before the first client is closed (`lame_duck_grace_period`). Default 10
+    /// seconds.
+    pub lame_duck_grace_period: Duration,
+}
+
+impl Config {
+    /// Whether a client that presents nothing is refused.
+    pub(crate) fn wants_credentials(&self) -> bool {
+        self.auth != Auth::None && self.no_auth_user.is_none()
+    }
 }
 
 impl Default for Config {
@@ -112,7 +223,11 @@ impl Default for Config {
             host: "0.0.0.0".to_owned(),
             port: 4222,
             server_name: None,
+            advertise: None,
+            server_tags: Vec::new(),
+            server_metadata: BTreeMap::new(),
             auth: Auth::None,
+            no_auth_user: None,
             connections_max: 64 * 1024,
             payload_bytes_max: 1024 * 1024,
             control_line_bytes_max: 4096,
@@ -124,10 +239,17 @@ impl Default for Config {
             busy_poll: Duration::from_micros(50),
             write_deadline: Duration::from_secs(10),
             auth_timeout: Duration::from_secs(2),
+            stall_producers: true,
+            closed_clients_max: 10_000,
+            connect_error_reports: 3600,
+            reconnect_error_reports: 1,
             headers: true,
             monitor: None,
             traced_bytes_max: 0,
             pid_file: None,
+            ports_file_dir: None,
+            lame_duck_duration: Duration::from_secs(120),
+            lame_duck_grace_period: Duration::from_secs(10),
         }
     }
 }

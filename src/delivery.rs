@@ -16,6 +16,7 @@ use slab::Slab;
 
 mod run;
 
+use run::RunScratch;
 pub(crate) use run::{Allowance, publish_run};
 
 /// Vectors used again for each message, and what messages have come to since it was last asked.
@@ -26,10 +27,7 @@ pub(crate) struct Scratch {
     /// group that subscribed to different subjects stand together.
     groups: Vec<(QueueId, SetId, u32)>,
     finished: Vec<SubId>,
-    /// Who gets a run of messages.
-    targets: Vec<SubId>,
-    /// Runs of messages so far.
-    runs: u64,
+    run: RunScratch,
     tally: Tally,
 }
 

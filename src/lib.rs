@@ -24,18 +24,23 @@
 //! That one has a thread of its own. [`Broker::listen`] puts a broker into a reactor that you run.
 
 pub use broker::{Broker, Handle, Running};
-pub use config::{Auth, Config, Monitor};
+pub use config::{Advertise, Auth, Config, Monitor, User};
 pub use receiver::Traffic;
 pub use start::StartError;
 pub use state::{State, Stats, Stop};
 
 pub mod cli;
-mod config;
+pub mod config;
 
 mod broker;
+mod lame_duck;
+mod ports;
+mod signals;
 mod start;
 mod state;
+mod systemd;
 
+mod auth;
 mod client;
 mod listener;
 

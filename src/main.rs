@@ -1,55 +1,224 @@
-//! The command: flags in, an exit code out. `midge bench` goes its own way.
+//! The command: flags in, an exit code out. `midge bench` and the tools go their own ways.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod logger;
+mod send_signal;
 
+#[cfg(feature = "tools")]
+mod tools;
+
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use midge::cli::{self, Command, Options};
+use midge::config::language::System;
+use midge::config::options::Refused;
+use midge::config::{self, Loaded};
 use midge::{Broker, Stop};
 
+macro_rules! check {
+    () => {
+        "    check                            Explain a configuration file: see midge check --help
+"
+    };
+}
+
+macro_rules! tools {
+    () => {
+        "    pub, sub, req                    Publish, subscribe, or send a request, on any broker: see
+                                     midge pub --help
+    top                              Watch what a broker does: see midge top --help
+"
+    };
+}
+
+macro_rules! bench {
+    () => {
+        "    bench                            Load a broker and measure it: see midge bench --help
+"
+    };
+}
+
 /// What `--help` adds to the broker's flags.
-#[cfg(feature = "bench")]
-const BENCH: &str = "
-Commands:
-    bench                            Load a broker and measure it: see midge bench --help
+const COMMANDS: &str = if cfg!(all(feature = "bench", feature = "tools")) {
+    concat!("\nCommands:\n", check!(), tools!(), bench!())
+} else if cfg!(feature = "tools") {
+    concat!("\nCommands:\n", check!(), tools!())
+} else if cfg!(feature = "bench") {
+    concat!("\nCommands:\n", check!(), bench!())
+} else {
+    concat!("\nCommands:\n", check!())
+};
+
+/// The text of `midge check --help`.
+const CHECK_USAGE: &str = "\
+Explains a configuration file: every setting, its value, and where that came from
+
+Starts nothing. Fails, and tells all that is wrong, where midge would not start.
+
+Usage: midge check <FILE> [OPTIONS]
+
+Arguments:
+  <FILE>  The file, and behind it the options that midge would get
+
+Options:
+  -h, --help  Print help
 ";
-#[cfg(not(feature = "bench"))]
-const BENCH: &str = "";
 
 fn main() -> ExitCode {
+    #[cfg(any(feature = "bench", feature = "tools"))]
+    let first = std::env::args_os().nth(1).unwrap_or_default();
     #[cfg(feature = "bench")]
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "bench")
-    {
+    if first == "bench" {
         return bench::main(std::env::args_os().skip(2));
     }
-    match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Run(options)) => run(*options),
-        Ok(Command::Help) => print(&format!("{}{BENCH}", cli::USAGE)),
+    #[cfg(feature = "tools")]
+    if tools::WORDS.iter().any(|word| first == *word) {
+        return tools::main(std::env::args_os().skip(1));
+    }
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if args.first().is_some_and(|word| word == "check") {
+        return check(&args[1..]);
+    }
+    match cli::parse(args.iter().cloned()) {
+        Ok(Command::Run(options)) => match load(*options, &args) {
+            Ok(loaded) => run(loaded, args),
+            Err(refused) => refuse_config(&refused),
+        },
+        Ok(Command::Test(options)) => test(*options, &args),
+        Ok(Command::Help) => print(&format!("{}{COMMANDS}", cli::USAGE)),
         Ok(Command::Version) => print(&cli::version()),
+        Ok(Command::Signal(request)) => match send_signal::send(&request) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&error),
+        },
         Err(error) => refuse(&error),
     }
 }
 
-fn run(options: Options) -> ExitCode {
+/// What a broker is to be started with: the file, if there is one, and the flags.
+fn load(options: Options, args: &[OsString]) -> Result<Loaded, Refused> {
+    match &options.file {
+        Some(file) => config::load(file, args, &System),
+        None => Ok(Loaded {
+            options,
+            ..Loaded::default()
+        }),
+    }
+}
+
+fn run(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
+    let remarks = loaded.remarks();
+    let options = loaded.options;
     if let Err(error) = logger::init(&options.log) {
         return refuse(&error);
     }
-    let mut broker = match Broker::bind(options.config) {
-        Ok(broker) => broker,
-        Err(error) => return fail(&error),
+    let code = match Broker::bind(options.config.clone()) {
+        Ok(broker) => serve(broker, options, args, &remarks),
+        Err(error) => fail(&error),
     };
-    match broker.stop_on_signals().and_then(|()| broker.run()) {
+    logger::finish();
+    code
+}
+
+fn serve(
+    mut broker: Broker,
+    running: Options,
+    args: Vec<OsString>,
+    remarks: &[String],
+) -> ExitCode {
+    if let Some(file) = &running.file {
+        log::info!(target: "midge", "Using configuration file: {}", file.display());
+    }
+    for remark in remarks {
+        log::warn!(target: "midge", "{remark}");
+    }
+    broker.report_to_systemd();
+    let stop = obey_signals(&mut broker, running, args).and_then(|()| broker.run());
+    match stop {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(&format_args!("Error running the broker: {error}")),
     }
+}
+
+fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> io::Result<()> {
+    broker.stop_on_signals()?;
+    broker.reopen_on_signal(logger::reopen)?;
+    broker.reload_on_signal(move |_| reload(&running, &args))
+}
+
+/// Tells what the file has to say now. Nothing is taken over yet.
+fn reload(running: &Options, args: &[OsString]) {
+    let why = match config::reload(running, args, &System) {
+        Ok(reloaded) if reloaded.changes.is_empty() => {
+            return log::info!(target: "midge", "Reloaded server configuration");
+        }
+        Ok(reloaded) => {
+            let changes = reloaded.changes.iter();
+            let changes = changes
+                .map(|change| format!("{}: old={}, new={}", change.name, change.old, change.new));
+            let changes = changes.collect::<Vec<_>>().join("; ");
+            format!(
+                "changes cannot be taken over while midge runs yet; start it anew for {changes}"
+            )
+        }
+        Err(refused) => refused.to_string(),
+    };
+    log::error!(
+        target: "midge",
+        "Failed to reload server configuration: {why}; nothing has changed"
+    );
+}
+
+/// Tells whether a configuration is right. Warnings are errors here, as in nats-server.
+fn test(options: Options, args: &[OsString]) -> ExitCode {
+    let file = options.file.clone().unwrap_or_default();
+    let loaded = match load(options, args) {
+        Ok(loaded) => loaded,
+        Err(refused) => return refuse_config(&refused),
+    };
+    if !loaded.report.warnings.is_empty() {
+        return refuse_config(&Refused(loaded.report.warnings));
+    }
+    let mut remarks = loaded.remarks();
+    remarks.extend(loaded.missing_directories());
+    let mut err = io::stderr().lock();
+    for remark in remarks {
+        let _ = writeln!(err, "{remark}");
+    }
+    let (name, file) = (cli::executable(), file.display());
+    let _ = writeln!(err, "{name}: configuration file {file} is valid");
+    ExitCode::SUCCESS
+}
+
+/// `midge check FILE [FLAGS]`: explains what a broker would be started with.
+fn check(args: &[OsString]) -> ExitCode {
+    let mut args = args.to_vec();
+    match args.first() {
+        Some(file) if !file.as_encoded_bytes().starts_with(b"-") => args.insert(0, "-c".into()),
+        Some(help) if matches!(help.to_str(), Some("-h" | "-help" | "--help")) => {
+            return print(CHECK_USAGE);
+        }
+        _ => {}
+    }
+    match cli::parse(args.iter().cloned()) {
+        Ok(Command::Run(options) | Command::Test(options)) => match load(*options, &args) {
+            Ok(loaded) => print(&config::explain(&loaded)),
+            Err(refused) => refuse_config(&refused),
+        },
+        Ok(_) => print(CHECK_USAGE),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Tells what is wrong with a configuration.
+fn refuse_config(refused: &Refused) -> ExitCode {
+    refuse(&format_args!("{}: {refused}", cli::executable()))
 }
 
 /// Prints an answer on standard output. A reader that went away had enough.

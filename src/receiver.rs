@@ -71,6 +71,9 @@ pub(crate) struct Receiver {
     pub kind: Kind,
     /// Whose subjects it sees.
     pub account: AccountId,
+    /// Whether it may be sent an `INFO` at any time: it speaks protocol 1 and has had its first
+    /// `PONG`, before which client libraries expect nothing else.
+    pub takes_info: bool,
     /// Who it is in the log.
     pub label: Label,
     /// Its subscriptions, by its own names for them.

@@ -2,7 +2,8 @@
 //!
 //! No socket and no clock. `client.rs` brings the bytes and keeps the deadlines.
 
-use crate::config::{Auth, Config};
+use crate::auth::{self, Question, Verdict};
+use crate::config::Config;
 use crate::delivery::{self, Allowance, Route};
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Label};
@@ -21,6 +22,9 @@ pub(crate) enum After {
     Next,
     /// `CONNECT` was accepted: other deadlines hold from here on.
     Connected,
+    /// `CONNECT` came, and it takes [a computation](Session::take_question) to say whether it is
+    /// accepted. Read no more until [`Session::answered`] was called.
+    Hashing,
     /// The peer has answered our `PING`.
     Answered,
     /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
@@ -38,6 +42,10 @@ pub(crate) struct Session {
     rules: Rules,
     /// What the last publish has reached, for the next one with the same control line.
     route: Route,
+    /// What is to be computed before its `CONNECT` is accepted.
+    question: Option<Box<Question>>,
+    /// Whether nothing is delivered any more, the connection being about to be closed.
+    is_retired: bool,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
 }
@@ -47,7 +55,7 @@ impl Session {
     pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
         let id = state.join(key, label.peer, label.cid);
         let options = Box::new(ConnectOptions::default());
-        let rules = rules(&state.config, &options, state.config.auth != Auth::None);
+        let rules = rules(&state.config, &options, state.config.wants_credentials());
         Session {
             id,
             key,
@@ -55,6 +63,8 @@ impl Session {
             options,
             rules,
             route: Route::default(),
+            question: None,
+            is_retired: false,
             told_subscriptions_max: false,
         }
     }
@@ -113,12 +123,13 @@ impl Session {
                 self.unsubscribe(sid, max, state);
                 self.ok(out);
             }
-            ClientOp::Ping => self.send(encode::PONG, "PONG", out),
+            ClientOp::Ping => {
+                self.send(encode::PONG, "PONG", out);
+                self.first_pong(state, out);
+            }
             ClientOp::Pong => return Ok(After::Answered),
             ClientOp::Connect { json } => {
-                self.connect(json, state)?;
-                self.ok(out);
-                return Ok(After::Connected);
+                return self.connect(json, state, out);
             }
             ClientOp::Ok | ClientOp::Info { .. } => {}
         }
@@ -130,21 +141,91 @@ impl Session {
         tell(self.key, &self.label, violation, out);
     }
 
+    /// The client, as it has introduced itself: `v1.20.0:go:app`, without what it has not told.
+    pub(crate) fn introduced(&self) -> String {
+        let ConnectOptions {
+            version,
+            lang,
+            name,
+            ..
+        } = &*self.options;
+        let version = match version.as_str() {
+            "" => String::new(),
+            version => format!("v{version}"),
+        };
+        let told = [version.as_str(), lang, name];
+        let told: Vec<&str> = told.into_iter().filter(|part| !part.is_empty()).collect();
+        told.join(":")
+    }
+
+    /// Nothing is to be delivered to this client any more; what it publishes still counts.
+    pub(crate) fn retire(&mut self, state: &mut State) {
+        state.unsubscribe_all(self.id);
+        self.is_retired = true;
+    }
+
+    /// From its first `PONG` on a client may be sent an `INFO`, and there may be news already.
+    fn first_pong<O: Outbox>(&self, state: &mut State, out: &mut O) {
+        let receiver = state.receiver_mut(self.id);
+        if self.options.protocol < 1 || receiver.takes_info {
+            return;
+        }
+        receiver.takes_info = true;
+        if state.lame_duck {
+            greet(state, self.key, &self.label, out);
+        }
+    }
+
     /// Asks for a sign of life.
     pub(crate) fn ping<O: Outbox>(&self, out: &mut O) {
         self.send(encode::PING, "PING", out);
     }
 
-    fn connect(&mut self, json: &[u8], state: &mut State) -> Result<(), Violation<'static>> {
-        let config = &state.config;
+    fn connect<O: Outbox>(
+        &mut self,
+        json: &[u8],
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<After, Violation<'static>> {
         self.options.merge(json)?;
-        check_credentials(&config.auth, &self.options)?;
+        let answer = match auth::check(&state.config, &self.options) {
+            Verdict::Welcome => true,
+            Verdict::Refused => false,
+            Verdict::Hashed(question) => {
+                self.question = Some(Box::new(question));
+                return Ok(After::Hashing);
+            }
+        };
+        self.answered(answer, state, out)?;
+        Ok(After::Connected)
+    }
+
+    /// What is to be computed after [`After::Hashing`], once. It takes too long for the loop.
+    pub(crate) fn take_question(&mut self) -> Option<Question> {
+        self.question.take().map(|question| *question)
+    }
+
+    /// Goes on with the last `CONNECT`, now that it is known whether the credentials are good.
+    ///
+    /// # Errors
+    /// As [`op`](Session::op).
+    pub(crate) fn answered<O: Outbox>(
+        &mut self,
+        is_good: bool,
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<(), Violation<'static>> {
+        if !is_good {
+            return Err(Violation::Authorization);
+        }
+        let config = &state.config;
         self.options.check_account()?;
         self.options.check_protocol()?;
         self.options.check_no_responders(config.headers)?;
         self.rules = rules(config, &self.options, false);
         let (headers, echo) = (self.rules.headers, self.options.echo);
         state.receiver_mut(self.id).kind = Kind::Client { headers, echo };
+        self.ok(out);
         Ok(())
     }
 
@@ -219,6 +300,10 @@ impl Session {
         sid: &[u8],
         state: &State,
     ) -> Result<bool, Violation<'a>> {
+        if self.is_retired {
+            // Or a queue group would choose one that hears nothing.
+            return Ok(false);
+        }
         if queue == Some(b"_sys_") {
             return Err(Violation::SubscribeDenied { subject, queue });
         }
@@ -273,7 +358,7 @@ impl Session {
     }
 }
 
-/// The first line that a client gets.
+/// The first line that a client gets; once more where there is news.
 pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut O) {
     let mut line = Vec::with_capacity(512);
     let client_ip = label.peer.ip().to_canonical().to_string();
@@ -285,6 +370,16 @@ pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut
     .put(&mut line);
     if let Some(mut writer) = out.writer(key, line.len()) {
         writer.put(&line);
+    }
+}
+
+/// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their
+/// first `PONG`, or never asked for it.
+pub(crate) fn tell_news<O: Outbox>(state: &State, out: &mut O) {
+    for (_, receiver) in &state.receivers {
+        if receiver.takes_info {
+            greet(state, receiver.key, &receiver.label, out);
+        }
     }
 }
 
@@ -306,28 +401,6 @@ fn rules(config: &Config, options: &ConnectOptions, connect_required: bool) -> R
         pedantic: options.pedantic,
         connect_required,
     }
-}
-
-fn check_credentials(auth: &Auth, options: &ConnectOptions) -> Result<(), Violation<'static>> {
-    let good = match auth {
-        Auth::None => true,
-        Auth::Token(token) => same(token, &options.auth_token),
-        Auth::User { user, pass } => same(user, &options.user) & same(pass, &options.pass),
-    };
-    if good {
-        Ok(())
-    } else {
-        Err(Violation::Authorization)
-    }
-}
-
-/// Compares secrets in a time that does not tell how much of a guess was right.
-pub(crate) fn same(secret: &str, guess: &str) -> bool {
-    let differences = secret
-        .bytes()
-        .zip(guess.bytes())
-        .fold(0, |all, (a, b)| all | (a ^ b));
-    (secret.len() == guess.len()) & (std::hint::black_box(differences) == 0)
 }
 
 /// Subjects that are kept for traffic between servers.

@@ -1,6 +1,7 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
-use crate::{Auth, Config};
+use crate::config::options::duration::show;
+use crate::{Auth, Config, auth};
 use midge_reactor::raise_open_files;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -9,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Files that are open besides the clients' sockets: standard streams, log, listener, selector.
 const OTHER_FILES: u64 = 32;
+
+/// Largest payload that nobody is warned of, as in nats-server.
+const PAYLOAD_BYTES_WISE: usize = 8 * 1024 * 1024;
 
 /// Why a broker could not start. Prints as a line that says what to do.
 #[derive(Debug)]
@@ -126,42 +130,149 @@ fn not_listening(cause: &io::Error) -> (String, &'static str) {
 }
 
 /// Refuses settings with which no client could be served, or all the world could.
+///
+/// # Errors
+/// All that is wrong, a line for each.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
+    let faults = faults(config);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
+    Err(StartError::Config(lines.join("\n")))
+}
+
+/// What is wrong with settings that are each possible.
+pub(crate) struct Fault {
+    /// The setting to look at first, by its name.
+    pub(crate) setting: &'static str,
+    /// What is wrong, as one line.
+    pub(crate) text: String,
+}
+
+/// All that is wrong with settings that are each possible.
+pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     let Config {
         payload_bytes_max,
         pending_bytes_max,
         ..
     } = *config;
-    let is_empty = |auth: &Auth| match auth {
-        Auth::None => false,
-        Auth::Token(token) => token.is_empty(),
-        Auth::User { user, .. } => user.is_empty(),
+    let mut faults = Vec::new();
+    let mut wrong = |setting, text: &str| {
+        let text = text.to_owned();
+        faults.push(Fault { setting, text });
     };
-    let monitor = config.monitor.as_ref();
-    let wrong = if monitor.is_some_and(|monitor| is_empty(&monitor.auth)) {
-        "the token, or the user name, that monitoring asks for is empty, so everyone would be let in; \
-         set it, or ask for none"
-    } else if is_empty(&config.auth) {
-        "the token, or the user name, that clients must present is empty, so everyone would be let \
-         in; set it, or ask for none"
-    } else if payload_bytes_max > pending_bytes_max {
-        return Err(StartError::Config(format!(
-            "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
-        )));
-    } else if config.connections_max == 0 {
-        "max_connections is 0, so nobody could connect; it must be 1 or more"
-    } else if config.control_line_bytes_max == 0 {
-        "max_control_line is 0, so nothing could be said; it must be 1 or more"
-    } else if config.ping_interval.is_zero() {
-        "ping_interval is 0, so every client would be stale at once; it must be longer"
-    } else if config.pings_out_max == 0 {
-        "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more"
-    } else if config.auth_timeout.is_zero() {
-        "the authorization timeout is 0, so nobody could log in; it must be longer"
-    } else {
-        return Ok(());
+    let asked_by_monitor = config.monitor.as_ref().map(|monitor| &monitor.auth);
+    let has_empty_name = match asked_by_monitor {
+        None | Some(Auth::None) => false,
+        Some(Auth::Token(token)) => token.is_empty(),
+        Some(Auth::User { user, .. }) => user.is_empty(),
+        Some(Auth::Users { users, .. }) => users.iter().any(|user| user.name.is_empty()),
     };
-    Err(StartError::Config(wrong.to_owned()))
+    if has_empty_name {
+        wrong(
+            "http_port",
+            "the token, or the user name, that monitoring asks for is empty, so everyone would be let \
+             in; set it, or ask for none",
+        );
+    }
+    let (users, has_empty_secret) = match &config.auth {
+        Auth::None => (None, false),
+        Auth::Token(token) => (None, token.is_empty()),
+        Auth::User { user, .. } => (None, user.is_empty()),
+        Auth::Users { users, token } => {
+            let nameless = users.iter().any(|user| user.name.is_empty());
+            let token = token.as_ref().is_some_and(String::is_empty);
+            (Some(users), nameless || token)
+        }
+    };
+    if has_empty_secret {
+        wrong(
+            "authorization",
+            "the token, or the user name, that clients must present is empty, so everyone would be let \
+             in; set it, or ask for none",
+        );
+    }
+    if let Some(name) = &config.no_auth_user {
+        let known = users.map(|users| users.iter().any(|user| user.name == *name));
+        match known {
+            Some(true) => {}
+            Some(false) => wrong(
+                "no_auth_user",
+                &format!(
+                    "no_auth_user: {name:?} not present as user or nkey in authorization block or \
+                 account configuration"
+                ),
+            ),
+            None => wrong(
+                "no_auth_user",
+                &format!("no_auth_user: {name:?} present, but users/nkeys are not defined"),
+            ),
+        }
+    }
+    if payload_bytes_max > pending_bytes_max {
+        wrong(
+            "max_payload",
+            &format!(
+                "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
+            ),
+        );
+    }
+    let (duration, grace) = (config.lame_duck_duration, config.lame_duck_grace_period);
+    if grace >= duration {
+        wrong(
+            "lame_duck_grace_period",
+            &format!(
+                "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
+                show(grace),
+                show(duration)
+            ),
+        );
+    }
+    if config.connections_max == 0 {
+        wrong(
+            "max_connections",
+            "max_connections is 0, so nobody could connect; it must be 1 or more",
+        );
+    }
+    if config.control_line_bytes_max == 0 {
+        wrong(
+            "max_control_line",
+            "max_control_line is 0, so nothing could be said; it must be 1 or more",
+        );
+    }
+    if config.ping_interval.is_zero() {
+        wrong(
+            "ping_interval",
+            "ping_interval is 0, so every client would be stale at once; it must be longer",
+        );
+    }
+    if config.pings_out_max == 0 {
+        wrong(
+            "ping_max",
+            "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more",
+        );
+    }
+    if config.auth_timeout.is_zero() {
+        wrong(
+            "authorization timeout",
+            "the authorization timeout is 0, so nobody could log in; it must be longer",
+        );
+    }
+    faults
+}
+
+/// Says what is possible and seldom wise.
+pub(crate) fn warn(config: &Config) {
+    if auth::has_plain_password(&config.auth) {
+        log::warn!(target: "midge", "Plaintext passwords detected, use nkeys or bcrypt");
+    }
+    if config.payload_bytes_max > PAYLOAD_BYTES_WISE {
+        log::warn!(
+            target: "midge",
+            "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance"
+        );
+    }
 }
 
 /// How many clients there are files for; warns if that is fewer than `wanted`.
@@ -213,6 +324,7 @@ impl PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::User;
     use std::time::Duration;
 
     #[test]
@@ -275,6 +387,32 @@ mod tests {
                 ..base()
             },
             "timeout",
+        );
+        let users = vec![User {
+            name: "ann".to_owned(),
+            pass: empty(),
+        }];
+        check_refused(
+            Config {
+                auth: Auth::Users { users, token: None },
+                no_auth_user: Some("bob".to_owned()),
+                ..base()
+            },
+            "no_auth_user: \"bob\" not present",
+        );
+        check_refused(
+            Config {
+                no_auth_user: Some("bob".to_owned()),
+                ..base()
+            },
+            "users/nkeys are not defined",
+        );
+        check_refused(
+            Config {
+                lame_duck_grace_period: Duration::from_secs(120),
+                ..base()
+            },
+            "lame duck grace period (2m0s) should",
         );
         check_refused(
             Config {

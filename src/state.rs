@@ -21,6 +21,8 @@ pub enum Stop {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// Lame duck mode has come to its end.
+    LameDuck,
 }
 
 /// The account of everyone, `$G`, until there are others.
@@ -79,6 +81,8 @@ pub struct State {
     pub(crate) stats: Stats,
     /// What ended the broker, once something has.
     pub(crate) stop: Stop,
+    /// Where clients are accepted, until they no longer are.
+    pub(crate) listener: Option<Key>,
     /// Whether the broker is in lame duck mode.
     pub(crate) lame_duck: bool,
     /// What is kept for monitoring, while there is any.
@@ -107,6 +111,7 @@ impl State {
             backpressure: Backpressure::default(),
             stats: Stats::default(),
             stop: Stop::Requested,
+            listener: None,
             lame_duck: false,
             records: None,
             scratch: Scratch::default(),
@@ -122,6 +127,11 @@ impl State {
             subscriptions: subscriptions.sum(),
             ..self.stats
         }
+    }
+
+    /// Whether the broker is in lame duck mode: see [`Broker::lame_duck`](crate::Broker::lame_duck).
+    pub fn is_lame_duck(&self) -> bool {
+        self.lame_duck
     }
 
     /// The port on which monitoring is served, if it is.
@@ -171,6 +181,7 @@ impl State {
                 echo: true,
             },
             account: GLOBAL,
+            takes_info: false,
             label: Label { peer, cid },
             sids: Default::default(),
             received: Traffic::default(),
@@ -183,13 +194,18 @@ impl State {
 
     /// Ends a receiver and all its subscriptions.
     pub(crate) fn leave(&mut self, id: ReceiverId) -> Receiver {
-        let mut receiver = self.receivers.remove(id.0 as usize);
+        self.unsubscribe_all(id);
+        self.receivers.remove(id.0 as usize)
+    }
+
+    /// Ends all subscriptions of a receiver.
+    pub(crate) fn unsubscribe_all(&mut self, id: ReceiverId) {
+        let receiver = &mut self.receivers[id.0 as usize];
         let sublist = &mut self.accounts[receiver.account.0].sublist;
         // Sorted, since the order decides who takes whose place in a set.
         for subscription in std::mem::take(&mut receiver.sids).sorted() {
             sublist.remove(subscription);
         }
-        receiver
     }
 
     /// A receiver, which must exist.

@@ -1,21 +1,18 @@
 //! What the command promises to operators and to their scripts: its flags, exit codes, log lines
 //! and files. Each test runs the real binary and waits for what it says, never for a time.
 
+#[path = "support/process.rs"]
+mod process;
+
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::Read;
+use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-/// A broker that has said nothing for so long hangs. Passing tests never wait for it.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-const READY: &str = "[INF] Server is ready";
-const LISTENING: &str = "[INF] Listening for client connections on 127.0.0.1:";
+use process::{
+    Broker, Client, LISTENING, Quiet, READY, closed_pipe, end_of, scratch, signal, wait_for_file,
+};
 
 #[test]
 fn help_is_on_standard_output_and_succeeds() {
@@ -77,10 +74,10 @@ fn each_bad_flag_is_one_line_on_standard_error_and_fails() {
         ),
         (&["---p", "1"], "bad flag syntax: ---p; "),
         (&["foo"], "unrecognized command: \"foo\"; "),
-        (&["-D", "true"], "unrecognized command: \"true\"; "),
+        (&["-D", "true", "x"], "unrecognized command: \"x\"; "),
         (
-            &["-c", "midge.conf"],
-            "flag -c (configuration file) is not supported yet; ",
+            &["-t"],
+            "must specify [-c, --config] option to check configuration file syntax",
         ),
         (&["--tls"], "flag -tls (TLS) is not supported yet; "),
         (&["-pass", "x"], "flag -pass needs a user name; "),
@@ -378,261 +375,4 @@ fn hello(port: u16) {
     let shut = client.stream.get_ref().shutdown(Shutdown::Write);
     shut.expect("the connection is open");
     assert_eq!(client.rest(), Vec::<String>::new());
-}
-
-/// A broker on a free port whose log is read line by line. Killed when dropped.
-struct Broker {
-    child: Child,
-    port: u16,
-    /// The log as far as it has been read.
-    lines: Vec<String>,
-    log: Receiver<String>,
-}
-
-impl Broker {
-    /// Starts a broker and waits until it is ready.
-    fn start(args: &[&str]) -> Broker {
-        Broker::start_in(args, &[])
-    }
-
-    fn start_in(args: &[&str], environment: &[(&str, &str)]) -> Broker {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
-            .args(["-a", "127.0.0.1", "-p", "-1"])
-            .args(args)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("midge starts");
-        let stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
-        let (sender, log) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stderr.lines() {
-                let line = line.expect("a log line is text");
-                // The test may have ended; the pipe is read all the same, or the broker blocks.
-                let _ = sender.send(line);
-            }
-        });
-        let mut broker = Broker {
-            child,
-            port: 0,
-            lines: Vec::new(),
-            log,
-        };
-        let at = broker.position(LISTENING);
-        let (_, port) = broker.lines[at].rsplit_once(':').expect("an address");
-        broker.port = port.parse().expect("a port");
-        broker.position(READY);
-        broker
-    }
-
-    /// Reads the log until a line contains `text`, and returns its index in `lines`.
-    fn position(&mut self, text: &str) -> usize {
-        let deadline = Instant::now() + PATIENCE;
-        let mut at = 0;
-        loop {
-            while let Some(line) = self.lines.get(at) {
-                if line.contains(text) {
-                    return at;
-                }
-                at += 1;
-            }
-            if !self.read_line(deadline) {
-                panic!("the log ended without {text:?}: {:#?}", self.lines);
-            }
-        }
-    }
-
-    /// Waits for the end of the process and of its log.
-    fn end(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        while self.read_line(deadline) {}
-        self.child.wait().expect("midge ends")
-    }
-
-    /// Reads a line of the log, or returns false at its end.
-    fn read_line(&mut self, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match self.log.recv_timeout(left) {
-            Ok(line) => self.lines.push(line),
-            Err(RecvTimeoutError::Disconnected) => return false,
-            Err(RecvTimeoutError::Timeout) => panic!("midge hangs: {:#?}", self.lines),
-        }
-        true
-    }
-
-    fn count(&self, text: &str) -> usize {
-        self.lines.iter().filter(|line| line.contains(text)).count()
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A process whose output is of interest once it has ended. Killed when dropped.
-struct Quiet {
-    child: Child,
-}
-
-/// How a process ended and what it said.
-#[derive(Debug)]
-struct End {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Quiet {
-    /// Starts midge, after a line of shell if there is one.
-    fn start(args: &[&str], before: Option<&str>) -> Quiet {
-        let binary = env!("CARGO_BIN_EXE_midge");
-        let mut command = Command::new(before.map_or(binary, |_| "sh"));
-        if let Some(before) = before {
-            command.args(["-c", &format!("{before}; exec \"$0\" \"$@\""), binary]);
-        }
-        let child = command
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("midge starts");
-        Quiet { child }
-    }
-
-    /// Waits for the end; a process that does not come to one is killed.
-    fn end(&mut self) -> End {
-        let mut out = self.child.stdout.take().expect("stdout is a pipe");
-        let mut err = self.child.stderr.take().expect("stderr is a pipe");
-        let (sender, texts) = mpsc::channel();
-        thread::spawn(move || {
-            let (mut out_text, mut err_text) = (String::new(), String::new());
-            let read = out.read_to_string(&mut out_text);
-            let read = read.and(err.read_to_string(&mut err_text));
-            let _ = sender.send(read.map(|_| (out_text, err_text)));
-        });
-        let hangs = texts.recv_timeout(PATIENCE);
-        let (out, err) = hangs.expect("midge hangs").expect("what it says is text");
-        let code = self.child.wait().expect("midge ends").code();
-        End { code, out, err }
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl End {
-    /// The last line, which must be a fatal one.
-    fn fatal_line(&self) -> &str {
-        let last = self.err.lines().last().unwrap_or_default();
-        assert!(last.contains(" [FTL] "), "{self:?}");
-        last
-    }
-}
-
-/// Runs midge with flags that make it end by itself.
-fn end_of(args: &[&str]) -> End {
-    Quiet::start(args, None).end()
-}
-
-/// One connection, line by line.
-struct Client {
-    stream: BufReader<TcpStream>,
-    info: String,
-}
-
-impl Client {
-    /// Connects and reads the broker's first line.
-    fn connect(port: u16) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the broker listens");
-        let patience = stream.set_read_timeout(Some(PATIENCE));
-        patience.expect("a timeout can be set");
-        let mut client = Client {
-            stream: BufReader::new(stream),
-            info: String::new(),
-        };
-        client.info = client.line().expect("a first line");
-        assert!(client.info.starts_with("INFO {"), "{}", client.info);
-        client
-    }
-
-    fn say(&mut self, bytes: &str) {
-        let sent = self.stream.get_mut().write_all(bytes.as_bytes());
-        sent.expect("the broker reads");
-    }
-
-    /// The next line without its end, or nothing at the end of the stream.
-    fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        match self.stream.read_line(&mut line) {
-            Ok(0) => None,
-            Ok(_) => Some(line.trim_end().to_owned()),
-            // The broker may close with bytes of ours unread.
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
-            Err(error) => panic!("the broker does not answer: {error}"),
-        }
-    }
-
-    /// The lines up to and with `last`.
-    fn until(&mut self, last: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        while lines.last().is_none_or(|line| line != last) {
-            let line = self.line();
-            lines.push(line.unwrap_or_else(|| panic!("closed before {last:?}: {lines:?}")));
-        }
-        lines
-    }
-
-    /// The lines up to the end of the stream.
-    fn rest(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.line()).collect()
-    }
-}
-
-/// Sends a signal by its name without `SIG`.
-fn signal(pid: u32, name: &str) {
-    let (name, pid) = (format!("-{name}"), pid.to_string());
-    let status = Command::new("kill").args([name, pid]).status();
-    assert!(status.expect("kill runs").success());
-}
-
-/// A fresh directory for one test.
-fn scratch(test: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("cli")
-        .join(test);
-    match fs::remove_dir_all(&directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error}"),
-        _ => fs::create_dir_all(&directory).expect("a directory of our own"),
-    }
-    directory
-}
-
-/// Looks into a file again and again until it contains `text`.
-fn wait_for_file(file: &Path, text: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let found = fs::read_to_string(file).unwrap_or_default();
-        if found.contains(text) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no {text:?} in {found:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The writing end of a pipe that nobody reads.
-fn closed_pipe() -> Stdio {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    writer.into()
 }

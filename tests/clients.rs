@@ -389,6 +389,53 @@ async fn subscriptions_come_back_when_the_broker_does() {
     assert!(soon(five.next()).await.is_none());
 }
 
+#[tokio::test]
+async fn who_is_sent_away_goes_to_another_server_and_has_lost_nothing() {
+    let duck = Config {
+        lame_duck_duration: Duration::from_millis(400),
+        lame_duck_grace_period: Duration::from_millis(50),
+        ..config()
+    };
+    let (one, other) = (start(duck), start(config()));
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let options = ConnectOptions::new()
+        .event_callback(move |event| {
+            let tell = tell.clone();
+            async move {
+                // The test may have ended.
+                let _ = tell.send(event);
+            }
+        })
+        .retain_servers_order()
+        .reconnect_delay_callback(|_| Duration::from_millis(1));
+    let servers = [one.addr(), other.addr()].map(|addr| {
+        let server = addr.to_string().parse::<async_nats::ServerAddr>();
+        server.expect("an address")
+    });
+    let client = soon(options.connect(&servers[..])).await;
+    let client = client.expect("the broker welcomes the client");
+    let mut numbers = subscribe(&client, "number").await;
+    for number in 0..1000 {
+        publish(&client, "number", number.to_string()).await;
+    }
+    settled(&client).await;
+    one.handle().lame_duck();
+    until(&mut told, |event| matches!(event, Event::LameDuckMode)).await;
+    for number in 0..1000 {
+        let payload = next(&mut numbers).await.payload;
+        assert_eq!(payload, number.to_string().as_bytes());
+    }
+    until(&mut told, |event| matches!(event, Event::Disconnected)).await;
+    until(&mut told, |event| matches!(event, Event::Connected)).await;
+    assert_eq!(client.server_info().port, other.addr().port());
+    settled(&client).await;
+    publish(&client, "number", "1000").await;
+    assert_eq!(next(&mut numbers).await.payload, "1000");
+    let stop = one.shutdown().expect("the broker has ended");
+    assert_eq!(stop, midge::Stop::LameDuck);
+    other.shutdown().expect("the broker ends well");
+}
+
 async fn until(told: &mut mpsc::UnboundedReceiver<Event>, wanted: impl Fn(&Event) -> bool) {
     loop {
         let event = soon(told.recv()).await.expect("the client tells");

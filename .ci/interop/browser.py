@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import threading
 import urllib.request
 
@@ -230,7 +231,7 @@ def it_fits_a_phone_and_both_colour_schemes(browser):
 def nothing_is_asked_while_nobody_looks(browser):
     hide = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });" \
         " document.dispatchEvent(new Event('visibilitychange')); }"
-    asked = lambda: json.load(urllib.request.urlopen(f"{URL}varz"))["http_req_stats"].get("/livez", 0)
+    asked = lambda: json.load(urllib.request.urlopen(f"{URL}varz"))["http_req_stats"].get("/readyz", 0)
     with broker(), page_of(browser) as (page, watch):
         for stop, go_on in (
             (lambda: page.evaluate(hide, True), lambda: page.evaluate(hide, False)),
@@ -243,9 +244,18 @@ def nothing_is_asked_while_nobody_looks(browser):
             page.wait_for_timeout(4500)
             expect_equal(asked(), before, "questions while nobody looks")
             go_on()
-            page.wait_for_function("(before) => fetch('varz').then((a) => a.json()).then((v) => v.http_req_stats['/livez'] > before)", arg=before)
+            page.wait_for_function("(before) => fetch('varz').then((a) => a.json()).then((v) => v.http_req_stats['/readyz'] > before)", arg=before)
         shown(page, "state", "Running")
         watch.expect_quiet()
+
+
+def a_lame_duck_is_told(browser):
+    with Broker(BINARY, PORT, ["-m", str(MONITOR), "--lame_duck_duration", "30s"]) as duck, Raw(PORT, {}):
+        with page_of(browser) as (page, watch):
+            shown(page, "attention", "Nothing needs attention")
+            duck.process.send_signal(signal.SIGUSR2)
+            shown(page, "attention", "Lame duck")
+            expect_equal(watch.elsewhere, [], "requests to elsewhere")
 
 
 def it_says_that_the_broker_is_gone_and_when_it_is_back(browser):
@@ -282,6 +292,7 @@ def main():
                     subscriptions_are_a_tree_by_token,
                     it_fits_a_phone_and_both_colour_schemes,
                     nothing_is_asked_while_nobody_looks,
+                    a_lame_duck_is_told,
                     it_says_that_the_broker_is_gone_and_when_it_is_back,
                 ],
                 browser,

@@ -93,15 +93,20 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// The [tail](Publish::tail) of the one at `place`; empty if they have none.
+    #[inline(always)]
+    pub fn tail(&self, place: usize) -> Piece<'a> {
+        let input = self.first.input.get(place * self.bytes_each()..);
+        let tail = self.first.layout.tail();
+        tail.piece_of(input.unwrap_or_default())
+    }
+
     /// The [tail](Publish::tail) of each of them; nothing at all if they have none.
     #[inline(always)]
     pub fn tails(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         let tail = self.first.layout.tail();
         let count = if tail.is_empty() { 0 } else { self.count };
-        let (input, each) = (self.first.input, self.bytes_each());
-        (0..count).map(move |place| {
-            let input = input.get(place * each..).unwrap_or_default();
-            tail.piece_of(input)
-        })
+        let run = *self;
+        (0..count).map(move |place| run.tail(place))
     }
 }

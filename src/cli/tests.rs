@@ -1,6 +1,7 @@
 //! Tables of command lines, and what each must come to.
 
 use super::*;
+use crate::User;
 
 /// The words of a command line; `''` is an empty one.
 fn words(line: &str) -> Vec<OsString> {
@@ -14,8 +15,10 @@ fn words(line: &str) -> Vec<OsString> {
 fn summary(line: &str) -> String {
     let options = match parse(words(line)) {
         Ok(Command::Run(options)) => *options,
+        Ok(Command::Test(_)) => return "test".to_owned(),
         Ok(Command::Help) => return "help".to_owned(),
         Ok(Command::Version) => return "version".to_owned(),
+        Ok(Command::Signal(request)) => return format!("signal: {request:?}"),
         Err(error) => return format!("error: {error}"),
     };
     let (config, log) = (options.config, options.log);
@@ -40,12 +43,40 @@ fn summary(line: &str) -> String {
         Auth::None => {}
         Auth::Token(token) => found.push(format!("token={token}")),
         Auth::User { user, pass } => found.push(format!("user={user}:{pass}")),
+        Auth::Users { users, .. } => found.push(format!("users={users:?}")),
     }
     if config.traced_bytes_max != 0 {
         found.push(format!("traced={}", config.traced_bytes_max));
     }
     if config.busy_poll != Config::default().busy_poll {
         found.push(format!("busy_poll={}", config.busy_poll.as_micros()));
+    }
+    if let Some(directory) = config.ports_file_dir {
+        found.push(format!("ports={}", directory.display()));
+    }
+    if config.lame_duck_duration != defaults.lame_duck_duration {
+        found.push(format!("lame_duck={:?}", config.lame_duck_duration));
+    }
+    if config.lame_duck_grace_period != defaults.lame_duck_grace_period {
+        found.push(format!("grace={:?}", config.lame_duck_grace_period));
+    }
+    if log.size_limit > 0 {
+        found.push(format!("log_size={}", log.size_limit));
+    }
+    if log.files_max > 0 {
+        found.push(format!("log_files={}", log.files_max));
+    }
+    if log.syslog {
+        found.push("syslog".to_owned());
+    }
+    if let Some(url) = log.remote_syslog {
+        found.push(format!("remote={url}"));
+    }
+    if log.format != LogFormat::Text {
+        found.push(format!("format={:?}", log.format));
+    }
+    if log.utc {
+        found.push("utc".to_owned());
     }
     if log.debug {
         found.push("debug".to_owned());
@@ -59,6 +90,10 @@ fn summary(line: &str) -> String {
     if let Some(file) = log.file {
         found.push(format!("log={}", file.display()));
     }
+    if let Some(file) = options.file {
+        found.push(format!("file={}", file.display()));
+    }
+    found.extend(options.notices.iter().map(|notice| format!("~{notice}")));
     found.join(" ")
 }
 
@@ -335,9 +370,12 @@ fn any_other_word_is_an_error() {
             "error: unrecognized command: \"-p\"; midge --help lists all flags",
         ),
         (
-            "-D false",
-            "error: unrecognized command: \"false\"; write a switch and its value in one \
-             word: -D=false",
+            "-D false true",
+            "error: unrecognized command: \"true\"; midge --help lists all flags",
+        ),
+        (
+            "-D 1",
+            "error: unrecognized command: \"1\"; midge --help lists all flags",
         ),
     ]);
 }
@@ -479,14 +517,23 @@ fn an_unknown_flag_brings_the_nearest_known_one() {
 fn a_flag_that_only_nats_server_has_is_named_and_refused() {
     check(&[
         (
-            "-c x.conf",
-            "error: flag -c (configuration file) is not supported yet; midge --help lists all \
-             flags",
+            "-cluster nats://127.0.0.1:6222",
+            "error: flag -cluster (cluster) is not supported yet; midge --help lists all flags",
         ),
         (
-            "--tls=false",
+            "-routes=nats://127.0.0.1:6222",
+            "error: flag -routes (cluster) is not supported yet; midge --help lists all flags",
+        ),
+        (
+            "--tls",
             "error: flag -tls (TLS) is not supported yet; midge --help lists all flags",
         ),
+        (
+            "-tlsverify=true",
+            "error: flag -tlsverify (TLS) is not supported yet; midge --help lists all flags",
+        ),
+        // What they turn off there is not.
+        ("--tls=false -tlsverify false -routes '' -cluster=", ""),
     ]);
     for (purpose, names) in UNSUPPORTED {
         for name in *names {
@@ -499,6 +546,112 @@ fn a_flag_that_only_nats_server_has_is_named_and_refused() {
                 (&format!("--{name}=x"), &expected),
             ]);
         }
+    }
+}
+
+#[test]
+fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
+    let stored = "has no effect: JetStream is not supported: nothing is stored";
+    let alone = "has no effect: clusters are not supported yet, and without -cluster there would be \
+                 none";
+    for (line, expected) in [
+        ("-js", format!("~flag -js {stored}")),
+        ("-jetstream=false -profile 0", String::new()),
+        (
+            "-p 5222 --store_dir /tmp -D",
+            format!("port=5222 debug ~flag -store_dir {stored}"),
+        ),
+        (
+            "-profile 6060",
+            "~flag -profile has no effect: there is no profiler to connect to".to_owned(),
+        ),
+        (
+            "--no_advertise true -cluster_name x",
+            format!("~flag -no_advertise {alone} ~flag -cluster_name {alone}"),
+        ),
+    ] {
+        check(&[(line, &expected)]);
+    }
+}
+
+#[test]
+fn a_file_is_named_and_may_be_tested() {
+    check(&[
+        ("-c x.conf -p 5222", "port=5222 file=x.conf"),
+        ("--config=x.conf", "file=x.conf"),
+        ("-c ''", ""),
+        ("-t -c x.conf", "test"),
+        ("-c x.conf -t=false", "file=x.conf"),
+        (
+            "-t",
+            "error: must specify [-c, --config] option to check configuration file syntax",
+        ),
+        // The user may be in the file.
+        ("-c x.conf -pass y", "file=x.conf"),
+    ]);
+}
+
+#[test]
+fn flags_count_over_a_file() {
+    let users = || Auth::Users {
+        users: vec![User {
+            name: "ann".to_owned(),
+            pass: "x".to_owned(),
+        }],
+        token: None,
+    };
+    let user = || Auth::User {
+        user: "ann".to_owned(),
+        pass: "x".to_owned(),
+    };
+    let token = || Auth::Token("t".to_owned());
+    let over = |auth: Auth, line: &str| {
+        let mut base = Options {
+            file: Some("x.conf".into()),
+            ..Options::default()
+        };
+        (base.config.auth, base.config.port, base.log.debug) = (auth, 5222, true);
+        match parse_over(base, words(line)) {
+            Ok(Command::Run(options)) => *options,
+            other => panic!("{line}: {other:?}"),
+        }
+    };
+    let options = over(Auth::None, "-D=false -n east");
+    assert_eq!((options.config.port, options.log.debug), (5222, false));
+    assert_eq!(options.by_flag, ["debug", "server_name"]);
+    for (auth, line, expected, notices) in [
+        (users(), "", users(), 0),
+        (users(), "-user bob -pass y", users(), 1),
+        (
+            user(),
+            "-pass y",
+            Auth::User {
+                user: "ann".into(),
+                pass: "y".into(),
+            },
+            0,
+        ),
+        (
+            user(),
+            "-user bob",
+            Auth::User {
+                user: "bob".into(),
+                pass: "x".into(),
+            },
+            0,
+        ),
+        (user(), "-auth t", token(), 0),
+        (token(), "-user bob -pass y", token(), 1),
+        (token(), "-auth u", Auth::Token("u".into()), 0),
+        (Auth::None, "-user ann -pass x", user(), 0),
+    ] {
+        let options = over(auth, line);
+        assert!(options.config.auth == expected, "{line}");
+        assert_eq!(options.notices.len(), notices, "{line}");
+    }
+    match over(users(), "-auth t").config.auth {
+        Auth::Users { token, .. } => assert_eq!(token.as_deref(), Some("t")),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -548,8 +701,10 @@ fn usage_lists_the_flags_there_are_and_no_other() {
         .filter_map(|word| word.strip_prefix('-'))
         .map(|name| name.trim_start_matches('-'))
         .collect();
+    // Those that do nothing are left out.
     let mut known: Vec<&str> = FLAGS
         .iter()
+        .filter(|(flag, _)| !does_nothing(*flag))
         .flat_map(|(_, names)| *names)
         .copied()
         .collect();
@@ -583,6 +738,77 @@ fn the_first_line_of_the_version_is_that_of_nats_server() {
 fn takes_value(flag: Flag) -> bool {
     !matches!(
         flag,
-        Flag::LogTime | Flag::Debug | Flag::Trace | Flag::DebugTrace | Flag::Help | Flag::Version
+        Flag::LogTime
+            | Flag::LogTimeUtc
+            | Flag::Syslog
+            | Flag::Debug
+            | Flag::Trace
+            | Flag::DebugTrace
+            | Flag::Test
+            | Flag::Tls
+            | Flag::IgnoredSwitch
+            | Flag::Help
+            | Flag::Version
     )
+}
+
+fn does_nothing(flag: Flag) -> bool {
+    matches!(
+        flag,
+        Flag::Tls | Flag::Routes | Flag::Cluster | Flag::IgnoredSwitch | Flag::IgnoredText
+    )
+}
+
+#[test]
+fn what_an_operator_sets_beside_the_limits() {
+    check(&[
+        ("--ports_file_dir /run/m", "ports=/run/m"),
+        ("-ports_file_dir=", ""),
+        ("--lame_duck_duration 1m30s", "lame_duck=90s"),
+        ("--lame_duck_grace_period=250ms", "grace=250ms"),
+        ("-log_size_limit 1_000", "log_size=1000"),
+        ("-log_size_limit -1", ""),
+        ("-log_max_num 3", "log_files=3"),
+        ("-s", "syslog"),
+        ("--syslog=false", ""),
+        ("-r udp://h:514", "remote=udp://h:514"),
+        ("--remote_syslog=tcp://h:1", "remote=tcp://h:1"),
+        ("--log_format json", "format=Json"),
+        ("--log_format=TEXT", ""),
+        ("--logtime_utc", "utc"),
+        (
+            "--lame_duck_duration soon",
+            "error: invalid value \"soon\" for flag -lame_duck_duration: parse error; use a time such \
+             as 30s, 2m or 1m30s",
+        ),
+        (
+            "--lame_duck_duration -5s",
+            "error: invalid value \"-5s\" for flag -lame_duck_duration: parse error; use a time such as \
+             30s, 2m or 1m30s",
+        ),
+        (
+            "--log_format xml",
+            "error: invalid value \"xml\" for flag -log_format: parse error; use text or json",
+        ),
+    ]);
+}
+
+#[test]
+fn a_signal_to_another_broker_is_sent_and_nothing_else_done() {
+    check(&[
+        (
+            "-sl=ldm=/run/m.pid",
+            "signal: SignalRequest { signal: LameDuck, target: Process(\"/run/m.pid\") }",
+        ),
+        (
+            "--signal stop -p 4222",
+            "signal: SignalRequest { signal: Stop, target: Only }",
+        ),
+        ("--signal quit -v", "version"),
+        ("--signal=", ""),
+        (
+            "--signal bogus",
+            "error: unknown signal \"bogus\"; use stop, quit, term, reopen, reload or ldm",
+        ),
+    ]);
 }

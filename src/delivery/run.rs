@@ -5,15 +5,16 @@
 //! ordinary, and whatever it takes to find that out, is left to [`publish`](super::publish), which
 //! takes messages one by one.
 
-use super::Route;
+use super::{Route, Tally, below};
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{ReceiverId, SetId, SubId, Sublist, Subscription};
 use crate::trace;
-use midge_protocol::{Publish, Run, Sink};
+use midge_protocol::{Piece, Publish, Run, Sink};
 use midge_reactor::Key;
 use slab::Slab;
+use std::ops::Range;
 
 /// Fewer messages than this are not worth looking at every receiver twice.
 const MESSAGES_MIN: usize = 2;
@@ -26,6 +27,21 @@ pub(crate) struct Allowance {
     /// Bytes to queue.
     pub bytes: usize,
 }
+
+/// Vectors used again for each run.
+#[derive(Debug, Default)]
+pub(super) struct RunScratch {
+    /// Runs so far.
+    count: u64,
+    /// Those who get all messages, then the members of the groups.
+    takers: Vec<SubId>,
+    /// Where the members of each group stand among them.
+    groups: Vec<Range<usize>>,
+    draws: Vec<Draw>,
+}
+
+/// Who of a group gets which message: the place among the members, then that of the message.
+type Draw = (u32, u32);
 
 /// Delivers as many messages of `run` as `allowance` has for, at least one, and answers how many;
 /// zero if they must be published one by one, and nothing was done.
@@ -49,132 +65,221 @@ pub(crate) fn publish_run<O: Outbox>(
         accounts,
         receivers,
         scratch,
+        random,
         ..
     } = state;
     let sublist = &mut accounts[account.0].sublist;
     let Some(found) = route.of_repeated(run.first(), sublist) else {
         return 0;
     };
-    scratch.runs += 1;
+    let tally = &mut scratch.tally;
+    let RunScratch {
+        count: runs,
+        takers,
+        groups,
+        draws,
+    } = &mut scratch.run;
+    *runs += 1;
+    takers.clear();
+    groups.clear();
     let mut targets = Targets {
         run,
         from,
-        stamp: scratch.runs,
+        stamp: *runs,
         receivers,
-        ids: &mut scratch.targets,
+        takers,
+        groups,
+        sid_bytes_max: 0,
+        nobody_is_congested: !out.any_congested(),
         looked_at: 0,
     };
-    targets.ids.clear();
-    let copy_bytes = targets.find(found, sublist);
-    scratch.tally.work += targets.looked_at;
-    let Some(copy_bytes) = copy_bytes else {
+    let everybody = targets.find(found, sublist);
+    tally.work += targets.looked_at;
+    let Some((everybody, copy_bytes)) = everybody else {
         return 0;
     };
-    let takers = targets.ids.len();
-    let by_work = allowance.work / (takers + 1);
-    let by_bytes = allowance.bytes / (copy_bytes * takers).max(1);
+    let copies = everybody + targets.groups.len();
+    let by_work = allowance.work / (copies + 1);
+    let by_bytes = allowance.bytes / (copy_bytes * copies).max(1);
     let count = run.count().min(by_work).min(by_bytes).max(1);
     if !targets.have_room(count * copy_bytes, sublist, out) {
         return 0;
     }
     let run = run.up_to(count);
-    let each = Traffic {
-        messages: count as u64,
-        bytes: (count * run.first().body_bytes()) as u64,
+    tally.work += count * (copies + 1);
+    tally.received.add(traffic_of(&run, count));
+    let mut delivery = Delivery {
+        run: &run,
+        sublist,
+        receivers,
+        tally,
+        out,
     };
-    scratch.tally.received.add(each);
-    scratch.tally.work += count * (takers + 1);
-    for id in &scratch.targets {
-        let subscription = sublist.subscription_mut(*id);
-        let receiver = &mut receivers[subscription.receiver.0 as usize];
-        if copy(&run, subscription, receiver.key, copy_bytes, out).is_some() {
-            subscription.count_many(each.messages);
-            receiver.sent.add(each);
-            scratch.tally.sent.add(each);
+    for id in &takers[..everybody] {
+        delivery.give(*id, count, run.tails());
+    }
+    for group in groups {
+        let members = &takers[group.clone()];
+        draw(draws, members.len(), count, random);
+        for share in draws.chunk_by(|one, other| one.0 == other.0) {
+            let tails = share.iter().map(|(_, place)| run.tail(*place as usize));
+            delivery.give(members[share[0].0 as usize], share.len(), tails);
         }
     }
     count
 }
 
-/// Whoever gets all messages of a run.
+fn traffic_of(run: &Run<'_>, count: usize) -> Traffic {
+    Traffic {
+        messages: count as u64,
+        bytes: (count * run.first().body_bytes()) as u64,
+    }
+}
+
+/// Chooses a member for each of `count` messages, evenly. What one member gets stands together, in
+/// order.
+fn draw(draws: &mut Vec<Draw>, members: usize, count: usize, random: &mut u64) {
+    draws.clear();
+    draws.extend((0..count as u32).map(|place| (below(random, members) as u32, place)));
+    draws.sort_unstable();
+}
+
+/// Whoever gets messages of a run.
 struct Targets<'a, 'b> {
     run: &'a Run<'b>,
     from: ReceiverId,
     /// The number of this run.
     stamp: u64,
     receivers: &'a mut Slab<Receiver>,
-    ids: &'a mut Vec<SubId>,
+    takers: &'a mut Vec<SubId>,
+    groups: &'a mut Vec<Range<usize>>,
+    sid_bytes_max: usize,
+    nobody_is_congested: bool,
     /// Subscriptions that were looked at.
     looked_at: usize,
 }
 
 impl Targets<'_, '_> {
-    /// Finds them; answers how long the longest copy is, and `None` if it makes a difference whether
-    /// the messages come one by one.
-    fn find(&mut self, found: &[SetId], sublist: &mut Sublist) -> Option<usize> {
+    /// Finds them; answers how many get all messages and how long the longest copy is, and `None` if
+    /// it makes a difference whether the messages come one by one.
+    fn find(&mut self, found: &[SetId], sublist: &mut Sublist) -> Option<(usize, usize)> {
         let (subject, tail) = self.run.first().hand_on()?;
-        let mut sid_bytes_max = 0;
         for set_id in found {
             let (set, subscriptions) = sublist.set(*set_id);
-            if !set.groups().is_empty() {
-                return None;
-            }
             for id in set.plain() {
-                self.looked_at += 1;
-                let subscription = &subscriptions[id.index()];
-                if self.takes(subscription)? {
-                    sid_bytes_max = sid_bytes_max.max(subscription.sid.spaced().len());
-                    self.ids.push(*id);
-                }
+                self.add(*id, &subscriptions[id.index()])?;
             }
         }
-        let head_bytes_max = "HMSG ".len() + subject.len() + sid_bytes_max;
-        (head_bytes_max <= HEAD_BYTES_MAX).then_some(head_bytes_max + tail.len())
+        let everybody = self.takers.len();
+        for set_id in found {
+            let (set, subscriptions) = sublist.set(*set_id);
+            for group in set.groups() {
+                // A group may have members in other sets, and spares those who are behind.
+                let is_simple = found.len() == 1 && self.nobody_is_congested;
+                // It pays only if the members are not more than the messages.
+                if !is_simple || group.members.len() > self.run.count() {
+                    return None;
+                }
+                let start = self.takers.len();
+                for id in &group.members {
+                    self.add(*id, &subscriptions[id.index()])?;
+                }
+                let end = self.takers.len();
+                if end - start < group.members.len() {
+                    return None;
+                }
+                self.groups.push(start..end);
+            }
+        }
+        let head_bytes_max = "HMSG ".len() + subject.len() + self.sid_bytes_max;
+        let copy_bytes = head_bytes_max + tail.len();
+        (head_bytes_max <= HEAD_BYTES_MAX).then_some((everybody, copy_bytes))
     }
 
-    /// Whether a subscription takes them all, or none.
-    fn takes(&mut self, subscription: &Subscription) -> Option<bool> {
+    /// Adds one that takes all messages it is given; not one that takes none.
+    fn add(&mut self, id: SubId, subscription: &Subscription) -> Option<()> {
+        self.looked_at += 1;
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
         let Kind::Client { headers, echo } = receiver.kind;
         if !echo && subscription.receiver == self.from {
-            return Some(false);
+            return Some(());
         }
         // Two of one receiver's: they take turns message by message.
         let is_second = std::mem::replace(&mut receiver.last_run, self.stamp) == self.stamp;
         let is_framed_alike = headers || !self.run.first().has_header();
         let goes_on = subscription.left() > self.run.count() as u64;
-        (!is_second && is_framed_alike && goes_on).then_some(true)
+        if is_second || !is_framed_alike || !goes_on {
+            return None;
+        }
+        self.sid_bytes_max = self.sid_bytes_max.max(subscription.sid.spaced().len());
+        self.takers.push(id);
+        Some(())
     }
 
     /// Whether each of them has room for so many bytes, and nobody comes to be waited for.
     fn have_room<O: Outbox>(&self, bytes: usize, sublist: &Sublist, out: &O) -> bool {
-        self.ids.iter().all(|id| {
+        self.takers.iter().all(|id| {
             let receiver = sublist.subscription(*id).receiver;
             out.has_room(self.receivers[receiver.0 as usize].key, bytes)
         })
     }
 }
 
-/// Gives one receiver its copies of all messages; `None` if it takes nothing.
-fn copy<O: Outbox>(
-    run: &Run<'_>,
+/// A run on its way to its receivers.
+struct Delivery<'a, O> {
+    run: &'a Run<'a>,
+    sublist: &'a mut Sublist,
+    receivers: &'a mut Slab<Receiver>,
+    tally: &'a mut Tally,
+    out: &'a mut O,
+}
+
+impl<O: Outbox> Delivery<'_, O> {
+    /// Gives one subscription `count` messages, of which these are the tails.
+    #[inline(always)]
+    fn give<'b>(&mut self, id: SubId, count: usize, tails: impl Iterator<Item = Piece<'b>>) {
+        let subscription = self.sublist.subscription_mut(id);
+        let receiver = &mut self.receivers[subscription.receiver.0 as usize];
+        let message = self.run.first();
+        let taken = copy(message, subscription, count, tails, receiver.key, self.out);
+        debug_assert!(taken.is_some(), "it has room");
+        if taken.is_some() {
+            let traffic = traffic_of(self.run, count);
+            subscription.count_many(traffic.messages);
+            receiver.sent.add(traffic);
+            self.tally.sent.add(traffic);
+        }
+    }
+}
+
+/// Queues `count` messages with one beginning and these tails; `None` if the receiver takes nothing.
+#[inline(always)]
+fn copy<'a, O: Outbox>(
+    message: &Publish<'_>,
     subscription: &Subscription,
+    count: usize,
+    tails: impl Iterator<Item = Piece<'a>>,
     to: Key,
-    copy_bytes: usize,
     out: &mut O,
 ) -> Option<()> {
-    let head = Head::of(run.first(), subscription)?;
-    let mut writer = out.writer(to, run.count() * copy_bytes)?;
+    let head = Head::of(message, subscription)?;
+    let tail_bytes = message.tail()?.len();
+    let mut writer = out.writer(to, count * (head.len + tail_bytes))?;
     match head.bytes.first_chunk::<32>() {
-        Some(block) if head.len <= block.len() => copy_all(run, block, head.len, &mut writer),
-        _ => copy_all(run, &head.bytes, head.len, &mut writer),
+        Some(block) if head.len <= block.len() => copy_all(block, head.len, tails, &mut writer),
+        _ => copy_all(&head.bytes, head.len, tails, &mut writer),
     }
     Some(())
 }
 
 #[inline(always)]
-fn copy_all<const N: usize>(run: &Run<'_>, head: &[u8; N], head_len: usize, out: &mut impl Sink) {
-    for tail in run.tails() {
+fn copy_all<'a, const N: usize>(
+    head: &[u8; N],
+    head_len: usize,
+    tails: impl Iterator<Item = Piece<'a>>,
+    out: &mut impl Sink,
+) {
+    for tail in tails {
         out.put_block(head, head_len);
         tail.put(out);
     }

@@ -9,9 +9,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Most that are kept, as in nats-server (`max_closed_clients`).
-const CLOSED_MAX: usize = 10_000;
-
 /// Most bytes of texts that are kept: names, subjects, sids.
 const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -97,9 +94,10 @@ impl Closed {
     }
 }
 
-/// The clients that have left last: at most 10,000, and 16 MiB of their texts.
-#[derive(Debug, Default)]
+/// The clients that have left last: at most `max`, and 16 MiB of their texts.
+#[derive(Debug)]
 pub(super) struct ClosedRing {
+    max: usize,
     /// The oldest first.
     entries: VecDeque<Closed>,
     /// How many were dropped: the number of the oldest that is there.
@@ -110,13 +108,23 @@ pub(super) struct ClosedRing {
 }
 
 impl ClosedRing {
+    pub(super) fn new(max: usize) -> ClosedRing {
+        ClosedRing {
+            max,
+            entries: VecDeque::new(),
+            dropped: 0,
+            numbers: BTreeMap::new(),
+            text_bytes: 0,
+        }
+    }
+
     /// Adds one; the oldest make room.
     pub(super) fn push(&mut self, closed: Closed) {
         self.text_bytes += closed.text_bytes();
         let number = self.dropped + self.entries.len() as u64;
         self.numbers.insert(closed.cid, number);
         self.entries.push_back(closed);
-        while self.entries.len() > CLOSED_MAX || self.text_bytes > TEXT_BYTES_MAX {
+        while self.entries.len() > self.max || self.text_bytes > TEXT_BYTES_MAX {
             let Some(oldest) = self.entries.pop_front() else {
                 break;
             };
@@ -180,11 +188,11 @@ mod tests {
 
     #[test]
     fn the_oldest_make_room_and_numbers_stay() {
-        let mut ring = ClosedRing::default();
+        let mut ring = ClosedRing::new(10_000);
         for cid in 1..=12_000 {
             ring.push(closed(cid, 10));
         }
-        assert_eq!(ring.entries.len(), CLOSED_MAX);
+        assert_eq!(ring.entries.len(), 10_000);
         assert_eq!(
             ring.at_or_after(0).map(|(number, c)| (number, c.cid)),
             Some((2000, 2001))
@@ -197,7 +205,7 @@ mod tests {
 
     #[test]
     fn long_names_take_bounded_memory() {
-        let mut ring = ClosedRing::default();
+        let mut ring = ClosedRing::new(10_000);
         for cid in 1..=100 {
             ring.push(closed(cid, 1024 * 1024));
         }

@@ -10,7 +10,7 @@ use super::{
     metrics, root, routez, slowz, subsz, varz,
 };
 use crate::Auth;
-use crate::session::same;
+use crate::auth::same;
 use crate::state::State;
 use data_encoding::BASE64;
 use serde::Serialize;
@@ -328,15 +328,22 @@ fn is_allowed(auth: &Auth, authorization: Option<&[u8]>) -> bool {
     match auth {
         Auth::None => true,
         Auth::Token(token) => scheme.eq_ignore_ascii_case("Bearer") && same(token, given.trim()),
-        Auth::User { user, pass } => {
-            let decoded = BASE64.decode(given.trim().as_bytes()).unwrap_or_default();
-            let decoded = String::from_utf8(decoded).unwrap_or_default();
-            scheme.eq_ignore_ascii_case("Basic")
-                && decoded
-                    .split_once(':')
-                    .is_some_and(|(name, secret)| same(user, name) & same(pass, secret))
-        }
+        Auth::User { user, pass } => is_basic(scheme, given, |name, secret| {
+            same(user, name) & same(pass, secret)
+        }),
+        Auth::Users { users, .. } => is_basic(scheme, given, |name, secret| {
+            let known = users.iter().find(|user| user.name == name);
+            known.is_some_and(|user| same(&user.pass, secret))
+        }),
     }
+}
+
+/// Whether `given` is a name and a password as HTTP's `Basic` has them, and good ones.
+fn is_basic(scheme: &str, given: &str, good: impl FnOnce(&str, &str) -> bool) -> bool {
+    let decoded = BASE64.decode(given.trim().as_bytes()).unwrap_or_default();
+    let decoded = String::from_utf8(decoded).unwrap_or_default();
+    let parts = decoded.split_once(':');
+    scheme.eq_ignore_ascii_case("Basic") && parts.is_some_and(|(name, secret)| good(name, secret))
 }
 
 #[cfg(test)]

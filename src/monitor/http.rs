@@ -1,11 +1,12 @@
 //! `Visitor`: one connection that asks over HTTP. Bytes to requests, answers to bytes, deadlines.
 
-use super::Pieces;
 use super::endpoint::{self, Answer, Body, Endpoint, Field};
 use super::request::{self, Request, Step};
 use super::response::{self, Framing, LAST_CHUNK, Refusal};
 use super::view::View;
+use super::{Budget, Pieces};
 use crate::state::State;
+use jiff::Timestamp;
 use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, ListenerAddr, TimerId};
 use std::io;
 use std::time::Duration;
@@ -85,6 +86,55 @@ struct Answering {
     framing: Option<Framing>,
 }
 
+impl Answering {
+    /// Makes the next piece; answers whether more comes.
+    fn make(&mut self, view: &View<'_>, budget: &mut Budget) -> bool {
+        let more = self.pieces.next(view, budget, &mut self.made);
+        if !more {
+            self.made.extend_from_slice(self.last);
+        }
+        more
+    }
+
+    /// What can be sent of what was made, with the head in front of the first of it. A short answer
+    /// waits for its end, so that its length can be told.
+    fn framed(&mut self, more: bool, now: Timestamp) -> Vec<u8> {
+        let mut out = Vec::new();
+        let framing = match self.framing {
+            Some(framing) => framing,
+            None if more && self.made.len() <= WHOLE_MAX => return out,
+            None => {
+                let framing = match (more, self.request.chunks) {
+                    (false, _) => Framing::Length(self.made.len()),
+                    (true, true) => Framing::Chunks,
+                    (true, false) => Framing::UntilClose,
+                };
+                self.request.keep_alive &= framing != Framing::UntilClose;
+                let stays = self.request.keep_alive;
+                response::head(&mut out, response::OK, &self.fields, framing, stays, now);
+                *self.framing.insert(framing)
+            }
+        };
+        match framing {
+            _ if self.request.head_only => {}
+            Framing::Chunks => {
+                response::chunk(&mut out, &self.made);
+                if !more {
+                    out.extend_from_slice(LAST_CHUNK);
+                }
+            }
+            Framing::Length(_) | Framing::UntilClose => out.extend_from_slice(&self.made),
+        }
+        self.made.clear();
+        out
+    }
+
+    /// Whether nothing more is to be sent, whatever is still to be made.
+    fn is_told(&self) -> bool {
+        self.request.head_only && self.framing.is_some()
+    }
+}
+
 impl Visitor {
     /// Answers one request, or begins to; answers whether the next may come.
     fn answer(&mut self, cx: &mut Context<'_, State>, request: Request) -> bool {
@@ -114,14 +164,14 @@ impl Visitor {
         } = answer;
         match body {
             Body::Whole(body) => {
-                let framing = Framing::Length(body.len());
+                let (framing, stays) = (Framing::Length(body.len()), request.keep_alive);
                 let mut out = Vec::new();
-                self.head(cx, &mut out, status, &fields, framing, request.keep_alive);
+                response::head(&mut out, status, &fields, framing, stays, wall(cx));
                 if !request.head_only {
                     out.extend_from_slice(&body);
                 }
                 cx.send(&out);
-                self.end(cx, request.keep_alive)
+                end(cx, stays)
             }
             Body::Pieces {
                 first,
@@ -143,7 +193,7 @@ impl Visitor {
         }
     }
 
-    /// Makes the next piece.
+    /// Makes the next piece, if there is anything left of this turn for it, and sends what can be.
     fn go_on(&mut self, cx: &mut Context<'_, State>) {
         let Some(mut answering) = self.answering.take() else {
             return;
@@ -152,102 +202,37 @@ impl Visitor {
             return;
         };
         let mut budget = records.take_budget(cx.io.stats().turns);
-        if budget.is_empty() {
-            // Others have used it up; the next turn is another's.
-            records.give_back(budget);
-            cx.state.records = Some(records);
-            self.answering = Some(answering);
-            cx.set_timer(Duration::ZERO, PIECE);
-            return;
-        }
         let view = View {
             state: cx.state,
             records: &records,
             sockets: &cx.io,
         };
-        let more = answering
-            .pieces
-            .next(&view, &mut budget, &mut answering.made);
+        let more = budget.is_empty() || answering.make(&view, &mut budget);
+        let out = answering.framed(more, view.now());
         records.give_back(budget);
         cx.state.records = Some(records);
-        if !more {
-            answering.made.extend_from_slice(answering.last);
-        }
-        let Request {
-            head_only,
-            keep_alive,
-            chunks,
-            ..
-        } = answering.request;
-        let mut out = Vec::new();
-        if answering.framing.is_none() && (!more || answering.made.len() > WHOLE_MAX) {
-            let framing = match (more, chunks) {
-                (false, _) => Framing::Length(answering.made.len()),
-                (true, true) => Framing::Chunks,
-                (true, false) => Framing::UntilClose,
-            };
-            let stays = keep_alive && framing != Framing::UntilClose;
-            answering.framing = Some(framing);
-            answering.request.keep_alive = stays;
-            let fields = &answering.fields;
-            self.head(cx, &mut out, response::OK, fields, framing, stays);
-        }
-        if let Some(framing) = answering.framing {
-            match framing {
-                _ if head_only => {}
-                Framing::Chunks => {
-                    response::chunk(&mut out, &answering.made);
-                    if !more {
-                        out.extend_from_slice(LAST_CHUNK);
-                    }
-                }
-                Framing::Length(_) | Framing::UntilClose => out.extend_from_slice(&answering.made),
-            }
-            answering.made.clear();
+        if !out.is_empty() {
             cx.send(&out);
         }
-        let keep_alive = answering.request.keep_alive;
-        if more && !(head_only && answering.framing.is_some()) {
+        if more && !answering.is_told() {
             self.answering = Some(answering);
             // Whose queue is long is told when it is short again.
             if !cx.io.congested(cx.key()) {
                 cx.set_timer(Duration::ZERO, PIECE);
             }
-        } else if self.end(cx, keep_alive) {
+        } else if end(cx, answering.request.keep_alive) {
             cx.resume();
         }
     }
 
-    /// An answer is queued; answers whether the connection goes on.
-    fn end(&mut self, cx: &mut Context<'_, State>, keep_alive: bool) -> bool {
-        if !keep_alive {
-            cx.close_after_write();
-        }
-        keep_alive
-    }
-
     fn refuse(&mut self, cx: &mut Context<'_, State>, refusal: Refusal) {
         let (status, text) = refusal.told();
+        let (framing, now) = (Framing::Length(text.len()), wall(cx));
         let mut out = Vec::new();
-        let framing = Framing::Length(text.len());
-        self.head(cx, &mut out, status, &[endpoint::PLAIN], framing, false);
+        response::head(&mut out, status, &[endpoint::PLAIN], framing, false, now);
         out.extend_from_slice(text.as_bytes());
         cx.send(&out);
         cx.close_after_write();
-    }
-
-    fn head(
-        &self,
-        cx: &Context<'_, State>,
-        out: &mut Vec<u8>,
-        status: response::Status,
-        fields: &[Field],
-        framing: Framing,
-        keep_alive: bool,
-    ) {
-        let clock = cx.state.records.as_ref().map(|records| records.clock);
-        let now = clock.map_or_else(Default::default, |clock| clock.wall_of(cx.now()));
-        response::head(out, status, fields, framing, keep_alive, now);
     }
 
     /// A request that has begun must end in time; between two there is no hurry.
@@ -258,6 +243,22 @@ impl Visitor {
             cx.io.cancel(timer);
         }
     }
+}
+
+/// An answer is queued; answers whether the connection goes on.
+fn end(cx: &mut Context<'_, State>, keep_alive: bool) -> bool {
+    if !keep_alive {
+        cx.close_after_write();
+    }
+    keep_alive
+}
+
+/// The date.
+fn wall(cx: &Context<'_, State>) -> Timestamp {
+    let records = cx.state.records.as_ref();
+    records.map_or_else(Timestamp::default, |records| {
+        records.clock.wall_of(cx.now())
+    })
 }
 
 /// Whether there is anything left of this turn for a new request.
@@ -336,13 +337,12 @@ impl Handler<State> for Visitor {
         Eof::Close
     }
 
-    fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
+    fn on_close(&mut self, cx: &mut Context<'_, State>, _: &Close) {
         if let Some(records) = &mut cx.state.records {
             records.visitors -= 1;
         }
         if let Some(timer) = self.late.take() {
             cx.io.cancel(timer);
         }
-        log::trace!(target: "midge", "monitoring connection closed: {why}");
     }
 }

@@ -37,6 +37,7 @@ mod view;
 mod accountz;
 mod accstatz;
 mod connz;
+mod detail;
 mod gatewayz;
 mod healthz;
 mod ipqueuesz;
@@ -81,6 +82,11 @@ impl Budget {
     /// Takes one place, if there is one left.
     fn take(&mut self) -> bool {
         self.spend(1)
+    }
+
+    /// Takes what copying so many bytes costs.
+    fn spend_bytes(&mut self, bytes: usize) {
+        self.spend(bytes / 64);
     }
 
     /// Takes so many places at once; answers whether there was any left before. What is asked for in

@@ -44,13 +44,13 @@ pub(crate) struct Records {
 
 impl Records {
     /// Records of a broker that begins now and is monitored on `port`.
-    pub(crate) fn new(now: Time, port: u16) -> Records {
+    pub(crate) fn new(now: Time, port: u16, closed_max: usize) -> Records {
         Records {
             clock: Clock::new(now),
             started: now,
             port,
             present: BTreeMap::new(),
-            closed: ClosedRing::default(),
+            closed: ClosedRing::new(closed_max),
             slow: Slow::default(),
             auth_failures: 0,
             process: Process::default(),

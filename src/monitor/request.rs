@@ -137,6 +137,7 @@ fn length(value: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn whole(text: &str) -> (Request, usize) {
         match next(text.as_bytes()) {
@@ -230,4 +231,44 @@ mod tests {
             assert_eq!(next(text.as_bytes()), Err(expected), "{text:.60}");
         }
     }
+
+    proptest! {
+        #[test]
+        fn what_is_decided_stays_so_whatever_comes_behind(
+            parts in prop::collection::vec(prop::sample::select(PARTS), 0..12)
+        ) {
+            let text = parts.concat();
+            let mut decided: Option<Result<Step, Refusal>> = None;
+            for cut in 0..=text.len() {
+                let step = next(&text.as_bytes()[..cut]);
+                if let Ok(Step::Whole { len, .. }) = &step {
+                    prop_assert!(*len <= cut);
+                }
+                match &decided {
+                    Some(before) => prop_assert_eq!(before, &step, "{:?} cut at {}", &text, cut),
+                    None if matches!(step, Ok(Step::Partial { .. })) => {}
+                    None => decided = Some(step),
+                }
+            }
+        }
+    }
+
+    /// What requests are made of, good ones and bad ones.
+    const PARTS: &[&str] = &[
+        "GET /varz HTTP/1.1\r\n",
+        "POST /connz?a=b HTTP/1.0\r\n",
+        "GET ",
+        " HTTP/1.1",
+        "Host: a\r\n",
+        "Content-Length: 3\r\n",
+        "Content-Length: 0\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Connection: close\r\n",
+        "\r\n",
+        "\n",
+        "xyz",
+        ": ",
+        "\0",
+        "\u{e9}",
+    ];
 }

@@ -1,9 +1,12 @@
 //! `/subsz`: the subscriptions, and what the sublist does.
 //!
+//! `total` counts all that match, as in later releases of nats-server; in 2.9 it was the length of the
+//! page, by which nobody can tell whether there is another.
+//!
 //! Three walks, each in pieces: over the subscriptions, to count those that match and find the page;
 //! over the sets and the cache, for their sizes; over the page, to write it.
 
-use super::connz::detail;
+use super::detail::Detail;
 use super::endpoint::Made;
 use super::query::{Mistake, Page, Query, Subscriptions};
 use super::view::View;
@@ -186,8 +189,9 @@ impl Pieces for Subsz {
                 self.written = Some((place, any));
                 return true;
             }
-            if let Some((_, detail)) = detail(view, *id) {
+            if let Some(detail) = Detail::of(view, *id) {
                 json::put_element(out, !any, &detail, 0);
+                budget.spend_bytes(detail.subject.len() + detail.sid.len());
                 any = true;
             }
             place += 1;

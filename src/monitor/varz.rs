@@ -3,7 +3,6 @@
 use super::endpoint::Made;
 use super::view::View;
 use crate::ANNOUNCED_VERSION;
-use crate::config::Auth;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -83,6 +82,10 @@ pub(super) struct Varz<'a> {
     pub(super) subscriptions: usize,
     http_req_stats: &'a BTreeMap<&'static str, u64>,
     config_load_time: Timestamp,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
     slow_consumer_stats: ByKind,
     stale_connection_stats: ByKind,
     /// midge's own version.
@@ -107,7 +110,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         go: &info.go,
         host: &info.host,
         port: info.port,
-        auth_required: config.auth != Auth::None,
+        auth_required: config.wants_credentials(),
         max_connections: config.connections_max,
         max_subscriptions: config.subscriptions_max,
         ping_interval: nanos(config.ping_interval),
@@ -158,6 +161,8 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         http_req_stats: &records.requests,
         // It is read once.
         config_load_time: start,
+        tags: &config.server_tags,
+        metadata: &config.server_metadata,
         slow_consumer_stats: ByKind {
             clients: stats.slow_consumers,
             ..ByKind::default()

@@ -3,7 +3,7 @@
 
 use crate::talker::{self, Habit, Notes};
 use crate::{MINUTE, PORT, broker, random, wait};
-use midge::{Auth, Config, State};
+use midge::{Auth, Broker, Config, State};
 use midge_reactor::sim::{self, HostId, Sim};
 use std::time::Duration;
 
@@ -301,6 +301,36 @@ fn a_shutdown_delivers_what_was_accepted() {
 }
 
 #[test]
+fn a_lame_duck_sends_everyone_away_and_loses_no_message_of_theirs() {
+    sim::check(0..60, |sim| {
+        let config = Config {
+            lame_duck_duration: 20 * SECOND,
+            lame_duck_grace_period: SECOND / 1000,
+            ..Config::default()
+        };
+        let at = stage(sim, config);
+        join(sim, at, 1, &format!("{HELLO}SUB s 1\r\n"), Habit::Listens);
+        let hello = HELLO.replace('{', "{\"protocol\":1,");
+        join(sim, at, 2, &hello, Habit::Listens);
+        // Most of this is still on its way when the broker closes its side.
+        sim.with(at.1, |cx| {
+            talker::say(cx, 2, &messages("s", 0..400, 1_024));
+        });
+        sim.with(at.0, Broker::lame_duck);
+        assert!(sim.with(at.0, |cx| cx.state.is_lame_duck()));
+        wait(sim, "the end", |sim| {
+            sim.with(at.1, |cx| cx.state.values().all(|heard| heard.ended))
+        });
+        sim.with(at.1, |cx| {
+            assert!(cx.state[&2].lame_duck && !cx.state[&1].lame_duck);
+            // Who came last is sent away first.
+            assert!(has_all(cx.state, 1, 400, 1_024), "not all was delivered");
+        });
+        wait(sim, "the broker's end", |sim| !sim.is_running(at.0));
+    });
+}
+
+#[test]
 fn two_megabytes_of_garbage_end_their_sender_and_nobody_else() {
     sim::check(0..32, |sim| {
         let at = stage(sim, Config::default());
@@ -485,7 +515,7 @@ fn after_a_crash_of_the_broker_those_who_come_again_are_served() {
             };
             let state = State::new(config).expect("the settings make sense");
             sim.restart(at.0, state, |cx| {
-                let listener = midge::Broker::listen(cx);
+                let listener = Broker::listen(cx);
                 listener.map(drop).map_err(std::io::Error::other)
             });
             // A host that has lost its power tells so when it is spoken to.

@@ -19,6 +19,8 @@ pub(crate) struct Heard {
     pub(crate) headers: Vec<Vec<u8>>,
     pub(crate) errors: Vec<String>,
     pub(crate) pongs: usize,
+    /// Whether it was told to go elsewhere.
+    pub(crate) lame_duck: bool,
     pub(crate) ended: bool,
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn dial(
         headers: Vec::new(),
         errors: Vec::new(),
         pongs: 0,
+        lame_duck: false,
         ended: false,
     };
     cx.state.insert(id, heard);
@@ -90,6 +93,7 @@ impl Handler<Notes> for Talker {
                 ServerOp::Info { json } => {
                     let json: serde_json::Value = serde_json::from_slice(json).expect("JSON");
                     heard.cid = json["client_id"].as_u64();
+                    heard.lame_duck |= json["ldm"] == true;
                 }
                 ServerOp::Msg(msg) => {
                     heard.payloads.push(msg.payload.to_vec());

@@ -289,7 +289,13 @@ impl Raw {
         if need + READ_BYTES > self.input.len() {
             self.input.resize(need + READ_BYTES, 0);
         }
-        let len = self.stream.read(&mut self.input[self.end..])?;
+        let len = loop {
+            match self.stream.read(&mut self.input[self.end..]) {
+                // A process that was stopped and goes on: a read with a time limit is not resumed.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         self.end += len;
         Ok(len > 0)
     }

@@ -94,6 +94,12 @@ impl World {
                 self.out.congested.insert(key);
                 self.out.stalled.insert(key);
             }
+            Odd::Queue => {
+                for sid in ["2", "3"] {
+                    let other = self.client(true, true);
+                    self.subscribe(other, Some("q"), sid);
+                }
+            }
             Odd::Twice => self.subscribe(client, None, "2"),
             Odd::Ends => {
                 let id = self
@@ -215,7 +221,7 @@ fn only_who_makes_a_difference_is_a_reason_to_go_one_by_one() {
         // The second message is its last, and must be seen to be.
         (Some(Odd::Ends), 24 - 1),
         (Some(Odd::NoHeaders), 24 - 6),
-        (Some(Odd::Queue), 6),
+        (Some(Odd::Queue), 24),
     ] {
         let mut world = World::with(odd.as_slice());
         world.publish(&input(), 100, ALL);

@@ -13,6 +13,13 @@ async function ask(path, parameters = {}) {
   throw new Error(`${response.status}: ${text.slice(0, 200)}`);
 }
 
+/// Whether clients may come: a lame duck answers that they may not.
+async function isReady() {
+  const response = await fetch(`${BASE}readyz`, { cache: "no-store", signal: AbortSignal.timeout(TIME_MAX) });
+  await response.text();
+  return response.ok;
+}
+
 /// A panel that asks by itself: the answer to an old question never replaces that to a newer one.
 class Asker {
   constructor(element, question, show) {

@@ -20,7 +20,7 @@ function rates(before, now) {
   return { in_msgs: rate("in_msgs"), out_msgs: rate("out_msgs"), in_bytes: rate("in_bytes"), out_bytes: rate("out_bytes") };
 }
 
-function showOverview({ varz, loopz, slowz, memz, rate, request }) {
+function showOverview({ ready, varz, loopz, slowz, memz, rate, request }) {
   say("name", varz.server_name === varz.server_id ? "midge" : varz.server_name);
   say("about", `midge ${varz.midge} · ${varz.host}:${varz.port} · up ${varz.uptime}`);
   document.title = `${rate ? `${short(rate.in_msgs)} msg/s · ` : ""}${byId("name").textContent}`;
@@ -44,7 +44,7 @@ function showOverview({ varz, loopz, slowz, memz, rate, request }) {
   showLimits(varz, memz, rate);
   if (memz) showMemory(memz);
   showSlow(slowz, time);
-  showAttention(varz, loopz, slowz, memz, time);
+  showAttention(ready, varz, loopz, slowz, memz, time);
 }
 
 function gap(time) {
@@ -107,10 +107,11 @@ function showSlow({ slow, total }, time) {
 }
 
 /// What to look at first, the worst on top.
-function showAttention(varz, loopz, slowz, memz, time) {
+function showAttention(ready, varz, loopz, slowz, memz, time) {
   const lines = [];
   const line = (mood, text) => lines.push({ mood, text });
   const names = (list) => list.slice(0, 3).map(called).join(", ") + (list.length > 3 ? " and others" : "");
+  if (!ready) line("warn", "Lame duck: it takes no new clients, sends away those it has, and then ends.");
   const share = varz.connections / varz.max_connections;
   if (share >= 1) line("bad", "All connections are taken: whoever comes now is turned away. Raise max_connections or find who holds them.");
   else if (share >= 0.75) line("warn", `${percent(share)} of the connections are taken.`);

@@ -11,7 +11,7 @@ const rests = () => known.paused || document.hidden;
 
 async function questions() {
   const began = performance.now();
-  await ask("livez");
+  const ready = await isReady();
   const request = performance.now() - began;
   const varz = await ask("varz");
   const loopz = await ask("loopz");
@@ -28,7 +28,7 @@ async function questions() {
   known.varz = varz;
   known.round += 1;
   known.heard = Date.now();
-  showOverview({ varz, loopz, slowz, memz: known.memz, rate, request });
+  showOverview({ ready, varz, loopz, slowz, memz: known.memz, rate, request });
 }
 
 async function round() {

@@ -1,0 +1,308 @@
+//! The block `authorization`: a token, one user, or a list of users.
+
+use super::later::PERMISSIONS;
+use super::reader::Reader;
+use crate::config::language::{Kind, Map, Pair, Position};
+use crate::config::{Auth, User};
+use std::time::Duration;
+
+/// What the block says, until all of it is known.
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    at: Option<Position>,
+    user: Option<String>,
+    pass: Option<String>,
+    token: Option<String>,
+    users: Option<Vec<User>>,
+    timeout: Option<Duration>,
+}
+
+/// The names of connection types, of which only the first exists here.
+const CONNECTION_TYPES: [&str; 7] = [
+    "STANDARD",
+    "WEBSOCKET",
+    "LEAFNODE",
+    "LEAFNODE_WS",
+    "MQTT",
+    "MQTT_WS",
+    "IN_PROCESS",
+];
+
+const KEYS: [&str; 17] = [
+    "user",
+    "username",
+    "pass",
+    "password",
+    "token",
+    "timeout",
+    "users",
+    "default_permissions",
+    "default_permission",
+    "permissions",
+    "auth_callout",
+    "auth_hook",
+    "proxy_required",
+    // Of a user:
+    "nkey",
+    "allowed_connection_types",
+    "connection_types",
+    "clients",
+];
+
+/// How many of [`KEYS`] the block itself may have.
+const BLOCK_KEYS: usize = 13;
+
+impl Reader<'_> {
+    /// Reads the block. What it comes to is known once [`credentials_are`](Reader::credentials_are)
+    /// is asked.
+    pub(super) fn authorization(&mut self, pair: &Pair) {
+        // Of two blocks the last counts, whole.
+        *self.credentials = Credentials {
+            at: Some(pair.at.clone()),
+            ..Credentials::default()
+        };
+        let Some(map) = self.map(pair) else { return };
+        for pair in map.iter() {
+            match pair.key.to_ascii_lowercase().as_str() {
+                "user" | "username" => self.credentials.user = self.secret(pair, "a user name"),
+                "pass" | "password" => self.credentials.pass = self.text(pair),
+                "token" => self.credentials.token = self.secret(pair, "a token"),
+                "timeout" => self.credentials.timeout = self.timeout(pair),
+                "users" => self.credentials.users = self.users(pair),
+                "default_permissions" | "default_permission" | "permissions" => {
+                    self.permissions(pair);
+                }
+                "auth_callout" | "auth_hook" => {
+                    self.refuse(pair, "no other program is asked who may connect");
+                }
+                "proxy_required" => self.proxy_required(pair),
+                _ if pair.used => {}
+                _ => self.unknown(pair, "", KEYS[..BLOCK_KEYS].iter().copied()),
+            }
+        }
+    }
+
+    /// A text that must not be empty, or everyone would be let in.
+    fn secret(&mut self, pair: &Pair, what: &str) -> Option<String> {
+        let text = self.text(pair)?;
+        if text.is_empty() {
+            let text = format!(
+                "{} is empty, so everyone would be let in; set {what}, or leave the block out",
+                pair.key
+            );
+            self.report.error(&pair.at, text);
+        }
+        Some(text)
+    }
+
+    /// Seconds, whole or not, or text in Go's form.
+    fn timeout(&mut self, pair: &Pair) -> Option<Duration> {
+        let seconds = match &pair.value.kind {
+            Kind::Integer(seconds) if pair.value.text.parse::<i64>().is_ok() => *seconds as f64,
+            Kind::Float(seconds) => *seconds,
+            Kind::Text | Kind::Integer(_) => {
+                return match super::duration::nanoseconds(&pair.value.text) {
+                    Ok(nanoseconds) if nanoseconds > 0 => {
+                        Some(Duration::from_nanos(nanoseconds as u64))
+                    }
+                    Ok(_) => self.not_positive(pair),
+                    Err(text) => self.wrong(
+                        pair,
+                        format!("error parsing authorization config, 'timeout' {text}"),
+                    ),
+                };
+            }
+            _ => {
+                return self.wrong(
+                    pair,
+                    "error parsing authorization config, 'timeout' wrong type; write a number of \
+                     seconds, or a duration such as \"2s\"",
+                );
+            }
+        };
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(timeout) if !timeout.is_zero() => Some(timeout),
+            _ => self.not_positive(pair),
+        }
+    }
+
+    fn not_positive<T>(&mut self, pair: &Pair) -> Option<T> {
+        self.wrong(
+            pair,
+            "the authorization timeout is 0 or less, so nobody could log in; it must be longer",
+        )
+    }
+
+    fn users(&mut self, pair: &Pair) -> Option<Vec<User>> {
+        let Some(list) = pair.value.as_list() else {
+            let text = format!(
+                "Expected users field to be an array, got {}; write users = [ {{user: NAME, password: \
+                 SECRET}} ]",
+                pair.value.kind
+            );
+            return self.wrong(pair, text);
+        };
+        let mut users: Vec<User> = Vec::new();
+        for value in list {
+            let Kind::Map(map) = &value.kind else {
+                let text = format!("Expected user entry to be a map/struct, got {}", value.kind);
+                self.report.error(&value.at, text);
+                continue;
+            };
+            if let Some(user) = self.user(map, &value.at) {
+                if users.iter().any(|other| other.name == user.name) {
+                    let text = format!("Duplicate user {:?} detected", user.name);
+                    self.report.error(&value.at, text);
+                }
+                users.push(user);
+            }
+        }
+        if users.is_empty() && list.is_empty() {
+            self.ignore(pair, "it lists nobody, so everyone is let in");
+        }
+        Some(users)
+    }
+
+    fn user(&mut self, map: &Map, at: &Position) -> Option<User> {
+        let (mut name, mut pass, mut by_key) = (None, None, false);
+        for pair in map.iter() {
+            match pair.key.to_ascii_lowercase().as_str() {
+                "user" | "username" => name = self.text(pair),
+                "pass" | "password" => pass = self.text(pair),
+                "nkey" => {
+                    by_key = true;
+                    let text = self.text(pair).unwrap_or_default();
+                    if nkeys::KeyPair::from_public_key(&text).is_err() || !text.starts_with('U') {
+                        self.report
+                            .error(&pair.at, "Not a valid public nkey for a user");
+                    } else {
+                        self.refuse(pair, "nobody logs in with an nkey");
+                    }
+                }
+                "permissions" | "permission" | "authorization" => self.permissions(pair),
+                "allowed_connection_types" | "connection_types" | "clients" => {
+                    self.connection_types(pair);
+                }
+                "proxy_required" => self.proxy_required(pair),
+                _ if pair.used => {}
+                _ => {
+                    let of_user = KEYS.iter().filter(|key| {
+                        !["token", "timeout", "users", "auth_callout", "auth_hook"].contains(key)
+                    });
+                    self.unknown(pair, "", of_user.copied());
+                }
+            }
+        }
+        match name {
+            Some(name) if !name.is_empty() => Some(User {
+                name,
+                pass: pass.unwrap_or_default(),
+            }),
+            _ if by_key => None,
+            _ => {
+                self.report.error(at, "User entry requires a user");
+                None
+            }
+        }
+    }
+
+    fn permissions(&mut self, pair: &Pair) {
+        match &pair.value.kind {
+            Kind::Map(map) => {
+                for pair in map.iter().filter(|pair| !pair.used) {
+                    if !PERMISSIONS.has(&pair.key) {
+                        let text = format!("Unknown field {:?} parsing permissions", pair.key);
+                        self.report.error(&pair.at, text);
+                    }
+                }
+            }
+            other => {
+                let text = format!("Expected permissions to be a map/struct, got {other}");
+                self.report.error(&pair.at, text);
+            }
+        }
+        self.refuse(
+            pair,
+            "whoever may connect may publish and subscribe to everything",
+        );
+    }
+
+    fn connection_types(&mut self, pair: &Pair) {
+        let Some(types) = self.texts(pair) else {
+            return;
+        };
+        let known = |name: &&String| {
+            CONNECTION_TYPES
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let unknown: Vec<&String> = types.iter().filter(|name| !known(name)).collect();
+        if !unknown.is_empty() {
+            let text = format!(
+                "invalid connection types {unknown:?}; known are {}",
+                CONNECTION_TYPES.join(", ")
+            );
+            self.report.error(&pair.at, text);
+        } else if !types.is_empty()
+            && !types
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case("STANDARD"))
+        {
+            self.refuse(pair, "without STANDARD this user could not connect at all");
+        }
+    }
+
+    fn proxy_required(&mut self, pair: &Pair) {
+        if self.switch(pair) == Some(true) {
+            self.refuse(pair, "no proxy is trusted with the name of a client");
+        }
+    }
+
+    /// Puts together what the block has said; whether a timeout was in it.
+    pub(super) fn credentials_are(&mut self) -> bool {
+        let credentials = std::mem::take(self.credentials);
+        let has_timeout = credentials.timeout.is_some();
+        if let Some(at) = credentials.at.clone() {
+            self.put_together(credentials, &at);
+        }
+        has_timeout
+    }
+
+    fn put_together(&mut self, credentials: Credentials, at: &Position) {
+        if let Some(timeout) = credentials.timeout {
+            self.options.config.auth_timeout = timeout;
+        }
+        let single = credentials.user.is_some() || credentials.pass.is_some();
+        let listed = credentials
+            .users
+            .as_ref()
+            .is_some_and(|users| !users.is_empty());
+        let wrong = if single && credentials.token.is_some() {
+            "Cannot have a user/pass and token"
+        } else if listed && single {
+            "Can not have a single user/pass and a users array"
+        } else if listed && credentials.token.is_some() {
+            "Can not have a token and a users array"
+        } else if single && credentials.user.is_none() {
+            "the block has a password and no user, so everyone would be let in; add user: NAME"
+        } else {
+            ""
+        };
+        if !wrong.is_empty() {
+            return self.report.error(at, wrong);
+        }
+        self.options.config.auth = if let Some(token) = credentials.token {
+            Auth::Token(token)
+        } else if let Some(user) = credentials.user {
+            let pass = credentials.pass.unwrap_or_default();
+            Auth::User { user, pass }
+        } else if listed {
+            Auth::Users {
+                users: credentials.users.unwrap_or_default(),
+                token: None,
+            }
+        } else {
+            Auth::None
+        };
+    }
+}

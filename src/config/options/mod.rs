@@ -1,0 +1,142 @@
+//! From a tree of values to settings: every option of nats-server's core, by all its names.
+//!
+//! What midge does is set. What comes later (clusters, accounts, TLS) is checked and then refused by
+//! name, since to leave it out in silence would be worse; JetStream and MQTT, which clients of the core
+//! do not miss, are accepted with a notice. A name that nobody knows is an error, unless a `$NAME` has
+//! used it. All errors are told at once.
+//!
+//! * `table`: the options at the top, and what each sets; `authorization`: who may connect
+//! * `later`: the blocks that are not done yet
+//! * `reader`: types: text, switches, numbers, ports, addresses, durations
+//! * `report`: what is told; `nearest`: what may have been meant; `duration`: Go's
+
+mod authorization;
+pub(crate) mod duration;
+mod later;
+pub(crate) mod nearest;
+pub(crate) mod reader;
+mod report;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use report::{Refused, Report};
+
+use crate::cli::Options;
+use crate::config::language::{Document, Error, Kind, Origin, Pair, Position, Value};
+use authorization::Credentials;
+use later::LATER;
+use reader::Reader;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use table::TABLE;
+
+/// Where a setting that a file sets came from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// Where its key stands.
+    pub at: Position,
+    /// Where its value is not simply written there: each `$NAME` that is, or is in, the value.
+    pub origins: Vec<Origin>,
+}
+
+/// What a file comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The defaults, and over them what the file says.
+    pub options: Options,
+    /// By the names of [`settings`](crate::config::settings): those the file sets, and where.
+    pub written: BTreeMap<&'static str, Written>,
+    /// What is wrong, and what is worth telling. With errors, `options` are of no use.
+    pub report: Report,
+}
+
+/// Reads the options of a file.
+///
+/// ```
+/// use midge::config::{language, options};
+///
+/// let text = b"port: 5222\nmax_paylod: 2MB";
+/// let document = language::parse("a.conf".as_ref(), text, &language::System).expect("it is right");
+/// let settings = options::settings(&document);
+/// assert_eq!(settings.options.config.port, 5222);
+/// assert_eq!(
+///     settings.report.errors[0].to_string(),
+///     "a.conf:2:1: unknown field \"max_paylod\"; did you mean max_payload?"
+/// );
+/// ```
+pub fn settings(document: &Document) -> Settings {
+    let mut settings = Settings::default();
+    let mut written = BTreeMap::new();
+    let mut reader = Reader {
+        options: &mut settings.options,
+        report: &mut settings.report,
+        credentials: &mut Credentials::default(),
+        base_path: &mut String::new(),
+        trace_verbose: &mut false,
+    };
+    for pair in document.root.iter() {
+        let is = |names: &[&str]| {
+            names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(&pair.key))
+        };
+        if let Some(entry) = TABLE.iter().find(|entry| is(entry.names)) {
+            (entry.apply)(&mut reader, pair);
+            note(&mut written, entry.sets, pair);
+        } else if let Some(later) = LATER.iter().find(|later| is(later.names)) {
+            reader.later(pair, later);
+        } else if !pair.used {
+            let names = TABLE.iter().map(|entry| entry.names);
+            let known = names.chain(LATER.iter().map(|later| later.names));
+            reader.unknown(pair, "", known.flatten().copied());
+        }
+    }
+    if !reader.credentials_are() {
+        written.remove("authorization timeout");
+    }
+    reader.base_path_is();
+    if document.root.is_empty() {
+        let at = Position {
+            file: document
+                .files
+                .first()
+                .map_or("".into(), |file| file.display().to_string().into()),
+            line: 1,
+            column: 1,
+        };
+        let text = "config has no values or is empty";
+        reader.report.warning(&at, text);
+    }
+    settings.written = written;
+    // As they stand in the files.
+    let place = |error: &Error| {
+        let at = error.at.as_ref()?;
+        let of_file = |file: &PathBuf| *file.as_os_str() == *at.file;
+        let file = document.files.iter().position(of_file);
+        Some((file, at.line, at.column))
+    };
+    settings.report.errors.sort_by_key(place);
+    settings.report.warnings.sort_by_key(place);
+    settings
+}
+
+fn note(written: &mut BTreeMap<&'static str, Written>, sets: &'static [&'static str], pair: &Pair) {
+    for name in sets {
+        let mut origins = Vec::new();
+        find_origins(&pair.value, &mut origins);
+        let at = pair.at.clone();
+        written.insert(name, Written { at, origins });
+    }
+}
+
+fn find_origins(value: &Value, found: &mut Vec<Origin>) {
+    if value.origin != Origin::Written && !found.contains(&value.origin) {
+        found.push(value.origin.clone());
+    }
+    match &value.kind {
+        Kind::List(list) => list.iter().for_each(|value| find_origins(value, found)),
+        Kind::Map(map) => map.iter().for_each(|pair| find_origins(&pair.value, found)),
+        _ => {}
+    }
+}

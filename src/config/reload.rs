@@ -1,0 +1,161 @@
+//! What changes when a file is read again.
+
+use super::language::{Error, World};
+use super::load::{Loaded, load};
+use super::options::Refused;
+use super::settings::{SETTINGS, Setting, Takes};
+use crate::cli::Options;
+use std::ffi::OsString;
+use std::fmt;
+
+/// One setting that is not what it was. Prints as nats-server's log line for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Change {
+    /// Its name, as in [`settings`](super::settings).
+    pub name: &'static str,
+    /// Its value before, without secrets.
+    pub old: String,
+    /// Its value now, without secrets.
+    pub new: String,
+    /// Whether it can be taken over, or needs a restart.
+    pub takes: Takes,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Change { name, old, new, .. } = self;
+        match self.takes {
+            Takes::Restart => write!(
+                f,
+                "config reload not supported for {name}: old={old}, new={new}"
+            ),
+            Takes::Reload if *name == "client_advertise" => write!(f, "Reload: {name} = {new}"),
+            Takes::Reload if *name == "authorization" => {
+                f.write_str("Reloaded: authorization users")
+            }
+            Takes::Reload if *name == "server_tags" => f.write_str("Reloaded: tags"),
+            Takes::Reload => write!(f, "Reloaded: {name} = {new}"),
+        }
+    }
+}
+
+/// What reading a file again has come to.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// The settings now.
+    pub loaded: Loaded,
+    /// What is not as it was, in the order of [`SETTINGS`]; empty if nothing is.
+    pub changes: Vec<Change>,
+}
+
+impl Reloaded {
+    /// Those changes for which the broker would have to be started anew. While there are any, none of
+    /// the others should be taken over either.
+    pub fn refused(&self) -> impl Iterator<Item = &Change> {
+        let refused = |change: &&Change| change.takes == Takes::Restart;
+        self.changes.iter().filter(refused)
+    }
+}
+
+/// Every setting whose value differs, secrets included.
+///
+/// ```
+/// use midge::cli::Options;
+/// use midge::config::{changes, settings::Takes};
+///
+/// let old = Options::default();
+/// let mut new = old.clone();
+/// (new.config.port, new.log.debug) = (5222, true);
+/// let changes = changes(&old, &new);
+/// assert_eq!(changes[0].to_string(), "config reload not supported for port: old=4222, new=5222");
+/// assert_eq!((changes[1].to_string().as_str(), changes[1].takes), ("Reloaded: debug = true", Takes::Reload));
+/// ```
+pub fn changes(old: &Options, new: &Options) -> Vec<Change> {
+    let differs = |setting: &&Setting| !setting.is_same(old, new);
+    let change = |setting: &Setting| Change {
+        name: setting.name,
+        old: setting.show(old),
+        new: setting.show(new),
+        takes: setting.takes,
+    };
+    SETTINGS.iter().filter(differs).map(change).collect()
+}
+
+/// Reads the file that `running` was read from once more, with the same flags over it, and compares.
+///
+/// # Errors
+/// `running` came from no file; or everything that is wrong with the file now.
+pub fn reload(
+    running: &Options,
+    args: &[OsString],
+    world: &dyn World,
+) -> Result<Reloaded, Refused> {
+    let Some(file) = &running.file else {
+        return Err(Refused(vec![Error {
+            at: None,
+            text: "can only reload config when a file is provided using -c or --config".to_owned(),
+        }]));
+    };
+    let loaded = load(file, args, world)?;
+    let changes = changes(running, &loaded.options);
+    Ok(Reloaded { loaded, changes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::language::System;
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_file_is_read_again_and_compared_with_what_runs() {
+        let file = PathBuf::from(format!(
+            "{}/midge-reload-{}.conf",
+            std::env::temp_dir().display(),
+            std::process::id()
+        ));
+        let write = |text: &str| std::fs::write(&file, text).expect("a file of this test");
+        let args = [
+            "-c".into(),
+            file.clone().into_os_string(),
+            "-p".into(),
+            "5222".into(),
+        ];
+        let lines = |running: &Options| match reload(running, &args, &System) {
+            Ok(reloaded) => reloaded.changes.iter().map(ToString::to_string).collect(),
+            Err(refused) => vec![refused.to_string()],
+        };
+        write("port: 1\ndebug: true\nauthorization {user: a, password: b}");
+        let running = load(&file, &args, &System).expect("it is right").options;
+        assert_eq!(lines(&running), [""; 0]);
+        // The flag counts over the file, also the second time.
+        write("port: 2\nauthorization {user: a, password: c}\nmax_payload: 2048\nmax_subs: 5");
+        assert_eq!(
+            lines(&running),
+            [
+                "Reloaded: authorization users",
+                "config reload not supported for max_subscriptions: old=none, new=5",
+                "Reloaded: max_payload = 2048",
+                "Reloaded: debug = false",
+            ]
+        );
+        write("prot: 2");
+        let name = file.display();
+        assert_eq!(
+            lines(&running),
+            [format!(
+                "{name}:1:1: unknown field \"prot\"; did you mean port?"
+            )]
+        );
+        std::fs::remove_file(&file).expect("it is there");
+        assert_eq!(
+            lines(&running),
+            [format!("open {name}: no such file or directory")]
+        );
+        let no_file = Options::default();
+        assert_eq!(
+            lines(&no_file),
+            ["can only reload config when a file is provided using -c or --config"]
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! Every setting by its name: what it is, and whether it can change while the broker runs.
+//!
+//! The names are those of nats-server's options, the first where there are several.
+
+use super::options::duration;
+use super::{Advertise, Auth, Config};
+use crate::cli::{LogFormat, LogOptions, Options};
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What it takes for a new value to count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Takes {
+    /// A reload.
+    Reload,
+    /// A restart: a reload that changes it is refused, as in nats-server.
+    Restart,
+}
+
+/// One setting.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// Its name in a file.
+    pub name: &'static str,
+    /// What it takes to change it.
+    pub takes: Takes,
+    show: fn(&Options) -> String,
+    same: fn(&Options, &Options) -> bool,
+}
+
+impl Setting {
+    /// Its value as an operator would write it, without secrets; `none` where there is none.
+    pub fn show(&self, options: &Options) -> String {
+        (self.show)(options)
+    }
+
+    /// Whether both have the same value, secrets included.
+    pub fn is_same(&self, one: &Options, other: &Options) -> bool {
+        (self.same)(one, other)
+    }
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setting")
+            .field("name", &self.name)
+            .field("takes", &self.takes)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! settings {
+    ($($name:literal, $takes:ident, |$options:ident| $value:expr, $show:path;)*) => {
+        &[$(Setting {
+            name: $name,
+            takes: Takes::$takes,
+            show: |$options| $show(&$value),
+            same: |one, other| {
+                let first = { let $options = one; &$value };
+                let second = { let $options = other; &$value };
+                first == second
+            },
+        }),*]
+    };
+}
+
+/// All settings, in the order in which they are told.
+pub static SETTINGS: &[Setting] = settings![
+    "host", Restart, |o| o.config.host, text;
+    "port", Restart, |o| o.config.port, port;
+    "client_advertise", Reload, |o| o.config.advertise, advertise;
+    "server_name", Restart, |o| o.config.server_name, optional;
+    "server_tags", Reload, |o| o.config.server_tags, list;
+    "server_metadata", Reload, |o| o.config.server_metadata, pairs;
+    "authorization", Reload, |o| o.config.auth, auth;
+    "authorization timeout", Reload, |o| o.config.auth_timeout, time;
+    "no_auth_user", Restart, |o| o.config.no_auth_user, optional;
+    "max_connections", Reload, |o| o.config.connections_max, count;
+    "max_subscriptions", Restart, |o| o.config.subscriptions_max, optional;
+    "max_sub_tokens", Restart, |o| o.config.subscription_tokens_max, optional;
+    "max_control_line", Reload, |o| o.config.control_line_bytes_max, number;
+    "max_payload", Reload, |o| o.config.payload_bytes_max, number;
+    "max_pending", Restart, |o| o.config.pending_bytes_max, number;
+    "write_deadline", Reload, |o| o.config.write_deadline, time;
+    "ping_interval", Reload, |o| o.config.ping_interval, time;
+    "ping_max", Reload, |o| o.config.pings_out_max, number;
+    "no_fast_producer_stall", Reload, |o| o.config.stall_producers, reversed;
+    "no_header_support", Restart, |o| o.config.headers, reversed;
+    "max_closed_clients", Restart, |o| o.config.closed_clients_max, number;
+    "busy_poll", Restart, |o| o.config.busy_poll, time;
+    "http_port", Restart, |o| address_of(o), address;
+    "http_base_path", Restart, |o| base_path_of(o), optional;
+    "lame_duck_duration", Restart, |o| o.config.lame_duck_duration, time;
+    "lame_duck_grace_period", Restart, |o| o.config.lame_duck_grace_period, time;
+    "connect_error_reports", Reload, |o| o.config.connect_error_reports, number;
+    "reconnect_error_reports", Reload, |o| o.config.reconnect_error_reports, number;
+    "pid_file", Reload, |o| o.config.pid_file, path;
+    "ports_file_dir", Reload, |o| o.config.ports_file_dir, path;
+    "debug", Reload, |o| o.log.debug, number;
+    "trace", Reload, |o| o.log.trace, number;
+    "max_traced_msg_len", Reload, |o| o.config.traced_bytes_max, number;
+    "logtime", Reload, |o| o.log.time, number;
+    "logtime_utc", Reload, |o| o.log.utc, number;
+    "log_format", Restart, |o| o.log.format, format_name;
+    "log_file", Reload, |o| o.log.file, path;
+    "logfile_size_limit", Restart, |o| o.log.size_limit, number;
+    "logfile_max_num", Restart, |o| o.log.files_max, number;
+    "syslog", Reload, |o| o.log.syslog, number;
+    "remote_syslog", Reload, |o| o.log.remote_syslog, optional;
+];
+
+/// Names every field, so that none can be forgotten above.
+#[allow(dead_code, reason = "it is there to be compiled")]
+fn all_fields(config: &Config, log: &LogOptions) {
+    let Config {
+        host: _,
+        port: _,
+        advertise: _,
+        server_name: _,
+        server_tags: _,
+        server_metadata: _,
+        auth: _,
+        auth_timeout: _,
+        no_auth_user: _,
+        connections_max: _,
+        subscriptions_max: _,
+        subscription_tokens_max: _,
+        control_line_bytes_max: _,
+        payload_bytes_max: _,
+        pending_bytes_max: _,
+        write_deadline: _,
+        ping_interval: _,
+        pings_out_max: _,
+        stall_producers: _,
+        headers: _,
+        closed_clients_max: _,
+        busy_poll: _,
+        monitor: _,
+        lame_duck_duration: _,
+        lame_duck_grace_period: _,
+        connect_error_reports: _,
+        reconnect_error_reports: _,
+        pid_file: _,
+        ports_file_dir: _,
+        traced_bytes_max: _,
+    } = config;
+    let LogOptions {
+        debug: _,
+        trace: _,
+        time: _,
+        utc: _,
+        format: _,
+        file: _,
+        size_limit: _,
+        files_max: _,
+        syslog: _,
+        remote_syslog: _,
+    } = log;
+}
+
+const NONE: &str = "none";
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn number(number: &impl Display) -> String {
+    number.to_string()
+}
+
+fn count(count: &usize) -> String {
+    match *count {
+        usize::MAX => NONE.to_owned(),
+        count => count.to_string(),
+    }
+}
+
+fn reversed(on: &bool) -> String {
+    (!on).to_string()
+}
+
+fn port(port: &u16) -> String {
+    if *port == 0 {
+        "-1".to_owned()
+    } else {
+        port.to_string()
+    }
+}
+
+fn time(time: &Duration) -> String {
+    duration::show(*time)
+}
+
+fn optional<T: Display>(value: &Option<T>) -> String {
+    value.as_ref().map_or(NONE.to_owned(), ToString::to_string)
+}
+
+fn path(path: &Option<PathBuf>) -> String {
+    path.as_ref()
+        .map_or(NONE.to_owned(), |path| path.display().to_string())
+}
+
+fn list(list: &[String]) -> String {
+    if list.is_empty() {
+        NONE.to_owned()
+    } else {
+        format!("[{}]", list.join(", "))
+    }
+}
+
+fn pairs(pairs: &std::collections::BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(key, value)| format!("{key}: {value}"))
+        .collect();
+    if pairs.is_empty() {
+        NONE.to_owned()
+    } else {
+        format!("{{{}}}", pairs.join(", "))
+    }
+}
+
+fn advertise(advertise: &Option<Advertise>) -> String {
+    match advertise {
+        None => NONE.to_owned(),
+        Some(Advertise { host, port: None }) => host.clone(),
+        Some(Advertise {
+            host,
+            port: Some(port),
+        }) => format!("{host}:{port}"),
+    }
+}
+
+fn auth(auth: &Auth) -> String {
+    match auth {
+        Auth::None => NONE.to_owned(),
+        Auth::Token(_) => "a token".to_owned(),
+        Auth::User { user, .. } => format!("user {user}"),
+        Auth::Users { users, token } => {
+            let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+            let token = if token.is_some() { ", or a token" } else { "" };
+            format!("users {}{token}", names.join(", "))
+        }
+    }
+}
+
+/// Where monitoring listens: host and port.
+fn address_of(options: &Options) -> Option<(Option<&str>, u16)> {
+    let monitor = options.config.monitor.as_ref()?;
+    Some((monitor.host.as_deref(), monitor.port))
+}
+
+fn address(address: &Option<(Option<&str>, u16)>) -> String {
+    match address {
+        None => NONE.to_owned(),
+        Some((None, number)) => port(number),
+        Some((Some(host), number)) => format!("{host}:{}", port(number)),
+    }
+}
+
+fn base_path_of(options: &Options) -> Option<&str> {
+    let monitor = options.config.monitor.as_ref()?;
+    Some(monitor.base_path.as_str()).filter(|path| !path.is_empty())
+}
+
+fn format_name(format: &LogFormat) -> String {
+    match format {
+        LogFormat::Text => "text".to_owned(),
+        LogFormat::Json => "json".to_owned(),
+    }
+}

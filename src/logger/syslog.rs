@@ -1,0 +1,270 @@
+//! The log in a syslog daemon, of this machine or another one.
+//!
+//! A thread sends: neither a daemon that does not read nor a network that is away keeps the broker
+//! waiting. Up to [`WAITING_MAX`] lines wait for it; those that come then are lost, and counted.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Lines that may wait for the daemon.
+const WAITING_MAX: usize = 8192;
+
+/// How long the daemon may take for one line, or for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long after a failure the daemon is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the last lines of a process may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Where the local daemon listens, in the order in which it is looked for.
+const LOCAL: &[&str] = &["/dev/log", "/var/run/syslog", "/var/run/log"];
+
+/// A syslog daemon.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Daemon {
+    Local,
+    Udp(String),
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+impl Daemon {
+    /// Reads `udp://host:port`, `tcp://host:port` or `unix:///path`.
+    pub(super) fn parse(url: &str) -> Result<Daemon, SyslogError> {
+        let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let address = || rest.trim_end_matches('/').to_owned();
+        match scheme {
+            "udp" | "tcp" if rest.is_empty() => Err(SyslogError::Scheme(url.to_owned())),
+            "udp" => Ok(Daemon::Udp(address())),
+            "tcp" => Ok(Daemon::Tcp(address())),
+            "unix" | "unixgram" => Ok(Daemon::Unix(rest.into())),
+            _ => Err(SyslogError::Scheme(scheme.to_owned())),
+        }
+    }
+
+    /// Whether it runs on another machine, and so wants to know of which machine a line tells.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self, Daemon::Udp(_) | Daemon::Tcp(_))
+    }
+
+    fn connect(&self) -> Result<Wire, SyslogError> {
+        match self {
+            Daemon::Local => LOCAL
+                .iter()
+                .find_map(|path| unix(Path::new(path)).ok())
+                .ok_or(SyslogError::NoDaemon),
+            Daemon::Unix(path) => unix(path).map_err(SyslogError::Connect),
+            Daemon::Udp(address) => udp(address).map_err(SyslogError::Connect),
+            Daemon::Tcp(address) => tcp(address).map_err(SyslogError::Connect),
+        }
+    }
+}
+
+/// Why the log cannot be sent to syslog.
+#[derive(Debug)]
+pub(super) enum SyslogError {
+    /// No daemon listens on this machine.
+    NoDaemon,
+    /// Nor at the address given.
+    Connect(io::Error),
+    /// The address begins with something else.
+    Scheme(String),
+}
+
+impl fmt::Display for SyslogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SyslogError::NoDaemon => f.write_str(
+                "error connecting to syslog: \"Unix syslog delivery error\"; \
+                 start a syslog daemon, which listens on /dev/log, or log without -s",
+            ),
+            SyslogError::Connect(cause) => write!(
+                f,
+                "error connecting to syslog: {:?}; \
+                 check that a daemon listens at the address given with -r",
+                cause.to_string()
+            ),
+            SyslogError::Scheme(scheme) => write!(
+                f,
+                "error invalid network type: {scheme:?}; \
+                 use udp://host:port, tcp://host:port or unix:///path"
+            ),
+        }
+    }
+}
+
+/// The way to a daemon. On a stream a line feed ends a line.
+enum Wire {
+    Udp(UdpSocket),
+    UnixDatagram(UnixDatagram),
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Wire {
+    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        match self {
+            Wire::Udp(socket) => socket.send(packet).map(drop),
+            Wire::UnixDatagram(socket) => socket.send(packet).map(drop),
+            Wire::Tcp(stream) => stream.write_all(packet),
+            Wire::Unix(stream) => stream.write_all(packet),
+        }
+    }
+}
+
+fn unix(path: &Path) -> io::Result<Wire> {
+    let socket = UnixDatagram::unbound()?;
+    if socket.connect(path).is_ok() {
+        socket.set_write_timeout(Some(PATIENCE))?;
+        return Ok(Wire::UnixDatagram(socket));
+    }
+    let stream = UnixStream::connect(path)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(Wire::Unix(stream))
+}
+
+fn udp(address: &str) -> io::Result<Wire> {
+    let to = resolve(address)?;
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(to)?;
+    Ok(Wire::Udp(socket))
+}
+
+fn tcp(address: &str) -> io::Result<Wire> {
+    let stream = TcpStream::connect_timeout(&resolve(address)?, PATIENCE)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(Wire::Tcp(stream))
+}
+
+fn resolve(address: &str) -> io::Result<std::net::SocketAddr> {
+    let mut all = address.to_socket_addrs()?;
+    all.next().ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// The sending end of the thread.
+#[derive(Debug)]
+pub(super) struct Syslog {
+    /// `None` when the process is about to end.
+    lines: Option<SyncSender<Vec<u8>>>,
+    ended: Receiver<()>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Syslog {
+    /// Connects, and starts the thread.
+    pub(super) fn open(daemon: Daemon) -> Result<Syslog, SyslogError> {
+        let wire = daemon.connect()?;
+        let (lines, waiting) = mpsc::sync_channel::<Vec<u8>>(WAITING_MAX);
+        let (end, ended) = mpsc::channel();
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut sender = Sender {
+            daemon,
+            wire: Some(wire),
+            failed: Instant::now(),
+            lost: Arc::clone(&lost),
+        };
+        let run = move || {
+            for line in waiting {
+                sender.send(&line);
+            }
+            drop(end);
+        };
+        let thread = thread::Builder::new().name("syslog".to_owned());
+        thread.spawn(run).map_err(SyslogError::Connect)?;
+        Ok(Syslog {
+            lines: Some(lines),
+            ended,
+            lost,
+        })
+    }
+
+    /// How many lines were lost since this was last asked.
+    pub(super) fn take_lost(&mut self) -> Option<u64> {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        (lost > 0).then_some(lost)
+    }
+
+    /// Sends one packet, if it need not wait.
+    pub(super) fn write(&mut self, packet: &[u8]) {
+        let Some(lines) = &self.lines else { return };
+        if let Err(TrySendError::Full(_)) = lines.try_send(packet.to_vec()) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all lines have left, for a while. No more can be written.
+    pub(super) fn finish(&mut self) {
+        if self.lines.take().is_some() {
+            let end = self.ended.recv_timeout(LAST_WORDS);
+            debug_assert!(!matches!(end, Ok(())), "the thread says nothing");
+            let _: Result<(), RecvTimeoutError> = end;
+        }
+    }
+}
+
+/// The thread.
+struct Sender {
+    daemon: Daemon,
+    /// `None` after a failure.
+    wire: Option<Wire>,
+    failed: Instant,
+    lost: Arc<AtomicU64>,
+}
+
+impl Sender {
+    /// Sends a line, over a new connection if the old one is of no more use.
+    fn send(&mut self, line: &[u8]) {
+        let sent = self
+            .wire
+            .as_mut()
+            .is_some_and(|wire| wire.send(line).is_ok());
+        if sent {
+            return;
+        }
+        let is_new_failure = self.wire.take().is_some();
+        if is_new_failure || self.failed.elapsed() >= PAUSE {
+            self.wire = self.daemon.connect().ok();
+            let again = self.wire.as_mut().map(|wire| wire.send(line));
+            if let Some(Ok(())) = again {
+                return;
+            }
+            self.wire = None;
+            self.failed = Instant::now();
+        }
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_how_to_get_there() {
+        for (url, daemon) in [
+            ("udp://h:514", Daemon::Udp("h:514".to_owned())),
+            ("tcp://[::1]:514/", Daemon::Tcp("[::1]:514".to_owned())),
+            ("unix:///run/log", Daemon::Unix("/run/log".into())),
+            ("unix:/run/log", Daemon::Unix("/run/log".into())),
+        ] {
+            assert_eq!(Daemon::parse(url).expect(url), daemon);
+        }
+        for (url, shown) in [("foo://h:1", "\"foo\""), ("h", "\"\""), ("udp://", "udp")] {
+            let error = Daemon::parse(url).expect_err(url).to_string();
+            assert!(error.starts_with("error invalid network type: "), "{error}");
+            assert!(error.contains(shown), "{error}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `midge pub`.
+
+use std::io::{self, BufRead};
+
+use super::cli::PubArgs;
+use super::connection::{Connection, Error};
+use super::message::publish;
+
+/// Bytes that are gathered before they are sent.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// Publishes, and waits until the broker has carried it out: what it has to say against it comes by
+/// then.
+pub(super) fn run(args: &PubArgs) -> Result<(), Error> {
+    let mut connection = Connection::open(&args.server.server(), true, args.patience())?;
+    let (mut messages, mut bytes) = (0_u64, 0_u64);
+    let mut send = |payload: &[u8]| {
+        for _ in 0..args.count {
+            let (subject, reply) = (&args.message.subject, args.reply.as_deref());
+            let headers = &args.message.headers;
+            publish(connection.output(), subject, reply, headers, payload);
+            messages += 1;
+            bytes += payload.len() as u64;
+            if connection.output().len() >= BATCH_BYTES {
+                connection.flush()?;
+            }
+        }
+        Ok::<(), Error>(())
+    };
+    if args.lines {
+        for line in io::stdin().lock().split(b'\n') {
+            send(&line?)?;
+        }
+    } else {
+        send(&args.message.payload()?)?;
+    }
+    connection.sync(args.patience())?;
+    if !args.quiet {
+        let subject = &args.message.subject;
+        let s = if messages == 1 { "" } else { "s" };
+        eprintln!("{messages} message{s}, {bytes} bytes published to {subject}");
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! `midge req`.
+
+use std::io;
+
+use midge_protocol::encode;
+
+use super::cli::ReqArgs;
+use super::connection::{Connection, Error, Event};
+use super::message::publish;
+
+/// Sends a request, and prints the replies that come in time.
+pub(super) fn run(args: &ReqArgs) -> Result<(), Error> {
+    let payload = args.message.payload()?;
+    let patience = args.patience();
+    let mut connection = Connection::open(&args.server.server(), true, patience)?;
+    // A public key is as good a name as any that nobody else has.
+    let inbox = format!("_INBOX.{}", nkeys::KeyPair::new_user().public_key());
+    encode::sub(connection.output(), inbox.as_bytes(), None, b"1");
+    let subject = &args.message.subject;
+    let headers = &args.message.headers;
+    publish(
+        connection.output(),
+        subject,
+        Some(&inbox),
+        headers,
+        &payload,
+    );
+    let mut out = io::stdout().lock();
+    let mut number = 0;
+    while number < args.replies {
+        let Event::Message(reply) = connection.next(patience)? else {
+            continue;
+        };
+        if reply.payload.is_empty() && reply.status().as_deref() == Some("503") {
+            return Err(Error::NoResponders(subject.clone()));
+        }
+        number += 1;
+        reply.show(number, args.show.how(), &mut out)?;
+    }
+    Ok(())
+}

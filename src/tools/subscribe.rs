@@ -1,0 +1,48 @@
+//! `midge sub`.
+
+use std::io;
+use std::time::Duration;
+
+use midge_protocol::encode;
+
+use super::cli::SubArgs;
+use super::connection::{Connection, Error, Event, Patience};
+use super::message::publish;
+
+/// How long the broker may take for the last answer.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Prints messages until there were enough, or it is ended.
+pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
+    let patience = args.patience();
+    let mut connection = Connection::open(&args.server.server(), true, patience)?;
+    for (sid, subject) in args.subjects.iter().enumerate() {
+        let queue = args.queue.as_deref().map(str::as_bytes);
+        let sid = (sid + 1).to_string();
+        encode::sub(
+            connection.output(),
+            subject.as_bytes(),
+            queue,
+            sid.as_bytes(),
+        );
+    }
+    // Whoever waits for the line that follows misses nothing from then on.
+    connection.output().extend_from_slice(encode::PING);
+    let mut out = io::stdout().lock();
+    let mut number = 0;
+    while args.count.is_none_or(|count| number < count) {
+        let message = match connection.next(patience)? {
+            Event::Message(message) => message,
+            Event::Pong => {
+                eprintln!("subscribed to {}", args.subjects.join(", "));
+                continue;
+            }
+        };
+        number += 1;
+        message.show(number, args.show.how(), &mut out)?;
+        if let (Some(answer), Some(reply)) = (&args.answer, &message.reply) {
+            publish(connection.output(), reply, None, &[], answer.as_bytes());
+        }
+    }
+    connection.sync(Patience::new(LAST_WORDS))
+}

@@ -1,0 +1,347 @@
+//! `midge pub`, `sub`, `req` and `top`, as they are typed, on midge; and on the nats-server that the variable
+//! `NATS_SERVER` names, if it is set.
+
+#[path = "support/process.rs"]
+mod process;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use process::{Broker, End, Quiet, end_of};
+
+/// A broker, and its address as `--server` takes it.
+struct Target {
+    server: String,
+    _midge: Option<Broker>,
+    nats: Option<Child>,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.nats {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn targets(flags: &[&str]) -> Vec<Target> {
+    let midge = Broker::start(flags);
+    let mut targets = vec![Target {
+        server: format!("127.0.0.1:{}", midge.port),
+        _midge: Some(midge),
+        nats: None,
+    }];
+    if let Some(program) = std::env::var_os("NATS_SERVER") {
+        let mut child = Command::new(program)
+            .args(["-a", "127.0.0.1", "-p", "-1"])
+            .args(flags)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("nats-server starts");
+        let mut log = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        let mut line = String::new();
+        while !line.contains("client connections on ") {
+            line.clear();
+            assert!(
+                log.read_line(&mut line).expect("text") > 0,
+                "no nats-server"
+            );
+        }
+        let (_, server) = line.rsplit_once(' ').expect("an address");
+        targets.push(Target {
+            server: server.trim().to_owned(),
+            _midge: None,
+            nats: Some(child),
+        });
+        thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    }
+    targets
+}
+
+fn run(command: &str, server: &str, args: &[&str]) -> End {
+    end_of(&[&[command, "--server", server], args].concat())
+}
+
+/// A subscriber that has subscribed.
+struct Subscriber {
+    child: Child,
+    err: BufReader<std::process::ChildStderr>,
+}
+
+impl Subscriber {
+    fn start(server: &str, args: &[&str]) -> Subscriber {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
+            .args(["sub", "--server", server])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("midge starts");
+        let mut err = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        let mut line = String::new();
+        err.read_line(&mut line).expect("text");
+        assert!(line.starts_with("subscribed to "), "{line}");
+        Subscriber { child, err }
+    }
+
+    /// Waits for its end: exit code, output, what it has complained of.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        let stdout = self.child.stdout.as_mut().expect("stdout is a pipe");
+        stdout.read_to_string(&mut out).expect("text");
+        self.err.read_to_string(&mut err).expect("text");
+        (self.child.wait().expect("it ends").code(), out, err)
+    }
+}
+
+#[test]
+fn what_is_published_is_printed_by_whoever_has_subscribed() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let sub = Subscriber::start(to, &["a.*", "b", "--count", "4"]);
+        let end = run(
+            "pub",
+            to,
+            &["a.b", "hello", "-r", "answer", "-H", "Kind: greeting"],
+        );
+        assert_eq!((end.code, end.out.as_str()), (Some(0), ""), "{end:?}");
+        assert_eq!(end.err, "1 message, 5 bytes published to a.b\n");
+        let end = run("pub", to, &["b", "", "-q", "-n", "2"]);
+        assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
+        run("pub", to, &["a.c", "x"]);
+        let expected = "[1] a.b 5 bytes, reply to answer\nKind: greeting\nhello\n\
+                        [2] b 0 bytes\n\n[3] b 0 bytes\n\n[4] a.c 1 bytes\nx\n";
+        assert_eq!(sub.end(), (Some(0), expected.to_owned(), String::new()));
+    }
+}
+
+#[test]
+fn standard_input_is_one_message_or_a_message_a_line() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let sub = Subscriber::start(to, &["in", "--count=3", "--json"]);
+        for args in [&["in"][..], &["in", "--lines"]] {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
+                .args(["pub", "--quiet", "-s", to])
+                .args(args)
+                .stdin(Stdio::piped())
+                .spawn()
+                .expect("midge starts");
+            let mut stdin = child.stdin.take().expect("stdin is a pipe");
+            stdin.write_all(b"one\ntwo\n").expect("it reads");
+            drop(stdin);
+            assert_eq!(child.wait().expect("it ends").code(), Some(0));
+        }
+        let expected = "{\"payload\":\"one\\ntwo\\n\",\"subject\":\"in\"}\n\
+                        {\"payload\":\"one\",\"subject\":\"in\"}\n{\"payload\":\"two\",\"subject\":\"in\"}\n";
+        assert_eq!(sub.end(), (Some(0), expected.to_owned(), String::new()));
+    }
+}
+
+#[test]
+fn a_request_gets_its_replies() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let answers = ["help", "--count=2", "--raw", "--answer", "yes"];
+        let one = Subscriber::start(to, &answers);
+        let two = Subscriber::start(to, &answers);
+        let end = run("req", to, &["help", "me", "--raw"]);
+        assert_eq!((end.code, end.out.as_str()), (Some(0), "yes\n"), "{end:?}");
+        let end = run("req", to, &["help", "us", "--raw", "-n", "2"]);
+        assert_eq!(
+            (end.code, end.out.as_str()),
+            (Some(0), "yes\nyes\n"),
+            "{end:?}"
+        );
+        for sub in [one, two] {
+            assert_eq!(sub.end(), (Some(0), "me\nus\n".to_owned(), String::new()));
+        }
+    }
+}
+
+#[test]
+fn a_request_that_nobody_answers_says_why() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let end = run("req", to, &["nobody", "there"]);
+        let err = "midge req: nobody answers requests on \"nobody\"\n";
+        assert_eq!((end.code, end.err.as_str()), (Some(4), err));
+        let silent = Subscriber::start(to, &["silent", "--count=1"]);
+        let end = run("req", to, &["silent", "?", "--timeout", "50ms"]);
+        assert_eq!(end.code, Some(3), "{end:?}");
+        assert!(
+            end.err.starts_with("midge req: nothing came within 50ms; "),
+            "{end:?}"
+        );
+        assert_eq!(silent.end().0, Some(0));
+        let end = run("sub", to, &["silent", "-t", "50ms"]);
+        assert_eq!(end.code, Some(3), "{end:?}");
+    }
+}
+
+#[test]
+fn a_queue_group_shares() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let join = || Subscriber::start(to, &["job", "-q", "g", "-n", "1", "-r"]);
+        let workers = [join(), join()];
+        // The first to have one leaves, and the other has the next.
+        for _ in 0..64 {
+            let end = run("pub", to, &["job", "x", "-q"]);
+            assert_eq!(end.code, Some(0), "{end:?}");
+        }
+        for worker in workers {
+            assert_eq!(worker.end(), (Some(0), "x\n".to_owned(), String::new()));
+        }
+    }
+}
+
+#[test]
+fn who_is_not_let_in_or_finds_nobody_is_told_what_to_do() {
+    for target in targets(&["--user", "ann", "--pass", "s3cret"]) {
+        let to = target.server.as_str();
+        let end = run("pub", to, &["a", "b"]);
+        assert_eq!(end.code, Some(1), "{end:?}");
+        let text = "midge pub: the broker says: Authorization Violation; give --user";
+        assert!(end.err.starts_with(text), "{end:?}");
+        for args in [
+            &[
+                "pub",
+                "a",
+                "b",
+                "-s",
+                to,
+                "--user",
+                "ann",
+                "--password",
+                "s3cret",
+            ][..],
+            &["pub", "a", "b", "-s", &format!("nats://ann:s3cret@{to}")],
+        ] {
+            let end = end_of(args);
+            assert_eq!(end.code, Some(0), "{end:?}");
+        }
+    }
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let nobody = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let end = run("sub", &nobody, &["a"]);
+    let text = format!("midge sub: cannot connect to {nobody}: ");
+    assert!(end.err.starts_with(&text), "{end:?}");
+    assert_eq!((end.code, end.err.lines().count()), (Some(1), 1), "{end:?}");
+}
+
+#[test]
+fn a_wrong_command_line_is_told_and_code_2() {
+    for args in [
+        &["pub"][..],
+        &["pub", "a b", "x"],
+        &["pub", "a", "x", "-H", "no header"],
+        &["sub"],
+        &["sub", "a", "--count", "0"],
+        &["req", "a", "-t", "soon"],
+        &["req", "a", "-s", "tls://h"],
+        &["sub", "a", "--raw", "--json"],
+    ] {
+        let end = end_of(args);
+        assert_eq!(
+            (end.code, end.out.as_str()),
+            (Some(2), ""),
+            "{args:?}: {end:?}"
+        );
+        assert!(end.err.contains("error: "), "{args:?}: {end:?}");
+    }
+    for (command, flag) in [
+        ("pub", "--server"),
+        ("sub", "--server"),
+        ("req", "--server"),
+        ("top", "--monitor"),
+    ] {
+        let end = Quiet::start(&[command, "--help"], None).end();
+        assert_eq!((end.code, end.err.as_str()), (Some(0), ""));
+        assert!(end.out.contains(flag), "{end:?}");
+        assert!(end.out.contains("Exit codes: "), "{end:?}");
+    }
+}
+
+/// A monitoring port that counts up with each answer, and notes what it was asked. Ends after `asks`.
+fn monitor(asks: usize) -> (String, thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let answer = move || {
+        let mut asked = Vec::new();
+        for number in 0..asks {
+            let (stream, _) = listener.accept().expect("somebody asks");
+            let mut stream = BufReader::new(stream);
+            let mut lines = Vec::new();
+            while lines.last().is_none_or(|line: &String| line != "\r\n") {
+                let mut line = String::new();
+                stream.read_line(&mut line).expect("text");
+                lines.push(line);
+            }
+            asked.push(lines[0].split(' ').nth(1).expect("a path").to_owned());
+            let msgs = 1000 * (number as u64 + 1);
+            let body = format!(
+                "{{\"server_name\":\"east\",\"version\":\"2.10.29\",\"uptime\":\"1m2s\",\"cpu\":1.5,\
+                 \"mem\":2097152,\"in_msgs\":{msgs},\"out_msgs\":0,\"connections\":[{{\"cid\":7,\
+                 \"ip\":\"::1\",\"port\":5,\"name\":\"a\\u001b[2Jb\",\"out_msgs\":{msgs}}}],\"total\":9}}"
+            );
+            let head = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n";
+            let stream = stream.get_mut();
+            stream
+                .write_all(format!("{head}{body}").as_bytes())
+                .expect("it reads");
+        }
+        asked
+    };
+    (address, thread::spawn(answer))
+}
+
+#[test]
+fn top_prints_samples_for_scripts() {
+    let (address, asked) = monitor(4);
+    let url = format!("http://{address}/nats");
+    let args = [
+        "top", "-m", &url, "-n", "2", "-d", "1ms", "-s", "msgs_to", "-l", "3",
+    ];
+    let end = end_of(&args);
+    assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
+    let connz = "/nats/connz?limit=3&sort=msgs_to";
+    let expected = ["/nats/varz", connz, "/nats/varz", connz];
+    assert_eq!(asked.join().expect("it was asked"), expected);
+    let heads = end.out.matches("east version 2.10.29, up 1m2s\n").count();
+    assert_eq!(heads, 2, "{end:?}");
+    assert!(end.out.contains("cpu 1.5%, memory 2.0MiB, "), "{end:?}");
+    assert!(
+        end.out.contains("1 of 9 connections by msgs_to\n"),
+        "{end:?}"
+    );
+    assert!(end.out.contains("in   1.0k messages, 0B\n"), "{end:?}");
+    assert!(end.out.contains("in   3.0k messages, 0B; "), "{end:?}");
+    let row = end.out.lines().find(|line| line.starts_with("::1:5 "));
+    let row: Vec<&str> = row.expect("a connection").split_whitespace().collect();
+    assert_eq!(
+        &row[..6],
+        ["::1:5", "7", "a?[2Jb", "0B", "2.0k", "0"],
+        "{end:?}"
+    );
+}
+
+#[test]
+fn top_has_json_and_says_whom_it_cannot_ask() {
+    let (address, asked) = monitor(2);
+    let end = end_of(&["top", "--monitor", &address, "-n1", "--json"]);
+    assert_eq!(end.code, Some(0), "{end:?}");
+    asked.join().expect("it was asked");
+    let sample: serde_json::Value = serde_json::from_str(&end.out).expect("JSON");
+    assert_eq!(sample["varz"]["in_msgs"], 1000);
+    assert_eq!(sample["connections"][0]["cid"], 7);
+    let end = end_of(&["top", "-m", &address, "-n", "1"]);
+    let text = format!("midge top: cannot ask http://{address}/varz: ");
+    assert!(end.err.starts_with(&text), "{end:?}");
+    assert_eq!((end.code, end.out.as_str()), (Some(1), ""));
+}
