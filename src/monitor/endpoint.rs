@@ -6,7 +6,7 @@ use super::request::Request;
 use super::response::{BAD_REQUEST, MOVED, NOT_FOUND, OK, Status, UNAUTHORIZED};
 use super::view::View;
 use super::{
-    accountz, accstatz, connz, gatewayz, healthz, ipqueuesz, json, jsz, leafz, livez, memz,
+    accountz, accstatz, connz, gatewayz, healthz, ipqueuesz, json, jsz, leafz, livez, loopz, memz,
     metrics, root, routez, slowz, subsz, varz,
 };
 use crate::Auth;
@@ -30,6 +30,16 @@ const HTML: Field = content_type("text/html; charset=utf-8");
 const ANY_ORIGIN: Field = ("Access-Control-Allow-Origin", Cow::Borrowed("*"));
 const NO_SNIFFING: Field = ("X-Content-Type-Options", Cow::Borrowed("nosniff"));
 
+/// What a page may do: run what it contains, and ask whoever it came from. What clients call
+/// themselves is shown in it.
+const ONLY_ITSELF: Field = (
+    "Content-Security-Policy",
+    Cow::Borrowed(
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'",
+    ),
+);
+
 const fn content_type(value: &'static str) -> Field {
     ("Content-Type", Cow::Borrowed(value))
 }
@@ -51,6 +61,7 @@ pub(super) enum Endpoint {
     Ipqueuesz,
     Livez,
     Readyz,
+    Loopz,
     Memz,
     Slowz,
     Metrics,
@@ -73,6 +84,7 @@ const ENDPOINTS: &[(Endpoint, &[&str])] = &[
     // From here on midge's own.
     (Endpoint::Livez, &["/livez"]),
     (Endpoint::Readyz, &["/readyz"]),
+    (Endpoint::Loopz, &["/loopz"]),
     (Endpoint::Memz, &["/memz"]),
     (Endpoint::Slowz, &["/slowz"]),
     (Endpoint::Metrics, &["/metrics"]),
@@ -210,6 +222,7 @@ fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Made, M
         Endpoint::Ipqueuesz => Ok(ipqueuesz::answer()),
         Endpoint::Livez => Ok(livez::live()),
         Endpoint::Readyz => Ok(livez::ready(view)),
+        Endpoint::Loopz => Ok(loopz::answer(view)),
         Endpoint::Memz => Ok(memz::answer()),
         Endpoint::Slowz => Ok(slowz::answer(view)),
         Endpoint::Metrics => Ok(metrics::answer()),
@@ -253,7 +266,7 @@ fn dressed(made: Made, callback: Option<String>) -> Answer {
         Made::Json(body) => whole(OK, fields, [&first, &*body, last].concat()),
         Made::Failure(status, body) => whole(status, fields, [&first, &*body, last].concat()),
         Made::Pieces(made) => pieces(fields, first, made, last),
-        Made::Page(text) => whole(OK, vec![HTML], text.into_bytes()),
+        Made::Page(text) => whole(OK, vec![HTML, NO_SNIFFING, ONLY_ITSELF], text.into_bytes()),
         Made::Metrics(made) => pieces(vec![METRICS], Vec::new(), made, b""),
     }
 }

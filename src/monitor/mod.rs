@@ -44,6 +44,7 @@ mod ipqueuesz;
 mod jsz;
 mod leafz;
 mod livez;
+mod loopz;
 mod memz;
 mod metrics;
 mod root;

@@ -1,7 +1,30 @@
-//! `/`: a page with a link to each endpoint.
+//! `/`: the dashboard, and a link to each endpoint for whoever looks for them there.
+//!
+//! One page that asks for nothing from elsewhere. Its parts lie in `dashboard/`, one idea a file; its
+//! scripts are one script, in the order in which they stand here, and ask the endpoints beside it.
 
 use super::endpoint::{Endpoint, Made, base_path};
 use super::view::View;
+
+const HEAD: &str = concat!(
+    include_str!("dashboard/head.html"),
+    "<style>\n",
+    include_str!("dashboard/look.css"),
+    "</style>\n</head>\n"
+);
+/// With `{base}`, `{version}` and `{links}` to be filled in.
+const BODY: &str = include_str!("dashboard/page.html");
+const SCRIPT: &str = concat!(
+    "<script type=\"module\">\n",
+    include_str!("dashboard/text.js"),
+    include_str!("dashboard/ask.js"),
+    include_str!("dashboard/charts.js"),
+    include_str!("dashboard/overview.js"),
+    include_str!("dashboard/connections.js"),
+    include_str!("dashboard/subscriptions.js"),
+    include_str!("dashboard/rounds.js"),
+    "</script>\n</body>\n</html>\n"
+);
 
 pub(super) fn answer(view: &View<'_>) -> Made {
     // Relative, so that they hold behind a proxy: beside this page, whose path ends with the base path.
@@ -9,15 +32,17 @@ pub(super) fn answer(view: &View<'_>) -> Made {
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('"', "&#34;");
+    let base = format!(".{base}");
     let links: String = Endpoint::all()
         .map(|endpoint| {
             let name = endpoint.name();
-            format!("<li><a href=\".{base}{name}\">{}</a></li>\n", &name[1..])
+            format!("<li><a href=\"{base}{name}\">{}</a></li>\n", &name[1..])
         })
         .collect();
-    Made::Page(format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>midge</title></head>\n\
-         <body>\n<h1>midge {}</h1>\n<ul>\n{links}</ul>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
-    ))
+    let body = BODY
+        .replace("{version}", env!("CARGO_PKG_VERSION"))
+        .replace("{links}", &links)
+        // Last: it is the operator's text.
+        .replace("{base}", &base);
+    Made::Page([HEAD, &body, SCRIPT].concat())
 }

@@ -14,6 +14,7 @@ use super::{Budget, Pieces, json};
 use crate::state::{GLOBAL, account_name};
 use crate::sublist::{SubId, Sublist};
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 use midge_protocol::subject;
 use serde::Serialize;
 
@@ -128,12 +129,15 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
             String::from_utf8_lossy(test)
         ));
     }
+    let find = query.text("find").map(String::into_bytes);
+    let find = find.map(|text| Finder::new(&text).into_owned());
     let account = query.text("acc");
     Ok(Made::Pieces(Box::new(Subsz {
         is_known: account.is_none_or(|name| name == account_name()),
         lists,
         page,
         test,
+        find,
         next: 0,
         total: 0,
         found: Vec::new(),
@@ -148,6 +152,8 @@ struct Subsz {
     lists: bool,
     page: Page,
     test: Option<Vec<u8>>,
+    /// What must stand somewhere in the subject.
+    find: Option<Finder<'static>>,
     /// The next place to look at.
     next: usize,
     /// How many match.
@@ -214,6 +220,12 @@ impl Subsz {
         }
     }
 
+    fn is_wanted(&self, subject: &[u8]) -> bool {
+        let (test, find) = (self.test.as_deref(), self.find.as_ref());
+        test.is_none_or(|test| subject::matches(subject, test))
+            && find.is_none_or(|find| find.find(subject).is_some())
+    }
+
     /// Looks for the page; answers whether that is done.
     fn look(&mut self, sublist: &Sublist, budget: &mut Budget) -> bool {
         if !self.lists || !self.is_known {
@@ -224,10 +236,7 @@ impl Subsz {
                 return false;
             }
             if let Some(id) = sublist.id_at(self.next)
-                && self
-                    .test
-                    .as_ref()
-                    .is_none_or(|test| subject::matches(sublist.subject(id), test))
+                && self.is_wanted(sublist.subject(id))
             {
                 if (self.page.offset..self.page.end()).contains(&self.total) {
                     self.found.push(id);

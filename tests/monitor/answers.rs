@@ -226,6 +226,14 @@ fn pages_are_cut_out_of_the_sorted_list() {
         ("user=nobody", &[]),
         ("acc=$G&limit=1", &[1]),
         ("mqtt_client=x", &[]),
+        ("find=C3", &[4]),
+        ("find=c3-USER", &[4]),
+        ("find=c&limit=2", &[1, 2]),
+        ("find=127.0.0.1:&limit=1", &[1]),
+        ("find=:&limit=1", &[1]),
+        // The cid of one and in the name of another.
+        ("find=5", &[5, 6]),
+        ("find=c3&cid=3", &[]),
     ] {
         assert_eq!(cids(&connz(addr, query)), expected, "{query}");
     }
@@ -274,6 +282,9 @@ fn subsz_lists_pages_and_those_that_match_a_subject() {
     }
     assert_eq!(subjects(&subsz("test=a.b")), ["\"a.*\"", "\"a.b\""]);
     assert_eq!(subjects(&subsz("test=a.x")), ["\"a.*\""]);
+    assert_eq!(subjects(&subsz("find=a.")), ["\"a.*\"", "\"a.b\""]);
+    assert_eq!(subjects(&subsz("find=.b&test=a.b")), ["\"a.b\""]);
+    assert_eq!(subsz("find=a.&limit=1")["total"], 2);
     let page = subsz("limit=2&offset=2");
     assert_eq!((subjects(&page).len(), &page["total"]), (1, &json!(3)));
     assert_eq!(subjects(&subsz("acc=NOPE")).len(), 0);

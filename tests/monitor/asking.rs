@@ -68,10 +68,45 @@ fn paths_are_exact_and_doubled_slashes_lead_elsewhere() {
     assert_eq!(get(addr, "//varz?a=1").field("location"), Some("/varz?a=1"));
     let root = get(addr, "/");
     assert_eq!(root.field("content-type"), Some("text/html; charset=utf-8"));
-    for link in root.body.split("href=\"").skip(1) {
-        let target = link.split('"').next().unwrap_or_default();
-        let target = target.strip_prefix('.').expect("links are relative");
+    let links = links(&root.body);
+    assert!(links.len() > 15, "{links:?}");
+    for link in links {
+        let target = link.strip_prefix('.').expect("links are relative");
         assert_eq!(get(addr, target).status, 200, "{target}");
+    }
+}
+
+/// Where the links of a page to endpoints lead.
+fn links(page: &str) -> Vec<&str> {
+    let links = page.split("<li><a href=\"").skip(1);
+    links.filter_map(|link| link.split('"').next()).collect()
+}
+
+#[test]
+fn the_root_page_is_whole_and_asks_for_nothing_from_elsewhere() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    let root = get(addr, "/");
+    let policy = root.field("content-security-policy").expect("it has one");
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let page = root.body;
+    assert!(page.ends_with("</html>\n"));
+    for part in [
+        "<style>",
+        "<script type=\"module\">",
+        "<main",
+        "data-base=\"./\"",
+    ] {
+        assert_eq!(page.matches(part).count(), 1, "{part}");
+    }
+    for part in ["{base}", "{links}", "{version}", " src=", "@import"] {
+        assert!(!page.contains(part), "{part}");
+    }
+    // The names of vocabularies are no requests.
+    for (at, _) in page.match_indices("http") {
+        let rest = &page[at..];
+        assert!(!rest.starts_with("https://"), "{}", &rest[..40]);
+        let named = rest.starts_with("http://www.w3.org/2000/svg");
+        assert!(named || !rest.starts_with("http://"), "{}", &rest[..40]);
     }
 }
 
@@ -93,6 +128,9 @@ fn a_base_path_stands_before_everything() {
         ] {
             assert_eq!(get(addr, target).status, status, "{base_path} {target}");
         }
+        let root = get(addr, "/nats").body;
+        assert!(root.contains("data-base=\"./nats/\""), "{base_path}");
+        assert!(links(&root).contains(&"./nats/varz"), "{base_path}");
         let varz = get(addr, "/nats/varz").json();
         assert_eq!(varz["http_base_path"], base_path.as_str());
         assert_eq!(varz["http_req_stats"]["/varz"], 2);

@@ -136,6 +136,18 @@ fn memory_is_told_by_owner() {
 }
 
 #[test]
+fn a_turn_of_the_loop_is_measured_while_it_is_asked_for() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    for _ in 0..3 {
+        let loopz = get(addr, "/loopz").json();
+        let of = |field: &str| loopz[field].as_u64().expect("a number");
+        assert!(of("turns") >= 16, "{loopz}");
+        assert!(0 < of("turn_mean_ns"), "{loopz}");
+        assert!(of("turn_mean_ns") <= of("turn_max_ns"), "{loopz}");
+    }
+}
+
+#[test]
 fn who_does_not_read_is_told_with_subject_and_subscription() {
     let config = Config {
         pending_bytes_max: 4 * 1024 * 1024,

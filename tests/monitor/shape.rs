@@ -120,6 +120,10 @@ const SHAPES: &[(&str, &str)] = &[
     ("/readyz", "status text"),
     ("/ipqueuesz", ""),
     (
+        "/loopz",
+        "server_id text, now time, turns number, turn_mean_ns number, turn_max_ns number",
+    ),
+    (
         "/memz",
         "server_id text, now time, mem number, owners object, owners.queues number,
          owners.input number, owners.sublist number, owners.cache number, owners.receivers number,

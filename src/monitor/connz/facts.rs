@@ -76,6 +76,27 @@ impl<'a> Facts<'a> {
     }
 }
 
+impl Facts<'_> {
+    /// Whether `text`, in small letters, is the cid, or stands in name, user, language or address. An
+    /// address has a dot or a colon: a bare number is in too many.
+    pub(super) fn mention(&self, text: &str) -> bool {
+        let Identity {
+            name, lang, user, ..
+        } = self.identity;
+        if text.parse() == Ok(self.cid) {
+            return true;
+        }
+        if [name, user, lang]
+            .iter()
+            .any(|said| said.to_lowercase().contains(text))
+        {
+            return true;
+        }
+        let ip = self.peer.ip().to_canonical();
+        text.contains(['.', ':']) && format!("{ip}:{}", self.peer.port()).contains(text)
+    }
+}
+
 /// A connection as it is told; what belongs to it follows.
 #[derive(Serialize)]
 pub(super) struct Connection<'a> {

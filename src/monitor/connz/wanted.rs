@@ -88,6 +88,8 @@ pub(super) struct Wanted {
     pub(super) closed: bool,
     pub(super) user: Option<String>,
     pub(super) account: Option<String>,
+    /// What must stand somewhere in what is known of it, in small letters.
+    find: Option<String>,
     /// Asked for connections of MQTT, of which there are none.
     pub(super) mqtt: bool,
 }
@@ -130,6 +132,7 @@ impl Wanted {
             closed,
             user: query.text("user"),
             account: query.text("acc"),
+            find: query.text("find").map(|text| text.to_lowercase()),
             mqtt: query.text("mqtt_client").is_some(),
         })
     }
@@ -138,6 +141,7 @@ impl Wanted {
         let user = self.user.as_deref();
         self.cid.is_none_or(|cid| cid == facts.cid)
             && user.is_none_or(|user| user == &*facts.identity.user)
+            && self.find.as_deref().is_none_or(|find| facts.mention(find))
             && !self.mqtt
     }
 }

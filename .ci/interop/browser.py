@@ -1,0 +1,304 @@
+"""The dashboard in a real browser: `browser.py BROKER_BINARY PORT`.
+
+Chromium of the system, without a window. What is waited for is a state of the page; a time is only
+the longest that it may take.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import threading
+import urllib.request
+
+from playwright.sync_api import sync_playwright
+
+from support import Broker, Raw, arguments, expect, expect_equal, run_checks
+
+BINARY, PORT = arguments()
+MONITOR = PORT + 1
+URL = f"http://127.0.0.1:{MONITOR}/"
+# Longest time until the page shows something, in milliseconds: several rounds of its questions.
+SHOWN_MS = 20_000
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+
+class Watch:
+    """What a page must not do, written down while it is open."""
+
+    def __init__(self, page):
+        self.complaints = []
+        self.elsewhere = []
+        self.asked = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda line: self.complaints.append(line.text) if line.type in ("error", "warning") else None)
+        page.on("request", self._request)
+
+    def _request(self, request):
+        self.asked.append(request.url)
+        if not request.url.startswith((URL, "data:")):
+            self.elsewhere.append(request.url)
+
+    def expect_quiet(self):
+        expect_equal(self.elsewhere, [], "requests to elsewhere")
+        expect_equal(self.complaints, [], "complaints in the console")
+
+
+@contextlib.contextmanager
+def page_of(browser, scheme="light", size=DESK):
+    context = browser.new_context(color_scheme=scheme, viewport=size)
+    context.set_default_timeout(SHOWN_MS)
+    page = context.new_page()
+    watch = Watch(page)
+    page.goto(URL)
+    shown(page, "state", "Running")
+    try:
+        yield page, watch
+    finally:
+        context.close()
+
+
+def broker(port=PORT):
+    return Broker(BINARY, port, ["-m", str(MONITOR)])
+
+
+def shown(page, element, text):
+    page.wait_for_function(
+        "([id, text]) => document.getElementById(id).textContent.includes(text)", arg=[element, text]
+    )
+
+
+def until(page, condition):
+    """A function and no expression: the page forbids scripts to be made from text."""
+    page.wait_for_function(f"() => {condition}")
+
+
+def names(page):
+    return page.locator("#c-rows button").all_text_contents()
+
+
+def named(count):
+    return [Raw(PORT, {"name": f"client-{number:03}", "lang": "test"}) for number in range(count)]
+
+
+class Load:
+    """One client that publishes to a subject and another that gets it, until told to stop."""
+
+    def __init__(self, subject="load.a"):
+        self.stop = threading.Event()
+        self.subscriber = Raw(PORT, {"name": "load-subscriber"})
+        self.subscriber.send(f"SUB {subject} 1\r\n".encode())
+        self.publisher = Raw(PORT, {"name": "load-publisher"})
+        self.burst = f"PUB {subject} 5\r\nhello\r\n".encode() * 100
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        while not self.stop.is_set():
+            self.publisher.send(self.burst)
+            self.publisher.ping()
+            self.subscriber.ping()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        self.publisher.close()
+        self.subscriber.close()
+
+
+def numbers_rise_under_load_and_a_line_is_drawn(browser):
+    with broker(), page_of(browser) as (page, watch):
+        zero = "document.querySelector('#c-messages b').textContent === '0'"
+        until(page, zero)
+        with Load():
+            until(page, "parseFloat(document.querySelector('#c-messages b').textContent) > 0")
+            until(page, "/L/.test(document.querySelector('#c-messages path.second').getAttribute('d'))")
+            page.locator("#connections").scroll_into_view_if_needed()
+            until(page, "/\\d\\/s/.test(document.getElementById('c-rows').textContent)")
+        # And fall when it is over.
+        until(page, zero)
+        watch.expect_quiet()
+
+
+def connections_are_sorted_found_and_cut_in_pages(browser):
+    with broker(), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(client) for client in named(60)]
+        clients[41].send(b"PUB nobody 2\r\nhi\r\n" * 7)
+        clients[41].ping()
+        page, watch = stack.enter_context(page_of(browser))
+        page.locator("#connections").scroll_into_view_if_needed()
+        shown(page, "c-place", "1–25 of 60")
+        expect_equal(names(page), [f"client-{n:03}" for n in range(25)], "the first page")
+        page.locator("#c-next").click()
+        shown(page, "c-place", "26–50 of 60")
+        page.locator("#c-next").click()
+        shown(page, "c-place", "51–60 of 60")
+        expect(page.locator("#c-next").is_disabled(), "there is a page behind the last")
+        # By keyboard: the head of a column is a button.
+        page.locator("[data-sort=msgs_from]").focus()
+        page.keyboard.press("Enter")
+        until(page, "document.querySelector('#c-rows button').textContent === 'client-041'")
+        head = page.locator("th", has=page.locator("[data-sort=msgs_from]"))
+        expect_equal(head.get_attribute("aria-sort"), "descending", "what the column says of its order")
+        expect_equal(page.locator("#c-sort").input_value(), "msgs_from", "what the list says of it")
+        page.locator("#c-find").fill("CLIENT-01")
+        shown(page, "c-place", "1–10 of 10")
+        expect_equal(names(page), [f"client-01{n}" for n in range(10)], "what is found")
+        page.locator("#c-find").fill("nobody is called so")
+        shown(page, "c-rows", "Nobody matches")
+        page.locator("#c-find").fill("")
+        clients[5].close()
+        page.locator("#c-which").select_option("closed")
+        shown(page, "c-rows", "client-005")
+        shown(page, "c-rows", "Client Closed")
+        watch.expect_quiet()
+
+
+def a_client_is_told_with_its_subscriptions(browser):
+    with broker(), Raw(PORT, {"name": "<b>bold</b>"}) as client:
+        client.send(b"SUB orders.*.new crew 7\r\nPUB orders.de.new 2\r\nhi\r\n")
+        client.ping()
+        with page_of(browser) as (page, watch):
+            page.locator("#connections").scroll_into_view_if_needed()
+            # What a client calls itself is text.
+            page.locator("#c-rows button", has_text="<b>bold</b>").click()
+            shown(page, "client-subscriptions", "orders.*.new sid 7 · group crew · 1 delivered")
+            expect(page.locator("#client").is_visible(), "the dialog is not open")
+            page.keyboard.press("Escape")
+            expect(not page.locator("#client").is_visible(), "the dialog stays open")
+            watch.expect_quiet()
+
+
+def subscriptions_are_a_tree_by_token(browser):
+    with broker(), Raw(PORT, {}) as client:
+        client.send(b"SUB a.b.c 1\r\nSUB a.* 2\r\nSUB a.> 3\r\nSUB z 4\r\n")
+        client.ping()
+        with page_of(browser) as (page, watch):
+            page.locator("#subscriptions").scroll_into_view_if_needed()
+            shown(page, "s-place", "4 subscriptions")
+            summary = "#s-tree [data-path='{}'] > summary"
+            expect("3 subscriptions" in page.locator(summary.format("a")).text_content(), "the count of a branch")
+            expect_equal(page.locator(summary.format("a.b")).count(), 0, "branches of one that is closed")
+            for path in ("a", "a.b", "a.b.c"):
+                page.locator(summary.format(path)).focus()
+                page.keyboard.press("Enter")
+            page.locator("#s-tree .leaf", has_text="sid 1").wait_for()
+            # What is open stays so, and shows what is new.
+            client.send(b"SUB a.b.d 5\r\nPUB a.b.c 2\r\nhi\r\n")
+            client.ping()
+            page.locator(summary.format("a.b.d")).wait_for()
+            page.locator("#s-tree .leaf", has_text="1 delivered").wait_for()
+            page.locator("#s-how").select_option("test")
+            page.locator("#s-subject").fill("a.x")
+            shown(page, "s-place", "2 subscriptions")
+            page.locator("#s-subject").fill("a..x")
+            until(page, "document.getElementById('s-place').textContent.includes('must be valid')")
+            # The broker says so with a status that the browser complains about.
+            expect(all("400" in line for line in watch.complaints), f"complaints: {watch.complaints}")
+            expect_equal(watch.elsewhere, [], "requests to elsewhere")
+
+
+def it_fits_a_phone_and_both_colour_schemes(browser):
+    with broker(), contextlib.ExitStack() as stack:
+        for client in named(30):
+            client.send(b"SUB a.subject.that.is.rather.long.and.has.many.tokens 1\r\n")
+            client.ping()
+            stack.enter_context(client)
+        grounds = set()
+        for scheme in ("light", "dark"):
+            for size in (DESK, PHONE):
+                with page_of(browser, scheme, size) as (page, watch):
+                    page.locator("#connections").scroll_into_view_if_needed()
+                    shown(page, "c-place", "of 30")
+                    page.locator("#subscriptions").scroll_into_view_if_needed()
+                    shown(page, "s-place", "30 subscriptions")
+                    wide = page.evaluate("document.documentElement.scrollWidth")
+                    expect(wide <= size["width"], f"{wide} pixels wide on {size['width']}, {scheme}")
+                    page.locator("#c-rows button").first.click()
+                    shown(page, "client-subscriptions", "sid 1")
+                    box = page.locator("#client").bounding_box()
+                    expect(box["x"] >= 0 and box["x"] + box["width"] <= size["width"], f"the dialog is at {box}")
+                    grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+                    watch.expect_quiet()
+        expect_equal(len(grounds), 2, "colours of the ground, by scheme")
+
+
+def nothing_is_asked_while_nobody_looks(browser):
+    hide = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });" \
+        " document.dispatchEvent(new Event('visibilitychange')); }"
+    asked = lambda: json.load(urllib.request.urlopen(f"{URL}varz"))["http_req_stats"].get("/readyz", 0)
+    with broker(), page_of(browser) as (page, watch):
+        for stop, go_on in (
+            (lambda: page.evaluate(hide, True), lambda: page.evaluate(hide, False)),
+            (lambda: page.locator("#pause").click(), lambda: page.locator("#pause").click()),
+        ):
+            stop()
+            # A round that has begun may end; two further ones would have begun meanwhile.
+            page.wait_for_timeout(1000)
+            before = asked()
+            page.wait_for_timeout(4500)
+            expect_equal(asked(), before, "questions while nobody looks")
+            go_on()
+            page.wait_for_function("(before) => fetch('varz').then((a) => a.json()).then((v) => v.http_req_stats['/readyz'] > before)", arg=before)
+        shown(page, "state", "Running")
+        watch.expect_quiet()
+
+
+def a_lame_duck_is_told(browser):
+    with Broker(BINARY, PORT, ["-m", str(MONITOR), "--lame_duck_duration", "30s"]) as duck, Raw(PORT, {}):
+        with page_of(browser) as (page, watch):
+            shown(page, "attention", "Nothing needs attention")
+            duck.process.send_signal(signal.SIGUSR2)
+            shown(page, "attention", "Lame duck")
+            expect_equal(watch.elsewhere, [], "requests to elsewhere")
+
+
+def it_says_that_the_broker_is_gone_and_when_it_is_back(browser):
+    first = broker().start()
+    try:
+        with page_of(browser) as (page, watch):
+            first.kill()
+            page.locator("#gone").wait_for()
+            shown(page, "gone", "The broker is gone")
+            shown(page, "state", "Gone")
+            expect(all("ERR_CONNECTION" in line or "ERR_EMPTY" in line for line in watch.complaints), f"complaints: {watch.complaints}")
+            with broker(), Load():
+                shown(page, "state", "Running")
+                page.locator("#gone").wait_for(state="hidden")
+                until(page, "parseFloat(document.querySelector('#c-messages b').textContent) > 0")
+            expect_equal(watch.elsewhere, [], "requests to elsewhere")
+    finally:
+        first.kill()
+
+
+def main():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            # Its sandbox refuses to start for root, as whom containers run.
+            chromium_sandbox=os.getuid() != 0,
+        )
+        try:
+            run_checks(
+                [
+                    numbers_rise_under_load_and_a_line_is_drawn,
+                    connections_are_sorted_found_and_cut_in_pages,
+                    a_client_is_told_with_its_subscriptions,
+                    subscriptions_are_a_tree_by_token,
+                    it_fits_a_phone_and_both_colour_schemes,
+                    nothing_is_asked_while_nobody_looks,
+                    a_lame_duck_is_told,
+                    it_says_that_the_broker_is_gone_and_when_it_is_back,
+                ],
+                browser,
+            )
+        finally:
+            browser.close()
+
+
+main()

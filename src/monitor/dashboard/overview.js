@@ -1,0 +1,132 @@
+// The top of the page: numbers, charts, limits, memory, who is slow.
+
+const charts = {
+  messages: new Chart(byId("c-messages"), "Messages a second", ["from clients", "to clients"], short, scales.counts),
+  bytes: new Chart(byId("c-bytes"), "Bytes a second", ["from clients", "to clients"], bytes, scales.bytes),
+  latency: new Chart(byId("c-latency"), "How soon it answers", ["longest turn", "request"], micros, scales.times),
+};
+
+/// The share of the queue's limit from which publishers are made to wait.
+const WAIT_SHARE = 1 / 8;
+/// How long a closed slow consumer is called to attention, in milliseconds.
+const RECENT = 600_000;
+
+/// What changed between two answers of `/varz`, for each second; `null` without a first, or if the
+/// broker is another.
+function rates(before, now) {
+  const seconds = before ? (Date.parse(now.now) - Date.parse(before.now)) / 1000 : 0;
+  if (seconds <= 0 || before.server_id !== now.server_id) return null;
+  const rate = (name) => Math.max(0, now[name] - before[name]) / seconds;
+  return { in_msgs: rate("in_msgs"), out_msgs: rate("out_msgs"), in_bytes: rate("in_bytes"), out_bytes: rate("out_bytes") };
+}
+
+function showOverview({ ready, varz, loopz, slowz, memz, rate, request }) {
+  say("name", varz.server_name === varz.server_id ? "midge" : varz.server_name);
+  say("about", `midge ${varz.midge} · ${varz.host}:${varz.port} · up ${varz.uptime}`);
+  document.title = `${rate ? `${short(rate.in_msgs)} msg/s · ` : ""}${byId("name").textContent}`;
+
+  say("t-connections", exact(varz.connections));
+  say("t-connections-more", `of ${exact(varz.max_connections)}; ${exact(varz.total_connections)} since the start`);
+  say("t-subscriptions", exact(varz.subscriptions));
+  say("t-subscriptions-more", varz.connections ? `${(varz.subscriptions / varz.connections).toFixed(1)} a connection` : "");
+  say("t-slow", exact(slowz.num_slow));
+  say("t-slow-more", `${exact(varz.slow_consumers)} closed for it since the start`);
+  say("t-cpu", `${varz.cpu.toFixed(varz.cpu < 10 ? 1 : 0)} %`);
+  say("t-mem", bytes(varz.mem));
+  say("t-mem-more", memz ? `${bytes(memz.owners.queues)} of it wait for clients` : "");
+  say("t-turn", micros(loopz.turn_max_ns / 1000));
+  say("t-turn-more", `of ${loopz.turns}; mean ${micros(loopz.turn_mean_ns / 1000)}`);
+
+  const time = Date.parse(varz.now);
+  charts.messages.add(time, rate && [rate.in_msgs, rate.out_msgs]);
+  charts.bytes.add(time, rate && [rate.in_bytes, rate.out_bytes]);
+  charts.latency.add(time, [loopz.turn_max_ns / 1000, request * 1000]);
+  showLimits(varz, memz, rate);
+  if (memz) showMemory(memz);
+  showSlow(slowz, time);
+  showAttention(ready, varz, loopz, slowz, memz, time);
+}
+
+function gap(time) {
+  for (const chart of Object.values(charts)) chart.add(time, null);
+}
+
+/// One line with a bar beneath it; `mood` colours it.
+function bar(name, text, share, mood) {
+  const fill = make("i");
+  fill.style.width = `${Math.min(100, 100 * share)}%`;
+  const track = make("dd", `bar ${mood ?? ""}`, fill);
+  track.setAttribute("aria-hidden", "true");
+  return make("div", "", make("dt", "", name), make("dd", "", text), track);
+}
+
+function mood(share, warn = 0.75) {
+  return share >= 0.95 ? "bad" : share >= warn ? "warn" : "";
+}
+
+function showLimits(varz, memz, rate) {
+  const rows = [];
+  const row = (name, now, max, write, warn) =>
+    rows.push(bar(name, `${write(now)} of ${write(max)}, ${percent(now / max)}`, now / max, mood(now / max, warn)));
+  row("Connections", varz.connections, varz.max_connections, exact);
+  if (memz) row(`Longest queue; publishers wait from ${bytes(varz.max_pending * WAIT_SHARE)} on`, memz.longest_queue, varz.max_pending, bytes, WAIT_SHARE);
+  const mean = rate?.in_msgs ? rate.in_bytes / rate.in_msgs : 0;
+  row("Mean payload at present", mean, varz.max_payload, bytes);
+  const busy = varz.cpu / 100;
+  rows.push(bar("Processor, of the one core it uses", percent(busy), busy, mood(busy)));
+  byId("limits").replaceChildren(...rows);
+}
+
+const OWNERS = {
+  queues: "Waiting for clients", input: "Read and not complete", sublist: "Subscriptions", cache: "Cache of subjects",
+  receivers: "Clients, for delivery", connections: "Connections, in the loop", pools: "Buffers for reuse",
+  monitoring: "Kept for monitoring",
+};
+
+function showMemory({ owners, mem, accounted }) {
+  const rows = Object.entries(owners).sort((a, b) => b[1] - a[1]);
+  const rest = Math.max(0, mem - accounted);
+  const shown = [...rows, ["rest", rest]].map(([name, size]) =>
+    bar(OWNERS[name] ?? (name === "rest" ? "Program, allocator and the rest" : name), bytes(size), size / mem));
+  byId("memory").replaceChildren(...shown);
+}
+
+function showSlow({ slow, total }, time) {
+  byId("slow-none").hidden = total > 0;
+  byId("slow-list").hidden = total === 0;
+  byId("slow-rows").replaceChildren(...slow.slice(0, 10).map((one) => {
+    const since = `${span((time - Date.parse(one.since)) / 1000)} ago`;
+    const address = make("small", "", `${one.ip}:${one.port} · cid ${one.cid}`);
+    return make("tr", "",
+      make("td", "", called(one), address),
+      make("td", "", one.state, make("small", "", one.reason ?? "")),
+      make("td", "", one.subject ?? (one.waits ? "its own answers" : "–"), make("small", "", one.sid ? `sid ${one.sid}` : "")),
+      make("td", "number", bytes(one.pending_bytes)), make("td", "number", bytes(one.pending_bytes_peak)),
+      make("td", "number wide", exact(one.waits)), make("td", "number", since));
+  }));
+}
+
+/// What to look at first, the worst on top.
+function showAttention(ready, varz, loopz, slowz, memz, time) {
+  const lines = [];
+  const line = (mood, text) => lines.push({ mood, text });
+  const names = (list) => list.slice(0, 3).map(called).join(", ") + (list.length > 3 ? " and others" : "");
+  if (!ready) line("warn", "Lame duck: it takes no new clients, sends away those it has, and then ends.");
+  const share = varz.connections / varz.max_connections;
+  if (share >= 1) line("bad", "All connections are taken: whoever comes now is turned away. Raise max_connections or find who holds them.");
+  else if (share >= 0.75) line("warn", `${percent(share)} of the connections are taken.`);
+  const behind = slowz.slow.filter((one) => one.state === "behind" || one.state === "given up");
+  if (behind.length) line("bad", `Behind, so that publishers wait or the connection will end: ${names(behind)}.`);
+  const recent = slowz.slow.filter((one) => one.state === "closed" && time - Date.parse(one.until) < RECENT);
+  if (recent.length) line("warn", `Closed as slow in the last ten minutes: ${names(recent)}.`);
+  if (memz && !behind.length && memz.longest_queue >= varz.max_pending * WAIT_SHARE) line("warn", `${bytes(memz.longest_queue)} wait for one client.`);
+  if (varz.cpu >= 90) line("warn", "The one core it uses is nearly full: what comes from now on takes longer.");
+  if (loopz.turn_max_ns >= 50e6) line("warn", `A turn of the loop has taken ${micros(loopz.turn_max_ns / 1000)}: everyone waits so long.`);
+  if (!lines.length) line("good", "Nothing needs attention.");
+  lines.sort((a, b) => a.mood.localeCompare(b.mood));
+  const list = byId("attention");
+  const key = JSON.stringify(lines);
+  // Unchanged, it is left alone, and not read aloud once more.
+  if (list.dataset.key !== key) list.replaceChildren(...lines.map(({ mood, text }) => make("li", mood, text)));
+  list.dataset.key = key;
+}
