@@ -35,34 +35,63 @@ impl Question {
     }
 }
 
+/// What decides whether a client is welcome.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Ground<'a> {
+    /// Nothing: everyone is, or everyone who presents nothing.
+    Open,
+    /// This secret, and what the client has presented for it.
+    Secret { secret: &'a str, guess: &'a str },
+    /// Nobody is known by such a name.
+    Unknown,
+}
+
+impl<'a> Ground<'a> {
+    fn of(config: &'a Config, options: &'a ConnectOptions) -> Ground<'a> {
+        let ConnectOptions {
+            auth_token,
+            user,
+            pass,
+            ..
+        } = options;
+        let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
+        let by = |secret, guess| Ground::Secret { secret, guess };
+        match &config.auth {
+            Auth::None => Ground::Open,
+            _ if presents_nothing && config.no_auth_user.is_some() => Ground::Open,
+            Auth::Token(token) => by(token, auth_token),
+            Auth::User {
+                user: name,
+                pass: secret,
+            } => match same(name, user) {
+                true => by(secret, pass),
+                false => Ground::Unknown,
+            },
+            Auth::Users { users, token } => match users.iter().find(|known| known.name == *user) {
+                Some(known) => by(&known.pass, pass),
+                None => match token {
+                    Some(token) if user.is_empty() => by(token, auth_token),
+                    _ => Ground::Unknown,
+                },
+            },
+        }
+    }
+}
+
 /// Holds what a client presents against what it must.
 pub(crate) fn check(config: &Config, options: &ConnectOptions) -> Verdict {
-    let ConnectOptions {
-        auth_token,
-        user,
-        pass,
-        ..
-    } = options;
-    let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
-    match &config.auth {
-        Auth::None => Verdict::Welcome,
-        _ if presents_nothing && config.no_auth_user.is_some() => Verdict::Welcome,
-        Auth::Token(token) => compare(token, auth_token),
-        Auth::User {
-            user: name,
-            pass: secret,
-        } => match same(name, user) {
-            true => compare(secret, pass),
-            false => Verdict::Refused,
-        },
-        Auth::Users { users, token } => match users.iter().find(|known| known.name == *user) {
-            Some(known) => compare(&known.pass, pass),
-            None => match token {
-                Some(token) if user.is_empty() => compare(token, auth_token),
-                _ => Verdict::Refused,
-            },
-        },
+    match Ground::of(config, options) {
+        Ground::Open => Verdict::Welcome,
+        Ground::Secret { secret, guess } => compare(secret, guess),
+        Ground::Unknown => Verdict::Refused,
     }
+}
+
+/// Whether a client that was welcome under `former` settings is so under `config` for the same
+/// reason, so that nothing has to be computed once more.
+pub(crate) fn is_untouched(former: &Config, config: &Config, options: &ConnectOptions) -> bool {
+    let ground = Ground::of(config, options);
+    ground != Ground::Unknown && ground == Ground::of(former, options)
 }
 
 /// Whether a secret is a hash of one.
