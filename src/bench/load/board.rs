@@ -94,7 +94,7 @@ impl Schedule {
     /// How long to sleep between looks at the clock: short enough to be on time, and no shorter.
     pub(crate) fn tick(&self) -> Duration {
         Duration::from_nanos(self.nanos as u64)
-            .clamp(Duration::from_micros(50), Duration::from_millis(1))
+            .clamp(Duration::from_micros(20), Duration::from_millis(1))
     }
 }
 
