@@ -129,3 +129,59 @@ pub(crate) fn same(secret: &str, guess: &str) -> bool {
         .fold(0, |all, (a, b)| all | (a ^ b));
     (secret.len() == guess.len()) & (std::hint::black_box(differences) == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::User;
+
+    fn users(users: &[(&str, &str)], no_auth_user: Option<&str>) -> Config {
+        let users = users.iter().map(|(name, pass)| User {
+            name: (*name).to_owned(),
+            pass: (*pass).to_owned(),
+        });
+        Config {
+            auth: Auth::Users {
+                users: users.collect(),
+                token: None,
+            },
+            no_auth_user: no_auth_user.map(str::to_owned),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn a_client_is_touched_by_a_change_of_what_it_was_let_in_by_and_of_nothing_else() {
+        let former = users(&[("ann", "a"), ("bob", "b")], Some("bob"));
+        let (ann, nobody) = (
+            ConnectOptions {
+                user: "ann".to_owned(),
+                pass: "a".to_owned(),
+                ..ConnectOptions::default()
+            },
+            ConnectOptions::default(),
+        );
+        for (config, ann_stays, nobody_stays) in [
+            (users(&[("ann", "a")], None), true, false),
+            (
+                users(&[("ann", "a2"), ("bob", "b2")], Some("bob")),
+                false,
+                true,
+            ),
+            (
+                users(&[("bob", "b"), ("ann", "a")], Some("ann")),
+                true,
+                true,
+            ),
+            (users(&[("bob", "b")], None), false, false),
+            (Config::default(), false, true),
+        ] {
+            let stays = |options| is_untouched(&former, &config, options);
+            assert_eq!(
+                (stays(&ann), stays(&nobody)),
+                (ann_stays, nobody_stays),
+                "{config:?}"
+            );
+        }
+    }
+}

@@ -56,7 +56,7 @@ impl Broker {
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
         start::warn(&config);
-        let connections_max = start::affordable_connections(config.connections_max)?;
+        let connections_max = start::affordable_connections(config.connections_max, None)?;
         let info = announce(&config, server_id);
         let config = Config {
             connections_max,

@@ -54,7 +54,9 @@ fn settle(state: &State, config: Config) -> Config {
     let wanted = config.connections_max;
     let connections_max = match &state.files {
         // A broker that runs has files for some clients, or it would not.
-        Some(_) => start::affordable_connections(wanted).unwrap_or(wanted),
+        Some(_) => {
+            start::affordable_connections(wanted, Some(running.connections_max)).unwrap_or(wanted)
+        }
         None => wanted,
     };
     Config {
