@@ -5,7 +5,8 @@ use crate::config::Config;
 use crate::lame_duck;
 use crate::listener::Clients;
 use crate::monitor::{Records, Visitors};
-use crate::ports::{self, Ports};
+use crate::ports::{Files, Ports};
+use crate::reconfigure;
 use crate::signals::shut_down;
 use crate::start::{self, PidFile, StartError};
 use crate::state::{State, Stats, Stop};
@@ -55,7 +56,7 @@ impl Broker {
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
         start::warn(&config);
-        let connections_max = start::affordable_connections(config.connections_max)?;
+        let connections_max = start::affordable_connections(config.connections_max, None)?;
         let info = announce(&config, server_id);
         let config = Config {
             connections_max,
@@ -65,8 +66,9 @@ impl Broker {
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
-            // Every client may wait for its password to be looked at.
-            .offload_waiting_max(connections_max)
+            // Every client may wait for its password to be looked at, and there may be more of them
+            // after a reload.
+            .offload_waiting_max(usize::MAX)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
         let (addr, monitor_addr) = reactor.with(|cx| {
@@ -145,6 +147,22 @@ impl Broker {
         lame_duck::enter(cx);
     }
 
+    /// Takes over new settings, without disturbing whom they do not concern. They hold for clients
+    /// that are connected as well: those whose credentials are good no longer are told so and closed,
+    /// as are the newest where there are more than `connections_max`; those that take an `INFO` at any
+    /// time get one if it is not as it was.
+    ///
+    /// `host`, `port`, `server_name`, `headers`, `busy_poll`, and where monitoring listens, stay as they
+    /// are: they are settled when a broker starts.
+    ///
+    /// # Errors
+    /// As [`State::new`]; then nothing changes.
+    pub fn reconfigure(cx: &mut Context<'_, State>, config: Config) -> Result<(), StartError> {
+        start::check(&config)?;
+        reconfigure::take_over(cx, config);
+        Ok(())
+    }
+
     /// Does something with the reactor, before it runs.
     pub(crate) fn with<T>(&mut self, work: impl FnOnce(&mut Context<'_, State>) -> T) -> T {
         self.reactor.with(work)
@@ -166,17 +184,8 @@ impl Broker {
         if let Some(addr) = self.monitor_addr {
             ports.add("monitoring", "http", addr);
         }
-        let ports_file = config.ports_file_dir.as_deref().and_then(|directory| {
-            let failed = |error: &io::Error| {
-                let path = ports::path(directory);
-                let path = path.display();
-                log::error!(
-                    target: "midge",
-                    "Error writing ports file ({path}): open {path}: {error}; choose another directory"
-                );
-            };
-            ports.write(directory).inspect_err(failed).ok()
-        });
+        let mut files = Files::new(ports);
+        files.write_ports(config.ports_file_dir.as_deref());
         if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr) {
             let address = host_and_port(&host, addr.port());
             log::info!(target: "midge", "Starting http monitor on {address}");
@@ -184,8 +193,9 @@ impl Broker {
         let address = host_and_port(&config.host, self.addr.port());
         log::info!(target: "midge", "Listening for client connections on {address}");
         log::info!(target: "midge", "Server is ready");
+        self.reactor.state.files = Some(files);
         self.reactor.run()?;
-        drop(ports_file);
+        self.reactor.state.files = None;
         log::info!(target: "midge", "Server Exiting..");
         Ok(self.reactor.state.stop)
     }
@@ -234,6 +244,16 @@ impl Handle {
     /// connections close. Returns at once; does nothing if it has ended already.
     pub fn shutdown(&self) {
         let _ = self.0.post(|cx| shut_down(&mut cx.io));
+    }
+
+    /// Gives the broker [new settings](Broker::reconfigure). Returns at once.
+    ///
+    /// # Errors
+    /// As [`State::new`]; then nothing changes.
+    pub fn reconfigure(&self, config: Config) -> Result<(), StartError> {
+        start::check(&config)?;
+        let _ = self.0.post(|cx| reconfigure::take_over(cx, config));
+        Ok(())
     }
 
     /// Begins [lame duck mode](Broker::lame_duck), at whose end the broker stops. Returns at once.
@@ -334,10 +354,9 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
             cause,
         })?;
     let addr = cx.listening_on(listener).expect("it listens");
-    let advertised = cx.state.config.advertise.as_ref();
-    cx.state.info.port = advertised
-        .and_then(|advertise| advertise.port)
-        .unwrap_or(addr.port());
+    cx.state.port = addr.port();
+    let State { config, info, .. } = &mut *cx.state;
+    announce_settings(info, config, addr.port());
     cx.state.listener = Some(listener);
     Ok(listener)
 }
@@ -380,17 +399,19 @@ fn announce(config: &Config, server_id: String) -> Info {
         proto: 1,
         // Some clients' data types have this field; the text is free.
         go: "none".to_owned(),
-        host: match &config.advertise {
-            Some(advertise) => advertise.host.clone(),
-            None => config.host.clone(),
-        },
-        port: config.port,
         headers: config.headers,
-        auth_required: config.wants_credentials(),
-        max_payload: config.payload_bytes_max as u64,
         midge: env!("CARGO_PKG_VERSION").to_owned(),
         ..Info::default()
     }
+}
+
+/// Puts into `INFO` those settings that may change while the broker listens, on `port`.
+pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
+    let advertised = config.advertise.as_ref();
+    info.host = advertised.map_or(&config.host, |to| &to.host).clone();
+    info.port = advertised.and_then(|to| to.port).unwrap_or(port);
+    info.auth_required = config.wants_credentials();
+    info.max_payload = config.payload_bytes_max as u64;
 }
 
 /// `host:port`, with brackets round an IPv6 address.

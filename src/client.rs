@@ -1,5 +1,6 @@
 //! `Client`: one client's socket. Bytes to ops, deadlines, the end.
 
+use crate::auth::{Question, Verdict};
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
 use crate::delivery::Allowance;
@@ -13,6 +14,10 @@ use midge_reactor::{
     Close, Context, Eof, Handler, Input, Io, Key, QUEUE_BYTES_MAX, Time, TimerId, Writer,
 };
 use std::time::Duration;
+
+mod news;
+
+pub(crate) use news::{News, is_same_auth};
 
 /// Most bytes of output made from one client's input before the others have their turn: a read of
 /// tiny messages may fan out to a hundred times its size.
@@ -305,28 +310,53 @@ impl Client {
         if let Some(timer) = self.auth_timer.take() {
             cx.io.cancel(timer);
         }
-        let key = cx.key();
+        self.compute(cx, question, Client::answered)?;
+        cx.io.pause(cx.key());
+        Ok(())
+    }
+
+    /// Has a question answered by another thread; `then` gets the answer, and the
+    /// [version](State::auth_version) of what clients must present to which it belongs.
+    fn compute(
+        &self,
+        cx: &mut Context<'_, State>,
+        question: Question,
+        then: fn(&mut Client, &mut Context<'_, State>, bool, u32),
+    ) -> Result<(), Violation<'static>> {
+        let (key, version) = (cx.key(), cx.state.auth_version);
         let work = move || question.answer();
         let asked = cx.offload(work, move |cx, answer| {
             let is_good = answer.unwrap_or(false);
             // A client that has gone meanwhile does not care.
             cx.call(key, move |client: &mut Client, cx| {
-                client.answered(cx, is_good);
+                then(client, cx, is_good, version);
             });
         });
-        if let Err(error) = asked {
+        asked.map_err(|error| {
             log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
-            return Err(Violation::Authorization);
-        }
-        cx.io.pause(key);
-        Ok(())
+            Violation::Authorization
+        })
     }
 
     /// What came of it.
-    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool) {
+    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool, version: u32) {
         let Some(session) = &mut self.session else {
             return;
         };
+        let mut is_good = is_good;
+        if version != cx.state.auth_version {
+            // Meanwhile it must present something else.
+            match session.check(cx.state) {
+                Verdict::Welcome => is_good = true,
+                Verdict::Refused => is_good = false,
+                Verdict::Hashed(question) => {
+                    if let Err(violation) = self.compute(cx, question, Client::answered) {
+                        self.refuse(cx, &violation);
+                    }
+                    return;
+                }
+            }
+        }
         match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
             Ok(()) => {
                 // One that was sent away is asked no more.
@@ -348,8 +378,13 @@ impl Client {
             cx.io.cancel(timer);
         }
         let first = FIRST_PING.min(cx.state.config.ping_interval);
-        let spread = first.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
-        arm_ping(&mut self.ping_timer, cx, first + spread);
+        self.arm_ping_about(cx, first);
+    }
+
+    /// Sets the next look at whether it is alive, not in step with other clients.
+    fn arm_ping_about(&mut self, cx: &mut Context<'_, State>, delay: Duration) {
+        let spread = delay.mul_f64(0.2 * (cx.io.random() % 1000) as f64 / 1000.0);
+        arm_ping(&mut self.ping_timer, cx, delay + spread);
     }
 
     /// Stops reading from this client, whose next op is unread, until `receiver` has caught up.
@@ -505,15 +540,8 @@ impl Handler<State> for Client {
             target: "midge", cid, peer:%;
             "{} - Client connection created", self.label
         );
+        bound_queue(cx);
         let config = &cx.state.config;
-        let pending = config.pending_bytes_max.min(QUEUE_BYTES_MAX);
-        let (low, high) = match config.stall_producers {
-            true => backpressure::marks(pending),
-            // Nobody is ever so far behind: past this the client is closed.
-            false => (pending, pending),
-        };
-        cx.io.watermarks(key, low, high, pending);
-        cx.io.write_timeout(key, Some(config.write_deadline));
         if config.wants_credentials() {
             let timeout = config.auth_timeout;
             self.auth_timer = Some(cx.set_timer(timeout, AUTH));
@@ -589,6 +617,19 @@ impl Handler<State> for Client {
         self.log_end(reason, cx.now() - self.opened);
         lame_duck::end_if_alone(cx);
     }
+}
+
+/// Bounds what may wait for the present client, and for how long.
+fn bound_queue(cx: &mut Context<'_, State>) {
+    let (key, config) = (cx.key(), &cx.state.config);
+    let pending = config.pending_bytes_max.min(QUEUE_BYTES_MAX);
+    let (low, high) = match config.stall_producers {
+        true => backpressure::marks(pending),
+        // Nobody is ever so far behind: past this the client is closed.
+        false => (pending, pending),
+    };
+    cx.io.watermarks(key, low, high, pending);
+    cx.io.write_timeout(key, Some(config.write_deadline));
 }
 
 /// Whether the present client has made so much output or work that it is the others' turn.

@@ -58,6 +58,7 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
         cx.io.close(listener);
     }
     cx.state.info.ldm = true;
+    cx.state.info_version += 1;
     if end_if_alone(cx) {
         return;
     }

@@ -35,6 +35,7 @@ pub mod config;
 mod broker;
 mod lame_duck;
 mod ports;
+mod reconfigure;
 mod signals;
 mod start;
 mod state;

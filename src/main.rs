@@ -17,7 +17,7 @@ use midge::cli::{self, Command, Options};
 use midge::config::language::System;
 use midge::config::options::Refused;
 use midge::config::{self, Loaded};
-use midge::{Broker, Stop};
+use midge::{Broker, Config, StartError, Stop};
 
 macro_rules! check {
     () => {
@@ -146,33 +146,59 @@ fn serve(
     }
 }
 
-fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> io::Result<()> {
+fn obey_signals(broker: &mut Broker, mut running: Options, args: Vec<OsString>) -> io::Result<()> {
     broker.stop_on_signals()?;
     broker.reopen_on_signal(logger::reopen)?;
-    broker.reload_on_signal(move |_| reload(&running, &args))
+    broker.reload_on_signal(move |cx| {
+        reload(&mut running, &args, |config| {
+            Broker::reconfigure(cx, config)
+        });
+    })
 }
 
-/// Tells what the file has to say now. Nothing is taken over yet.
-fn reload(running: &Options, args: &[OsString]) {
-    let why = match config::reload(running, args, &System) {
-        Ok(reloaded) if reloaded.changes.is_empty() => {
-            return log::info!(target: "midge", "Reloaded server configuration");
-        }
-        Ok(reloaded) => {
-            let changes = reloaded.changes.iter();
-            let changes = changes
-                .map(|change| format!("{}: old={}, new={}", change.name, change.old, change.new));
-            let changes = changes.collect::<Vec<_>>().join("; ");
-            format!(
-                "changes cannot be taken over while midge runs yet; start it anew for {changes}"
-            )
-        }
-        Err(refused) => refused.to_string(),
+/// Takes over what the file has to say now, all of it or nothing; `running` is what was taken over last.
+fn reload(
+    running: &mut Options,
+    args: &[OsString],
+    take_over: impl FnOnce(Config) -> Result<(), StartError>,
+) {
+    let reloaded = match config::reload(running, args, &System) {
+        Ok(reloaded) => reloaded,
+        Err(Refused(errors)) => return not_reloaded(&errors),
     };
-    log::error!(
-        target: "midge",
-        "Failed to reload server configuration: {why}; nothing has changed"
-    );
+    let refused = reloaded.refused();
+    let refused: Vec<String> = refused
+        .map(|change| format!("{change}; start midge anew for this"))
+        .collect();
+    if !refused.is_empty() {
+        return not_reloaded(&refused);
+    }
+    let remarks = reloaded.loaded.remarks();
+    let options = reloaded.loaded.options;
+    // First what can fail; and so these lines are in the new log already.
+    if let Err(error) = logger::set(&options.log) {
+        return not_reloaded(&[error]);
+    }
+    for remark in remarks {
+        log::warn!(target: "midge", "{remark}");
+    }
+    for change in &reloaded.changes {
+        log::info!(target: "midge", "{change}");
+    }
+    if let Err(error) = take_over(options.config.clone()) {
+        return not_reloaded(&[error]);
+    }
+    *running = options;
+    log::info!(target: "midge", "Reloaded server configuration");
+}
+
+fn not_reloaded(errors: &[impl Display]) {
+    for error in errors {
+        log::error!(
+            target: "midge",
+            "Failed to reload server configuration: {error}; nothing has changed"
+        );
+    }
 }
 
 /// Tells whether a configuration is right. Warnings are errors here, as in nats-server.

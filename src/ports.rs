@@ -37,6 +37,42 @@ impl Ports {
     }
 }
 
+/// The ports file of a broker that runs, if it is to have one.
+#[derive(Debug)]
+pub(crate) struct Files {
+    ports: Ports,
+    /// Goes when another one is written, or when this is dropped.
+    ports_file: Option<PortsFile>,
+}
+
+impl Files {
+    /// For a broker that listens on these.
+    pub(crate) fn new(ports: Ports) -> Files {
+        Files {
+            ports,
+            ports_file: None,
+        }
+    }
+
+    /// Writes the ports file into `directory`, in place of the one that there was. A broker serves
+    /// all the same if that fails: it is logged.
+    pub(crate) fn write_ports(&mut self, directory: Option<&Path>) {
+        self.ports_file = None;
+        let Some(directory) = directory else { return };
+        match self.ports.write(directory) {
+            Ok(file) => self.ports_file = Some(file),
+            Err(error) => {
+                let path = path(directory);
+                let path = path.display();
+                log::error!(
+                    target: "midge",
+                    "Error writing ports file ({path}): open {path}: {error}; choose another directory"
+                );
+            }
+        }
+    }
+}
+
 /// The name of the file: after the program, as it was called, and its process.
 pub(crate) fn path(directory: &Path) -> PathBuf {
     let name = crate::cli::executable();

@@ -48,6 +48,11 @@ pub(crate) struct Session {
     is_retired: bool,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
+    /// The [version](State::info_version) of `INFO` that it was greeted with.
+    info_version: u32,
+    /// The [version](State::auth_version) of what clients must present under which its credentials
+    /// were found to be good.
+    vetted: u32,
 }
 
 impl Session {
@@ -66,6 +71,8 @@ impl Session {
             question: None,
             is_retired: false,
             told_subscriptions_max: false,
+            info_version: state.info_version,
+            vetted: state.auth_version,
         }
     }
 
@@ -171,7 +178,7 @@ impl Session {
             return;
         }
         receiver.takes_info = true;
-        if state.lame_duck {
+        if self.info_version != state.info_version {
             greet(state, self.key, &self.label, out);
         }
     }
@@ -223,10 +230,51 @@ impl Session {
         self.options.check_protocol()?;
         self.options.check_no_responders(config.headers)?;
         self.rules = rules(config, &self.options, false);
+        self.vetted = state.auth_version;
         let (headers, echo) = (self.rules.headers, self.options.echo);
         state.receiver_mut(self.id).kind = Kind::Client { headers, echo };
         self.ok(out);
         Ok(())
+    }
+
+    /// Takes over settings that are new in `state`; answers whether it may stay. They were `former`.
+    pub(crate) fn reconfigured(&mut self, former: &Config, state: &State) -> Verdict {
+        let config = &state.config;
+        let is_awaited = self.rules.connect_required && config.wants_credentials();
+        self.rules = rules(config, &self.options, is_awaited);
+        // One that has not logged in yet will be looked at when it does.
+        let is_vetted = self.vetted == state.auth_version
+            || self.vetted + 1 == state.auth_version
+                && auth::is_untouched(former, config, &self.options);
+        if is_awaited || is_vetted {
+            self.vetted = state.auth_version;
+            return Verdict::Welcome;
+        }
+        let verdict = auth::check(config, &self.options);
+        self.reconsidered(&verdict, state);
+        verdict
+    }
+
+    /// Whether it waits to be found good under the present settings.
+    pub(crate) fn is_suspect(&self, state: &State) -> bool {
+        self.vetted != state.auth_version
+    }
+
+    /// Notes what was found.
+    pub(crate) fn reconsidered(&mut self, verdict: &Verdict, state: &State) {
+        if matches!(verdict, Verdict::Welcome) {
+            self.vetted = state.auth_version;
+        }
+    }
+
+    /// Whether a `CONNECT` must come before anything else.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.rules.connect_required
+    }
+
+    /// Holds what it presents against what it must under the present settings.
+    pub(crate) fn check(&self, state: &State) -> Verdict {
+        auth::check(&state.config, &self.options)
     }
 
     /// Carries out as many publishes of `run` at once as `allowance` has for, and answers how many;

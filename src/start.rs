@@ -282,8 +282,11 @@ pub(crate) fn warn(config: &Config) {
     }
 }
 
-/// How many clients there are files for; warns if that is fewer than `wanted`.
-pub(crate) fn affordable_connections(wanted: usize) -> Result<usize, StartError> {
+/// How many clients there are files for; warns if that is fewer than `wanted`, unless it is as `before`.
+pub(crate) fn affordable_connections(
+    wanted: usize,
+    before: Option<usize>,
+) -> Result<usize, StartError> {
     let Ok(limit) = raise_open_files() else {
         return Ok(wanted);
     };
@@ -291,7 +294,7 @@ pub(crate) fn affordable_connections(wanted: usize) -> Result<usize, StartError>
     if affordable == 0 {
         return Err(StartError::OpenFiles { limit });
     }
-    if affordable < wanted {
+    if affordable < wanted && before != Some(affordable) {
         log::warn!(
             target: "midge",
             "This process may open {limit} files, so {affordable} clients can connect instead of \

@@ -3,6 +3,7 @@
 use crate::backpressure::Backpressure;
 use crate::delivery::Scratch;
 use crate::monitor::Records;
+use crate::ports::Files;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
 use crate::sublist::{ReceiverId, SubId, Sublist, Subscription};
 use crate::{Config, StartError, start};
@@ -83,8 +84,16 @@ pub struct State {
     pub(crate) stop: Stop,
     /// Where clients are accepted, until they no longer are.
     pub(crate) listener: Option<Key>,
+    /// The port that it listens on.
+    pub(crate) port: u16,
     /// Whether the broker is in lame duck mode.
     pub(crate) lame_duck: bool,
+    /// How often `info` has changed.
+    pub(crate) info_version: u32,
+    /// How often what clients must present has changed.
+    pub(crate) auth_version: u32,
+    /// Files that tell of this process; `None` if it is not the broker's.
+    pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
     pub(crate) scratch: Scratch,
@@ -112,7 +121,11 @@ impl State {
             stats: Stats::default(),
             stop: Stop::Requested,
             listener: None,
+            port: 0,
             lame_duck: false,
+            info_version: 0,
+            auth_version: 0,
+            files: None,
             records: None,
             scratch: Scratch::default(),
             random: 1,

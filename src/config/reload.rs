@@ -8,7 +8,8 @@ use crate::cli::Options;
 use std::ffi::OsString;
 use std::fmt;
 
-/// One setting that is not what it was. Prints as nats-server's log line for it.
+/// One setting that is not what it was. Prints as nats-server's log line for it, with what it was
+/// before.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Change {
     /// Its name, as in [`settings`](super::settings).
@@ -25,17 +26,39 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Change { name, old, new, .. } = self;
         match self.takes {
-            Takes::Restart => write!(
-                f,
-                "config reload not supported for {name}: old={old}, new={new}"
-            ),
-            Takes::Reload if *name == "client_advertise" => write!(f, "Reload: {name} = {new}"),
-            Takes::Reload if *name == "authorization" => {
-                f.write_str("Reloaded: authorization users")
+            Takes::Restart => {
+                let field = field(name);
+                write!(
+                    f,
+                    "config reload not supported for {field}: old={old}, new={new}"
+                )
             }
-            Takes::Reload if *name == "server_tags" => f.write_str("Reloaded: tags"),
-            Takes::Reload => write!(f, "Reloaded: {name} = {new}"),
+            Takes::Reload => {
+                match *name {
+                    "client_advertise" => write!(f, "Reload: {name} = {new}"),
+                    "authorization" => write!(f, "Reloaded: authorization users = {new}"),
+                    "server_tags" => write!(f, "Reloaded: tags = {new}"),
+                    _ => write!(f, "Reloaded: {name} = {new}"),
+                }?;
+                if old == new {
+                    f.write_str(" (other secrets)")
+                } else {
+                    write!(f, " (was {old})")
+                }
+            }
         }
+    }
+}
+
+/// What nats-server calls a setting that it refuses to change.
+fn field(name: &str) -> &str {
+    match name {
+        "host" => "Host",
+        "port" => "Port",
+        "server_name" => "ServerName",
+        "no_header_support" => "NoHeaderSupport",
+        "http_port" => "HTTPPort",
+        other => other,
     }
 }
 
@@ -67,8 +90,9 @@ impl Reloaded {
 /// let mut new = old.clone();
 /// (new.config.port, new.log.debug) = (5222, true);
 /// let changes = changes(&old, &new);
-/// assert_eq!(changes[0].to_string(), "config reload not supported for port: old=4222, new=5222");
-/// assert_eq!((changes[1].to_string().as_str(), changes[1].takes), ("Reloaded: debug = true", Takes::Reload));
+/// assert_eq!(changes[0].to_string(), "config reload not supported for Port: old=4222, new=5222");
+/// assert_eq!(changes[1].to_string(), "Reloaded: debug = true (was false)");
+/// assert_eq!(changes[1].takes, Takes::Reload);
 /// ```
 pub fn changes(old: &Options, new: &Options) -> Vec<Change> {
     let differs = |setting: &&Setting| !setting.is_same(old, new);
@@ -129,14 +153,14 @@ mod tests {
         let running = load(&file, &args, &System).expect("it is right").options;
         assert_eq!(lines(&running), [""; 0]);
         // The flag counts over the file, also the second time.
-        write("port: 2\nauthorization {user: a, password: c}\nmax_payload: 2048\nmax_subs: 5");
+        write("port: 2\nauthorization {user: a, password: c}\nmax_payload: 2048\nserver_name: n");
         assert_eq!(
             lines(&running),
             [
-                "Reloaded: authorization users",
-                "config reload not supported for max_subscriptions: old=none, new=5",
-                "Reloaded: max_payload = 2048",
-                "Reloaded: debug = false",
+                "config reload not supported for ServerName: old=none, new=n",
+                "Reloaded: authorization users = user a (other secrets)",
+                "Reloaded: max_payload = 2048 (was 1048576)",
+                "Reloaded: debug = false (was true)",
             ]
         );
         write("prot: 2");

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub enum Takes {
     /// A reload.
     Reload,
-    /// A restart: a reload that changes it is refused, as in nats-server.
+    /// A restart: a reload that changes it is refused, as in nats-server, which refuses some more.
     Restart,
 }
 
@@ -75,24 +75,24 @@ pub static SETTINGS: &[Setting] = settings![
     "server_metadata", Reload, |o| o.config.server_metadata, pairs;
     "authorization", Reload, |o| o.config.auth, auth;
     "authorization timeout", Reload, |o| o.config.auth_timeout, time;
-    "no_auth_user", Restart, |o| o.config.no_auth_user, optional;
+    "no_auth_user", Reload, |o| o.config.no_auth_user, optional;
     "max_connections", Reload, |o| o.config.connections_max, count;
-    "max_subscriptions", Restart, |o| o.config.subscriptions_max, optional;
-    "max_sub_tokens", Restart, |o| o.config.subscription_tokens_max, optional;
+    "max_subscriptions", Reload, |o| o.config.subscriptions_max, optional;
+    "max_sub_tokens", Reload, |o| o.config.subscription_tokens_max, optional;
     "max_control_line", Reload, |o| o.config.control_line_bytes_max, number;
     "max_payload", Reload, |o| o.config.payload_bytes_max, number;
-    "max_pending", Restart, |o| o.config.pending_bytes_max, number;
+    "max_pending", Reload, |o| o.config.pending_bytes_max, number;
     "write_deadline", Reload, |o| o.config.write_deadline, time;
     "ping_interval", Reload, |o| o.config.ping_interval, time;
     "ping_max", Reload, |o| o.config.pings_out_max, number;
     "no_fast_producer_stall", Reload, |o| o.config.stall_producers, reversed;
     "no_header_support", Restart, |o| o.config.headers, reversed;
-    "max_closed_clients", Restart, |o| o.config.closed_clients_max, number;
+    "max_closed_clients", Reload, |o| o.config.closed_clients_max, number;
     "busy_poll", Restart, |o| o.config.busy_poll, time;
     "http_port", Restart, |o| address_of(o), address;
-    "http_base_path", Restart, |o| base_path_of(o), optional;
-    "lame_duck_duration", Restart, |o| o.config.lame_duck_duration, time;
-    "lame_duck_grace_period", Restart, |o| o.config.lame_duck_grace_period, time;
+    "http_base_path", Reload, |o| base_path_of(o), optional;
+    "lame_duck_duration", Reload, |o| o.config.lame_duck_duration, time;
+    "lame_duck_grace_period", Reload, |o| o.config.lame_duck_grace_period, time;
     "connect_error_reports", Reload, |o| o.config.connect_error_reports, number;
     "reconnect_error_reports", Reload, |o| o.config.reconnect_error_reports, number;
     "pid_file", Reload, |o| o.config.pid_file, path;
@@ -102,10 +102,10 @@ pub static SETTINGS: &[Setting] = settings![
     "max_traced_msg_len", Reload, |o| o.config.traced_bytes_max, number;
     "logtime", Reload, |o| o.log.time, number;
     "logtime_utc", Reload, |o| o.log.utc, number;
-    "log_format", Restart, |o| o.log.format, format_name;
+    "log_format", Reload, |o| o.log.format, format_name;
     "log_file", Reload, |o| o.log.file, path;
-    "logfile_size_limit", Restart, |o| o.log.size_limit, number;
-    "logfile_max_num", Restart, |o| o.log.files_max, number;
+    "logfile_size_limit", Reload, |o| o.log.size_limit, number;
+    "logfile_max_num", Reload, |o| o.log.files_max, number;
     "syslog", Reload, |o| o.log.syslog, number;
     "remote_syslog", Reload, |o| o.log.remote_syslog, optional;
 ];

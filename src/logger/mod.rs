@@ -58,7 +58,6 @@ pub(crate) fn init(options: &LogOptions) -> Result<(), LogError> {
 ///
 /// # Errors
 /// The new log cannot be opened; then the old one goes on as it was.
-#[allow(dead_code, reason = "there is no file yet that could be read again")]
 pub(crate) fn set(options: &LogOptions) -> Result<(), LogError> {
     let Some(logger) = LOGGER.get() else {
         return init(options);

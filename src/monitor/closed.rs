@@ -124,6 +124,16 @@ impl ClosedRing {
         let number = self.dropped + self.entries.len() as u64;
         self.numbers.insert(closed.cid, number);
         self.entries.push_back(closed);
+        self.make_room();
+    }
+
+    /// Keeps `max` from now on.
+    pub(super) fn set_max(&mut self, max: usize) {
+        self.max = max;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.entries.len() > self.max || self.text_bytes > TEXT_BYTES_MAX {
             let Some(oldest) = self.entries.pop_front() else {
                 break;
@@ -201,6 +211,11 @@ mod tests {
         assert!(ring.get(1999).is_none() && ring.get(12_000).is_none());
         assert_eq!(ring.find(11_990).map(|c| c.cid), Some(11_990));
         assert!(ring.find(2000).is_none());
+        ring.set_max(10);
+        assert_eq!(
+            (ring.entries.len(), ring.find(11_990).is_none()),
+            (10, true)
+        );
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct Records {
     pub(super) clock: Clock,
     /// When the broker began to listen.
     pub(super) started: Time,
+    /// When the settings were read last.
+    pub(super) configured: Time,
     /// The port that is listened on.
     pub(super) port: u16,
     /// Clients, by their cids.
@@ -48,6 +50,7 @@ impl Records {
         Records {
             clock: Clock::new(now),
             started: now,
+            configured: now,
             port,
             present: BTreeMap::new(),
             closed: ClosedRing::new(closed_max),
@@ -59,6 +62,12 @@ impl Records {
             turn: 0,
             budget: Budget::new(),
         }
+    }
+
+    /// New settings hold from now on.
+    pub(crate) fn reconfigured(&mut self, now: Time, closed_max: usize) {
+        self.configured = now;
+        self.closed.set_max(closed_max);
     }
 
     /// The port that is listened on.

@@ -159,8 +159,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         stale_connections: stats.stale,
         subscriptions: stats.subscriptions,
         http_req_stats: &records.requests,
-        // It is read once.
-        config_load_time: start,
+        config_load_time: view.wall_of(records.configured),
         tags: &config.server_tags,
         metadata: &config.server_metadata,
         slow_consumer_stats: ByKind {

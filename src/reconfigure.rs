@@ -1,0 +1,128 @@
+//! New settings for a broker that serves: what changes at once, and who hears of it.
+//!
+//! Most limits are looked up in `State` when they are needed, so to put the new settings there is
+//! enough. What was copied elsewhere is brought up to date here: `INFO`, files, what is kept for
+//! monitoring, and the clients, each through a call of its own.
+
+use crate::broker::announce_settings;
+use crate::client::{Client, News, Queues};
+use crate::config::{Config, Monitor};
+use crate::session;
+use crate::start::{self, PidFile, StartError};
+use crate::state::State;
+use midge_reactor::{Context, Key};
+use std::rc::Rc;
+
+/// Takes over settings, which must be [possible](start::check).
+pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
+    let config = settle(cx.state, config);
+    let former = std::mem::replace(&mut cx.state.config, config);
+    write_files(cx.state, &former);
+    if let Some(records) = &mut cx.state.records {
+        records.reconfigured(cx.io.now(), cx.state.config.closed_clients_max);
+    }
+    tell(cx);
+    if !crate::client::is_same_auth(&former, &cx.state.config) {
+        cx.state.auth_version += 1;
+    }
+    let news = News::of(former, &cx.state.config);
+    if news.is_any() {
+        let news = Rc::new(news);
+        let keys: Vec<Key> = cx.state.receivers.iter().map(|(_, one)| one.key).collect();
+        for key in keys {
+            let news = Rc::clone(&news);
+            cx.call(key, move |client: &mut Client, cx| {
+                client.reconfigured(cx, &news);
+            });
+        }
+    }
+    // Later, when those whose credentials are no good have gone.
+    cx.defer(close_surplus);
+}
+
+/// The settings with those of a broker that runs in place of what cannot change any more.
+fn settle(state: &State, config: Config) -> Config {
+    let running = &state.config;
+    let monitor = running.monitor.as_ref().map(|running| {
+        let wanted = config.monitor.clone().unwrap_or_default();
+        Monitor {
+            host: running.host.clone(),
+            port: running.port,
+            ..wanted
+        }
+    });
+    let wanted = config.connections_max;
+    let connections_max = match &state.files {
+        // A broker that runs has files for some clients, or it would not.
+        Some(_) => {
+            start::affordable_connections(wanted, Some(running.connections_max)).unwrap_or(wanted)
+        }
+        None => wanted,
+    };
+    Config {
+        host: running.host.clone(),
+        port: running.port,
+        server_name: running.server_name.clone(),
+        headers: running.headers,
+        busy_poll: running.busy_poll,
+        connections_max,
+        monitor,
+        ..config
+    }
+}
+
+/// Writes files that are to be elsewhere. An old pid file stays, as in nats-server.
+fn write_files(state: &mut State, former: &Config) {
+    let (config, Some(files)) = (&state.config, &mut state.files) else {
+        return;
+    };
+    if let Some(path) = &config.pid_file
+        && config.pid_file != former.pid_file
+    {
+        let cause = match PidFile::open(path) {
+            Ok(file) => file.write().err(),
+            Err(StartError::PidFile { cause, .. }) => Some(cause),
+            Err(_) => None,
+        };
+        if let Some(cause) = cause {
+            let path = path.display();
+            log::error!(
+                target: "midge",
+                "Failed to write pidfile: open {path}: {cause}; choose another file"
+            );
+        }
+    }
+    if config.ports_file_dir != former.ports_file_dir {
+        files.write_ports(config.ports_file_dir.as_deref());
+    }
+}
+
+/// Tells clients what is new in `INFO`.
+fn tell(cx: &mut Context<'_, State>) {
+    let State {
+        config, info, port, ..
+    } = &mut *cx.state;
+    let before = info.clone();
+    announce_settings(info, config, *port);
+    if *info != before {
+        cx.state.info_version += 1;
+        session::tell_news(cx.state, &mut Queues(&mut cx.io));
+    }
+}
+
+/// Closes the clients that are too many now: those that came last.
+fn close_surplus(cx: &mut Context<'_, State>) {
+    let clients = cx.state.receivers.iter();
+    let surplus = clients
+        .len()
+        .saturating_sub(cx.state.config.connections_max);
+    if surplus == 0 {
+        return;
+    }
+    let mut clients: Vec<(u64, Key)> = clients.map(|(_, one)| (one.label.cid, one.key)).collect();
+    clients.sort_unstable();
+    for (_, key) in clients.split_off(clients.len() - surplus) {
+        cx.call(key, Client::is_surplus);
+    }
+    log::info!(target: "midge", "Closed {surplus} connections to fall within max_connections");
+}
