@@ -310,8 +310,19 @@ impl Running {
     ///
     /// # Panics
     /// If the broker's thread has.
-    pub fn shutdown(mut self) -> io::Result<Stop> {
+    pub fn shutdown(self) -> io::Result<Stop> {
         self.handle.shutdown();
+        self.join()
+    }
+
+    /// Waits for the end of a broker that is about to end by itself, as in lame duck mode.
+    ///
+    /// # Errors
+    /// Those of [`Broker::run`].
+    ///
+    /// # Panics
+    /// If the broker's thread has.
+    pub fn join(mut self) -> io::Result<Stop> {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(panic)) => std::panic::resume_unwind(panic),

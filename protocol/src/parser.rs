@@ -187,15 +187,8 @@ impl Parser {
         input: &'a [u8],
         rules: &Rules,
     ) -> Option<(Publish<'a>, usize)> {
-        if !matches!(self.stage, Stage::Name) {
-            return None;
-        }
-        if let Some(repeat) = &self.repeat
-            && let Some(publish) = repeat.read(input, rules)
-        {
-            return Some((publish, publish.layout.len()));
-        }
-        self.next_new_publish(input, rules)
+        let run = self.next_run(input, rules, 1)?;
+        Some((*run.first(), run.bytes()))
     }
 
     /// As [`next_publish`](Self::next_publish), with those that follow and have the same control line
@@ -214,7 +207,7 @@ impl Parser {
             return None;
         }
         if let Some(repeat) = &self.repeat
-            && let Some(run) = repeat.read_run(input, rules, count_max)
+            && let Some(run) = repeat.read(input, rules, count_max)
         {
             return Some(run);
         }

@@ -59,25 +59,22 @@ impl Repeat {
     }
 
     /// The publish at the start of `input`, if it has the same control line, is whole, and the rules
-    /// are the same too.
+    /// are the same too; with as many more as stand right behind it, up to `count_max` altogether.
     #[inline(always)]
-    pub(crate) fn read<'a>(&self, input: &'a [u8], rules: &Rules) -> Option<Publish<'a>> {
-        (self.is_at(input) && self.rules == *rules).then_some(Publish {
-            input,
-            layout: self.layout,
-            repeats: true,
-        })
-    }
-
-    /// As many of them as stand one right behind the other, up to `count_max`.
-    #[inline(always)]
-    pub(crate) fn read_run<'a>(
+    pub(crate) fn read<'a>(
         &self,
         input: &'a [u8],
         rules: &Rules,
         count_max: usize,
     ) -> Option<Run<'a>> {
-        let first = self.read(input, rules)?;
+        if !self.is_at(input) || self.rules != *rules {
+            return None;
+        }
+        let first = Publish {
+            input,
+            layout: self.layout,
+            repeats: true,
+        };
         let len = self.layout.len();
         let mut count = 1;
         let mut rest = &input[len..];
