@@ -12,18 +12,19 @@
 //! Of a flag that is repeated the last one wins. What cannot be understood is a [`UsageError`]: one
 //! line, whose beginning is nats-server's text and whose end says what to do.
 
-use std::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config, Monitor};
+pub use error::{NumberFault, UsageError};
 pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
+use value::Given;
 
+mod error;
 mod signal;
+mod value;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -220,187 +221,6 @@ pub fn parse_over(
     };
     draft.finish(word.as_deref())
 }
-
-/// Why a command line cannot be understood. The operator's fault; nothing has been started.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum UsageError {
-    /// Three dashes, or no name before the `=`.
-    Syntax {
-        /// The word as it was given.
-        word: String,
-    },
-    /// No such flag, in nats-server or here.
-    Unknown {
-        /// The name as it was given, without dashes.
-        name: String,
-        /// What may have been meant, with its dash.
-        nearest: Option<String>,
-    },
-    /// A flag of nats-server for something that midge does not do.
-    Unsupported {
-        /// The name as it was given, without dashes.
-        name: &'static str,
-        /// What the flag is for.
-        purpose: &'static str,
-    },
-    /// The command line ends where a value should be.
-    NoValue {
-        /// The name as it was given, without dashes.
-        name: &'static str,
-    },
-    /// The value of a switch is neither true nor false.
-    NotBoolean {
-        /// The name as it was given, without dashes.
-        name: &'static str,
-        /// The value as it was given.
-        value: String,
-    },
-    /// The value is not a whole number, or not one of those that are allowed.
-    BadNumber {
-        /// The name as it was given, without dashes.
-        name: &'static str,
-        /// The value as it was given.
-        value: String,
-        /// Which of the two it is.
-        fault: NumberFault,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-    /// The value is not UTF-8. It is not repeated, for it may be a password.
-    NotText {
-        /// The name as it was given, without dashes.
-        name: &'static str,
-    },
-    /// The value is not one of a few words.
-    BadWord {
-        /// The name as it was given, without dashes.
-        name: &'static str,
-        /// The value as it was given.
-        value: String,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-    /// What `-signal` wants cannot be sent.
-    Signal(SignalError),
-    /// `-pass` without `-user` would let everybody in.
-    PasswordAlone,
-    /// `-t` without `-c`.
-    NothingToTest,
-    /// The value is no address.
-    BadAddress {
-        /// The name as it was given, without dashes.
-        name: &'static str,
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// A word that is not a flag.
-    Word {
-        /// The word as it was given.
-        word: String,
-    },
-}
-
-/// What is wrong with a number.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NumberFault {
-    /// It is no number in Go's syntax.
-    Syntax,
-    /// It is too large or too small.
-    Range,
-}
-
-impl fmt::Display for NumberFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NumberFault::Syntax => "parse error",
-            NumberFault::Range => "value out of range",
-        })
-    }
-}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UsageError::Syntax { word } => {
-                let word = word.escape_debug();
-                write!(
-                    f,
-                    "bad flag syntax: {word}; write a flag as -name or --name"
-                )
-            }
-            UsageError::Unknown { name, nearest } => {
-                let name = name.escape_debug();
-                write!(f, "flag provided but not defined: -{name}; ")?;
-                if let Some(nearest) = nearest {
-                    write!(f, "did you mean {nearest}? ")?;
-                }
-                f.write_str(SEE_HELP)
-            }
-            UsageError::Unsupported { name, purpose } => {
-                write!(
-                    f,
-                    "flag -{name} ({purpose}) is not supported yet; {SEE_HELP}"
-                )
-            }
-            UsageError::NoValue { name } => {
-                write!(f, "flag needs an argument: -{name}; write -{name} VALUE")
-            }
-            UsageError::NotBoolean { name, value } => write!(
-                f,
-                "invalid boolean value {value:?} for -{name}: parse error; use true or false"
-            ),
-            UsageError::BadNumber {
-                name,
-                value,
-                fault,
-                allowed,
-            } => write!(
-                f,
-                "invalid value {value:?} for flag -{name}: {fault}; use {allowed}"
-            ),
-            UsageError::BadWord {
-                name,
-                value,
-                allowed,
-            } => write!(
-                f,
-                "invalid value {value:?} for flag -{name}: parse error; use {allowed}"
-            ),
-            UsageError::Signal(error) => write!(f, "{error}"),
-            UsageError::NotText { name } => {
-                write!(
-                    f,
-                    "invalid value for flag -{name}: not UTF-8; use UTF-8 text"
-                )
-            }
-            UsageError::PasswordAlone => f.write_str(
-                "flag -pass needs a user name; add -user NAME, or use -auth TOKEN instead",
-            ),
-            UsageError::NothingToTest => {
-                f.write_str("must specify [-c, --config] option to check configuration file syntax")
-            }
-            UsageError::BadAddress { name, fault } => {
-                write!(f, "invalid value for flag -{name}: {fault}")
-            }
-            UsageError::Word { word } => {
-                write!(f, "unrecognized command: {word:?}; {SEE_HELP}")
-            }
-        }
-    }
-}
-
-impl Error for UsageError {}
-
-const SEE_HELP: &str = "midge --help lists all flags";
-
-const PORTS: &str = "1 to 65535, or -1 for any free port";
-const HTTP_PORTS: &str = "1 to 65535, -1 for any free port, or 0 for none";
-const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
-const LENGTHS: &str = "a number of bytes, or 0 for no limit";
-const COUNTS: &str = "a number, or 0 for no limit";
-const DURATIONS: &str = "a time such as 30s, 2m or 1m30s";
-const FORMATS: &str = "text or json";
 
 #[derive(Clone, Copy)]
 enum Flag {
@@ -774,126 +594,6 @@ impl Draft {
     }
 }
 
-/// One known flag where it stands on the command line.
-struct Given<'a, A: Iterator> {
-    name: &'static str,
-    /// What stood behind an `=`.
-    value: Option<OsString>,
-    /// The words that follow.
-    args: &'a mut Peekable<A>,
-}
-
-impl<A: Iterator<Item = OsString>> Given<'_, A> {
-    /// On, unless something else is said behind an `=` or, beyond nats-server, in the next word.
-    fn switch(&mut self) -> Result<bool, UsageError> {
-        let is_value = |word: &OsString| word == "true" || word == "false";
-        let value = self.value.take().or_else(|| self.args.next_if(is_value));
-        let Some(value) = value else {
-            return Ok(true);
-        };
-        boolean(&value).ok_or_else(|| UsageError::NotBoolean {
-            name: self.name,
-            value: value.to_string_lossy().into_owned(),
-        })
-    }
-
-    /// The value, even if it looks like a flag: `-p -1`.
-    fn value(&mut self) -> Result<OsString, UsageError> {
-        let value = self.value.take().or_else(|| self.args.next());
-        value.ok_or(UsageError::NoValue { name: self.name })
-    }
-
-    fn text(&mut self) -> Result<String, UsageError> {
-        let name = self.name;
-        let text = self.value()?.into_string();
-        text.map_err(|_| UsageError::NotText { name })
-    }
-
-    fn file(&mut self) -> Result<Option<PathBuf>, UsageError> {
-        let file = self.value()?;
-        Ok((!file.is_empty()).then(|| file.into()))
-    }
-
-    /// In nats-server -1 is any free port, which sockets spell 0, and 0 is the default.
-    fn port(&mut self) -> Result<u16, UsageError> {
-        self.number(PORTS, |number| match number {
-            -1 => Some(0),
-            0 => Some(Config::default().port),
-            _ => u16::try_from(number).ok(),
-        })
-    }
-
-    /// As a port, but 0 is none.
-    fn http_port(&mut self) -> Result<Option<u16>, UsageError> {
-        self.number(HTTP_PORTS, |number| match number {
-            -1 => Some(Some(0)),
-            0 => Some(None),
-            _ => u16::try_from(number).ok().map(Some),
-        })
-    }
-
-    /// Nothing below zero is a limit either.
-    fn length(&mut self) -> Result<usize, UsageError> {
-        self.number(LENGTHS, |number| usize::try_from(number.max(0)).ok())
-    }
-
-    fn count(&mut self) -> Result<usize, UsageError> {
-        self.number(COUNTS, |number| usize::try_from(number.max(0)).ok())
-    }
-
-    fn duration(&mut self) -> Result<Duration, UsageError> {
-        let name = self.name;
-        let value = self.text()?;
-        let duration = value.parse::<jiff::SignedDuration>().ok();
-        duration
-            .and_then(|duration| duration.try_into().ok())
-            .ok_or(UsageError::BadWord {
-                name,
-                value,
-                allowed: DURATIONS,
-            })
-    }
-
-    fn log_format(&mut self) -> Result<LogFormat, UsageError> {
-        let name = self.name;
-        let value = self.text()?;
-        match value.to_ascii_lowercase().as_str() {
-            "" | "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
-            _ => Err(UsageError::BadWord {
-                name,
-                value,
-                allowed: FORMATS,
-            }),
-        }
-    }
-
-    fn microseconds(&mut self) -> Result<Duration, UsageError> {
-        let convert = |number: i64| {
-            let number = u64::try_from(number).ok()?;
-            (number <= 1_000_000).then(|| Duration::from_micros(number))
-        };
-        self.number(MICROSECONDS, convert)
-    }
-
-    fn number<T>(
-        &mut self,
-        allowed: &'static str,
-        convert: impl Fn(i64) -> Option<T>,
-    ) -> Result<T, UsageError> {
-        let value = self.value()?.to_string_lossy().into_owned();
-        let number = integer(&value);
-        number
-            .and_then(|number| convert(number).ok_or(NumberFault::Range))
-            .map_err(|fault| UsageError::BadNumber {
-                name: self.name,
-                value,
-                fault,
-                allowed,
-            })
-    }
-}
-
 /// Splits `--name=value`; `None` is a word that is not a flag, and a single dash is one.
 fn split(arg: &OsStr) -> Result<Option<(String, Option<OsString>)>, UsageError> {
     let Some(rest) = arg.as_bytes().strip_prefix(b"-") else {
@@ -943,52 +643,6 @@ fn nearest(name: &str) -> Option<String> {
     }
     let known = FLAGS.iter().flat_map(|(_, names)| names.iter().copied());
     crate::config::options::nearest::nearest(name, known).map(|known| format!("-{known}"))
-}
-
-/// A truth value in any of Go's spellings.
-fn boolean(value: &OsStr) -> Option<bool> {
-    match value.as_bytes() {
-        b"1" | b"t" | b"T" | b"true" | b"True" | b"TRUE" => Some(true),
-        b"0" | b"f" | b"F" | b"false" | b"False" | b"FALSE" => Some(false),
-        _ => None,
-    }
-}
-
-/// A whole number in Go's syntax.
-///
-/// Shape: a sign or none, then `0x`, `0o` or `0`, `0b` or nothing for base 16, 8, 2 or 10, then
-/// digits; one underscore may stand between two digits, or between the prefix and a digit.
-fn integer(text: &str) -> Result<i64, NumberFault> {
-    let (sign, digits) = match text.as_bytes() {
-        [b'-', digits @ ..] => (-1, digits),
-        [b'+', digits @ ..] => (1, digits),
-        digits => (1, digits),
-    };
-    let (radix, digits) = match digits {
-        [b'0', b'x' | b'X', digits @ ..] if !digits.is_empty() => (16, digits),
-        [b'0', b'o' | b'O', digits @ ..] if !digits.is_empty() => (8, digits),
-        [b'0', b'b' | b'B', digits @ ..] if !digits.is_empty() => (2, digits),
-        [b'0', digits @ ..] => (8, digits),
-        digits => (10, digits),
-    };
-    let mut number: i128 = 0;
-    let mut after_digit = radix != 10;
-    for &byte in digits {
-        if byte == b'_' && after_digit {
-            after_digit = false;
-            continue;
-        }
-        let digit = char::from(byte).to_digit(radix);
-        number = number * i128::from(radix) + i128::from(digit.ok_or(NumberFault::Syntax)?);
-        if number > i128::from(u64::MAX) {
-            return Err(NumberFault::Range);
-        }
-        after_digit = true;
-    }
-    if !after_digit {
-        return Err(NumberFault::Syntax);
-    }
-    i64::try_from(sign * number).map_err(|_| NumberFault::Range)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+#[cfg(any(feature = "bench", feature = "tools"))]
+mod credentials;
 mod logger;
 mod send_signal;
 

@@ -75,7 +75,7 @@ fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, 
     let target = run::Target {
         addr: run::resolve(&common.server)?,
         pid: common.pid,
-        credentials: load::hello::Credentials {
+        credentials: crate::credentials::Credentials {
             user: common.user.clone(),
             password: common.password.clone(),
             token: common.token.clone(),

@@ -1,5 +1,6 @@
 //! Tables of command lines, and what each must come to.
 
+use super::value::integer;
 use super::*;
 use crate::User;
 

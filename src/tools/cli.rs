@@ -62,9 +62,9 @@ impl ServerArgs {
     pub(super) fn server(&self) -> Server {
         let mut server = self.server.clone();
         if self.user.is_some() || self.token.is_some() {
-            server.user = self.user.clone();
-            server.password = self.password.clone();
-            server.token = self.token.clone();
+            server.credentials.user = self.user.clone();
+            server.credentials.password = self.password.clone();
+            server.credentials.token = self.token.clone();
         }
         server
     }

@@ -167,7 +167,7 @@ impl Connection {
             let text = "the broker wants TLS, which these commands do not speak";
             return Err(Error::Foreign(text.to_owned()));
         }
-        let hello = server.introduction(echo);
+        let hello = server.credentials.introduction("midge", echo);
         encode::connect(&mut connection.output, hello.as_bytes());
         connection.sync(patience)?;
         Ok(connection)

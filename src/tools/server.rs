@@ -1,6 +1,6 @@
 //! Where the broker is, and as whom to connect to it.
 
-use serde_json::json;
+use crate::credentials::Credentials;
 
 /// The port of a broker that is not told another.
 const PORT: &str = "4222";
@@ -10,9 +10,7 @@ const PORT: &str = "4222";
 pub(super) struct Server {
     /// `host:port`.
     pub(super) address: String,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) token: Option<String>,
+    pub(super) credentials: Credentials,
 }
 
 impl Server {
@@ -49,33 +47,13 @@ impl Server {
         };
         match secrets.map(|secrets| secrets.split_once(':').ok_or(secrets)) {
             Some(Ok((user, password))) => {
-                server.user = Some(user.to_owned());
-                server.password = Some(password.to_owned());
+                server.credentials.user = Some(user.to_owned());
+                server.credentials.password = Some(password.to_owned());
             }
-            Some(Err(token)) => server.token = Some(token.to_owned()),
+            Some(Err(token)) => server.credentials.token = Some(token.to_owned()),
             None => {}
         }
         Ok(server)
-    }
-
-    /// What `CONNECT` says.
-    pub(super) fn introduction(&self, echo: bool) -> String {
-        let mut options = json!({
-            "verbose": false, "pedantic": false, "protocol": 1, "headers": true,
-            "no_responders": true, "echo": echo, "name": "midge", "lang": "rust",
-            "version": env!("CARGO_PKG_VERSION"),
-        });
-        let secrets = [
-            ("user", &self.user),
-            ("pass", &self.password),
-            ("auth_token", &self.token),
-        ];
-        for (name, secret) in secrets {
-            if let Some(secret) = secret {
-                options[name] = json!(secret);
-            }
-        }
-        options.to_string()
     }
 }
 
@@ -99,11 +77,15 @@ mod tests {
         let server = Server::parse("nats://ann:p@ss@h:1").expect("user and password");
         let expected = (Some("ann".to_owned()), Some("p@ss".to_owned()), "h:1");
         assert_eq!(
-            (server.user, server.password, server.address.as_str()),
+            (
+                server.credentials.user,
+                server.credentials.password,
+                server.address.as_str()
+            ),
             expected
         );
         let server = Server::parse("nats://t0k@h").expect("a token");
-        assert_eq!(server.token.as_deref(), Some("t0k"));
+        assert_eq!(server.credentials.token.as_deref(), Some("t0k"));
         for text in ["", "nats://", "tls://h", "http://h"] {
             assert!(Server::parse(text).is_err(), "{text}");
         }

@@ -5,41 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
 use midge_reactor::{Close, ConnectOptions, Context, Handler, Input, Key};
-use serde_json::json;
 
 use super::board::Event;
 use super::thread::Shard;
 use crate::bench::check::{Aside, Fault, shown};
-
-/// What `CONNECT` presents.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Credentials {
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<String>,
-    pub(crate) token: Option<String>,
-}
-
-impl Credentials {
-    /// `CONNECT {...}` CR LF.
-    pub(crate) fn connect_line(&self) -> String {
-        let mut options = json!({
-            "verbose": false, "pedantic": false, "protocol": 1, "headers": true,
-            "no_responders": true, "name": "midge bench", "lang": "rust",
-            "version": env!("CARGO_PKG_VERSION"),
-        });
-        let secrets = [
-            ("user", &self.user),
-            ("pass", &self.password),
-            ("auth_token", &self.token),
-        ];
-        for (name, secret) in secrets {
-            if let Some(secret) = secret {
-                options[name] = json!(secret);
-            }
-        }
-        format!("CONNECT {options}\r\n")
-    }
-}
 
 /// Connections from one address. The system has ports for seven times as many, and takes ever longer
 /// to find one that is free.

@@ -16,7 +16,7 @@ pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Er
     let (board, meter) = (Arc::new(board), run.meter.begin());
     let visit = Arc::new(Visit {
         addr: run.target.addr,
-        hello: run.target.credentials.connect_line() + "PING\r\n",
+        hello: run.target.connect_line() + "PING\r\n",
         span: connect.span,
         concurrency: connect.concurrency,
     });

@@ -24,7 +24,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     let schedule = Schedule::new(crowd.rate, connections);
     board.schedule = Some(schedule);
     let (board, meter) = (Arc::new(board), run.meter);
-    let hello = run.target.credentials.connect_line();
+    let hello = run.target.connect_line();
 
     let mut speaker = Speaker::new(&shape, connections, schedule, crowd.span);
     let plan = Plan {

@@ -27,7 +27,7 @@ pub(super) fn measure(mut run: Run<'_>, flow: &Flow) -> Result<Outcome, Error> {
     board.readers = flow.subscribers - flow.stalled;
     board.schedule = flow.rate.map(|rate| Schedule::new(rate, flow.publishers));
     let (board, meter) = (Arc::new(board), run.meter);
-    let hello = run.target.credentials.connect_line();
+    let hello = run.target.connect_line();
 
     let beside = beside(&run, flow, &shape, &board, &hello)?;
     let subscribers = subscribers(&run, flow, &shape, &board, &hello)?;

@@ -15,7 +15,7 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
     need_files(connections)?;
     let (board, events) = board(0, 0);
     let (board, meter) = (Arc::new(board), run.meter);
-    let hello = run.target.credentials.connect_line();
+    let hello = run.target.connect_line();
     let (subject, addr, subscriptions) = (run.subject(), run.target.addr, idle.subscriptions);
     let plan = Plan {
         name: "bench-idle",

@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::check::Fault;
 use super::load::board::{Board, Event};
-use super::load::hello::Credentials;
 use super::outcome::{Latency, Outcome};
 use super::process;
 use super::workload::{Impossible, Kind, Workload};
+use crate::credentials::Credentials;
 use meter::Meter;
 use watch::Watch;
 
@@ -41,6 +41,14 @@ pub(crate) struct Target {
     pub(crate) patience: Duration,
     /// Set by Ctrl-C.
     pub(crate) interrupted: Arc<AtomicBool>,
+}
+
+impl Target {
+    /// How each connection introduces itself: `CONNECT {...}` CR LF.
+    pub(crate) fn connect_line(&self) -> String {
+        let introduction = self.credentials.introduction("midge bench", true);
+        format!("CONNECT {introduction}\r\n")
+    }
 }
 
 /// Why nothing could be measured.

@@ -22,7 +22,7 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
         .rate
         .map(|rate| Schedule::new(rate, request.requesters));
     let (board, meter) = (Arc::new(board), run.meter);
-    let hello = run.target.credentials.connect_line();
+    let hello = run.target.connect_line();
 
     // All in one thread: the two ends of a request never work at the same time, and a second
     // thread would only add the time it takes to wake it.

@@ -12,7 +12,7 @@ use crate::bench::workload::SubUnsub;
 pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Error> {
     let (board, events) = board(0, 0);
     let (board, meter) = (Arc::new(board), run.meter);
-    let hello = run.target.credentials.connect_line();
+    let hello = run.target.connect_line();
     let (subject, addr, count) = (run.subject(), run.target.addr, subs.subscriptions);
     let plan = Plan {
         name: "bench-churn",

@@ -9,11 +9,11 @@ use super::broker::{BrokerCommand, Running};
 use super::machine::Machine;
 use super::results::{BrokerInfo, Compared, Outcomes, Results};
 use crate::bench::catalogue::Entry;
-use crate::bench::load::hello::Credentials;
 use crate::bench::outcome::Outcome;
 use crate::bench::progress::Line;
 use crate::bench::run::{self, Target};
 use crate::bench::table;
+use crate::credentials::Credentials;
 
 /// A broker that is silent for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
