@@ -287,7 +287,8 @@ pub(crate) fn scratch(test: &str) -> PathBuf {
     directory
 }
 
-/// Looks into a file again and again until it contains `text`.
+/// Looks into a file again and again until it contains `text`: another process writes it, and tells
+/// nobody.
 pub(crate) fn wait_for_file(file: &Path, text: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
