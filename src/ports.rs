@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::config::language::error::system_words;
 use serde_json::{Map, Value};
 
 /// The listeners of a broker, by kind.
@@ -63,10 +64,10 @@ impl Files {
             Ok(file) => self.ports_file = Some(file),
             Err(error) => {
                 let path = path(directory);
-                let path = path.display();
+                let (path, said) = (path.display(), system_words(&error));
                 log::error!(
                     target: "midge",
-                    "Error writing ports file ({path}): open {path}: {error}; choose another directory"
+                    "Error writing ports file ({path}): open {path}: {said}; choose another directory"
                 );
             }
         }

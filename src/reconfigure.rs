@@ -6,6 +6,7 @@
 
 use crate::broker::announce_settings;
 use crate::client::{Client, News, Queues};
+use crate::config::language::error::system_words;
 use crate::config::{Config, Monitor};
 use crate::session;
 use crate::start::{self, PidFile, StartError};
@@ -86,10 +87,10 @@ fn write_files(state: &mut State, former: &Config) {
             Err(_) => None,
         };
         if let Some(cause) = cause {
-            let path = path.display();
+            let (path, said) = (path.display(), system_words(&cause));
             log::error!(
                 target: "midge",
-                "Failed to write pidfile: open {path}: {cause}; choose another file"
+                "Failed to write pidfile: open {path}: {said}; choose another file"
             );
         }
     }

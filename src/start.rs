@@ -1,5 +1,6 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
+use crate::config::language::error::system_words;
 use crate::config::options::duration::show;
 use crate::{Auth, Config, auth};
 use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
@@ -70,10 +71,10 @@ impl fmt::Display for StartError {
                 )
             }
             StartError::PidFile { path, cause } => {
-                let path = path.display();
+                let (path, said) = (path.display(), system_words(cause));
                 write!(
                     f,
-                    "Could not write pidfile: open {path}: {cause}; choose another file"
+                    "Could not write pidfile: open {path}: {said}; choose another file"
                 )
             }
             StartError::OpenFiles { limit } => write!(

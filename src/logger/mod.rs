@@ -28,6 +28,7 @@ use std::{fmt, io, process};
 use jiff::{Timestamp, tz::TimeZone};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use midge::cli::LogOptions;
+use midge::config::language::error::system_words;
 
 use file::LogFile;
 use line::{Style, Tag, Urgency};
@@ -99,10 +100,10 @@ impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LogError::File { path, cause } => {
-                let path = path.display();
+                let (path, said) = (path.display(), system_words(cause));
                 write!(
                     f,
-                    "error opening file: open {path}: {cause}; choose another log file with -l"
+                    "error opening file: open {path}: {said}; choose another log file with -l"
                 )
             }
             LogError::Syslog(text) => f.write_str(text),
@@ -287,11 +288,11 @@ impl Logger {
             Ok(()) => inner.say(Urgency::Info, format_args!("File log re-opened")),
             Err(error) => {
                 let path = file.path().to_owned();
-                let path = path.display();
+                let (path, said) = (path.display(), system_words(&error));
                 inner.say(
                     Urgency::Error,
                     format_args!(
-                        "File log not re-opened: open {path}: {error}; \
+                        "File log not re-opened: open {path}: {said}; \
                          lines go on into the file that was open"
                     ),
                 );

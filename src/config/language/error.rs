@@ -76,7 +76,7 @@ pub(crate) fn unreadable(path: &Path, cause: &io::Error) -> String {
 }
 
 /// The system's own words for an error, as Go prints them: without a number, in lower case.
-pub(crate) fn system_words(cause: &io::Error) -> String {
+pub fn system_words(cause: &io::Error) -> String {
     let text = cause.to_string();
     let words = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = words.chars();
