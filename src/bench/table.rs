@@ -126,10 +126,15 @@ fn summary(outcome: &Outcome) -> String {
             )
         }
         Kind::Crowd(crowd) => format!(
-            "{} connections, {} messages a second due, {} bytes",
+            "{} connections, {} messages a second due, {} bytes{}",
             crowd.connections,
             count(crowd.rate),
-            crowd.size
+            crowd.size,
+            if crowd.warm_up > 0.0 {
+                format!(", after {} s of warm-up", crowd.warm_up)
+            } else {
+                String::new()
+            }
         ),
         Kind::Idle(idle) => format!(
             "{} connections with {} subscriptions",
