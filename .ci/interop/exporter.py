@@ -124,7 +124,7 @@ def every_number_of_varz_is_a_metric():
             if not name.endswith(RESTLESS):
                 expect_equal(found, float(value), name)
             count += 1
-        expect(count > 40, f"only {count} numbers")
+        expect(count > 25, f"only {count} numbers")
         for name, value in (("in_msgs", 11), ("out_msgs", 20), ("in_bytes", 53), ("out_bytes", 100)):
             expect_equal(metrics.one(f"gnatsd_varz_{name}"), value, name)
         expect_equal(metrics.one("gnatsd_varz_version", value=varz["version"]), 1, "version")
@@ -151,7 +151,8 @@ def other_endpoints_become_metrics():
         for name, value in numbers(subsz, "gnatsd_subsz"):
             if not name.endswith(("limit", "offset", "total")):
                 expect_equal(metrics.one(name), float(value), name)
-        expect_equal(metrics.one("gnatsd_subsz_num_subscriptions"), 2, "subscriptions")
+        # Of those in nats-server most are its own.
+        expect(metrics.one("gnatsd_subsz_num_subscriptions") >= 2, "subscriptions")
         expect_equal(metrics.one("gnatsd_routez_num_routes"), 0, "routes")
         expect_equal(metrics.one("gnatsd_leafz_conn_nodes_total"), 0, "leaf nodes")
         expect_equal(metrics.one("gnatsd_healthz_status"), 0, "health, where 0 is good")
