@@ -71,11 +71,11 @@ fn lead(html: &mut String, results: &Results) {
     let machine = &results.machine;
     let _ = writeln!(
         html,
-        "<p>{}, {} rounds of {} s on {} cores ({}), shared by broker and load.</p>",
+        "<p>{}, {} of {} s on {} ({}), shared by broker and load.</p>",
         escaped(&results.date),
-        results.rounds,
+        table::plural(results.rounds as u64, "round"),
         results.seconds,
-        machine.cores,
+        table::plural(machine.cores as u64, "core"),
         escaped(&machine.processor)
     );
 }
@@ -274,7 +274,11 @@ fn how(results: &Results) -> String {
     pair("Date", &results.date);
     pair(
         "Processor",
-        &format!("{}, {} cores", machine.processor, machine.cores),
+        &format!(
+            "{}, {}",
+            machine.processor,
+            table::plural(machine.cores as u64, "core")
+        ),
     );
     if machine.memory_bytes > 0 {
         pair("Memory", &table::bytes(machine.memory_bytes as f64));
@@ -319,9 +323,9 @@ fn notes(results: &Results) -> String {
         {
             let _ = writeln!(
                 items,
-                "<li>{title}: {} cut off a subscriber in {count} of {} rounds.</li>",
+                "<li>{title}: {} cut off a subscriber in {count} of {}.</li>",
                 escaped(&results.brokers[broker].label),
-                results.rounds
+                table::plural(results.rounds as u64, "round")
             );
         }
         for flaw in &workload.faults {

@@ -49,7 +49,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);
     let result = (|| {
-        watch.ready(connections, crowd.size)?;
+        watch.ready(connections)?;
         let meter = meter.begin();
         let _ = board.began.set(Instant::now());
         let sent = watch.published(1)?;
