@@ -56,7 +56,10 @@ pub(crate) fn page(results: &Results) -> String {
     );
     latencies(&mut html, results, &legend);
     growths(&mut html, results, &legend);
-    let text = "Medians, and under them the lowest and the highest round.";
+    let text = match results.rounds {
+        0 | 1 => "",
+        _ => "Medians, and under them the lowest and the highest round.",
+    };
     let body = format!("<div class=\"scroll\">{}</div>", all(results));
     section(&mut html, "All figures", text, &body);
     section(&mut html, "How it was measured", "", &how(results));
@@ -245,6 +248,9 @@ fn all(results: &Results) -> String {
 fn cells(html: &mut String, comparison: &Comparison) {
     let mut cell = |spread: &Option<Spread>, show: &dyn Fn(f64) -> String| {
         let _ = match spread {
+            Some(spread) if spread.is_point() => {
+                write!(html, "<td>{}</td>", show(spread.median))
+            }
             Some(spread) => write!(
                 html,
                 "<td>{}<small>{} – {}</small></td>",

@@ -81,7 +81,7 @@ fn value(comparison: &Comparison, broker: usize) -> String {
         median,
         highest,
     } = spread;
-    if lowest == highest {
+    if spread.is_point() {
         return show(median);
     }
     format!("{} ({} - {})", show(median), show(lowest), show(highest))
@@ -89,7 +89,7 @@ fn value(comparison: &Comparison, broker: usize) -> String {
 
 fn ratio(comparison: &Comparison, broker: usize) -> String {
     match comparison.ratios[broker] {
-        Some(spread) if spread.lowest == spread.highest => format!("{:.2}", spread.median),
+        Some(spread) if spread.is_point() => format!("{:.2}", spread.median),
         Some(spread) => format!(
             "{:.2} ({:.2} - {:.2})",
             spread.median, spread.lowest, spread.highest
