@@ -140,6 +140,21 @@ fn what_has_a_rate_tells_latencies() {
 }
 
 #[test]
+fn a_warm_up_is_checked_and_not_counted() {
+    let broker = Broker::start();
+    let outcome = outcome(&broker, "crowd -n 500 --conns 20 --rate 20k --warm-up 0.05");
+    let count = |name: &str| outcome[name].as_u64().expect("it is a number");
+    // The first thousand are due within the 50 milliseconds, however many of them went in time.
+    let (published, warm) = (count("published"), 1000);
+    assert!(published >= 500, "{outcome}");
+    assert_eq!(count("delivered"), published, "{outcome}");
+    assert_eq!(count("lost"), 0, "{outcome}");
+    assert!(count("messages") <= published, "{outcome}");
+    let counted = outcome["latency"]["count"].as_u64().unwrap_or(0);
+    assert_eq!(counted, published.saturating_sub(warm), "{outcome}");
+}
+
+#[test]
 fn connections_and_subscriptions_are_weighed() {
     let broker = Broker::start();
     let idle = outcome(&broker, "idle --conns 50 --subs 3");

@@ -318,6 +318,7 @@ complete -c midge -n '__midge_after bench request' -l patience -r -d 'Seconds of
 complete -c midge -n '__midge_after bench crowd' -s h -l help -d 'Print help'
 complete -c midge -n '__midge_after bench crowd' -l conns -r -d 'Connections; each publishes to the next [default: 1000]'
 complete -c midge -n '__midge_after bench crowd' -l rate -r -d 'Messages a second, all together [default: 50k]'
+complete -c midge -n '__midge_after bench crowd' -l warm-up -r -d 'Seconds of the same load before it counts: a broker sends its first PING after about two [default: 0]'
 complete -c midge -n '__midge_after bench crowd' -l size -r -d 'Bytes of payload [default: 16]'
 complete -c midge -n '__midge_after bench crowd' -s d -l duration -r -d 'Seconds of load [default: 2]'
 complete -c midge -n '__midge_after bench crowd' -s n -l msgs -r -d 'Messages, all together, instead of a time: 100000, 10M'

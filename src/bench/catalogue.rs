@@ -301,12 +301,14 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
         let crowd = Kind::Crowd(Crowd {
             connections,
             size: STAMPED_BYTES,
-            rate: if scale.quick { 5e3 } else { 20e3 },
+            // At this rate each message travels alone, also where all come from one connection.
+            rate: 5e3,
+            warm_up: if scale.quick { 0.0 } else { 3.5 },
             span,
         });
         let count = super::table::thousands(connections);
         let s = if connections == 1 { "" } else { "s" };
-        let title = format!("{count} connection{s}, 20,000 messages/s together");
+        let title = format!("{count} connection{s}, 5,000 messages/s together");
         add(
             &format!("crowd-{connections}"),
             &title,

@@ -256,6 +256,9 @@ pub(crate) struct CrowdArgs {
     /// Messages a second, all together
     #[arg(long, value_parser = rate, value_name = "COUNT", default_value = "50k")]
     rate: u64,
+    /// Seconds of the same load before it counts: a broker sends its first PING after about two
+    #[arg(long, value_parser = seconds, value_name = "SECONDS", default_value = "0")]
+    warm_up: f64,
     /// Bytes of payload
     #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16")]
     size: u64,
@@ -351,6 +354,7 @@ impl Command {
                     connections: args.conns,
                     size: args.size as usize,
                     rate: args.rate as f64,
+                    warm_up: args.warm_up,
                     span: args.span.span(),
                 };
                 ("crowd", Kind::Crowd(crowd), &args.common)

@@ -141,10 +141,15 @@ fn summary(outcome: &Outcome) -> String {
             )
         }
         Kind::Crowd(crowd) => format!(
-            "{}, {} messages a second due, {} bytes",
+            "{}, {} messages a second due, {} bytes{}",
             plural(crowd.connections as u64, "connection"),
             count(crowd.rate),
-            crowd.size
+            crowd.size,
+            if crowd.warm_up > 0.0 {
+                format!(", after {} s of warm-up", crowd.warm_up)
+            } else {
+                String::new()
+            }
         ),
         Kind::Idle(idle) => format!(
             "{} with {}{}",

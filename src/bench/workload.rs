@@ -126,6 +126,9 @@ pub(crate) struct Crowd {
     pub(crate) size: usize,
     /// Messages a second, all together.
     pub(crate) rate: f64,
+    /// Seconds of the same load before it counts.
+    #[serde(default)]
+    pub(crate) warm_up: f64,
     /// When they end.
     pub(crate) span: Span,
 }

@@ -26,14 +26,22 @@ pub(crate) struct Member {
     who: String,
     hello: String,
     receiver: Option<Receiver>,
+    /// Latencies count from here on.
+    warm_up: Duration,
     /// What the answers to `PING` mean, in order: joined, published, checked.
     pongs: u8,
 }
 
 impl Member {
     /// The one of this number. Its `hello` has subscribed to its own subject; `shape` has it.
-    pub(crate) fn new(number: usize, receiver: Receiver, hello: String) -> Member {
+    pub(crate) fn new(
+        number: usize,
+        receiver: Receiver,
+        hello: String,
+        warm_up: Duration,
+    ) -> Member {
         Member {
+            warm_up,
             number,
             who: format!("connection {number}"),
             hello,
@@ -73,7 +81,7 @@ impl Handler<Shard> for Member {
             return;
         };
         let now = cx.state.board.elapsed();
-        let schedule = cx.state.board.schedule;
+        let (schedule, warm_up) = (cx.state.board.schedule, self.warm_up);
         let mut asides = Vec::new();
         let shard = &mut *cx.state;
         let fed = receiver.feed(
@@ -81,7 +89,9 @@ impl Handler<Shard> for Member {
             |aside| asides.push(aside),
             |stamp| {
                 let due = schedule.map_or(now, |schedule| schedule.due(stamp));
-                shard.record(now.saturating_sub(due));
+                if due >= warm_up {
+                    shard.record(now.saturating_sub(due));
+                }
                 shard.board.received[0].add(1);
             },
         );
@@ -118,6 +128,11 @@ pub(crate) struct Speaker {
     ring_frames: usize,
     connections: usize,
     schedule: Schedule,
+    /// Until then, nothing counts.
+    warm_up: Duration,
+    /// Whether that is over.
+    warm: bool,
+    /// When to end.
     time: Duration,
     messages_max: u64,
     sent: u64,
@@ -133,6 +148,7 @@ impl Speaker {
         shape: &Shape,
         connections: usize,
         schedule: Schedule,
+        warm_up: Duration,
         span: Span,
     ) -> Speaker {
         let mut frame = shape.published_head();
@@ -145,7 +161,9 @@ impl Speaker {
             shape: shape.clone(),
             connections,
             schedule,
-            time: span.time(),
+            warm_up,
+            warm: false,
+            time: warm_up.saturating_add(span.time()),
             messages_max: span.share(0, 1),
             sent: 0,
             frame,
@@ -161,8 +179,17 @@ impl Speaker {
         }
         let elapsed = cx.state.board.elapsed();
         let stopping = cx.state.board.stopping();
+        if !self.warm && (elapsed >= self.warm_up || stopping) {
+            self.warm = true;
+            self.messages_max = self.messages_max.saturating_add(self.sent);
+            cx.state.board.tell(Event::Done);
+        }
         let due = self.schedule.due_by(elapsed.min(self.time));
-        let due = due.min(self.messages_max);
+        let due = if self.warm {
+            due.min(self.messages_max)
+        } else {
+            due
+        };
         while self.sent < due && !stopping {
             let publisher = (self.sent % self.connections as u64) as usize;
             let stamp = Stamp::new(publisher, self.sent / self.connections as u64);
@@ -175,7 +202,7 @@ impl Speaker {
             self.sent += 1;
         }
         cx.state.board.published[0].set(self.sent);
-        if elapsed >= self.time || self.sent >= self.messages_max || stopping {
+        if elapsed >= self.time || (self.warm && self.sent >= self.messages_max) || stopping {
             self.over = true;
             let (publisher, count) = (0, self.sent);
             cx.state.board.tell(Event::Published { publisher, count });

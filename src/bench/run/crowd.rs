@@ -1,7 +1,7 @@
 //! Connections that each publish to the next, at one rate for all together.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::flow::settle;
 use super::{Error, Run, board, latency, need_files};
@@ -26,7 +26,8 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     let (board, meter) = (Arc::new(board), run.meter);
     let hello = run.target.connect_line();
 
-    let mut speaker = Speaker::new(&shape, connections, schedule, crowd.span);
+    let warm_up = Duration::from_secs_f64(crowd.warm_up);
+    let mut speaker = Speaker::new(&shape, connections, schedule, warm_up, crowd.span);
     let plan = Plan {
         name: "bench-crowd",
         connections,
@@ -44,14 +45,17 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
         let publisher = (number + connections - 1) % connections;
         let receiver = Receiver::of_publisher(&own, publisher, shape.ring_frames());
         let hello = hello.clone() + &own.sub_line(0, "", false);
-        hello::connect(cx, addr, Member::new(number, receiver, hello))
+        hello::connect(cx, addr, Member::new(number, receiver, hello, warm_up))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);
+    let mut uncounted = 0;
     let result = (|| {
         watch.ready(connections)?;
-        let meter = meter.begin();
         let _ = board.began.set(Instant::now());
+        watch.done(1, "the end of the warm-up")?;
+        let meter = meter.begin();
+        uncounted = board.received_total();
         let sent = watch.published(1)?;
         // What is asked of each connection behind this would count as much as the messages.
         watch.until_received(sent[0])?;
@@ -71,6 +75,8 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     outcome.broker = watch.broker();
     run.outcome = outcome;
     run.count(&board, crowd.size);
+    run.outcome.messages -= uncounted;
+    run.outcome.bytes -= uncounted * crowd.size as u64;
     run.outcome.latency = latency(thread.end());
     Ok(run.finish(result))
 }
