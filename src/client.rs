@@ -3,7 +3,9 @@
 use crate::auth::{Question, Verdict};
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
+use crate::config::Auth;
 use crate::delivery::Allowance;
+use crate::hashing::{ANSWER_WAIT_MAX, Asker};
 use crate::lame_duck;
 use crate::outbox::Outbox;
 use crate::receiver::{Label, Traffic};
@@ -96,6 +98,17 @@ impl Sink for QueueWriter<'_> {
     }
 }
 
+/// What goes on once it is known whether a password is good, under the settings of this version.
+type Verified = fn(&mut Client, &mut Context<'_, State>, bool, u32);
+
+/// Whoever wants to know whether a password is good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AskedBy {
+    key: Key,
+    version: u32,
+    then: Verified,
+}
+
 /// What has ended the publishes that came one behind the other.
 enum Ended {
     /// Something else comes next, or nothing.
@@ -123,6 +136,8 @@ pub(crate) struct Client {
     answered: bool,
     ping_timer: Option<TimerId>,
     auth_timer: Option<TimerId>,
+    /// What its questions about passwords hang on, if there were any.
+    asker: Option<Asker>,
     /// When it came.
     opened: Time,
     /// What became of the conversation, once it is over. In a box, since most clients stay.
@@ -166,6 +181,7 @@ impl Client {
             answered: false,
             ping_timer: None,
             auth_timer: None,
+            asker: None,
             opened: cx.now(),
             summary: None,
         }
@@ -173,7 +189,11 @@ impl Client {
 
     /// Tells the client what it did wrong, if there is a text for it, and ends the conversation.
     fn refuse(&mut self, cx: &mut Context<'_, State>, violation: &Violation<'_>) {
-        log_violation(&self.label, violation, cx.state);
+        let user = self
+            .session
+            .as_ref()
+            .map(|session| &*session.options().user);
+        log_violation(&self.label, user, violation, cx.state);
         session::tell(cx.key(), &self.label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
         if cx.io.congested(cx.key()) {
@@ -218,6 +238,7 @@ impl Client {
             records.turned_away(self.label, reason, cx.io.now());
         }
         cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
+        self.asker = None;
         for timer in [self.ping_timer.take(), self.auth_timer.take()]
             .into_iter()
             .flatten()
@@ -306,11 +327,12 @@ impl Client {
         let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
             return Ok(());
         };
-        // The client has done its part: it is not to blame for how long this takes.
-        if let Some(timer) = self.auth_timer.take() {
+        self.compute(cx, question, Client::answered)?;
+        // The client has done its part; what remains is not to wait for ever.
+        let deadline = cx.set_timer(ANSWER_WAIT_MAX, AUTH);
+        if let Some(timer) = self.auth_timer.replace(deadline) {
             cx.io.cancel(timer);
         }
-        self.compute(cx, question, Client::answered)?;
         cx.io.pause(cx.key());
         Ok(())
     }
@@ -318,24 +340,37 @@ impl Client {
     /// Has a question answered by another thread; `then` gets the answer, and the
     /// [version](State::auth_version) of what clients must present to which it belongs.
     fn compute(
-        &self,
+        &mut self,
         cx: &mut Context<'_, State>,
         question: Question,
-        then: fn(&mut Client, &mut Context<'_, State>, bool, u32),
+        then: Verified,
     ) -> Result<(), Violation<'static>> {
-        let (key, version) = (cx.key(), cx.state.auth_version);
-        let work = move || question.answer();
-        let asked = cx.offload(work, move |cx, answer| {
-            let is_good = answer.unwrap_or(false);
-            // A client that has gone meanwhile does not care.
-            cx.call(key, move |client: &mut Client, cx| {
-                then(client, cx, is_good, version);
-            });
-        });
+        let asked_by = AskedBy {
+            key: cx.key(),
+            version: cx.state.auth_version,
+            then,
+        };
+        let asker = self.asker.get_or_insert_default();
+        cx.state.questions.ask(asker, question, asked_by);
+        let questions = cx.state.questions.clone();
+        let asked = cx.offload(
+            move || questions.answer(),
+            |cx, answer| {
+                // Another one than its own, maybe: each thread takes the newest.
+                let Ok(Some((AskedBy { key, version, then }, is_good))) = answer else {
+                    return;
+                };
+                // A client that has gone meanwhile does not care.
+                cx.call(key, move |client: &mut Client, cx| {
+                    then(client, cx, is_good, version);
+                });
+            },
+        );
         asked.map_err(|error| {
             log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
             Violation::Authorization
-        })
+        })?;
+        Ok(())
     }
 
     /// What came of it.
@@ -645,13 +680,18 @@ fn arm_ping(timer: &mut Option<TimerId>, cx: &mut Context<'_, State>, delay: Dur
     }
 }
 
-/// One line for the operator about what a client did wrong.
-fn log_violation(label: &Label, violation: &Violation<'_>, state: &State) {
+/// One line for the operator about what a client did wrong, who says to be `user`.
+fn log_violation(label: &Label, user: Option<&str>, violation: &Violation<'_>, state: &State) {
     match violation {
         Violation::Parse | Violation::HeadersNotSupported | Violation::UnknownOperation => {
             log::error!(target: "midge", "{label} - Client parser ERROR: {violation}");
         }
-        Violation::Authorization => log::error!(target: "midge", "{label} - authentication error"),
+        Violation::Authorization => match (&state.config.auth, user) {
+            (Auth::Users { .. }, Some(user)) => {
+                log::error!(target: "midge", "{label} - authentication error - User {user:?}");
+            }
+            _ => log::error!(target: "midge", "{label} - authentication error"),
+        },
         Violation::PayloadTooLarge => {
             let max = state.config.payload_bytes_max;
             log::error!(target: "midge", "{label} - maximum payload exceeded: limit {max}");
