@@ -3,6 +3,7 @@
 use crate::auth::{Question, Verdict};
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
+use crate::config::Auth;
 use crate::delivery::Allowance;
 use crate::hashing::{ANSWER_WAIT_MAX, Asker};
 use crate::lame_duck;
@@ -188,7 +189,11 @@ impl Client {
 
     /// Tells the client what it did wrong, if there is a text for it, and ends the conversation.
     fn refuse(&mut self, cx: &mut Context<'_, State>, violation: &Violation<'_>) {
-        log_violation(&self.label, violation, cx.state);
+        let user = self
+            .session
+            .as_ref()
+            .map(|session| &*session.options().user);
+        log_violation(&self.label, user, violation, cx.state);
         session::tell(cx.key(), &self.label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
         if cx.io.congested(cx.key()) {
@@ -675,13 +680,18 @@ fn arm_ping(timer: &mut Option<TimerId>, cx: &mut Context<'_, State>, delay: Dur
     }
 }
 
-/// One line for the operator about what a client did wrong.
-fn log_violation(label: &Label, violation: &Violation<'_>, state: &State) {
+/// One line for the operator about what a client did wrong, who says to be `user`.
+fn log_violation(label: &Label, user: Option<&str>, violation: &Violation<'_>, state: &State) {
     match violation {
         Violation::Parse | Violation::HeadersNotSupported | Violation::UnknownOperation => {
             log::error!(target: "midge", "{label} - Client parser ERROR: {violation}");
         }
-        Violation::Authorization => log::error!(target: "midge", "{label} - authentication error"),
+        Violation::Authorization => match (&state.config.auth, user) {
+            (Auth::Users { .. }, Some(user)) => {
+                log::error!(target: "midge", "{label} - authentication error - User {user:?}");
+            }
+            _ => log::error!(target: "midge", "{label} - authentication error"),
+        },
         Violation::PayloadTooLarge => {
             let max = state.config.payload_bytes_max;
             log::error!(target: "midge", "{label} - maximum payload exceeded: limit {max}");
