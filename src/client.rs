@@ -1,11 +1,10 @@
 //! `Client`: one client's socket. Bytes to ops, deadlines, the end.
 
-use crate::auth::{Question, Verdict};
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
 use crate::config::Auth;
 use crate::delivery::Allowance;
-use crate::hashing::{ANSWER_WAIT_MAX, Asker};
+use crate::hashing::Asker;
 use crate::lame_duck;
 use crate::outbox::Outbox;
 use crate::receiver::{Label, Traffic};
@@ -17,8 +16,10 @@ use midge_reactor::{
 };
 use std::time::Duration;
 
+mod login;
 mod news;
 
+pub(crate) use login::AskedBy;
 pub(crate) use news::{News, is_same_auth};
 
 /// Most bytes of output made from one client's input before the others have their turn: a read of
@@ -96,17 +97,6 @@ impl Sink for QueueWriter<'_> {
     fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
         self.0.put_block(block, len);
     }
-}
-
-/// What goes on once it is known whether a password is good, under the settings of this version.
-type Verified = fn(&mut Client, &mut Context<'_, State>, bool, u32);
-
-/// Whoever wants to know whether a password is good.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AskedBy {
-    key: Key,
-    version: u32,
-    then: Verified,
 }
 
 /// What has ended the publishes that came one behind the other.
@@ -319,88 +309,6 @@ impl Client {
                 cx.yield_now();
                 return Ok(());
             }
-        }
-    }
-
-    /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
-    fn ask(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
-        let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
-            return Ok(());
-        };
-        self.compute(cx, question, Client::answered)?;
-        // The client has done its part; what remains is not to wait for ever.
-        let deadline = cx.set_timer(ANSWER_WAIT_MAX, AUTH);
-        if let Some(timer) = self.auth_timer.replace(deadline) {
-            cx.io.cancel(timer);
-        }
-        cx.io.pause(cx.key());
-        Ok(())
-    }
-
-    /// Has a question answered by another thread; `then` gets the answer, and the
-    /// [version](State::auth_version) of what clients must present to which it belongs.
-    fn compute(
-        &mut self,
-        cx: &mut Context<'_, State>,
-        question: Question,
-        then: Verified,
-    ) -> Result<(), Violation<'static>> {
-        let asked_by = AskedBy {
-            key: cx.key(),
-            version: cx.state.auth_version,
-            then,
-        };
-        let asker = self.asker.get_or_insert_default();
-        cx.state.questions.ask(asker, question, asked_by);
-        let questions = cx.state.questions.clone();
-        let asked = cx.offload(
-            move || questions.answer(),
-            |cx, answer| {
-                // Another one than its own, maybe: each thread takes the newest.
-                let Ok(Some((AskedBy { key, version, then }, is_good))) = answer else {
-                    return;
-                };
-                // A client that has gone meanwhile does not care.
-                cx.call(key, move |client: &mut Client, cx| {
-                    then(client, cx, is_good, version);
-                });
-            },
-        );
-        asked.map_err(|error| {
-            log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
-            Violation::Authorization
-        })?;
-        Ok(())
-    }
-
-    /// What came of it.
-    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool, version: u32) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        let mut is_good = is_good;
-        if version != cx.state.auth_version {
-            // Meanwhile it must present something else.
-            match session.check(cx.state) {
-                Verdict::Welcome => is_good = true,
-                Verdict::Refused => is_good = false,
-                Verdict::Hashed(question) => {
-                    if let Err(violation) = self.compute(cx, question, Client::answered) {
-                        self.refuse(cx, &violation);
-                    }
-                    return;
-                }
-            }
-        }
-        match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
-            Ok(()) => {
-                // One that was sent away is asked no more.
-                if self.reason.is_none() {
-                    self.connected(cx);
-                }
-                cx.io.resume(cx.key());
-            }
-            Err(violation) => self.refuse(cx, &violation),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The workloads that `versus` runs, and what is compared in each.
 
-use super::cli;
 use super::outcome::Outcome;
 use super::workload::{
     Connect, Crowd, Flow, Idle, Kind, Request, STAMPED_BYTES, Span, SubUnsub, Workload,
@@ -197,7 +196,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     add("8-to-1", "8 to 1, 16 B", fan(8, 1), &rates);
     let queue = Flow {
         span,
-        ..cli::queue()
+        ..Flow::queue()
     };
     add(
         "queue-2-to-4",
@@ -208,7 +207,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     let subjects = Flow {
         span,
         subjects: many(100_000, 1000),
-        ..cli::subjects()
+        ..Flow::subjects()
     };
     add(
         "subjects-100k",
@@ -241,7 +240,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     let rate = if scale.quick { 10e3 } else { 1.5e6 };
     let latency = Flow {
         span,
-        ..cli::latency(rate)
+        ..Flow::latency(rate)
     };
     add(
         "latency-1.5m",
@@ -251,7 +250,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     );
     let slow = Flow {
         span: Span::Seconds(scale.seconds.max(STALLED_SECONDS)),
-        ..cli::slow()
+        ..Flow::slow()
     };
     add(
         "stalled",
@@ -261,7 +260,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     );
     let outrun = Flow {
         span,
-        ..cli::outrun()
+        ..Flow::outrun()
     };
     add(
         "outrun",

@@ -333,11 +333,17 @@ impl Command {
                 .into(),
                 &args.common,
             ),
-            Command::Queue(args) => ("queue", args.flow(queue()).into(), &args.common),
-            Command::Subjects(args) => ("subjects", args.flow(subjects()).into(), &args.common),
-            Command::Latency(args) => ("latency", args.flow(latency(1.5e6)).into(), &args.common),
-            Command::Slow(args) => ("slow", args.flow(slow()).into(), &args.common),
-            Command::Outrun(args) => ("outrun", args.flow(outrun()).into(), &args.common),
+            Command::Queue(args) => ("queue", args.flow(Flow::queue()).into(), &args.common),
+            Command::Subjects(args) => {
+                ("subjects", args.flow(Flow::subjects()).into(), &args.common)
+            }
+            Command::Latency(args) => (
+                "latency",
+                args.flow(Flow::latency(1.5e6)).into(),
+                &args.common,
+            ),
+            Command::Slow(args) => ("slow", args.flow(Flow::slow()).into(), &args.common),
+            Command::Outrun(args) => ("outrun", args.flow(Flow::outrun()).into(), &args.common),
             Command::Request(args) => {
                 let request = Request {
                     requesters: args.clients,
@@ -383,58 +389,6 @@ impl Command {
         };
         let name = name.to_owned();
         Ok((Workload { name, kind }, common))
-    }
-}
-
-impl From<Flow> for Kind {
-    fn from(flow: Flow) -> Kind {
-        Kind::Flow(flow)
-    }
-}
-
-/// Two publishers and a queue group of four.
-pub(crate) fn queue() -> Flow {
-    Flow {
-        publishers: 2,
-        subscribers: 4,
-        queue: true,
-        ..Flow::default()
-    }
-}
-
-/// A hundred thousand subscriptions.
-pub(crate) fn subjects() -> Flow {
-    Flow {
-        subjects: 100_000,
-        wildcards: true,
-        ..Flow::default()
-    }
-}
-
-/// An open loop.
-pub(crate) fn latency(rate: f64) -> Flow {
-    Flow {
-        rate: Some(rate),
-        ..Flow::default()
-    }
-}
-
-/// One stalled subscriber of three.
-pub(crate) fn slow() -> Flow {
-    Flow {
-        subscribers: 3,
-        stalled: 1,
-        ..Flow::default()
-    }
-}
-
-/// A publisher without a window, a subscriber with a limit.
-pub(crate) fn outrun() -> Flow {
-    Flow {
-        size: 128,
-        window_bytes: None,
-        read_rate: Some(40_000_000),
-        ..Flow::default()
     }
 }
 

@@ -101,6 +101,60 @@ impl Default for Flow {
     }
 }
 
+impl Flow {
+    /// Two publishers and a queue group of four.
+    pub(crate) fn queue() -> Flow {
+        Flow {
+            publishers: 2,
+            subscribers: 4,
+            queue: true,
+            ..Flow::default()
+        }
+    }
+
+    /// A hundred thousand subscriptions.
+    pub(crate) fn subjects() -> Flow {
+        Flow {
+            subjects: 100_000,
+            wildcards: true,
+            ..Flow::default()
+        }
+    }
+
+    /// An open loop.
+    pub(crate) fn latency(rate: f64) -> Flow {
+        Flow {
+            rate: Some(rate),
+            ..Flow::default()
+        }
+    }
+
+    /// One stalled subscriber of three.
+    pub(crate) fn slow() -> Flow {
+        Flow {
+            subscribers: 3,
+            stalled: 1,
+            ..Flow::default()
+        }
+    }
+
+    /// A publisher without a window, a subscriber with a limit.
+    pub(crate) fn outrun() -> Flow {
+        Flow {
+            size: 128,
+            window_bytes: None,
+            read_rate: Some(40_000_000),
+            ..Flow::default()
+        }
+    }
+}
+
+impl From<Flow> for Kind {
+    fn from(flow: Flow) -> Kind {
+        Kind::Flow(flow)
+    }
+}
+
 /// Requests and replies.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Request {
