@@ -75,14 +75,22 @@ impl Repeat {
             layout: self.layout,
             repeats: true,
         };
+        Some(Run::new(first, 1 + self.count_more(input, count_max - 1)))
+    }
+
+    /// How many more stand behind the one at the start of `input`, up to `count_max`.
+    ///
+    /// Not inlined: of its own, this loop has all registers, whatever is around it.
+    #[inline(never)]
+    fn count_more(&self, input: &[u8], count_max: usize) -> usize {
         let len = self.layout.len();
-        let mut count = 1;
         let mut rest = &input[len..];
+        let mut count = 0;
         while count < count_max && self.is_at(rest) {
             count += 1;
             rest = &rest[len..];
         }
-        Some(Run::new(first, count))
+        count
     }
 
     /// Whether `input` begins with the same control line, and the publish is whole.

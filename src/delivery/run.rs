@@ -246,7 +246,9 @@ struct Delivery<'a, O> {
 
 impl<O: Outbox> Delivery<'_, O> {
     /// Gives one subscription `count` messages, of which these are the tails.
-    #[inline(always)]
+    ///
+    /// Not inlined: of its own, the loop in it has all registers, whatever is around it.
+    #[inline(never)]
     fn give<'b>(&mut self, id: SubId, count: usize, tails: impl Iterator<Item = Piece<'b>>) {
         let subscription = self.sublist.subscription_mut(id);
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
