@@ -388,7 +388,9 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
         .listening_on(listener)
         .map_or(address.1, |addr| addr.port());
     let closed_max = cx.state.config.closed_clients_max;
-    cx.state.records = Some(Box::new(Records::new(cx.now(), port, closed_max)));
+    let random = cx.io.random();
+    let records = Records::new(cx.now(), port, closed_max, random);
+    cx.state.records = Some(Box::new(records));
     Ok(Some(listener))
 }
 

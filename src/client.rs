@@ -10,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::receiver::{Label, Traffic};
 use crate::session::{self, After, Session};
 use crate::state::State;
-use midge_protocol::{Parser, Sink, Step, Violation};
+use midge_protocol::{ClientOp, Parser, Sink, Step, Violation};
 use midge_reactor::{
     Close, Context, Eof, Handler, Input, Io, Key, QUEUE_BYTES_MAX, Time, TimerId, Writer,
 };
@@ -282,7 +282,11 @@ impl Client {
                     return Ok(());
                 }
             };
-            match session.op(&op, cx.state, &mut Queues(&mut cx.io))? {
+            let after = session.op(&op, cx.state, &mut Queues(&mut cx.io))?;
+            if let ClientOp::Publish(message) = &op {
+                cx.state.measure(message.subject());
+            }
+            match after {
                 After::Next => self.last_active = cx.now(),
                 After::Answered => {
                     let asked = self.last_ping.filter(|_| self.pings_out > 0);
@@ -359,6 +363,7 @@ impl Client {
                 let mut out = Queues(&mut cx.io);
                 let count = session.publish_run(&run, allowance, cx.state, &mut out);
                 if count > 0 {
+                    cx.state.measure(run.first().subject());
                     rest = &rest[count * each..];
                     if has_had_its_turn(cx) {
                         break Ended::Yield;
@@ -371,13 +376,20 @@ impl Client {
                 // take all of a turn, and one at least goes in each.
                 let wait = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
                 if let Some(receiver) = wait {
+                    cx.state.measure(run.first().subject());
                     break 'input Ended::WaitFor(receiver);
                 }
                 rest = &rest[each..];
-                if has_had_its_turn(cx) {
+                let is_over = has_had_its_turn(cx);
+                let is_last = is_over || !run.advance(1);
+                // Once for all of the run, so that a long one is counted and not sampled.
+                if is_last {
+                    cx.state.measure(run.first().subject());
+                }
+                if is_over {
                     break 'input Ended::Yield;
                 }
-                if !run.advance(1) {
+                if is_last {
                     break;
                 }
             }
@@ -398,6 +410,9 @@ impl Client {
         {
             state.stats.received.add(tally.received);
             state.stats.sent.add(tally.sent);
+            if let Some(records) = &mut state.records {
+                records.meter.end_turn(self.label.cid, tally.received);
+            }
             state
                 .receiver_mut(session.id())
                 .received
@@ -496,6 +511,9 @@ impl Handler<State> for Client {
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
         // What a panic may have left belongs to nobody.
         cx.state.scratch.take_tally();
+        if let Some(records) = &mut cx.state.records {
+            records.meter.begin_turn(cx.io.now());
+        }
         let outcome = self.run(cx, input);
         self.settle(cx.state);
         if let Err(violation) = outcome {

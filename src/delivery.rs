@@ -50,6 +50,12 @@ impl Scratch {
         self.tally.work
     }
 
+    /// What the present run of messages has come to so far.
+    #[inline]
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// Ends a run of messages.
     pub(crate) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)

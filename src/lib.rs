@@ -49,6 +49,7 @@ mod listener;
 mod session;
 
 mod delivery;
+mod meter;
 mod outbox;
 mod receiver;
 pub mod sublist;

@@ -45,6 +45,14 @@ impl Traffic {
         self.messages += other.messages;
         self.bytes += other.bytes;
     }
+
+    /// What has come since it was `earlier`.
+    pub(crate) fn since(self, earlier: Traffic) -> Traffic {
+        Traffic {
+            messages: self.messages - earlier.messages,
+            bytes: self.bytes - earlier.bytes,
+        }
+    }
 }
 
 /// Who a connection is in the log: `127.0.0.1:51324 - cid:7`.

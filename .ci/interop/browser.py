@@ -125,6 +125,29 @@ def numbers_rise_under_load_and_a_line_is_drawn(browser):
         watch.expect_quiet()
 
 
+def subjects_and_clients_with_most_traffic_are_told(browser):
+    with broker(), page_of(browser) as (page, watch):
+        page.locator("#traffic").scroll_into_view_if_needed()
+        shown(page, "o-subjects", "Nothing was published")
+        with Load("load.<b>"), Raw(PORT, {"name": "lost"}) as lost:
+            lost.send(b"PUB nobody.hears 2\r\nhi\r\n")
+            lost.ping()
+            # A subject is text, whatever it is.
+            until(page, "document.querySelector('#o-subjects code')?.textContent === 'load.<b>'")
+            until(page, "parseFloat(document.querySelector('#o-subjects td.number').textContent) > 0")
+            shown(page, "o-connections", "load-publisher")
+            page.locator("#o-sort").select_option("unrouted")
+            until(page, "document.querySelector('#o-subjects code')?.textContent === 'nobody.hears'")
+            page.locator("#o-subject").fill("load.*")
+            until(page, "document.querySelector('#o-subjects code')?.textContent === 'load.<b>'")
+            page.locator("#o-period").select_option("start")
+            shown(page, "o-place", "since the start")
+            count = lambda: page.locator("#o-subjects td.number").first.text_content()
+            before = count()
+            page.wait_for_function("(before) => document.querySelector('#o-subjects td.number').textContent !== before", arg=before)
+        watch.expect_quiet()
+
+
 def connections_are_sorted_found_and_cut_in_pages(browser):
     with broker(), contextlib.ExitStack() as stack:
         clients = [stack.enter_context(client) for client in named(60)]
@@ -287,6 +310,7 @@ def main():
             run_checks(
                 [
                     numbers_rise_under_load_and_a_line_is_drawn,
+                    subjects_and_clients_with_most_traffic_are_told,
                     connections_are_sorted_found_and_cut_in_pages,
                     a_client_is_told_with_its_subscriptions,
                     subscriptions_are_a_tree_by_token,

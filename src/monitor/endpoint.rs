@@ -7,7 +7,7 @@ use super::response::{BAD_REQUEST, MOVED, NOT_FOUND, OK, Status, UNAUTHORIZED};
 use super::view::View;
 use super::{
     accountz, accstatz, connz, gatewayz, healthz, ipqueuesz, json, jsz, leafz, livez, loopz, memz,
-    metrics, root, routez, slowz, subsz, varz,
+    metrics, root, routez, slowz, subsz, topz, varz,
 };
 use crate::Auth;
 use crate::auth::same;
@@ -64,6 +64,7 @@ pub(super) enum Endpoint {
     Loopz,
     Memz,
     Slowz,
+    Topz,
     Metrics,
 }
 
@@ -87,6 +88,7 @@ const ENDPOINTS: &[(Endpoint, &[&str])] = &[
     (Endpoint::Loopz, &["/loopz"]),
     (Endpoint::Memz, &["/memz"]),
     (Endpoint::Slowz, &["/slowz"]),
+    (Endpoint::Topz, &["/topz"]),
     (Endpoint::Metrics, &["/metrics"]),
 ];
 
@@ -225,6 +227,7 @@ fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Made, M
         Endpoint::Loopz => Ok(loopz::answer(view)),
         Endpoint::Memz => Ok(memz::answer()),
         Endpoint::Slowz => Ok(slowz::answer(view)),
+        Endpoint::Topz => topz::answer(query),
         Endpoint::Metrics => Ok(metrics::answer()),
     }
 }

@@ -16,7 +16,7 @@
 //! subscriptions there are is made in [`Pieces`], each of which looks at no more than [`WORK_MAX`]
 //! places, which all who ask share; between two of them everyone else has a turn, and none is made while the queue to whoever
 //! asked is long. Without `Config::monitor` nothing is kept at all, and with it nothing is counted for
-//! a message.
+//! a message but what the [meter](crate::meter) says.
 
 mod http;
 mod json;
@@ -51,6 +51,7 @@ mod root;
 mod routez;
 mod slowz;
 mod subsz;
+mod topz;
 mod varz;
 
 pub(crate) use http::Visitors;

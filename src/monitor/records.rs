@@ -8,6 +8,7 @@ use super::process::Process;
 use super::slow::Slow;
 use super::times::Clock;
 use crate::close::CloseReason;
+use crate::meter::Meter;
 use crate::receiver::{Label, Traffic};
 use crate::state::State;
 use crate::sublist::ReceiverId;
@@ -16,8 +17,8 @@ use midge_reactor::{Io, Key, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What is kept only to be told. Costs nothing for a message: it changes with connections, `CONNECT`s
-/// and `PING`s.
+/// What is kept only to be told. It changes with connections, `CONNECT`s and `PING`s, and not with
+/// messages, but for the meter, which looks at some.
 #[derive(Debug)]
 pub(crate) struct Records {
     pub(super) clock: Clock,
@@ -33,6 +34,8 @@ pub(crate) struct Records {
     pub(super) closed: ClosedRing,
     /// Clients that were behind.
     pub(super) slow: Slow,
+    /// Which subjects carry the traffic.
+    pub(crate) meter: Meter,
     /// Connections closed for wrong credentials, or for none in time.
     pub(super) auth_failures: u64,
     pub(super) process: Process,
@@ -46,8 +49,8 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Records of a broker that begins now and is monitored on `port`.
-    pub(crate) fn new(now: Time, port: u16, closed_max: usize) -> Records {
+    /// Records of a broker that begins now and is monitored on `port`; `random` is for choices.
+    pub(crate) fn new(now: Time, port: u16, closed_max: usize, random: u64) -> Records {
         Records {
             clock: Clock::new(now),
             started: now,
@@ -56,6 +59,7 @@ impl Records {
             present: BTreeMap::new(),
             closed: ClosedRing::new(closed_max),
             slow: Slow::default(),
+            meter: Meter::new(now, random),
             auth_failures: 0,
             process: Process::default(),
             requests: BTreeMap::new(),
@@ -84,7 +88,7 @@ impl Records {
 
     /// Bytes that are kept, without what is known of clients that are connected.
     pub(super) fn bytes(&self) -> usize {
-        self.closed.bytes() + self.slow.bytes()
+        self.closed.bytes() + self.slow.bytes() + self.meter.bytes()
     }
 
     /// What may still be done in this turn, to be given back with [`give_back`](Records::give_back).

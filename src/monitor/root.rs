@@ -22,6 +22,7 @@ const SCRIPT: &str = concat!(
     include_str!("dashboard/overview.js"),
     include_str!("dashboard/connections.js"),
     include_str!("dashboard/subscriptions.js"),
+    include_str!("dashboard/traffic.js"),
     include_str!("dashboard/rounds.js"),
     "</script>\n</body>\n</html>\n"
 );

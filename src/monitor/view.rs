@@ -140,7 +140,7 @@ pub(super) mod fake {
             ..Config::default()
         };
         let state = State::new(config).expect("the settings make sense");
-        (state, Records::new(Time::ZERO, 8222, 10_000))
+        (state, Records::new(Time::ZERO, 8222, 10_000, 1))
     }
 
     pub(crate) fn view<'a>(state: &'a State, records: &'a Records) -> View<'a> {

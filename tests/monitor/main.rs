@@ -14,6 +14,7 @@ mod pieces;
 mod reference;
 mod shape;
 mod tools;
+mod top;
 
 use midge::{Config, Monitor, Running};
 use raw::Raw;

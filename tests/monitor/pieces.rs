@@ -194,6 +194,7 @@ fn a_scrape_of_thousands_is_made_in_many_small_turns_while_messages_pass() {
         ("/accountz?acc=$G", 20),
         ("/metrics", 20),
         ("/memz", 1),
+        ("/topz", 2),
     ] {
         let (answer, turns) = scrape(&mut world, target, |_| {});
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");

@@ -131,6 +131,21 @@ const SHAPES: &[(&str, &str)] = &[
          clients_with_queue number, longest_queue number",
     ),
     ("/slowz", "server_id text, now time, num_slow number, total number, slow list"),
+    (
+        "/topz",
+        "server_id text, now time, period text, since time, seconds number, sampled bool,
+         sample_every number, totals object, totals.msgs number, totals.bytes number,
+         totals.unrouted number, max_subjects number, num_subjects number, offset number, limit number,
+         subjects list, subjects[] object, subjects[].subject text, subjects[].cut? bool,
+         subjects[].msgs number, subjects[].bytes number, subjects[].unrouted number,
+         subjects[].error number, subjects[].error_bytes number, subjects[].deviation number,
+         subjects[].msgs_rate number, subjects[].bytes_rate number,
+         connections list, connections[] object, connections[].cid number, connections[].kind text,
+         connections[].ip text, connections[].port number, connections[].name? text,
+         connections[].closed? bool, connections[].in_msgs number, connections[].out_msgs number,
+         connections[].in_bytes number, connections[].out_bytes number,
+         connections[].in_msgs_rate number, connections[].in_bytes_rate number",
+    ),
 ];
 
 /// The shape of an answer. Of a list, that of all elements together.

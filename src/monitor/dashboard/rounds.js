@@ -16,6 +16,7 @@ async function questions() {
   const varz = await ask("varz");
   const loopz = await ask("loopz");
   const slowz = await ask("slowz");
+  if (traffic.seen) await traffic.refresh();
   if (known.round % LONG === 0) {
     known.memz = await ask("memz");
     if (table.seen) await table.refresh();
