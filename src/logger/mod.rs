@@ -5,7 +5,9 @@
 //! [pid]  local time, microseconds   level text
 //! ```
 //!
+//! * `filter.rs`: which records are logged.
 //! * `line.rs`: a record as bytes.
+//! * `output.rs`: where the bytes go, which is one of these:
 //! * `file.rs`: the log file, its rotation, opening it again.
 //! * `stream.rs`: standard error, which is not waited for longer than a moment.
 //! * `syslog.rs`: daemons, on a thread of its own.
@@ -15,24 +17,26 @@
 //! goes on: a reader who comes back is told how many were. A file is waited for as long as the disk
 //! takes.
 
+mod error;
 mod file;
+mod filter;
 mod line;
+mod output;
 mod stream;
 mod syslog;
 
-use std::error::Error;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::{fmt, io, process};
+use std::{fmt, process};
 
 use jiff::{Timestamp, tz::TimeZone};
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{Log, Metadata, Record};
 use midge::cli::LogOptions;
 
-use file::LogFile;
-use line::{Style, Tag, Urgency};
-use stream::Stream;
-use syslog::{Daemon, Syslog, SyslogError};
+pub(crate) use error::LogError;
+
+use filter::{Filter, level};
+use line::{Style, Urgency};
+use output::{Output, destination};
 
 /// The target of a record that is the process's last word: its level reads `FTL`.
 pub(crate) const FATAL: &str = "fatal";
@@ -81,82 +85,6 @@ pub(crate) fn finish() {
     }
 }
 
-/// The log cannot be opened.
-#[derive(Debug)]
-pub(crate) enum LogError {
-    /// The file.
-    File {
-        /// Its name.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// The system log.
-    Syslog(String),
-}
-
-impl fmt::Display for LogError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LogError::File { path, cause } => {
-                let path = path.display();
-                write!(
-                    f,
-                    "error opening file: open {path}: {cause}; choose another log file with -l"
-                )
-            }
-            LogError::Syslog(text) => f.write_str(text),
-        }
-    }
-}
-
-impl Error for LogError {}
-
-impl From<SyslogError> for LogError {
-    fn from(error: SyslogError) -> LogError {
-        LogError::Syslog(error.to_string())
-    }
-}
-
-/// Where lines go.
-enum Output {
-    Stream(Stream),
-    File(LogFile),
-    Syslog(Syslog, Tag),
-    #[cfg(test)]
-    Memory(std::sync::Arc<Mutex<Vec<Vec<u8>>>>),
-}
-
-impl Output {
-    /// A file wins over a remote daemon, that one over the local one, as in nats-server.
-    fn open(options: &LogOptions) -> Result<Output, LogError> {
-        if let Some(path) = &options.file {
-            let limit = (options.size_limit > 0).then_some(options.size_limit);
-            let files_max = (options.files_max > 0).then_some(options.files_max);
-            let file = LogFile::open(path, limit, files_max).map_err(|cause| LogError::File {
-                path: path.clone(),
-                cause,
-            });
-            return file.map(Output::File);
-        }
-        let daemon = match &options.remote_syslog {
-            Some(url) => Daemon::parse(url)?,
-            None if options.syslog => Daemon::Local,
-            None => return Ok(Output::Stream(Stream::stderr())),
-        };
-        let host = daemon.is_remote().then(|| {
-            let name = nix::unistd::gethostname().unwrap_or_else(|_| "localhost".into());
-            name.to_string_lossy().into_owned()
-        });
-        let tag = Tag {
-            name: midge::cli::executable(),
-            host,
-            zone: zone(options),
-        };
-        Ok(Output::Syslog(Syslog::open(daemon)?, tag))
-    }
-}
-
 /// Of the times on lines.
 fn zone(options: &LogOptions) -> TimeZone {
     if options.utc {
@@ -177,55 +105,10 @@ fn style(options: &LogOptions, output: &Output) -> Style {
     }
 }
 
-/// Where lines go, and when a file is full.
-fn destination(options: &LogOptions) -> impl PartialEq + use<'_> {
-    (
-        &options.file,
-        options.size_limit,
-        options.files_max,
-        &options.remote_syslog,
-        options.syslog,
-    )
-}
-
-/// The least urgent level that is logged.
-fn level(options: &LogOptions) -> LevelFilter {
-    match options {
-        LogOptions { trace: true, .. } => LevelFilter::Trace,
-        LogOptions { debug: true, .. } => LevelFilter::Debug,
-        _ => LevelFilter::Info,
-    }
-}
-
 /// The logger: a filter, and what is done with what passes it.
 struct Logger {
     filter: RwLock<Filter>,
     inner: Mutex<Inner>,
-}
-
-/// What is logged: env_logger's filter, for which each level includes those above it, with `DBG`
-/// taken out when only `TRC` was asked for.
-struct Filter {
-    levels: env_logger::Logger,
-    debug: bool,
-}
-
-impl Filter {
-    fn new(options: &LogOptions) -> Filter {
-        let mut levels = env_logger::Builder::new();
-        // Other crates' view of the world is of interest when it is a warning.
-        levels.filter_level(LevelFilter::Warn);
-        levels.filter_module("midge", level(options));
-        levels.filter_module(FATAL, LevelFilter::Error);
-        Filter {
-            levels: levels.build(),
-            debug: options.debug,
-        }
-    }
-
-    fn passes(&self, metadata: &Metadata<'_>) -> bool {
-        (self.debug || metadata.level() != Level::Debug) && self.levels.enabled(metadata)
-    }
 }
 
 struct Inner {
@@ -398,6 +281,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use log::Level;
     use std::sync::Arc;
 
     /// A logger into memory, and the lines it has written.
@@ -491,20 +375,5 @@ mod tests {
             assert!(last.ends_with(&format!("] {text}\n")));
         }
         assert_eq!(texts().len(), 4);
-    }
-
-    #[test]
-    fn a_log_file_that_cannot_be_opened_is_named() {
-        let options = LogOptions {
-            file: Some("/no/such/directory/midge.log".into()),
-            ..LogOptions::default()
-        };
-        let text = match Output::open(&options) {
-            Err(error) => error.to_string(),
-            Ok(_) => panic!("opened"),
-        };
-        let expected = "error opening file: open /no/such/directory/midge.log: ";
-        assert!(text.starts_with(expected), "{text}");
-        assert!(text.len() > expected.len(), "{text}");
     }
 }

@@ -1,0 +1,80 @@
+//! Where lines go: one of the files, streams and daemons that there are.
+
+use midge::cli::LogOptions;
+
+use super::error::LogError;
+use super::file::LogFile;
+use super::line::Tag;
+use super::stream::Stream;
+use super::syslog::{Daemon, Syslog};
+use super::zone;
+
+/// Where lines go.
+pub(super) enum Output {
+    Stream(Stream),
+    File(LogFile),
+    Syslog(Syslog, Tag),
+    #[cfg(test)]
+    Memory(std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>),
+}
+
+impl Output {
+    /// A file wins over a remote daemon, that one over the local one, as in nats-server.
+    pub(super) fn open(options: &LogOptions) -> Result<Output, LogError> {
+        if let Some(path) = &options.file {
+            let limit = (options.size_limit > 0).then_some(options.size_limit);
+            let files_max = (options.files_max > 0).then_some(options.files_max);
+            let file = LogFile::open(path, limit, files_max).map_err(|cause| LogError::File {
+                path: path.clone(),
+                cause,
+            });
+            return file.map(Output::File);
+        }
+        let daemon = match &options.remote_syslog {
+            Some(url) => Daemon::parse(url)?,
+            None if options.syslog => Daemon::Local,
+            None => return Ok(Output::Stream(Stream::stderr())),
+        };
+        let host = daemon.is_remote().then(|| {
+            let name = nix::unistd::gethostname().unwrap_or_else(|_| "localhost".into());
+            name.to_string_lossy().into_owned()
+        });
+        let tag = Tag {
+            name: midge::cli::executable(),
+            host,
+            zone: zone(options),
+        };
+        Ok(Output::Syslog(Syslog::open(daemon)?, tag))
+    }
+}
+
+/// Where lines go, and when a file is full.
+pub(super) fn destination(options: &LogOptions) -> impl PartialEq + use<'_> {
+    (
+        &options.file,
+        options.size_limit,
+        options.files_max,
+        &options.remote_syslog,
+        options.syslog,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_file_that_cannot_be_opened_is_named() {
+        let options = LogOptions {
+            file: Some("/no/such/directory/midge.log".into()),
+            ..LogOptions::default()
+        };
+        let text = match Output::open(&options) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("opened"),
+        };
+        let expected = "error opening file: open /no/such/directory/midge.log: ";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.len() > expected.len(), "{text}");
+    }
+}
