@@ -9,19 +9,20 @@
 //! * `line.rs`: a record as bytes.
 //! * `output.rs`: where the bytes go, which is one of these:
 //! * `file.rs`: the log file, its rotation, opening it again.
-//! * `stream.rs`: standard error, which is not waited for longer than a moment.
+//! * `stream.rs`: what is open for writing; `patience.rs`: how long its reader is waited for.
 //! * `syslog.rs`: daemons, on a thread of its own.
 //!
 //! A line is one write, with nothing kept back, so that a log can be followed and survives a crash;
 //! only for syslog do lines wait on their way. A line that cannot be written is lost, and the broker
-//! goes on: a reader who comes back is told how many were. A file is waited for as long as the disk
-//! takes.
+//! goes on: how many were is told by the first line that can be written again. A file is waited for
+//! as long as the disk takes.
 
 mod error;
 mod file;
 mod filter;
 mod line;
 mod output;
+mod patience;
 mod stream;
 mod syslog;
 
@@ -30,10 +31,11 @@ use std::{fmt, process};
 
 use jiff::{Timestamp, tz::TimeZone};
 use log::{Log, Metadata, Record};
-use midge::cli::LogOptions;
+use midge::cli::{LogFormat, LogOptions};
 
 pub(crate) use error::LogError;
 
+use file::Rotated;
 use filter::{Filter, level};
 use line::{Style, Urgency};
 use output::{Output, destination};
@@ -115,6 +117,8 @@ struct Inner {
     options: LogOptions,
     style: Style,
     output: Output,
+    /// Lines lost since this was last told.
+    lost: u64,
     /// Kept for its room.
     line: Vec<u8>,
 }
@@ -127,6 +131,7 @@ impl Logger {
                 options: options.clone(),
                 style: style(options, &output),
                 output,
+                lost: 0,
                 line: Vec::new(),
             }),
         }
@@ -200,27 +205,39 @@ impl Log for Logger {
 
 impl Inner {
     fn log(&mut self, urgency: Urgency, record: &Record<'_>) {
-        let lost = match &mut self.output {
-            Output::Stream(stream) => stream.take_lost(),
-            Output::Syslog(syslog, _) => syslog.take_lost(),
-            _ => None,
-        };
-        if let Some(lost) = lost {
-            let text = format_args!(
-                "{lost} log lines were lost, since nobody took them from this log in time"
-            );
-            self.say(Urgency::Warn, text);
-        }
-        self.write(urgency, record);
+        self.tell_lost();
+        self.count(urgency, record);
         self.rotate();
+    }
+
+    /// Tells how many lines were lost. If that cannot be told yet either, the next line tries again.
+    fn tell_lost(&mut self) {
+        self.lost += self.output.take_lost();
+        if self.lost == 0 || !self.output.has_room() {
+            return;
+        }
+        let lost = self.lost;
+        let text = format_args!(
+            "{lost} log lines were lost, since nobody took them from this log in time, or its disk is full"
+        );
+        if self.write(Urgency::Warn, &Record::builder().args(text).build()) {
+            self.lost = 0;
+        }
     }
 
     /// A line of the logger's own.
     fn say(&mut self, urgency: Urgency, text: fmt::Arguments<'_>) {
-        self.write(urgency, &Record::builder().args(text).build());
+        self.count(urgency, &Record::builder().args(text).build());
     }
 
-    fn write(&mut self, urgency: Urgency, record: &Record<'_>) {
+    /// Writes a line, which counts as lost if it cannot be written.
+    fn count(&mut self, urgency: Urgency, record: &Record<'_>) {
+        if !self.write(urgency, record) {
+            self.lost += 1;
+        }
+    }
+
+    fn write(&mut self, urgency: Urgency, record: &Record<'_>) -> bool {
         let Inner {
             style,
             output,
@@ -229,28 +246,20 @@ impl Inner {
         } = self;
         let now = Timestamp::now();
         line.clear();
-        if let Output::Syslog(syslog, tag) = output {
-            tag.put(line, now, urgency);
-            match style.format {
-                // The daemon has all the rest.
-                midge::cli::LogFormat::Text => {
-                    line.extend_from_slice(format!("{}\n", record.args()).as_bytes());
-                }
-                midge::cli::LogFormat::Json => style.line(line, now, urgency, record),
-            }
-            return syslog.write(line);
-        }
-        style.line(line, now, urgency, record);
         match output {
-            Output::Stream(stream) => stream.write(line),
-            Output::File(file) => file.write(line),
-            Output::Syslog(..) => unreachable!("it was dealt with above"),
-            #[cfg(test)]
-            Output::Memory(lines) => {
-                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                lines.push(line.clone());
+            Output::Syslog(_, tag) => {
+                tag.put(line, now, urgency);
+                match style.format {
+                    // The daemon has all the rest.
+                    LogFormat::Text => {
+                        line.extend_from_slice(format!("{}\n", record.args()).as_bytes());
+                    }
+                    LogFormat::Json => style.line(line, now, urgency, record),
+                }
             }
+            _ => style.line(line, now, urgency, record),
         }
+        output.write(line)
     }
 
     fn rotate(&mut self) {
@@ -260,20 +269,25 @@ impl Inner {
         let Some(rotated) = file.rotate_if_full(Timestamp::now()) else {
             return;
         };
-        match rotated.backup {
-            Ok(backup) => {
+        match rotated {
+            Rotated::Renamed { backup, purged } => {
                 let backup = backup.display().to_string();
                 let text = format_args!("Rotated log, backup saved as {backup:?}");
                 self.say(Urgency::Info, text);
+                for name in purged {
+                    self.say(Urgency::Info, format_args!("Purged log file {name:?}"));
+                }
             }
-            Err(error) => {
+            Rotated::MadeAnew => {
+                let path = file.path().display().to_string();
+                let text = format_args!("Log file {path:?} was gone, and is made anew");
+                self.say(Urgency::Warn, text);
+            }
+            Rotated::Failed(error) => {
                 let path = file.path().display().to_string();
                 let text = format_args!("Unable to rotate log file {path:?}: {error}; it grows on");
                 self.say(Urgency::Warn, text);
             }
-        }
-        for name in rotated.purged {
-            self.say(Urgency::Info, format_args!("Purged log file {name:?}"));
         }
     }
 }
@@ -282,6 +296,7 @@ impl Inner {
 mod tests {
     use super::*;
     use log::Level;
+    use std::io::Read as _;
     use std::sync::Arc;
 
     /// A logger into memory, and the lines it has written.
@@ -338,7 +353,7 @@ mod tests {
         let (logger, texts) = logger(&options(false, false));
         log(&logger, Level::Debug, "midge", "unwanted");
         let wanted = LogOptions {
-            format: midge::cli::LogFormat::Json,
+            format: LogFormat::Json,
             ..options(true, false)
         };
         logger.set(&wanted).expect("it stays in memory");
@@ -375,5 +390,56 @@ mod tests {
             assert!(last.ends_with(&format!("] {text}\n")));
         }
         assert_eq!(texts().len(), 4);
+    }
+
+    #[test]
+    fn lost_lines_are_told_when_there_is_room_again_and_counted_until_then() {
+        let (mut stream, mut reader) = stream::tests::pipe();
+        stream::tests::fill(&mut stream);
+        let (options, line) = (options(false, false), "a line");
+        let logger = Logger::new(&options, Output::Stream(stream));
+        log(&logger, Level::Info, "midge", line);
+        log(&logger, Level::Info, "midge", line);
+        let mut taken = vec![0; 1 << 20];
+        let len = reader.read(&mut taken).expect("the pipe is full");
+        assert!(taken[..len].iter().all(|byte| *byte == b'x'));
+        log(&logger, Level::Info, "midge", line);
+        drop(logger);
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).expect("text");
+        let rest = rest.trim_start_matches('x');
+        let pid = process::id();
+        let told = format!("[{pid}] [WRN] 2 log lines were lost, since ");
+        assert!(rest.starts_with(&told), "{rest}");
+        assert!(
+            rest.ends_with(&format!("\n[{pid}] [INF] {line}\n")),
+            "{rest}"
+        );
+    }
+
+    #[test]
+    fn lines_that_find_the_disk_full_are_counted_until_that_can_be_told() {
+        let options = LogOptions {
+            file: Some("/dev/full".into()),
+            ..options(false, false)
+        };
+        let Ok(output) = Output::open(&options) else {
+            return;
+        };
+        let logger = Logger::new(&options, output);
+        for _ in 0..3 {
+            log(&logger, Level::Info, "midge", "a line");
+        }
+        assert_eq!(logger.inner().lost, 3);
+        let lines = Arc::default();
+        logger.inner().output = Output::Memory(Arc::clone(&lines));
+        log(&logger, Level::Info, "midge", "a line");
+        let lines: Vec<Vec<u8>> = std::mem::take(&mut *lines.lock().expect("nobody panics"));
+        let told = String::from_utf8_lossy(&lines[0]).into_owned();
+        assert!(
+            told.contains("[WRN] 3 log lines were lost, since "),
+            "{told}"
+        );
+        assert_eq!((lines.len(), logger.inner().lost), (2, 0));
     }
 }

@@ -33,7 +33,13 @@ impl Output {
         let daemon = match &options.remote_syslog {
             Some(url) => Daemon::parse(url)?,
             None if options.syslog => Daemon::Local,
-            None => return Ok(Output::Stream(Stream::stderr())),
+            None => {
+                let stream = Stream::stderr().map_err(|cause| LogError::File {
+                    path: "/dev/stderr".into(),
+                    cause,
+                });
+                return stream.map(Output::Stream);
+            }
         };
         let host = daemon.is_remote().then(|| {
             let name = nix::unistd::gethostname().unwrap_or_else(|_| "localhost".into());
@@ -45,6 +51,40 @@ impl Output {
             zone: zone(options),
         };
         Ok(Output::Syslog(Syslog::open(daemon)?, tag))
+    }
+
+    /// Whether a line would not have to wait, or could not.
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Output::Stream(stream) => stream.has_room(),
+            Output::File(file) => file.has_room(),
+            Output::Syslog(..) => true,
+            #[cfg(test)]
+            Output::Memory(_) => true,
+        }
+    }
+
+    /// How many lines were lost since this was last asked, of those that `write` took.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        match self {
+            Output::Syslog(syslog, _) => syslog.take_lost(),
+            _ => 0,
+        }
+    }
+
+    /// Writes a line, or hands it to a thread that does. Answers `false` if it is lost.
+    pub(super) fn write(&mut self, line: &[u8]) -> bool {
+        match self {
+            Output::Stream(stream) => stream.write(line),
+            Output::File(file) => file.write(line),
+            Output::Syslog(syslog, _) => syslog.write(line),
+            #[cfg(test)]
+            Output::Memory(lines) => {
+                let mut lines = lines.lock().expect("no test panics meanwhile");
+                lines.push(line.to_vec());
+                true
+            }
+        }
     }
 }
 
