@@ -10,10 +10,12 @@ mod send_signal;
 #[cfg(feature = "tools")]
 mod tools;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use midge::cli::{self, Command, Options};
 use midge::config::language::System;
@@ -148,49 +150,73 @@ fn serve(
     }
 }
 
-fn obey_signals(broker: &mut Broker, mut running: Options, args: Vec<OsString>) -> io::Result<()> {
+fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> io::Result<()> {
     broker.stop_on_signals()?;
     broker.reopen_on_signal(logger::reopen)?;
-    broker.reload_on_signal(move |cx| {
-        reload(&mut running, &args, |config| {
+    // What was taken over last.
+    let running = Rc::new(RefCell::new(running));
+    let last = Rc::clone(&running);
+    let begin = move || {
+        let (running, args) = (last.borrow().clone(), args.clone());
+        move || read_again(&running, &args)
+    };
+    broker.reload_on_signal(begin, move |cx, reload| match reload {
+        Ok(reload) => take_over(reload, &mut running.borrow_mut(), |config| {
             Broker::reconfigure(cx, config)
-        });
+        }),
+        Err(reasons) => not_reloaded(&reasons),
     })
 }
 
-/// Takes over what the file has to say now, all of it or nothing; `running` is what was taken over last.
-fn reload(
-    running: &mut Options,
-    args: &[OsString],
-    take_over: impl FnOnce(Config) -> Result<(), StartError>,
-) {
-    let reloaded = match config::reload(running, args, &System) {
-        Ok(reloaded) => reloaded,
-        Err(Refused(errors)) => return not_reloaded(&errors),
-    };
+/// What the file has to say now, with all that can fail behind it.
+struct Reload {
+    options: Options,
+    remarks: Vec<String>,
+    changes: Vec<config::Change>,
+    log: logger::Change,
+}
+
+/// Reads the file again and makes ready what it wants; or answers why not, a text for each reason.
+fn read_again(running: &Options, args: &[OsString]) -> Result<Reload, Vec<String>> {
+    let reloaded = config::reload(running, args, &System).map_err(|Refused(errors)| {
+        let texts = errors.iter().map(ToString::to_string);
+        texts.collect::<Vec<String>>()
+    })?;
     let refused = reloaded.refused();
     let refused: Vec<String> = refused
         .map(|change| format!("{change}; start midge anew for this"))
         .collect();
     if !refused.is_empty() {
-        return not_reloaded(&refused);
+        return Err(refused);
     }
     let remarks = reloaded.loaded.remarks();
     let options = reloaded.loaded.options;
-    // First what can fail; and so these lines are in the new log already.
-    if let Err(error) = logger::set(&options.log) {
-        return not_reloaded(&[error]);
-    }
-    for remark in remarks {
+    let log = logger::prepare(&options.log).map_err(|error| vec![error.to_string()])?;
+    Ok(Reload {
+        options,
+        remarks,
+        changes: reloaded.changes,
+        log,
+    })
+}
+
+/// Takes it over: these lines are in the new log already.
+fn take_over(
+    reload: Reload,
+    running: &mut Options,
+    take_over: impl FnOnce(Config) -> Result<(), StartError>,
+) {
+    logger::take_over(reload.log);
+    for remark in reload.remarks {
         log::warn!(target: "midge", "{remark}");
     }
-    for change in &reloaded.changes {
+    for change in &reload.changes {
         log::info!(target: "midge", "{change}");
     }
-    if let Err(error) = take_over(options.config.clone()) {
+    if let Err(error) = take_over(reload.options.config.clone()) {
         return not_reloaded(&[error]);
     }
-    *running = options;
+    *running = reload.options;
     log::info!(target: "midge", "Reloaded server configuration");
 }
 

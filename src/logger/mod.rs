@@ -39,6 +39,7 @@ use file::Rotated;
 use filter::{Filter, level};
 use line::{Style, Urgency};
 use output::{Output, destination};
+use syslog::Syslog;
 
 /// The target of a record that is the process's last word: its level reads `FTL`.
 pub(crate) const FATAL: &str = "fatal";
@@ -60,17 +61,33 @@ pub(crate) fn init(options: &LogOptions) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Changes the log to what `options` want, from the next line on: what a reload does.
+/// What the log is to be from some line on; open already.
+pub(crate) struct Change {
+    options: LogOptions,
+    /// `None` if lines go on to where they go now.
+    output: Option<Output>,
+}
+
+/// Opens what `options` want, for a reload; lines go on to where they went. It may take as long as a
+/// network does, and the other threads log meanwhile.
 ///
 /// # Errors
-/// The new log cannot be opened; then the old one goes on as it was.
-pub(crate) fn set(options: &LogOptions) -> Result<(), LogError> {
-    let Some(logger) = LOGGER.get() else {
-        return init(options);
-    };
-    logger.set(options)?;
-    log::set_max_level(level(options));
-    Ok(())
+/// The new log cannot be opened.
+///
+/// # Panics
+/// There is no log yet.
+pub(crate) fn prepare(options: &LogOptions) -> Result<Change, LogError> {
+    LOGGER.get().expect("init came first").prepare(options)
+}
+
+/// Changes the log to what was prepared, from the next line on.
+///
+/// # Panics
+/// There is no log yet.
+pub(crate) fn take_over(change: Change) {
+    let level = level(&change.options);
+    LOGGER.get().expect("init came first").take_over(change);
+    log::set_max_level(level);
 }
 
 /// Does what SIGUSR1 asks for: opens the log file again by its name.
@@ -80,7 +97,7 @@ pub(crate) fn reopen() {
     }
 }
 
-/// Waits until the last lines have left, for two seconds at most. Those that come later are lost.
+/// Waits until the last lines have left, for two seconds or so. Those that come later are lost.
 pub(crate) fn finish() {
     if let Some(logger) = LOGGER.get() {
         logger.flush();
@@ -117,6 +134,8 @@ struct Inner {
     options: LogOptions,
     style: Style,
     output: Output,
+    /// The last lines before a reload may still be on their way.
+    former: Option<Syslog>,
     /// Lines lost since this was last told.
     lost: u64,
     /// Kept for its room.
@@ -131,6 +150,7 @@ impl Logger {
                 options: options.clone(),
                 style: style(options, &output),
                 output,
+                former: None,
                 lost: 0,
                 line: Vec::new(),
             }),
@@ -142,23 +162,33 @@ impl Logger {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, options: &LogOptions) -> Result<(), LogError> {
+    fn prepare(&self, options: &LogOptions) -> Result<Change, LogError> {
+        // Not locked while it is opened: nobody else could log.
+        let is_elsewhere = destination(&self.inner().options) != destination(options);
+        let output = is_elsewhere.then(|| Output::open(options)).transpose()?;
+        Ok(Change {
+            options: options.clone(),
+            output,
+        })
+    }
+
+    fn take_over(&self, change: Change) {
+        let Change { options, output } = change;
         let mut inner = self.inner();
-        if destination(&inner.options) != destination(options) {
-            let output = Output::open(options)?;
-            if let Output::Syslog(syslog, _) = &mut inner.output {
-                syslog.finish();
+        if let Some(output) = output {
+            let former = std::mem::replace(&mut inner.output, output);
+            if let Output::Syslog(mut syslog, _) = former {
+                syslog.close();
+                inner.former = Some(syslog);
             }
-            inner.output = output;
         }
         if let Output::Syslog(_, tag) = &mut inner.output {
-            tag.zone = zone(options);
+            tag.zone = zone(&options);
         }
-        inner.style = style(options, &inner.output);
-        inner.options = options.clone();
+        inner.style = style(&options, &inner.output);
         let mut filter = self.filter.write().unwrap_or_else(PoisonError::into_inner);
-        *filter = Filter::new(options);
-        Ok(())
+        *filter = Filter::new(&options);
+        inner.options = options;
     }
 
     fn reopen(&self) {
@@ -197,7 +227,11 @@ impl Log for Logger {
     }
 
     fn flush(&self) {
-        if let Output::Syslog(syslog, _) = &mut self.inner().output {
+        let mut inner = self.inner();
+        if let Some(mut former) = inner.former.take() {
+            former.finish();
+        }
+        if let Output::Syslog(syslog, _) = &mut inner.output {
             syslog.finish();
         }
     }
@@ -356,13 +390,15 @@ mod tests {
             format: LogFormat::Json,
             ..options(true, false)
         };
-        logger.set(&wanted).expect("it stays in memory");
+        let change = logger.prepare(&wanted).expect("it stays in memory");
+        log(&logger, Level::Debug, "midge", "not yet wanted");
+        logger.take_over(change);
         log(&logger, Level::Debug, "midge", "wanted");
         let nowhere = LogOptions {
             file: Some("/no/such/directory/midge.log".into()),
             ..LogOptions::default()
         };
-        assert!(logger.set(&nowhere).is_err());
+        assert!(logger.prepare(&nowhere).is_err());
         log(&logger, Level::Debug, "midge", "still wanted");
         let pid = process::id();
         let line = |text| format!("{{\"level\":\"debug\",\"pid\":{pid},\"msg\":\"{text}\"}}\n");

@@ -223,13 +223,17 @@ impl Syslog {
         is_sent
     }
 
-    /// Waits until all lines have left, for a while. No more can be written.
+    /// Ends the thread when all lines have left. No more can be written.
+    pub(super) fn close(&mut self) {
+        self.lines = None;
+    }
+
+    /// As [`close`](Syslog::close), and waits for that, for a while.
     pub(super) fn finish(&mut self) {
-        if self.lines.take().is_some() {
-            let end = self.ended.recv_timeout(LAST_WORDS);
-            debug_assert!(!matches!(end, Ok(())), "the thread says nothing");
-            let _: Result<(), RecvTimeoutError> = end;
-        }
+        self.close();
+        let end = self.ended.recv_timeout(LAST_WORDS);
+        debug_assert!(!matches!(end, Ok(())), "the thread says nothing");
+        let _: Result<(), RecvTimeoutError> = end;
     }
 }
 
