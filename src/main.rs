@@ -21,7 +21,7 @@ use midge::cli::{self, Command, Options};
 use midge::config::language::System;
 use midge::config::options::Refused;
 use midge::config::{self, Loaded};
-use midge::{Broker, Config, StartError, Stop};
+use midge::{Broker, Config, StartError, Stop, system_words};
 
 macro_rules! check {
     () => {
@@ -146,7 +146,10 @@ fn serve(
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => fail(&format_args!("Error running the broker: {error}")),
+        Err(error) => fail(&format_args!(
+            "Error running the broker: {}",
+            system_words(&error)
+        )),
     }
 }
 
@@ -279,9 +282,10 @@ fn refuse_config(refused: &Refused) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            refuse(&format_args!("error writing to standard output: {error}"))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => refuse(&format_args!(
+            "error writing to standard output: {}",
+            system_words(&error)
+        )),
         _ => ExitCode::SUCCESS,
     }
 }

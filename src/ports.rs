@@ -63,10 +63,10 @@ impl Files {
             Ok(file) => self.ports_file = Some(file),
             Err(error) => {
                 let path = path(directory);
-                let path = path.display();
+                let (path, said) = (path.display(), crate::system_words(&error));
                 log::error!(
                     target: "midge",
-                    "Error writing ports file ({path}): open {path}: {error}; choose another directory"
+                    "Error writing ports file ({path}): open {path}: {said}; choose another directory"
                 );
             }
         }

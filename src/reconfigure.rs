@@ -10,6 +10,7 @@ use crate::config::{Config, Monitor};
 use crate::session;
 use crate::start::{self, PidFile, StartError};
 use crate::state::State;
+use crate::system_words;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;
 
@@ -85,10 +86,10 @@ fn write_files(state: &mut State, former: &Config) {
             Err(_) => None,
         };
         if let Some(cause) = cause {
-            let path = path.display();
+            let (path, said) = (path.display(), system_words(&cause));
             log::error!(
                 target: "midge",
-                "Failed to write pidfile: open {path}: {cause}; choose another file"
+                "Failed to write pidfile: open {path}: {said}; choose another file"
             );
         }
     }

@@ -1,7 +1,7 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
 use crate::config::options::duration::show;
-use crate::{Auth, Config, auth};
+use crate::{Auth, Config, auth, system_words};
 use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -70,10 +70,10 @@ impl fmt::Display for StartError {
                 )
             }
             StartError::PidFile { path, cause } => {
-                let path = path.display();
+                let (path, said) = (path.display(), system_words(cause));
                 write!(
                     f,
-                    "Could not write pidfile: open {path}: {cause}; choose another file"
+                    "Could not write pidfile: open {path}: {said}; choose another file"
                 )
             }
             StartError::OpenFiles { limit } => write!(
@@ -83,8 +83,8 @@ impl fmt::Display for StartError {
             ),
             StartError::System(cause) => write!(
                 f,
-                "Error starting: {cause}; \
-                 if files ran out, raise the limit (ulimit -n 1024 or more)"
+                "Error starting: {}; if files ran out, raise the limit (ulimit -n 1024 or more)",
+                system_words(cause)
             ),
         }
     }
@@ -119,8 +119,8 @@ fn not_listening(cause: &io::Error) -> (String, &'static str) {
         _ => {
             // The reactor's error names the address too; its source is the system's own.
             let said = match cause.get_ref().and_then(|error| error.source()) {
-                Some(said) => said.to_string(),
-                None => cause.to_string(),
+                Some(said) => system_words(said),
+                None => system_words(cause),
             };
             let advice = "choose another host, by name or address and without a port";
             return (said, advice);

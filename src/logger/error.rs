@@ -4,6 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use midge::system_words;
+
 use super::syslog::SyslogError;
 
 /// The log cannot be opened.
@@ -24,10 +26,10 @@ impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LogError::File { path, cause } => {
-                let path = path.display();
+                let (path, said) = (path.display(), system_words(cause));
                 write!(
                     f,
-                    "error opening file: open {path}: {cause}; choose another log file with -l"
+                    "error opening file: open {path}: {said}; choose another log file with -l"
                 )
             }
             LogError::Syslog(text) => f.write_str(text),

@@ -32,6 +32,7 @@ use std::{fmt, process};
 use jiff::{Timestamp, tz::TimeZone};
 use log::{Log, Metadata, Record};
 use midge::cli::{LogFormat, LogOptions};
+use midge::system_words;
 
 pub(crate) use error::LogError;
 
@@ -201,11 +202,11 @@ impl Logger {
             Ok(()) => inner.say(Urgency::Info, format_args!("File log re-opened")),
             Err(error) => {
                 let path = file.path().to_owned();
-                let path = path.display();
+                let (path, said) = (path.display(), system_words(&error));
                 inner.say(
                     Urgency::Error,
                     format_args!(
-                        "File log not re-opened: open {path}: {error}; \
+                        "File log not re-opened: open {path}: {said}; \
                          lines go on into the file that was open"
                     ),
                 );
@@ -319,7 +320,8 @@ impl Inner {
             }
             Rotated::Failed(error) => {
                 let path = file.path().display().to_string();
-                let text = format_args!("Unable to rotate log file {path:?}: {error}; it grows on");
+                let said = system_words(&error);
+                let text = format_args!("Unable to rotate log file {path:?}: {said}; it grows on");
                 self.say(Urgency::Warn, text);
             }
         }

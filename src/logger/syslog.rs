@@ -15,6 +15,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use midge::system_words;
+
 /// Lines that may wait for the daemon.
 const WAITING_MAX: usize = 8192;
 
@@ -97,7 +99,7 @@ impl fmt::Display for SyslogError {
                 f,
                 "error connecting to syslog: {:?}; \
                  check that a daemon listens at the address given with -r",
-                cause.to_string()
+                system_words(cause)
             ),
             SyslogError::Scheme(scheme) => write!(
                 f,
