@@ -122,7 +122,7 @@ fn run(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
     }
     let code = match Broker::bind(options.config.clone()) {
         Ok(broker) => serve(broker, options, args, &remarks),
-        Err(error) => fail(&error),
+        Err(error) => fail_to_start(&error),
     };
     logger::finish();
     code
@@ -141,8 +141,10 @@ fn serve(
         log::warn!(target: "midge", "{remark}");
     }
     broker.report_to_systemd();
-    let stop = obey_signals(&mut broker, running, args).and_then(|()| broker.run());
-    match stop {
+    if let Err(error) = obey_signals(&mut broker, running, args) {
+        return fail_to_start(&StartError::System(error));
+    }
+    match broker.run() {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
@@ -294,6 +296,15 @@ fn print(text: &str) -> ExitCode {
 fn refuse(error: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "{error}");
     ExitCode::FAILURE
+}
+
+/// Ends a process that has a log and serves nobody yet. Whoever has just started it looks at the
+/// terminal, wherever the log goes.
+fn fail_to_start(error: &StartError) -> ExitCode {
+    if !logger::is_on_stderr() {
+        refuse(error);
+    }
+    fail(error)
 }
 
 /// Ends a process that has a log.

@@ -98,6 +98,12 @@ pub(crate) fn reopen() {
     }
 }
 
+/// Whether lines go to standard error.
+pub(crate) fn is_on_stderr() -> bool {
+    let logger = LOGGER.get();
+    logger.is_some_and(|logger| matches!(logger.inner().output, Output::Stream(_)))
+}
+
 /// Waits until the last lines have left, for two seconds or so. Those that come later are lost.
 pub(crate) fn finish() {
     if let Some(logger) = LOGGER.get() {
