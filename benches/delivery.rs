@@ -2,8 +2,8 @@
 //! kernel: the whole broker over a driver whose sockets are vectors.
 //!
 //! `cargo bench --bench delivery`. Every workload is first played once with all output kept, which
-//! must be what the subscriptions call for, byte for byte. A message is a delivery, or a publish
-//! where nobody listens.
+//! must be what the subscriptions call for, byte for byte; each run that is measured must write as
+//! many bytes. A message is a delivery, or a publish where nobody listens.
 
 use criterion::{Criterion, Throughput};
 use midge::{Broker, Config, State};
@@ -85,23 +85,27 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    // All micro-benches together take a few minutes.
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let mut group = criterion.benchmark_group("delivery");
     for workload in WORKLOADS {
-        check(workload);
+        let bytes = check(workload);
         let mut bench = Bench::new(workload, false);
         let messages = PUBLISHES * workload.deliveries.max(1);
         group.throughput(Throughput::Elements(messages as u64));
-        group.bench_function(workload.name, |bencher| bencher.iter(|| bench.run()));
+        group.bench_function(workload.name, |bencher| bencher.iter(|| bench.run(bytes)));
     }
     group.finish();
     criterion.final_summary();
 }
 
-/// Plays the workload once and looks at every byte.
-fn check(workload: &Workload) {
+/// Plays the workload once and looks at every byte; answers how many there are.
+fn check(workload: &Workload) -> usize {
     let mut bench = Bench::new(workload, true);
-    bench.run();
+    bench.publish();
     let world = bench.world.borrow();
     let mut got = 0;
     for (number, socket) in world.sockets.iter().enumerate().skip(1) {
@@ -126,6 +130,8 @@ fn check(workload: &Workload) {
         }
     }
     assert_eq!(got, PUBLISHES * workload.deliveries, "{}", workload.name);
+    let kept = world.sockets.iter().map(|socket| socket.written.len());
+    kept.sum()
 }
 
 struct Bench {
@@ -171,11 +177,19 @@ impl Bench {
             socket.written.clear();
             socket.keeps = keeps;
         }
+        bench.world.borrow_mut().written_bytes = 0;
         bench
     }
 
+    /// Publishes, and counts the bytes that come of it.
+    fn run(&mut self, bytes: usize) {
+        self.publish();
+        let written = std::mem::take(&mut self.world.borrow_mut().written_bytes);
+        assert_eq!(written, bytes, "bytes written");
+    }
+
     /// Carries out all publishes, and writes what comes of them.
-    fn run(&mut self) {
+    fn publish(&mut self) {
         self.world.borrow_mut().sockets[0].feed(&self.publishes);
         self.settle();
     }
@@ -195,6 +209,8 @@ struct World {
     to_accept: usize,
     told: bool,
     sockets: Vec<Socket>,
+    /// To all sockets together.
+    written_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -335,7 +351,9 @@ impl Driver for Memory {
                 socket.written.extend_from_slice(piece);
             }
         }
-        Ok(pieces.iter().map(|piece| piece.len()).sum())
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        world.written_bytes += len;
+        Ok(len)
     }
 
     fn shutdown_write(&mut self, _: Key) -> io::Result<()> {

@@ -7,6 +7,7 @@
 use criterion::{BatchSize, Criterion, Throughput};
 use midge_protocol::{ClientOp, Parser, Rules, Step};
 use std::hint::black_box;
+use std::time::Duration;
 
 /// As much as the reactor reads at once.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -20,7 +21,11 @@ struct Case {
 }
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    // All micro-benches together take a few minutes.
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let mut group = criterion.benchmark_group("parser");
     let rules = Rules {
         headers: true,

@@ -8,6 +8,7 @@ use criterion::{Criterion, Throughput};
 use midge::sublist::{ReceiverId, Sids, Sublist};
 use midge_protocol::subject;
 use std::hint::black_box;
+use std::time::Duration;
 
 /// Subjects published to in turn, so that not one and the same is always in the cache.
 const SUBJECTS: usize = 1000;
@@ -20,7 +21,11 @@ struct Case {
 }
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    // All micro-benches together take a few minutes.
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     memory();
     matching(&mut criterion);
     once(&mut criterion);

@@ -28,6 +28,10 @@ impl std::fmt::Debug for Question {
 }
 
 impl Question {
+    pub(crate) fn new(hash: String, guess: String) -> Question {
+        Question { hash, guess }
+    }
+
     /// The answer. Takes as long as whoever made the hash has wanted: some tenths of a second, mostly.
     pub(crate) fn answer(&self) -> bool {
         // bcrypt looks at 72 bytes; Go refuses longer passwords, so none was ever set.
@@ -110,10 +114,7 @@ pub(crate) fn has_plain_password(auth: &Auth) -> bool {
 
 fn compare(secret: &str, guess: &str) -> Verdict {
     if is_hash(secret) {
-        Verdict::Hashed(Question {
-            hash: secret.to_owned(),
-            guess: guess.to_owned(),
-        })
+        Verdict::Hashed(Question::new(secret.to_owned(), guess.to_owned()))
     } else if same(secret, guess) {
         Verdict::Welcome
     } else {

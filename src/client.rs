@@ -1,9 +1,10 @@
 //! `Client`: one client's socket. Bytes to ops, deadlines, the end.
 
-use crate::auth::{Question, Verdict};
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
+use crate::config::Auth;
 use crate::delivery::Allowance;
+use crate::hashing::Asker;
 use crate::lame_duck;
 use crate::outbox::Outbox;
 use crate::receiver::{Label, Traffic};
@@ -15,8 +16,10 @@ use midge_reactor::{
 };
 use std::time::Duration;
 
+mod login;
 mod news;
 
+pub(crate) use login::AskedBy;
 pub(crate) use news::{News, is_same_auth};
 
 /// Most bytes of output made from one client's input before the others have their turn: a read of
@@ -123,6 +126,8 @@ pub(crate) struct Client {
     answered: bool,
     ping_timer: Option<TimerId>,
     auth_timer: Option<TimerId>,
+    /// What its questions about passwords hang on, if there were any.
+    asker: Option<Asker>,
     /// When it came.
     opened: Time,
     /// What became of the conversation, once it is over. In a box, since most clients stay.
@@ -166,6 +171,7 @@ impl Client {
             answered: false,
             ping_timer: None,
             auth_timer: None,
+            asker: None,
             opened: cx.now(),
             summary: None,
         }
@@ -173,7 +179,11 @@ impl Client {
 
     /// Tells the client what it did wrong, if there is a text for it, and ends the conversation.
     fn refuse(&mut self, cx: &mut Context<'_, State>, violation: &Violation<'_>) {
-        log_violation(&self.label, violation, cx.state);
+        let user = self
+            .session
+            .as_ref()
+            .map(|session| &*session.options().user);
+        log_violation(&self.label, user, violation, cx.state);
         session::tell(cx.key(), &self.label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
         if cx.io.congested(cx.key()) {
@@ -218,6 +228,7 @@ impl Client {
             records.turned_away(self.label, reason, cx.io.now());
         }
         cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
+        self.asker = None;
         for timer in [self.ping_timer.take(), self.auth_timer.take()]
             .into_iter()
             .flatten()
@@ -298,74 +309,6 @@ impl Client {
                 cx.yield_now();
                 return Ok(());
             }
-        }
-    }
-
-    /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
-    fn ask(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
-        let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
-            return Ok(());
-        };
-        // The client has done its part: it is not to blame for how long this takes.
-        if let Some(timer) = self.auth_timer.take() {
-            cx.io.cancel(timer);
-        }
-        self.compute(cx, question, Client::answered)?;
-        cx.io.pause(cx.key());
-        Ok(())
-    }
-
-    /// Has a question answered by another thread; `then` gets the answer, and the
-    /// [version](State::auth_version) of what clients must present to which it belongs.
-    fn compute(
-        &self,
-        cx: &mut Context<'_, State>,
-        question: Question,
-        then: fn(&mut Client, &mut Context<'_, State>, bool, u32),
-    ) -> Result<(), Violation<'static>> {
-        let (key, version) = (cx.key(), cx.state.auth_version);
-        let work = move || question.answer();
-        let asked = cx.offload(work, move |cx, answer| {
-            let is_good = answer.unwrap_or(false);
-            // A client that has gone meanwhile does not care.
-            cx.call(key, move |client: &mut Client, cx| {
-                then(client, cx, is_good, version);
-            });
-        });
-        asked.map_err(|error| {
-            log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
-            Violation::Authorization
-        })
-    }
-
-    /// What came of it.
-    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool, version: u32) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        let mut is_good = is_good;
-        if version != cx.state.auth_version {
-            // Meanwhile it must present something else.
-            match session.check(cx.state) {
-                Verdict::Welcome => is_good = true,
-                Verdict::Refused => is_good = false,
-                Verdict::Hashed(question) => {
-                    if let Err(violation) = self.compute(cx, question, Client::answered) {
-                        self.refuse(cx, &violation);
-                    }
-                    return;
-                }
-            }
-        }
-        match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
-            Ok(()) => {
-                // One that was sent away is asked no more.
-                if self.reason.is_none() {
-                    self.connected(cx);
-                }
-                cx.io.resume(cx.key());
-            }
-            Err(violation) => self.refuse(cx, &violation),
         }
     }
 
@@ -645,13 +588,18 @@ fn arm_ping(timer: &mut Option<TimerId>, cx: &mut Context<'_, State>, delay: Dur
     }
 }
 
-/// One line for the operator about what a client did wrong.
-fn log_violation(label: &Label, violation: &Violation<'_>, state: &State) {
+/// One line for the operator about what a client did wrong, who says to be `user`.
+fn log_violation(label: &Label, user: Option<&str>, violation: &Violation<'_>, state: &State) {
     match violation {
         Violation::Parse | Violation::HeadersNotSupported | Violation::UnknownOperation => {
             log::error!(target: "midge", "{label} - Client parser ERROR: {violation}");
         }
-        Violation::Authorization => log::error!(target: "midge", "{label} - authentication error"),
+        Violation::Authorization => match (&state.config.auth, user) {
+            (Auth::Users { .. }, Some(user)) => {
+                log::error!(target: "midge", "{label} - authentication error - User {user:?}");
+            }
+            _ => log::error!(target: "midge", "{label} - authentication error"),
+        },
         Violation::PayloadTooLarge => {
             let max = state.config.payload_bytes_max;
             log::error!(target: "midge", "{label} - maximum payload exceeded: limit {max}");

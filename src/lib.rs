@@ -45,6 +45,7 @@ mod systemd;
 
 mod auth;
 mod client;
+mod hashing;
 mod listener;
 
 mod session;

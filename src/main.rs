@@ -11,7 +11,7 @@ mod send_signal;
 mod tools;
 
 use std::cell::RefCell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -63,29 +63,33 @@ Explains a configuration file: every setting, its value, and where that came fro
 
 Starts nothing. Fails, and tells all that is wrong, where midge would not start.
 
-Usage: midge check <FILE> [OPTIONS]
+Usage: midge check [FILE] [OPTIONS]
 
 Arguments:
-  <FILE>  The file, and behind it the options that midge would get
+  [FILE]  The file, and behind it the options that midge would get; without one, the defaults
 
 Options:
   -h, --help  Print help
+
+Exit codes: 0 midge would start, 1 it would not. `midge -t -c FILE` fails also where nats-server's
+test does, over what is strange but works.
 ";
 
 fn main() -> ExitCode {
-    #[cfg(any(feature = "bench", feature = "tools"))]
-    let first = std::env::args_os().nth(1).unwrap_or_default();
-    #[cfg(feature = "bench")]
-    if first == "bench" {
-        return bench::main(std::env::args_os().skip(2));
+    let mut args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let [help, word] = &*args
+        && help == "help"
+        && is_command(word)
+    {
+        args = vec![word.clone(), "--help".into()];
     }
-    #[cfg(feature = "tools")]
-    if tools::WORDS.iter().any(|word| first == *word) {
-        return tools::main(std::env::args_os().skip(1));
-    }
-    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if args.first().is_some_and(|word| word == "check") {
-        return check(&args[1..]);
+    match args.first() {
+        #[cfg(feature = "bench")]
+        Some(word) if word == "bench" => return bench::main(args.into_iter().skip(1)),
+        Some(word) if word == "check" => return check(&args[1..]),
+        #[cfg(feature = "tools")]
+        Some(word) if is_command(word) => return tools::main(args.into_iter()),
+        _ => {}
     }
     match cli::parse(args.iter().cloned()) {
         Ok(Command::Run(options)) => match load(*options, &args) {
@@ -101,6 +105,15 @@ fn main() -> ExitCode {
         },
         Err(error) => refuse(&error),
     }
+}
+
+/// Whether something else than a broker is meant.
+fn is_command(word: &OsStr) -> bool {
+    #[cfg(feature = "tools")]
+    if tools::WORDS.iter().any(|tool| word == *tool) {
+        return true;
+    }
+    word == "check" || cfg!(feature = "bench") && word == "bench"
 }
 
 /// What a broker is to be started with: the file, if there is one, and the flags.

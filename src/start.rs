@@ -176,6 +176,21 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
              in; set it, or ask for none",
         );
     }
+    let has_hash = match asked_by_monitor {
+        None | Some(Auth::None) => false,
+        Some(Auth::Token(token)) => auth::is_hash(token),
+        Some(Auth::User { pass, .. }) => auth::is_hash(pass),
+        Some(Auth::Users { users, token }) => {
+            users.iter().any(|user| auth::is_hash(&user.pass)) || token.is_some()
+        }
+    };
+    if has_hash {
+        wrong(
+            "http_port",
+            "monitoring compares passwords as they stand, so a hash would be the password; give the \
+             password itself, and no token beside users",
+        );
+    }
     let (users, has_empty_secret) = match &config.auth {
         Auth::None => (None, false),
         Auth::Token(token) => (None, token.is_empty()),

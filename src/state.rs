@@ -1,7 +1,9 @@
 //! `State`: what all handlers share, lent to each by the reactor. No lock, no `RefCell`.
 
 use crate::backpressure::Backpressure;
+use crate::client::AskedBy;
 use crate::delivery::Scratch;
+use crate::hashing::Questions;
 use crate::monitor::Records;
 use crate::ports::Files;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
@@ -92,6 +94,8 @@ pub struct State {
     pub(crate) info_version: u32,
     /// How often what clients must present has changed.
     pub(crate) auth_version: u32,
+    /// Passwords that other threads look at.
+    pub(crate) questions: Questions<AskedBy>,
     /// Files that tell of this process; `None` if it is not the broker's.
     pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
@@ -125,6 +129,7 @@ impl State {
             lame_duck: false,
             info_version: 0,
             auth_version: 0,
+            questions: Questions::new(),
             files: None,
             records: None,
             scratch: Scratch::default(),

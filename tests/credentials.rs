@@ -4,7 +4,7 @@
 #[path = "support/raw.rs"]
 mod raw;
 
-use midge::{Auth, Config, Running, User};
+use midge::{Auth, Broker, Config, Monitor, Running, User};
 use raw::{Raw, config, start};
 
 fn broker(auth: Auth, no_auth_user: Option<&str>) -> Running {
@@ -135,6 +135,28 @@ fn what_stands_behind_a_connect_waits_for_its_answer_and_is_not_lost() {
     );
     let lines: Vec<_> = (0..3).map(|_| client.line().expect("it answers")).collect();
     assert_eq!(lines, ["MSG a: hi", "PONG", "MSG a: ho"]);
+}
+
+#[test]
+fn a_hash_does_not_guard_the_monitoring() {
+    let auth = Auth::User {
+        user: "ann".to_owned(),
+        pass: hash("secret"),
+    };
+    let monitor = Some(Monitor {
+        auth,
+        ..Monitor::default()
+    });
+    let refused = Broker::bind(Config {
+        monitor,
+        ..config()
+    });
+    let error = refused.expect_err("a hash would be the password");
+    assert!(
+        error
+            .to_string()
+            .contains("compares passwords as they stand")
+    );
 }
 
 #[test]

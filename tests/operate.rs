@@ -313,6 +313,31 @@ fn json_lines_are_objects_with_the_text_and_more() {
 }
 
 #[test]
+fn who_was_refused_is_told_as_nats_server_tells_it() {
+    let directory = scratch("refused");
+    for (authorization, expected) in [
+        (
+            "users: [{user: ann, password: pw}]",
+            r#" - authentication error - User "b\"ob""#,
+        ),
+        ("user: ann, password: pw", " - authentication error"),
+    ] {
+        let path = directory.join("midge.conf");
+        fs::write(&path, format!("authorization {{ {authorization} }}\n"))
+            .expect("the configuration is written");
+        let mut broker = Broker::start(&["-c", text(&path)]);
+        let mut client = Raw::connect(addr(&broker));
+        client.send(b"CONNECT {\"user\":\"b\\\"ob\",\"pass\":\"no\"}\r\n");
+        let line = broker.position("authentication error");
+        assert!(
+            broker.lines[line].ends_with(expected),
+            "{}",
+            broker.lines[line]
+        );
+    }
+}
+
+#[test]
 fn a_log_that_nobody_reads_loses_lines_and_the_broker_goes_on() {
     let file = scratch("full_pipe").join("midge.pid");
     let mut broker = Command::new(env!("CARGO_BIN_EXE_midge"))

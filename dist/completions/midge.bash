@@ -13,7 +13,7 @@ _midge() {
         "bench slow "*) words='-h --help --pubs --subs --size --headers -d --duration -n --msgs --rate --window --subjects --wildcards --bystanders --idle --stalled --read-rate -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench outrun "*) words='-h --help --pubs --subs --size --headers -d --duration -n --msgs --rate --window --subjects --wildcards --bystanders --idle --stalled --read-rate -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench request "*) words='-h --help --clients --responders --outstanding --size -d --duration -n --msgs --rate -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
-        "bench crowd "*) words='-h --help --conns --rate --size -d --duration -n --msgs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
+        "bench crowd "*) words='-h --help --conns --rate --warm-up --size -d --duration -n --msgs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench idle "*) words='-h --help --conns --subs --hold -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench connect "*) words='-h --help --concurrency -d --duration -n --msgs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench sub-unsub "*) words='-h --help --subs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;

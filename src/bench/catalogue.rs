@@ -1,6 +1,5 @@
 //! The workloads that `versus` runs, and what is compared in each.
 
-use super::cli;
 use super::outcome::Outcome;
 use super::workload::{
     Connect, Crowd, Flow, Idle, Kind, Request, STAMPED_BYTES, Span, SubUnsub, Workload,
@@ -11,12 +10,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) workload: Workload,
+    /// The subcommand that runs it by itself.
+    pub(crate) command: &'static str,
     /// For tables and plots.
     pub(crate) title: String,
     /// What is compared, the most telling first.
     pub(crate) metrics: Vec<Metric>,
     /// Entries of one series, which differ in a number: the series and that number.
     pub(crate) series: Option<(Series, usize)>,
+    /// Why it is not measured, if it would tell nothing true.
+    pub(crate) unfit: Option<String>,
 }
 
 impl Entry {
@@ -136,6 +139,10 @@ pub(crate) struct Scale {
     pub(crate) quick: bool,
 }
 
+/// Long enough for a broker to show its patience with a stalled subscriber: midge waits for it up to
+/// three seconds, and until then the others get next to nothing.
+const STALLED_SECONDS: f64 = 8.0;
+
 /// All workloads.
 pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     use Metric::{CpuRate, P50, P99, Rate};
@@ -152,9 +159,11 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
                 name: name.to_owned(),
                 kind,
             },
+            command: command(&kind),
             title: title.to_owned(),
             metrics: metrics.to_vec(),
             series: None,
+            unfit: None,
         });
     };
     let rates = [CpuRate, Rate];
@@ -187,7 +196,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     add("8-to-1", "8 to 1, 16 B", fan(8, 1), &rates);
     let queue = Flow {
         span,
-        ..cli::queue()
+        ..Flow::queue()
     };
     add(
         "queue-2-to-4",
@@ -198,7 +207,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     let subjects = Flow {
         span,
         subjects: many(100_000, 1000),
-        ..cli::subjects()
+        ..Flow::subjects()
     };
     add(
         "subjects-100k",
@@ -231,7 +240,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     let rate = if scale.quick { 10e3 } else { 1.5e6 };
     let latency = Flow {
         span,
-        ..cli::latency(rate)
+        ..Flow::latency(rate)
     };
     add(
         "latency-1.5m",
@@ -239,11 +248,9 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
         latency.into(),
         &[P50, P99, CpuRate],
     );
-    // Long enough for a broker to show its patience with the stalled one. nats-server has ten seconds.
-    let patience = if scale.quick { 0.0 } else { 8.0 };
     let slow = Flow {
-        span: Span::Seconds(scale.seconds.max(patience)),
-        ..cli::slow()
+        span: Span::Seconds(scale.seconds.max(STALLED_SECONDS)),
+        ..Flow::slow()
     };
     add(
         "stalled",
@@ -253,7 +260,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
     );
     let outrun = Flow {
         span,
-        ..cli::outrun()
+        ..Flow::outrun()
     };
     add(
         "outrun",
@@ -309,6 +316,11 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
         );
     }
     for entry in &mut entries {
+        if scale.quick && matches!(&entry.workload.kind, Kind::Flow(flow) if flow.stalled > 0) {
+            entry.unfit = Some(format!(
+                "a broker shows only after some seconds what it does with a stalled subscriber; without --quick this takes {STALLED_SECONDS} s of load"
+            ));
+        }
         entry.series = match &entry.workload.kind {
             Kind::Flow(flow) if flow.bystanders > 0 => {
                 Some((Series::Subscriptions, flow.bystanders))
@@ -318,6 +330,25 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
         };
     }
     entries
+}
+
+/// The subcommand that runs a workload of this kind.
+fn command(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Flow(flow) if flow.subscribers == 0 => "pub",
+        Kind::Flow(flow) if flow.stalled > 0 => "slow",
+        Kind::Flow(flow) if flow.read_rate.is_some() => "outrun",
+        Kind::Flow(flow) if flow.rate.is_some() => "latency",
+        Kind::Flow(flow) if flow.subjects > 0 => "subjects",
+        Kind::Flow(flow) if flow.queue => "queue",
+        Kind::Flow(flow) if flow.publishers > flow.subscribers => "fanin",
+        Kind::Flow(_) => "fanout",
+        Kind::Request(_) => "request",
+        Kind::Crowd(_) => "crowd",
+        Kind::Idle(_) => "idle",
+        Kind::Connect(_) => "connect",
+        Kind::SubUnsub(_) => "sub-unsub",
+    }
 }
 
 /// Where one subscriber stalls, time counts: processors are idle while everybody waits.

@@ -5,6 +5,7 @@ use std::fmt;
 use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
 
 use super::frame::{Shape, Stamp, set_digits};
+use super::table::plural;
 
 /// What a broker did wrong. Any of these makes a measurement a failure.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,8 +42,6 @@ pub(crate) enum Fault {
     Nonsense { shown: String },
     /// The broker refused something.
     Refused { who: String, text: String },
-    /// The broker does not take payloads of this size.
-    TooLarge { size: usize, max: u64 },
     /// The broker ended a connection.
     CutOff {
         who: String,
@@ -84,10 +83,11 @@ impl fmt::Display for Fault {
                 sequence,
             } => write!(
                 f,
-                "{count} messages lost for {who}, the first is message {sequence} of publisher {publisher}"
+                "{} lost for {who}, the first is message {sequence} of publisher {publisher}",
+                plural(*count, "message")
             ),
             Fault::Surplus { who, count } => {
-                write!(f, "{count} messages too many for {who}")
+                write!(f, "{} too many for {who}", plural(*count, "message"))
             }
             Fault::Corrupted {
                 publisher,
@@ -104,12 +104,9 @@ impl fmt::Display for Fault {
                 "the broker told {who}: -ERR '{text}'; present --user and --password, or --token"
             ),
             Fault::Refused { who, text } => write!(f, "the broker told {who}: -ERR '{text}'"),
-            Fault::TooLarge { size, max } => write!(
-                f,
-                "the broker takes payloads of up to {max} bytes, not {size}; use a smaller --size"
-            ),
             Fault::CutOff { who, messages, why } => {
-                write!(f, "{who} was cut off after {messages} messages: {why}")
+                let messages = plural(*messages, "message");
+                write!(f, "{who} was cut off after {messages}: {why}")
             }
             Fault::Silent { seconds, missing } => {
                 write!(

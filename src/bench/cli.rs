@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::value::{
+    bytes, count, number, rate, read_rate, seconds, some, some_seconds, subscribers,
+};
 use super::versus::VersusArgs;
 use super::workload::{Connect, Crowd, Flow, Idle, Kind, Request, Span, SubUnsub, Workload};
 
@@ -17,7 +20,10 @@ and broker share a machine.";
 
 const AFTER: &str = "\
 Every message has a number and a check of all its bytes. One that is lost, doubled, out of order, \
-altered or foreign makes the run a failure: it is named, and the exit code is 1.
+altered or foreign makes the run a failure: it is named.
+
+Exit codes: 0 all checks have passed, 1 one has failed or there is nobody to load, 2 what is asked \
+cannot be done.
 
 Examples:
   midge bench fanout --subs 8                        one publisher, eight subscribers
@@ -72,6 +78,7 @@ pub(crate) enum Command {
     /// Subscribe many times, then unsubscribe
     SubUnsub(SubUnsubArgs),
     /// Everything, on two brokers or more in turns, with a report
+    #[command(after_long_help = super::versus::names())]
     Versus(VersusArgs),
 }
 
@@ -109,7 +116,7 @@ pub(crate) struct Common {
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Seconds of silence after which the broker has failed
-    #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = some_seconds)]
     patience: f64,
 }
 
@@ -125,7 +132,7 @@ impl Common {
 #[command(next_help_heading = "Load")]
 pub(crate) struct SpanArgs {
     /// Seconds of load
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "2")]
+    #[arg(short, long, value_name = "SECONDS", value_parser = some_seconds, default_value = "2")]
     duration: f64,
     /// Messages, all together, instead of a time: 100000, 10M
     #[arg(short = 'n', long, value_parser = number, value_name = "COUNT", conflicts_with = "duration")]
@@ -146,10 +153,10 @@ impl SpanArgs {
 #[command(next_help_heading = "Load")]
 pub(crate) struct FlowArgs {
     /// Connections that publish
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_parser = some, value_name = "COUNT")]
     pubs: Option<usize>,
     /// Connections that subscribe
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_parser = subscribers, value_name = "COUNT")]
     subs: Option<usize>,
     /// Bytes of payload: 0, 16, 1k, 64KiB, 1MiB [default: 16]
     #[arg(long, value_parser = bytes, value_name = "BYTES")]
@@ -160,7 +167,7 @@ pub(crate) struct FlowArgs {
     #[command(flatten)]
     span: SpanArgs,
     /// Open loop: messages a second, all publishers together, each due at its own time
-    #[arg(long, value_parser = number, value_name = "COUNT")]
+    #[arg(long, value_parser = rate, value_name = "COUNT")]
     rate: Option<u64>,
     /// Bytes that publishers may be ahead of the slowest subscriber; 0 is no bound
     ///
@@ -169,7 +176,7 @@ pub(crate) struct FlowArgs {
     #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16MiB")]
     window: u64,
     /// Subjects with a subscription each; each message goes to one of them at random
-    #[arg(long, value_parser = count, value_name = "COUNT")]
+    #[arg(long, value_parser = some, value_name = "COUNT")]
     subjects: Option<usize>,
     /// Subscribe to half of these subjects with wildcards
     #[arg(long)]
@@ -181,10 +188,10 @@ pub(crate) struct FlowArgs {
     #[arg(long, value_parser = count, value_name = "COUNT", default_value = "0", hide_default_value = true)]
     idle: usize,
     /// So many of the subscribers read nothing
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_parser = count, value_name = "COUNT")]
     stalled: Option<usize>,
     /// Bytes a second that a subscriber reads
-    #[arg(long, value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, value_parser = read_rate, value_name = "BYTES")]
     read_rate: Option<u64>,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -219,13 +226,13 @@ impl FlowArgs {
 #[command(next_help_heading = "Load")]
 pub(crate) struct RequestArgs {
     /// Connections that ask
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1")]
     clients: usize,
     /// Connections that answer, in a queue group
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1")]
     responders: usize,
     /// Requests of a connection that may be unanswered
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1")]
     outstanding: usize,
     /// Bytes of payload, of request and reply
     #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16")]
@@ -233,7 +240,7 @@ pub(crate) struct RequestArgs {
     #[command(flatten)]
     span: SpanArgs,
     /// Open loop: requests a second, all connections together, each due at its own time
-    #[arg(long, value_parser = number, value_name = "COUNT", conflicts_with = "outstanding")]
+    #[arg(long, value_parser = rate, value_name = "COUNT", conflicts_with = "outstanding")]
     rate: Option<u64>,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -244,10 +251,10 @@ pub(crate) struct RequestArgs {
 #[command(next_help_heading = "Load")]
 pub(crate) struct CrowdArgs {
     /// Connections; each publishes to the next
-    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "1000")]
+    #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1000")]
     conns: usize,
     /// Messages a second, all together
-    #[arg(long, value_parser = number, value_name = "COUNT", default_value = "50k")]
+    #[arg(long, value_parser = rate, value_name = "COUNT", default_value = "50k")]
     rate: u64,
     /// Seconds of the same load before it counts: a broker sends its first PING after about two
     #[arg(long, value_parser = seconds, value_name = "SECONDS", default_value = "0")]
@@ -266,7 +273,7 @@ pub(crate) struct CrowdArgs {
 #[command(next_help_heading = "Load")]
 pub(crate) struct IdleArgs {
     /// Connections
-    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "5000")]
+    #[arg(long, value_parser = some, value_name = "COUNT", default_value = "5000")]
     conns: usize,
     /// Subscriptions of each
     #[arg(long, value_parser = count, value_name = "COUNT", default_value = "1")]
@@ -283,7 +290,7 @@ pub(crate) struct IdleArgs {
 #[command(next_help_heading = "Load")]
 pub(crate) struct ConnectArgs {
     /// Connections at a time
-    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "16")]
+    #[arg(long, value_parser = some, value_name = "COUNT", default_value = "16")]
     concurrency: usize,
     #[command(flatten)]
     span: SpanArgs,
@@ -296,7 +303,7 @@ pub(crate) struct ConnectArgs {
 #[command(next_help_heading = "Load")]
 pub(crate) struct SubUnsubArgs {
     /// Subscriptions
-    #[arg(long, value_parser = count, value_name = "COUNT", default_value = "100k")]
+    #[arg(long, value_parser = some, value_name = "COUNT", default_value = "100k")]
     subs: usize,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -326,11 +333,17 @@ impl Command {
                 .into(),
                 &args.common,
             ),
-            Command::Queue(args) => ("queue", args.flow(queue()).into(), &args.common),
-            Command::Subjects(args) => ("subjects", args.flow(subjects()).into(), &args.common),
-            Command::Latency(args) => ("latency", args.flow(latency(1.5e6)).into(), &args.common),
-            Command::Slow(args) => ("slow", args.flow(slow()).into(), &args.common),
-            Command::Outrun(args) => ("outrun", args.flow(outrun()).into(), &args.common),
+            Command::Queue(args) => ("queue", args.flow(Flow::queue()).into(), &args.common),
+            Command::Subjects(args) => {
+                ("subjects", args.flow(Flow::subjects()).into(), &args.common)
+            }
+            Command::Latency(args) => (
+                "latency",
+                args.flow(Flow::latency(1.5e6)).into(),
+                &args.common,
+            ),
+            Command::Slow(args) => ("slow", args.flow(Flow::slow()).into(), &args.common),
+            Command::Outrun(args) => ("outrun", args.flow(Flow::outrun()).into(), &args.common),
             Command::Request(args) => {
                 let request = Request {
                     requesters: args.clients,
@@ -377,103 +390,6 @@ impl Command {
         let name = name.to_owned();
         Ok((Workload { name, kind }, common))
     }
-}
-
-impl From<Flow> for Kind {
-    fn from(flow: Flow) -> Kind {
-        Kind::Flow(flow)
-    }
-}
-
-/// Two publishers and a queue group of four.
-pub(crate) fn queue() -> Flow {
-    Flow {
-        publishers: 2,
-        subscribers: 4,
-        queue: true,
-        ..Flow::default()
-    }
-}
-
-/// A hundred thousand subscriptions.
-pub(crate) fn subjects() -> Flow {
-    Flow {
-        subjects: 100_000,
-        wildcards: true,
-        ..Flow::default()
-    }
-}
-
-/// An open loop.
-pub(crate) fn latency(rate: f64) -> Flow {
-    Flow {
-        rate: Some(rate),
-        ..Flow::default()
-    }
-}
-
-/// One stalled subscriber of three.
-pub(crate) fn slow() -> Flow {
-    Flow {
-        subscribers: 3,
-        stalled: 1,
-        ..Flow::default()
-    }
-}
-
-/// A publisher without a window, a subscriber with a limit.
-pub(crate) fn outrun() -> Flow {
-    Flow {
-        size: 128,
-        window_bytes: None,
-        read_rate: Some(40_000_000),
-        ..Flow::default()
-    }
-}
-
-/// A number of bytes: digits and a unit. `k` and `KiB` are both 1024.
-fn bytes(text: &str) -> Result<u64, String> {
-    scaled(text, 1024).ok_or_else(|| "write bytes as 16, 1k, 64KiB or 1MiB".to_owned())
-}
-
-/// A count: digits and perhaps `k`, `M` or `G`, in thousands.
-fn number(text: &str) -> Result<u64, String> {
-    scaled(text, 1000).ok_or_else(|| "write a count as 100000, 100k or 1.5M".to_owned())
-}
-
-fn count(text: &str) -> Result<usize, String> {
-    number(text).map(|count| count as usize)
-}
-
-pub(crate) fn seconds(text: &str) -> Result<f64, String> {
-    match text.strip_suffix('s').unwrap_or(text).parse::<f64>() {
-        Ok(seconds) if (0.0..1e9).contains(&seconds) => Ok(seconds),
-        _ => Err("write seconds as 2, 0.5 or 10s".to_owned()),
-    }
-}
-
-fn scaled(text: &str, base: u64) -> Option<u64> {
-    let is_digit = |c: char| c.is_ascii_digit() || c == '.';
-    let end = text.find(|c| !is_digit(c)).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(end);
-    let unit = unit.trim().to_ascii_lowercase();
-    let unit = match base {
-        1024 => unit
-            .strip_suffix("ib")
-            .or(unit.strip_suffix('b'))
-            .unwrap_or(&unit),
-        _ => &unit,
-    };
-    let power = match unit {
-        "" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        _ => return None,
-    };
-    let number: f64 = digits.parse().ok()?;
-    let number = number * base.pow(power) as f64;
-    (number < 1e15).then_some(number as u64)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ const PATTERN_STARTS: usize = 256;
 const DIGITS: usize = 6;
 
 /// The header block of messages that have one.
-const HEADER: &[u8] = b"NATS/1.0\r\nTrace-Id: 4bf92f3577b34da6\r\n\r\n";
+pub(crate) const HEADER: &[u8] = b"NATS/1.0\r\nTrace-Id: 4bf92f3577b34da6\r\n\r\n";
 
 /// Publisher and sequence number of a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,6 +1,7 @@
 //! `midge bench`: loads any NATS broker, checks what it counts, and tells what it cost.
 //!
-//! * `cli.rs`: the command line, to a `Workload`.
+//! * `cli.rs`, `value.rs`: the command line, to a `Workload`.
+//! * `files.rs`: whether a file can be written, before it is.
 //! * `workload.rs`, `outcome.rs`: what is asked and what was measured, plain values.
 //! * `frame.rs`, `check.rs`: messages that can be checked, and the check. Pure.
 //! * `load/`: the handlers that make the load, on reactors.
@@ -34,6 +35,7 @@ mod catalogue;
 mod check;
 mod cli;
 mod csv;
+mod files;
 mod frame;
 mod load;
 mod outcome;
@@ -42,6 +44,7 @@ mod progress;
 mod report;
 mod run;
 mod table;
+mod value;
 mod versus;
 mod workload;
 
@@ -65,13 +68,17 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             complain(&error);
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
 /// One workload on one broker; answers whether all checks have passed.
 fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, run::Error> {
+    workload.validate()?;
+    if let Some(path) = &common.csv {
+        files::expect_writable("--csv", path)?;
+    }
     let target = run::Target {
         addr: run::resolve(&common.server)?,
         pid: common.pid,
@@ -101,7 +108,10 @@ fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, 
     for fault in &outcome.faults {
         complain(fault);
     }
-    Ok(outcome.is_good())
+    if outcome.is_good() && !outcome.is_measured() {
+        complain(&"nothing came in that time; give it more with --duration");
+    }
+    Ok(outcome.is_good() && outcome.is_measured())
 }
 
 /// A flag that Ctrl-C sets, and SIGTERM. A second one ends the process at once.

@@ -148,6 +148,11 @@ impl Outcome {
             usage.map(|usage| per(self.messages, usage.cpu_seconds));
     }
 
+    /// Whether there is anything to tell: a run that failed at its beginning has measured nothing.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.messages > 0 && self.seconds > 0.0
+    }
+
     /// Whether every check has passed.
     pub(crate) fn is_good(&self) -> bool {
         self.faults.is_empty()

@@ -10,8 +10,15 @@ pub(crate) fn render(outcome: &Outcome) -> String {
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
     let unit = unit(outcome);
-    row("broker", outcome.broker.clone());
+    if !outcome.broker.is_empty() {
+        row("broker", outcome.broker.clone());
+    }
     row("workload", summary(outcome));
+    if !outcome.is_measured() {
+        // Nothing but zeros would follow.
+        row("checks", format!("{}nothing was measured", failed(outcome)));
+        return columns(&rows);
+    }
     if outcome.published > 0 && outcome.bytes > 0 {
         row("published", count(outcome.published as f64));
         row("delivered", count(outcome.delivered as f64));
@@ -63,7 +70,7 @@ pub(crate) fn render(outcome: &Outcome) -> String {
         row(&name.replace('_', " "), figure(name, *value));
     }
     if outcome.cut_off > 0 {
-        row("cut off", format!("{} subscribers", outcome.cut_off));
+        row("cut off", plural(outcome.cut_off as u64, "subscriber"));
     }
     if outcome.interrupted {
         row("interrupted", "measured up to the signal".to_owned());
@@ -71,9 +78,17 @@ pub(crate) fn render(outcome: &Outcome) -> String {
     let checks = match (outcome.is_good(), outcome.lost) {
         (true, _) => "all passed".to_owned(),
         (false, 0) => "FAILED".to_owned(),
-        (false, lost) => format!("FAILED, {lost} messages did not come"),
+        (false, lost) => format!("FAILED, {} did not come", plural(lost, "message")),
     };
     row("checks", checks);
+    columns(&rows)
+}
+
+fn failed(outcome: &Outcome) -> &'static str {
+    if outcome.is_good() { "" } else { "FAILED, " }
+}
+
+fn columns(rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (name, value) in rows {
@@ -126,8 +141,8 @@ fn summary(outcome: &Outcome) -> String {
             )
         }
         Kind::Crowd(crowd) => format!(
-            "{} connections, {} messages a second due, {} bytes{}",
-            crowd.connections,
+            "{}, {} messages a second due, {} bytes{}",
+            plural(crowd.connections as u64, "connection"),
             count(crowd.rate),
             crowd.size,
             if crowd.warm_up > 0.0 {
@@ -137,11 +152,13 @@ fn summary(outcome: &Outcome) -> String {
             }
         ),
         Kind::Idle(idle) => format!(
-            "{} connections with {} subscriptions",
-            idle.connections, idle.subscriptions
+            "{} with {}{}",
+            plural(idle.connections as u64, "connection"),
+            plural(idle.subscriptions as u64, "subscription"),
+            if idle.connections == 1 { "" } else { " each" }
         ),
         Kind::Connect(connect) => format!("{} at a time", connect.concurrency),
-        Kind::SubUnsub(subs) => format!("{} subscriptions", subs.subscriptions),
+        Kind::SubUnsub(subs) => plural(subs.subscriptions as u64, "subscription"),
     };
     format!("{name}: {words}")
 }
@@ -162,6 +179,12 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
 /// A number with three or four significant digits and a unit: `12.3 M`.
 pub(crate) fn count(number: f64) -> String {
     scaled(number, &[(1e9, " G"), (1e6, " M"), (1e4, " k")], "")
+}
+
+/// So many of a thing: `1 round`, `3 rounds`.
+pub(crate) fn plural(count: u64, thing: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{s}")
 }
 
 /// A whole number with its thousands apart: `100,000`.
@@ -208,6 +231,13 @@ fn scaled(number: f64, units: &[(f64, &str)], plain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(plural(0, "message"), "0 messages");
+        assert_eq!(plural(1, "message"), "1 message");
+        assert_eq!(plural(2, "message"), "2 messages");
+    }
 
     #[test]
     fn numbers_have_three_digits_and_a_unit() {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::frame::HEADER;
+
 /// Bytes that publishers may be ahead of the subscribers, unless told otherwise.
 pub(crate) const WINDOW_BYTES: u64 = 16 << 20;
 
@@ -96,6 +98,60 @@ impl Default for Flow {
             stalled: 0,
             read_rate: None,
         }
+    }
+}
+
+impl Flow {
+    /// Two publishers and a queue group of four.
+    pub(crate) fn queue() -> Flow {
+        Flow {
+            publishers: 2,
+            subscribers: 4,
+            queue: true,
+            ..Flow::default()
+        }
+    }
+
+    /// A hundred thousand subscriptions.
+    pub(crate) fn subjects() -> Flow {
+        Flow {
+            subjects: 100_000,
+            wildcards: true,
+            ..Flow::default()
+        }
+    }
+
+    /// An open loop.
+    pub(crate) fn latency(rate: f64) -> Flow {
+        Flow {
+            rate: Some(rate),
+            ..Flow::default()
+        }
+    }
+
+    /// One stalled subscriber of three.
+    pub(crate) fn slow() -> Flow {
+        Flow {
+            subscribers: 3,
+            stalled: 1,
+            ..Flow::default()
+        }
+    }
+
+    /// A publisher without a window, a subscriber with a limit.
+    pub(crate) fn outrun() -> Flow {
+        Flow {
+            size: 128,
+            window_bytes: None,
+            read_rate: Some(40_000_000),
+            ..Flow::default()
+        }
+    }
+}
+
+impl From<Flow> for Kind {
+    fn from(flow: Flow) -> Kind {
+        Kind::Flow(flow)
     }
 }
 
@@ -218,7 +274,9 @@ impl fmt::Display for Impossible {
             Impossible::TooManySubjects { subjects } => {
                 write!(f, "{subjects} are too many; use {SUBJECTS_MAX} or fewer")
             }
-            Impossible::AllStalled => f.write_str("at least one subscriber must read"),
+            Impossible::AllStalled => f.write_str(
+                "at least one subscriber must read; use a lower --stalled or a higher --subs",
+            ),
             Impossible::QueueOfSubjects => {
                 f.write_str("a queue group has one subject here; leave --subjects out")
             }
@@ -227,6 +285,17 @@ impl fmt::Display for Impossible {
 }
 
 impl Workload {
+    /// Bytes of a message's header and payload, which the broker has to take.
+    pub(crate) fn message_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Flow(flow) if flow.headers => flow.size + HEADER.len(),
+            Kind::Flow(flow) => flow.size,
+            Kind::Request(request) => request.size,
+            Kind::Crowd(crowd) => crowd.size,
+            Kind::Idle(_) | Kind::Connect(_) | Kind::SubUnsub(_) => 0,
+        }
+    }
+
     /// Looks for what cannot be done.
     pub(crate) fn validate(&self) -> Result<(), Impossible> {
         match &self.kind {

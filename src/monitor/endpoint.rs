@@ -271,8 +271,12 @@ fn dressed(made: Made, callback: Option<String>) -> Answer {
     }
 }
 
-/// The path without empty parts and dots, if it has any.
+/// The path without empty parts and dots, if it has any. None that a browser would take for the
+/// name of another host: `\` is as good as `/` to them.
 fn cleaned(path: &str) -> Option<String> {
+    if path.contains('\\') {
+        return None;
+    }
     let has_any = path.contains("//") || path.split('/').any(|part| matches!(part, "." | ".."));
     if !has_any {
         return None;
@@ -361,6 +365,7 @@ mod tests {
             ("/./varz/", Some("/varz/")),
             ("/../..", Some("/")),
             ("//", Some("/")),
+            (r"/./\host", None),
         ] {
             assert_eq!(cleaned(path).as_deref(), expected, "{path}");
         }

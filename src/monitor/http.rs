@@ -7,7 +7,8 @@ use super::view::View;
 use super::{Budget, Pieces};
 use crate::state::State;
 use jiff::Timestamp;
-use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, ListenerAddr, TimerId};
+use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Key, ListenerAddr, TimerId};
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -44,10 +45,19 @@ pub(crate) struct Visitors;
 
 impl Accept<State> for Visitors {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
+        let key = cx.key();
         let mut welcome = false;
         if let Some(records) = &mut cx.state.records {
-            records.visitors += 1;
-            welcome = records.visitors <= VISITORS_MAX;
+            let visitors = &mut records.visitors;
+            welcome = visitors.count < VISITORS_MAX;
+            if !welcome && let Some(longest) = visitors.silent.pop_front() {
+                // Connections that are kept and not used keep out nobody who asks whether all is well.
+                welcome = cx.io.close(longest);
+            }
+            visitors.count += 1;
+            if welcome {
+                visitors.silent.push_back(key);
+            }
         }
         Box::new(Visitor {
             welcome,
@@ -62,6 +72,27 @@ impl Accept<State> for Visitors {
             "Accept error on {listener}: {error}; trying again in 100 ms; \
              if files ran out, raise the limit (ulimit -n) or lower max_connections"
         );
+    }
+}
+
+/// The connections that ask.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    count: usize,
+    /// Those between two requests, or before the first; the one that has been so for longest in
+    /// front.
+    silent: VecDeque<Key>,
+}
+
+/// Notes whether the present visitor is between two requests.
+fn set_silent(cx: &mut Context<'_, State>, is_silent: bool) {
+    let key = cx.key();
+    if let Some(records) = &mut cx.state.records {
+        let silent = &mut records.visitors.silent;
+        silent.retain(|visitor| *visitor != key);
+        if is_silent {
+            silent.push_back(key);
+        }
     }
 }
 
@@ -221,6 +252,7 @@ impl Visitor {
                 cx.set_timer(Duration::ZERO, PIECE);
             }
         } else if end(cx, answering.request.keep_alive) {
+            set_silent(cx, true);
             cx.resume();
         }
     }
@@ -285,6 +317,7 @@ impl Handler<State> for Visitor {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        set_silent(cx, false);
         loop {
             if cx.io.congested(cx.key()) {
                 // Whoever asks and does not read is not read.
@@ -303,6 +336,7 @@ impl Handler<State> for Visitor {
                 }
                 Ok(Step::Partial { need }) => {
                     input.need(need);
+                    set_silent(cx, input.is_empty());
                     return self.expect(cx, !input.is_empty());
                 }
                 Err(refusal) => {
@@ -318,6 +352,7 @@ impl Handler<State> for Visitor {
         if self.answering.is_some() {
             cx.set_timer(Duration::ZERO, PIECE);
         } else {
+            set_silent(cx, true);
             cx.resume();
         }
     }
@@ -338,8 +373,9 @@ impl Handler<State> for Visitor {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, _: &Close) {
+        set_silent(cx, false);
         if let Some(records) = &mut cx.state.records {
-            records.visitors -= 1;
+            records.visitors.count -= 1;
         }
         if let Some(timer) = self.late.take() {
             cx.io.cancel(timer);

@@ -2,6 +2,7 @@
 
 use super::Budget;
 use super::closed::{Closed, ClosedRing};
+use super::http::Present;
 use super::presence::{Identity, Presence};
 use super::process::Process;
 use super::slow::Slow;
@@ -38,7 +39,7 @@ pub(crate) struct Records {
     /// How often each endpoint was asked.
     pub(super) requests: BTreeMap<&'static str, u64>,
     /// Connections that ask at present.
-    pub(super) visitors: usize,
+    pub(super) visitors: Present,
     /// The turn, and what may still be done in it for those who ask.
     turn: u64,
     budget: Budget,
@@ -58,7 +59,7 @@ impl Records {
             auth_failures: 0,
             process: Process::default(),
             requests: BTreeMap::new(),
-            visitors: 0,
+            visitors: Present::default(),
             turn: 0,
             budget: Budget::new(),
         }

@@ -44,7 +44,14 @@ pub(super) enum Command {
 #[command(next_help_heading = "Broker")]
 pub(super) struct ServerArgs {
     /// Where the broker listens: host, host:port or nats://user:password@host:port
-    #[arg(short, long, default_value = "127.0.0.1:4222", value_name = "SERVER", value_parser = Server::parse)]
+    #[arg(
+        short,
+        long,
+        env = "NATS_URL",
+        hide_env_values = true,
+        default_value = "127.0.0.1:4222"
+    )]
+    #[arg(value_name = "SERVER", value_parser = Server::parse)]
     server: Server,
     /// User name
     #[arg(long)]

@@ -9,6 +9,7 @@ use midge::system_words;
 use midge_protocol::{ServerOp, ServerParser, ServerStep, encode};
 
 use super::message::Message;
+use super::plain;
 use super::server::Server;
 
 /// Bytes asked of the kernel in one read.
@@ -70,9 +71,9 @@ impl fmt::Display for Error {
                  --monitor",
                 system_words(cause)
             ),
-            Error::Foreign(text) => f.write_str(text),
+            Error::Foreign(text) => f.write_str(&plain::line(text)),
             Error::Refused(text) => {
-                write!(f, "the broker says: {text}")?;
+                write!(f, "the broker says: {}", plain::line(text))?;
                 if text.eq_ignore_ascii_case("authorization violation") {
                     f.write_str("; give --user and --password, or --token")?;
                 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::plain;
 use midge_protocol::{Delivery, encode};
 use serde_json::{Map, Value, json};
 
@@ -21,7 +22,7 @@ pub(super) struct Message {
 /// How messages are shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Show {
-    /// For people: a line about it, its headers, its payload.
+    /// For people: a line about it, its headers, its payload, without what a terminal obeys.
     Text,
     /// The payloads alone, a line each.
     Raw,
@@ -62,19 +63,20 @@ impl Message {
         match how {
             Show::Text => {
                 let bytes = self.payload.len();
-                write!(out, "[{number}] {} {bytes} bytes", self.subject)?;
+                let subject = plain::line(&self.subject);
+                write!(out, "[{number}] {subject} {bytes} bytes")?;
                 if let Some(reply) = &self.reply {
-                    write!(out, ", reply to {reply}")?;
+                    write!(out, ", reply to {}", plain::line(reply))?;
                 }
                 if let Some(status) = self.status() {
-                    write!(out, ", status {status}")?;
+                    write!(out, ", status {}", plain::line(&status))?;
                 }
                 out.write_all(b"\n")?;
                 for (name, value) in self.headers() {
-                    writeln!(out, "{name}: {value}")?;
+                    writeln!(out, "{}: {}", plain::line(&name), plain::line(&value))?;
                 }
-                out.write_all(&self.payload)?;
-                out.write_all(b"\n")?;
+                let payload = String::from_utf8_lossy(&self.payload);
+                writeln!(out, "{}", plain::lines(&payload))?;
             }
             Show::Raw => {
                 out.write_all(&self.payload)?;

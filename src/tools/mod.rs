@@ -6,6 +6,7 @@
 //! * `connection.rs`: one connection that waits for what it wants. No reactor: each of these does one
 //!   thing after the other.
 //! * `message.rs`: messages and headers, for people and for programs.
+//! * `plain.rs`: text of others, for terminals.
 //! * `publish.rs`, `subscribe.rs`, `request.rs`: one subcommand each.
 //! * `top/`: the broker's monitoring, as a table.
 //!
@@ -21,6 +22,7 @@ use clap::Parser;
 mod cli;
 mod connection;
 mod message;
+mod plain;
 mod publish;
 mod request;
 mod server;

@@ -34,6 +34,9 @@ impl Server {
         if host.is_empty() {
             return Err("no host; write host:port".to_owned());
         }
+        if host.contains(',') {
+            return Err("more than one; name one broker, host:port".to_owned());
+        }
         // The colons of an IPv6 address stand in brackets, or there is no port behind them.
         let bare = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
         let address = match bare.matches(':').count() {

@@ -183,11 +183,13 @@ fn a_connection_ends_when_it_is_asked_to() {
 }
 
 #[test]
-fn too_many_connections_are_told_so() {
+fn too_many_connections_that_ask_are_told_so() {
     let (_broker, addr) = start(monitored(Monitor::default()));
     let mut welcome: Vec<Http> = (0..64).map(|_| Http::connect(addr)).collect();
     for http in &mut welcome {
-        assert_eq!(http.get("/healthz").status, 200);
+        // The next request has begun when this one is answered: nobody takes its place.
+        http.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /he");
+        assert_eq!(http.response(false).expect("an answer comes").status, 200);
     }
     let mut crowd = Http::connect(addr);
     assert_eq!(crowd.response(false).expect("an answer comes").status, 503);
@@ -195,6 +197,22 @@ fn too_many_connections_are_told_so() {
     welcome.pop();
     // The place is free once the end has been read: asking again tells when.
     while Http::connect(addr).response_to_healthz() != 200 {}
+}
+
+#[test]
+fn a_kept_connection_gives_its_place_to_whoever_asks_next() {
+    let (_broker, addr) = start(monitored(Monitor::default()));
+    let mut kept: Vec<Http> = (0..64).map(|_| Http::connect(addr)).collect();
+    for http in &mut kept {
+        assert_eq!(http.get("/healthz").status, 200);
+    }
+    // It has asked again, so that the second has been silent for longest.
+    assert_eq!(kept[0].get("/healthz").status, 200);
+    let mut probe = Http::connect(addr);
+    assert_eq!(probe.get("/livez").status, 200);
+    assert!(kept[1].is_at_end());
+    assert_eq!(kept[0].get("/healthz").status, 200);
+    assert_eq!(kept[2].get("/healthz").status, 200);
 }
 
 impl Http {

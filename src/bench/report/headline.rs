@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::scale::Scale;
 use super::{escaped, times};
+use crate::bench::table::plural;
 use crate::bench::versus::results::{Results, Spread};
 
 /// What it shows, if it was measured.
@@ -66,8 +67,9 @@ pub(crate) fn headline(results: &Results) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{brokers}\">\
          <style>{STYLE}</style>\
          <text class=\"h\" x=\"8\" y=\"20\">{brokers}: how many times better</text>\
-         <text class=\"s\" x=\"8\" y=\"38\">medians of {} rounds, {} cores shared with the load; lines are lowest and highest</text>\n",
-        results.rounds, results.machine.cores
+         <text class=\"s\" x=\"8\" y=\"38\">medians of {}, {} shared with the load; lines are lowest and highest</text>\n",
+        plural(results.rounds as u64, "round"),
+        plural(results.machine.cores as u64, "core")
     );
     let bottom = height - 8.0;
     for tick in scale.ticks(2.0) {

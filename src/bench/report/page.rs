@@ -56,7 +56,10 @@ pub(crate) fn page(results: &Results) -> String {
     );
     latencies(&mut html, results, &legend);
     growths(&mut html, results, &legend);
-    let text = "Medians, and under them the lowest and the highest round.";
+    let text = match results.rounds {
+        0 | 1 => "",
+        _ => "Medians, and under them the lowest and the highest round.",
+    };
     let body = format!("<div class=\"scroll\">{}</div>", all(results));
     section(&mut html, "All figures", text, &body);
     section(&mut html, "How it was measured", "", &how(results));
@@ -71,11 +74,11 @@ fn lead(html: &mut String, results: &Results) {
     let machine = &results.machine;
     let _ = writeln!(
         html,
-        "<p>{}, {} rounds of {} s on {} cores ({}), shared by broker and load.</p>",
+        "<p>{}, {} of {} s on {} ({}), shared by broker and load.</p>",
         escaped(&results.date),
-        results.rounds,
+        table::plural(results.rounds as u64, "round"),
         results.seconds,
-        machine.cores,
+        table::plural(machine.cores as u64, "core"),
         escaped(&machine.processor)
     );
 }
@@ -245,6 +248,9 @@ fn all(results: &Results) -> String {
 fn cells(html: &mut String, comparison: &Comparison) {
     let mut cell = |spread: &Option<Spread>, show: &dyn Fn(f64) -> String| {
         let _ = match spread {
+            Some(spread) if spread.is_point() => {
+                write!(html, "<td>{}</td>", show(spread.median))
+            }
             Some(spread) => write!(
                 html,
                 "<td>{}<small>{} – {}</small></td>",
@@ -274,7 +280,11 @@ fn how(results: &Results) -> String {
     pair("Date", &results.date);
     pair(
         "Processor",
-        &format!("{}, {} cores", machine.processor, machine.cores),
+        &format!(
+            "{}, {}",
+            machine.processor,
+            table::plural(machine.cores as u64, "core")
+        ),
     );
     if machine.memory_bytes > 0 {
         pair("Memory", &table::bytes(machine.memory_bytes as f64));
@@ -319,9 +329,9 @@ fn notes(results: &Results) -> String {
         {
             let _ = writeln!(
                 items,
-                "<li>{title}: {} cut off a subscriber in {count} of {} rounds.</li>",
+                "<li>{title}: {} cut off a subscriber in {count} of {}.</li>",
                 escaped(&results.brokers[broker].label),
-                results.rounds
+                table::plural(results.rounds as u64, "round")
             );
         }
         for flaw in &workload.faults {

@@ -47,7 +47,11 @@ pub(super) fn ratios(results: &Results, other: usize) -> String {
             "<i class=\"spread\" style=\"left:{low:.2}%;width:{:.2}%\"></i>",
             high - low
         );
-        let range = format!("{:.2} – {:.2}", ratio.lowest, ratio.highest);
+        let range = if ratio.is_point() {
+            String::new()
+        } else {
+            format!("{:.2} – {:.2}", ratio.lowest, ratio.highest)
+        };
         row(
             &mut html,
             &workload.title,

@@ -51,7 +51,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     let mut watch = run.watch(&board, events);
     let mut uncounted = 0;
     let result = (|| {
-        watch.ready(connections, crowd.size)?;
+        watch.ready(connections)?;
         let _ = board.began.set(Instant::now());
         watch.done(1, "the end of the warm-up")?;
         let meter = meter.begin();

@@ -36,7 +36,7 @@ pub(super) fn measure(mut run: Run<'_>, flow: &Flow) -> Result<Outcome, Error> {
     let mut watch = run.watch(&board, events);
     let others = flow.idle + usize::from(flow.bystanders > 0);
     let result = (|| {
-        watch.ready(flow.publishers + flow.subscribers + others, flow.size)?;
+        watch.ready(flow.publishers + flow.subscribers + others)?;
         let meter = meter.begin();
         let _ = board.began.set(Instant::now());
         subscribers.command(GO);

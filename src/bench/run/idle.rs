@@ -33,7 +33,7 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
     let mut watch = run.watch(&board, events);
     let mut held = None;
     let result = (|| {
-        let ready = watch.ready(connections, 0);
+        let ready = watch.ready(connections);
         meter.end(&mut outcome);
         ready?;
         let resting = meter.begin();
@@ -43,6 +43,10 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
     })();
     outcome.broker = watch.broker();
     run.outcome = outcome;
+    if result.is_err() {
+        // Who knows how many there were.
+        return Ok(run.finish(result));
+    }
     run.outcome.messages = connections as u64;
     if let Some(usage) = &mut run.outcome.usage {
         let after = meter.resident().unwrap_or(usage.resident_after);

@@ -1,5 +1,6 @@
 //! Measures one workload on one broker.
 //!
+//! * `greeting.rs`: whether a broker is there, and what it takes.
 //! * `watch.rs`: waits for what the load tells, and sees to it that something moves.
 //! * `meter.rs`: processor time and memory before and after.
 //! * `flow.rs`, `request.rs`, `crowd.rs`, `idle.rs`, `connect.rs`, `sub_unsub.rs`: one kind each,
@@ -7,7 +8,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -25,6 +26,7 @@ use watch::Watch;
 mod connect;
 mod crowd;
 mod flow;
+mod greeting;
 mod idle;
 mod meter;
 mod request;
@@ -62,6 +64,12 @@ pub(crate) enum Error {
     NoBroker { addr: SocketAddr, error: io::Error },
     /// There is no process of this number.
     NoProcess { pid: u32 },
+    /// Who answers there does not speak the protocol.
+    NoGreeting { addr: SocketAddr, error: io::Error },
+    /// The broker does not take messages of this size.
+    TooLarge { size: usize, max: u64 },
+    /// The command line names what is not there, or cannot be.
+    Usage(String),
     /// More connections than the system lets a process have.
     TooFewFiles { needed: u64, limit: u64 },
     /// The system refuses what the load needs.
@@ -79,6 +87,15 @@ impl fmt::Display for Error {
                 f,
                 "cannot connect to {addr}: {error}; is a broker running there? --server tells where"
             ),
+            Error::NoGreeting { addr, error } => write!(
+                f,
+                "{addr} sends no INFO as a NATS broker does: {error}; --server tells where one is"
+            ),
+            Error::TooLarge { size, max } => write!(
+                f,
+                "the broker takes messages of up to {max} bytes, not {size}; use a smaller --size, or raise its max_payload"
+            ),
+            Error::Usage(text) => f.write_str(text),
             Error::NoProcess { pid } => {
                 write!(f, "--pid {pid}: there is no such process")
             }
@@ -87,6 +104,16 @@ impl fmt::Display for Error {
                 "this needs {needed} open files and the limit is {limit}; raise it with \"ulimit -Hn\", here and for the broker"
             ),
             Error::System(error) => write!(f, "cannot set up the load: {error}"),
+        }
+    }
+}
+
+impl Error {
+    /// The exit code: 2 if the command line has to be another.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Error::Impossible(_) | Error::TooLarge { .. } | Error::Usage(_) => 2,
+            _ => 1,
         }
     }
 }
@@ -145,9 +172,11 @@ pub(crate) fn run(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, Error> {
     workload.validate()?;
-    // The plainest way to find out whether anybody is there.
-    let addr = target.addr;
-    TcpStream::connect(addr).map_err(|error| Error::NoBroker { addr, error })?;
+    let info = greeting::hear(target.addr, target.patience)?;
+    let (size, max) = (workload.message_bytes(), info.max_payload);
+    if size as u64 > max && max > 0 {
+        return Err(Error::TooLarge { size, max });
+    }
     if let Some(pid) = target.pid
         && process::cpu_time(pid).is_none()
     {

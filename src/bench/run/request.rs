@@ -50,7 +50,7 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);
     let result = (|| {
-        watch.ready(connections, request.size)?;
+        watch.ready(connections)?;
         let meter = meter.begin();
         let _ = board.began.set(Instant::now());
         thread.command(GO);

@@ -26,7 +26,7 @@ pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Erro
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&board, events);
     let result = (|| {
-        watch.ready(1, 0)?;
+        watch.ready(1)?;
         let whole = meter.begin();
         for (command, name) in [(SUBSCRIBE, "sub"), (UNSUBSCRIBE, "unsub")] {
             let (began, step) = (Instant::now(), meter.begin());
@@ -56,7 +56,7 @@ pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Erro
     })();
     outcome.broker = watch.broker();
     run.outcome = outcome;
-    run.outcome.messages = 2 * count as u64;
+    run.outcome.messages = if result.is_ok() { 2 * count as u64 } else { 0 };
     drop(thread);
     Ok(run.finish(result))
 }

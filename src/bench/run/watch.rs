@@ -10,6 +10,7 @@ use midge_protocol::Info;
 use super::{Progress, Target};
 use crate::bench::check::Fault;
 use crate::bench::load::board::{Board, Checked, Event};
+use crate::bench::table::plural;
 
 /// How often the measuring thread looks at counters.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -109,19 +110,19 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Waits until so many connections have joined, and the broker is known to take payloads of
-    /// `size` bytes.
-    pub(super) fn ready(&mut self, connections: usize, size: usize) -> Result<(), Fault> {
+    /// Waits until so many connections have joined.
+    pub(super) fn ready(&mut self, connections: usize) -> Result<(), Fault> {
         let mut left = connections;
         while left > 0 {
-            let missing = || format!("the answer of {left} of {connections} connections to PING");
+            let missing = || {
+                format!(
+                    "the answer of {left} of {} to PING",
+                    plural(connections as u64, "connection")
+                )
+            };
             if let Event::Ready = self.next(missing)? {
                 left -= 1;
             }
-        }
-        let max = self.info.as_ref().map_or(u64::MAX, |info| info.max_payload);
-        if size as u64 > max && max > 0 {
-            return Err(Fault::TooLarge { size, max });
         }
         Ok(())
     }
@@ -135,7 +136,8 @@ impl<'a> Watch<'a> {
                 let waiting = counts.iter().filter(|count| count.is_none()).count();
                 let (published, received) = (board.published_total(), board.received_total());
                 format!(
-                    "the end of {waiting} of {publishers} publishers; {published} published, {received} received"
+                    "the end of {waiting} of {}; {published} published, {received} received",
+                    plural(publishers as u64, "publisher")
                 )
             };
             if let Event::Published { publisher, count } = self.next_or_cut(missing)? {
@@ -187,7 +189,8 @@ impl<'a> Watch<'a> {
         let board = Arc::clone(&self.board);
         self.next_or_cut(|| {
             let (published, received) = (board.published_total(), board.received_total());
-            format!("the end of {left} subscribers; {published} published, {received} received")
+            let left = plural(left as u64, "subscriber");
+            format!("the end of {left}; {published} published, {received} received")
         })
     }
 

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::bench::run::Error;
+
 /// How long a broker may take until it listens.
 const START_MAX: Duration = Duration::from_secs(10);
 
@@ -27,27 +29,27 @@ pub(super) struct BrokerCommand {
 /// The brokers to compare: this very program and nats-server, unless others are named.
 ///
 /// # Errors
-/// There is no nats-server, or a command is empty.
+/// [`Error::Usage`]: there is no nats-server, a command is empty, or its program cannot be executed.
 pub(super) fn commands(
     a: Option<&str>,
     b: Option<&str>,
     more: &[String],
-) -> io::Result<Vec<BrokerCommand>> {
+) -> Result<Vec<BrokerCommand>, Error> {
     let mut all = Vec::new();
     match a {
-        Some(command) => all.push(split(command)?),
+        Some(command) => all.push(split("--a", command)?),
         None => {
             let own = env::current_exe()?;
             all.push(vec![own.to_string_lossy().into_owned()]);
         }
     }
     match b {
-        Some(command) => all.push(split(command)?),
+        Some(command) => all.push(split("--b", command)?),
         None if more.is_empty() => all.push(vec![nats_server()?]),
         None => {}
     }
     for command in more {
-        all.push(split(command)?);
+        all.push(split("--broker", command)?);
     }
     let mut commands: Vec<BrokerCommand> = Vec::new();
     for words in all {
@@ -64,28 +66,48 @@ pub(super) fn commands(
     Ok(commands)
 }
 
-fn split(command: &str) -> io::Result<Vec<String>> {
+fn split(flag: &str, command: &str) -> Result<Vec<String>, Error> {
     let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-    if words.is_empty() {
-        return Err(io::Error::other(
-            "a broker's command is empty; name a program",
-        ));
+    match words.first() {
+        Some(word) => program(flag, word)?,
+        None => {
+            let text = format!("{flag}: the command is empty; name a broker's program");
+            return Err(Error::Usage(text));
+        }
     }
     Ok(words)
 }
 
+/// The first word of a command, as a file that can be executed.
+fn program(flag: &str, word: &str) -> Result<(), Error> {
+    if which::which(word).is_ok() {
+        return Ok(());
+    }
+    let what = if Path::new(word).is_dir() {
+        "it is a directory"
+    } else if Path::new(word).exists() {
+        "it cannot be executed"
+    } else if word.contains('/') {
+        "there is no such file"
+    } else {
+        "PATH has no such program"
+    };
+    Err(Error::Usage(format!(
+        "{flag} {word}: {what}; name a broker's program"
+    )))
+}
+
 /// System daemons live in sbin, which not every user's PATH holds.
-fn nats_server() -> io::Result<String> {
+fn nats_server() -> Result<String, Error> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders =
-        env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    let mut found = folders.map(|folder| folder.join("nats-server"));
-    found
-        .find(|file| file.is_file())
-        .map(|file| file.to_string_lossy().into_owned())
-        .ok_or_else(|| {
-            io::Error::other("there is no nats-server in PATH; name a broker with --b COMMAND")
-        })
+    let sbin = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let folders = env::join_paths(env::split_paths(&path).chain(sbin)).ok();
+    match which::which_in("nats-server", folders, "/") {
+        Ok(file) => Ok(file.to_string_lossy().into_owned()),
+        Err(_) => Err(Error::Usage(
+            "there is no nats-server in PATH; name a broker with --b COMMAND".to_owned(),
+        )),
+    }
 }
 
 /// A broker that takes connections. It is stopped when this is dropped.
@@ -158,12 +180,32 @@ mod tests {
 
     #[test]
     fn brokers_of_one_name_are_told_apart() {
-        let more = ["/c/midge".to_owned()];
-        let commands = commands(Some("/a/midge"), Some("/b/midge -D"), &more);
-        let commands = commands.expect("all are named");
+        let more = ["true -x".to_owned()];
+        let commands = commands(Some("true"), Some("/bin/true -D"), &more);
+        let commands = commands.expect("all are there");
         let labels: Vec<_> = commands.iter().map(|command| &*command.label).collect();
-        assert_eq!(labels, ["midge", "midge #2", "midge #3"]);
-        assert_eq!(commands[1].words, ["/b/midge", "-D"]);
+        assert_eq!(labels, ["true", "true #2", "true #3"]);
+        assert_eq!(commands[1].words, ["/bin/true", "-D"]);
+    }
+
+    #[test]
+    fn what_is_no_program_is_told_with_its_flag() {
+        for (command, expected) in [
+            (
+                "/nowhere/broker -x",
+                "--b /nowhere/broker: there is no such file",
+            ),
+            (
+                "no-such-broker",
+                "--b no-such-broker: PATH has no such program",
+            ),
+            ("/etc/passwd", "--b /etc/passwd: it cannot be executed"),
+            ("/etc", "--b /etc: it is a directory"),
+            (" ", "--b: the command is empty"),
+        ] {
+            let error = commands(Some("true"), Some(command), &[]).expect_err("it is no program");
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `midge bench versus`: brokers beside each other, in turns.
 //!
+//! * `choice.rs`: which workloads.
 //! * `broker.rs`: starts one, and stops it.
 //! * `rounds.rs`: all workloads on all brokers, several times.
 //! * `results.rs`: medians, spreads, ratios. Plain values.
@@ -12,15 +13,18 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::catalogue::{Scale, catalogue};
+use super::files;
 use super::report;
 use super::run;
 
 mod broker;
+mod choice;
 mod machine;
 pub(crate) mod results;
 mod rounds;
 mod text;
 
+pub(crate) use choice::names;
 pub(crate) use text::letter;
 
 /// What `versus` is asked.
@@ -37,12 +41,12 @@ pub(crate) struct VersusArgs {
     #[arg(long, value_name = "COMMAND")]
     broker: Vec<String>,
     /// How often everything is measured
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    #[arg(long, value_name = "COUNT", default_value = "5", value_parser = super::value::some)]
     rounds: usize,
     /// Seconds of load in each measurement
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = super::cli::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = super::value::some_seconds)]
     seconds: f64,
-    /// Only these workloads, by name or the beginning of one; --list names them
+    /// Only these workloads, by name, the beginning of one, or subcommand; --list and --help name them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Name the workloads, and end
@@ -71,47 +75,25 @@ pub(crate) struct VersusArgs {
 /// Runs it all; answers whether all checks have passed.
 ///
 /// # Errors
-/// Brokers that do not start, files that cannot be written.
+/// Names of workloads that do not exist, brokers that do not start, files that cannot be written: all
+/// before anything is measured.
 pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
     let scale = Scale {
         seconds: if args.quick { 0.1 } else { args.seconds },
         quick: args.quick,
     };
-    let mut entries = catalogue(scale);
-    if !args.only.is_empty() {
-        let wanted = |name: &str| {
-            let exact = entries
-                .iter()
-                .any(|entry| args.only.contains(&entry.workload.name));
-            args.only.iter().any(|only| {
-                if exact {
-                    name == only
-                } else {
-                    name.starts_with(&**only)
-                }
-            })
-        };
-        let kept: Vec<_> = entries
-            .iter()
-            .filter(|entry| wanted(&entry.workload.name))
-            .cloned()
-            .collect();
-        if kept.is_empty() {
-            let only = args.only.join(", ");
-            let text = format!("no workload is called {only}; --list names them");
-            return Err(io::Error::other(text).into());
-        }
-        entries = kept;
-    }
+    let entries = choice::choose(catalogue(scale), &args.only)?;
     if args.list {
         let mut out = io::stdout().lock();
         for entry in &entries {
-            let _ = writeln!(out, "{:<16} {}", entry.workload.name, entry.title);
+            let (name, command, title) = (&entry.workload.name, entry.command, &entry.title);
+            let _ = writeln!(out, "{name:<16} {command:<10} {title}");
         }
         return Ok(true);
     }
     let brokers = broker::commands(args.a.as_deref(), args.b.as_deref(), &args.broker)?;
-    let rounds = if args.quick { 1 } else { args.rounds.max(1) };
+    expect_ready(args, &brokers)?;
+    let rounds = if args.quick { 1 } else { args.rounds };
     let results = rounds::run(&brokers, &entries, rounds, scale.seconds, args.quiet)?;
     let _ = io::stdout().write_all(text::render(&results).as_bytes());
     if let Some(path) = &args.json {
@@ -126,6 +108,25 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
         let _ = writeln!(io::stdout(), "\nreport: {}", args.report.display());
     }
     Ok(results.is_good())
+}
+
+/// What would otherwise go wrong at the end, or after the first broker's turn.
+fn expect_ready(args: &VersusArgs, brokers: &[broker::BrokerCommand]) -> Result<(), run::Error> {
+    let report = (!args.no_report).then_some(&args.report);
+    for (flag, path) in [
+        ("--report", report),
+        ("--svg", args.svg.as_ref()),
+        ("--json", args.json.as_ref()),
+    ] {
+        if let Some(path) = path {
+            files::expect_writable(flag, path)?;
+        }
+    }
+    for broker in brokers {
+        // It is stopped at once.
+        broker::Running::start(broker)?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

@@ -90,6 +90,11 @@ impl Spread {
             highest: sorted[last],
         })
     }
+
+    /// Whether all numbers are one, as of one round they are.
+    pub(crate) fn is_point(&self) -> bool {
+        self.lowest == self.highest
+    }
 }
 
 /// The outcomes of one workload: by round, by broker.

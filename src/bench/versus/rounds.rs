@@ -38,10 +38,15 @@ pub(super) fn run(
         .to_string();
     let interrupted = crate::bench::interruption()?;
     let mut outcomes: Vec<Outcomes> = vec![Vec::new(); entries.len()];
-    let mut skipped = vec![None; entries.len()];
-    let mut clock = Clock::new(rounds * entries.len() * brokers.len(), quiet);
+    let mut skipped: Vec<Option<String>> =
+        entries.iter().map(|entry| entry.unfit.clone()).collect();
+    let fit = entries.iter().filter(|entry| entry.unfit.is_none()).count();
+    let mut clock = Clock::new(rounds * fit * brokers.len(), quiet);
     'all: for round in 0..rounds {
         for (place, entry) in entries.iter().enumerate() {
+            if entry.unfit.is_some() {
+                continue;
+            }
             let mut row: Vec<Option<Outcome>> = vec![None; brokers.len()];
             let mut order: Vec<usize> = (0..brokers.len()).collect();
             if round % 2 == 1 {
@@ -54,8 +59,7 @@ pub(super) fn run(
                         clock.end(entry, &outcome);
                         row[broker] = Some(outcome);
                     }
-                    Err(run::Error::TooFewFiles { needed, limit }) => {
-                        let error = run::Error::TooFewFiles { needed, limit };
+                    Err(error @ (run::Error::TooFewFiles { .. } | run::Error::TooLarge { .. })) => {
                         skipped[place] = Some(error.to_string());
                         clock.skip();
                     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::results::{Compared, Comparison, Results, Spread};
+use crate::bench::table::plural;
 
 /// All tables.
 pub(super) fn render(results: &Results) -> String {
@@ -10,19 +11,19 @@ pub(super) fn render(results: &Results) -> String {
     let machine = &results.machine;
     let _ = writeln!(
         text,
-        "\n{}, {} cores, {} {}, congestion control {}",
+        "\n{}, {}, {} {}, congestion control {}",
         machine.processor,
-        machine.cores,
+        plural(machine.cores as u64, "core"),
         machine.system,
         machine.kernel,
         machine.congestion_control
     );
-    let (rounds, seconds) = (results.rounds, results.seconds);
-    let _ = writeln!(
-        text,
-        "{}: {rounds} rounds of {seconds} s; medians, and the lowest and highest in brackets",
-        results.date
-    );
+    let (rounds, seconds) = (plural(results.rounds as u64, "round"), results.seconds);
+    let spreads = match results.rounds {
+        0 | 1 => "",
+        _ => "; medians, and the lowest and highest in brackets",
+    };
+    let _ = writeln!(text, "{}: {rounds} of {seconds} s{spreads}", results.date);
     for (place, broker) in results.brokers.iter().enumerate() {
         let letter = letter(place);
         let _ = writeln!(text, "{letter}: {} ({})", broker.version, broker.command);
@@ -80,7 +81,7 @@ fn value(comparison: &Comparison, broker: usize) -> String {
         median,
         highest,
     } = spread;
-    if lowest == highest {
+    if spread.is_point() {
         return show(median);
     }
     format!("{} ({} - {})", show(median), show(lowest), show(highest))
@@ -88,7 +89,7 @@ fn value(comparison: &Comparison, broker: usize) -> String {
 
 fn ratio(comparison: &Comparison, broker: usize) -> String {
     match comparison.ratios[broker] {
-        Some(spread) if spread.lowest == spread.highest => format!("{:.2}", spread.median),
+        Some(spread) if spread.is_point() => format!("{:.2}", spread.median),
         Some(spread) => format!(
             "{:.2} ({:.2} - {:.2})",
             spread.median, spread.lowest, spread.highest
@@ -105,10 +106,10 @@ fn notes(text: &mut String, workload: &Compared, results: &Results) {
     for (broker, count) in workload.cut_off.iter().enumerate() {
         if *count > 0 {
             let label = &results.brokers[broker].label;
-            let rounds = results.rounds;
+            let rounds = plural(results.rounds as u64, "round");
             let _ = writeln!(
                 text,
-                "{name}: {label} cut off a subscriber in {count} of {rounds} rounds"
+                "{name}: {label} cut off a subscriber in {count} of {rounds}"
             );
         }
     }

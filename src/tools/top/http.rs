@@ -1,8 +1,8 @@
 //! Just enough HTTP to ask a monitoring port.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ const PORT: &str = "8222";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Most bytes of one answer: 1024 connections with their subscriptions take about a megabyte.
-const ANSWER_BYTES_MAX: u64 = 64 << 20;
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A monitoring port.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,7 +83,7 @@ impl Monitor {
 
     /// By version 1.0, so that the answer comes in one piece and ends with the connection.
     fn ask(&self, endpoint: &str) -> std::io::Result<Vec<u8>> {
-        let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let mut last = std::io::Error::from(ErrorKind::NotFound);
         for addr in self.address.to_socket_addrs()? {
             let mut stream = match TcpStream::connect_timeout(&addr, PATIENCE) {
                 Ok(stream) => stream,
@@ -92,12 +92,24 @@ impl Monitor {
                     continue;
                 }
             };
-            stream.set_read_timeout(Some(PATIENCE))?;
+            let end = Instant::now() + PATIENCE;
             let (host, base) = (&self.address, &self.base);
             let ask = format!("GET {base}{endpoint} HTTP/1.0\r\nHost: {host}\r\n\r\n");
             stream.write_all(ask.as_bytes())?;
             let mut answer = Vec::new();
-            stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+            let mut piece = [0; 16 * 1024];
+            while answer.len() < ANSWER_BYTES_MAX {
+                // All of it has to come in time, however it drips.
+                let left = end.saturating_duration_since(Instant::now());
+                stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+                match stream.read(&mut piece)? {
+                    0 => break,
+                    len => answer.extend_from_slice(&piece[..len]),
+                }
+                if end <= Instant::now() {
+                    return Err(ErrorKind::TimedOut.into());
+                }
+            }
             return Ok(answer);
         }
         Err(last)

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::sample::{Flow, Sample, Sort, Traffic};
+use crate::tools::plain;
 
 /// Columns and lines of a screen.
 #[derive(Clone, Copy, Debug)]
@@ -165,10 +166,7 @@ fn table(rows: &[Vec<String>]) -> String {
 /// A text without anything that moves a terminal's cursor: names come from whoever connects.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => text
-            .chars()
-            .map(|c| if c.is_control() { '?' } else { c })
-            .collect(),
+        Value::String(text) => plain::line(text),
         Value::Null => String::new(),
         other => other.to_string(),
     }

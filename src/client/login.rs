@@ -1,0 +1,104 @@
+//! Passwords that another thread has to look at, since their hashes take some tenths of a second.
+
+use super::{AUTH, Client, Queues};
+use crate::auth::{Question, Verdict};
+use crate::hashing::ANSWER_WAIT_MAX;
+use crate::session::Session;
+use crate::state::State;
+use midge_protocol::Violation;
+use midge_reactor::{Context, Key};
+
+/// What goes on once it is known whether a password is good, under the settings of this version.
+type Verified = fn(&mut Client, &mut Context<'_, State>, bool, u32);
+
+/// Whoever wants to know whether a password is good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AskedBy {
+    key: Key,
+    version: u32,
+    then: Verified,
+}
+
+impl Client {
+    /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
+    pub(super) fn ask(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+        let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
+            return Ok(());
+        };
+        self.compute(cx, question, Client::answered)?;
+        // The client has done its part; what remains is not to wait for ever.
+        let deadline = cx.set_timer(ANSWER_WAIT_MAX, AUTH);
+        if let Some(timer) = self.auth_timer.replace(deadline) {
+            cx.io.cancel(timer);
+        }
+        cx.io.pause(cx.key());
+        Ok(())
+    }
+
+    /// Has a question answered by another thread; `then` gets the answer, and the
+    /// [version](State::auth_version) of what clients must present to which it belongs.
+    pub(super) fn compute(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        question: Question,
+        then: Verified,
+    ) -> Result<(), Violation<'static>> {
+        let asked_by = AskedBy {
+            key: cx.key(),
+            version: cx.state.auth_version,
+            then,
+        };
+        let asker = self.asker.get_or_insert_default();
+        cx.state.questions.ask(asker, question, asked_by);
+        let questions = cx.state.questions.clone();
+        let asked = cx.offload(
+            move || questions.answer(),
+            |cx, answer| {
+                // Another one than its own, maybe: each thread takes the newest.
+                let Ok(Some((AskedBy { key, version, then }, is_good))) = answer else {
+                    return;
+                };
+                // A client that has gone meanwhile does not care.
+                cx.call(key, move |client: &mut Client, cx| {
+                    then(client, cx, is_good, version);
+                });
+            },
+        );
+        asked.map_err(|error| {
+            log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
+            Violation::Authorization
+        })?;
+        Ok(())
+    }
+
+    /// What came of it.
+    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool, version: u32) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let mut is_good = is_good;
+        if version != cx.state.auth_version {
+            // Meanwhile it must present something else.
+            match session.check(cx.state) {
+                Verdict::Welcome => is_good = true,
+                Verdict::Refused => is_good = false,
+                Verdict::Hashed(question) => {
+                    if let Err(violation) = self.compute(cx, question, Client::answered) {
+                        self.refuse(cx, &violation);
+                    }
+                    return;
+                }
+            }
+        }
+        match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
+            Ok(()) => {
+                // One that was sent away is asked no more.
+                if self.reason.is_none() {
+                    self.connected(cx);
+                }
+                cx.io.resume(cx.key());
+            }
+            Err(violation) => self.refuse(cx, &violation),
+        }
+    }
+}
