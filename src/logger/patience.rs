@@ -30,14 +30,14 @@ impl Patience {
     pub(super) fn left(&mut self, now: Instant) -> Duration {
         let earned = now.saturating_duration_since(self.at) / SHARE;
         self.left = LONGEST.min(self.left + earned);
-        self.at = now;
+        self.at = self.at.max(now);
         self.left
     }
 
     /// It was waited so long, until `now`.
     pub(super) fn spend(&mut self, waited: Duration, now: Instant) {
         self.left = self.left.saturating_sub(waited);
-        self.at = now;
+        self.at = self.at.max(now);
     }
 }
 

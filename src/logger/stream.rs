@@ -45,7 +45,15 @@ impl Stream {
         let is_fifo = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
         let mut options = OpenOptions::new();
         options.read(is_fifo).append(true).create(true).mode(0o640);
-        Stream::of(options.open(path)?)
+        let out = match options.open(path) {
+            // One that others alone may read must have a reader already.
+            Err(error) if is_fifo && error.kind() == ErrorKind::PermissionDenied => {
+                let options = options.read(false).custom_flags(libc::O_NONBLOCK);
+                options.open(path)?
+            }
+            opened => opened?,
+        };
+        Stream::of(out)
     }
 
     fn of(out: File) -> io::Result<Stream> {
@@ -158,6 +166,21 @@ pub(super) mod tests {
     /// Writes lines until one is lost.
     pub(in super::super) fn fill(stream: &mut Stream) {
         while stream.write(&[b'x'; PIECE_BYTES]) {}
+    }
+
+    #[test]
+    fn patience_that_is_spent_does_not_come_back_with_the_first_room() {
+        let (mut stream, mut reader) = pipe();
+        // None comes back before that hour.
+        let later = Instant::now() + Duration::from_secs(3600);
+        stream.patience.spend(Duration::MAX, later);
+        fill(&mut stream);
+        for _ in 0..100 {
+            reader.read_exact(&mut [0; PIECE_BYTES]).expect("a piece");
+            assert!(stream.write(&[b'y'; PIECE_BYTES]));
+            assert!(!stream.write(&[b'z'; PIECE_BYTES]));
+            assert_eq!(stream.patience.left(later), Duration::ZERO);
+        }
     }
 
     #[test]
