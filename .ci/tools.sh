@@ -26,3 +26,14 @@ need_go() {
     echo "installing $2"
     GOBIN=$tools/bin go install "$2"
 }
+
+# need_go_if_served COMMAND MODULE@VERSION: as need_go, of a program that the module proxy of some places
+# refuses. Where it does, the status is that of `not_to_be_had`.
+not_to_be_had=69
+need_go_if_served() {
+    local log
+    log=$(need_go "$@" 2>&1) && return
+    printf '%s\n' "$log"
+    grep -Eq ' (403 Forbidden|404 Not Found|410 Gone)$' <<<"$log" || return 1
+    return "$not_to_be_had"
+}

@@ -55,7 +55,7 @@ impl Broker {
         let name = config.server_name.as_deref().unwrap_or(&server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
-        start::warn(&config);
+        start::warn(&config, None);
         let connections_max = start::affordable_connections(config.connections_max, None)?;
         let info = announce(&config, server_id);
         let config = Config {

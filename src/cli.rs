@@ -254,7 +254,6 @@ enum Flag {
     Token,
     Tls,
     Routes,
-    Cluster,
     IgnoredSwitch,
     IgnoredText,
     Help,
@@ -293,7 +292,6 @@ impl Flag {
             | Flag::Test
             | Flag::Tls
             | Flag::Routes
-            | Flag::Cluster
             | Flag::IgnoredSwitch
             | Flag::IgnoredText
             | Flag::Help
@@ -334,7 +332,6 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::Token, &["auth"]),
     (Flag::Tls, &["tls", "tlsverify"]),
     (Flag::Routes, &["routes"]),
-    (Flag::Cluster, &["cluster", "cluster_listen"]),
     (Flag::IgnoredSwitch, &["js", "jetstream", "no_advertise"]),
     (
         Flag::IgnoredText,
@@ -342,6 +339,8 @@ const FLAGS: &[(Flag, &[&str])] = &[
             "sd",
             "store_dir",
             "profile",
+            "cluster",
+            "cluster_listen",
             "cluster_name",
             "cluster_advertise",
             "connect_retries",
@@ -366,8 +365,10 @@ const IGNORED: &[(&str, &[&str])] = &[
     ),
     ("there is no profiler to connect to", &["profile"]),
     (
-        "clusters are not supported yet, and without -cluster there would be none",
+        "cluster is not supported: this server stands alone, and listens for no routes",
         &[
+            "cluster",
+            "cluster_listen",
             "cluster_name",
             "cluster_advertise",
             "no_advertise",
@@ -468,8 +469,8 @@ impl Draft {
                     return Err(UsageError::Unsupported { name, purpose });
                 }
             }
-            // An empty text turns both off, as in nats-server.
-            Flag::Routes | Flag::Cluster => {
+            // An empty text turns them off, as in nats-server.
+            Flag::Routes => {
                 if !given.text()?.is_empty() {
                     let purpose = "cluster";
                     return Err(UsageError::Unsupported { name, purpose });

@@ -3,6 +3,7 @@
 //! Shape: `{"nats":["nats://127.0.0.1:39325"]}`, a list of URLs for each kind of listener there is; in
 //! a file `<name>_<pid>.ports`, that is there at once and whole, and goes when the broker ends.
 
+use crate::system_words;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -63,7 +64,7 @@ impl Files {
             Ok(file) => self.ports_file = Some(file),
             Err(error) => {
                 let path = path(directory);
-                let (path, said) = (path.display(), crate::system_words(&error));
+                let (path, said) = (path.display(), system_words(&error));
                 log::error!(
                     target: "midge",
                     "Error writing ports file ({path}): open {path}: {said}; choose another directory"

@@ -17,6 +17,7 @@ use std::rc::Rc;
 /// Takes over settings, which must be [possible](start::check).
 pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     let config = settle(cx.state, config);
+    start::warn(&config, Some(&cx.state.config));
     let former = std::mem::replace(&mut cx.state.config, config);
     write_files(cx.state, &former);
     if let Some(records) = &mut cx.state.records {

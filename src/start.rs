@@ -277,19 +277,20 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     faults
 }
 
-/// Says what is possible and seldom wise.
-pub(crate) fn warn(config: &Config) {
-    if auth::has_plain_password(&config.auth) {
+/// Says what is possible and seldom wise, unless that was so `before`, and said then.
+pub(crate) fn warn(config: &Config, before: Option<&Config>) {
+    let is_new = |is_so: fn(&Config) -> bool| is_so(config) && !before.is_some_and(is_so);
+    if is_new(|config| auth::has_plain_password(&config.auth)) {
         log::warn!(target: "midge", "Plaintext passwords detected, use nkeys or bcrypt");
     }
-    if config.pending_bytes_max > QUEUE_BYTES_MAX {
+    if is_new(|config| config.pending_bytes_max > QUEUE_BYTES_MAX) {
         let max = config.pending_bytes_max;
         log::warn!(
             target: "midge",
             "max_pending is {max}, but no queue is longer than {QUEUE_BYTES_MAX} bytes, which holds instead"
         );
     }
-    if config.payload_bytes_max > PAYLOAD_BYTES_WISE {
+    if is_new(|config| config.payload_bytes_max > PAYLOAD_BYTES_WISE) {
         log::warn!(
             target: "midge",
             "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance"

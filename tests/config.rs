@@ -250,7 +250,8 @@ fn a_flag_counts_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn what_has_no_effect_is_one_warning_each() {
-    let file = "jetstream {store_dir: /tmp}\nmqtt {port: 1883}\nping_interval: 30\n";
+    let file = "jetstream {store_dir: /tmp}\nmqtt {port: 1883}\nping_interval: 30\n\
+                cluster {port: 6222, routes: []}\n";
     let running = run(&["-js", "-profile", "6060", "-no_advertise", "true"], file);
     let warned: Vec<&str> = running
         .said
@@ -265,9 +266,10 @@ fn what_has_no_effect_is_one_warning_each() {
             "FILE:3:1: invalid use of field \"ping_interval\": ping_interval should be converted to a duration; write \"30s\"",
             "FILE:1:1: \"jetstream\" has no effect: JetStream is not supported: nothing is stored",
             "FILE:2:1: \"mqtt\" has no effect: MQTT is not supported: nothing listens for its clients",
+            "FILE:4:1: \"cluster\" has no effect: cluster is not supported: this server stands alone, and listens for no routes",
             "flag -js has no effect: JetStream is not supported: nothing is stored",
             "flag -profile has no effect: there is no profiler to connect to",
-            "flag -no_advertise has no effect: clusters are not supported yet, and without -cluster there would be none",
+            "flag -no_advertise has no effect: cluster is not supported: this server stands alone, and listens for no routes",
         ]
     );
 }

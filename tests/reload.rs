@@ -1,11 +1,14 @@
 //! What a reload changes, whom it concerns, and that nobody else notices. Each test runs the real
 //! binary, changes its file, and waits for what it says.
 
+#[path = "support/http.rs"]
+mod http;
 #[path = "support/process.rs"]
 mod process;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -59,6 +62,16 @@ impl Configured {
 
     fn client(&self) -> Client {
         Client::connect(self.broker.port)
+    }
+
+    /// Where monitoring is served.
+    fn monitor(&mut self) -> SocketAddr {
+        let starting = "Starting http monitor on ";
+        let at = self.broker.position(starting);
+        let (_, address) = self.broker.lines[at]
+            .split_once(starting)
+            .expect("an address");
+        address.parse().expect("an address")
     }
 
     /// A client that has connected, as whom `fields` of `CONNECT` tell.
@@ -507,6 +520,175 @@ fn a_log_that_cannot_be_opened_yet_keeps_nobody_waiting() {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path of this test")
+}
+
+/// Reads packets of a log until one is the last of a reload.
+fn packets(socket: &UdpSocket) -> Vec<String> {
+    let mut packets: Vec<String> = Vec::new();
+    let mut buffer = [0; 4096];
+    while packets
+        .last()
+        .is_none_or(|packet| !packet.ends_with(": Reloaded server configuration\n"))
+    {
+        match socket.recv(&mut buffer) {
+            Ok(len) => packets.push(String::from_utf8_lossy(&buffer[..len]).into_owned()),
+            // A read with a time limit is not resumed by itself when the process was stopped.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{packets:?}"),
+        }
+    }
+    packets
+}
+
+#[test]
+fn lines_go_on_in_a_syslog_in_another_one_and_come_back() {
+    let mut it = Configured::start("syslog", "debug: false", &[]);
+    let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("a free port"));
+    let urls = sockets.each_ref().map(|socket| {
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        format!("udp://{}", socket.local_addr().expect("an address"))
+    });
+    let mut former = "none";
+    for (socket, url) in sockets.iter().zip(&urls) {
+        fs::write(&it.file, format!("remote_syslog: \"{url}\"")).expect("a file of this test");
+        signal(it.broker.child.id(), "HUP");
+        let packets = packets(socket);
+        let told = format!(": Reloaded: remote_syslog = {url} (was {former})\n");
+        assert!(packets[0].ends_with(&told), "{packets:?}");
+        assert!(packets[0].starts_with("<5>"), "{packets:?}");
+        assert_eq!(packets.len(), 2, "{packets:?}");
+        former = url;
+    }
+    // What cannot be opened changes nothing: this is still told where lines went.
+    fs::write(&it.file, "remote_syslog: \"foo://127.0.0.1:1\"").expect("a file of this test");
+    signal(it.broker.child.id(), "HUP");
+    let mut buffer = [0; 4096];
+    let mut told = String::new();
+    while !told.contains("Failed to reload server configuration: ") {
+        match sockets[1].recv(&mut buffer) {
+            Ok(len) => told = String::from_utf8_lossy(&buffer[..len]).into_owned(),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{told}"),
+        }
+    }
+    assert!(told.starts_with("<3>"), "{told}");
+    assert!(
+        told.contains("error invalid network type: \"foo\"; ")
+            && told.ends_with("; nothing has changed\n"),
+        "{told}"
+    );
+    is_there(&mut it.client_as(""));
+    // And back to standard error, which has heard of nothing of this.
+    it.broker.lines.clear();
+    fs::write(&it.file, "debug: false").expect("a file of this test");
+    signal(it.broker.child.id(), "HUP");
+    it.broker.position(DONE);
+    assert_eq!(
+        it.broker
+            .count("Reloaded: remote_syslog = none (was udp://"),
+        1
+    );
+    assert_eq!(it.broker.count("foo"), 0, "{:?}", it.broker.lines);
+}
+
+#[test]
+fn tags_and_metadata_are_told_as_they_are_now() {
+    let mut it = Configured::start("tags", "server_tags: [\"a:1\"]", &["-m", "-1"]);
+    let monitor = it.monitor();
+    let varz = http::get(monitor, "/varz").json();
+    assert_eq!(varz["tags"], serde_json::json!(["a:1"]));
+    let lines = it.reload("server_tags: [\"B:2\", \"c:3\"]\nserver_metadata: {rack: r7}");
+    assert_eq!(
+        lines,
+        [
+            "[INF] Reloaded: tags = [b:2, c:3] (was [a:1])",
+            "[INF] Reloaded: server_metadata = {rack: r7} (was none)"
+        ]
+    );
+    let varz = http::get(monitor, "/varz").json();
+    assert_eq!(varz["tags"], serde_json::json!(["b:2", "c:3"]));
+    assert_eq!(varz["metadata"], serde_json::json!({"rack": "r7"}));
+    assert_eq!(
+        it.reload("debug: false").first().map(String::as_str),
+        Some("[INF] Reloaded: tags = none (was [b:2, c:3])")
+    );
+    let varz = http::get(monitor, "/varz").json();
+    assert!(
+        varz["tags"].is_null() && varz["metadata"].is_null(),
+        "{varz}"
+    );
+}
+
+#[test]
+fn monitoring_is_served_under_the_path_of_now() {
+    let mut it = Configured::start("base_path", "http: \"127.0.0.1:-1\"", &[]);
+    let monitor = it.monitor();
+    let mut kept = http::Http::connect(monitor);
+    assert_eq!(kept.get("/varz").status, 200);
+    let lines = it.reload("http: \"127.0.0.1:-1\"\nhttp_base_path: /nats");
+    assert_eq!(lines, ["[INF] Reloaded: http_base_path = /nats (was none)"]);
+    // Also for a connection that was there before.
+    assert_eq!(kept.get("/varz").status, 404);
+    let varz = kept.get("/nats/varz").json();
+    assert_eq!(varz["http_base_path"], "/nats");
+    assert_eq!(http::get(monitor, "/nats").status, 200);
+    let lines = it.reload("http: \"127.0.0.1:-1\"");
+    assert_eq!(lines, ["[INF] Reloaded: http_base_path = none (was /nats)"]);
+    assert_eq!(kept.get("/varz").status, 200);
+    assert_eq!(kept.get("/nats/varz").status, 404);
+}
+
+#[test]
+fn as_many_closed_clients_are_kept_as_are_wanted_now() {
+    let mut it = Configured::start("closed", "max_closed_clients: 4", &["-m", "-1", "-D"]);
+    let monitor = it.monitor();
+    let close = |it: &mut Configured, count: usize| {
+        let before = it.broker.count("Client connection closed: ");
+        for _ in 0..count {
+            it.client_as("");
+        }
+        // Once it has been told it is among the closed.
+        while it.broker.count("Client connection closed: ") < before + count {
+            let deadline = std::time::Instant::now() + PATIENCE;
+            assert!(it.broker.read_line(deadline), "{:?}", it.broker.lines);
+        }
+    };
+    let kept = || {
+        let closed = http::get(monitor, "/connz?state=closed").json();
+        let cids = closed["connections"].as_array().expect("a list").iter();
+        cids.map(|one| one["cid"].as_u64().expect("a number"))
+            .collect::<Vec<_>>()
+    };
+    close(&mut it, 6);
+    let all = kept();
+    assert_eq!(all.len(), 4);
+    let lines = it.reload("max_closed_clients: 2");
+    assert_eq!(lines, ["[INF] Reloaded: max_closed_clients = 2 (was 4)"]);
+    assert_eq!(kept(), all[2..], "the oldest go");
+    close(&mut it, 3);
+    assert_eq!(kept().len(), 2);
+    it.reload("max_closed_clients: 3");
+    close(&mut it, 2);
+    let now = kept();
+    assert_eq!(now.len(), 3);
+    assert!(now.iter().all(|cid| !all.contains(cid)), "{now:?}");
+}
+
+#[test]
+fn plaintext_passwords_that_a_reload_brings_are_warned_of_once() {
+    let hash = bcrypt::hash_with_salt("x", 4, *b"sixteen bytes...").expect("it can be hashed");
+    let hashed = format!("authorization {{ user: ann, password: \"{hash}\" }}");
+    let mut it = Configured::start("plaintext", &hashed, &[]);
+    let warning = "[WRN] Plaintext passwords detected, use nkeys or bcrypt";
+    let warned = |lines: &[String]| lines.iter().filter(|line| *line == warning).count();
+    assert_eq!(it.broker.count(warning), 0);
+    let plain = "authorization { user: ann, password: x }";
+    assert_eq!(warned(&it.reload(plain)), 1);
+    // Whoever goes on with them has heard it.
+    assert_eq!(warned(&it.reload(&format!("{plain}\nping_max: 3"))), 0);
+    assert_eq!(warned(&it.reload(&hashed)), 0);
+    assert_eq!(
+        warned(&it.reload("authorization { users: [{user: b, password: y}] }")),
+        1
+    );
 }
 
 #[test]

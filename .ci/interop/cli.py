@@ -168,6 +168,55 @@ def rtt_is_measured(cli):
         expect_equal(result["address"], cli.broker.url, "address")
 
 
+def a_health_check_finds_the_broker_well(cli):
+    out, _ = cli.run("server", "check", "connection")
+    expect(out.startswith("OK Connection OK:connected to " + cli.broker.url), f"it printed {out!r}")
+    out, _ = cli.run("server", "check", "connection", "--format", "json")
+    found = json.loads(out)
+    expect_equal(found["status"], "OK", "status")
+    expect_equal([value["name"] for value in found["perf_data"]], ["connect_time", "rtt", "request_time"], "measured")
+    out, _ = cli.run("server", "check", "connection", "--format", "prometheus")
+    expect('_status_code{item="Connection",status="OK"} 0' in out, f"it printed {out!r}")
+    # Nobody connects within a nanosecond; the exit codes are those that monitoring plugins have.
+    cli.run("server", "check", "connection", "--connect-warn", "1ns", "--connect-critical", "20s", status=1)
+    cli.run("server", "check", "connection", "--connect-warn", "1ns", "--connect-critical", "1ns", status=2)
+
+
+def a_health_check_of_a_service_tells_whether_it_answers(cli):
+    cli.start("reply", "cli.checked", "well")
+    cli.wait_for_interest("cli.checked")
+    check = ["server", "check", "request", "--subject", "cli.checked"]
+    out, _ = cli.run(*check, "--match-payload", "well")
+    expect(out.startswith("OK cli.checked "), f"it printed {out!r}")
+    out, _ = cli.run(*check, "--match-payload", "^ill$", status=2)
+    expect(out.startswith("CRITICAL cli.checked "), f"it printed {out!r}")
+    out, _ = cli.run("server", "check", "request", "--subject", "cli.nobody", status=2)
+    expect("no responders available" in out, f"it printed {out!r}")
+
+
+def account_info_tells_of_the_connection(cli):
+    out, _ = cli.run("account", "info")
+    with cli.raw() as raw:
+        info = raw.info
+    found = dict(re.findall(r"^ +([A-Z][\w ]+): (.*)$", out, re.M))
+    for name, wanted in (
+        ("Client IP", "127.0.0.1"),
+        ("Headers Supported", "true"),
+        ("Maximum Payload", "1.0 MiB"),
+        ("Connected Server ID", info["server_id"]),
+        ("Connected Server Version", info["version"]),
+        ("TLS Connection", "no"),
+    ):
+        expect_equal(found.get(name), wanted, name)
+    expect("JetStream is not supported" in out, f"it printed {out!r}")
+
+
+def who_is_not_in_the_system_account_learns_nothing_of_servers(cli):
+    """As with a nats-server whose user is not in the system account: here nobody is."""
+    out, err = cli.run("server", "check", "server", "--name", "x", status=2)
+    expect("no responders available" in out, f"it printed {out!r} {err!r}")
+
+
 def bench_pub_and_sub_lose_nothing(cli):
     count, size = 100_000, 128
     sub = cli.start("bench", "sub", "cli.bench", "--msgs", str(count + 1), "--size", f"{size}B", "--no-progress")
@@ -214,6 +263,10 @@ CHECKS = [
     responders_in_a_group_answer_each_request_once,
     request_without_responder_is_told_so,
     rtt_is_measured,
+    a_health_check_finds_the_broker_well,
+    a_health_check_of_a_service_tells_whether_it_answers,
+    account_info_tells_of_the_connection,
+    who_is_not_in_the_system_account_learns_nothing_of_servers,
     bench_pub_and_sub_lose_nothing,
     bench_service_answers_every_request,
 ]

@@ -518,8 +518,8 @@ fn an_unknown_flag_brings_the_nearest_known_one() {
 fn a_flag_that_only_nats_server_has_is_named_and_refused() {
     check(&[
         (
-            "-cluster nats://127.0.0.1:6222",
-            "error: flag -cluster (cluster) is not supported yet; midge --help lists all flags",
+            "-cluster nats://127.0.0.1:6222 -routes nats://127.0.0.1:6223",
+            "error: flag -routes (cluster) is not supported yet; midge --help lists all flags",
         ),
         (
             "-routes=nats://127.0.0.1:6222",
@@ -553,8 +553,8 @@ fn a_flag_that_only_nats_server_has_is_named_and_refused() {
 #[test]
 fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
     let stored = "has no effect: JetStream is not supported: nothing is stored";
-    let alone = "has no effect: clusters are not supported yet, and without -cluster there would be \
-                 none";
+    let alone = "has no effect: cluster is not supported: this server stands alone, and listens for \
+                 no routes";
     for (line, expected) in [
         ("-js", format!("~flag -js {stored}")),
         ("-jetstream=false -profile 0", String::new()),
@@ -569,6 +569,10 @@ fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
         (
             "--no_advertise true -cluster_name x",
             format!("~flag -no_advertise {alone} ~flag -cluster_name {alone}"),
+        ),
+        (
+            "-cluster_listen nats://0.0.0.0:6222 -routes=",
+            format!("~flag -cluster_listen {alone}"),
         ),
     ] {
         check(&[(line, &expected)]);
@@ -756,7 +760,7 @@ fn takes_value(flag: Flag) -> bool {
 fn does_nothing(flag: Flag) -> bool {
     matches!(
         flag,
-        Flag::Tls | Flag::Routes | Flag::Cluster | Flag::IgnoredSwitch | Flag::IgnoredText
+        Flag::Tls | Flag::Routes | Flag::IgnoredSwitch | Flag::IgnoredText
     )
 }
 

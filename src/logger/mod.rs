@@ -339,7 +339,9 @@ mod tests {
     use super::*;
     use log::Level;
     use std::io::Read as _;
+    use std::path::PathBuf;
     use std::sync::Arc;
+    use syslog::Daemon;
 
     /// A logger into memory, and the lines it has written.
     fn logger(options: &LogOptions) -> (Logger, impl Fn() -> Vec<String> + use<>) {
@@ -434,6 +436,96 @@ mod tests {
             assert!(last.ends_with(&format!("] {text}\n")));
         }
         assert_eq!(texts().len(), 4);
+    }
+
+    /// Sockets for daemons, in a directory of one test.
+    fn sockets(test: &str) -> PathBuf {
+        let name = format!("midge-{test}-{}", process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).expect("a directory of this test");
+        directory
+    }
+
+    #[test]
+    fn the_daemon_of_this_machine_is_found_where_it_listens() {
+        use std::os::unix::net::UnixDatagram;
+
+        let directory = sockets("local");
+        let [nobody, first, second] =
+            ["nobody", "first", "second"].map(|name| directory.join(name));
+        let bind = |path| UnixDatagram::bind(path).expect("a path of this test");
+        let (socket, other) = (bind(&first), bind(&second));
+        let daemon = Daemon::Local(vec![nobody, first, second]);
+        let output = Output::to_daemon(daemon, &options(true, false)).expect("one listens");
+        let logger = Logger::new(&options(true, false), output);
+        for (level, priority) in [
+            (Level::Error, 27),
+            (Level::Warn, 28),
+            (Level::Info, 29),
+            (Level::Debug, 31),
+        ] {
+            log(&logger, level, "midge", "told");
+            let mut packet = [0; 200];
+            let len = socket.recv(&mut packet).expect("a packet");
+            let packet = String::from_utf8_lossy(&packet[..len]);
+            let beginning = format!("<{priority}>");
+            let ending = format!(" {}[{}]: told\n", midge::cli::executable(), process::id());
+            let time = packet
+                .strip_prefix(&beginning)
+                .and_then(|rest| rest.strip_suffix(&ending))
+                .unwrap_or_else(|| panic!("{packet}"));
+            // `Nov 26 02:04:23`, and no name of this machine, which its daemon knows.
+            let shape = |(at, c): (usize, char)| match at {
+                3 | 6 => c == ' ',
+                9 | 12 => c == ':',
+                _ => c.is_ascii_alphanumeric() || c == ' ',
+            };
+            assert!(
+                time.len() == 15 && time.chars().enumerate().all(shape),
+                "{packet}"
+            );
+        }
+        other.set_nonblocking(true).expect("a socket");
+        assert!(other.recv(&mut [0; 10]).is_err(), "only one is told");
+        std::fs::remove_dir_all(&directory).expect("it is there");
+    }
+
+    #[test]
+    fn a_daemon_of_this_machine_may_want_a_stream() {
+        use std::io::{BufRead, BufReader};
+        use std::os::unix::net::UnixListener;
+
+        let directory = sockets("stream");
+        let path = directory.join("log");
+        let listener = UnixListener::bind(&path).expect("a path of this test");
+        let daemon = Daemon::Local(vec![path]);
+        let output = Output::to_daemon(daemon, &options(false, false)).expect("it listens");
+        let logger = Logger::new(&options(false, false), output);
+        log(&logger, Level::Info, "midge", "one");
+        log(&logger, Level::Info, "midge", "two");
+        logger.flush();
+        let (stream, _) = listener.accept().expect("it has connected");
+        let lines: Vec<String> = BufReader::new(stream)
+            .lines()
+            .take(2)
+            .map_while(Result::ok)
+            .collect();
+        assert!(
+            lines[0].ends_with(": one") && lines[1].ends_with(": two"),
+            "{lines:?}"
+        );
+        std::fs::remove_dir_all(&directory).expect("it is there");
+    }
+
+    #[test]
+    fn a_machine_without_a_daemon_is_told_so() {
+        let nowhere = Daemon::Local(vec!["/no/such/socket".into()]);
+        let text = match Output::to_daemon(nowhere, &LogOptions::default()) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("opened"),
+        };
+        let expected = "error connecting to syslog: \"Unix syslog delivery error\"; ";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]

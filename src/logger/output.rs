@@ -32,7 +32,7 @@ impl Output {
         }
         let daemon = match &options.remote_syslog {
             Some(url) => Daemon::parse(url)?,
-            None if options.syslog => Daemon::Local,
+            None if options.syslog => Daemon::local(),
             None => {
                 let stream = Stream::stderr().map_err(|cause| LogError::File {
                     path: "/dev/stderr".into(),
@@ -41,6 +41,10 @@ impl Output {
                 return stream.map(Output::Stream);
             }
         };
+        Output::to_daemon(daemon, options)
+    }
+
+    pub(super) fn to_daemon(daemon: Daemon, options: &LogOptions) -> Result<Output, LogError> {
         let host = daemon.is_remote().then(|| {
             let name = nix::unistd::gethostname().unwrap_or_else(|_| "localhost".into());
             name.to_string_lossy().into_owned()

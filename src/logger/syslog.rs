@@ -38,13 +38,19 @@ const LOCAL: &[&str] = &["/dev/log", "/var/run/syslog", "/var/run/log"];
 /// A syslog daemon.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Daemon {
-    Local,
+    /// On this machine, at the first of these sockets that takes a connection.
+    Local(Vec<PathBuf>),
     Udp(String),
     Tcp(String),
     Unix(PathBuf),
 }
 
 impl Daemon {
+    /// That of this machine, wherever it listens.
+    pub(super) fn local() -> Daemon {
+        Daemon::Local(LOCAL.iter().map(PathBuf::from).collect())
+    }
+
     /// Reads `udp://host:port`, `tcp://host:port` or `unix:///path`.
     pub(super) fn parse(url: &str) -> Result<Daemon, SyslogError> {
         let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
@@ -66,9 +72,9 @@ impl Daemon {
 
     fn connect(&self) -> Result<Wire, SyslogError> {
         match self {
-            Daemon::Local => LOCAL
+            Daemon::Local(paths) => paths
                 .iter()
-                .find_map(|path| unix(Path::new(path)).ok())
+                .find_map(|path| unix(path).ok())
                 .ok_or(SyslogError::NoDaemon),
             Daemon::Unix(path) => unix(path).map_err(SyslogError::Connect),
             Daemon::Udp(address) => udp(address).map_err(SyslogError::Connect),

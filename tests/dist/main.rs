@@ -4,8 +4,11 @@
 //! ```sh
 //! MIDGE_WRITE_DIST=1 cargo test --test dist
 //! ```
+//!
+//! And the container image: what it starts, with arguments and without.
 
 mod help;
+mod image;
 mod man;
 mod shells;
 

@@ -13,6 +13,7 @@ mod own;
 mod pieces;
 mod reference;
 mod shape;
+mod tools;
 
 use midge::{Config, Monitor, Running};
 use raw::Raw;

@@ -1,7 +1,8 @@
 //! Blocks for what midge does not do yet: checked as far as names and types go, then refused by name.
 //!
 //! To ignore them would be worse: a broker that is told to use TLS, or to keep accounts apart, must
-//! not start without.
+//! not start without. A cluster with no routes is another matter, since it is a cluster of one: many
+//! files have such a block, that of nats-server's container image among them.
 
 use super::nearest::nearest;
 use super::reader::{Reader, go_type};
@@ -286,6 +287,9 @@ static ACCOUNT_LIMITS: Block = Block {
     ],
 };
 
+/// Why a cluster with nobody else in it has no effect.
+const ALONE: &str = "cluster is not supported: this server stands alone, and listens for no routes";
+
 /// What a name at the top is for, and what it may hold.
 pub(super) struct Later {
     pub(super) names: &'static [&'static str],
@@ -476,6 +480,13 @@ static MQTT: Block = Block {
     ],
 };
 
+/// Whether a block for a cluster names others to connect to. What is no list names one.
+fn has_routes(cluster: &Map) -> bool {
+    let is_routes = |pair: &&Pair| pair.key.eq_ignore_ascii_case("routes");
+    let mut routes = cluster.iter().filter(is_routes);
+    routes.any(|pair| pair.value.as_list().is_none_or(|list| !list.is_empty()))
+}
+
 impl Block {
     /// Whether there is such a key.
     pub(super) fn has(&self, key: &str) -> bool {
@@ -497,7 +508,12 @@ impl Reader<'_> {
         } else {
             self.shape(pair, later.shape);
         }
-        self.refuse(pair, later.purpose);
+        match kind {
+            Kind::Map(map) if later.names[0] == "cluster" && !has_routes(map) => {
+                self.ignore(pair, ALONE);
+            }
+            _ => self.refuse(pair, later.purpose),
+        }
     }
 
     /// Says that something is not done yet, and what is so instead.

@@ -2,8 +2,8 @@
 //!
 //! What midge does is set. What comes later (clusters, accounts, TLS) is checked and then refused by
 //! name, since to leave it out in silence would be worse; JetStream and MQTT, which clients of the core
-//! do not miss, are accepted with a notice. A name that nobody knows is an error, unless a `$NAME` has
-//! used it. All errors are told at once.
+//! do not miss, and a cluster of one are accepted with a notice. A name that nobody knows is an error,
+//! unless a `$NAME` has used it. All errors are told at once.
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect
 //! * `later`: the blocks that are not done yet

@@ -316,7 +316,15 @@ fn what_comes_later_is_checked_and_refused_by_name() {
         ),
         (
             "cluster {name: x, prot: 1}",
-            "f:1:1: \"cluster\" is not supported yet: a midge runs alone; remove it\nf:1:19: unknown field \"prot\"; did you mean port?",
+            "f:1:19: unknown field \"prot\"; did you mean port?",
+        ),
+        (
+            "cluster {name: x, routes: [\"nats://h:6222\"]}",
+            "f:1:1: \"cluster\" is not supported yet: a midge runs alone; remove it",
+        ),
+        (
+            "cluster {Routes: \"nats://h:6222\"}",
+            "f:1:1: \"cluster\" is not supported yet: a midge runs alone; remove it",
         ),
         (
             "cluster: abc",
