@@ -1,5 +1,6 @@
 //! Where lines go: one of the files, streams and daemons that there are.
 
+use jiff::tz::TimeZone;
 use midge::cli::LogOptions;
 
 use super::error::LogError;
@@ -7,7 +8,6 @@ use super::file::LogFile;
 use super::line::Tag;
 use super::stream::Stream;
 use super::syslog::{Daemon, Syslog};
-use super::zone;
 
 /// Where lines go.
 pub(super) enum Output {
@@ -89,6 +89,16 @@ impl Output {
                 true
             }
         }
+    }
+}
+
+/// Of the times on lines.
+pub(super) fn zone(options: &LogOptions) -> TimeZone {
+    if options.utc {
+        TimeZone::UTC
+    } else {
+        // Looked up once; the zone knows its own summer times.
+        TimeZone::system()
     }
 }
 
