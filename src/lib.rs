@@ -28,6 +28,7 @@ pub use config::{Advertise, Auth, Config, Monitor, User};
 pub use receiver::Traffic;
 pub use start::StartError;
 pub use state::{State, Stats, Stop};
+pub use system_words::system_words;
 
 pub mod cli;
 pub mod config;
@@ -39,6 +40,7 @@ mod reconfigure;
 mod signals;
 mod start;
 mod state;
+mod system_words;
 mod systemd;
 
 mod auth;

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::state::State;
+use crate::system_words;
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
 use std::net::ToSocketAddrs;
 use std::{fs, io};
@@ -52,8 +53,9 @@ impl Accept<State> for Clients {
     fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {
         log::error!(
             target: "midge",
-            "Accept error on {listener}: {error}; trying again in 100 ms; \
-             if files ran out, raise the limit (ulimit -n) or lower max_connections"
+            "Accept error on {listener}: {}; trying again in 100 ms; \
+             if files ran out, raise the limit (ulimit -n) or lower max_connections",
+            system_words(error)
         );
     }
 }

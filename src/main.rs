@@ -10,16 +10,18 @@ mod send_signal;
 #[cfg(feature = "tools")]
 mod tools;
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use midge::cli::{self, Command, Options};
 use midge::config::language::System;
 use midge::config::options::Refused;
 use midge::config::{self, Loaded};
-use midge::{Broker, Config, StartError, Stop};
+use midge::{Broker, Config, StartError, Stop, system_words};
 
 macro_rules! check {
     () => {
@@ -133,7 +135,7 @@ fn run(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
     }
     let code = match Broker::bind(options.config.clone()) {
         Ok(broker) => serve(broker, options, args, &remarks),
-        Err(error) => fail(&error),
+        Err(error) => fail_to_start(&error),
     };
     logger::finish();
     code
@@ -152,58 +154,87 @@ fn serve(
         log::warn!(target: "midge", "{remark}");
     }
     broker.report_to_systemd();
-    let stop = obey_signals(&mut broker, running, args).and_then(|()| broker.run());
-    match stop {
+    if let Err(error) = obey_signals(&mut broker, running, args) {
+        return fail_to_start(&StartError::System(error));
+    }
+    match broker.run() {
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => fail(&format_args!("Error running the broker: {error}")),
+        Err(error) => fail(&format_args!(
+            "Error running the broker: {}",
+            system_words(&error)
+        )),
     }
 }
 
-fn obey_signals(broker: &mut Broker, mut running: Options, args: Vec<OsString>) -> io::Result<()> {
+fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> io::Result<()> {
     broker.stop_on_signals()?;
     broker.reopen_on_signal(logger::reopen)?;
-    broker.reload_on_signal(move |cx| {
-        reload(&mut running, &args, |config| {
+    // What was taken over last.
+    let running = Rc::new(RefCell::new(running));
+    let last = Rc::clone(&running);
+    let begin = move || {
+        let (running, args) = (last.borrow().clone(), args.clone());
+        move || read_again(&running, &args)
+    };
+    broker.reload_on_signal(begin, move |cx, reload| match reload {
+        Ok(reload) => take_over(reload, &mut running.borrow_mut(), |config| {
             Broker::reconfigure(cx, config)
-        });
+        }),
+        Err(reasons) => not_reloaded(&reasons),
     })
 }
 
-/// Takes over what the file has to say now, all of it or nothing; `running` is what was taken over last.
-fn reload(
-    running: &mut Options,
-    args: &[OsString],
-    take_over: impl FnOnce(Config) -> Result<(), StartError>,
-) {
-    let reloaded = match config::reload(running, args, &System) {
-        Ok(reloaded) => reloaded,
-        Err(Refused(errors)) => return not_reloaded(&errors),
-    };
+/// What the file has to say now, with all that can fail behind it.
+struct Reload {
+    options: Options,
+    remarks: Vec<String>,
+    changes: Vec<config::Change>,
+    log: logger::Change,
+}
+
+/// Reads the file again and makes ready what it wants; or answers why not, a text for each reason.
+fn read_again(running: &Options, args: &[OsString]) -> Result<Reload, Vec<String>> {
+    let reloaded = config::reload(running, args, &System).map_err(|Refused(errors)| {
+        let texts = errors.iter().map(ToString::to_string);
+        texts.collect::<Vec<String>>()
+    })?;
     let refused = reloaded.refused();
     let refused: Vec<String> = refused
         .map(|change| format!("{change}; start midge anew for this"))
         .collect();
     if !refused.is_empty() {
-        return not_reloaded(&refused);
+        return Err(refused);
     }
     let remarks = reloaded.loaded.remarks();
     let options = reloaded.loaded.options;
-    // First what can fail; and so these lines are in the new log already.
-    if let Err(error) = logger::set(&options.log) {
-        return not_reloaded(&[error]);
-    }
-    for remark in remarks {
+    let log = logger::prepare(&options.log).map_err(|error| vec![error.to_string()])?;
+    Ok(Reload {
+        options,
+        remarks,
+        changes: reloaded.changes,
+        log,
+    })
+}
+
+/// Takes it over: these lines are in the new log already.
+fn take_over(
+    reload: Reload,
+    running: &mut Options,
+    take_over: impl FnOnce(Config) -> Result<(), StartError>,
+) {
+    logger::take_over(reload.log);
+    for remark in reload.remarks {
         log::warn!(target: "midge", "{remark}");
     }
-    for change in &reloaded.changes {
+    for change in &reload.changes {
         log::info!(target: "midge", "{change}");
     }
-    if let Err(error) = take_over(options.config.clone()) {
+    if let Err(error) = take_over(reload.options.config.clone()) {
         return not_reloaded(&[error]);
     }
-    *running = options;
+    *running = reload.options;
     log::info!(target: "midge", "Reloaded server configuration");
 }
 
@@ -266,9 +297,10 @@ fn refuse_config(refused: &Refused) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            refuse(&format_args!("error writing to standard output: {error}"))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => refuse(&format_args!(
+            "error writing to standard output: {}",
+            system_words(&error)
+        )),
         _ => ExitCode::SUCCESS,
     }
 }
@@ -277,6 +309,15 @@ fn print(text: &str) -> ExitCode {
 fn refuse(error: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "{error}");
     ExitCode::FAILURE
+}
+
+/// Ends a process that has a log and serves nobody yet. Whoever has just started it looks at the
+/// terminal, wherever the log goes.
+fn fail_to_start(error: &StartError) -> ExitCode {
+    if !logger::is_on_stderr() {
+        refuse(error);
+    }
+    fail(error)
 }
 
 /// Ends a process that has a log.

@@ -3,13 +3,13 @@
 //! Shape: `{"nats":["nats://127.0.0.1:39325"]}`, a list of URLs for each kind of listener there is; in
 //! a file `<name>_<pid>.ports`, that is there at once and whole, and goes when the broker ends.
 
+use crate::system_words;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::language::error::system_words;
 use serde_json::{Map, Value};
 
 /// The listeners of a broker, by kind.

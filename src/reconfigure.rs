@@ -6,11 +6,11 @@
 
 use crate::broker::announce_settings;
 use crate::client::{Client, News, Queues};
-use crate::config::language::error::system_words;
 use crate::config::{Config, Monitor};
 use crate::session;
 use crate::start::{self, PidFile, StartError};
 use crate::state::State;
+use crate::system_words;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;
 

@@ -10,7 +10,10 @@ use crate::broker::Broker;
 use crate::lame_duck;
 use crate::state::{State, Stop};
 use midge_reactor::{Context, Io};
+use std::cell::RefCell;
+use std::fmt::Display;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long a stopping broker waits for clients to take what is queued for them.
@@ -68,21 +71,83 @@ impl Broker {
         })
     }
 
-    /// Calls `reload` when SIGHUP comes, which asks for the configuration to be read again.
+    /// Reloads when SIGHUP comes, in two steps: the job that `begin` answers runs on another thread,
+    /// where it may wait for files and networks; `take_over` then gets what came of it. A SIGHUP that
+    /// comes meanwhile is obeyed behind that, once for however many there were.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn reload_on_signal(
+    pub fn reload_on_signal<T, J>(
         &mut self,
-        mut reload: impl FnMut(&mut Context<'_, State>) + 'static,
-    ) -> io::Result<()> {
+        begin: impl FnMut() -> J + 'static,
+        take_over: impl FnMut(&mut Context<'_, State>, T) + 'static,
+    ) -> io::Result<()>
+    where
+        T: Send + 'static,
+        J: FnOnce() -> T + Send + 'static,
+    {
+        let reload = Rc::new(RefCell::new(Reload {
+            begin,
+            take_over,
+            under_way: false,
+            asked_again: false,
+        }));
         self.with(|cx| {
             cx.on_signals(&[SIGHUP], move |cx, _| {
                 trapped("hangup");
-                reload(cx);
+                Reload::run(&reload, cx);
             })
         })
     }
+}
+
+/// Reloading, of which there is one at a time.
+struct Reload<B, O> {
+    begin: B,
+    take_over: O,
+    under_way: bool,
+    asked_again: bool,
+}
+
+impl<B: 'static, O: 'static> Reload<B, O> {
+    fn run<T, J>(this: &Rc<RefCell<Self>>, cx: &mut Context<'_, State>)
+    where
+        B: FnMut() -> J,
+        J: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+        O: FnMut(&mut Context<'_, State>, T),
+    {
+        let mut reload = this.borrow_mut();
+        if reload.under_way {
+            reload.asked_again = true;
+            return;
+        }
+        let job = (reload.begin)();
+        let then = Rc::clone(this);
+        let begun = cx.offload(job, move |cx, read| {
+            let mut reload = then.borrow_mut();
+            reload.under_way = false;
+            match read {
+                Ok(read) => (reload.take_over)(cx, read),
+                Err(panic) => not_reloaded(&panic),
+            }
+            if std::mem::take(&mut reload.asked_again) {
+                drop(reload);
+                Reload::run(&then, cx);
+            }
+        });
+        match begun {
+            Ok(()) => reload.under_way = true,
+            Err(error) => not_reloaded(&error),
+        }
+    }
+}
+
+fn not_reloaded(cause: &dyn Display) {
+    log::error!(
+        target: "midge",
+        "Failed to reload server configuration: {cause}; nothing has changed"
+    );
 }
 
 /// Ends the broker in good order.

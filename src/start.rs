@@ -1,8 +1,7 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
-use crate::config::language::error::system_words;
 use crate::config::options::duration::show;
-use crate::{Auth, Config, auth};
+use crate::{Auth, Config, auth, system_words};
 use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -84,8 +83,8 @@ impl fmt::Display for StartError {
             ),
             StartError::System(cause) => write!(
                 f,
-                "Error starting: {cause}; \
-                 if files ran out, raise the limit (ulimit -n 1024 or more)"
+                "Error starting: {}; if files ran out, raise the limit (ulimit -n 1024 or more)",
+                system_words(cause)
             ),
         }
     }
@@ -120,8 +119,8 @@ fn not_listening(cause: &io::Error) -> (String, &'static str) {
         _ => {
             // The reactor's error names the address too; its source is the system's own.
             let said = match cause.get_ref().and_then(|error| error.source()) {
-                Some(said) => said.to_string(),
-                None => cause.to_string(),
+                Some(said) => system_words(said),
+                None => system_words(cause),
             };
             let advice = "choose another host, by name or address and without a port";
             return (said, advice);
@@ -312,14 +311,22 @@ pub(crate) fn affordable_connections(
         return Err(StartError::OpenFiles { limit });
     }
     if affordable < wanted && before != Some(affordable) {
-        log::warn!(
-            target: "midge",
-            "This process may open {limit} files, so {affordable} clients can connect instead of \
-             max_connections {wanted}; raise the limit (ulimit -n {})",
-            wanted as u64 + OTHER_FILES
-        );
+        let text = too_few_files(limit, affordable, wanted);
+        log::warn!(target: "midge", "{text}");
     }
     Ok(wanted.min(affordable))
+}
+
+/// Says how many clients can connect, with `limit` files, when it is fewer than `wanted`.
+fn too_few_files(limit: u64, affordable: usize, wanted: usize) -> String {
+    let begin = format!("This process may open {limit} files, so {affordable} clients can connect");
+    if wanted == usize::MAX {
+        return format!(
+            "{begin}, and max_connections sets no limit; raise that of files for more (ulimit -n)"
+        );
+    }
+    let files = (wanted as u64).saturating_add(OTHER_FILES);
+    format!("{begin} instead of max_connections {wanted}; raise the limit (ulimit -n {files})")
 }
 
 /// The file for the process id: opened early, so that a bad path is told before anything is served,
@@ -449,5 +456,37 @@ mod tests {
             "max_pending",
         );
         assert!(check(&base()).is_ok());
+    }
+
+    #[test]
+    fn too_few_files_are_told_in_words_that_make_sense_whatever_was_wanted() {
+        let begin = "This process may open 1024 files, so 992 clients can connect";
+        assert_eq!(
+            too_few_files(1024, 992, 5000),
+            format!("{begin} instead of max_connections 5000; raise the limit (ulimit -n 5032)")
+        );
+        // What -1 in a file stands for.
+        let none = too_few_files(1024, 992, usize::MAX);
+        assert!(
+            none.starts_with(&format!("{begin}, and max_connections sets no limit; ")),
+            "{none}"
+        );
+        assert!(!none.contains(&usize::MAX.to_string()), "{none}");
+        let most = too_few_files(1024, 992, usize::MAX - 1);
+        assert!(
+            most.ends_with(&format!("(ulimit -n {})", u64::MAX)),
+            "{most}"
+        );
+    }
+
+    #[test]
+    fn the_system_is_told_of_in_lower_case_and_without_a_number() {
+        let path = PathBuf::from("/no/such/midge.pid");
+        let error = PidFile::open(&path).expect_err("there is no such directory");
+        assert_eq!(
+            error.to_string(),
+            "Could not write pidfile: open /no/such/midge.pid: no such file or directory; \
+             choose another file"
+        );
     }
 }

@@ -22,6 +22,7 @@ impl Broker {
 
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        log::warn!(target: "midge", "systemd cannot be told how this service is: {error}");
+        let said = crate::system_words(&error);
+        log::warn!(target: "midge", "systemd cannot be told how this service is: {said}");
     }
 }

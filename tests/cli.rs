@@ -134,6 +134,33 @@ fn a_pid_file_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn a_start_that_fails_is_told_on_the_terminal_wherever_the_log_goes() {
+    let directory = scratch("fatal_log");
+    let (log, pid) = (directory.join("midge.log"), directory.join("missing/pid"));
+    let (log_name, pid_name) = (log.display().to_string(), pid.display().to_string());
+    let args = [
+        "-a",
+        "127.0.0.1",
+        "-p",
+        "-1",
+        "-P",
+        &pid_name,
+        "-l",
+        &log_name,
+    ];
+    let end = end_of(&args);
+    let text = format!(
+        "Could not write pidfile: open {pid_name}: no such file or directory; choose another file\n"
+    );
+    assert_eq!((end.code, end.err.as_str()), (Some(1), text.as_str()));
+    let log = fs::read_to_string(&log).expect("the log is text");
+    assert!(log.ends_with(&format!("[FTL] {text}")), "{log}");
+    // Where the log is on the terminal already, once is enough.
+    let end = end_of(&args[..6]);
+    assert_eq!(end.err.matches(text.trim_end()).count(), 1, "{end:?}");
+}
+
+#[test]
 fn start_lines_end_with_the_address_and_server_is_ready() {
     let mut broker = Broker::start(&[]);
     let listening = format!("{LISTENING}{}", broker.port);

@@ -7,12 +7,14 @@ mod http;
 mod process;
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use process::{Broker, Client, PATIENCE, scratch, signal, wait_for_file};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 const DONE: &str = "[INF] Reloaded server configuration";
 const FAILED: &str = "[ERR] Failed to reload server configuration: ";
@@ -484,6 +486,36 @@ fn lines_go_on_in_a_new_log_and_look_as_wanted() {
         ),
     );
     wait_for_file(&second, "Rotated log, backup saved as");
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_yet_keeps_nobody_waiting() {
+    let mut it = Configured::start("waiting_log", "debug: true", &[]);
+    // With one connection waiting to be accepted, the next one waits for its turn.
+    let path = it.file.with_file_name("syslog");
+    let daemon = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let address = SockAddr::unix(&path).expect("a path of this test");
+    daemon.bind(&address).expect("a path of this test");
+    daemon.listen(0).expect("a listener");
+    let first = UnixStream::connect(&path).expect("it listens");
+    let elsewhere = format!("remote_syslog: \"unix://{}\"\ndebug: true", text(&path));
+    fs::write(&it.file, elsewhere).expect("a file of this test");
+    signal(it.broker.child.id(), "HUP");
+    it.broker.position("[INF] Trapped \"hangup\" signal");
+    let mut client = it.client_as("");
+    // What is asked meanwhile is done afterwards.
+    it.broker.lines.clear();
+    signal(it.broker.child.id(), "HUP");
+    it.broker.position("[INF] Trapped \"hangup\" signal");
+    is_there(&mut client);
+    drop(first);
+    let _ = daemon.accept().expect("the first one");
+    let (log, _) = daemon.accept().expect("the broker");
+    log.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let lines = BufReader::new(log).lines().map_while(Result::ok);
+    let done = lines.filter(|line| line.ends_with(": Reloaded server configuration"));
+    assert_eq!(done.take(2).count(), 2);
+    is_there(&mut client);
 }
 
 fn text(path: &Path) -> &str {

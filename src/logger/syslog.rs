@@ -1,7 +1,8 @@
 //! The log in a syslog daemon, of this machine or another one.
 //!
 //! A thread sends: neither a daemon that does not read nor a network that is away keeps the broker
-//! waiting. Up to [`WAITING_MAX`] lines wait for it; those that come then are lost, and counted.
+//! waiting. Up to [`WAITING_MAX`] lines and [`WAITING_BYTES_MAX`] wait for it; those that come then are
+//! lost, and counted.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,13 +10,18 @@ use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use midge::system_words;
+
 /// Lines that may wait for the daemon.
 const WAITING_MAX: usize = 8192;
+
+/// Bytes in them, since a line that traces a message may be as long as that: 2 kB for each of so many.
+const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long the daemon may take for one line, or for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -99,7 +105,7 @@ impl fmt::Display for SyslogError {
                 f,
                 "error connecting to syslog: {:?}; \
                  check that a daemon listens at the address given with -r",
-                cause.to_string()
+                system_words(cause)
             ),
             SyslogError::Scheme(scheme) => write!(
                 f,
@@ -165,6 +171,8 @@ pub(super) struct Syslog {
     /// `None` when the process is about to end.
     lines: Option<SyncSender<Vec<u8>>>,
     ended: Receiver<()>,
+    /// Bytes in lines that the thread has not taken yet.
+    waiting_bytes: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
 }
 
@@ -181,8 +189,11 @@ impl Syslog {
             failed: Instant::now(),
             lost: Arc::clone(&lost),
         };
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::clone(&waiting_bytes);
         let run = move || {
             for line in waiting {
+                taken.fetch_sub(line.len(), Ordering::Relaxed);
                 sender.send(&line);
             }
             drop(end);
@@ -192,31 +203,45 @@ impl Syslog {
         Ok(Syslog {
             lines: Some(lines),
             ended,
+            waiting_bytes,
             lost,
         })
     }
 
-    /// How many lines were lost since this was last asked.
-    pub(super) fn take_lost(&mut self) -> Option<u64> {
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        (lost > 0).then_some(lost)
+    /// How many of the lines that were taken were lost, since this was last asked.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
-    /// Sends one packet, if it need not wait.
-    pub(super) fn write(&mut self, packet: &[u8]) {
-        let Some(lines) = &self.lines else { return };
-        if let Err(TrySendError::Full(_)) = lines.try_send(packet.to_vec()) {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+    /// Has one packet sent. Answers `false` if it is lost, since too much waits already.
+    pub(super) fn write(&mut self, packet: &[u8]) -> bool {
+        // Nobody is left to be told of what comes behind the last word.
+        let Some(lines) = &self.lines else {
+            return true;
+        };
+        let before = self
+            .waiting_bytes
+            .fetch_add(packet.len(), Ordering::Relaxed);
+        let fits = before.saturating_add(packet.len()) <= WAITING_BYTES_MAX;
+        let is_sent = fits && lines.try_send(packet.to_vec()).is_ok();
+        if !is_sent {
+            self.waiting_bytes
+                .fetch_sub(packet.len(), Ordering::Relaxed);
         }
+        is_sent
     }
 
-    /// Waits until all lines have left, for a while. No more can be written.
+    /// Ends the thread when all lines have left. No more can be written.
+    pub(super) fn close(&mut self) {
+        self.lines = None;
+    }
+
+    /// As [`close`](Syslog::close), and waits for that, for a while.
     pub(super) fn finish(&mut self) {
-        if self.lines.take().is_some() {
-            let end = self.ended.recv_timeout(LAST_WORDS);
-            debug_assert!(!matches!(end, Ok(())), "the thread says nothing");
-            let _: Result<(), RecvTimeoutError> = end;
-        }
+        self.close();
+        let end = self.ended.recv_timeout(LAST_WORDS);
+        debug_assert!(!matches!(end, Ok(())), "the thread says nothing");
+        let _: Result<(), RecvTimeoutError> = end;
     }
 }
 
@@ -256,6 +281,7 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn an_address_says_how_to_get_there() {
@@ -272,5 +298,24 @@ mod tests {
             assert!(error.starts_with("error invalid network type: "), "{error}");
             assert!(error.contains(shown), "{error}");
         }
+    }
+
+    #[test]
+    fn what_waits_for_a_daemon_that_reads_nothing_has_a_limit_in_bytes() {
+        let path = std::env::temp_dir().join(format!("midge-syslog-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let daemon = UnixListener::bind(&path).expect("a path of this test");
+        let mut syslog = Syslog::open(Daemon::Unix(path.clone())).expect("it listens");
+        const LINE: usize = 1 << 20;
+        let packet = vec![b'x'; LINE];
+        let taken = (0..64).filter(|_| syslog.write(&packet)).count();
+        // One may be with the thread, which has no more room for it than a socket has.
+        assert!(taken <= WAITING_BYTES_MAX / LINE + 1, "{taken}");
+        assert!(taken >= WAITING_BYTES_MAX / LINE, "{taken}");
+        // Short lines have a limit of their own.
+        while syslog.write(b"x") {}
+        assert!(syslog.waiting_bytes.load(Ordering::Relaxed) <= WAITING_BYTES_MAX);
+        drop((syslog, daemon));
+        std::fs::remove_file(&path).expect("it is there");
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use midge::system_words;
 use midge_protocol::{ServerOp, ServerParser, ServerStep, encode};
 
 use super::message::Message;
@@ -61,13 +62,14 @@ impl fmt::Display for Error {
         match self {
             Error::Connect { address, cause } => write!(
                 f,
-                "cannot connect to {address}: {cause}; start a broker there, or name another with \
-                 --server"
+                "cannot connect to {address}: {}; start a broker there, or name another with --server",
+                system_words(cause)
             ),
             Error::Monitor { url, cause } => write!(
                 f,
-                "cannot ask {url}: {cause}; start the broker with -m PORT, or name its monitoring with \
-                 --monitor"
+                "cannot ask {url}: {}; start the broker with -m PORT, or name its monitoring with \
+                 --monitor",
+                system_words(cause)
             ),
             Error::Foreign(text) => f.write_str(&plain::line(text)),
             Error::Refused(text) => {
@@ -87,7 +89,7 @@ impl fmt::Display for Error {
             Error::NoResponders(subject) => {
                 write!(f, "nobody answers requests on {subject:?}")
             }
-            Error::Io(error) => write!(f, "{error}"),
+            Error::Io(error) => f.write_str(&system_words(error)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where something stands, and what is wrong there.
 
+use crate::system_words;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -73,15 +74,4 @@ pub(crate) fn unreadable(path: &Path, cause: &io::Error) -> String {
         _ => "open",
     };
     format!("{call} {}: {}", path.display(), system_words(cause))
-}
-
-/// The system's own words for an error, as Go prints them: without a number, in lower case.
-pub fn system_words(cause: &io::Error) -> String {
-    let text = cause.to_string();
-    let words = text.split(" (os error").next().unwrap_or(&text);
-    let mut letters = words.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => text,
-    }
 }

@@ -1,0 +1,196 @@
+//! From records to lines that are out; and what is told of the log in the log.
+
+use std::{fmt, mem, process};
+
+use jiff::Timestamp;
+use log::Record;
+use midge::cli::{LogFormat, LogOptions};
+use midge::system_words;
+
+use super::Change;
+use super::file::Rotated;
+use super::line::{Style, Urgency};
+use super::output::{Output, zone};
+use super::syslog::Syslog;
+
+/// Writes lines, and what is to be said of them: how many were lost, that a file was full.
+pub(super) struct Writer {
+    options: LogOptions,
+    style: Style,
+    output: Output,
+    /// The last lines before a reload may still be on their way.
+    former: Option<Syslog>,
+    /// Lines lost since this was last told.
+    lost: u64,
+    /// Kept for its room.
+    line: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new(options: &LogOptions, output: Output) -> Writer {
+        Writer {
+            options: options.clone(),
+            style: style(options, &output),
+            output,
+            former: None,
+            lost: 0,
+            line: Vec::new(),
+        }
+    }
+
+    pub(super) fn options(&self) -> &LogOptions {
+        &self.options
+    }
+
+    pub(super) fn is_on_stderr(&self) -> bool {
+        matches!(self.output, Output::Stream(_))
+    }
+
+    /// Goes on as `change` has it, from the next line on.
+    pub(super) fn take_over(&mut self, change: Change) {
+        let Change { options, output } = change;
+        if let Some(output) = output {
+            let former = mem::replace(&mut self.output, output);
+            if let Output::Syslog(mut syslog, _) = former {
+                syslog.close();
+                self.former = Some(syslog);
+            }
+        }
+        if let Output::Syslog(_, tag) = &mut self.output {
+            tag.zone = zone(&options);
+        }
+        self.style = style(&options, &self.output);
+        self.options = options;
+    }
+
+    /// Opens the log file again, and says so.
+    pub(super) fn reopen(&mut self) {
+        let Output::File(file) = &mut self.output else {
+            let text = format_args!("File log re-open ignored, not a file logger");
+            return self.say(Urgency::Info, text);
+        };
+        match file.reopen() {
+            Ok(()) => self.say(Urgency::Info, format_args!("File log re-opened")),
+            Err(error) => {
+                let path = file.path().to_owned();
+                let (path, said) = (path.display(), system_words(&error));
+                self.say(
+                    Urgency::Error,
+                    format_args!(
+                        "File log not re-opened: open {path}: {said}; \
+                         lines go on into the file that was open"
+                    ),
+                );
+            }
+        }
+    }
+
+    /// Waits until what is on its way has left, for two seconds or so. No more can be written.
+    pub(super) fn finish(&mut self) {
+        if let Some(mut former) = self.former.take() {
+            former.finish();
+        }
+        if let Output::Syslog(syslog, _) = &mut self.output {
+            syslog.finish();
+        }
+    }
+
+    /// Writes what is wanted of a record.
+    pub(super) fn log(&mut self, record: &Record<'_>) {
+        self.tell_lost();
+        self.count(Urgency::of(record), record);
+        self.rotate();
+    }
+
+    /// Tells how many lines were lost. If that cannot be told yet either, the next line tries again.
+    fn tell_lost(&mut self) {
+        self.lost += self.output.take_lost();
+        if self.lost == 0 || !self.output.has_room() {
+            return;
+        }
+        let lost = self.lost;
+        let text = format_args!(
+            "{lost} log lines were lost, since nobody took them from this log in time, or its disk is full"
+        );
+        if self.write(Urgency::Warn, &Record::builder().args(text).build()) {
+            self.lost = 0;
+        }
+    }
+
+    /// A line of the logger's own.
+    fn say(&mut self, urgency: Urgency, text: fmt::Arguments<'_>) {
+        self.count(urgency, &Record::builder().args(text).build());
+    }
+
+    /// Writes a line, which counts as lost if it cannot be written.
+    fn count(&mut self, urgency: Urgency, record: &Record<'_>) {
+        if !self.write(urgency, record) {
+            self.lost += 1;
+        }
+    }
+
+    fn write(&mut self, urgency: Urgency, record: &Record<'_>) -> bool {
+        let Writer {
+            style,
+            output,
+            line,
+            ..
+        } = self;
+        let now = Timestamp::now();
+        line.clear();
+        match output {
+            Output::Syslog(_, tag) => {
+                tag.put(line, now, urgency);
+                match style.format {
+                    // The daemon has all the rest.
+                    LogFormat::Text => {
+                        line.extend_from_slice(format!("{}\n", record.args()).as_bytes());
+                    }
+                    LogFormat::Json => style.line(line, now, urgency, record),
+                }
+            }
+            _ => style.line(line, now, urgency, record),
+        }
+        output.write(line)
+    }
+
+    fn rotate(&mut self) {
+        let Output::File(file) = &mut self.output else {
+            return;
+        };
+        let Some(rotated) = file.rotate_if_full(Timestamp::now()) else {
+            return;
+        };
+        match rotated {
+            Rotated::Renamed { backup, purged } => {
+                let backup = backup.display().to_string();
+                let text = format_args!("Rotated log, backup saved as {backup:?}");
+                self.say(Urgency::Info, text);
+                for name in purged {
+                    self.say(Urgency::Info, format_args!("Purged log file {name:?}"));
+                }
+            }
+            Rotated::MadeAnew => {
+                let path = file.path().display().to_string();
+                let text = format_args!("Log file {path:?} was gone, and is made anew");
+                self.say(Urgency::Warn, text);
+            }
+            Rotated::Failed(error) => {
+                let path = file.path().display().to_string();
+                let said = system_words(&error);
+                let text = format_args!("Unable to rotate log file {path:?}: {said}; it grows on");
+                self.say(Urgency::Warn, text);
+            }
+        }
+    }
+}
+
+/// What lines look like.
+fn style(options: &LogOptions, output: &Output) -> Style {
+    Style {
+        pid: process::id(),
+        zone: options.time.then(|| zone(options)),
+        format: options.format,
+        colour: matches!(output, Output::Stream(stream) if stream.is_terminal()),
+    }
+}
