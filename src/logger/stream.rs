@@ -214,6 +214,8 @@ pub(super) mod tests {
         assert!(begun.iter().all(|byte| *byte == b'x'));
         assert!(stream.write(b"next\n"));
         drop(stream);
+        // A process that another test starts may hold the socket for a moment.
+        reader.set_nonblocking(false).expect("a socket");
         let mut rest = String::new();
         reader.read_to_string(&mut rest).expect("text");
         assert_eq!(rest, "\nnext\n");
