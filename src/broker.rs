@@ -66,9 +66,6 @@ impl Broker {
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
-            // Every client may wait for its password to be looked at, and there may be more of them
-            // after a reload.
-            .offload_waiting_max(usize::MAX)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
         let (addr, monitor_addr) = reactor.with(|cx| {

@@ -300,7 +300,8 @@ impl Client {
                 After::Connected => self.connected(cx),
                 After::Hashing => {
                     input.consume(len);
-                    return self.ask(cx);
+                    self.ask(cx);
+                    return Ok(());
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.

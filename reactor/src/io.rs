@@ -157,6 +157,16 @@ impl Io<'_> {
         self.core.is_open(key) || udp.is_some_and(|udp| udp.phase == Phase::Open)
     }
 
+    /// Whether the system has told that the peer sends no more: it has closed its side, or all of the
+    /// connection, or is gone. What it has sent before may still be unread. A connection that is read
+    /// hears of it by [`on_eof`](crate::Handler::on_eof) or [`on_close`](crate::Handler::on_close); this
+    /// is for one that is [paused](Io::pause). False for what is no connection, and for some drivers
+    /// that cannot tell.
+    #[must_use]
+    pub fn has_hung_up(&self, key: Key) -> bool {
+        self.core.conn(key).is_some_and(|conn| conn.hangup)
+    }
+
     /// Bytes queued and not yet taken by the kernel.
     #[doc(alias = "get_outbound_data_size")]
     #[must_use]

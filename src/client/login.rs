@@ -5,7 +5,6 @@ use crate::auth::{Question, Verdict};
 use crate::hashing::ANSWER_WAIT_MAX;
 use crate::session::Session;
 use crate::state::State;
-use midge_protocol::Violation;
 use midge_reactor::{Context, Key};
 
 /// What goes on once it is known whether a password is good, under the settings of this version.
@@ -21,18 +20,17 @@ pub(crate) struct AskedBy {
 
 impl Client {
     /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
-    pub(super) fn ask(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+    pub(super) fn ask(&mut self, cx: &mut Context<'_, State>) {
         let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
-            return Ok(());
+            return;
         };
-        self.compute(cx, question, Client::answered)?;
         // The client has done its part; what remains is not to wait for ever.
         let deadline = cx.set_timer(ANSWER_WAIT_MAX, AUTH);
         if let Some(timer) = self.auth_timer.replace(deadline) {
             cx.io.cancel(timer);
         }
         cx.io.pause(cx.key());
-        Ok(())
+        self.compute(cx, question, Client::answered);
     }
 
     /// Has a question answered by another thread; `then` gets the answer, and the
@@ -42,7 +40,7 @@ impl Client {
         cx: &mut Context<'_, State>,
         question: Question,
         then: Verified,
-    ) -> Result<(), Violation<'static>> {
+    ) {
         let asked_by = AskedBy {
             key: cx.key(),
             version: cx.state.auth_version,
@@ -50,25 +48,7 @@ impl Client {
         };
         let asker = self.asker.get_or_insert_default();
         cx.state.questions.ask(asker, question, asked_by);
-        let questions = cx.state.questions.clone();
-        let asked = cx.offload(
-            move || questions.answer(),
-            |cx, answer| {
-                // Another one than its own, maybe: each thread takes the newest.
-                let Ok(Some((AskedBy { key, version, then }, is_good))) = answer else {
-                    return;
-                };
-                // A client that has gone meanwhile does not care.
-                cx.call(key, move |client: &mut Client, cx| {
-                    then(client, cx, is_good, version);
-                });
-            },
-        );
-        asked.map_err(|error| {
-            log::error!(target: "midge", "{} - cannot look at its password: {error}", self.label);
-            Violation::Authorization
-        })?;
-        Ok(())
+        answer_next(cx);
     }
 
     /// What came of it.
@@ -82,12 +62,7 @@ impl Client {
             match session.check(cx.state) {
                 Verdict::Welcome => is_good = true,
                 Verdict::Refused => is_good = false,
-                Verdict::Hashed(question) => {
-                    if let Err(violation) = self.compute(cx, question, Client::answered) {
-                        self.refuse(cx, &violation);
-                    }
-                    return;
-                }
+                Verdict::Hashed(question) => return self.compute(cx, question, Client::answered),
             }
         }
         match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
@@ -99,6 +74,37 @@ impl Client {
                 cx.io.resume(cx.key());
             }
             Err(violation) => self.refuse(cx, &violation),
+        }
+    }
+}
+
+/// Gives questions to threads, as long as there are both.
+fn answer_next(cx: &mut Context<'_, State>) {
+    loop {
+        let (io, questions) = (&cx.io, &mut cx.state.questions);
+        let Some((question, asked_by)) = questions.start(|by| io.has_hung_up(by.key)) else {
+            return;
+        };
+        let AskedBy { key, version, then } = asked_by;
+        let given = cx.offload(
+            move || question.answer(),
+            move |cx, answer| {
+                cx.state.questions.done();
+                // One that could not be answered is not good.
+                let is_good = answer.unwrap_or(false);
+                // A client that has gone meanwhile does not care.
+                cx.call(key, move |client: &mut Client, cx| {
+                    then(client, cx, is_good, version);
+                });
+                answer_next(cx);
+            },
+        );
+        if let Err(error) = given {
+            log::error!(target: "midge", "cannot look at a password: {error}");
+            cx.state.questions.done();
+            cx.call(key, move |client: &mut Client, cx| {
+                then(client, cx, false, version);
+            });
         }
     }
 }

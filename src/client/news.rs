@@ -77,7 +77,10 @@ impl Client {
             Verdict::Welcome => Ok(()),
             Verdict::Refused => Err(Violation::Authorization),
             // It goes on meanwhile: a moment ago all was well.
-            Verdict::Hashed(question) => self.compute(cx, question, Client::reconsidered),
+            Verdict::Hashed(question) => {
+                self.compute(cx, question, Client::reconsidered);
+                Ok(())
+            }
         };
         if let Err(violation) = outcome {
             self.refuse(cx, &violation);

@@ -245,6 +245,7 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
         page,
         pattern,
         next: 0,
+        has_looked: false,
         best: BTreeSet::new(),
         written: None,
     })))
@@ -258,6 +259,8 @@ struct Topz {
     pattern: Option<Vec<u8>>,
     /// The cid to go on with.
     next: u64,
+    /// Whether all connections were looked at.
+    has_looked: bool,
     /// The first connections by their order: more comes first, then who came first.
     best: BTreeSet<(Reverse<u64>, u64)>,
     /// What is being written, once all is found.
@@ -281,9 +284,11 @@ impl Pieces for Topz {
         let written = match &mut self.written {
             Some(written) => written,
             None => {
-                if self.period == Period::Start && !self.look_at_connections(view, budget) {
+                let must_look = self.period == Period::Start && !self.has_looked;
+                if must_look && !self.look_at_connections(view, budget) {
                     return true;
                 }
+                self.has_looked = true;
                 // Two sketches are made one, and what is kept is sorted.
                 if !budget.spend(2 * SUBJECTS_MAX) {
                     return true;
