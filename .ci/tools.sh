@@ -27,8 +27,8 @@ need_go() {
     GOBIN=$tools/bin go install "$2"
 }
 
-# need_go_if_served COMMAND MODULE@VERSION: as need_go, of a program that the module proxy of some places
-# refuses. Where it does, the status is that of `not_to_be_had`.
+# need_go_if_served COMMAND MODULE@VERSION: as need_go, of a program that not every module proxy serves.
+# Where it cannot be downloaded, the status is that of `not_to_be_had`.
 not_to_be_had=69
 need_go_if_served() {
     local log

@@ -14,7 +14,7 @@
 //! What is asked of it is who it was since the start, and who it is now. One sketch cannot answer both:
 //! after a month its lightest entry weighs more than what a new subject brings in minutes. So a sketch is
 //! filled for ten seconds and then merged into that of all time. *Now* is the present one and the last,
-//! ten to twenty seconds; *since the start* is the present one and all before. A message is counted
+//! ten to thirty seconds; *since the start* is the present one and all before. A message is counted
 //! once, in the present one.
 //!
 //! A second sketch tells which clients have published, by the sums of each client's turns. What they
@@ -139,7 +139,7 @@ impl Meter {
         window
     }
 
-    /// What was published lately: in the last ten to twenty seconds, or since the start if that was later.
+    /// What was published lately: in the last ten to thirty seconds, or since the start if that was later.
     /// Costs a look at each subject that is kept.
     pub(crate) fn lately(&self, now: Time) -> Window {
         let age = now - self.current.since;
