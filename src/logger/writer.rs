@@ -50,7 +50,8 @@ impl Writer {
     pub(super) fn take_over(&mut self, change: Change) {
         let Change { options, output } = change;
         if let Some(output) = output {
-            let former = mem::replace(&mut self.output, output);
+            let mut former = mem::replace(&mut self.output, output);
+            self.lost += former.take_lost();
             if let Output::Syslog(mut syslog, _) = former {
                 syslog.close();
                 self.former = Some(syslog);

@@ -6,6 +6,7 @@ use super::response::{self, Framing, LAST_CHUNK, Refusal};
 use super::view::View;
 use super::{Budget, Pieces};
 use crate::state::State;
+use crate::system_words;
 use jiff::Timestamp;
 use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Key, ListenerAddr, TimerId};
 use std::collections::VecDeque;
@@ -69,8 +70,9 @@ impl Accept<State> for Visitors {
     fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {
         log::error!(
             target: "midge",
-            "Accept error on {listener}: {error}; trying again in 100 ms; \
-             if files ran out, raise the limit (ulimit -n) or lower max_connections"
+            "Accept error on {listener}: {}; trying again in 100 ms; \
+             if files ran out, raise the limit (ulimit -n) or lower max_connections",
+            system_words(error)
         );
     }
 }

@@ -372,7 +372,11 @@ impl Topz {
     fn subjects(&self, window: &Window) -> (Vec<Entry>, usize) {
         let pattern = self.pattern.as_deref();
         let is_wanted = |entry: &&Entry| {
-            pattern.is_none_or(|pattern| subject::matches(pattern, entry.subject()))
+            pattern.is_none_or(|pattern| {
+                // Of a cut one nothing but its beginning is known.
+                let may_match = !entry.is_cut() || pattern.ends_with(b">");
+                may_match && subject::matches(pattern, entry.subject())
+            })
         };
         let mut found: Vec<&Entry> = window.subjects.entries().iter().filter(is_wanted).collect();
         found.sort_by_key(|entry| (Reverse(self.sort.rank(&entry.counts)), entry.subject()));

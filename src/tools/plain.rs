@@ -1,9 +1,14 @@
 //! Text of others, for terminals: what a publisher has put into a subject must not move the cursor.
 
-/// The text with a question mark for each control character.
+/// Control characters, and those that turn the direction of what stands behind them.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with a question mark for each character that a terminal obeys.
 pub(super) fn line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
+        .map(|c| if is_obeyed(c) { '?' } else { c })
         .collect()
 }
 
@@ -12,7 +17,7 @@ pub(super) fn lines(text: &str) -> String {
     let is_layout = |c| matches!(c, '\n' | '\t');
     text.chars()
         .map(|c| {
-            if c.is_control() && !is_layout(c) {
+            if is_obeyed(c) && !is_layout(c) {
                 '?'
             } else {
                 c

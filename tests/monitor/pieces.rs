@@ -271,3 +271,27 @@ fn whoever_asks_and_does_not_read_makes_no_more_than_the_queue_holds() {
     let (_, turns) = scrape(&mut world, "/healthz", |_| {});
     assert!(turns < 10, "others are answered at once");
 }
+
+#[test]
+fn the_heaviest_connections_are_found_once_wherever_a_turn_ends() {
+    let mut world = World::new();
+    // With these the last connection takes the last of what a turn may look at.
+    for count in [1875, 875] {
+        world.clients.truncate(count);
+        while world.reactor.state.stats().clients > count {
+            world.turn();
+        }
+        let mut turns = 0;
+        let (answer, _) = scrape(&mut world, "/topz?limit=2000", |_| {
+            turns += 1;
+            assert!(turns < 1000, "it looks for ever");
+        });
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        let topz: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        let connections = topz["connections"].as_array().expect("a list");
+        let mut cids: Vec<_> = connections.iter().map(|one| one["cid"].as_u64()).collect();
+        cids.sort_unstable();
+        cids.dedup();
+        assert_eq!((cids.len(), connections.len()), (count, count));
+    }
+}
