@@ -180,7 +180,8 @@ impl Meter {
             return;
         }
         // Those of a run are taken alike: all by somebody, or none. Only where a publisher that wants no
-        // echo, or someone whose connection ends, shares a subject with others may some be missed.
+        // echo, a subscription that ends by its count, or someone whose connection ends shares a subject
+        // with others may some be missed.
         let unrouted = messages.saturating_sub(copies);
         let counts = match draw {
             Draw::InFull => Counts {
