@@ -269,7 +269,8 @@ fn a_wrong_command_line_is_told_and_code_2() {
 }
 
 /// A monitoring port that counts up with each answer, and notes what it was asked. Ends after `asks`.
-fn monitor(asks: usize) -> (String, thread::JoinHandle<Vec<String>>) {
+/// nats-server has no `/topz`.
+fn monitor(asks: usize, has_topz: bool) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     let answer = move || {
@@ -288,9 +289,16 @@ fn monitor(asks: usize) -> (String, thread::JoinHandle<Vec<String>>) {
             let body = format!(
                 "{{\"server_name\":\"east\",\"version\":\"2.10.29\",\"uptime\":\"1m2s\",\"cpu\":1.5,\
                  \"mem\":2097152,\"in_msgs\":{msgs},\"out_msgs\":0,\"connections\":[{{\"cid\":7,\
-                 \"ip\":\"::1\",\"port\":5,\"name\":\"a\\u001b[2Jb\",\"out_msgs\":{msgs}}}],\"total\":9}}"
+                 \"ip\":\"::1\",\"port\":5,\"name\":\"a\\u001b[2Jb\",\"out_msgs\":{msgs}}}],\"total\":9,\
+                 \"subjects\":[{{\"subject\":\"a.\\u001b[2J\",\"msgs\":40,\"unrouted\":10,\
+                 \"msgs_rate\":2000.0,\"bytes_rate\":1024.0}}]}}"
             );
-            let head = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n";
+            let head = match asked.last() {
+                Some(path) if path.contains("/topz") && !has_topz => {
+                    "HTTP/1.0 404 Not Found\r\n\r\n"
+                }
+                _ => "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n",
+            };
             let stream = stream.get_mut();
             stream
                 .write_all(format!("{head}{body}").as_bytes())
@@ -303,7 +311,7 @@ fn monitor(asks: usize) -> (String, thread::JoinHandle<Vec<String>>) {
 
 #[test]
 fn top_prints_samples_for_scripts() {
-    let (address, asked) = monitor(4);
+    let (address, asked) = monitor(6, false);
     let url = format!("http://{address}/nats");
     let args = [
         "top", "-m", &url, "-n", "2", "-d", "1ms", "-s", "msgs_to", "-l", "3",
@@ -311,7 +319,8 @@ fn top_prints_samples_for_scripts() {
     let end = end_of(&args);
     assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
     let connz = "/nats/connz?limit=3&sort=msgs_to";
-    let expected = ["/nats/varz", connz, "/nats/varz", connz];
+    let topz = "/nats/topz?period=now&limit=5";
+    let expected = ["/nats/varz", connz, topz, "/nats/varz", connz, topz];
     assert_eq!(asked.join().expect("it was asked"), expected);
     let heads = end.out.matches("east version 2.10.29, up 1m2s\n").count();
     assert_eq!(heads, 2, "{end:?}");
@@ -321,7 +330,8 @@ fn top_prints_samples_for_scripts() {
         "{end:?}"
     );
     assert!(end.out.contains("in   1.0k messages, 0B\n"), "{end:?}");
-    assert!(end.out.contains("in   3.0k messages, 0B; "), "{end:?}");
+    assert!(end.out.contains("in   4.0k messages, 0B; "), "{end:?}");
+    assert!(!end.out.contains("now"), "{end:?}");
     let row = end.out.lines().find(|line| line.starts_with("::1:5 "));
     let row: Vec<&str> = row.expect("a connection").split_whitespace().collect();
     assert_eq!(
@@ -332,14 +342,25 @@ fn top_prints_samples_for_scripts() {
 }
 
 #[test]
+fn top_tells_the_busiest_subjects_of_a_broker_that_knows_them() {
+    let (address, asked) = monitor(3, true);
+    let end = end_of(&["top", "-m", &address, "-n", "1"]);
+    asked.join().expect("it was asked");
+    let expected =
+        "\nnow  a.?[2J: 2.0k messages and 1.0KiB a second, 25% of them received by nobody\n";
+    assert!(end.out.contains(expected), "{end:?}");
+}
+
+#[test]
 fn top_has_json_and_says_whom_it_cannot_ask() {
-    let (address, asked) = monitor(2);
+    let (address, asked) = monitor(3, true);
     let end = end_of(&["top", "--monitor", &address, "-n1", "--json"]);
     assert_eq!(end.code, Some(0), "{end:?}");
     asked.join().expect("it was asked");
     let sample: serde_json::Value = serde_json::from_str(&end.out).expect("JSON");
     assert_eq!(sample["varz"]["in_msgs"], 1000);
     assert_eq!(sample["connections"][0]["cid"], 7);
+    assert_eq!(sample["subjects"][0]["msgs"], 40);
     let end = end_of(&["top", "-m", &address, "-n", "1"]);
     let text = format!("midge top: cannot ask http://{address}/varz: ");
     assert!(end.err.starts_with(&text), "{end:?}");

@@ -41,6 +41,7 @@ pub(super) fn render(
     size: Option<Size>,
 ) -> String {
     let mut page = head(sample, before);
+    page.push_str(&busiest(sample));
     let rates = before
         .filter(|_| size.is_some())
         .map(|before| sample.rates(before));
@@ -108,6 +109,29 @@ fn head(sample: &Sample, before: Option<&Sample>) -> String {
                 count(msgs),
                 bytes(rate)
             );
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The busiest subjects, a line each.
+fn busiest(sample: &Sample) -> String {
+    let mut out = String::new();
+    let subjects = sample.subjects.iter().flatten();
+    for (place, one) in subjects.enumerate() {
+        let number = |name: &str| one[name].as_f64().unwrap_or_default();
+        let name = if place == 0 { "now" } else { "" };
+        let _ = write!(
+            out,
+            "{name:<3}  {}: {} messages and {} a second",
+            shown(&one["subject"]),
+            count(number("msgs_rate")),
+            bytes(number("bytes_rate"))
+        );
+        let unheard = 100.0 * number("unrouted") / number("msgs").max(1.0);
+        if unheard >= 0.5 {
+            let _ = write!(out, ", {unheard:.0}% of them received by nobody");
         }
         out.push('\n');
     }

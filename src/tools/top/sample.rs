@@ -94,13 +94,18 @@ impl Traffic {
     }
 }
 
-/// `/varz` and `/connz` at one time.
+/// Most subjects that are told.
+const SUBJECTS_MAX: usize = 5;
+
+/// `/varz` and `/connz` at one time, and `/topz` where there is one.
 #[derive(Debug)]
 pub(super) struct Sample {
     pub(super) varz: Value,
     pub(super) connections: Vec<Value>,
     /// Connections there are, those that are not listed among them.
     pub(super) total: u64,
+    /// The subjects that carry the most lately; `None` of a broker that cannot tell.
+    pub(super) subjects: Option<Vec<Value>>,
     taken: Instant,
 }
 
@@ -113,8 +118,17 @@ impl Sample {
             Value::Array(connections) => connections,
             _ => Vec::new(),
         };
+        // midge has this, nats-server has not.
+        let topz = monitor.get(&format!("/topz?period=now&limit={SUBJECTS_MAX}"));
+        let subjects = topz
+            .ok()
+            .and_then(|mut topz| match topz["subjects"].take() {
+                Value::Array(subjects) => Some(subjects),
+                _ => None,
+            });
         Ok(Sample {
             varz,
+            subjects,
             total: connz["total"].as_u64().unwrap_or_default(),
             connections,
             taken: Instant::now(),
@@ -157,6 +171,9 @@ impl Sample {
     /// second, from the second sample on.
     pub(super) fn json(&self, before: Option<&Sample>) -> Value {
         let mut object = json!({ "varz": self.varz, "connections": self.connections });
+        if let Some(subjects) = &self.subjects {
+            object["subjects"] = json!(subjects);
+        }
         if let Some(before) = before {
             let rate = self.rate(before);
             object["rate"] = json!({ "in": rate.from.json(), "out": rate.to.json() });
