@@ -75,7 +75,9 @@ impl fmt::Display for Error {
             Error::Refused(text) => {
                 write!(f, "the broker says: {}", plain::line(text))?;
                 if text.eq_ignore_ascii_case("authorization violation") {
-                    f.write_str("; give --user and --password, or --token")?;
+                    f.write_str(
+                        "; give --user and --password, or --token, as the broker has them",
+                    )?;
                 }
                 Ok(())
             }

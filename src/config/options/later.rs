@@ -310,7 +310,7 @@ pub(super) static LATER: &[Later] = &[
         names: &["cluster"],
         no_map: "Expected map to define cluster, got ",
         shape: B(&CLUSTER),
-        purpose: "a midge runs alone",
+        purpose: "a midge runs alone, and would not reach its routes",
     },
     Later {
         names: &["leafnodes", "leaf"],

@@ -320,15 +320,15 @@ fn what_comes_later_is_checked_and_refused_by_name() {
         ),
         (
             "cluster {name: x, routes: [\"nats://h:6222\"]}",
-            "f:1:1: \"cluster\" is not supported yet: a midge runs alone; remove it",
+            "f:1:1: \"cluster\" is not supported yet: a midge runs alone, and would not reach its routes; remove it",
         ),
         (
             "cluster {Routes: \"nats://h:6222\"}",
-            "f:1:1: \"cluster\" is not supported yet: a midge runs alone; remove it",
+            "f:1:1: \"cluster\" is not supported yet: a midge runs alone, and would not reach its routes; remove it",
         ),
         (
             "cluster: abc",
-            "f:1:1: Expected map to define cluster, got string\nf:1:1: \"cluster\" is not supported yet: a midge runs alone; remove it",
+            "f:1:1: Expected map to define cluster, got string\nf:1:1: \"cluster\" is not supported yet: a midge runs alone, and would not reach its routes; remove it",
         ),
         (
             "leaf {remotes: [{url: a, bar: 1}]}",
