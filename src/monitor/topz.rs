@@ -8,14 +8,14 @@ use super::endpoint::Made;
 use super::query::{Mistake, Page, Query};
 use super::view::View;
 use super::{Budget, Pieces, json};
-use crate::meter::{Counts, Entry, MESSAGE_WEIGHT, SAMPLE_EVERY, SUBJECTS_MAX, Window};
+use crate::meter::{Counts, Entry, SAMPLE_EVERY, SUBJECTS_MAX, Window};
 use crate::receiver::Traffic;
-use jiff::Timestamp;
 use midge_protocol::subject;
-use serde::Serialize;
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use told::{Connection, Head, Subject, Totals};
+
+mod told;
 
 /// What a list has if nothing else is asked for: it is a top and no census.
 const LIMIT: usize = 50;
@@ -79,149 +79,6 @@ impl Period {
             Period::Start => "start",
             Period::Now => "now",
         }
-    }
-}
-
-#[derive(Serialize)]
-struct Head<'a> {
-    server_id: &'a str,
-    now: Timestamp,
-    period: &'static str,
-    since: Timestamp,
-    /// How long that is.
-    seconds: f64,
-    /// Whether messages are among these that were not counted, but stand for by one of `sample_every`.
-    sampled: bool,
-    sample_every: u64,
-    totals: Totals,
-    /// How many subjects are kept at most.
-    max_subjects: usize,
-    /// How many of those that are kept match.
-    num_subjects: usize,
-    offset: usize,
-    limit: usize,
-}
-
-/// Of all subjects. Messages and bytes are counted in any case.
-#[derive(Serialize)]
-struct Totals {
-    msgs: u64,
-    bytes: u64,
-    unrouted: u64,
-}
-
-/// What was published to a subject. It is no less than what is told here but for samples, and no more
-/// than that and the error.
-#[derive(Serialize)]
-struct Subject<'a> {
-    subject: Cow<'a, str>,
-    /// Whether this is only how it begins.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cut: bool,
-    msgs: u64,
-    bytes: u64,
-    unrouted: u64,
-    /// Messages, and bytes, that there may have been before it was kept.
-    error: u64,
-    error_bytes: u64,
-    /// The standard deviation of `msgs`, where some are estimated from samples; else zero.
-    deviation: u64,
-    msgs_rate: f64,
-    bytes_rate: f64,
-}
-
-impl<'a> Subject<'a> {
-    fn of(entry: &'a Entry, seconds: f64) -> Subject<'a> {
-        let Counts {
-            messages,
-            bytes,
-            unrouted,
-            estimated,
-        } = entry.counts;
-        Subject {
-            subject: String::from_utf8_lossy(entry.subject()),
-            cut: entry.is_cut(),
-            msgs: messages,
-            bytes,
-            unrouted,
-            error: entry.error / MESSAGE_WEIGHT,
-            error_bytes: entry.error,
-            deviation: (SAMPLE_EVERY * estimated).isqrt(),
-            msgs_rate: rate(messages, seconds),
-            bytes_rate: rate(bytes, seconds),
-        }
-    }
-}
-
-/// A connection. The counters are those of `/connz`, since it came; the rates are what it has published
-/// in the period.
-#[derive(Serialize)]
-struct Connection<'a> {
-    cid: u64,
-    kind: &'static str,
-    ip: String,
-    port: u16,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'a str,
-    /// Whether it has ended meanwhile.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    closed: bool,
-    in_msgs: u64,
-    out_msgs: u64,
-    in_bytes: u64,
-    out_bytes: u64,
-    in_msgs_rate: f64,
-    in_bytes_rate: f64,
-}
-
-impl<'a> Connection<'a> {
-    /// A connection that has published so much in so many seconds; `None` if nobody knows it any more.
-    /// Without a number of seconds it is since it came.
-    fn of(view: &View<'a>, cid: u64, lately: Option<(Traffic, f64)>) -> Option<Connection<'a>> {
-        let (peer, identity, received, sent, age, closed) = match view.records.present.get(&cid) {
-            Some(present) => {
-                let receiver = view.state.receiver(present.receiver);
-                let age = view.sockets.now() - present.start;
-                let (received, sent) = (receiver.received, receiver.sent);
-                (present.peer, &present.identity, received, sent, age, false)
-            }
-            None => {
-                let gone = view.records.closed.find(cid)?;
-                let age = gone.stop - gone.start;
-                (
-                    gone.peer,
-                    &gone.identity,
-                    gone.received,
-                    gone.sent,
-                    age,
-                    true,
-                )
-            }
-        };
-        let (traffic, seconds) = lately.unwrap_or((received, age.as_secs_f64()));
-        Some(Connection {
-            cid,
-            kind: "Client",
-            ip: peer.ip().to_canonical().to_string(),
-            port: peer.port(),
-            name: &identity.name,
-            closed,
-            in_msgs: received.messages,
-            out_msgs: sent.messages,
-            in_bytes: received.bytes,
-            out_bytes: sent.bytes,
-            in_msgs_rate: rate(traffic.messages, seconds),
-            in_bytes_rate: rate(traffic.bytes, seconds),
-        })
-    }
-}
-
-/// So much a second, to the tenth.
-fn rate(amount: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 {
-        (10.0 * amount as f64 / seconds).round() / 10.0
-    } else {
-        0.0
     }
 }
 
