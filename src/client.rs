@@ -383,7 +383,8 @@ impl Client {
                 rest = &rest[each..];
                 let is_over = has_had_its_turn(cx);
                 let is_last = is_over || !run.advance(1);
-                // Once for all of the run, so that a long one is counted and not sampled.
+                // Once for all of the run, so that a long one is counted and not sampled. Behind the loop,
+                // where it would be plainer, it costs 4 % more where subjects do not repeat.
                 if is_last {
                     cx.state.measure(run.first().subject());
                 }

@@ -178,11 +178,10 @@ fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> i
         let (running, args) = (last.borrow().clone(), args.clone());
         move || read_again(&running, &args)
     };
-    broker.reload_on_signal(begin, move |cx, reload| match reload {
-        Ok(reload) => take_over(reload, &mut running.borrow_mut(), |config| {
+    broker.reload_on_signal(begin, move |cx, reload| {
+        take_over(reload, &mut running.borrow_mut(), |config| {
             Broker::reconfigure(cx, config)
-        }),
-        Err(reasons) => not_reloaded(&reasons),
+        })
     })
 }
 
@@ -223,7 +222,7 @@ fn take_over(
     reload: Reload,
     running: &mut Options,
     take_over: impl FnOnce(Config) -> Result<(), StartError>,
-) {
+) -> Result<(), StartError> {
     logger::take_over(reload.log);
     for remark in reload.remarks {
         log::warn!(target: "midge", "{remark}");
@@ -231,20 +230,10 @@ fn take_over(
     for change in &reload.changes {
         log::info!(target: "midge", "{change}");
     }
-    if let Err(error) = take_over(reload.options.config.clone()) {
-        return not_reloaded(&[error]);
-    }
+    take_over(reload.options.config.clone())?;
     *running = reload.options;
     log::info!(target: "midge", "Reloaded server configuration");
-}
-
-fn not_reloaded(errors: &[impl Display]) {
-    for error in errors {
-        log::error!(
-            target: "midge",
-            "Failed to reload server configuration: {error}; nothing has changed"
-        );
-    }
+    Ok(())
 }
 
 /// Tells whether a configuration is right. Warnings are errors here, as in nats-server.

@@ -8,6 +8,7 @@
 
 use crate::broker::Broker;
 use crate::lame_duck;
+use crate::start::StartError;
 use crate::state::{State, Stop};
 use midge_reactor::{Context, Io};
 use std::cell::RefCell;
@@ -72,19 +73,20 @@ impl Broker {
     }
 
     /// Reloads when SIGHUP comes, in two steps: the job that `begin` answers runs on another thread,
-    /// where it may wait for files and networks; `take_over` then gets what came of it. A SIGHUP that
-    /// comes meanwhile is obeyed behind that, once for however many there were.
+    /// where it may wait for files and networks; `take_over` then gets what came of it. If there are
+    /// reasons against it, each is logged, and nothing is taken over. A SIGHUP that comes meanwhile is
+    /// obeyed behind that, once for however many there were.
     ///
     /// # Errors
     /// Those of the system.
     pub fn reload_on_signal<T, J>(
         &mut self,
         begin: impl FnMut() -> J + 'static,
-        take_over: impl FnMut(&mut Context<'_, State>, T) + 'static,
+        take_over: impl FnMut(&mut Context<'_, State>, T) -> Result<(), StartError> + 'static,
     ) -> io::Result<()>
     where
         T: Send + 'static,
-        J: FnOnce() -> T + Send + 'static,
+        J: FnOnce() -> Result<T, Vec<String>> + Send + 'static,
     {
         let reload = Rc::new(RefCell::new(Reload {
             begin,
@@ -113,9 +115,9 @@ impl<B: 'static, O: 'static> Reload<B, O> {
     fn run<T, J>(this: &Rc<RefCell<Self>>, cx: &mut Context<'_, State>)
     where
         B: FnMut() -> J,
-        J: FnOnce() -> T + Send + 'static,
+        J: FnOnce() -> Result<T, Vec<String>> + Send + 'static,
         T: Send + 'static,
-        O: FnMut(&mut Context<'_, State>, T),
+        O: FnMut(&mut Context<'_, State>, T) -> Result<(), StartError>,
     {
         let mut reload = this.borrow_mut();
         if reload.under_way {
@@ -128,7 +130,12 @@ impl<B: 'static, O: 'static> Reload<B, O> {
             let mut reload = then.borrow_mut();
             reload.under_way = false;
             match read {
-                Ok(read) => (reload.take_over)(cx, read),
+                Ok(Ok(read)) => {
+                    if let Err(error) = (reload.take_over)(cx, read) {
+                        not_reloaded(&error);
+                    }
+                }
+                Ok(Err(reasons)) => reasons.iter().for_each(|reason| not_reloaded(reason)),
                 Err(panic) => not_reloaded(&panic),
             }
             if std::mem::take(&mut reload.asked_again) {

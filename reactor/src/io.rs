@@ -208,8 +208,8 @@ impl Io<'_> {
 
     /// Sets where a queue counts as congested (`high`), where it no longer does and `on_drain` is
     /// called (`low`), and where the connection is closed instead of queueing more (`max`): all in
-    /// bytes. The defaults are 512 KiB, 1 MiB and 64 MiB; no queue is
-    /// ever longer than [`QUEUE_BYTES_MAX`].
+    /// bytes. The defaults are 512 KiB, 1 MiB and 64 MiB; no queue is ever longer than
+    /// [`QUEUE_BYTES_MAX`].
     pub fn watermarks(&mut self, key: Key, low: usize, high: usize, max: usize) {
         if let Some(conn) = self.core.conn_mut(key) {
             conn.max = max.min(QUEUE_BYTES_MAX);

@@ -22,9 +22,9 @@ const REST_WAITS_MAX: u32 = 1 << 14;
 /// as soon as the peer has been woken: spinning makes that quicker, and the wait shorter. The other
 /// comes when it comes, and spinning only burns the time until then. So spinning is tried: it begins
 /// when at least half of the waits that slept were no longer than the time, and it ends when fewer
-/// than half of those that spun were over within three quarters of it. After a trial that soon ended so, the
-/// next one has to wait, twice as long each time: traffic for which it does not pay costs next to
-/// nothing, and a change is still noticed.
+/// than half of those that spun were over within three quarters of it. After a trial that soon ended
+/// so, the next one has to wait, twice as long each time: traffic for which it does not pay costs
+/// next to nothing, and a change is still noticed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spin {
     time: Duration,

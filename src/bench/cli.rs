@@ -428,15 +428,12 @@ mod tests {
 
     #[test]
     fn sizes_and_counts_have_units() {
-        for (text, size) in [
-            ("0", 0),
-            ("16", 16),
-            ("1k", 1024),
-            ("64KiB", 65536),
-            ("1MiB", 1 << 20),
-            ("1.5k", 1536),
-        ] {
-            assert_eq!(flow(&format!("pub --size {text}")).size, size, "{text}");
+        for (text, size) in crate::bench::value::tests::SIZES {
+            assert_eq!(
+                flow(&format!("pub --size {text}")).size as u64,
+                size,
+                "{text}"
+            );
         }
         assert_eq!(flow("pub -n 1.5M").span, Span::Messages(1_500_000));
         assert_eq!(flow("pub --duration 0.5").span, Span::Seconds(0.5));

@@ -95,19 +95,22 @@ fn scaled(text: &str, base: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Sizes as they are written, and in bytes.
+    pub(in super::super) const SIZES: [(&str, u64); 6] = [
+        ("0", 0),
+        ("16", 16),
+        ("1k", 1024),
+        ("64KiB", 65536),
+        ("1MiB", 1 << 20),
+        ("1.5k", 1536),
+    ];
 
     #[test]
     fn numbers_have_units() {
-        for (text, size) in [
-            ("0", 0),
-            ("16", 16),
-            ("1k", 1024),
-            ("64KiB", 65536),
-            ("1MiB", 1 << 20),
-            ("1.5k", 1536),
-        ] {
+        for (text, size) in SIZES {
             assert_eq!(bytes(text), Ok(size), "{text}");
         }
         assert_eq!(number("1.5M"), Ok(1_500_000));
