@@ -22,6 +22,10 @@
 //! ```
 //!
 //! That one has a thread of its own. [`Broker::listen`] puts a broker into a reactor that you run.
+//!
+//! Signals are the program's. The command has a handler for SIGXFSZ, so that a write past the limit on a
+//! file's size (`ulimit -f`) fails and does not end the process; a program that writes a log, or has a pid
+//! file or a ports file written, under such a limit needs one too.
 
 pub use broker::{Broker, Handle, Running};
 pub use config::{Advertise, Auth, Config, Monitor, User};

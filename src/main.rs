@@ -16,6 +16,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use midge::cli::{self, Command, Options};
 use midge::config::language::System;
@@ -76,6 +77,7 @@ test does, over what is strange but works.
 ";
 
 fn main() -> ExitCode {
+    outlive_file_size_limit();
     let mut args: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let [help, word] = &*args
         && help == "help"
@@ -105,6 +107,15 @@ fn main() -> ExitCode {
         },
         Err(error) => refuse(&error),
     }
+}
+
+/// Lets a write past the limit on a file's size (`ulimit -f`, systemd's `LimitFSIZE`) fail, as a write to a
+/// full disk does. The signal that comes with that failure would end the process.
+///
+/// A handler and not `SIG_IGN`, which a program that is started from here would inherit.
+fn outlive_file_size_limit() {
+    // It fails for no signal that may be caught.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// Whether something else than a broker is meant.

@@ -379,6 +379,88 @@ fn a_log_that_nobody_reads_loses_lines_and_the_broker_goes_on() {
     assert!(reader.join().expect("the log is text"), "nothing was told");
 }
 
+/// Starts midge with files of 8192 bytes at most, and answers it with its port.
+fn with_small_files(pid_file: &Path, args: &[&str]) -> (Quiet, u16) {
+    let ports = pid_file.parent().expect("a directory");
+    let mut all = vec![
+        "-a",
+        "127.0.0.1",
+        "-p",
+        "-1",
+        "--ports_file_dir",
+        text(ports),
+    ];
+    all.extend(args);
+    // In blocks of 512 bytes.
+    let broker = Quiet::start(&all, Some("ulimit -f 16"));
+    let file = ports.join(format!("midge_{}.ports", broker.child.id()));
+    wait_for_file(&file, "nats://");
+    let ports = fs::read_to_string(&file).expect("it is there");
+    let port = ports.trim_end_matches("\"]}").rsplit(':').next();
+    let port = port.and_then(|port| port.parse().ok()).expect("a port");
+    (broker, port)
+}
+
+#[test]
+fn a_log_file_that_may_grow_no_further_loses_lines_and_the_broker_goes_on() {
+    let directory = scratch("file_size");
+    let (file, old) = (directory.join("midge.log"), directory.join("old.log"));
+    let (mut broker, port) = with_small_files(&file, &["-DV", "-l", text(&file)]);
+    let mut client = Client::connect(port);
+    while size_of(&file) < 8192 {
+        client.say("PING\r\n");
+        assert_eq!(client.until("PONG"), ["PONG"]);
+    }
+    // Of the next line nothing is left, nor of those behind it.
+    for _ in 0..20 {
+        client.say("PING\r\n");
+        assert_eq!(client.until("PONG"), ["PONG"]);
+    }
+    fs::rename(&file, &old).expect("it can be renamed");
+    signal(broker.child.id(), "USR1");
+    wait_for_file(&file, "log lines were lost: file too large");
+    client.say("PING\r\n");
+    assert_eq!(client.until("PONG"), ["PONG"]);
+    assert_eq!(size_of(&old), 8192);
+    signal(broker.child.id(), "INT");
+    let end = broker.end();
+    assert_eq!(end.code, Some(0));
+    let told = format!("Log file {}: file too large; lines are lost", text(&file));
+    assert_eq!(end.err.matches(&told).count(), 1, "{}", end.err);
+}
+
+#[test]
+fn standard_error_that_may_grow_no_further_loses_lines_and_the_broker_goes_on() {
+    let directory = scratch("stderr_size");
+    let file = directory.join("midge.log");
+    let log = fs::File::create(&file).expect("a file of this test");
+    let shell = "ulimit -f 16; exec \"$0\" -a 127.0.0.1 -p -1 -DV --ports_file_dir \"$1\"";
+    let mut broker = Command::new("sh")
+        .args(["-c", shell, env!("CARGO_BIN_EXE_midge"), text(&directory)])
+        .stderr(log)
+        .spawn()
+        .expect("midge starts");
+    wait_for_file(&file, READY);
+    let log = fs::read_to_string(&file).expect("text");
+    let (_, port) = log.split_once("connections on 127.0.0.1:").expect("a port");
+    let port = port.lines().next().and_then(|port| port.parse().ok());
+    let mut client = Client::connect(port.expect("a port"));
+    while size_of(&file) < 8192 {
+        client.say("PING\r\n");
+        assert_eq!(client.until("PONG"), ["PONG"]);
+    }
+    for _ in 0..20 {
+        client.say("PING\r\n");
+        assert_eq!(client.until("PONG"), ["PONG"]);
+    }
+    signal(broker.id(), "INT");
+    assert_eq!(broker.wait().expect("midge ends").code(), Some(0));
+}
+
+fn size_of(file: &Path) -> u64 {
+    fs::metadata(file).expect("a file").len()
+}
+
 #[test]
 fn the_ports_file_names_the_addresses_and_goes_at_the_end() {
     let directory = scratch("ports");

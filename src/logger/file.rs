@@ -86,6 +86,11 @@ impl LogFile {
         written
     }
 
+    /// Why the last line that was lost is.
+    pub(super) fn take_fault(&mut self) -> Option<io::Error> {
+        self.stream.take_fault()
+    }
+
     /// Begins a new file if this one has grown past its limit.
     pub(super) fn rotate_if_full(&mut self, now: Timestamp) -> Option<Rotated> {
         (self.len > self.next).then(|| self.rotate(now))

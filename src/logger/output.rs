@@ -1,5 +1,7 @@
 //! Where lines go: one of the files, streams and daemons that there are.
 
+use std::io;
+
 use jiff::tz::TimeZone;
 use midge::cli::LogOptions;
 
@@ -73,6 +75,16 @@ impl Output {
         match self {
             Output::Syslog(syslog, _) => syslog.take_lost(),
             _ => 0,
+        }
+    }
+
+    /// What the system said when the last line was lost, asked for once; `None` where lines are lost for
+    /// want of room or of a reader.
+    pub(super) fn take_fault(&mut self) -> Option<io::Error> {
+        match self {
+            Output::Stream(stream) => stream.take_fault(),
+            Output::File(file) => file.take_fault(),
+            _ => None,
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Stream {
     /// Whether the last line that was begun has no end.
     is_cut: bool,
     patience: Patience,
+    /// Why the last line that was lost is: what the system said, if it was not for want of room.
+    fault: Option<io::Error>,
 }
 
 impl Stream {
@@ -62,6 +64,7 @@ impl Stream {
             out,
             is_cut: false,
             patience: Patience::new(Instant::now()),
+            fault: None,
         })
     }
 
@@ -91,6 +94,12 @@ impl Stream {
         !self.is_cut && self.write_all(line)
     }
 
+    /// What the system said when the last line was lost, asked for once; `None` if there was no room for
+    /// it.
+    pub(super) fn take_fault(&mut self) -> Option<io::Error> {
+        self.fault.take()
+    }
+
     fn write_all(&mut self, bytes: &[u8]) -> bool {
         let mut left = bytes;
         while !left.is_empty() {
@@ -107,9 +116,12 @@ impl Stream {
             match written {
                 Ok(len) if len > 0 => left = &left[len..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // No room, a full disk, or a reader that has gone.
-                _ => {
+                // No room, a full disk, a file of the greatest size, or a reader that has gone.
+                failed => {
                     self.is_cut |= left.len() < bytes.len();
+                    self.fault = failed
+                        .err()
+                        .filter(|error| error.kind() != ErrorKind::WouldBlock);
                     return false;
                 }
             }

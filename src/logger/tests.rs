@@ -209,7 +209,7 @@ fn lost_lines_are_told_when_there_is_room_again_and_counted_until_then() {
     reader.read_to_string(&mut rest).expect("text");
     let rest = rest.trim_start_matches('x');
     let pid = process::id();
-    let told = format!("[{pid}] [WRN] 2 log lines were lost, since ");
+    let told = format!("[{pid}] [WRN] 2 log lines were lost: nobody took them");
     assert!(rest.starts_with(&told), "{rest}");
     assert!(
         rest.ends_with(&format!("\n[{pid}] [INF] {line}\n")),
@@ -241,7 +241,7 @@ fn lines_that_find_the_disk_full_are_counted_until_that_can_be_told() {
     let lines: Vec<Vec<u8>> = std::mem::take(&mut *lines.lock().expect("nobody panics"));
     let told = String::from_utf8_lossy(&lines[0]).into_owned();
     assert!(
-        told.contains("[WRN] 3 log lines were lost, since "),
+        told.contains("[WRN] 3 log lines were lost: no space left on device"),
         "{told}"
     );
     assert_eq!(lines.len(), 3, "it is told once");

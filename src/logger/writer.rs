@@ -1,6 +1,6 @@
 //! From records to lines that are out; and what is told of the log in the log.
 
-use std::{fmt, mem, process};
+use std::{fmt, io, mem, process};
 
 use jiff::Timestamp;
 use log::Record;
@@ -11,6 +11,7 @@ use super::Change;
 use super::file::Rotated;
 use super::line::{Style, Urgency};
 use super::output::{Output, zone};
+use super::stream::Stream;
 use super::syslog::Syslog;
 
 /// Writes lines, and what is to be said of them: how many were lost, that a file was full.
@@ -22,6 +23,10 @@ pub(super) struct Writer {
     former: Option<Syslog>,
     /// Lines lost since this was last told.
     lost: u64,
+    /// Why the last of them was, where the system has said so.
+    fault: Option<io::Error>,
+    /// Whether standard error was told of that.
+    is_told_elsewhere: bool,
     /// Kept for its room.
     line: Vec<u8>,
 }
@@ -34,6 +39,8 @@ impl Writer {
             output,
             former: None,
             lost: 0,
+            fault: None,
+            is_told_elsewhere: false,
             line: Vec::new(),
         }
     }
@@ -52,6 +59,7 @@ impl Writer {
         if let Some(output) = output {
             let mut former = mem::replace(&mut self.output, output);
             self.lost += former.take_lost();
+            self.is_told_elsewhere = false;
             if let Output::Syslog(mut syslog, _) = former {
                 syslog.close();
                 self.former = Some(syslog);
@@ -71,7 +79,10 @@ impl Writer {
             return self.say(Urgency::Info, text);
         };
         match file.reopen() {
-            Ok(()) => self.say(Urgency::Info, format_args!("File log re-opened")),
+            Ok(()) => {
+                self.tell_lost();
+                self.say(Urgency::Info, format_args!("File log re-opened"));
+            }
             Err(error) => {
                 let path = file.path().to_owned();
                 let (path, said) = (path.display(), system_words(&error));
@@ -110,11 +121,14 @@ impl Writer {
             return;
         }
         let lost = self.lost;
-        let text = format_args!(
-            "{lost} log lines were lost, since nobody took them from this log in time, or its disk is full"
-        );
+        let why = match &self.fault {
+            Some(error) => system_words(error),
+            None => "nobody took them from this log in time".to_owned(),
+        };
+        let text = format_args!("{lost} log lines were lost: {why}");
         if self.write(Urgency::Warn, &Record::builder().args(text).build()) {
-            self.lost = 0;
+            (self.lost, self.fault) = (0, None);
+            self.is_told_elsewhere = false;
         }
     }
 
@@ -125,8 +139,35 @@ impl Writer {
 
     /// Writes a line, which counts as lost if it cannot be written.
     fn count(&mut self, urgency: Urgency, record: &Record<'_>) {
-        if !self.write(urgency, record) {
-            self.lost += 1;
+        if self.write(urgency, record) {
+            return;
+        }
+        self.lost += 1;
+        if let Some(error) = self.output.take_fault() {
+            self.fault = Some(error);
+            if !mem::replace(&mut self.is_told_elsewhere, true) {
+                self.tell_elsewhere();
+            }
+        }
+    }
+
+    /// Tells standard error that a log file takes no more lines: in the log itself it cannot be told before
+    /// that is over. Once each time, whatever comes of it.
+    fn tell_elsewhere(&mut self) {
+        let (Output::File(file), Some(error)) = (&self.output, &self.fault) else {
+            return;
+        };
+        let (path, said) = (file.path().display(), system_words(error));
+        let text = format!(
+            "Log file {path}: {said}; lines are lost, and counted, until it can be written again"
+        );
+        self.line.clear();
+        let (now, args) = (Timestamp::now(), format_args!("{text}"));
+        let record = Record::builder().args(args).build();
+        self.style
+            .line(&mut self.line, now, Urgency::Error, &record);
+        if let Ok(mut stream) = Stream::stderr() {
+            stream.write(&self.line);
         }
     }
 
