@@ -3,7 +3,7 @@
 use crate::backpressure::{self, STALL_TIMER};
 use crate::close::CloseReason;
 use crate::config::Auth;
-use crate::delivery::Allowance;
+use crate::delivery::{Allowance, Published};
 use crate::hashing::Asker;
 use crate::lame_duck;
 use crate::outbox::Outbox;
@@ -28,7 +28,7 @@ const TURN_OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Most work done for one client's messages before the others have their turn, in subscriptions
 /// and places of the sublist looked at: a few hundred bytes may ask for much and produce nothing.
-const TURN_WORK_MAX: usize = 50_000;
+const TURN_WORK_MAX: usize = 20_000;
 
 /// Most messages of one control line that are taken together: by then a look at each receiver costs
 /// nothing.
@@ -215,7 +215,8 @@ impl Client {
     fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
         let is_new = self.reason.is_none();
         let reason = *self.reason.get_or_insert(reason);
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take() {
+            session.abandon(cx.state);
             let (id, options) = (session.id(), session.options());
             cx.state.record_leaving(id, options, reason, &cx.io);
             let receiver = cx.state.leave(id);
@@ -282,7 +283,9 @@ impl Client {
                     return Ok(());
                 }
             };
-            let after = session.op(&op, cx.state, &mut Queues(&mut cx.io))?;
+            let produced = cx.io.produced();
+            let allowance = |state: &State| allowance(state, produced);
+            let after = session.op(&op, allowance, cx.state, &mut Queues(&mut cx.io))?;
             if let ClientOp::Publish(message) = &op {
                 cx.state.measure(message.subject());
             }
@@ -306,6 +309,10 @@ impl Client {
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
                     self.hold(cx, receiver, input);
+                    return Ok(());
+                }
+                After::InPieces => {
+                    cx.yield_now();
                     return Ok(());
                 }
             }
@@ -356,11 +363,8 @@ impl Client {
                 break Ended::Over;
             };
             let each = run.bytes_each();
-            if run.count() > 1 {
-                let allowance = Allowance {
-                    work: TURN_WORK_MAX.saturating_sub(cx.state.scratch.work()),
-                    bytes: TURN_OUTPUT_BYTES_MAX.saturating_sub(cx.io.produced()),
-                };
+            if run.count() > 1 && !session.has_begun() {
+                let allowance = allowance(cx.state, cx.io.produced());
                 let mut out = Queues(&mut cx.io);
                 let count = session.publish_run(&run, allowance, cx.state, &mut out);
                 if count > 0 {
@@ -375,10 +379,22 @@ impl Client {
             loop {
                 // Before it is asked whose turn it is: to find out that a run must go one by one may
                 // take all of a turn, and one at least goes in each.
-                let wait = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
-                if let Some(receiver) = wait {
-                    cx.state.measure(run.first().subject());
-                    break 'input Ended::WaitFor(receiver);
+                let mut published = Published::InPieces;
+                if !session.has_begun() {
+                    published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
+                }
+                if published == Published::InPieces {
+                    let allowance = allowance(cx.state, cx.io.produced());
+                    let mut out = Queues(&mut cx.io);
+                    published = session.go_on(run.first(), allowance, cx.state, &mut out);
+                }
+                match published {
+                    Published::Taken(_) => {}
+                    Published::WaitFor(receiver) => {
+                        cx.state.measure(run.first().subject());
+                        break 'input Ended::WaitFor(receiver);
+                    }
+                    Published::InPieces => break 'input Ended::Yield,
                 }
                 rest = &rest[each..];
                 let is_over = has_had_its_turn(cx);
@@ -593,6 +609,14 @@ fn bound_queue(cx: &mut Context<'_, State>) {
     };
     cx.io.watermarks(key, low, high, pending);
     cx.io.write_timeout(key, Some(config.write_deadline));
+}
+
+/// What the present client may still do and queue in its turn.
+fn allowance(state: &State, produced: usize) -> Allowance {
+    Allowance {
+        work: TURN_WORK_MAX.saturating_sub(state.scratch.work()),
+        bytes: TURN_OUTPUT_BYTES_MAX.saturating_sub(produced),
+    }
 }
 
 /// Whether the present client has made so much output or work that it is the others' turn.

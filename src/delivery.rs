@@ -3,19 +3,26 @@
 //! Per message: find the sets it reaches; give each plain subscription a copy; give each queue
 //! group's copy to one member; end the subscriptions that have had their last. Nothing here
 //! allocates once its scratch vectors have grown, and nothing knows of sockets: bytes go to an
-//! [`Outbox`].
+//! [`Outbox`]. What is too much for one piece is left to a [`Fanout`].
 
+use crate::Config;
+use crate::backpressure::Backpressure;
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{Group, QueueId, ReceiverId, SetId, Sid, SubId, Sublist, Subscription};
 use crate::trace;
-use midge_protocol::{Decimal, Msg, Piece, Publish, Sink};
+use midge_protocol::{Decimal, Msg, Piece, Publish, Sink, subject};
 use midge_reactor::Key;
 use slab::Slab;
 
+mod fanout;
+mod own;
 mod run;
 
+use fanout::Slots;
+pub(crate) use fanout::{Fanout, ending};
+pub(crate) use own::{Asking, Own, find_own};
 use run::RunScratch;
 pub(crate) use run::{Allowance, publish_run};
 
@@ -29,6 +36,7 @@ pub(crate) struct Scratch {
     finished: Vec<SubId>,
     run: RunScratch,
     tally: Tally,
+    slots: Slots,
 }
 
 /// What a run of messages of one publisher has come to. Counted here, next to each other, and added
@@ -45,6 +53,11 @@ pub(crate) struct Tally {
 }
 
 impl Scratch {
+    /// Counts work that is not a message's.
+    pub(crate) fn charge(&mut self, work: usize) {
+        self.tally.work += work;
+    }
+
     /// The work done for the present run of messages.
     pub(crate) fn work(&self) -> usize {
         self.tally.work
@@ -60,6 +73,29 @@ impl Scratch {
     pub(crate) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Published {
+    /// It was delivered to so many subscriptions.
+    Taken(usize),
+    /// Nothing more is done until this receiver, which is far behind, has caught up. Then it is to come
+    /// again.
+    WaitFor(Key),
+    /// It is too much for one piece, and is to come again when others have had their turn.
+    InPieces,
+}
+
+/// What is delivered in one piece: to so many subscriptions, in so many bytes, after a look at so many
+/// places of the trie.
+const PIECE_SUBSCRIPTIONS_MAX: usize = 1024;
+const PIECE_BYTES_MAX: usize = 2 * 1024 * 1024;
+const PIECE_PLACES_MAX: usize = 2048;
+
+/// What it costs to subscribe to `subject`, or to end that, in places looked at.
+pub(crate) fn subscribing(subject: &[u8]) -> usize {
+    4 + subject::token_count(subject)
 }
 
 /// Sets that a route holds; a message that reaches more is looked up each time.
@@ -108,44 +144,26 @@ impl Route {
     }
 }
 
-/// A receiver of `message` that is far behind and still takes bytes: whoever publishes should wait
+/// Whether whoever makes output for `receiver` should wait for it: it is far behind, and still takes
+/// bytes.
+fn is_behind<O: Outbox>(receiver: Key, backpressure: &Backpressure, out: &O) -> bool {
+    out.is_congested(receiver) && out.is_moving(receiver) && !backpressure.has_given_up(receiver)
+}
+
+/// A receiver in `found` that is far behind and still takes bytes: whoever publishes should wait
 /// for it and come again. Of a queue group, only if all its members are so.
 ///
 /// Asked before anything is delivered, so that however many publish, a queue passes its mark by no
-/// more than one message. Costs one look while nobody is congested.
-#[inline]
-pub(crate) fn must_wait_for<O: Outbox>(
-    state: &mut State,
-    from: ReceiverId,
-    message: &Publish<'_>,
-    out: &O,
-) -> Option<Key> {
-    if out.any_congested() {
-        find_congested(state, from, message, out)
-    } else {
-        None
-    }
-}
-
+/// more than one message; and only if somebody is congested.
 #[inline(never)]
 fn find_congested<O: Outbox>(
-    state: &mut State,
+    found: &[SetId],
     from: ReceiverId,
-    message: &Publish<'_>,
+    sublist: &mut Sublist,
+    receivers: &Slab<Receiver>,
+    backpressure: &Backpressure,
     out: &O,
 ) -> Option<Key> {
-    let account = state.receiver(from).account;
-    let State {
-        accounts,
-        receivers,
-        scratch,
-        backpressure,
-        ..
-    } = state;
-    let sublist = &mut accounts[account.0].sublist;
-    let Scratch { found, tally, .. } = scratch;
-    found.clear();
-    tally.work += sublist.matches(message.subject(), found);
     found.iter().find_map(|set_id| {
         let (set, subscriptions) = sublist.set(*set_id);
         let behind = |id: &SubId| {
@@ -156,9 +174,7 @@ fn find_congested<O: Outbox>(
                 ..
             } = *receiver;
             let gets_it = echo || subscriptions[id.index()].receiver != from;
-            let behind =
-                out.is_congested(key) && out.is_moving(key) && !backpressure.has_given_up(key);
-            (gets_it && behind).then_some(key)
+            (gets_it && is_behind(key, backpressure, out)).then_some(key)
         };
         let all_behind = |group: &Group| {
             group
@@ -171,22 +187,36 @@ fn find_congested<O: Outbox>(
     })
 }
 
-/// Delivers `message`, published by `from`, to all who have subscribed to it; answers how many
-/// subscriptions took it.
+/// Whether a message of `bytes` to these sets is too much for one piece.
+#[inline]
+fn is_large(found: &[SetId], bytes: usize, sublist: &mut Sublist) -> bool {
+    let subscriptions: usize = found.iter().map(|set| sublist.set(*set).0.len()).sum();
+    subscriptions > PIECE_SUBSCRIPTIONS_MAX
+        || subscriptions.saturating_mul(bytes) > PIECE_BYTES_MAX && subscriptions > 1
+}
+
+/// Delivers `message`, published by `from`, to all who have subscribed to it, unless somebody is to be
+/// waited for. `begin` is called before it is, once it is known that it will be.
+///
+/// What is too much for one piece has begun, and is left in `fanout`, which goes on.
 #[inline(always)]
 pub(crate) fn publish<O: Outbox>(
     state: &mut State,
     from: ReceiverId,
     message: &Publish<'_>,
     route: &mut Route,
+    fanout: &mut Option<Box<Fanout>>,
+    begin: impl FnOnce(&Config, &mut O),
     out: &mut O,
-) -> usize {
+) -> Published {
     let account = state.receiver(from).account;
     let State {
         accounts,
         receivers,
         scratch,
         random,
+        backpressure,
+        config,
         ..
     } = state;
     let sublist = &mut accounts[account.0].sublist;
@@ -198,7 +228,6 @@ pub(crate) fn publish<O: Outbox>(
         ..
     } = scratch;
     let bytes = message.body_bytes();
-    tally.received.count(bytes);
     let found = match route.of_repeated(message, sublist) {
         Some(sets) => {
             tally.work += 1;
@@ -206,7 +235,17 @@ pub(crate) fn publish<O: Outbox>(
         }
         None => {
             found.clear();
-            tally.work += sublist.matches(message.subject(), found);
+            match sublist.matches_within(message.subject(), PIECE_PLACES_MAX, found) {
+                Ok(places) => tally.work += places,
+                Err(places) => {
+                    tally.work += places;
+                    route.forget();
+                    begin(config, out);
+                    let search = sublist.search(message.subject());
+                    *fanout = Some(Box::new(Fanout::new(search, bytes)));
+                    return Published::InPieces;
+                }
+            }
             route.keep(found, sublist);
             &*found
         }
@@ -215,7 +254,20 @@ pub(crate) fn publish<O: Outbox>(
         [set] => sublist.set(*set).0.only_member(),
         _ => None,
     };
-    match (found, only) {
+    if only.is_none() && is_large(found, bytes, sublist) {
+        begin(config, out);
+        let search = sublist.found(found);
+        *fanout = Some(Box::new(Fanout::new(search, bytes)));
+        return Published::InPieces;
+    }
+    if out.any_congested()
+        && let Some(key) = find_congested(found, from, sublist, receivers, backpressure, out)
+    {
+        return Published::WaitFor(key);
+    }
+    begin(config, out);
+    tally.received.count(bytes);
+    let taken = match (found, only) {
         ([], _) => 0,
         (_, Some(id)) => {
             let subscription = sublist.subscription_mut(id);
@@ -225,6 +277,7 @@ pub(crate) fn publish<O: Outbox>(
             }
             tally.work += 1;
             if taken && subscription.count() {
+                tally.work += ending(sublist, id);
                 end([id], sublist, receivers);
             }
             usize::from(taken)
@@ -246,11 +299,16 @@ pub(crate) fn publish<O: Outbox>(
             tally.sent.messages += taken as u64;
             tally.sent.bytes += (taken * bytes) as u64;
             if !finished.is_empty() {
+                tally.work += finished
+                    .iter()
+                    .map(|id| ending(sublist, *id))
+                    .sum::<usize>();
                 end(finished.drain(..), sublist, receivers);
             }
             taken
         }
-    }
+    };
+    Published::Taken(taken)
 }
 
 /// Removes the subscriptions that have had their last message.
@@ -267,31 +325,6 @@ fn end(
         receiver.sids.remove(id, ended.sid.as_slice(), sublist);
         trace::ended(&receiver.label, ended.sid.as_slice());
     }
-}
-
-/// A subscription of `own`'s, outside of any queue group, that matches `subject`.
-pub(crate) fn find_own<'a>(
-    state: &'a mut State,
-    own: ReceiverId,
-    subject: &[u8],
-) -> Option<&'a Subscription> {
-    let account = state.receiver(own).account;
-    let State {
-        accounts,
-        scratch: Scratch { found, tally, .. },
-        ..
-    } = state;
-    let sublist = &mut accounts[account.0].sublist;
-    found.clear();
-    tally.work += sublist.matches(subject, found);
-    let id = found.iter().find_map(|set| {
-        let (set, subscriptions) = sublist.set(*set);
-        set.plain()
-            .iter()
-            .copied()
-            .find(|id| subscriptions[id.index()].receiver == own)
-    })?;
-    Some(sublist.subscription(id))
 }
 
 /// As [`deliver`], for a single copy. Not inlined into the loop over messages: what all copies have in

@@ -4,7 +4,7 @@
 
 use crate::auth::{self, Question, Verdict};
 use crate::config::Config;
-use crate::delivery::{self, Allowance, Route};
+use crate::delivery::{self, Allowance, Asking, Fanout, Own, Published, Route};
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Label};
 use crate::state::State;
@@ -30,6 +30,17 @@ pub(crate) enum After {
     /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
     /// bring the op again.
     WaitFor(Key),
+    /// It is too much for one piece. Bring the op again when others have had their turn.
+    InPieces,
+}
+
+/// What the op before it is waiting for is over: the rest of a message.
+#[derive(Debug)]
+enum Rest {
+    /// It is on its way to its receivers.
+    Fanout(Box<Fanout>),
+    /// Nobody took it, and the requester's subscription that is told is looked for.
+    Asking(Box<Asking>),
 }
 
 /// One client's conversation, from the first op to the last.
@@ -42,6 +53,8 @@ pub(crate) struct Session {
     rules: Rules,
     /// What the last publish has reached, for the next one with the same control line.
     route: Route,
+    /// What is left to do for the op that comes next, which has begun.
+    rest: Option<Rest>,
     /// What is to be computed before its `CONNECT` is accepted.
     question: Option<Box<Question>>,
     /// Whether nothing is delivered any more, the connection being about to be closed.
@@ -68,6 +81,7 @@ impl Session {
             options,
             rules,
             route: Route::default(),
+            rest: None,
             question: None,
             is_retired: false,
             told_subscriptions_max: false,
@@ -91,20 +105,33 @@ impl Session {
         &self.options
     }
 
-    /// Carries out one op.
+    /// Carries out one op; of one that is too much for one piece as much as `allowance` has for.
     ///
     /// # Errors
     /// The violation after which the connection is to be closed. It has not been told yet.
     pub(crate) fn op<O: Outbox>(
         &mut self,
         op: &ClientOp<'_>,
+        allowance: impl FnOnce(&State) -> Allowance,
         state: &mut State,
         out: &mut O,
     ) -> Result<After, Violation<'static>> {
         if let ClientOp::Publish(message) = op {
-            let wait = self.publish(message, state, out);
-            return Ok(wait.map_or(After::Next, After::WaitFor));
+            let mut published = Published::InPieces;
+            if self.rest.is_none() {
+                published = self.publish(message, state, out);
+            }
+            if published == Published::InPieces {
+                let allowance = allowance(state);
+                published = self.go_on(message, allowance, state, out);
+            }
+            return Ok(match published {
+                Published::Taken(_) => After::Next,
+                Published::WaitFor(receiver) => After::WaitFor(receiver),
+                Published::InPieces => After::InPieces,
+            });
         }
+        state.scratch.charge(cost(op));
         trace::received(&self.label, op, state.config.traced_bytes_max);
         match *op {
             ClientOp::Publish(_) => unreachable!("it was looked for above"),
@@ -293,50 +320,134 @@ impl Session {
         delivery::publish_run(state, self.id, run, &self.route, allowance, out)
     }
 
-    /// Carries out a publish, or answers the receiver that is to be waited for before it comes again.
+    /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Carries out a publish. If that is too much for one piece, it has begun and [goes
+    /// on](Session::go_on) at once.
     #[inline(always)]
     pub(crate) fn publish<O: Outbox>(
         &mut self,
         message: &Publish<'_>,
         state: &mut State,
         out: &mut O,
-    ) -> Option<Key> {
-        if let Some(receiver) = delivery::must_wait_for(state, self.id, message, out) {
-            // When it comes again it will be a repetition, of itself.
-            self.route.forget();
-            return Some(receiver);
-        }
-        if trace::wanted() {
-            let op = ClientOp::Publish(*message);
-            trace::received(&self.label, &op, state.config.traced_bytes_max);
-        }
+    ) -> Published {
+        debug_assert!(self.rest.is_none(), "it goes on");
         // What repeats, and was good, is good.
         let is_known = message.repeats() && self.route.is_kept();
         if !is_known && let Some(violation) = reserved(message) {
             self.route.forget();
             self.tell(&violation, out);
-            return None;
+            return Published::Taken(0);
         }
-        self.ok(out);
-        let taken = delivery::publish(state, self.id, message, &mut self.route, out);
-        if taken == 0
-            && self.options.no_responders
-            && let Some(reply) = message.reply()
-        {
-            self.no_responders(reply, state, out);
+        let (key, label, is_verbose) = (self.key, &self.label, self.options.verbose);
+        let begin = |config: &Config, out: &mut O| {
+            if trace::wanted() {
+                let op = ClientOp::Publish(*message);
+                trace::received(label, &op, config.traced_bytes_max);
+            }
+            if is_verbose {
+                send(key, label, encode::OK, "OK", out);
+            }
+        };
+        let mut fanout = None;
+        let route = &mut self.route;
+        let published = delivery::publish(state, self.id, message, route, &mut fanout, begin, out);
+        match published {
+            Published::Taken(0)
+                if self.options.no_responders
+                    && let Some(reply) = message.reply() =>
+            {
+                self.no_responders(reply, state, out)
+            }
+            Published::InPieces => {
+                self.rest = fanout.map(Rest::Fanout);
+                published
+            }
+            _ => published,
         }
-        None
+    }
+
+    /// Goes on with a publish that has begun, as far as `allowance` goes.
+    #[cold]
+    pub(crate) fn go_on<O: Outbox>(
+        &mut self,
+        message: &Publish<'_>,
+        allowance: Allowance,
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        match self.rest.take() {
+            None => Published::InPieces,
+            Some(Rest::Fanout(mut fanout)) => {
+                let published = fanout.go_on(state, self.id, message, allowance, out);
+                match (published, message.reply()) {
+                    (Published::Taken(0), Some(reply)) if self.options.no_responders => {
+                        self.no_responders(reply, state, out)
+                    }
+                    (Published::Taken(_), _) => published,
+                    _ => {
+                        self.rest = Some(Rest::Fanout(fanout));
+                        published
+                    }
+                }
+            }
+            Some(Rest::Asking(asking)) => {
+                let reply = message.reply().unwrap_or_default();
+                let own = asking.go_on(state, self.id, reply, allowance);
+                self.answer(own, reply, state, out)
+            }
+        }
     }
 
     /// Tells a requester, on its own subscription for the reply, that nobody took its request.
-    fn no_responders<O: Outbox>(&self, reply: &[u8], state: &mut State, out: &mut O) {
-        let Some(subscription) = delivery::find_own(state, self.id, reply) else {
-            return;
-        };
-        let msg = encode::no_responders(reply, subscription.sid.as_slice());
-        if let Some(mut writer) = out.writer(self.key, msg.encoded_len()) {
-            msg.put(&mut writer);
-            trace::sent(&self.label, &"HMSG 503");
+    #[cold]
+    fn no_responders<O: Outbox>(
+        &mut self,
+        reply: &[u8],
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        let own = delivery::find_own(state, self.id, reply);
+        self.answer(own, reply, state, out)
+    }
+
+    fn answer<O: Outbox>(
+        &mut self,
+        own: Own,
+        reply: &[u8],
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        match own {
+            Own::None => {}
+            Own::Found(id) => {
+                let account = state.receiver(self.id).account;
+                let sid = state.sublist(account).subscription(id).sid.as_slice();
+                let msg = encode::no_responders(reply, sid);
+                if let Some(mut writer) = out.writer(self.key, msg.encoded_len()) {
+                    msg.put(&mut writer);
+                    trace::sent(&self.label, &"HMSG 503");
+                }
+            }
+            Own::Among(asking) => {
+                self.rest = Some(Rest::Asking(asking));
+                return Published::InPieces;
+            }
+        }
+        Published::Taken(0)
+    }
+
+    /// The conversation is over: counts what became of a message that is on its way.
+    pub(crate) fn abandon(&mut self, state: &mut State) {
+        if let Some(Rest::Fanout(fanout)) = self.rest.take() {
+            let (received, sent) = fanout.abandon();
+            state.stats.received.add(received);
+            state.stats.sent.add(sent);
+            state.receiver_mut(self.id).received.add(received);
         }
     }
 
@@ -387,6 +498,8 @@ impl Session {
         match max {
             Some(max) if max > subscription.delivered => subscription.end_after(max),
             _ => {
+                let cost = delivery::ending(state.sublist(account), id);
+                state.scratch.charge(cost);
                 state.unsubscribe(self.id, id);
             }
         }
@@ -399,10 +512,25 @@ impl Session {
     }
 
     fn send<O: Outbox>(&self, bytes: &[u8], traced: &str, out: &mut O) {
-        if let Some(mut writer) = out.writer(self.key, bytes.len()) {
-            writer.put(bytes);
-            trace::sent(&self.label, &traced);
-        }
+        send(self.key, &self.label, bytes, traced, out);
+    }
+}
+
+fn send<O: Outbox>(key: Key, label: &Label, bytes: &[u8], traced: &str, out: &mut O) {
+    if let Some(mut writer) = out.writer(key, bytes.len()) {
+        writer.put(bytes);
+        trace::sent(label, &traced);
+    }
+}
+
+/// What an op costs that is no publish, in places of the sublist looked at.
+fn cost(op: &ClientOp<'_>) -> usize {
+    match op {
+        ClientOp::Subscribe { subject, .. } => delivery::subscribing(subject),
+        // Decoding takes longer than reading.
+        ClientOp::Connect { json } => 16 + json.len() / 16,
+        // What ends a subscription is counted where one is found.
+        _ => 1,
     }
 }
 

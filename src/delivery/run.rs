@@ -5,7 +5,8 @@
 //! group the same share by chance. Everything out of the ordinary, and whatever it takes to find that out, is left to [`publish`](super::publish), which
 //! takes messages one by one.
 
-use super::{Route, Tally, below};
+use super::{Route, Tally, below, is_behind, is_large};
+use crate::backpressure::Backpressure;
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
@@ -60,21 +61,22 @@ pub(crate) fn publish_run<O: Outbox>(
     if run.count() < MESSAGES_MIN || trace::wanted() {
         return 0;
     }
-    if super::must_wait_for(state, from, run.first(), out).is_some() {
-        return 0;
-    }
     let account = state.receiver(from).account;
     let State {
         accounts,
         receivers,
         scratch,
         random,
+        backpressure,
         ..
     } = state;
     let sublist = &mut accounts[account.0].sublist;
     let Some(found) = route.of_repeated(run.first(), sublist) else {
         return 0;
     };
+    if is_large(found, run.first().body_bytes(), sublist) {
+        return 0;
+    }
     let tally = &mut scratch.tally;
     let RunScratch {
         count: runs,
@@ -108,7 +110,7 @@ pub(crate) fn publish_run<O: Outbox>(
     let by_receiver = RECEIVER_BYTES_MAX / copy_bytes;
     let count = run.count().min(by_work).min(by_bytes).min(by_receiver);
     let count = count.max(1);
-    if !targets.have_room(count * copy_bytes, sublist, out) {
+    if !targets.have_room(count * copy_bytes, sublist, backpressure, out) {
         return 0;
     }
     let run = run.up_to(count);
@@ -226,11 +228,19 @@ impl Targets<'_, '_> {
         Some(())
     }
 
-    /// Whether each of them has room for so many bytes, and nobody comes to be waited for.
-    fn have_room<O: Outbox>(&self, bytes: usize, sublist: &Sublist, out: &O) -> bool {
+    /// Whether each of them has room for so many bytes, and nobody is or comes to be waited for.
+    fn have_room<O: Outbox>(
+        &self,
+        bytes: usize,
+        sublist: &Sublist,
+        backpressure: &Backpressure,
+        out: &O,
+    ) -> bool {
         self.takers.iter().all(|id| {
             let receiver = sublist.subscription(*id).receiver;
-            out.has_room(self.receivers[receiver.0 as usize].key, bytes)
+            let key = self.receivers[receiver.0 as usize].key;
+            out.has_room(key, bytes)
+                && (self.nobody_is_congested || !is_behind(key, backpressure, out))
         })
     }
 }

@@ -44,20 +44,47 @@ impl Bench {
     }
 
     /// Publishes a frame as it stands on the wire.
-    fn publish(&mut self, from: ReceiverId, frame: &str) -> usize {
-        publish(
+    fn try_to_publish(&mut self, from: ReceiverId, frame: &str) -> Published {
+        let message = message(frame);
+        let (mut route, mut fanout) = (Route::default(), None);
+        let published = publish(
             &mut self.state,
             from,
-            &message(frame),
-            &mut Route::default(),
+            &message,
+            &mut route,
+            &mut fanout,
+            |_, _| {},
             &mut self.out,
-        )
+        );
+        match fanout {
+            None => published,
+            Some(mut fanout) => fanout.go_on(&mut self.state, from, &message, ALL, &mut self.out),
+        }
     }
 
-    fn must_wait_for(&mut self, from: ReceiverId, frame: &str) -> Option<Key> {
-        must_wait_for(&mut self.state, from, &message(frame), &self.out)
+    fn publish(&mut self, from: ReceiverId, frame: &str) -> usize {
+        match self.try_to_publish(from, frame) {
+            Published::Taken(taken) => taken,
+            other => panic!("{frame:?}: {other:?}"),
+        }
+    }
+
+    /// Makes one queue group or many plain subscriptions too much for one piece.
+    fn crowd(&mut self, subject: &str, queue: Option<&str>) -> Vec<ReceiverId> {
+        (0..=PIECE_SUBSCRIPTIONS_MAX)
+            .map(|_| {
+                let id = self.client(false, true);
+                self.subscribe(id, subject, queue, "1");
+                id
+            })
+            .collect()
     }
 }
+
+const ALL: Allowance = Allowance {
+    work: usize::MAX,
+    bytes: usize::MAX,
+};
 
 fn message(frame: &str) -> Publish<'_> {
     let rules = Rules {
@@ -219,12 +246,16 @@ fn a_publisher_waits_for_a_congested_receiver_unless_it_has_stalled() {
     let [publisher, slow] = [true; 2].map(|echo| bench.client(false, echo));
     bench.subscribe(slow, "a", None, "1");
     let key = bench.key(slow);
-    assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), None);
+    let taken = |taken| Published::Taken(taken);
+    let (frame, other) = ("PUB a 0\r\n\r\n", "PUB b 0\r\n\r\n");
+    assert_eq!(bench.try_to_publish(publisher, frame), taken(1));
     bench.out.congested.insert(key);
-    assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), Some(key));
-    assert_eq!(bench.must_wait_for(publisher, "PUB b 0\r\n\r\n"), None);
+    let wait = Published::WaitFor(key);
+    assert_eq!(bench.try_to_publish(publisher, frame), wait);
+    assert_eq!(bench.try_to_publish(publisher, other), taken(0));
     bench.out.stalled.insert(key);
-    assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), None);
+    assert_eq!(bench.try_to_publish(publisher, frame), taken(1));
+    assert_eq!(bench.got(slow).matches("MSG").count(), 2);
 }
 
 #[test]
@@ -236,10 +267,12 @@ fn a_publisher_without_echo_does_not_wait_for_itself() {
     }
     let [mute_key, loud_key] = [mute, loud].map(|id| bench.key(id));
     bench.out.congested.insert(mute_key);
-    assert_eq!(bench.must_wait_for(mute, "PUB a 0\r\n\r\n"), None);
-    assert_eq!(bench.must_wait_for(loud, "PUB a 0\r\n\r\n"), Some(mute_key));
+    let frame = "PUB a 0\r\n\r\n";
+    let wait = Published::WaitFor;
+    assert_eq!(bench.try_to_publish(mute, frame), Published::Taken(1));
+    assert_eq!(bench.try_to_publish(loud, frame), wait(mute_key));
     bench.out.congested.insert(loud_key);
-    assert_eq!(bench.must_wait_for(mute, "PUB a 0\r\n\r\n"), Some(loud_key));
+    assert_eq!(bench.try_to_publish(mute, frame), wait(loud_key));
 }
 
 #[test]
@@ -253,14 +286,15 @@ fn a_queue_group_spares_its_congested_members_and_is_waited_for_when_all_are() {
     let key = bench.key(one);
     bench.out.congested.insert(key);
     for _ in 0..20 {
-        assert_eq!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n"), None);
         assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
     }
     assert_eq!(bench.got(one), "");
     assert_eq!(bench.got(other).matches("MSG").count(), 20);
     let key = bench.key(other);
     bench.out.congested.insert(key);
-    assert!(bench.must_wait_for(publisher, "PUB a 0\r\n\r\n").is_some());
+    let published = bench.try_to_publish(publisher, "PUB a 0\r\n\r\n");
+    assert!(matches!(published, Published::WaitFor(_)));
+    bench.out.stalled.insert(key);
     assert_eq!(
         bench.publish(publisher, "PUB a 0\r\n\r\n"),
         1,
@@ -279,4 +313,283 @@ fn whoever_leaves_takes_all_its_subscriptions_along() {
     bench.state.leave(leaves);
     assert_eq!(bench.publish(stays, "PUB a.1.x 0\r\n\r\n"), 1);
     assert_eq!(bench.state.accounts[0].sublist.len(), 1);
+}
+
+#[test]
+fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let crowd = bench.crowd("a", None);
+    let [workers, others] = ["a", "*"].map(|subject| bench.crowd(subject, Some("q")));
+    let message = message("PUB a 1\r\nx\r\n");
+    let (mut route, mut fanout) = (Route::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    let published = publish(
+        state,
+        publisher,
+        &message,
+        &mut route,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    assert_eq!(published, Published::InPieces);
+    let mut fanout = fanout.expect("it has begun");
+    let allowance = Allowance {
+        work: 100,
+        bytes: usize::MAX,
+    };
+    let mut pieces = 0;
+    let taken = loop {
+        let before = state.scratch.work();
+        match fanout.go_on(state, publisher, &message, allowance, out) {
+            Published::Taken(taken) => break taken,
+            Published::InPieces => pieces += 1,
+            Published::WaitFor(key) => panic!("nobody waits for {key:?}"),
+        }
+        assert!(state.scratch.work() - before < 400);
+    };
+    assert!(pieces > 10, "{pieces} pieces");
+    assert_eq!(taken, crowd.len() + 1);
+    for client in &crowd {
+        assert_eq!(bench.got(*client), "MSG a 1 1\r\nx\r\n");
+    }
+    let queued = workers.iter().chain(&others);
+    let got: usize = queued.map(|id| bench.got(*id).matches("MSG").count()).sum();
+    assert_eq!(got, 1);
+    let tally = bench.state.scratch.take_tally();
+    assert_eq!((tally.received.messages, tally.received.bytes), (1, 1));
+    assert_eq!(tally.sent.messages, taken as u64);
+    let got: u64 = bench
+        .state
+        .receivers
+        .iter()
+        .map(|(_, one)| one.sent.messages)
+        .sum();
+    assert_eq!(got, taken as u64);
+}
+
+#[test]
+fn long_messages_to_several_go_in_pieces_of_their_bytes() {
+    let mut bench = Bench::new();
+    let clients: Vec<ReceiverId> = (0..8).map(|_| bench.client(false, true)).collect();
+    for client in &clients {
+        bench.subscribe(*client, "a", None, "1");
+    }
+    let payload = "x".repeat(PIECE_BYTES_MAX / 4);
+    let frame = format!("PUB a {}\r\n{payload}\r\n", payload.len());
+    let message = message(&frame);
+    let (mut route, mut fanout) = (Route::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        clients[0],
+        &message,
+        &mut route,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    let allowance = Allowance {
+        work: usize::MAX,
+        bytes: 2 * payload.len(),
+    };
+    let pieces = (0..).find(|_| {
+        let published = fanout.go_on(state, clients[0], &message, allowance, out);
+        published == Published::Taken(clients.len())
+    });
+    assert!(pieces >= Some(3), "{pieces:?} pieces");
+    for client in &clients {
+        assert_eq!(bench.got(*client).matches("MSG").count(), 1);
+    }
+}
+
+#[test]
+fn in_pieces_too_a_publisher_waits_for_each_receiver_and_a_group_passes_a_message_on() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let crowd = bench.crowd("a", None);
+    let members = bench.crowd("a", Some("q"));
+    let slow = bench.key(crowd[700]);
+    bench.out.congested.insert(slow);
+    // Of the group, all but one are behind; that one has it.
+    for member in &members[1..] {
+        let key = bench.key(*member);
+        bench.out.congested.insert(key);
+    }
+    let message = message("PUB a 0\r\n\r\n");
+    let (mut route, mut fanout) = (Route::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        publisher,
+        &message,
+        &mut route,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    let wait = fanout.go_on(state, publisher, &message, ALL, out);
+    assert_eq!(wait, Published::WaitFor(slow));
+    let again = fanout.go_on(state, publisher, &message, ALL, out);
+    assert_eq!(again, Published::WaitFor(slow));
+    out.congested.remove(&slow);
+    let all = fanout.go_on(state, publisher, &message, ALL, out);
+    assert_eq!(all, Published::Taken(crowd.len() + 1));
+    assert_eq!(bench.got(members[0]).matches("MSG").count(), 1);
+    assert_eq!(bench.got(crowd[700]).matches("MSG").count(), 1);
+    // When all are behind, one of them is waited for; a crowd that is not is given its copies first.
+    let key = bench.key(members[0]);
+    bench.out.congested.insert(key);
+    let frame = "PUB a 0\r\n\r\n";
+    let published = bench.try_to_publish(publisher, frame);
+    assert!(matches!(published, Published::WaitFor(_)), "{published:?}");
+    bench.out.stalled.insert(key);
+    assert_eq!(bench.publish(publisher, frame), crowd.len() + 1);
+}
+
+#[test]
+fn who_comes_and_goes_while_a_message_is_on_its_way_changes_nothing_for_the_others() {
+    for seed in 1..=20 {
+        churn(seed);
+    }
+}
+
+/// A fan-out in small pieces, while subscriptions to what it reaches come and go.
+fn churn(seed: u64) {
+    let mut random = seed;
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let subjects = ["a.b", "a.*", "*.b", "*.*", "a.>", ">", "x.y", "a.*.c"];
+    let clients: Vec<ReceiverId> = (0..40).map(|_| bench.client(false, true)).collect();
+    // Sid, by client; each is used once.
+    let mut present: Vec<(ReceiverId, String, bool)> = Vec::new();
+    let mut sids = 0;
+    let mut come = |bench: &mut Bench, random: &mut u64| {
+        let client = clients[below(random, clients.len())];
+        let subject = subjects[below(random, subjects.len())];
+        let reached = subject::matches(subject.as_bytes(), b"a.b");
+        sids += 1;
+        let sid = format!("s{sids}");
+        bench.subscribe(client, subject, None, &sid);
+        (client, sid, reached)
+    };
+    for _ in 0..1500 {
+        let one = come(&mut bench, &mut random);
+        present.push(one);
+    }
+    let message = message("PUB a.b 0\r\n\r\n");
+    let (mut route, mut fanout) = (Route::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        publisher,
+        &message,
+        &mut route,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    // Who stays must get it; who was there and has gone may have; who came later must not.
+    let mut stays = present.clone();
+    let mut gone: Vec<(ReceiverId, String, bool)> = Vec::new();
+    let mut young: Vec<(ReceiverId, String, bool)> = Vec::new();
+    let taken = loop {
+        let allowance = Allowance {
+            work: 1 + below(&mut random, 60),
+            bytes: usize::MAX,
+        };
+        let (state, out) = (&mut bench.state, &mut bench.out);
+        if let Published::Taken(taken) = fanout.go_on(state, publisher, &message, allowance, out) {
+            break taken;
+        }
+        for _ in 0..below(&mut random, 40) {
+            if below(&mut random, 2) == 0 {
+                young.push(come(&mut bench, &mut random));
+                continue;
+            }
+            let list = if below(&mut random, 3) == 0 {
+                &mut young
+            } else {
+                &mut stays
+            };
+            if list.is_empty() {
+                continue;
+            }
+            let place = below(&mut random, list.len());
+            let one = list.swap_remove(place);
+            let id = bench.state.subscription_of(one.0, one.1.as_bytes());
+            bench.state.unsubscribe(one.0, id.expect("it is there"));
+            if present.contains(&one) {
+                gone.push(one);
+            }
+        }
+    };
+    let mut got: Vec<(ReceiverId, String)> = Vec::new();
+    for client in &clients {
+        let lines = bench.got(*client);
+        let sids = lines
+            .lines()
+            .filter_map(|line| line.strip_prefix("MSG a.b "));
+        got.extend(sids.filter_map(|rest| Some((*client, rest.strip_suffix(" 0")?.to_owned()))));
+    }
+    assert_eq!(got.len(), taken, "seed {seed}");
+    let mut once = got.clone();
+    once.sort_unstable_by(|one, other| (one.0.0, &one.1).cmp(&(other.0.0, &other.1)));
+    once.dedup();
+    assert_eq!(once.len(), taken, "seed {seed}: somebody got it twice");
+    for (client, sid, reached) in stays {
+        let has = got.contains(&(client, sid));
+        assert_eq!(has, reached, "seed {seed}");
+    }
+    assert!(
+        young
+            .iter()
+            .all(|one| !got.contains(&(one.0, one.1.clone())))
+    );
+    let may = |one: &(ReceiverId, String)| {
+        present
+            .iter()
+            .any(|(client, sid, reached)| (*client, sid) == (one.0, &one.1) && *reached)
+    };
+    assert!(got.iter().all(may), "seed {seed}: {} have gone", gone.len());
+}
+
+#[test]
+fn the_requester_is_told_on_its_own_subscription_however_many_others_match() {
+    for (others, own) in [(0, 1), (5000, 1), (5000, 3000), (3, 3000), (5000, 0)] {
+        let mut bench = Bench::new();
+        let [requester, other] = [true; 2].map(|echo| bench.client(false, echo));
+        for number in 0..others {
+            bench.subscribe(other, "r", None, &format!("o{number}"));
+        }
+        for number in 0..own {
+            let subject = if number == own / 2 {
+                "r".to_owned()
+            } else {
+                format!("x.{number}")
+            };
+            bench.subscribe(requester, &subject, None, &format!("own{number}"));
+        }
+        let mut asked = find_own(&mut bench.state, requester, b"r");
+        let allowance = Allowance { work: 10, bytes: 0 };
+        let mut pieces = 0;
+        while let Own::Among(asking) = asked {
+            let before = bench.state.scratch.work();
+            asked = asking.go_on(&mut bench.state, requester, b"r", allowance);
+            assert!(bench.state.scratch.work() - before <= PIECE_SUBSCRIPTIONS_MAX);
+            pieces += 1;
+        }
+        let sid = match asked {
+            Own::Found(id) => Some(bench.state.accounts[0].sublist.subscription(id).sid.clone()),
+            _ => None,
+        };
+        let sid = sid.map(|sid| String::from_utf8_lossy(sid.as_slice()).into_owned());
+        let expected = (own > 0).then(|| format!("own{}", own / 2));
+        assert_eq!(sid, expected, "{own} of its own, {others} of others");
+        assert_eq!(pieces > 0, own.min(others) > PIECE_SUBSCRIPTIONS_MAX);
+    }
 }

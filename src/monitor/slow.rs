@@ -3,12 +3,16 @@
 use crate::close::CloseReason;
 use crate::receiver::Label;
 use crate::state::State;
-use crate::sublist::SetId;
+use crate::sublist::SubId;
+use midge_protocol::subject;
 use midge_reactor::{Io, Key, Time};
 use std::collections::VecDeque;
 
 /// Most that are kept.
 const EPISODES_MAX: usize = 128;
+
+/// Most subscriptions of a client that are looked at for the one that feeds it.
+const LOOKED_AT_MAX: usize = 1024;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -138,12 +142,8 @@ impl State {
         let pending = io.queued(receiver);
         if records.slow.present(receiver).is_none() {
             let subject = published(unread);
-            let fed = subject.and_then(|subject| self.fed(receiver, subject));
-            let (label, sid) = match fed {
-                Some((label, sid)) => (label, Some(sid)),
-                // It reads no answers, and waits for itself.
-                None => (from, None),
-            };
+            // One that reads no answers waits for itself, and is fed by nothing.
+            let (label, sid) = self.fed(receiver, subject).unwrap_or((from, None));
             let since = io.last_progress(receiver).unwrap_or(io.now());
             records.slow.push(Episode {
                 subject: sid.is_some().then(|| subject.unwrap_or_default().into()),
@@ -165,26 +165,20 @@ impl State {
         }
     }
 
-    /// The subscription by which `receiver` gets what is published to `subject`.
-    fn fed(&mut self, receiver: Key, subject: &[u8]) -> Option<(Label, Box<[u8]>)> {
-        let State {
-            accounts,
-            receivers,
-            ..
-        } = self;
-        let sublist = &mut accounts[crate::state::GLOBAL.0].sublist;
-        let mut found: Vec<SetId> = Vec::new();
-        sublist.matches(subject, &mut found);
-        found.into_iter().find_map(|set_id| {
-            let (set, subscriptions) = sublist.set(set_id);
-            let groups = set.groups().iter().flat_map(|group| &group.members);
-            set.plain().iter().chain(groups).find_map(|id| {
-                let subscription = &subscriptions[id.index()];
-                let owner = &receivers[subscription.receiver.0 as usize];
-                let sid = subscription.sid.as_slice();
-                (owner.key == receiver).then(|| (owner.label, sid.into()))
-            })
-        })
+    /// Who `receiver` is, and the subscription by which it gets what is published to `subject`, if that
+    /// is among the first that are looked at.
+    fn fed(&self, receiver: Key, subject: Option<&[u8]>) -> Option<(Label, Option<Box<[u8]>>)> {
+        let mut receivers = self.receivers.iter().map(|(_, receiver)| receiver);
+        let owner = receivers.find(|one| one.key == receiver)?;
+        let sublist = &self.accounts[owner.account.0].sublist;
+        let feeds = |id: &SubId| {
+            let subscribed = sublist.subject(*id);
+            subject.is_some_and(|subject| subject::matches(subscribed, subject))
+        };
+        let own = owner.sids.first(LOOKED_AT_MAX);
+        let id = own.into_iter().find(feeds);
+        let sid = id.map(|id| sublist.subscription(id).sid.as_slice().into());
+        Some((owner.label, sid))
     }
 }
 

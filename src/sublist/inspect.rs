@@ -11,7 +11,7 @@ impl Sublist {
 
     /// The queue group of a subscription, which must exist.
     pub fn queue(&self, id: SubId) -> Option<&[u8]> {
-        let queue = self.subscription(id).queue?;
+        let queue = self.subscription(id).queue()?;
         Some(self.queues.name(queue))
     }
 

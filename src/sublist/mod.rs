@@ -26,6 +26,7 @@ mod index;
 mod inspect;
 mod pool;
 mod queues;
+mod search;
 mod set;
 mod short;
 mod sid;
@@ -37,6 +38,7 @@ mod trie;
 
 pub use pool::Pool;
 pub use queues::{Group, QueueId};
+pub use search::{Moment, Search};
 pub use set::Set;
 pub use sid::Sid;
 pub use sids::Sids;
@@ -47,6 +49,7 @@ use foldhash::quality::RandomState;
 use index::{Hashing, Index};
 use midge_protocol::subject;
 use queues::Queues;
+use search::Branch;
 use std::hash::BuildHasher;
 use trie::Trie;
 
@@ -62,7 +65,7 @@ impl SubId {
 }
 
 /// A set of this sublist: all subscriptions with one subject.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct SetId(u32);
 
 /// Who gets what a subscription matches. Opaque here.
@@ -87,6 +90,8 @@ pub struct Sublist {
     inserts: u64,
     /// Subjects that were looked for in the trie.
     searches: u64,
+    /// What is left of a walk; used again for each.
+    branches: Vec<Branch>,
 }
 
 impl Default for Sublist {
@@ -111,6 +116,7 @@ impl Sublist {
             version: 0,
             inserts: 0,
             searches: 0,
+            branches: Vec::new(),
         }
     }
 
@@ -127,9 +133,10 @@ impl Sublist {
         let queue = queue.map(|name| self.queues.acquire(name, &self.hashing));
         let id = SubId(self.subscriptions.vacant());
         let place = self.sets[set_id.0 as usize].join(queue, id);
-        let subscription = Subscription::new(receiver, sid, set_id, queue, place);
-        self.subscriptions.insert(subscription);
         self.inserts += 1;
+        let born = self.inserts;
+        let subscription = Subscription::new(receiver, sid, set_id, queue, place, born);
+        self.subscriptions.insert(subscription);
         id
     }
 
@@ -137,10 +144,10 @@ impl Sublist {
     pub fn remove(&mut self, id: SubId) -> Subscription {
         let subscription = self.subscriptions.remove(id.0);
         let set = &mut self.sets[subscription.set.0 as usize];
-        if let Some(moved) = set.leave(subscription.queue, subscription.place) {
+        if let Some(moved) = set.leave(subscription.queue(), subscription.place) {
             self.subscriptions[moved.0 as usize].place = subscription.place;
         }
-        if let Some(queue) = subscription.queue {
+        if let Some(queue) = subscription.queue() {
             self.queues.release(queue, &self.hashing);
         }
         if set.is_empty() {
@@ -154,16 +161,8 @@ impl Sublist {
     ///
     /// Wildcards in `subject` are ordinary tokens; a subject with an empty token reaches nothing.
     pub fn matches(&mut self, subject: &[u8], found: &mut Vec<SetId>) -> usize {
-        let hash = self.hashing.of(subject);
-        if self.trie.is_empty() {
-            // A subject with an empty token is not to be found here, since none can be subscribed to.
-            found.extend(self.literal(hash, subject));
-            return 1;
-        }
-        if self.cache.get(hash, subject, found) {
-            return 1;
-        }
-        self.search(hash, subject, found)
+        let all = self.matches_within(subject, usize::MAX, found);
+        all.unwrap_or_else(|places| places)
     }
 
     /// A number that changes whenever the answer of [`matches`](Sublist::matches) to some subject
@@ -173,25 +172,14 @@ impl Sublist {
         self.version
     }
 
-    /// [`matches`](Sublist::matches) for a subject that the cache does not know.
-    #[inline(never)]
-    fn search(&mut self, hash: u64, subject: &[u8], found: &mut Vec<SetId>) -> usize {
-        let before = found.len();
-        self.searches += 1;
-        let places = self.trie.walk(subject, found, &self.hashing);
-        if found.len() > before && subject::has_empty_token(subject) {
-            found.truncate(before);
-        }
-        found.extend(self.literal(hash, subject));
-        let reached = &found[before..];
-        self.cache
-            .learn(hash, subject, reached, self.sets.len(), &self.hashing);
-        1 + places
-    }
-
     /// A set, and the subscriptions that its ids name.
     pub fn set(&mut self, id: SetId) -> (&Set, &mut Pool<Subscription>) {
         (&self.sets[id.0 as usize], &mut self.subscriptions)
+    }
+
+    /// A set, if there is one with that id.
+    pub fn set_of(&self, id: SetId) -> Option<&Set> {
+        self.sets.get(id.0 as usize)
     }
 
     /// A subscription, which must exist.

@@ -10,6 +10,11 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct QueueId(u32);
 
+impl QueueId {
+    /// Of none.
+    pub(super) const NONE: QueueId = QueueId(u32::MAX);
+}
+
 /// The members of one queue group that share a subject.
 #[derive(Debug)]
 pub struct Group {
@@ -33,6 +38,11 @@ impl Groups {
 
     pub(super) fn as_slice(&self) -> &[Group] {
         &self.list
+    }
+
+    /// One of the groups, if it is there.
+    pub(super) fn get(&self, queue: QueueId) -> Option<&Group> {
+        self.list.get(self.place_of(queue)?)
     }
 
     /// Adds a member to a group, which is made if need be; answers its place there.

@@ -31,6 +31,8 @@ enum Members {
 struct Many {
     plain: Vec<SubId>,
     groups: Groups,
+    /// In the groups, all together.
+    grouped: usize,
 }
 
 impl Set {
@@ -78,9 +80,28 @@ impl Set {
         }
     }
 
+    /// One of its groups.
+    pub fn group(&self, queue: QueueId) -> Option<&Group> {
+        match &self.members {
+            Members::None | Members::One(_) => None,
+            Members::Many(many) => many.groups.get(queue),
+        }
+    }
+
+    /// How many are in it.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.members {
+            Members::None => 0,
+            Members::One(_) => 1,
+            Members::Many(many) => many.plain.len() + many.grouped,
+        }
+    }
+
     /// Whether nobody is in it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.plain().is_empty() && self.groups().is_empty()
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Adds one; answers its place in its list.
@@ -95,7 +116,11 @@ impl Set {
                 plain.push(id);
                 index(plain.len() - 1)
             }
-            (_, Some(queue)) => self.many().groups.join(queue, id),
+            (_, Some(queue)) => {
+                let many = self.many();
+                many.grouped += 1;
+                many.groups.join(queue, id)
+            }
         }
     }
 
@@ -106,7 +131,10 @@ impl Set {
                 many.plain.swap_remove(place as usize);
                 many.plain.get(place as usize).copied()
             }
-            (Members::Many(many), Some(queue)) => many.groups.leave(queue, place),
+            (Members::Many(many), Some(queue)) => {
+                many.grouped -= 1;
+                many.groups.leave(queue, place)
+            }
             (members, _) => {
                 *members = Members::None;
                 None
@@ -120,8 +148,10 @@ impl Set {
             Members::One(id) => vec![id],
             Members::Many(ref mut many) => return many,
         };
-        let groups = Groups::default();
-        self.members = Members::Many(Box::new(Many { plain, groups }));
+        self.members = Members::Many(Box::new(Many {
+            plain,
+            ..Many::default()
+        }));
         match &mut self.members {
             Members::Many(many) => many,
             Members::None | Members::One(_) => unreachable!("many, as of the line before"),

@@ -16,8 +16,11 @@ pub struct Subscription {
     pub delivered: u64,
     /// How many that may become. As good as no limit: the greatest number there is.
     delivered_max: u64,
+    /// How many subscriptions had been made by then, this one included.
+    pub(super) born: u64,
     pub(super) set: SetId,
-    pub(super) queue: Option<QueueId>,
+    /// Its queue group, or `QueueId::NONE`.
+    queue: QueueId,
     /// Where it stands in its set's list, or in its group's.
     pub(super) place: u32,
 }
@@ -29,16 +32,33 @@ impl Subscription {
         set: SetId,
         queue: Option<QueueId>,
         place: u32,
+        born: u64,
     ) -> Subscription {
         Subscription {
             receiver,
             sid: Sid::new(sid),
             delivered: 0,
             delivered_max: u64::MAX,
+            born,
             set,
-            queue,
+            queue: queue.unwrap_or(QueueId::NONE),
             place,
         }
+    }
+
+    /// Its queue group, if it is in one.
+    pub(super) fn queue(&self) -> Option<QueueId> {
+        (self.queue != QueueId::NONE).then_some(self.queue)
+    }
+
+    /// Whether it is in a queue group.
+    pub fn is_queued(&self) -> bool {
+        self.queue != QueueId::NONE
+    }
+
+    /// The set that it is in.
+    pub fn set(&self) -> SetId {
+        self.set
     }
 
     /// It ends when `max` messages have been delivered, counted from its beginning.

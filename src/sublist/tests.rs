@@ -254,3 +254,114 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_search_goes_in_pieces_and_finds_the_same_while_others_come_and_go() {
+    for seed in 1..=30_u64 {
+        let mut random = seed;
+        let mut below = move |bound: usize| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) as usize % bound
+        };
+        let mut sublist = Sublist::seeded(seed);
+        let mut present: Vec<(SubId, String)> = Vec::new();
+        let mut sids = 0_usize;
+        let mut come = |sublist: &mut Sublist, below: &mut dyn FnMut(usize) -> usize| {
+            let tokens: Vec<&str> = (0..4).map(|_| ["a", "*"][below(2)]).collect();
+            let end = ["", ".>", ".a", ".*"][below(4)];
+            let subject = tokens.join(".") + end;
+            sids += 1;
+            let sid = sids.to_string();
+            let id = sublist.insert(subject.as_bytes(), None, sid.as_bytes(), ReceiverId(0));
+            (id, sid, subject)
+        };
+        for _ in 0..60 {
+            let (id, _, subject) = come(&mut sublist, &mut below);
+            present.push((id, subject));
+        }
+        let published = ["a.a.a.a", "a.a.a.a.a", "a.b.a.a.c"][below(3)].as_bytes();
+        let mut search = sublist.search(published);
+        let moment = search.moment();
+        let mut pieces = 0;
+        while !search.is_over() {
+            pieces += 1;
+            let places_max = 1 + below(5);
+            let places = sublist.go_on(&mut search, published, places_max);
+            assert!(places <= places_max);
+            for _ in 0..below(12) {
+                if below(2) == 0 {
+                    come(&mut sublist, &mut below);
+                } else if !present.is_empty() {
+                    let (id, _) = present.swap_remove(below(present.len()));
+                    sublist.remove(id);
+                }
+            }
+        }
+        assert!(pieces > 1);
+        // Those who stayed are reached, once each, and of the others only younger ones may be.
+        let mut reached: Vec<SubId> = search
+            .found()
+            .iter()
+            .filter_map(|set| sublist.set_of(*set))
+            .flat_map(Set::plain)
+            .copied()
+            .filter(|id| sublist.was_there(*id, moment))
+            .collect();
+        let matching = present
+            .iter()
+            .filter(|(_, subject)| subject::matches(subject.as_bytes(), published));
+        let mut expected: Vec<SubId> = matching.map(|(id, _)| *id).collect();
+        reached.sort_unstable_by_key(|id| id.0);
+        expected.sort_unstable_by_key(|id| id.0);
+        assert_eq!(reached, expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_search_that_nearly_matches_stops_after_so_many_places() {
+    let mut sublist = Sublist::seeded(1);
+    for number in 0..1 << 12 {
+        let tokens = (0..12).map(|bit| ["a", "*"][number >> bit & 1]);
+        let subject = tokens.collect::<Vec<_>>().join(".") + ".z";
+        sublist.insert(subject.as_bytes(), None, b"1", ReceiverId(0));
+    }
+    let subject = ["a"; 12].join(".") + ".y";
+    let mut found = Vec::new();
+    let places = sublist.matches_within(subject.as_bytes(), 1000, &mut found);
+    assert_eq!((places, found.len()), (Err(1001), 0));
+    let mut search = sublist.search(subject.as_bytes());
+    let mut pieces = 0;
+    while !search.is_over() {
+        assert!(sublist.go_on(&mut search, subject.as_bytes(), 1000) <= 1000);
+        pieces += 1;
+    }
+    assert_eq!((pieces, search.found()), (9, &[][..]));
+    // As it was looked for twice, and nothing has changed, it is known now.
+    let mut search = sublist.search(subject.as_bytes());
+    sublist.go_on(&mut search, subject.as_bytes(), usize::MAX);
+    assert_eq!(
+        sublist.matches_within(subject.as_bytes(), 1, &mut found),
+        Ok(1)
+    );
+}
+
+#[test]
+fn subjects_of_a_hundred_thousand_tokens_take_no_stack() {
+    let work = || {
+        let mut sublist = Sublist::seeded(1);
+        let subject = vec!["*"; 100_000].join(".");
+        let id = sublist.insert(subject.as_bytes(), None, b"1", ReceiverId(0));
+        let published = vec!["a"; 100_000].join(".");
+        let mut found = Vec::new();
+        sublist.matches(published.as_bytes(), &mut found);
+        assert_eq!(found.len(), 1);
+        assert!(subject::matches(subject.as_bytes(), published.as_bytes()));
+        sublist.remove(id);
+        assert_eq!(sublist.kept(), 0);
+    };
+    let thread = std::thread::Builder::new().stack_size(64 * 1024);
+    let thread = thread.spawn(work).expect("a thread starts");
+    thread.join().expect("it ends well");
+}

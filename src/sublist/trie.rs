@@ -15,6 +15,7 @@
 use super::SetId;
 use super::index::{Hashing, Index};
 use super::pool::Pool;
+use super::search::Branch;
 use super::short::Short;
 use midge_protocol::subject;
 
@@ -44,6 +45,14 @@ enum End {
 
 const ROOT: u32 = 0;
 const NONE: u32 = u32::MAX;
+
+impl Branch {
+    /// All of a subject, from the root on.
+    pub(super) const ROOT: Branch = Branch {
+        place: ROOT,
+        offset: 0,
+    };
+}
 
 impl Node {
     fn new(parent: u32, token: &[u8]) -> Node {
@@ -153,39 +162,49 @@ impl Trie {
         }
     }
 
-    /// Appends the sets that a message to `subject` reaches, whether or not it has an empty token;
-    /// answers how many places it looked at.
-    pub(super) fn walk(&self, subject: &[u8], found: &mut Vec<SetId>, hashing: &Hashing) -> usize {
-        self.walk_from(ROOT, subject, found, hashing)
-    }
-
-    fn walk_from(
+    /// Looks at the branches that are left, each with all that follows from it, until there are none or
+    /// `places_max` places have been looked at; answers how many have. Appends the sets that a message
+    /// to `subject` reaches, whether or not it has an empty token.
+    ///
+    /// A branch whose place has gone is passed over.
+    pub(super) fn walk(
         &self,
-        mut number: u32,
-        mut rest: &[u8],
+        subject: &[u8],
+        branches: &mut Vec<Branch>,
+        places_max: usize,
         found: &mut Vec<SetId>,
         hashing: &Hashing,
     ) -> usize {
         let mut places = 0;
-        loop {
-            places += 1;
-            let node = &self.nodes[number as usize];
-            found.extend(node.end(End::Full));
-            let Some(dot) = memchr::memchr(b'.', rest) else {
-                found.extend(node.end(End::Partial));
-                let child = self.literal(number, node, rest, hashing);
-                found.extend(child.and_then(|child| self.nodes[child as usize].end(End::Here)));
-                return places;
-            };
-            let (token, behind) = (&rest[..dot], &rest[dot + 1..]);
-            if node.partial != NONE {
-                places += self.walk_from(node.partial, behind, found, hashing);
-            }
-            match self.literal(number, node, token, hashing) {
-                Some(child) => (number, rest) = (child, behind),
-                None => return places,
+        while let Some(Branch { place, offset }) = branches.pop() {
+            let (mut number, mut offset) = (place, offset);
+            while let Some(node) = self.nodes.get(number as usize) {
+                if places >= places_max {
+                    let place = number;
+                    branches.push(Branch { place, offset });
+                    return places;
+                }
+                places += 1;
+                let rest = &subject[offset..];
+                found.extend(node.end(End::Full));
+                let Some(dot) = memchr::memchr(b'.', rest) else {
+                    found.extend(node.end(End::Partial));
+                    let child = self.literal(number, node, rest, hashing);
+                    found.extend(child.and_then(|child| self.nodes[child as usize].end(End::Here)));
+                    break;
+                };
+                offset += dot + 1;
+                if node.partial != NONE {
+                    let place = node.partial;
+                    branches.push(Branch { place, offset });
+                }
+                match self.literal(number, node, &rest[..dot], hashing) {
+                    Some(child) => number = child,
+                    None => break,
+                }
             }
         }
+        places
     }
 
     /// The child of `node`, which is the one at `number`, under a token that is no wildcard, or that

@@ -1,4 +1,4 @@
-use super::super::publish;
+use super::super::{Published, publish};
 use super::*;
 use crate::Config;
 use crate::outbox::fake::FakeOutbox;
@@ -146,7 +146,7 @@ impl World {
                     break;
                 };
                 if let ClientOp::Publish(message) = op {
-                    publish(state, *publisher, &message, &mut route, out);
+                    one_by_one(state, *publisher, &message, &mut route, out);
                 }
                 rest = &rest[len..];
                 continue;
@@ -156,7 +156,7 @@ impl World {
                 let mut count = publish_run(state, *publisher, &run, &route, allowance, out);
                 self.together += count;
                 if count == 0 {
-                    publish(state, *publisher, run.first(), &mut route, out);
+                    one_by_one(state, *publisher, run.first(), &mut route, out);
                     count = 1;
                 }
                 if !run.advance(count) {
@@ -174,6 +174,17 @@ impl World {
         let len = self.state.accounts[0].sublist.len();
         (queues, tally.received, tally.sent, sent, len)
     }
+}
+
+fn one_by_one(
+    state: &mut State,
+    from: ReceiverId,
+    message: &Publish<'_>,
+    route: &mut Route,
+    out: &mut FakeOutbox,
+) {
+    let published = publish(state, from, message, route, &mut None, |_, _| {}, out);
+    assert!(matches!(published, Published::Taken(_)), "{published:?}");
 }
 
 /// Some messages of each kind, and something behind them.
@@ -249,7 +260,7 @@ fn no_more_is_done_than_is_allowed() {
             publisher,
             ..
         } = &mut world;
-        publish(state, *publisher, first.first(), &mut route, out);
+        one_by_one(state, *publisher, first.first(), &mut route, out);
         let run = parser
             .next_run(&input[first.bytes()..], &rules, 100)
             .expect("it is plain");

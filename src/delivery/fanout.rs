@@ -1,0 +1,397 @@
+//! `Fanout`: one message whose delivery is too much for one piece.
+//!
+//! To find the sets that a message reaches may take a look at very many places, and to reach them very
+//! many copies, or very long ones. Then it goes piece by piece, others have their turn in between, and
+//! the op stays unread meanwhile:
+//!
+//! ```text
+//! search ──▶ gather ──▶ plain subscriptions ──▶ queue groups ──▶ over
+//! sets       who is in them     a copy each         one each
+//! ```
+//!
+//! Subscriptions come and go meanwhile. Those who were there when the message was first looked at and
+//! still are when it comes to them get it, once; younger ones do not. Each receiver is waited for when
+//! its copy is due, so that a queue passes its mark by no more than one message here too.
+
+use super::{Allowance, Assembled, Published, Scratch, below, deliver, end, is_behind};
+use crate::outbox::Outbox;
+use crate::receiver::{Kind, Receiver, Traffic};
+use crate::state::State;
+use crate::sublist::{QueueId, ReceiverId, Search, SetId, SubId, Sublist};
+use midge_protocol::Publish;
+use midge_reactor::Key;
+use slab::Slab;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Fewest places of the trie that are looked at in one piece.
+const PLACES_MIN: usize = 256;
+
+/// What it costs to put one part of a group in order, in places looked at.
+const SORTING: usize = 4;
+
+/// Numbers of subscriptions and sets that are copied at the cost of one place looked at.
+const COPIED: usize = 32;
+
+/// Numbers that a fan-out may keep without asking: 256 KiB, no more than a client's input may be.
+const KEPT_MAX: usize = 64 * 1024;
+
+/// Fan-outs that may keep more at a time; others wait with their messages until one is over. Or a
+/// thousand publishers could each keep a list of a million subscriptions.
+const SLOTS: usize = 16;
+
+/// The right to keep much, for those who have it.
+#[derive(Debug, Default)]
+pub(crate) struct Slots(Arc<()>);
+
+impl Slots {
+    fn take(&self) -> Option<Arc<()>> {
+        (Arc::strong_count(&self.0) <= SLOTS).then(|| Arc::clone(&self.0))
+    }
+}
+
+/// One message on its way to very many.
+#[derive(Debug)]
+pub(crate) struct Fanout {
+    search: Search,
+    /// Of the sets that were found, those whose subscriptions have been gathered.
+    gathered: usize,
+    /// Plain subscriptions that were gathered, and how many of them have had their turn.
+    takers: Vec<SubId>,
+    next: usize,
+    /// Parts of groups that were gathered, then in order: those of one group stand together.
+    parts: Vec<(QueueId, SetId)>,
+    groups: BTreeSet<(QueueId, SetId)>,
+    round: Option<Round>,
+    taken: usize,
+    /// Bytes of the message, as they are counted.
+    bytes: usize,
+    slot: Option<Arc<()>>,
+}
+
+/// A look for a member of one group that takes the message, beginning with one chosen by chance.
+#[derive(Debug)]
+struct Round {
+    members: Vec<SubId>,
+    next: usize,
+    left: usize,
+    /// Whether those who are behind are passed over.
+    spares: bool,
+    /// One of them, and whether there are others who are not behind and do not take it.
+    behind: Option<Key>,
+    any_other: bool,
+}
+
+impl Round {
+    fn begin_again(&mut self, spares: bool) {
+        self.left = self.members.len();
+        self.spares = spares;
+        (self.behind, self.any_other) = (None, false);
+    }
+}
+
+impl Fanout {
+    /// The delivery of a message of `bytes` to the sets that `search` finds.
+    pub(super) fn new(search: Search, bytes: usize) -> Fanout {
+        Fanout {
+            search,
+            gathered: 0,
+            takers: Vec::new(),
+            next: 0,
+            parts: Vec::new(),
+            groups: BTreeSet::new(),
+            round: None,
+            taken: 0,
+            bytes,
+            slot: None,
+        }
+    }
+
+    /// It ends before it is over: what was published, and what of it was delivered.
+    pub(crate) fn abandon(&self) -> (Traffic, Traffic) {
+        let mut received = Traffic::default();
+        received.count(self.bytes);
+        (received, self.sent())
+    }
+
+    /// What was delivered so far.
+    fn sent(&self) -> Traffic {
+        Traffic {
+            messages: self.taken as u64,
+            bytes: (self.taken * self.bytes) as u64,
+        }
+    }
+
+    /// Goes on with `message`, which is the one that it began with, for as long as `allowance` has
+    /// something left, and at least a little.
+    pub(crate) fn go_on<O: Outbox>(
+        &mut self,
+        state: &mut State,
+        from: ReceiverId,
+        message: &Publish<'_>,
+        allowance: Allowance,
+        out: &mut O,
+    ) -> Published {
+        let account = state.receiver(from).account;
+        let State {
+            accounts,
+            receivers,
+            scratch: Scratch { tally, slots, .. },
+            random,
+            backpressure,
+            ..
+        } = state;
+        let mut world = World {
+            message,
+            framing: Assembled::of(message),
+            from,
+            sublist: &mut accounts[account.0].sublist,
+            receivers,
+            is_waited_for: &|key, out: &O| is_behind(key, backpressure, out),
+            random,
+            out,
+            work: 0,
+        };
+        let (taken, copy_bytes) = (self.taken, self.bytes.max(1));
+        let outcome = loop {
+            if let Some(outcome) = self.step(&mut world, slots, allowance.work) {
+                break outcome;
+            }
+            let produced = (self.taken - taken).saturating_mul(copy_bytes);
+            if world.work >= allowance.work || produced >= allowance.bytes {
+                break Published::InPieces;
+            }
+        };
+        tally.work += world.work;
+        if let Published::Taken(_) = outcome {
+            tally.received.count(self.bytes);
+            tally.sent.add(self.sent());
+        }
+        outcome
+    }
+
+    /// Does a little; answers what is to be said if it cannot go on from there.
+    fn step<O: Outbox>(
+        &mut self,
+        world: &mut World<'_, O>,
+        slots: &Slots,
+        work_max: usize,
+    ) -> Option<Published> {
+        if !self.has_room(slots) {
+            world.work += 1;
+            return Some(Published::InPieces);
+        }
+        if !self.search.is_over() {
+            let places_max = work_max.saturating_sub(world.work).max(PLACES_MIN);
+            let subject = world.message.subject();
+            world.work += world.sublist.go_on(&mut self.search, subject, places_max);
+        } else if let Some(set) = self.search.found().get(self.gathered) {
+            let set = *set;
+            self.gathered += 1;
+            world.work += self.gather(set, world.sublist);
+        } else if let Some(id) = self.takers.get(self.next) {
+            let id = *id;
+            match world.give(&self.search, id, true) {
+                Given::Taken => self.taken += 1,
+                Given::Refused => {}
+                Given::Behind(key) => return Some(Published::WaitFor(key)),
+            }
+            self.next += 1;
+        } else if let Some(part) = self.parts.pop() {
+            self.groups.insert(part);
+            world.work += SORTING;
+        } else if self.round.is_some() {
+            return self.ask_the_next(world);
+        } else if let Some((queue, _)) = self.groups.first() {
+            let queue = *queue;
+            self.begin_group(queue, world);
+        } else {
+            return Some(Published::Taken(self.taken));
+        }
+        None
+    }
+
+    /// Whether it may keep as much as it does.
+    fn has_room(&mut self, slots: &Slots) -> bool {
+        if self.slot.is_some() {
+            return true;
+        }
+        let members = self.round.as_ref().map_or(0, |round| round.members.len());
+        let lists = self.takers.len() + self.parts.len() + self.groups.len();
+        if self.search.kept() + lists + members <= KEPT_MAX {
+            return true;
+        }
+        self.slot = slots.take();
+        self.slot.is_some()
+    }
+
+    /// Notes who is in a set; answers what that has cost.
+    fn gather(&mut self, id: SetId, sublist: &Sublist) -> usize {
+        let Some(set) = sublist.set_of(id) else {
+            return 1;
+        };
+        self.takers.extend(set.plain());
+        let queues = set.groups().iter().map(|group| (group.queue, id));
+        self.parts.extend(queues);
+        1 + (set.plain().len() + set.groups().len()) / COPIED
+    }
+
+    /// Offers the message to a member by chance, or makes a list of all.
+    fn begin_group<O: Outbox>(&mut self, queue: QueueId, world: &mut World<'_, O>) {
+        let mut sets: Vec<SetId> = Vec::new();
+        while let Some((first, set)) = self.groups.first().copied()
+            && first == queue
+        {
+            self.groups.pop_first();
+            sets.push(set);
+        }
+        world.work += sets.len();
+        let group = |sublist: &Sublist, set: SetId| {
+            let set = sublist.set_of(set)?;
+            set.group(queue).map(|group| group.members.clone())
+        };
+        if let [set] = *sets
+            && !world.out.any_congested()
+        {
+            let members = world.sublist.set_of(set).and_then(|set| set.group(queue));
+            let Some(members) = members.map(|group| &group.members) else {
+                return;
+            };
+            let id = members[below(world.random, members.len())];
+            if world.give(&self.search, id, false) == Given::Taken {
+                self.taken += 1;
+                return;
+            }
+        }
+        let members: Vec<SubId> = sets
+            .iter()
+            .filter_map(|set| group(world.sublist, *set))
+            .flatten()
+            .collect();
+        if members.is_empty() {
+            return;
+        }
+        world.work += members.len() / COPIED;
+        let mut round = Round {
+            next: below(world.random, members.len()),
+            members,
+            left: 0,
+            spares: false,
+            behind: None,
+            any_other: false,
+        };
+        round.begin_again(world.out.any_congested());
+        self.round = Some(round);
+    }
+
+    /// Offers the message to the next member of the present group.
+    fn ask_the_next<O: Outbox>(&mut self, world: &mut World<'_, O>) -> Option<Published> {
+        let round = self.round.as_mut()?;
+        if round.left == 0 {
+            if !round.spares {
+                // None takes it.
+                self.round = None;
+                return None;
+            }
+            let behind = round.behind.filter(|_| !round.any_other);
+            round.begin_again(behind.is_some());
+            return behind.map(Published::WaitFor);
+        }
+        let id = round.members[round.next];
+        round.next = (round.next + 1) % round.members.len();
+        round.left -= 1;
+        if round.spares
+            && let Some(key) = world.congested(&self.search, id)
+        {
+            world.work += 1;
+            if (world.is_waited_for)(key, world.out) {
+                round.behind = Some(key);
+            } else {
+                round.any_other = true;
+            }
+            return None;
+        }
+        match world.give(&self.search, id, false) {
+            Given::Taken => {
+                self.taken += 1;
+                self.round = None;
+            }
+            Given::Refused | Given::Behind(_) => round.any_other = true,
+        }
+        None
+    }
+}
+
+/// What became of a copy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Given {
+    Taken,
+    Refused,
+    /// Nothing was done: the receiver is to be waited for.
+    Behind(Key),
+}
+
+/// What a piece works on.
+struct World<'a, O> {
+    message: &'a Publish<'a>,
+    framing: Option<Assembled<'a>>,
+    from: ReceiverId,
+    sublist: &'a mut Sublist,
+    receivers: &'a mut Slab<Receiver>,
+    is_waited_for: &'a dyn Fn(Key, &O) -> bool,
+    random: &'a mut u64,
+    out: &'a mut O,
+    work: usize,
+}
+
+impl<O: Outbox> World<'_, O> {
+    /// Gives one subscription its copy, if it was there when the search began.
+    fn give(&mut self, search: &Search, id: SubId, waits: bool) -> Given {
+        self.work += 1;
+        if !self.sublist.was_there(id, search.moment()) {
+            return Given::Refused;
+        }
+        if waits
+            && let Some(key) = self.congested(search, id)
+            && (self.is_waited_for)(key, self.out)
+        {
+            return Given::Behind(key);
+        }
+        let subscription = self.sublist.subscription_mut(id);
+        let framing = self.framing.as_ref();
+        let (message, from) = (self.message, self.from);
+        if !deliver(
+            message,
+            framing,
+            from,
+            subscription,
+            self.receivers,
+            self.out,
+        ) {
+            return Given::Refused;
+        }
+        if subscription.count() {
+            self.work += ending(self.sublist, id);
+            end([id], self.sublist, self.receivers);
+        }
+        Given::Taken
+    }
+
+    /// The receiver of a subscription, if it would get the message and is congested.
+    fn congested(&self, search: &Search, id: SubId) -> Option<Key> {
+        if !self.out.any_congested() || !self.sublist.was_there(id, search.moment()) {
+            return None;
+        }
+        let subscription = self.sublist.subscription(id);
+        let receiver = &self.receivers[subscription.receiver.0 as usize];
+        let Kind::Client { echo, .. } = receiver.kind;
+        let gets_it = echo || subscription.receiver != self.from;
+        (gets_it && !subscription.finished() && self.out.is_congested(receiver.key))
+            .then_some(receiver.key)
+    }
+}
+
+/// What it costs to end a subscription.
+pub(crate) fn ending(sublist: &Sublist, id: SubId) -> usize {
+    super::subscribing(sublist.subject(id))
+}
