@@ -35,8 +35,19 @@ impl Question {
     /// The answer. Takes as long as whoever made the hash has wanted: some tenths of a second, mostly.
     pub(crate) fn answer(&self) -> bool {
         // bcrypt looks at 72 bytes; Go refuses longer passwords, so none was ever set.
-        self.guess.len() <= 72 && bcrypt::verify(&self.guess, &self.hash).unwrap_or(false)
+        self.guess.len() <= 72 && verify(&self.guess, &self.hash)
     }
+}
+
+#[cfg(feature = "bcrypt")]
+fn verify(guess: &str, hash: &str) -> bool {
+    bcrypt::verify(guess, hash).unwrap_or(false)
+}
+
+/// No broker starts with a hash: the [check](crate::start::check) of its settings refuses it.
+#[cfg(not(feature = "bcrypt"))]
+fn verify(_: &str, _: &str) -> bool {
+    false
 }
 
 /// What decides whether a client is welcome.
@@ -112,6 +123,18 @@ pub(crate) fn has_plain_password(auth: &Auth) -> bool {
     }
 }
 
+/// Whether any secret is a hash of one.
+pub(crate) fn has_hash(auth: &Auth) -> bool {
+    match auth {
+        Auth::None => false,
+        Auth::Token(token) => is_hash(token),
+        Auth::User { pass, .. } => is_hash(pass),
+        Auth::Users { users, token } => {
+            users.iter().any(|user| is_hash(&user.pass)) || token.as_deref().is_some_and(is_hash)
+        }
+    }
+}
+
 fn compare(secret: &str, guess: &str) -> Verdict {
     if is_hash(secret) {
         Verdict::Hashed(Question::new(secret.to_owned(), guess.to_owned()))
@@ -148,6 +171,40 @@ mod tests {
             },
             no_auth_user: no_auth_user.map(str::to_owned),
             ..Config::default()
+        }
+    }
+
+    #[test]
+    fn a_hash_is_found_wherever_a_secret_may_stand() {
+        let user = |pass: &str| Auth::User {
+            user: "$2a$".to_owned(),
+            pass: pass.to_owned(),
+        };
+        let Auth::Users { users, .. } = users(&[("ann", "a"), ("bob", "$2b$11$b")], None).auth
+        else {
+            unreachable!("it is made above");
+        };
+        let several = |users: &[User], token: Option<&str>| Auth::Users {
+            users: users.to_vec(),
+            token: token.map(str::to_owned),
+        };
+        for (auth, expected) in [
+            (Auth::None, false),
+            (Auth::Token("$1$".to_owned()), false),
+            (Auth::Token("$2y$11$t".to_owned()), true),
+            (user("pass"), false),
+            (user("$2a$11$p"), true),
+            (several(&users[..1], Some("t")), false),
+            (several(&users[..1], Some("$2x$11$t")), true),
+            (several(&users, None), true),
+        ] {
+            assert_eq!(has_hash(&auth), expected, "{auth:?}");
+            let config = Config {
+                auth,
+                ..Config::default()
+            };
+            let is_refused = cfg!(not(feature = "bcrypt")) && expected;
+            assert_eq!(crate::start::check(&config).is_err(), is_refused);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::lame_duck;
 use crate::listener::Clients;
 use crate::monitor::{Records, Visitors};
+use crate::nkey;
 use crate::ports::{Files, Ports};
 use crate::reconfigure;
 use crate::signals::shut_down;
@@ -49,7 +50,9 @@ impl Broker {
     /// See [`StartError`]. Nothing is left behind.
     pub fn bind(config: Config) -> Result<Broker, StartError> {
         start::check(&config)?;
-        let server_id = nkeys::KeyPair::new_server().public_key();
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|error| StartError::System(error.into()))?;
+        let server_id = nkey::server_id(random);
         log::info!(target: "midge", "Starting midge");
         log::info!(target: "midge", "  Version:  {} (as nats-server {ANNOUNCED_VERSION})", env!("CARGO_PKG_VERSION"));
         let name = config.server_name.as_deref().unwrap_or(&server_id);
@@ -344,13 +347,11 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     cx.state.seed(random);
     if cx.state.info.server_id.is_empty() {
         // From the reactor's numbers, so that a simulated broker is the same one in each run.
-        let mut seed = [0; 32];
-        for part in seed.chunks_mut(8) {
+        let mut random = [0; 32];
+        for part in random.chunks_mut(8) {
             part.copy_from_slice(&cx.io.random().to_le_bytes());
         }
-        let key = nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::Server, seed);
-        let key = key.map_err(|error| StartError::System(io::Error::other(error)))?;
-        cx.state.info = announce(&cx.state.config, key.public_key());
+        cx.state.info = announce(&cx.state.config, nkey::server_id(random));
     }
     let config = &cx.state.config;
     let address = (config.host.clone(), config.port);

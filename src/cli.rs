@@ -171,12 +171,7 @@ pub fn version() -> String {
 
 /// The name this program was called by, without its directory: of messages, and of the ports file.
 pub fn executable() -> String {
-    let called = std::env::args_os().next().map(PathBuf::from);
-    let name = called.as_deref().and_then(std::path::Path::file_name);
-    name.map_or_else(
-        || "midge".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    crate::ports::program()
 }
 
 /// Reads a command line, without the program's name.

@@ -1,14 +1,26 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
+mod address;
+pub(crate) mod duration;
+
+#[cfg(feature = "command")]
 mod explain;
+#[cfg(feature = "command")]
 pub mod language;
+#[cfg(feature = "command")]
 mod load;
+#[cfg(feature = "command")]
 pub mod options;
+#[cfg(feature = "command")]
 mod reload;
+#[cfg(feature = "command")]
 pub mod settings;
 
+#[cfg(feature = "command")]
 pub use explain::explain;
+#[cfg(feature = "command")]
 pub use load::{Loaded, load};
+#[cfg(feature = "command")]
 pub use reload::{Change, Reloaded, changes, reload};
 
 use std::collections::BTreeMap;
@@ -105,7 +117,7 @@ impl Advertise {
         if text.is_empty() {
             return Ok(None);
         }
-        let (host, port) = match options::reader::split_address(text) {
+        let (host, port) = match address::split_address(text) {
             Some((host, port)) => match port.parse::<i64>() {
                 Ok(-1 | 0) => (host, None),
                 Ok(number) => match u16::try_from(number) {

@@ -34,6 +34,7 @@ pub use start::StartError;
 pub use state::{State, Stats, Stop};
 pub use system_words::system_words;
 
+#[cfg(feature = "command")]
 pub mod cli;
 pub mod config;
 
@@ -45,12 +46,14 @@ mod signals;
 mod start;
 mod state;
 mod system_words;
+#[cfg(feature = "command")]
 mod systemd;
 
 mod auth;
 mod client;
 mod hashing;
 mod listener;
+mod nkey;
 
 mod session;
 

@@ -76,8 +76,18 @@ impl Files {
 
 /// The name of the file: after the program, as it was called, and its process.
 pub(crate) fn path(directory: &Path) -> PathBuf {
-    let name = crate::cli::executable();
+    let name = program();
     directory.join(format!("{name}_{}.ports", std::process::id()))
+}
+
+/// The name this program was called by, without its directory.
+pub(crate) fn program() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let name = called.as_deref().and_then(Path::file_name);
+    name.map_or_else(
+        || "midge".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// The file, which goes when this is dropped.

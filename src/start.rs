@@ -1,6 +1,6 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
-use crate::config::options::duration::show;
+use crate::config::duration::show;
 use crate::{Auth, Config, auth, system_words};
 use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
 use std::fmt;
@@ -145,6 +145,7 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
 /// What is wrong with settings that are each possible.
 pub(crate) struct Fault {
     /// The setting to look at first, by its name.
+    #[cfg_attr(not(feature = "command"), expect(dead_code))]
     pub(crate) setting: &'static str,
     /// What is wrong, as one line.
     pub(crate) text: String,
@@ -206,6 +207,13 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
             "authorization",
             "the token, or the user name, that clients must present is empty, so everyone would be let \
              in; set it, or ask for none",
+        );
+    }
+    if cfg!(not(feature = "bcrypt")) && auth::has_hash(&config.auth) {
+        wrong(
+            "authorization",
+            "a password or token is a bcrypt hash, which this build cannot check; build midge with its \
+             feature \"bcrypt\", or give the password itself",
         );
     }
     if let Some(name) = &config.no_auth_user {

@@ -2,8 +2,7 @@
 //!
 //! The names are those of nats-server's options, the first where there are several.
 
-use super::options::duration;
-use super::{Advertise, Auth, Config};
+use super::{Advertise, Auth, Config, duration};
 use crate::cli::{LogFormat, LogOptions, Options};
 use std::fmt::Display;
 use std::path::PathBuf;

@@ -13,8 +13,9 @@ pub(super) fn run(args: &ReqArgs) -> Result<(), Error> {
     let payload = args.message.payload()?;
     let patience = args.patience();
     let mut connection = Connection::open(&args.server.server(), true, patience)?;
-    // A public key is as good a name as any that nobody else has.
-    let inbox = format!("_INBOX.{}", nkeys::KeyPair::new_user().public_key());
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::from)?;
+    let inbox = format!("_INBOX.{}", data_encoding::BASE64URL_NOPAD.encode(&random));
     encode::sub(connection.output(), inbox.as_bytes(), None, b"1");
     let subject = &args.message.subject;
     let headers = &args.message.headers;

@@ -4,6 +4,7 @@ use super::later::PERMISSIONS;
 use super::reader::Reader;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, User};
+use crate::nkey;
 use std::time::Duration;
 
 /// What the block says, until all of it is known.
@@ -101,7 +102,7 @@ impl Reader<'_> {
             Kind::Integer(seconds) if pair.value.text.parse::<i64>().is_ok() => *seconds as f64,
             Kind::Float(seconds) => *seconds,
             Kind::Text | Kind::Integer(_) => {
-                return match super::duration::nanoseconds(&pair.value.text) {
+                return match crate::config::duration::nanoseconds(&pair.value.text) {
                     Ok(nanoseconds) if nanoseconds > 0 => {
                         Some(Duration::from_nanos(nanoseconds as u64))
                     }
@@ -172,7 +173,7 @@ impl Reader<'_> {
                 "nkey" => {
                     by_key = true;
                     let text = self.text(pair).unwrap_or_default();
-                    if nkeys::KeyPair::from_public_key(&text).is_err() || !text.starts_with('U') {
+                    if !nkey::is_public(nkey::Kind::User, &text) {
                         self.report
                             .error(&pair.at, "Not a valid public nkey for a user");
                     } else {

@@ -8,10 +8,9 @@
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect
 //! * `later`: the blocks that are not done yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
-//! * `report`: what is told; `nearest`: what may have been meant; `duration`: Go's
+//! * `report`: what is told; `nearest`: what may have been meant
 
 mod authorization;
-pub(crate) mod duration;
 mod later;
 pub(crate) mod nearest;
 pub(crate) mod reader;

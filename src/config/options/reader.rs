@@ -1,9 +1,10 @@
 //! Values of the language as the types that options have. What does not fit is told, and is `None`.
 
 use super::authorization::Credentials;
-use super::duration;
 use super::report::Report;
 use crate::cli::Options;
+use crate::config::address::split_address;
+use crate::config::duration;
 use crate::config::language::{Kind, Map, Pair, Value};
 use std::time::Duration;
 
@@ -237,14 +238,5 @@ pub(super) fn go_type(kind: &Kind) -> &'static str {
         Kind::Float(_) => "float64",
         Kind::List(_) => "[]interface {}",
         Kind::Map(_) => "map[string]interface {}",
-    }
-}
-
-/// Host and port of `host:port`, where an address of version 6 is in brackets.
-pub(crate) fn split_address(text: &str) -> Option<(&str, &str)> {
-    let (host, port) = text.rsplit_once(':')?;
-    match host.strip_prefix('[') {
-        Some(host) => host.strip_suffix(']').map(|host| (host, port)),
-        None => (!host.contains(':')).then_some((host, port)),
     }
 }

@@ -234,7 +234,7 @@ pub(super) static TABLE: &[Entry] = &[
         |r, p| match r.strict_duration(p) {
             None => {}
             Some(time) if time < LAME_DUCK_MIN => {
-                let time = super::duration::show(time);
+                let time = crate::config::duration::show(time);
                 let text = format!("invalid lame_duck_duration of {time}, minimum is 30 seconds");
                 r.report.error(&p.at, text);
             }

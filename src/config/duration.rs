@@ -12,6 +12,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The words of Go's `time.ParseDuration`.
+#[cfg(any(feature = "command", test))]
 pub(crate) fn nanoseconds(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {text:?}");
     let (negative, mut rest) = match text.strip_prefix('-') {
