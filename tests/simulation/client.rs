@@ -38,6 +38,8 @@ impl Peers {
 pub(crate) struct Log {
     pub(crate) key: Option<Key>,
     pub(crate) echo: bool,
+    /// It means harm; what it gets is of no interest.
+    pub(crate) hostile: bool,
     /// The number that `INFO` gave it.
     pub(crate) cid: Option<u64>,
     pub(crate) ended: bool,
@@ -100,7 +102,7 @@ pub(crate) fn dial(cx: &mut Context<'_, Peers>, id: u64, manner: Manner) {
     log_of(cx.state, id).key = Some(key);
 }
 
-fn log_of(peers: &mut Peers, id: u64) -> &mut Log {
+pub(crate) fn log_of(peers: &mut Peers, id: u64) -> &mut Log {
     peers.logs.get_mut(&id).expect("it was made by the connect")
 }
 
@@ -113,6 +115,44 @@ pub(crate) fn ping(peers: &mut Peers, io: &mut Io<'_>, id: u64) {
         let so_far = (log.subscriptions.len(), log.published.len(), stamp);
         log.pings_out.push_back(so_far);
     }
+}
+
+/// An answer has come to the first question that is open.
+pub(crate) fn confirm(peers: &mut Peers, id: u64) {
+    let stamp = peers.stamp();
+    let log = log_of(peers, id);
+    let (subscriptions, published, asked) = log.pings_out.pop_front().expect("a PONG has its PING");
+    for one in &mut log.subscriptions[..subscriptions] {
+        one.confirmed.get_or_insert(stamp);
+        if one.unsubscribed.is_some_and(|at| at < asked) {
+            one.gone.get_or_insert(stamp);
+        }
+    }
+    for one in &mut log.published[..published] {
+        one.confirmed.get_or_insert(stamp);
+    }
+}
+
+/// Writes down one more message of `len` bytes; answers the bytes that publish it.
+pub(crate) fn publish(peers: &mut Peers, id: u64, subject: &'static str, len: usize) -> Vec<u8> {
+    let sent = peers.stamp();
+    let log = log_of(peers, id);
+    let number = log.published.len();
+    log.published.push(Published {
+        subject,
+        sent,
+        confirmed: None,
+    });
+    let payload = payload(id, number, len);
+    let reply = if number.is_multiple_of(2) {
+        "inbox.me "
+    } else {
+        ""
+    };
+    let mut op = format!("PUB {subject} {reply}{}\r\n", payload.len()).into_bytes();
+    op.extend(payload);
+    op.extend(b"\r\n");
+    op
 }
 
 /// The bytes of one message: who, which, and a filler that depends on both.
@@ -173,24 +213,8 @@ impl Client {
         for _ in 0..1 + cx.io.random() % self.manner.batch_max {
             let subject = SUBJECTS[cx.io.random() as usize % SUBJECTS.len()];
             let len = cx.io.random() as usize % (self.manner.payload_max + 1);
-            let sent = cx.state.stamp();
-            let id = self.id;
-            let log = log_of(cx.state, id);
-            let number = log.published.len();
-            log.published.push(Published {
-                subject,
-                sent,
-                confirmed: None,
-            });
-            let payload = payload(id, number, len.min(self.manner.payload_max));
-            let reply = if number.is_multiple_of(2) {
-                "inbox.me "
-            } else {
-                ""
-            };
-            let mut op = format!("PUB {subject} {reply}{}\r\n", payload.len()).into_bytes();
-            op.extend(payload);
-            op.extend(b"\r\n");
+            let len = len.min(self.manner.payload_max);
+            let op = publish(cx.state, self.id, subject, len);
             cx.send(&op);
         }
     }
@@ -271,21 +295,7 @@ impl Handler<Peers> for Client {
                 ServerOp::Ping => {
                     cx.send(b"PONG\r\n");
                 }
-                ServerOp::Pong => {
-                    let stamp = cx.state.stamp();
-                    let log = log_of(cx.state, self.id);
-                    let (subscriptions, published, asked) =
-                        log.pings_out.pop_front().expect("a PONG has its PING");
-                    for one in &mut log.subscriptions[..subscriptions] {
-                        one.confirmed.get_or_insert(stamp);
-                        if one.unsubscribed.is_some_and(|at| at < asked) {
-                            one.gone.get_or_insert(stamp);
-                        }
-                    }
-                    for one in &mut log.published[..published] {
-                        one.confirmed.get_or_insert(stamp);
-                    }
-                }
+                ServerOp::Pong => confirm(cx.state, self.id),
                 ServerOp::Err { text } => {
                     let text = String::from_utf8_lossy(text).into_owned();
                     log_of(cx.state, self.id).errors.push(text);

@@ -3,6 +3,7 @@
 
 mod causes;
 mod client;
+mod hostile;
 mod model;
 mod rogue;
 mod scenarios;
@@ -95,6 +96,12 @@ fn play(sim: &mut Sim) {
         hosts.push(host);
     }
     let rogues = sim.host("rogues", talker::Notes::new(), |_| Ok(()));
+    let peers = Peers {
+        stamp: Rc::clone(&stamp),
+        logs: Default::default(),
+    };
+    let hostiles = sim.host("hostile", peers, |_| Ok(()));
+    let hostiles_max = [0, 2, 4][sim.seed() as usize % 3];
     let mut next_rogue = random(sim, broker, rogue::MISDEEDS);
     // Clients come and go while links break and hosts sleep.
     for round in 0..4 {
@@ -111,6 +118,15 @@ fn play(sim: &mut Sim) {
         for _ in 0..random(sim, broker, 3) {
             next_rogue += 1;
             sim.with(rogues, |cx| rogue::dial(cx, next_rogue, manner.broker));
+        }
+        for _ in 0..random(sim, broker, hostiles_max + 1) {
+            let kind = hostile::KINDS[random(sim, broker, 6) as usize];
+            let acts = 1 + random(sim, broker, 12);
+            next_id += 1;
+            let (payload_max, broker) = (manner.payload_max, manner.broker);
+            sim.with(hostiles, |cx| {
+                hostile::dial(cx, next_id, (kind, acts), payload_max, broker);
+            });
         }
         let host = hosts[random(sim, broker, 3) as usize];
         match random(sim, broker, 8) {
@@ -145,11 +161,9 @@ fn play(sim: &mut Sim) {
     }
     settle(sim, broker, &hosts);
     let stats = sim.with(broker, |cx| cx.state.stats());
-    if roomy {
-        assert_eq!((stats.slow_consumers, stats.stale), (0, 0));
-    }
     let mut logs = model::Logs::new();
-    for host in &hosts {
+    let all_hosts = [hosts.clone(), vec![hostiles]].concat();
+    for host in &all_hosts {
         let blank = |(id, log): (&u64, &mut Log)| (*id, std::mem::take(log));
         logs.extend(sim.with(*host, |cx| {
             cx.state.logs.iter_mut().map(blank).collect::<Vec<_>>()
@@ -159,13 +173,21 @@ fn play(sim: &mut Sim) {
     let delivered: usize = delivered.map(|one| one.got.len()).sum();
     assert!(delivered as u64 <= stats.sent.messages);
     model::check(&logs);
+    if roomy {
+        let is_cut = |log: &&Log| {
+            let cause = log.cid.map(causes::of).unwrap_or_default();
+            log.hostile && cause.starts_with("Slow Consumer")
+        };
+        let cut = logs.values().filter(is_cut).count() as u64;
+        assert_eq!((stats.slow_consumers, stats.stale), (cut, 0));
+    }
     let (resets, may_be_cut) = (sim.resets(), !roomy);
     let broken = check_causes(&logs, resets, may_be_cut)
         + sim.with(rogues, |cx| rogue::check(cx.state, resets, may_be_cut));
     assert!(broken <= resets, "{broken} cut by {resets} resets");
 
     // A fresh pair can talk, and when all have gone nothing is left of them.
-    for host in &hosts {
+    for host in &all_hosts {
         let keys: Vec<_> = logs.values().filter_map(|log| log.key).collect();
         sim.with(*host, |cx| {
             for key in &keys {
@@ -205,8 +227,8 @@ fn check_causes(logs: &model::Logs, resets: u64, may_be_cut: bool) -> u64 {
         match causes::of(cid).as_str() {
             // As the broker sees it when a fault has reset the connection.
             "Client Closed" | "Read Error" => broken += 1,
-            "Stale Connection" | "Slow Consumer (Pending Bytes)" if may_be_cut => {}
-            "Slow Consumer (Write Deadline)" if may_be_cut => {}
+            "Stale Connection" if may_be_cut => {}
+            cause if cause.starts_with("Slow Consumer") && (may_be_cut || log.hostile) => {}
             "Maximum Connections Exceeded" => assert!(!log.errors.is_empty() || resets > 0),
             other => panic!("client {id} was cut: {other}"),
         }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 /// The limits that the broker is given for them.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 4_096;
 pub(crate) const CONTROL_LINE_BYTES_MAX: usize = 256;
-pub(crate) const SUBSCRIPTIONS_MAX: usize = 40;
+pub(crate) const SUBSCRIPTIONS_MAX: usize = 300;
 
 /// How many ways there are.
 pub(crate) const MISDEEDS: u64 = 10;
