@@ -22,13 +22,12 @@ mod news;
 pub(crate) use login::AskedBy;
 pub(crate) use news::{News, is_same_auth};
 
-/// Most bytes of output made from one client's input before the others have their turn: a read of
-/// tiny messages may fan out to a hundred times its size.
-const TURN_OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// Most work done for one client's messages before the others have their turn, in subscriptions
 /// and places of the sublist looked at: a few hundred bytes may ask for much and produce nothing.
 const TURN_WORK_MAX: usize = 20_000;
+
+/// After so much of it the clock is looked at: what a place costs is not always the same.
+const WORK_BETWEEN_LOOKS: usize = 4_000;
 
 /// Most messages of one control line that are taken together: by then a look at each receiver costs
 /// nothing.
@@ -283,8 +282,8 @@ impl Client {
                     return Ok(());
                 }
             };
-            let produced = cx.io.produced();
-            let allowance = |state: &State| allowance(state, produced);
+            let left = cx.io.output_left();
+            let allowance = |state: &State| allowance(state, left);
             let after = session.op(&op, allowance, cx.state, &mut Queues(&mut cx.io))?;
             if let ClientOp::Publish(message) = &op {
                 cx.state.measure(message.subject());
@@ -364,7 +363,7 @@ impl Client {
             };
             let each = run.bytes_each();
             if run.count() > 1 && !session.has_begun() {
-                let allowance = allowance(cx.state, cx.io.produced());
+                let allowance = allowance(cx.state, cx.io.output_left());
                 let mut out = Queues(&mut cx.io);
                 let count = session.publish_run(&run, allowance, cx.state, &mut out);
                 if count > 0 {
@@ -384,7 +383,7 @@ impl Client {
                     published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
                 }
                 if published == Published::InPieces {
-                    let allowance = allowance(cx.state, cx.io.produced());
+                    let allowance = allowance(cx.state, cx.io.output_left());
                     let mut out = Queues(&mut cx.io);
                     published = session.go_on(run.first(), allowance, cx.state, &mut out);
                 }
@@ -612,17 +611,26 @@ fn bound_queue(cx: &mut Context<'_, State>) {
 }
 
 /// What the present client may still do and queue in its turn.
-fn allowance(state: &State, produced: usize) -> Allowance {
+fn allowance(state: &State, bytes: usize) -> Allowance {
     Allowance {
         work: TURN_WORK_MAX.saturating_sub(state.scratch.work()),
-        bytes: TURN_OUTPUT_BYTES_MAX.saturating_sub(produced),
+        bytes,
     }
 }
 
 /// Whether the present client has made so much output or work that it is the others' turn.
 #[inline]
-fn has_had_its_turn(cx: &Context<'_, State>) -> bool {
-    cx.state.scratch.work() >= TURN_WORK_MAX || cx.io.produced() >= TURN_OUTPUT_BYTES_MAX
+fn has_had_its_turn(cx: &mut Context<'_, State>) -> bool {
+    let scratch = &cx.state.scratch;
+    cx.io.output_left() == 0
+        || scratch.work_since_look() >= WORK_BETWEEN_LOOKS && has_worked_enough(cx)
+}
+
+#[cold]
+#[inline(never)]
+fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
+    cx.state.scratch.look();
+    cx.state.scratch.work() >= TURN_WORK_MAX || cx.io.is_time_up()
 }
 
 /// Sets the next look at whether a client is alive, in place of the one set before.

@@ -46,6 +46,8 @@ pub(crate) struct Tally {
     /// Places in the sublist and subscriptions that were looked at: what messages have cost,
     /// whether or not anyone got them.
     pub work: usize,
+    /// How much of it there was when the clock was last looked at.
+    pub looked: usize,
     /// What was published.
     pub received: Traffic,
     /// What was delivered.
@@ -61,6 +63,17 @@ impl Scratch {
     /// The work done for the present run of messages.
     pub(crate) fn work(&self) -> usize {
         self.tally.work
+    }
+
+    /// The work since the clock was last looked at.
+    #[inline]
+    pub(crate) fn work_since_look(&self) -> usize {
+        self.tally.work - self.tally.looked
+    }
+
+    /// The clock is being looked at.
+    pub(crate) fn look(&mut self) {
+        self.tally.looked = self.tally.work;
     }
 
     /// What the present run of messages has come to so far.

@@ -4,7 +4,8 @@
 //! driver: calls made by handlers end here as flags and queue entries, and the loop in
 //! `reactor.rs` carries them out.
 //!
-//! A key is in each of `ready`, `dirty` and `closing` at most once; a flag of the connection tells.
+//! A key is in each of `ready` and `closing` at most once; a flag of the connection tells. In `dirty`,
+//! its place counts that stands in the lane which the connection names.
 
 use crate::dial::Dial;
 use crate::hold::{Hold, Holds};
@@ -24,8 +25,11 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+mod turn;
 mod watching;
 
+pub(crate) use turn::{FLUSH_TIME, INPUT_TIME, LANES, Lane, Lanes, OUTPUT_BYTES, STEP_TIME};
+use turn::{LIGHT_READ_BYTES, Load, Turn};
 use watching::Watching;
 
 /// Where a queue must fall for `on_drain`, in bytes, unless the connection chooses its own marks.
@@ -34,6 +38,9 @@ const LOW_MARK_BYTES: usize = 512 * 1024;
 const HIGH_MARK_BYTES: usize = 1024 * 1024;
 /// Most bytes queued for one connection: a peer that reads nothing must not take all memory.
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Who has more queued than this waits for throughput, and can wait for the others.
+const BULK_BYTES: usize = 64 * 1024;
 
 /// So few timers are not worth looking through for those whose connections have gone.
 const TIMERS_SWEPT_MIN: usize = 64;
@@ -71,7 +78,8 @@ pub(crate) struct Conn {
     /// Its window is open while the connection takes output, is marked for the flush and on the same
     /// side of its marks: from the first send of a turn to the flush.
     pub(crate) outbound: Outbound,
-    pub(crate) in_dirty: bool,
+    /// Where it is marked for the flush, if it is.
+    pub(crate) in_dirty: Option<Lane>,
     pub(crate) rest: Box<Rest>,
 }
 
@@ -96,6 +104,7 @@ pub(crate) struct Rest {
     pub(crate) sent_write_end: bool,
     pub(crate) congested: bool,
     pub(crate) in_ready: bool,
+    pub(crate) load: Load,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
     pub(crate) low: usize,
@@ -269,8 +278,9 @@ pub(crate) struct Core {
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
     pub(crate) now: Time,
-    pub(crate) ready: VecDeque<Key>,
-    pub(crate) dirty: Vec<Key>,
+    pub(crate) ready: Lanes,
+    pub(crate) dirty: Lanes,
+    pub(crate) turn: Turn,
     pub(crate) closing: VecDeque<Key>,
     /// Connections to be written as soon as the present callback has returned.
     pub(crate) urgent: VecDeque<Key>,
@@ -281,7 +291,7 @@ pub(crate) struct Core {
     pub(crate) stopping: bool,
     /// Set by `shutdown`: stop as soon as no connection is left.
     pub(crate) shutting_down: bool,
-    /// Bytes queued since the present handler or closure was called.
+    /// Bytes queued since the present handler or closure was called; see [`begin_call`](Core::begin_call).
     pub(crate) produced: usize,
     /// Set by `yield_now` in the present handler.
     pub(crate) yielded: bool,
@@ -305,8 +315,9 @@ impl Core {
             watches: 0,
             congested: 0,
             now,
-            ready: VecDeque::new(),
-            dirty: Vec::new(),
+            ready: Lanes::default(),
+            dirty: Lanes::default(),
+            turn: Turn::new(),
             closing: VecDeque::new(),
             urgent: VecDeque::new(),
             timers: Timers::new(),
@@ -364,6 +375,7 @@ impl Core {
             sent_write_end: false,
             congested: false,
             in_ready: false,
+            load: Load::default(),
             urgent: false,
             handler_type: None,
             relay: None,
@@ -398,7 +410,7 @@ impl Core {
         let conn = Conn {
             key,
             outbound: Outbound::default(),
-            in_dirty: false,
+            in_dirty: None,
             rest: Box::new(rest),
         };
         let entry = &mut self.entries[key.index()];
@@ -467,7 +479,7 @@ impl Core {
             Some(Entry::Conn(conn)) if conn.key == key => conn,
             _ => return None,
         };
-        debug_assert!(conn.takes_output() && conn.in_dirty);
+        debug_assert!(conn.takes_output() && conn.in_dirty.is_some());
         self.produced += len;
         Some(conn.outbound.tail(len))
     }
@@ -571,6 +583,20 @@ impl Core {
 
     /// Puts a listener, connection or watch on the run queue, once.
     pub(crate) fn enqueue(&mut self, key: Key) {
+        if key == self.turn.serving {
+            // Where it stands depends on what this slice will have cost.
+            self.turn.again = true;
+            return;
+        }
+        let lane = match self.conn(key) {
+            Some(conn) if conn.carry.len() > LIGHT_READ_BYTES => Lane::Heavy,
+            Some(conn) if !conn.load.is_light(self.now) => Lane::Heavy,
+            _ => Lane::Light,
+        };
+        self.enqueue_in(key, lane);
+    }
+
+    fn enqueue_in(&mut self, key: Key, lane: Lane) {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
@@ -579,16 +605,50 @@ impl Core {
             _ => return,
         };
         if !std::mem::replace(in_ready, true) {
-            self.ready.push_back(key);
+            self.ready[lane].push_back(key);
         }
     }
 
-    /// Marks a connection for the flush at the end of the turn, once.
+    /// The slice of `turn.serving` is over at `now`, and has cost so much. If it left much to do it comes
+    /// again behind those that did not.
+    pub(crate) fn end_slice(&mut self, cost: Duration, now: Time) {
+        let key = std::mem::replace(&mut self.turn.serving, Key::NONE);
+        let mut lane = Lane::Light;
+        if let Some(conn) = self.conn_mut(key) {
+            conn.load.charge(cost, now);
+            if conn.rescan || !conn.load.is_light(now) {
+                lane = Lane::Heavy;
+            }
+        }
+        if std::mem::take(&mut self.turn.again) {
+            let is_filled = self.turn.is_filled;
+            self.enqueue_in(key, if is_filled { Lane::Heavy } else { lane });
+        }
+    }
+
+    /// A handler or closure is about to be called.
+    pub(crate) fn begin_call(&mut self) {
+        self.turn.begin_call(std::mem::take(&mut self.produced));
+    }
+
+    /// Marks a connection for the flush at the end of the turn, once: with those that come first if it
+    /// is to be so, even if it is marked already.
     pub(crate) fn mark_dirty(&mut self, key: Key) {
-        if let Some(conn) = self.conn_mut(key)
-            && !std::mem::replace(&mut conn.in_dirty, true)
-        {
-            self.dirty.push(key);
+        let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index()) else {
+            return;
+        };
+        if conn.key != key || conn.in_dirty == Some(Lane::Light) {
+            return;
+        }
+        let lane = if conn.queued() > BULK_BYTES {
+            Lane::Heavy
+        } else {
+            self.turn.lane_of_mark(key)
+        };
+        // One that is promoted leaves its place in the other lane behind, where it means nothing.
+        if conn.in_dirty != Some(lane) {
+            conn.in_dirty = Some(lane);
+            self.dirty[lane].push_back(key);
         }
     }
 
@@ -725,7 +785,8 @@ impl Core {
             return;
         };
         // Output of this turn leaves at its end, and input that the handler has put off waits here.
-        let moves = conn.rescan || (conn.in_dirty && conn.writable && !conn.outbound.is_empty());
+        let moves =
+            conn.rescan || (conn.in_dirty.is_some() && conn.writable && !conn.outbound.is_empty());
         if moves {
             conn.last_activity = now;
         }

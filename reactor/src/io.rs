@@ -150,6 +150,21 @@ impl Io<'_> {
         self.core.produced
     }
 
+    /// Bytes that the handler running now should still queue, over all connections, before it leaves the
+    /// rest of its input for another turn: zero if it has had its share of the turn.
+    #[inline]
+    #[must_use]
+    pub fn output_left(&self) -> usize {
+        self.core.turn.output_max.saturating_sub(self.core.produced)
+    }
+
+    /// Whether the handler running now has had its time, and should [yield](crate::Context::yield_now).
+    /// Looks at the clock: ask now and then during work that is long.
+    #[must_use]
+    pub fn is_time_up(&mut self) -> bool {
+        self.driver.now() >= self.core.turn.until
+    }
+
     /// Whether the connection exists and is not being closed.
     #[must_use]
     pub fn is_open(&self, key: Key) -> bool {

@@ -12,18 +12,20 @@
 //! 8. flush: each connection with new output is written once;
 //! 9. close what is to be closed; slots are free from here on.
 //!
-//! Every step works on a snapshot: what it makes to do anew waits for the next turn.
+//! Every step works on a snapshot: what it makes to do anew waits for the next turn. It ends when its
+//! time is spent, and the rest goes on in the next turn; input and the flush begin with connections
+//! that use little of the loop. See `core/turn.rs`.
 
 use crate::builder::Builder;
 use crate::context::{Context, Slot, Tasks};
-use crate::core::{Core, Phase, Target};
+use crate::core::{Core, INPUT_TIME, LANES, Lane, OUTPUT_BYTES, Phase, STEP_TIME, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
 use crate::spin::Spin;
-use crate::{Key, Readiness, TimerId};
+use crate::{Key, Readiness, Time, TimerId};
 use panics::{Panics, caught};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -62,9 +64,11 @@ pub struct Reactor<S = ()> {
     signals: VecDeque<(usize, i32)>,
     /// Jobs taken from other threads, the next one last.
     jobs: Vec<Job<S>>,
-    /// The connections being flushed, and how far that is.
-    flushing: Vec<Key>,
-    flushed: usize,
+    /// When the present step of a turn is to end.
+    step_ends: Time,
+    /// Connections that were left over by the last flush: while there are any, nothing is taken in that
+    /// would make more of them.
+    unwritten: usize,
     scratch: Box<[u8]>,
     read_bytes: usize,
     spin: Spin,
@@ -135,8 +139,8 @@ impl<S> Reactor<S> {
             events_left: false,
             signals: VecDeque::new(),
             jobs: Vec::new(),
-            flushing: Vec::new(),
-            flushed: 0,
+            step_ends: Time::ZERO,
+            unwritten: 0,
             scratch: panics::scratch(settings.read_bytes),
             read_bytes: settings.read_bytes,
             spin: settings.spin,
@@ -264,51 +268,101 @@ impl<S> Reactor<S> {
             self.tasks.remote.take_jobs(&mut self.jobs);
             self.jobs.reverse();
         }
+        if !self.jobs.is_empty() {
+            self.begin_step(STEP_TIME);
+        }
         while let Some(job) = self.jobs.pop() {
             self.core.stats.jobs += 1;
             self.run_work(job);
+            if self.step_is_over() {
+                break;
+            }
         }
         // Calls that were put off: nothing may follow that would bring them about.
         self.after_callback();
     }
 
     fn run_ready(&mut self) {
-        for _ in 0..self.core.ready.len() {
-            let Some(key) = self.core.ready.pop_front() else {
-                break;
-            };
-            if let Some(listening) = self.core.listening_mut(key) {
-                listening.in_ready = false;
-                self.accept(key);
-            } else if let Some(conn) = self.core.conn_mut(key) {
-                conn.in_ready = false;
-                match conn.phase {
-                    Phase::Connecting => self.finish_connect(key),
-                    Phase::Open => self.read(key),
-                    Phase::Ending | Phase::Draining => self.discard(key),
-                    Phase::Closing => {}
-                }
-                // An event may have told that output can go on.
-                if self
-                    .core
-                    .conn(key)
-                    .is_some_and(|conn| conn.writable && conn.queued() > 0)
-                {
-                    self.core.mark_dirty(key);
-                }
-            } else if let Some(udp) = self.core.udp_mut(key) {
-                udp.in_ready = false;
-                self.run_udp(key);
-            } else {
-                self.watch_is_ready(key);
-            }
-            self.after_callback();
+        if self.core.ready.is_empty() {
+            return;
         }
+        let mut now = self.begin_step(INPUT_TIME);
+        let counts = LANES.map(|lane| self.core.ready[lane].len());
+        for (lane, count) in LANES.into_iter().zip(counts) {
+            if lane == Lane::Heavy && self.unwritten > 0 {
+                break;
+            }
+            for served in 0..count {
+                self.core.begin_call();
+                let spent = now >= self.step_ends || self.core.turn.produced >= OUTPUT_BYTES;
+                // One comes in each turn, whatever the others do.
+                if spent && served > 0 {
+                    break;
+                }
+                let Some(key) = self.core.ready[lane].pop_front() else {
+                    break;
+                };
+                self.core.turn.begin_slice(key, lane, now, self.step_ends);
+                self.serve(key);
+                let end = self.driver.now();
+                self.core.end_slice(end.since(now), end);
+                now = end;
+                self.after_callback();
+            }
+        }
+        self.core.turn.end_slices(self.step_ends);
+    }
+
+    /// One entry of the run queue has its slice.
+    fn serve(&mut self, key: Key) {
+        if let Some(listening) = self.core.listening_mut(key) {
+            listening.in_ready = false;
+            self.accept(key);
+        } else if let Some(conn) = self.core.conn_mut(key) {
+            conn.in_ready = false;
+            match conn.phase {
+                Phase::Connecting => self.finish_connect(key),
+                Phase::Open => self.read(key),
+                Phase::Ending | Phase::Draining => self.discard(key),
+                Phase::Closing => {}
+            }
+            // An event may have told that output can go on.
+            if self
+                .core
+                .conn(key)
+                .is_some_and(|conn| conn.writable && conn.queued() > 0)
+            {
+                self.core.mark_dirty(key);
+            }
+        } else if let Some(udp) = self.core.udp_mut(key) {
+            udp.in_ready = false;
+            self.run_udp(key);
+        } else {
+            self.watch_is_ready(key);
+        }
+    }
+
+    /// A step begins, and is to end after `time`; answers the instant.
+    fn begin_step(&mut self, time: Duration) -> Time {
+        let now = self.driver.now();
+        self.step_ends = now + time;
+        self.core.turn.until = self.step_ends;
+        now
+    }
+
+    /// Whether what is left of a step is for the next turn.
+    fn step_is_over(&mut self) -> bool {
+        self.driver.now() >= self.step_ends
     }
 
     fn run_timers(&mut self) {
         let pass = self.core.timers.pass();
+        let mut fired = 0;
         while let Some(due) = self.core.timers.pop(self.core.now, pass) {
+            if fired == 0 {
+                self.begin_step(STEP_TIME);
+            }
+            fired += 1;
             self.core.stats.timers_fired += 1;
             match due.target {
                 Target::Handler(key, timer) => {
@@ -348,6 +402,10 @@ impl<S> Reactor<S> {
             }
             self.after_callback();
             self.drop_cancelled();
+            // Those that are due still come in the next turn, after what has come in meanwhile.
+            if self.step_is_over() {
+                break;
+            }
         }
         self.drop_cancelled();
     }
@@ -384,17 +442,31 @@ impl<S> Reactor<S> {
     }
 
     fn run_deferred(&mut self) {
+        if self.tasks.deferred.is_empty() {
+            return;
+        }
+        self.begin_step(STEP_TIME);
         for _ in 0..self.tasks.deferred.len() {
             let Some(work) = self.tasks.deferred.pop_front() else {
                 break;
             };
             self.core.stats.deferred += 1;
             self.run_work(work);
+            if self.step_is_over() {
+                break;
+            }
         }
     }
 
     fn close(&mut self) {
-        for _ in 0..self.core.closing.len() {
+        let count = self.core.closing.len();
+        if count > 0 {
+            self.begin_step(STEP_TIME);
+        }
+        for closed in 0..count {
+            if closed > 0 && self.step_is_over() {
+                break;
+            }
             let Some(key) = self.core.closing.pop_front() else {
                 break;
             };
@@ -476,7 +548,7 @@ impl<S> Reactor<S> {
     ) -> Option<R> {
         self.record(key, name);
         let slot = self.slots.get_mut(owner.index())?.as_mut()?;
-        self.core.produced = 0;
+        self.core.begin_call();
         let io = Io {
             core: &mut self.core,
             driver: &mut *self.driver,

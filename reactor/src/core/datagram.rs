@@ -1,6 +1,6 @@
 //! Sockets for datagrams, as `Core` keeps them.
 
-use super::{Core, Entry, Phase, Pools, Target};
+use super::{Core, Entry, Lane, Phase, Pools, Target};
 use crate::packets::Packets;
 use crate::{Close, Key, Time, TimerId, UdpOptions};
 use std::io::ErrorKind;
@@ -133,7 +133,7 @@ impl Core {
         if let Some(udp) = self.udp_mut(key)
             && !std::mem::replace(&mut udp.in_dirty, true)
         {
-            self.dirty.push(key);
+            self.dirty[Lane::Light].push_back(key);
         }
     }
 

@@ -24,7 +24,10 @@ impl<S> Reactor<S> {
     fn accept_some(&mut self, listener: Key) {
         let listening = self.core.listening_mut(listener);
         let accepts_max = listening.map_or(0, |listening| listening.accepts_max);
-        for _ in 0..accepts_max {
+        for accepted in 0..accepts_max {
+            if accepted > 0 && self.step_is_over() {
+                break;
+            }
             let Some(listening) = self.core.listening_mut(listener) else {
                 return;
             };

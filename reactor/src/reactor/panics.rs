@@ -1,8 +1,7 @@
 //! Panics of handlers and closures: how the reactor stays whole, and who is told.
 //!
 //! Between two calls everything that is yet to be done stands in a queue, so a panic between them
-//! can lose only what a step holds in its hands: the item itself, the shared read buffer, the list
-//! being flushed. Under [`PanicPolicy::Propagate`] the one guard around a turn puts these back.
+//! can lose only what a step holds in its hands: the item itself and the shared read buffer. Under [`PanicPolicy::Propagate`] the one guard around a turn puts these back.
 
 use super::Reactor;
 use crate::Key;
@@ -12,6 +11,7 @@ use crate::handler::Close;
 use crate::io::Io;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 pub(super) type Payload = Box<dyn Any + Send>;
 
@@ -91,11 +91,9 @@ impl<S> Reactor<S> {
         if self.scratch.is_empty() {
             self.scratch = scratch(self.read_bytes);
         }
-        let mut dirty = self.flushing.split_off(self.flushed);
-        dirty.append(&mut self.core.dirty);
-        self.core.dirty = dirty;
-        self.flushing.clear();
-        self.flushed = 0;
+        let now = self.core.now;
+        self.core.end_slice(Duration::ZERO, now);
+        self.core.turn.end_slices(now);
         if let Some(key) = self.panics.admitting.take() {
             self.forget(key);
         }
@@ -153,7 +151,7 @@ impl<S> Reactor<S> {
         &mut self,
         work: impl FnOnce(&mut Context<'_, S>) -> R,
     ) -> Result<R, Payload> {
-        self.core.produced = 0;
+        self.core.begin_call();
         self.record(Key::NONE, "closure");
         let mut cx = Context {
             state: &mut self.state,

@@ -54,10 +54,11 @@ impl<S> Reactor<S> {
         let need = conn.need;
         let copied = carry.len();
         let half = self.read_bytes / 2;
+        let read_max = self.core.turn.read_max.min(self.read_bytes);
         let in_scratch = copied <= CARRY_COPY_BYTES_MAX.min(half);
         let room = if in_scratch {
             self.scratch[..copied].copy_from_slice(carry.unread());
-            &mut self.scratch[copied..self.read_bytes]
+            &mut self.scratch[copied..self.read_bytes.min(copied + read_max)]
         } else {
             carry.room(copied.clamp(ROOM_BYTES_MIN.min(half), half), need)
         };
@@ -67,6 +68,7 @@ impl<S> Reactor<S> {
         let drains = self.driver.short_read_drains();
         if let Ok(len) = result {
             self.core.stats.read_bytes += len as u64;
+            self.core.turn.is_filled = len == room_len;
         }
         let now = self.core.now;
         let Some(conn) = self.core.conn_mut(key) else {

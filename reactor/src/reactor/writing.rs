@@ -1,7 +1,7 @@
 //! Output: each connection with something new is written once per turn.
 
 use super::Reactor;
-use crate::core::{Conn, Phase, Target};
+use crate::core::{Conn, Core, FLUSH_TIME, LANES, Lane, Phase, Target};
 use crate::handler::Close;
 use crate::outbound::PIECES_MAX;
 use crate::{Driver, Key, LINGER};
@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Most bytes written to one connection in a turn; the rest goes on in the next.
 const WRITE_BYTES_MAX: usize = 1024 * 1024;
 
+/// So few are written before the clock is looked at again.
+const WRITES_BETWEEN_LOOKS: usize = 8;
+
 /// How long to wait for the peer's end after ours, before closing regardless.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -18,26 +21,72 @@ const DRAIN: Duration = Duration::from_secs(1);
 const SHUTDOWN_DRAIN: Duration = Duration::from_millis(100);
 
 impl<S> Reactor<S> {
-    /// Writes each connection marked dirty, once.
+    /// Writes each connection marked dirty, once, as far as the time for it goes: the light ones first.
     pub(super) fn flush(&mut self) {
+        self.core.begin_call();
+        self.core.turn.produced = 0;
+        if self.core.dirty.is_empty() {
+            return;
+        }
+        self.begin_step(FLUSH_TIME);
         // Calls to `on_drain` may mark others, for the next turn.
-        std::mem::swap(&mut self.core.dirty, &mut self.flushing);
-        for at in 0..self.flushing.len() {
-            let key = self.flushing[at];
-            self.flushed = at + 1;
-            if let Some(conn) = self.core.conn_mut(key) {
-                conn.in_dirty = false;
+        let counts = LANES.map(|lane| self.core.dirty[lane].len());
+        let mut is_cut = false;
+        for (lane, count) in LANES.into_iter().zip(counts) {
+            let mut left = count;
+            while left > 0 {
+                for _ in 0..left.min(WRITES_BETWEEN_LOOKS) {
+                    self.flush_next(lane);
+                    left -= 1;
+                }
+                if left > 0 && self.step_is_over() {
+                    is_cut = true;
+                    break;
+                }
+            }
+            if lane == Lane::Heavy {
+                let written = count - left;
+                self.unwritten = match self.unwritten {
+                    0 => left,
+                    before => before.saturating_sub(written),
+                };
+            }
+        }
+        if is_cut {
+            self.shut_windows();
+        }
+    }
+
+    fn flush_next(&mut self, lane: Lane) {
+        let Some(key) = self.core.dirty[lane].pop_front() else {
+            return;
+        };
+        if let Some(conn) = self.core.conn_mut(key) {
+            // It may have been promoted to the other lane.
+            if conn.in_dirty == Some(lane) {
+                conn.in_dirty = None;
                 conn.outbound.shut_window();
                 self.flush_one(key);
                 self.after_callback();
-            } else if let Some(udp) = self.core.udp_mut(key) {
-                udp.in_dirty = false;
-                self.flush_udp(key);
-                self.after_callback();
+            }
+        } else if let Some(udp) = self.core.udp_mut(key) {
+            udp.in_dirty = false;
+            self.flush_udp(key);
+            self.after_callback();
+        }
+    }
+
+    /// Those that are still to be written take a look at their marks with the next send, which may
+    /// promote them.
+    fn shut_windows(&mut self) {
+        let Core { dirty, .. } = &mut self.core;
+        let heavy = std::mem::take(&mut dirty[Lane::Heavy]);
+        for key in &heavy {
+            if let Some(conn) = self.core.conn_mut(*key) {
+                conn.outbound.shut_window();
             }
         }
-        self.flushing.clear();
-        self.flushed = 0;
+        self.core.dirty[Lane::Heavy] = heavy;
     }
 
     pub(super) fn flush_one(&mut self, key: Key) {

@@ -11,6 +11,7 @@ mod support;
 #[path = "../support/certificates.rs"]
 mod certificates;
 
+mod budget;
 mod turn;
 
 mod accepting;

@@ -208,6 +208,7 @@ impl Driver for ScriptedDriver {
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut net = self.0.0.borrow_mut();
         let (write_max, log) = (net.write_max, net.log.clone());
+        net.now += net.write_takes;
         let link = net.link(key);
         let name = Name(key);
         assert!(!link.near_ended, "written after the end");

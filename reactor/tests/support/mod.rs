@@ -22,7 +22,7 @@ pub(crate) use bench::Bench;
 pub(crate) use datagrams::Catcher;
 pub(crate) use peer::Peer;
 pub(crate) use probe::Probe;
-pub(crate) use world::Outcome;
+pub(crate) use world::{Outcome, World};
 
 /// Too many open files, as the system numbers it.
 const EMFILE: i32 = 24;

@@ -111,6 +111,8 @@ pub(super) struct Net {
     pub(super) accept_errors: VecDeque<ErrorKind>,
     pub(super) read_max: usize,
     pub(super) write_max: usize,
+    /// How far a write moves the clock, in nanoseconds.
+    pub(super) write_takes: u64,
     pub(super) short_read_drains: bool,
     pub(super) events: Vec<Event>,
     pub(super) next_port: u16,
@@ -241,6 +243,7 @@ impl World {
             accept_errors: VecDeque::new(),
             read_max: usize::MAX,
             write_max: usize::MAX,
+            write_takes: 0,
             short_read_drains: false,
             events: Vec::new(),
             next_port: 50_000,
@@ -364,6 +367,11 @@ impl World {
     /// How often the reactor has polled.
     pub(crate) fn polls(&self) -> usize {
         self.0.borrow().polls
+    }
+
+    /// Each write moves the clock so far.
+    pub(crate) fn write_takes(&self, time: Duration) {
+        self.0.borrow_mut().write_takes = nanos(time);
     }
 
     /// Moves the clock while the reactor does nothing.

@@ -1,0 +1,237 @@
+//! `Turn`: what the present turn has left, and `Lane`: who comes first in it.
+//!
+//! A turn is for all connections together. Input ends when [`INPUT_TIME`] or [`OUTPUT_BYTES`] is spent,
+//! the flush after [`FLUSH_TIME`], and the rest goes on in the next turn. Within each, connections that
+//! have used little of the loop lately come before those that have used much, and one of these at
+//! least comes too: a flood of any kind delays the others by a turn, and not by the flood.
+//!
+//! Time is read from the driver after each slice, so that it counts whatever a slice costs. A
+//! simulated clock stands still meanwhile, and what happens depends on the input alone.
+
+use crate::{Key, Time};
+use std::collections::VecDeque;
+use std::ops::{Index, IndexMut};
+use std::time::Duration;
+
+/// How long input is worked on in a turn.
+pub(crate) const INPUT_TIME: Duration = Duration::from_millis(4);
+/// How long sockets are written to in a turn.
+pub(crate) const FLUSH_TIME: Duration = Duration::from_millis(4);
+/// How long each other step of a turn may take: jobs, timers, deferred work, closing.
+pub(crate) const STEP_TIME: Duration = Duration::from_millis(2);
+/// Most bytes queued in a turn, over all connections, before they are written.
+pub(crate) const OUTPUT_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long one slice of a light connection may take, if its handler asks.
+const LIGHT_TIME: Duration = Duration::from_micros(500);
+/// Most bytes read in one slice of a light connection. More of them make it a heavy one.
+pub(crate) const LIGHT_READ_BYTES: usize = 16 * 1024;
+/// Most bytes queued in one slice of a light connection, if its handler asks.
+const LIGHT_OUTPUT_BYTES: usize = 256 * 1024;
+/// Most other connections whose output leaves with that of the light ones for one slice.
+const LIGHT_MARKS: u32 = 16;
+/// What the first heavy connection gets where the light ones have used up the turn.
+const HEAVY_TIME_MIN: Duration = Duration::from_millis(1);
+
+/// A connection that owes no more than this is light.
+const LIGHT_DEBT: Duration = Duration::from_micros(100);
+/// The longest debt that is remembered: for a tenth of a second.
+const DEBT_MAX: Duration = Duration::from_micros(3200);
+/// One part in so many of the time pays a debt back.
+const PAYBACK: u32 = 32;
+
+/// Which connections come first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lane {
+    /// Those that have used little of the loop lately.
+    Light,
+    Heavy,
+}
+
+pub(crate) const LANES: [Lane; 2] = [Lane::Light, Lane::Heavy];
+
+/// Keys that wait, in two lanes, each in the order of coming.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    light: VecDeque<Key>,
+    heavy: VecDeque<Key>,
+}
+
+impl Lanes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.light.is_empty() && self.heavy.is_empty()
+    }
+}
+
+impl Index<Lane> for Lanes {
+    type Output = VecDeque<Key>;
+
+    fn index(&self, lane: Lane) -> &VecDeque<Key> {
+        match lane {
+            Lane::Light => &self.light,
+            Lane::Heavy => &self.heavy,
+        }
+    }
+}
+
+impl IndexMut<Lane> for Lanes {
+    fn index_mut(&mut self, lane: Lane) -> &mut VecDeque<Key> {
+        match lane {
+            Lane::Light => &mut self.light,
+            Lane::Heavy => &mut self.heavy,
+        }
+    }
+}
+
+/// What one connection has used of the loop lately.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    /// Nanoseconds that were used and are not paid back.
+    debt: u32,
+    /// What the last slice has cost.
+    last: u32,
+    /// When that was so.
+    at: Time,
+}
+
+impl Load {
+    fn debt(&self, now: Time) -> u32 {
+        let paid = now.since(self.at) / PAYBACK;
+        self.debt.saturating_sub(nanos(paid))
+    }
+
+    pub(crate) fn is_light(&self, now: Time) -> bool {
+        self.debt == 0 || self.debt(now) <= nanos(LIGHT_DEBT)
+    }
+
+    /// A slice has cost so much, until `now`.
+    pub(crate) fn charge(&mut self, cost: Duration, now: Time) {
+        let cost = nanos(cost);
+        // A single long one among short ones was long because the whole process did not run.
+        let counted = cost.min(self.last.saturating_mul(4).saturating_add(50_000));
+        let debt = self.debt(now).saturating_add(counted);
+        *self = Load {
+            debt: debt.min(nanos(DEBT_MAX)),
+            last: cost,
+            at: now,
+        };
+    }
+}
+
+fn nanos(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
+}
+
+/// The present turn.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// The connection that has its slice, and whether it is to have another.
+    pub(crate) serving: Key,
+    pub(crate) again: bool,
+    /// A read has got as much as was asked for.
+    pub(crate) is_filled: bool,
+    /// Where the output of the present callback goes, and how many connections it has marked there.
+    pub(crate) lane: Lane,
+    marks: u32,
+    /// Bytes queued by the callbacks before, since the flush began.
+    pub(crate) produced: usize,
+    /// Most that the present callback should queue.
+    pub(crate) output_max: usize,
+    /// When it should end.
+    pub(crate) until: Time,
+    /// Most that is read at once.
+    pub(crate) read_max: usize,
+}
+
+impl Turn {
+    pub(crate) fn new() -> Turn {
+        Turn {
+            serving: Key::NONE,
+            again: false,
+            is_filled: false,
+            lane: Lane::Light,
+            marks: 0,
+            produced: 0,
+            output_max: OUTPUT_BYTES,
+            until: Time::ZERO,
+            read_max: usize::MAX,
+        }
+    }
+
+    /// A callback begins; the one before has queued so much.
+    pub(crate) fn begin_call(&mut self, produced: usize) {
+        self.produced += produced;
+        self.marks = 0;
+    }
+
+    /// A connection of this lane begins its slice at `now`, in a step that ends at `ends`.
+    pub(crate) fn begin_slice(&mut self, key: Key, lane: Lane, now: Time, ends: Time) {
+        let left = OUTPUT_BYTES.saturating_sub(self.produced);
+        self.serving = key;
+        (self.again, self.is_filled) = (false, false);
+        self.lane = lane;
+        (self.output_max, self.until, self.read_max) = match lane {
+            Lane::Light => (LIGHT_OUTPUT_BYTES, now + LIGHT_TIME, LIGHT_READ_BYTES),
+            Lane::Heavy => (
+                left.max(LIGHT_OUTPUT_BYTES),
+                ends.max(now + HEAVY_TIME_MIN),
+                usize::MAX,
+            ),
+        };
+    }
+
+    /// No connection has its slice.
+    pub(crate) fn end_slices(&mut self, ends: Time) {
+        let produced = self.produced;
+        *self = Turn {
+            produced,
+            until: ends,
+            ..Turn::new()
+        };
+    }
+
+    /// Where a connection is marked for the flush: in its own slice with its kind, and others with
+    /// the light ones while they are few.
+    pub(crate) fn lane_of_mark(&mut self, key: Key) -> Lane {
+        if self.lane == Lane::Heavy || key == self.serving {
+            return self.lane;
+        }
+        self.marks += 1;
+        if self.marks <= LIGHT_MARKS {
+            Lane::Light
+        } else {
+            Lane::Heavy
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn who_has_used_much_is_light_again_after_a_tenth_of_a_second() {
+        let (mut load, mut now) = (Load::default(), Time::ZERO);
+        assert!(load.is_light(now));
+        for _ in 0..100 {
+            now = now + 5 * MILLI;
+            load.charge(5 * MILLI, now);
+        }
+        assert!(!load.is_light(now + 90 * MILLI));
+        assert!(load.is_light(now + 101 * MILLI));
+    }
+
+    #[test]
+    fn who_asks_little_and_often_stays_light_also_when_one_slice_was_interrupted() {
+        let (mut load, mut now) = (Load::default(), Time::ZERO);
+        for number in 0..1000 {
+            now = now + 5 * MILLI;
+            assert!(load.is_light(now), "slice {number}");
+            let interrupted = number % 100 == 50;
+            let cost = if interrupted { 4 * MILLI } else { MILLI / 100 };
+            load.charge(cost, now);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A turn is for all: each step ends when its time or its output is spent, goes on in the next turn,
+//! and those who use little come first.
+
+use crate::support::{Bench, Cx, Peer, Probe};
+use std::time::Duration;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+/// A connection whose handler needs `time` for whatever comes.
+fn costly(bench: &mut Bench, name: &'static str, time: Duration) -> Peer {
+    let world = bench.world.clone();
+    let handler = Probe::new(name).on_input(move |cx, input| {
+        input.take();
+        world.stall(time);
+        cx.send(b".");
+    });
+    bench.client(handler)
+}
+
+#[test]
+fn input_ends_when_its_time_is_spent_and_the_rest_comes_first_in_the_next_turn() {
+    let mut bench = Bench::new();
+    let names = ["a", "b", "c", "d", "e"];
+    let peers = names.map(|name| costly(&mut bench, name, 3 * MILLI));
+    for peer in &peers {
+        peer.send(b"x");
+    }
+    for expected in [&["a input x", "b input x"][..], &["c input x", "d input x"]] {
+        bench.turn();
+        assert_eq!(bench.told(), expected);
+        assert!(bench.reactor.has_work(), "the next turn does not wait");
+    }
+    // What was done has left already.
+    assert_eq!(peers.each_ref().map(Peer::text), [".", ".", ".", ".", ""]);
+    bench.turn();
+    assert_eq!(bench.told(), ["e input x"]);
+}
+
+#[test]
+fn input_ends_when_the_output_of_all_is_spent() {
+    let mut bench = Bench::new();
+    let block = vec![b'o'; 3 << 20];
+    let peers: Vec<_> = ["a", "b", "c"]
+        .into_iter()
+        .map(|name| {
+            let block = block.clone();
+            bench.client(Probe::new(name).on_input(move |cx, input| {
+                input.take();
+                cx.send(&block);
+            }))
+        })
+        .collect();
+    for peer in &peers {
+        peer.send(b"x");
+    }
+    bench.turn();
+    assert_eq!(bench.told(), ["a input x", "b input x"]);
+    bench.turn();
+    assert_eq!(bench.told(), ["c input x"]);
+}
+
+#[test]
+fn who_asks_little_comes_before_those_who_flood_and_one_of_these_in_each_turn_all_the_same() {
+    let mut bench = Bench::new();
+    let floods = ["f", "g", "h"].map(|name| costly(&mut bench, name, 5 * MILLI));
+    let little = bench.client(Probe::new("little").on_input(|cx, input| {
+        cx.send(input.take());
+    }));
+    for flood in &floods {
+        // More than anyone may say at once, for many turns.
+        flood.send(&vec![b'x'; 4 << 20]);
+    }
+    for _ in 0..3 {
+        bench.turn();
+    }
+    bench.log();
+    for round in 0..12 {
+        little.send(b"?");
+        let (told, writes) = turn(&mut bench);
+        let floods = told.iter().filter(|line| !line.starts_with("little"));
+        assert_eq!(
+            (told[0].as_str(), floods.count()),
+            ("little input ?", 1),
+            "round {round}"
+        );
+        // Also of what is written.
+        assert_eq!(writes[0], little.key().index(), "round {round}");
+    }
+}
+
+#[test]
+fn the_flush_ends_when_its_time_is_spent_and_what_a_light_connection_caused_leaves_first() {
+    let mut bench = Bench::new();
+    let sinks: Vec<_> = (0..100).map(|_| bench.client(Probe::new("sink"))).collect();
+    let all: Vec<_> = sinks.iter().map(Peer::key).collect();
+    let last = all[99];
+    let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
+        input.take();
+        for key in &all {
+            cx.io.send(*key, b"news");
+        }
+    }));
+    let asker = bench.client(Probe::new("asker").on_input(move |cx, input| {
+        input.take();
+        cx.io.send(last, b" and more");
+        cx.send(b"done");
+    }));
+    bench.world.write_takes(MILLI / 10);
+    fan.send(b"x");
+    let (_, first) = turn(&mut bench);
+    assert_eq!(first.len(), 40);
+    // It still waits for the news, and not for its turn.
+    assert_eq!(sinks[99].text(), "");
+    asker.send(b"x");
+    let (_, second) = turn(&mut bench);
+    assert_eq!(second[..2], [last.index(), asker.key().index()]);
+    assert_eq!(sinks[99].text(), "news and more");
+    bench.settle();
+    for (number, sink) in sinks.iter().enumerate().take(99) {
+        assert_eq!(sink.text(), "news", "sink {number}");
+    }
+}
+
+#[test]
+fn while_the_last_output_is_still_being_written_no_heavy_connection_makes_more() {
+    let mut bench = Bench::new();
+    let sinks: Vec<_> = (0..100).map(|_| bench.client(Probe::new("sink"))).collect();
+    let all: Vec<_> = sinks.iter().map(Peer::key).collect();
+    let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
+        input.take();
+        for key in &all {
+            cx.io.send(*key, b"n");
+        }
+    }));
+    // A slice now, and one when this one has left.
+    fan.send(&vec![b'x'; 32 * 1024]);
+    bench.world.write_takes(MILLI);
+    for _ in 0..200 {
+        bench.turn();
+        let (first, last) = (sinks[0].received_len(), sinks[99].received_len());
+        assert!(first <= last + 1, "{first} here, {last} there");
+    }
+    assert_eq!(sinks[99].text(), "nn");
+}
+
+#[test]
+fn timers_deferred_work_and_closes_go_on_in_the_next_turn_when_their_time_is_spent() {
+    let mut bench = Bench::new();
+    let peers = ["a", "b"].map(|name| {
+        let world = bench.world.clone();
+        bench.client(Probe::new(name).on_close(move |_| world.stall(3 * MILLI)))
+    });
+    for peer in &peers {
+        let key = peer.key();
+        let slow = |name: &'static str, world: crate::support::World| {
+            move |cx: &mut Cx<'_>| {
+                world.stall(3 * MILLI);
+                cx.state.add(|| name.to_owned());
+            }
+        };
+        let (timer, deferred) = (
+            slow("timer", bench.world.clone()),
+            slow("deferred", bench.world.clone()),
+        );
+        bench.with(|cx| {
+            cx.after(MILLI, timer);
+            cx.defer(deferred);
+            cx.io.close(key);
+        });
+    }
+    bench.world.stall(MILLI);
+    for expected in ["a", "b"] {
+        let (told, _) = turn(&mut bench);
+        let close = format!("{expected} close: closed");
+        assert_eq!(told, ["timer", "deferred", &close]);
+    }
+    assert!(!bench.reactor.has_work());
+}
+
+/// One turn: what handlers were told, and which connections were written to.
+fn turn(bench: &mut Bench) -> (Vec<String>, Vec<usize>) {
+    bench.turn();
+    let log = bench.log();
+    let index = |line: &String| {
+        line.strip_prefix("write k")?
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    };
+    let writes = log.iter().filter_map(index).collect();
+    let is_call = |line: &String| {
+        let calls = ["read k", "write k", "close k", "accept k"];
+        calls.iter().any(|call| line.starts_with(call))
+    };
+    let told = log.into_iter().filter(|line| !is_call(line)).collect();
+    (told, writes)
+}
