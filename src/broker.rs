@@ -4,7 +4,7 @@ use crate::ANNOUNCED_VERSION;
 use crate::config::Config;
 use crate::lame_duck;
 use crate::listener::Clients;
-use crate::monitor::{Records, Visitors};
+use crate::monitor::{ACCEPTS_MAX, Records, Visitors};
 use crate::nkey;
 use crate::ports::{Files, Ports};
 use crate::reconfigure;
@@ -375,7 +375,7 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let Some(address) = monitor_address(&cx.state.config) else {
         return Ok(None);
     };
-    let options = ListenOptions::default();
+    let options = ListenOptions::default().accepts_max(ACCEPTS_MAX);
     let listener = cx
         .listen_with(&address, &options, Visitors)
         .map_err(|cause| StartError::Monitor {

@@ -113,6 +113,16 @@ impl Pieces for Connz {
             }
         }
     }
+
+    fn bytes(&self) -> usize {
+        let page = |rest: &vec::IntoIter<Which>| rest.len() * size_of::<Which>();
+        let stage = match &self.stage {
+            Stage::Open { .. } | Stage::Closed { .. } | Stage::Over => 0,
+            Stage::Page { rest, .. } => page(rest),
+            Stage::Subscriptions { rest, ids, .. } => page(rest) + ids.len() * size_of::<SubId>(),
+        };
+        self.best.len() * size_of::<(Rank, Which)>() + stage
+    }
 }
 
 impl Connz {

@@ -120,7 +120,7 @@ impl Endpoint {
 
     /// Whether it is asked by those who start and stop programs, which have no password and get no
     /// more than a word.
-    fn is_probe(self) -> bool {
+    pub(super) fn is_probe(self) -> bool {
         matches!(self, Endpoint::Healthz | Endpoint::Livez | Endpoint::Readyz)
     }
 }

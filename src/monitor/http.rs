@@ -1,6 +1,7 @@
 //! `Visitor`: one connection that asks over HTTP. Bytes to requests, answers to bytes, deadlines.
 
 use super::endpoint::{self, Answer, Body, Endpoint, Field};
+use super::present::Present;
 use super::request::{self, Request, Step};
 use super::response::{self, Framing, LAST_CHUNK, Refusal};
 use super::view::View;
@@ -8,13 +9,9 @@ use super::{Budget, Pieces};
 use crate::state::State;
 use crate::system_words;
 use jiff::Timestamp;
-use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Key, ListenerAddr, TimerId};
-use std::collections::VecDeque;
+use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Io, Key, ListenerAddr, TimerId};
 use std::io;
 use std::time::Duration;
-
-/// Most connections that ask at once.
-const VISITORS_MAX: usize = 64;
 
 /// What an answer in one piece costs, in places looked at.
 const WHOLE_COST: usize = 125;
@@ -46,22 +43,8 @@ pub(crate) struct Visitors;
 
 impl Accept<State> for Visitors {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
-        let key = cx.key();
-        let mut welcome = false;
-        if let Some(records) = &mut cx.state.records {
-            let visitors = &mut records.visitors;
-            welcome = visitors.count < VISITORS_MAX;
-            if !welcome && let Some(longest) = visitors.silent.pop_front() {
-                // Connections that are kept and not used keep out nobody who asks whether all is well.
-                welcome = cx.io.close(longest);
-            }
-            visitors.count += 1;
-            if welcome {
-                visitors.silent.push_back(key);
-            }
-        }
+        change(cx, |visitors, key, io| visitors.arrived(key, io));
         Box::new(Visitor {
-            welcome,
             answering: None,
             late: None,
         })
@@ -77,30 +60,28 @@ impl Accept<State> for Visitors {
     }
 }
 
-/// The connections that ask.
-#[derive(Debug, Default)]
-pub(super) struct Present {
-    count: usize,
-    /// Those between two requests, or before the first; the one that has been so for longest in
-    /// front.
-    silent: VecDeque<Key>,
-}
-
-/// Notes whether the present visitor is between two requests.
-fn set_silent(cx: &mut Context<'_, State>, is_silent: bool) {
+/// Notes something of the present visitor, and closes the one that has to go because of it.
+fn change(
+    cx: &mut Context<'_, State>,
+    note: impl FnOnce(&mut Present, Key, &Io<'_>) -> Option<(Key, Duration)>,
+) {
     let key = cx.key();
-    if let Some(records) = &mut cx.state.records {
-        let silent = &mut records.visitors.silent;
-        silent.retain(|visitor| *visitor != key);
-        if is_silent {
-            silent.push_back(key);
-        }
+    let Some(records) = &mut cx.state.records else {
+        return;
+    };
+    if let Some((gone, waited)) = note(&mut records.visitors, key, &cx.io) {
+        let peer = cx.io.peer_addr(gone).map(|peer| peer.to_string());
+        log::debug!(
+            target: "midge",
+            "{} - Monitoring connection closed for another: it has kept us waiting for {waited:?}",
+            peer.unwrap_or_default()
+        );
+        cx.io.close(gone);
     }
 }
 
 /// One connection that asks.
 struct Visitor {
-    welcome: bool,
     /// The answer that is being made. Nothing is read meanwhile.
     answering: Option<Answering>,
     late: Option<TimerId>,
@@ -169,8 +150,9 @@ impl Answering {
 }
 
 impl Visitor {
-    /// Answers one request, or begins to; answers whether the next may come.
-    fn answer(&mut self, cx: &mut Context<'_, State>, request: Request) -> bool {
+    /// Answers one request, or begins to, for so many places looked at; answers whether the next may
+    /// come.
+    fn answer(&mut self, cx: &mut Context<'_, State>, request: Request, cost: usize) -> bool {
         let Some(mut records) = cx.state.records.take() else {
             // Nobody listens without records.
             cx.close();
@@ -178,7 +160,7 @@ impl Visitor {
         };
         records.look(cx.now());
         let mut budget = records.take_budget(cx.io.stats().turns);
-        budget.spend(WHOLE_COST);
+        budget.spend(cost);
         records.give_back(budget);
         if let Some(endpoint) = Endpoint::of(cx.state, &request.path) {
             records.asked(endpoint.name());
@@ -248,14 +230,18 @@ impl Visitor {
             cx.send(&out);
         }
         if more && !answering.is_told() {
+            let bytes = answering.made.capacity() + answering.pieces.bytes();
             self.answering = Some(answering);
+            change(cx, |visitors, key, io| visitors.holds(key, bytes, io));
             // Whose queue is long is told when it is short again.
             if !cx.io.congested(cx.key()) {
                 cx.set_timer(Duration::ZERO, PIECE);
             }
-        } else if end(cx, answering.request.keep_alive) {
-            set_silent(cx, true);
-            cx.resume();
+        } else {
+            change(cx, |visitors, key, io| visitors.holds(key, 0, io));
+            if end(cx, answering.request.keep_alive) {
+                cx.resume();
+            }
         }
     }
 
@@ -311,34 +297,45 @@ impl Handler<State> for Visitor {
         let key = cx.key();
         cx.io.watermarks(key, LOW, HIGH, QUEUE_MAX);
         cx.io.write_timeout(key, Some(WRITE_TIME_MAX));
-        if !self.welcome {
-            return self.refuse(cx, Refusal::TooMany);
-        }
         cx.idle_timeout(Some(IDLE_MAX));
         self.expect(cx, true);
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
-        set_silent(cx, false);
+        // One probe costs nothing: it is answered whatever others have asked for in this turn.
+        let mut may_be_free = true;
         loop {
             if cx.io.congested(cx.key()) {
                 // Whoever asks and does not read is not read.
+                change(cx, |visitors, key, io| visitors.holds(key, 0, io));
                 return cx.pause();
-            }
-            if !may_answer(cx) {
-                return cx.yield_now();
             }
             match request::next(input.peek()) {
                 Ok(Step::Whole { request, len }) => {
+                    let is_probe =
+                        Endpoint::of(cx.state, &request.path).is_some_and(Endpoint::is_probe);
+                    let cost = if may_be_free && is_probe {
+                        0
+                    } else {
+                        WHOLE_COST
+                    };
+                    if cost > 0 && !may_answer(cx) {
+                        return cx.yield_now();
+                    }
+                    may_be_free = false;
                     input.consume(len);
                     self.expect(cx, false);
-                    if !self.answer(cx, request) {
+                    let now = cx.now();
+                    change(cx, |visitors, key, _| {
+                        visitors.asked(key, now);
+                        None
+                    });
+                    if !self.answer(cx, request, cost) {
                         return;
                     }
                 }
                 Ok(Step::Partial { need }) => {
                     input.need(need);
-                    set_silent(cx, input.is_empty());
                     return self.expect(cx, !input.is_empty());
                 }
                 Err(refusal) => {
@@ -354,7 +351,6 @@ impl Handler<State> for Visitor {
         if self.answering.is_some() {
             cx.set_timer(Duration::ZERO, PIECE);
         } else {
-            set_silent(cx, true);
             cx.resume();
         }
     }
@@ -375,10 +371,10 @@ impl Handler<State> for Visitor {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, _: &Close) {
-        set_silent(cx, false);
-        if let Some(records) = &mut cx.state.records {
-            records.visitors.count -= 1;
-        }
+        change(cx, |visitors, key, _| {
+            visitors.left(key);
+            None
+        });
         if let Some(timer) = self.late.take() {
             cx.io.cancel(timer);
         }

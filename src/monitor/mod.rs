@@ -9,7 +9,7 @@
 //! One file for each endpoint, named after it. They read the broker's state and change nothing, so
 //! none of them knows of sockets: what they ask of the reactor is the trait `Sockets`. `records.rs`
 //! holds what is only kept to be told: who is connected under what name (`presence.rs`), who was
-//! (`closed.rs`), and who was slow (`slow.rs`). `json.rs`, `times.rs` and `query.rs` are nats-server's
+//! (`closed.rs`), and who was slow (`slow.rs`); and who asks at present (`present.rs`). `json.rs`, `times.rs` and `query.rs` are nats-server's
 //! ways of writing and reading.
 //!
 //! **Nothing here may stall the loop.** An answer whose length depends on how many clients or
@@ -27,6 +27,7 @@ mod times;
 
 mod closed;
 mod presence;
+mod present;
 mod process;
 mod records;
 mod slow;
@@ -55,6 +56,7 @@ mod topz;
 mod varz;
 
 pub(crate) use http::Visitors;
+pub(crate) use present::ACCEPTS_MAX;
 pub(crate) use records::Records;
 
 /// Most places that are looked at in one turn for all who ask together: connections, subscriptions,
@@ -103,4 +105,9 @@ impl Budget {
 trait Pieces {
     /// Appends what comes next to `out`, for no more than `budget`; answers whether more comes.
     fn next(&mut self, view: &view::View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool;
+
+    /// Bytes that are held until the answer is made, without `out`, where that can be many.
+    fn bytes(&self) -> usize {
+        0
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::Budget;
 use super::closed::{Closed, ClosedRing};
-use super::http::Present;
 use super::presence::{Identity, Presence};
+use super::present::Present;
 use super::process::Process;
 use super::slow::Slow;
 use super::times::Clock;

@@ -33,8 +33,6 @@ pub(super) enum Refusal {
     BodyInChunks,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     Version,
-    /// There are too many connections that ask already.
-    TooMany,
 }
 
 impl Refusal {
@@ -62,10 +60,6 @@ impl Refusal {
             Refusal::Version => (
                 Status(505, "HTTP Version Not Supported"),
                 "use HTTP/1.1 or HTTP/1.0",
-            ),
-            Refusal::TooMany => (
-                UNAVAILABLE,
-                "too many monitoring connections; close some or try again later",
             ),
         }
     }

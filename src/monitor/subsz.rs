@@ -200,6 +200,10 @@ impl Pieces for Subsz {
         json::end_object(out, 0);
         false
     }
+
+    fn bytes(&self) -> usize {
+        self.found.capacity() * size_of::<SubId>()
+    }
 }
 
 impl Subsz {

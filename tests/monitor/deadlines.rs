@@ -10,8 +10,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What one connection that asks has seen.
 #[derive(Debug, Default)]
-struct Seen {
-    heard: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) heard: Vec<u8>,
     opened: Option<Time>,
     ended: Option<Time>,
 }
@@ -40,7 +40,7 @@ impl Handler<Seen> for Asks {
     }
 }
 
-fn broker(sim: &mut Sim) -> HostId<State> {
+pub(crate) fn broker(sim: &mut Sim) -> HostId<State> {
     let config = Config {
         port: 4222,
         monitor: Some(Monitor {
@@ -55,7 +55,11 @@ fn broker(sim: &mut Sim) -> HostId<State> {
     })
 }
 
-fn ask(sim: &mut Sim, broker: HostId<State>, words: &[(Duration, &'static str)]) -> HostId<Seen> {
+pub(crate) fn ask(
+    sim: &mut Sim,
+    broker: HostId<State>,
+    words: &[(Duration, &'static str)],
+) -> HostId<Seen> {
     let (addr, words) = (sim.addr(broker, 8222), words.to_vec());
     sim.host("visitor", Seen::default(), |cx| {
         cx.connect(addr, Asks(words));

@@ -11,6 +11,7 @@ mod asking;
 mod deadlines;
 mod own;
 mod pieces;
+mod probes;
 mod reference;
 mod shape;
 mod tools;

@@ -1,0 +1,253 @@
+//! `Present`: the connections that ask, and which of them goes when one too many comes.
+//!
+//! A new connection is always let in: it may be the probe on which it depends whether this process is
+//! started anew. In its place goes the one that has kept us waiting for longest, whatever for: a
+//! request, the rest of one, or room for an answer that it does not read. Bytes of a request that has
+//! not ended do not count, or one byte a second would keep a place for good.
+//!
+//! ```text
+//! connections <= VISITORS_MAX + ACCEPTS_MAX     those that go are closed at the end of the turn
+//! answers     <= ANSWERS_BYTES_MAX + one piece  or one connection alone has more
+//! ```
+
+use midge_reactor::{Io, Key, Time};
+use std::time::Duration;
+
+/// Most connections that ask at once.
+pub(super) const VISITORS_MAX: usize = 64;
+
+/// Most that come in one turn. Whoever comes is looked at in one of the next turns, before as many
+/// others have come as there are places.
+pub(crate) const ACCEPTS_MAX: usize = 8;
+
+/// For so many turns a new connection keeps its place, whatever the others do: its request may have
+/// come with it. While it does, `GRACE_TURNS * ACCEPTS_MAX < VISITORS_MAX` others can be new as well.
+const GRACE_TURNS: u64 = 4;
+
+/// Most bytes of all answers together, those being made and those that wait to leave.
+const ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What is asked of the reactor.
+pub(super) trait Waiting {
+    fn now(&self) -> Time;
+    /// The present turn.
+    fn turn(&self) -> u64;
+    /// Bytes that wait to leave.
+    fn queued(&self, key: Key) -> usize;
+    /// Since when they have not moved.
+    fn last_progress(&self, key: Key) -> Option<Time>;
+}
+
+impl Waiting for Io<'_> {
+    fn now(&self) -> Time {
+        Io::now(self)
+    }
+
+    fn turn(&self) -> u64 {
+        self.stats().turns
+    }
+
+    fn queued(&self, key: Key) -> usize {
+        Io::queued(self, key)
+    }
+
+    fn last_progress(&self, key: Key) -> Option<Time> {
+        Io::last_progress(self, key)
+    }
+}
+
+/// The connections that ask, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Present(Vec<Visit>);
+
+/// One of them.
+#[derive(Debug)]
+struct Visit {
+    key: Key,
+    /// When it came, or has last asked for something.
+    since: Time,
+    /// The turn in which it came.
+    turn: u64,
+    /// What its answer holds while it is made, without what is queued.
+    bytes: usize,
+}
+
+impl Visit {
+    /// How long nothing has come of it, if it may go.
+    fn waited(&self, io: &impl Waiting) -> Option<Duration> {
+        let is_new = io.turn() < self.turn + GRACE_TURNS;
+        let last = io.last_progress(self.key).unwrap_or(self.since);
+        (!is_new).then(|| io.now() - self.since.max(last))
+    }
+}
+
+impl Present {
+    /// A connection has come; answers which one is to be closed for it, and how long that has kept
+    /// us waiting. It is forgotten with this call.
+    pub(super) fn arrived(&mut self, key: Key, io: &impl Waiting) -> Option<(Key, Duration)> {
+        let gone = if self.0.len() < VISITORS_MAX {
+            None
+        } else {
+            self.take_worst(io, |_| true)
+        };
+        self.0.push(Visit {
+            key,
+            since: io.now(),
+            turn: io.turn(),
+            bytes: 0,
+        });
+        gone
+    }
+
+    /// A connection has ended.
+    pub(super) fn left(&mut self, key: Key) {
+        self.0.retain(|visit| visit.key != key);
+    }
+
+    /// A whole request has come.
+    pub(super) fn asked(&mut self, key: Key, now: Time) {
+        if let Some(visit) = self.find(key) {
+            visit.since = now;
+        }
+    }
+
+    /// An answer has come so far that it holds so many bytes beside what is queued; answers which
+    /// connection is to be closed because all of them together hold too much.
+    pub(super) fn holds(
+        &mut self,
+        key: Key,
+        bytes: usize,
+        io: &impl Waiting,
+    ) -> Option<(Key, Duration)> {
+        if let Some(visit) = self.find(key) {
+            visit.bytes = bytes;
+        }
+        let held = |visit: &Visit| visit.bytes + io.queued(visit.key);
+        let all: usize = self.0.iter().map(held).sum();
+        let holding = self.0.iter().filter(|visit| held(visit) > 0).count();
+        if all <= ANSWERS_BYTES_MAX || holding < 2 {
+            return None;
+        }
+        self.take_worst(io, |visit| held(visit) > 0)
+    }
+
+    fn find(&mut self, key: Key) -> Option<&mut Visit> {
+        self.0.iter_mut().find(|visit| visit.key == key)
+    }
+
+    /// The one that has kept us waiting for longest; of those that have equally, the first that came.
+    fn take_worst(
+        &mut self,
+        io: &impl Waiting,
+        may_go: impl Fn(&Visit) -> bool,
+    ) -> Option<(Key, Duration)> {
+        let waited = |place: usize| self.0[place].waited(io).map(|waited| (waited, place));
+        let places = (0..self.0.len())
+            .rev()
+            .filter(|place| may_go(&self.0[*place]));
+        let (waited, place) = places
+            .filter_map(waited)
+            .max_by_key(|(waited, _)| *waited)?;
+        Some((self.0.remove(place).key, waited))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// A reactor of which only what is asked here is known, by the indexes of keys.
+    #[derive(Default)]
+    struct Fake {
+        seconds: u64,
+        turn: u64,
+        queued: BTreeMap<usize, usize>,
+        progress: BTreeMap<usize, u64>,
+    }
+
+    impl Waiting for Fake {
+        fn now(&self) -> Time {
+            at(self.seconds)
+        }
+
+        fn turn(&self) -> u64 {
+            self.turn
+        }
+
+        fn queued(&self, key: Key) -> usize {
+            self.queued.get(&key.index()).copied().unwrap_or(0)
+        }
+
+        fn last_progress(&self, key: Key) -> Option<Time> {
+            self.progress.get(&key.index()).map(|seconds| at(*seconds))
+        }
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn key(index: usize) -> Key {
+        Key::new(index, 1)
+    }
+
+    /// All places taken, one a second, the first in second 0.
+    fn full() -> (Present, Fake) {
+        let (mut present, mut io) = (Present::default(), Fake::default());
+        for index in 0..VISITORS_MAX {
+            assert_eq!(present.arrived(key(index), &io), None);
+            io.seconds += 1;
+            io.turn += GRACE_TURNS;
+        }
+        (present, io)
+    }
+
+    #[test]
+    fn who_has_kept_us_waiting_for_longest_goes() {
+        let (mut present, mut io) = full();
+        // The first has asked again, the second takes its answer, the third has gone.
+        present.asked(key(0), at(60));
+        io.progress.insert(1, 61);
+        present.left(key(2));
+        assert_eq!(present.arrived(key(100), &io), None);
+        io.turn += GRACE_TURNS;
+        // The bytes of one that does not read have not moved, nor has one that sends nothing.
+        io.progress.insert(4, 1);
+        let gone: Vec<_> = (101..104)
+            .map(|index| present.arrived(key(index), &io))
+            .collect();
+        let waited = |index, seconds| Some((key(index), Duration::from_secs(seconds)));
+        assert_eq!(gone, [waited(3, 61), waited(4, 60), waited(5, 59)]);
+    }
+
+    #[test]
+    fn who_has_just_come_keeps_its_place_also_where_all_others_are_busy() {
+        let (mut present, mut io) = full();
+        for index in 0..VISITORS_MAX {
+            io.progress.insert(index, io.seconds);
+        }
+        for index in 100..100 + GRACE_TURNS as usize * ACCEPTS_MAX {
+            let gone = present.arrived(key(index), &io).expect("one goes").0;
+            assert!(gone.index() < VISITORS_MAX, "{gone:?} has only come");
+            io.turn += u64::from(index % ACCEPTS_MAX == 0);
+        }
+        assert!(GRACE_TURNS as usize * ACCEPTS_MAX < VISITORS_MAX);
+        assert_eq!(present.0.len(), VISITORS_MAX);
+    }
+
+    #[test]
+    fn answers_have_a_bound_together_and_one_alone_has_none() {
+        let (mut present, mut io) = full();
+        let third = ANSWERS_BYTES_MAX / 3;
+        assert_eq!(present.holds(key(9), 2 * ANSWERS_BYTES_MAX, &io), None);
+        assert_eq!(present.holds(key(9), third, &io), None);
+        io.queued.insert(8, third);
+        assert_eq!(present.holds(key(7), third, &io), None);
+        // The one that does not move goes, and not the one that passes the bound.
+        io.progress.extend([(7, 63), (9, 63), (8, 62)]);
+        let gone = present.holds(key(7), third + 10, &io);
+        assert_eq!(gone, Some((key(8), Duration::from_secs(2))));
+        assert_eq!(present.holds(key(7), third + 10, &io), None);
+    }
+}
