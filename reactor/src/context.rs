@@ -2,22 +2,19 @@
 
 use crate::core::Target;
 use crate::datagram::Datagram;
-use crate::failed::failed;
 use crate::handler::{Accept, Handler};
 use crate::input::Carry;
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::process::Gathering;
 use crate::remote::Remote;
-use crate::{
-    Close, ConnectOptions, Key, ListenOptions, ListenerAddr, Time, TimerId, Watch, Writer,
-};
+use crate::{Close, ConnectOptions, Endpoint, Key, ListenOptions, Time, TimerId, Watch, Writer};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 mod adopting;
@@ -231,13 +228,18 @@ impl<S> Context<'_, S> {
     /// looked up here and now, and the loop waits for that: give an address where others would wait
     /// as well.
     ///
+    /// If `addr` stands for several addresses, as `localhost` often does, all of them are listened on
+    /// as one listener, with the same port where the system picks it. Those that this machine does
+    /// not have are left out with a warning, as long as there is one that it has.
+    ///
     /// # Errors
     /// Those of the system: the port is in use, the address is not this machine's, no right to the
-    /// port, too many open files. Nothing is left behind.
+    /// port, too many open files; a name that is not known. The text names what was asked; the
+    /// system's own error is its source. Nothing is left behind.
     #[doc(alias = "start_server")]
     pub fn listen<H: Handler<S> + 'static>(
         &mut self,
-        addr: impl ToSocketAddrs,
+        addr: impl Endpoint,
         accept: impl FnMut(&mut Context<'_, S>) -> H + 'static,
     ) -> io::Result<Key> {
         self.listen_with(addr, &ListenOptions::default(), accept)
@@ -247,45 +249,40 @@ impl<S> Context<'_, S> {
     /// handlers of several types and hears of errors.
     ///
     /// # Errors
-    /// As [`listen`](Context::listen); the last one, if `addr` names several addresses. The text
-    /// names the address; the system's own error is its source.
+    /// As [`listen`](Context::listen).
     pub fn listen_with(
         &mut self,
-        addr: impl ToSocketAddrs,
+        addr: impl Endpoint,
         options: &ListenOptions,
         accept: impl Accept<S> + 'static,
     ) -> io::Result<Key> {
-        let mut last_error = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
-        for addr in addr.to_socket_addrs()? {
-            let key = self.io.core.reserve();
-            match self.io.driver.listen(key, addr, options) {
-                Ok(bound) => {
-                    self.io
-                        .core
-                        .set_listening(key, bound.into(), options.accepts_max);
-                    self.tasks.new.push((key, Slot::Listener(Box::new(accept))));
-                    return Ok(key);
-                }
-                Err(error) => {
-                    self.io.core.release(key);
-                    last_error = failed(format!("listen on {addr}"), error);
-                }
+        let key = self.io.core.reserve();
+        match self.io.listen_on(key, &addr.place(), options) {
+            Ok(bound) => {
+                let addr = bound[0].into();
+                self.io.core.set_listening(key, addr, options).addrs = bound;
+                self.tasks.new.push((key, Slot::Listener(Box::new(accept))));
+                Ok(key)
+            }
+            Err(error) => {
+                self.io.core.release(key);
+                Err(error)
             }
         }
-        Err(last_error)
     }
 
-    /// The address a listener is bound to, with the port the system has picked. `None` for Unix
-    /// sockets.
+    /// The address a listener is bound to, with the port the system has picked; the first, if there
+    /// are several. `None` for Unix sockets.
     #[must_use]
     pub fn listening_on(&mut self, listener: Key) -> Option<SocketAddr> {
-        self.io
-            .core
-            .listening_mut(listener)
-            .and_then(|listening| match listening.addr {
-                ListenerAddr::Internet(addr) => Some(addr),
-                _ => None,
-            })
+        self.listening_on_all(listener).first().copied()
+    }
+
+    /// The addresses a listener is bound to. None for Unix sockets.
+    #[must_use]
+    pub fn listening_on_all(&mut self, listener: Key) -> &[SocketAddr] {
+        let listening = self.io.core.listening_mut(listener);
+        listening.map_or(&[], |listening| &listening.addrs)
     }
 
     /// Connects to `addr`. Never fails here: a connect that does not succeed within

@@ -17,7 +17,7 @@ use crate::stream::Stream;
 use crate::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::tls::layer::Layer;
-use crate::{Close, Counts, Key, ListenerAddr, Memory, Stats, Time, TimerId};
+use crate::{Close, Counts, Key, ListenOptions, ListenerAddr, Memory, Stats, Time, TimerId};
 use slab::Slab;
 use std::any::TypeId;
 use std::collections::VecDeque;
@@ -234,6 +234,8 @@ impl Default for Pools {
 pub(crate) struct Listening {
     pub(crate) key: Key,
     pub(crate) addr: ListenerAddr,
+    /// All that it is bound to.
+    pub(crate) addrs: Vec<SocketAddr>,
     /// Most connections accepted in a turn.
     pub(crate) accepts_max: usize,
     pub(crate) in_ready: bool,
@@ -342,17 +344,32 @@ impl Core {
         Key::new(index, self.generation)
     }
 
-    pub(crate) fn set_listening(&mut self, key: Key, addr: ListenerAddr, accepts_max: usize) {
+    pub(crate) fn set_listening(
+        &mut self,
+        key: Key,
+        addr: ListenerAddr,
+        options: &ListenOptions,
+    ) -> &mut Listening {
+        let addrs = match &addr {
+            ListenerAddr::Internet(addr) => vec![*addr],
+            _ => Vec::new(),
+        };
         let listening = Listening {
             key,
             addr,
-            accepts_max: accepts_max.max(1),
+            addrs,
+            accepts_max: options.accepts_max.max(1),
             in_ready: false,
             resting: false,
             closing: false,
         };
-        self.entries[key.index()] = Entry::Listening(Box::new(listening));
         self.listeners += 1;
+        let entry = &mut self.entries[key.index()];
+        *entry = Entry::Listening(Box::new(listening));
+        match entry {
+            Entry::Listening(listening) => listening,
+            _ => unreachable!("it was set one line above"),
+        }
     }
 
     pub(crate) fn set_conn(

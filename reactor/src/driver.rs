@@ -4,6 +4,7 @@ mod mio;
 
 pub use self::mio::MioDriver;
 
+use crate::endpoint::{self, canonical};
 use crate::process::ChildPipes;
 use crate::{
     Answer, ConnectOptions, Key, ListenOptions, ListenerAddr, ListeningSocket, OffloadJob,
@@ -11,7 +12,7 @@ use crate::{
 };
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -51,9 +52,10 @@ pub enum Event {
 /// What a driver answers in place of an address where there is none: for Unix sockets and pipes.
 pub const NO_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// The address a driver has answered.
+/// The address a driver has answered. One of IPv4 is one, also where it came over a socket of both
+/// families.
 pub(crate) fn named(addr: SocketAddr) -> Option<SocketAddr> {
-    (addr != NO_ADDR).then_some(addr)
+    (addr != NO_ADDR).then(|| canonical(addr))
 }
 
 /// Ends the sleep of a reactor's poll from any thread. Many wakes before a poll count as one.
@@ -98,7 +100,15 @@ pub trait Driver: fmt::Debug {
         None
     }
 
-    /// Opens a listening socket under `key` and answers the address it is bound to.
+    /// Opens a listening socket under `key` and answers the address it is bound to. Called again with
+    /// the key of a listener, it gives that one more socket: connections are accepted from all of
+    /// them, and [`close`](Driver::close) closes them together.
+    ///
+    /// `[::]` takes connections of IPv4 as well, whatever the system's default, unless `options` has
+    /// [`only_v6`](ListenOptions::only_v6).
+    ///
+    /// # Errors
+    /// Those of the system. The sockets that the listener has already stay open.
     fn listen(
         &mut self,
         key: Key,
@@ -150,11 +160,19 @@ pub trait Driver: fmt::Debug {
         let name = name.to_owned();
         let lookup = move || {
             if answer.is_wanted() {
-                let found = (name.as_str(), port).to_socket_addrs();
-                answer.give(found.map(Iterator::collect));
+                answer.give(endpoint::of_name(&name, port));
             }
         };
         self.offload(OffloadJob::new(lookup), threads)
+    }
+
+    /// The addresses of `name`, each with `port`, here and now: what is listened on is looked up so,
+    /// and the loop waits for it. By default the system's resolver is asked.
+    ///
+    /// # Errors
+    /// The name is not known, or no name server answers.
+    fn lookup(&mut self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        endpoint::of_name(name, port)
     }
 
     /// Whether the connect is over: its local address, `WouldBlock` for not yet, or why it failed.

@@ -75,6 +75,7 @@ pub use builder::{Builder, PanicPolicy};
 pub use context::{Context, EachTurn};
 pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
 pub use driver::{Driver, Event, MioDriver, NO_ADDR, Wake};
+pub use endpoint::Endpoint;
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
 pub use io::{Io, LINGER, Writer};
@@ -112,6 +113,7 @@ mod watch;
 
 mod core;
 mod dial;
+mod endpoint;
 mod failed;
 mod hold;
 mod input;

@@ -31,8 +31,14 @@ pub struct ListenOptions {
     /// connections in its backlog with it. Means nothing for Unix sockets.
     pub reuse_port: bool,
     /// Takes IPv6 connections only, where the address is `[::]`, so that another socket may have
-    /// the port in IPv4. Default `false`: what the system does by itself, which on Linux is both.
+    /// the port in IPv4. Default `false`: both, whatever the system's own default.
     pub only_v6: bool,
+    /// Where the address is `0.0.0.0` or `[::]`, takes connections of both families over one socket;
+    /// where the system has but one family, of that one. Default `false`: `0.0.0.0` is IPv4 alone.
+    ///
+    /// [`Context::listening_on_all`](crate::Context::listening_on_all) tells what it has become. Goes
+    /// before [`only_v6`](ListenOptions::only_v6).
+    pub both_families: bool,
     /// Before listening on a Unix socket, removes one that stands at the path and that nobody
     /// listens on any more. Nothing else is ever removed. Default `false`.
     ///
@@ -51,6 +57,7 @@ impl Default for ListenOptions {
             accepts_max: 64,
             reuse_port: false,
             only_v6: false,
+            both_families: false,
             unlink_stale: false,
             congestion_control: None,
         }
@@ -90,6 +97,13 @@ impl ListenOptions {
     #[must_use]
     pub fn only_v6(mut self, only: bool) -> ListenOptions {
         self.only_v6 = only;
+        self
+    }
+
+    /// Sets [`both_families`](ListenOptions::both_families).
+    #[must_use]
+    pub fn both_families(mut self, both: bool) -> ListenOptions {
+        self.both_families = both;
         self
     }
 

@@ -324,3 +324,28 @@ fn a_close_is_told_once_with_what_was_not_sent() {
     assert_eq!(again, addr, "the port is free");
     assert!(looped.reactor.state.packets.is_empty());
 }
+
+#[test]
+fn a_socket_of_both_families_knows_an_ipv4_address_as_one() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        return;
+    }
+    let mut looped = Loop::new();
+    let (echo, echo_addr) = looped.open("[::]:0", &any(), true);
+    for host in ["127.0.0.1", "::1"] {
+        let (caller, caller_addr) = looped.open(&format!("{}:0", bracketed(host)), &any(), false);
+        let to: SocketAddr = format!("{}:{}", bracketed(host), echo_addr.port())
+            .parse()
+            .expect("an address");
+        assert!(looped.send(caller, to, b"ping"));
+        assert_eq!(looped.packet(), (echo, caller_addr, b"ping".to_vec()));
+        assert_eq!(looped.packet(), (caller, to, b"ping".to_vec()));
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    }
+}

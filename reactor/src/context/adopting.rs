@@ -60,8 +60,8 @@ impl<S> Context<'_, S> {
                 return Err(error);
             }
         };
-        let accepts_max = ListenOptions::default().accepts_max;
-        self.io.core.set_listening(key, addr, accepts_max);
+        let options = ListenOptions::default();
+        self.io.core.set_listening(key, addr, &options);
         self.tasks.new.push((key, Slot::Listener(Box::new(accept))));
         Ok(key)
     }

@@ -2,6 +2,7 @@
 
 use super::{Context, Slot};
 use crate::core::{Phase, Target};
+use crate::failed::failed;
 use crate::{Close, ConnectOptions, Handler, Key, Transport};
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ impl<S> Context<'_, S> {
     ) -> Key {
         let key = self.io.core.reserve();
         let begun = self.io.driver.connect(key, addr, options);
+        let begun = begun.map_err(|error| not_connected(addr, options.local_addr, error));
         self.begin(key, Some(addr), options.timeout, begun, handler);
         key
     }
@@ -80,5 +82,13 @@ impl<S> Context<'_, S> {
         }
         self.io.core.enqueue(key);
         Ok(())
+    }
+}
+
+/// The error of a connect that could not begin, with the addresses that were asked for.
+fn not_connected(addr: SocketAddr, local: Option<SocketAddr>, error: io::Error) -> io::Error {
+    match local {
+        Some(local) => failed(format!("{addr} from {local}"), error),
+        None => failed(addr.to_string(), error),
     }
 }

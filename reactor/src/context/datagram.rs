@@ -1,10 +1,9 @@
 //! Sockets for datagrams, as a handler asks for them.
 
 use super::{Context, Slot};
-use crate::failed::failed;
-use crate::{Datagram, Key, UdpOptions};
+use crate::{Datagram, Endpoint, Key, UdpOptions};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 
 impl<S> Context<'_, S> {
     /// Opens a UDP socket on `addr` and gives it to `handler`. With port 0 the system picks one:
@@ -34,12 +33,12 @@ impl<S> Context<'_, S> {
     ///
     /// # Errors
     /// Those of the system: the port is in use, the address is not this machine's, no right to the
-    /// port, too many open files. The text names the address; the system's own error is its source.
-    /// Nothing is left behind. `Unsupported` where the driver has no datagrams.
+    /// port, too many open files; a name that is not known. The text names what was asked; the
+    /// system's own error is its source. Nothing is left behind. `Unsupported` where the driver has no datagrams.
     #[doc(alias = "open_datagram_socket")]
     pub fn udp(
         &mut self,
-        addr: impl ToSocketAddrs,
+        addr: impl Endpoint,
         handler: impl Datagram<S> + 'static,
     ) -> io::Result<Key> {
         self.udp_with(addr, &UdpOptions::default(), handler)
@@ -52,12 +51,13 @@ impl<S> Context<'_, S> {
     /// addresses.
     pub fn udp_with(
         &mut self,
-        addr: impl ToSocketAddrs,
+        addr: impl Endpoint,
         options: &UdpOptions,
         handler: impl Datagram<S> + 'static,
     ) -> io::Result<Key> {
-        let mut last_error = io::Error::new(io::ErrorKind::InvalidInput, "no address to bind");
-        for addr in addr.to_socket_addrs()? {
+        let place = addr.place();
+        let mut failure = None;
+        for addr in place.addrs(self.io.driver, "udp on")? {
             let key = self.io.core.reserve();
             match self.io.driver.udp(key, addr, options) {
                 Ok(bound) => {
@@ -69,11 +69,11 @@ impl<S> Context<'_, S> {
                 }
                 Err(error) => {
                     self.io.core.release(key);
-                    last_error = failed(format!("udp on {addr}"), error);
+                    failure = Some(place.failed_at("udp on", addr, error));
                 }
             }
         }
-        Err(last_error)
+        Err(failure.expect("there is an address"))
     }
 
     /// Queues a packet for `to` from this socket: see [`Io::send_to`](crate::Io::send_to).

@@ -8,9 +8,9 @@ use crate::tls::layer::Layer;
 use crate::tls::rustls::pki_types::ServerName;
 use crate::tls::rustls::{ClientConfig, ServerConfig};
 use crate::tls::{Tls, TlsError, TlsInfo};
-use crate::{Close, Key, ListenOptions, ListenerAddr};
+use crate::{Close, Endpoint, Key, ListenOptions, ListenerAddr};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Io<'_> {
@@ -86,7 +86,7 @@ impl<S> Context<'_, S> {
     /// As [`listen`](Context::listen).
     pub fn listen_tls<H: Handler<S> + 'static>(
         &mut self,
-        addr: impl ToSocketAddrs,
+        addr: impl Endpoint,
         config: Arc<ServerConfig>,
         accept: impl FnMut(&mut Context<'_, S>) -> H + 'static,
     ) -> io::Result<Key>
@@ -102,7 +102,7 @@ impl<S> Context<'_, S> {
     /// As [`listen_with`](Context::listen_with).
     pub fn listen_tls_with(
         &mut self,
-        addr: impl ToSocketAddrs,
+        addr: impl Endpoint,
         options: &ListenOptions,
         tls: Tls,
         accept: impl Accept<S> + 'static,

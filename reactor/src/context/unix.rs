@@ -43,7 +43,7 @@ impl<S> Context<'_, S> {
             return Err(explained(error, path));
         }
         let addr = ListenerAddr::Unix(path.to_owned());
-        self.io.core.set_listening(key, addr, options.accepts_max);
+        self.io.core.set_listening(key, addr, options);
         self.tasks.new.push((key, Slot::Listener(Box::new(accept))));
         Ok(key)
     }
@@ -58,7 +58,9 @@ impl<S> Context<'_, S> {
         handler: impl Handler<S> + 'static,
     ) -> Key {
         let key = self.io.core.reserve();
-        let begun = self.io.driver.connect_unix(key, path.as_ref());
+        let path = path.as_ref();
+        let begun = self.io.driver.connect_unix(key, path);
+        let begun = begun.map_err(|error| failed(path.display().to_string(), error));
         self.begin(key, None, CONNECT_TIMEOUT, begun, handler);
         key
     }

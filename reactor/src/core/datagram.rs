@@ -1,6 +1,7 @@
 //! Sockets for datagrams, as `Core` keeps them.
 
 use super::{Core, Entry, Lane, Phase, Pools, Target};
+use crate::endpoint::canonical;
 use crate::packets::Packets;
 use crate::{Close, Key, Time, TimerId, UdpOptions};
 use std::io::ErrorKind;
@@ -75,8 +76,8 @@ impl Core {
             packets_max: options.queued_packets_max.max(1),
             dropped: 0,
             from: None,
-            local,
-            peer: options.peer,
+            local: canonical(local),
+            peer: options.peer.map(canonical),
             linger: None,
         };
         self.entries[key.index()] = Entry::Udp(Box::new(udp));
@@ -111,7 +112,7 @@ impl Core {
         let Some((udp, pools)) = self.udp_and_pools(key) else {
             return false;
         };
-        let other = udp.peer.is_some_and(|peer| peer != to);
+        let other = udp.peer.is_some_and(|peer| peer != canonical(to));
         let longest = crate::PACKET_BYTES_MAX.min(udp.bytes_max);
         if udp.phase != Phase::Open || other || packet.len() > longest {
             return false;

@@ -233,14 +233,23 @@ impl Driver for MioDriver {
         addr: SocketAddr,
         options: &ListenOptions,
     ) -> io::Result<SocketAddr> {
-        let listener = Listener::tcp(addr, options)?;
-        let bound = listener.local_addr()?;
-        self.insert_listener(key, Listener::Tcp(listener))?;
+        let mut socket = Listener::tcp(addr, options)?;
+        let bound = socket.local_addr()?;
+        if let Some(Some((owner, Socket::Listener(listener)))) = self.sockets.get_mut(key.index())
+            && *owner == key
+        {
+            let token = Token(key.index());
+            let registry = self.poll.registry();
+            registry.register(&mut socket, token, Interest::READABLE)?;
+            listener.add(socket)?;
+        } else {
+            self.insert_listener(key, Listener::of_tcp(socket))?;
+        }
         Ok(bound)
     }
 
     fn accept(&mut self, listener: Key) -> io::Result<SocketAddr> {
-        let Some(Some((owner, Socket::Listener(socket)))) = self.sockets.get(listener.index())
+        let Some(Some((owner, Socket::Listener(socket)))) = self.sockets.get_mut(listener.index())
         else {
             return Err(io::ErrorKind::NotConnected.into());
         };

@@ -3,6 +3,7 @@
 use super::Reactor;
 use crate::context::{Context, Slot};
 use crate::core::{Phase, Target};
+use crate::endpoint::canonical;
 use crate::{Close, Datagram, Key};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -52,6 +53,7 @@ impl<S> Reactor<S> {
             packets += 1;
             match self.driver.receive(key, &mut self.scratch) {
                 Ok((len, from)) => {
+                    let from = canonical(from);
                     bytes += len;
                     udp.errors = 0;
                     udp.from = Some(from);

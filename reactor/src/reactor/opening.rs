@@ -5,6 +5,8 @@ use crate::Key;
 use crate::context::Slot;
 use crate::core::{Phase, Target};
 use crate::driver::named;
+use crate::endpoint::canonical;
+use crate::failed::failed;
 use crate::handler::Close;
 use crate::io::Io;
 use std::io::{self, ErrorKind};
@@ -36,6 +38,7 @@ impl<S> Reactor<S> {
             }
             match self.driver.accept(listener) {
                 Ok(peer) => {
+                    let peer = canonical(peer);
                     self.admit(listener, peer);
                     self.after_callback();
                 }
@@ -135,6 +138,11 @@ impl<S> Reactor<S> {
             }
             Err(error) => {
                 if let Err(error) = self.io().dial_failed(key, error) {
+                    let peer = self.core.conn(key).and_then(|conn| conn.peer);
+                    let error = match peer {
+                        Some(peer) => failed(peer.to_string(), error),
+                        None => error,
+                    };
                     self.core.close(key, Close::ConnectFailed(error));
                 }
             }

@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 const EMFILE: i32 = 24;
 
 /// An address of a family that the socket does not know, as the system numbers it.
-const EAFNOSUPPORT: i32 = 97;
+pub(super) const EAFNOSUPPORT: i32 = 97;
 
 /// A socket for datagrams.
 #[derive(Debug)]

@@ -41,7 +41,7 @@ impl Driver for SimDriver {
         options: &ListenOptions,
     ) -> io::Result<SocketAddr> {
         let mut net = self.net.borrow_mut();
-        net.listen(self.host, key, addr, options.backlog)
+        net.listen(self.host, key, addr, options)
     }
 
     fn accept(&mut self, listener: Key) -> io::Result<SocketAddr> {
@@ -115,6 +115,10 @@ impl Driver for SimDriver {
         let mut net = self.net.borrow_mut();
         net.resolve(self.host, name, port, answer, threads);
         Ok(())
+    }
+
+    fn lookup(&mut self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.net.borrow().lookup(name, port)
     }
 
     fn chance(&mut self, site: &'static str, probability: f64) -> bool {

@@ -56,9 +56,9 @@
 //!   Sim: virtual time, connections in memory, faults, a scheduler, all from one seed
 //! ```
 //!
-//! A host is one reactor with an address of its own: 10.0.0.1 for the first, 10.0.0.2 for the
-//! second, and so on. It may listen there, on `0.0.0.0`, or on the loopback address, which is its
-//! own alone. A client is a host like any other, whose handlers do what a test wants.
+//! A host is one reactor with addresses of its own: 10.0.0.1 and fd00::1 for the first, 10.0.0.2 and
+//! fd00::2 for the second, and so on. It may listen there, on `0.0.0.0` or `[::]`, or on the loopback
+//! addresses, which are its own alone. Datagrams are of IPv4. A client is a host like any other, whose handlers do what a test wants.
 //!
 //! Datagrams go from host to host as well, to 255.255.255.255, and to multicast groups that sockets
 //! have joined. A packet to a port that nobody has is answered with an error, which every sender is
@@ -250,6 +250,22 @@ impl Sim {
     #[must_use]
     pub fn addr<S>(&self, host: HostId<S>, port: u16) -> SocketAddr {
         SocketAddr::new(self.net.borrow().hosts[host.index()].ip, port)
+    }
+
+    /// The address of IPv6 of a host with a port.
+    #[must_use]
+    pub fn addr_v6<S>(&self, host: HostId<S>, port: u16) -> SocketAddr {
+        SocketAddr::new(self.net.borrow().hosts[host.index()].ip_v6, port)
+    }
+
+    /// Takes IPv6 away from the hosts there are and those to come, or gives it back, for all that is
+    /// opened from then on.
+    pub fn set_ipv6(&mut self, on: bool) {
+        let mut net = self.net.borrow_mut();
+        net.has_v6 = on;
+        for host in &mut net.hosts {
+            host.has_v6 = on;
+        }
     }
 
     /// Runs `work` on a host between two turns, as [`Reactor::with`] does: to look at its state,

@@ -57,7 +57,7 @@ impl Net {
         self.offload_for(host, job, time, threads);
     }
 
-    fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    pub(super) fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let ips: Vec<IpAddr> = match self.names.get(name) {
             Some(ips) => ips.clone(),
             None if name == "localhost" => vec![Ipv4Addr::LOCALHOST.into()],

@@ -87,7 +87,7 @@ pub(super) enum Socket {
 
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) addr: SocketAddr,
+    pub(super) bound: Vec<Bound>,
     pub(super) waiting: VecDeque<ConnId>,
     pub(super) waiting_max: usize,
     /// An accept has found nobody since the last event.
@@ -95,10 +95,30 @@ pub(super) struct Listener {
     pub(super) news: bool,
 }
 
+/// One address of a listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    pub(super) addr: SocketAddr,
+    /// Where the address is `[::]`: without those of IPv4.
+    pub(super) only_v6: bool,
+}
+
+impl Bound {
+    /// Whether what is sent to `addr` comes here.
+    pub(super) fn takes(&self, addr: SocketAddr) -> bool {
+        let ip = self.addr.ip();
+        let any = ip.is_unspecified()
+            && (ip.is_ipv4() == addr.is_ipv4() || (ip.is_ipv6() && !self.only_v6));
+        self.addr.port() == addr.port() && (ip == addr.ip() || any)
+    }
+}
+
 /// One machine, as the net sees it.
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) ip: IpAddr,
+    pub(super) ip_v6: IpAddr,
+    pub(super) has_v6: bool,
     /// Without power, nothing arrives and nothing is answered.
     pub(super) up: bool,
     pub(super) clock: Clock,
@@ -163,6 +183,8 @@ pub(super) struct Net {
     queue: BinaryHeap<Reverse<Entry>>,
     scheduled: u64,
     pub(super) hosts: Vec<Host>,
+    /// Whether a new host has IPv6.
+    pub(super) has_v6: bool,
     pub(super) conns: BTreeMap<ConnId, Conn>,
     pub(super) conn_count: ConnId,
     pub(super) links: BTreeMap<(usize, usize), Link>,
@@ -197,6 +219,7 @@ impl Net {
             queue: BinaryHeap::new(),
             scheduled: 0,
             hosts: Vec::new(),
+            has_v6: true,
             conns: BTreeMap::new(),
             conn_count: 0,
             links: BTreeMap::new(),
@@ -224,6 +247,8 @@ impl Net {
         self.history.name(name);
         self.hosts.push(Host {
             ip: IpAddr::from([10, 0, 0, last]),
+            ip_v6: IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, last.into()]),
+            has_v6: self.has_v6,
             up: true,
             clock: Clock::new(offset, drift),
             sockets: BTreeMap::new(),
@@ -296,7 +321,7 @@ impl Net {
     pub(super) fn new_conn(&mut self, host: usize, local: SocketAddr, addr: SocketAddr) -> ConnId {
         let to = match addr.ip() {
             ip if ip.is_loopback() => Some(host),
-            ip => self.hosts.iter().position(|host| host.ip == ip),
+            ip => self.hosts.iter().position(|host| host.has_ip(ip)),
         };
         let (min, max) = (self.faults.window_bytes_min, self.faults.window_bytes_max);
         let window = &mut self.rng.window;
@@ -331,6 +356,11 @@ fn port_after(port: u16) -> u16 {
 }
 
 impl Host {
+    /// Whether an address of other hosts' packets is this one's.
+    pub(super) fn has_ip(&self, ip: IpAddr) -> bool {
+        ip == self.ip || (self.has_v6 && ip == self.ip_v6)
+    }
+
     pub(super) fn make_ready(&mut self, key: Key) {
         if !self.ready.contains(&key) {
             self.ready.push_back(key);
@@ -353,7 +383,9 @@ impl Host {
 
     fn is_bound(&self, port: u16) -> bool {
         self.sockets.values().any(|socket| match socket {
-            Socket::Listener(listener) => listener.addr.port() == port,
+            Socket::Listener(listener) => {
+                listener.bound.iter().any(|bound| bound.addr.port() == port)
+            }
             Socket::Udp(udp) => udp.port() == port,
             Socket::Stream(..) => false,
         })
@@ -365,9 +397,7 @@ impl Host {
             .iter_mut()
             .find_map(|(key, socket)| match socket {
                 Socket::Listener(listener)
-                    if listener.addr == addr
-                        || (listener.addr.ip().is_unspecified()
-                            && listener.addr.port() == addr.port()) =>
+                    if listener.bound.iter().any(|bound| bound.takes(addr)) =>
                 {
                     Some((*key, listener))
                 }

@@ -1,11 +1,12 @@
 //! What the sockets of a host answer while connections come about.
 
 use super::conn::{Dial, News, Packet};
-use super::net::{Listener, Net, Socket, nanos};
-use crate::Key;
+use super::datagram::EAFNOSUPPORT;
+use super::net::{Bound, Listener, Net, Socket, nanos};
+use crate::{Key, ListenOptions, NO_ADDR};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Too many open files, as the system numbers it.
@@ -23,20 +24,27 @@ impl Net {
         host: usize,
         key: Key,
         mut addr: SocketAddr,
-        backlog: i32,
+        options: &ListenOptions,
     ) -> io::Result<SocketAddr> {
         self.call();
         let here = &mut self.hosts[host];
         let ip = addr.ip();
-        if !ip.is_loopback() && !ip.is_unspecified() && ip != here.ip {
+        if ip.is_ipv6() && !here.has_v6 {
+            return Err(io::Error::from_raw_os_error(EAFNOSUPPORT));
+        }
+        if !ip.is_loopback() && !ip.is_unspecified() && !here.has_ip(ip) {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
         if addr.port() == 0 {
             addr.set_port(here.port());
         }
+        let bound = Bound {
+            addr,
+            only_v6: options.only_v6,
+        };
         let taken = here.sockets.values().any(|socket| {
-            matches!(socket, Socket::Listener(other) if other.addr.port() == addr.port()
-                && (other.addr.ip() == ip || other.addr.ip().is_unspecified() || ip.is_unspecified()))
+            matches!(socket, Socket::Listener(other)
+                if other.bound.iter().any(|other| other.takes(addr) || bound.takes(other.addr)))
         });
         if taken {
             return Err(ErrorKind::AddrInUse.into());
@@ -44,14 +52,18 @@ impl Net {
         if !self.has_descriptors(host) {
             return Err(io::Error::from_raw_os_error(EMFILE));
         }
-        let listener = Listener {
-            addr,
-            waiting: VecDeque::new(),
-            waiting_max: usize::try_from(backlog).unwrap_or(0).max(1),
-            armed: true,
-            news: false,
-        };
-        self.open(host, key, Socket::Listener(listener));
+        if let Some(Socket::Listener(listener)) = self.hosts[host].sockets.get_mut(&key) {
+            listener.bound.push(bound);
+        } else {
+            let listener = Listener {
+                bound: vec![bound],
+                waiting: VecDeque::new(),
+                waiting_max: usize::try_from(options.backlog).unwrap_or(0).max(1),
+                armed: true,
+                news: false,
+            };
+            self.open(host, key, Socket::Listener(listener));
+        }
         self.progress(host, key, "listen", Some(addr.port().into()));
         Ok(addr)
     }
@@ -88,8 +100,25 @@ impl Net {
         }
         self.hosts[host].accepted = Some(id);
         self.progress(host, key, "accept", Some(id));
-        let peer = self.end(id, 0).addr;
-        Ok(self.shown(host, id, peer))
+        let (peer, to) = (self.end(id, 0).addr, self.end(id, 1).addr);
+        let peer = self.shown(host, id, peer);
+        Ok(match self.is_over_v6(host, key, to) {
+            true => mapped(peer),
+            false => peer,
+        })
+    }
+
+    /// Whether what is sent to `to`, of IPv4, comes to a socket of IPv6.
+    fn is_over_v6(&self, host: usize, key: Key, to: SocketAddr) -> bool {
+        match self.hosts[host].sockets.get(&key) {
+            Some(Socket::Listener(listener)) => {
+                let taking = listener.bound.iter().filter(|bound| bound.takes(to));
+                to.is_ipv4()
+                    && taking.clone().count() > 0
+                    && taking.clone().all(|bound| bound.addr.is_ipv6())
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn adopt(&mut self, host: usize, key: Key) -> SocketAddr {
@@ -124,6 +153,7 @@ impl Net {
     pub(super) fn connect(&mut self, host: usize, key: Key, addr: SocketAddr) -> io::Result<()> {
         let ip = match addr.ip() {
             ip if ip.is_loopback() => ip,
+            ip if ip.is_ipv6() => self.hosts[host].ip_v6,
             _ => self.hosts[host].ip,
         };
         self.connect_from(host, key, SocketAddr::new(ip, 0), addr)
@@ -137,11 +167,17 @@ impl Net {
         addr: SocketAddr,
     ) -> io::Result<()> {
         self.call();
-        let here = self.hosts[host].ip;
-        if local.ip().is_unspecified() {
-            local.set_ip(here);
+        let here = &self.hosts[host];
+        if (local.is_ipv6() || addr.is_ipv6()) && !here.has_v6 {
+            return Err(io::Error::from_raw_os_error(EAFNOSUPPORT));
         }
-        if local.ip() != here && !local.ip().is_loopback() {
+        if local.ip().is_unspecified() {
+            local.set_ip(match local.is_ipv4() {
+                true => here.ip,
+                false => here.ip_v6,
+            });
+        }
+        if !here.has_ip(local.ip()) && !local.ip().is_loopback() {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
         if !self.has_descriptors(host) {
@@ -194,5 +230,13 @@ impl Net {
                 Ok(self.shown(host, id, addr))
             }
         }
+    }
+}
+
+/// An address of IPv4 as a socket of IPv6 tells it.
+fn mapped(addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(ip) if addr != NO_ADDR => (ip.to_ipv6_mapped(), addr.port()).into(),
+        _ => addr,
     }
 }

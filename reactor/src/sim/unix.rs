@@ -24,7 +24,7 @@ impl Net {
             return Err(ErrorKind::AddrInUse.into());
         }
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let bound = self.listen(host, key, local, options.backlog)?;
+        let bound = self.listen(host, key, local, options)?;
         let paths = &mut self.hosts[host].paths;
         paths.insert(path.to_owned(), bound.port());
         Ok(())
@@ -61,7 +61,8 @@ impl Net {
         let mut sockets = self.hosts[host].sockets.values();
         sockets.any(|socket| {
             matches!(socket, Socket::Listener(listener)
-                if listener.addr.ip().is_loopback() && listener.addr.port() == port)
+                if listener.bound.iter().any(|bound| bound.addr.ip().is_loopback()
+                    && bound.addr.port() == port))
         })
     }
 }

@@ -1,10 +1,12 @@
 //! How sockets are set, as the system sees them.
 
 use crate::{Cx, Echo, Tell, Told, reactor, settle, until};
-use midge_reactor::{ConnectOptions, Keepalive, Key, ListenOptions, Reactor, SocketOption};
+use midge_reactor::{
+    ConnectOptions, Handler, Input, Keepalive, Key, ListenOptions, Reactor, SocketOption,
+};
 use socket2::SockRef;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -227,7 +229,9 @@ fn a_local_address_that_is_not_this_machines_ends_the_connect_and_fails_no_call(
     until(&mut reactor, |told| !told.lines.is_empty());
     let told = &reactor.state.lines[0];
     assert!(
-        told.starts_with("client close: connect failed: Cannot assign"),
+        told.starts_with(
+            "client close: connect failed: 127.0.0.1:9 from 192.0.2.1:0: Cannot assign"
+        ),
         "{told}"
     );
     assert_eq!(reactor.connections(), 0);
@@ -338,4 +342,64 @@ fn an_ipv6_connection_echoes_and_knows_its_addresses() {
         .with(|cx| cx.io.local_addr(key))
         .expect("it is open");
     assert!(local.is_ipv6() && local.ip().is_loopback());
+}
+
+/// Whether this machine has IPv6 on its loopback interface.
+fn has_v6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}
+
+#[test]
+fn one_listener_takes_both_families_and_several_addresses() {
+    if !has_v6() {
+        return;
+    }
+    let mut reactor = reactor();
+    let both = ListenOptions::default().both_families(true);
+    let each = ["127.0.0.1:0", "[::1]:0"].map(|addr| addr.parse::<SocketAddr>().expect("one"));
+    for listener in [
+        reactor.with(|cx| cx.listen_with("0.0.0.0:0", &both, |_: &mut Cx<'_>| Peer)),
+        reactor.with(|cx| cx.listen_with("[::]:0", &both, |_: &mut Cx<'_>| Peer)),
+        reactor.with(|cx| cx.listen(each, |_: &mut Cx<'_>| Peer)),
+    ] {
+        let listener = listener.expect("there is a free port");
+        let bound = reactor.with(|cx| cx.listening_on_all(listener).to_vec());
+        let port = bound[0].port();
+        assert_eq!(bound.len(), 2);
+        assert_eq!(bound[1].port(), port);
+        for (host, shown) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1")] {
+            reactor.state.bytes.clear();
+            reactor
+                .with(|cx| cx.connect((host.parse::<IpAddr>().expect("one"), port).into(), Hears));
+            until(&mut reactor, |told| told.bytes.ends_with(b"\n"));
+            let wanted = format!("peer {shown} at {shown}\n");
+            assert_eq!(String::from_utf8_lossy(&reactor.state.bytes), wanted);
+        }
+        reactor.with(|cx| cx.io.close(listener));
+        reactor.turn(Some(Duration::ZERO)).expect("it polls");
+        for host in ["127.0.0.1", "::1"] {
+            TcpListener::bind((host, port)).expect("all of it is closed");
+        }
+    }
+}
+
+/// Tells both ends of a connection, as they are known where it was accepted.
+struct Peer;
+
+impl Handler<Told> for Peer {
+    fn on_open(&mut self, cx: &mut Cx<'_>) {
+        let peer = cx.peer_addr().expect("it was accepted").ip();
+        let local = cx.local_addr().expect("it is open").ip();
+        cx.send(format!("peer {peer} at {local}\n").as_bytes());
+    }
+
+    fn on_input(&mut self, _: &mut Cx<'_>, _: &mut Input<'_>) {}
+}
+
+struct Hears;
+
+impl Handler<Told> for Hears {
+    fn on_input(&mut self, cx: &mut Cx<'_>, input: &mut Input<'_>) {
+        cx.state.bytes.extend(input.take());
+    }
 }

@@ -38,11 +38,11 @@ fn a_connect_that_fails_ends_in_on_close_without_on_open() {
     let outcomes = [
         (
             Outcome::Refused,
-            "a close: connect failed: connection refused",
+            "a close: connect failed: 10.0.0.2:4222: connection refused",
         ),
         (
             Outcome::FailsAtOnce,
-            "a close: connect failed: address not available",
+            "a close: connect failed: 10.0.0.2:4222: address not available",
         ),
     ];
     for (outcome, told) in outcomes {
@@ -142,7 +142,7 @@ fn a_handler_connects_again_from_its_on_close() {
     assert_eq!(
         bench.told(),
         [
-            "first close: connect failed: connection refused",
+            "first close: connect failed: 10.0.0.2:4222: connection refused",
             "second open"
         ]
     );

@@ -11,6 +11,7 @@ mod closing;
 mod coordination;
 mod datagrams;
 mod echo;
+mod families;
 mod hosts;
 mod names;
 mod offload;

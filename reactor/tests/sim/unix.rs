@@ -83,7 +83,7 @@ fn a_path_belongs_to_its_host() {
     sim.with(other, |cx| cx.connect_unix(PATH, Caller(Vec::new())));
     sim.eventually(LONG, |sim| sim.with(other, |cx| cx.state.refused == 1));
     let why = sim.with(other, |cx| cx.state.why.remove(0));
-    assert_eq!(why, "connect failed: entity not found");
+    assert_eq!(why, format!("connect failed: {PATH}: entity not found"));
 }
 
 #[test]
@@ -105,7 +105,8 @@ fn a_path_stays_when_its_host_has_crashed_and_is_taken_over_on_request() {
     });
     sim.eventually(LONG, |sim| sim.with(host, |cx| cx.state.refused == 1));
     sim.with(host, |cx| {
-        assert_eq!(cx.state.why, ["connect failed: connection refused"]);
+        let told = format!("connect failed: {PATH}: connection refused");
+        assert_eq!(cx.state.why, [told]);
         let taken = cx.listen_unix_with(PATH, &options, accept);
         taken.expect("nobody listens there any more");
         cx.connect_unix(PATH, Caller(b"again".to_vec()));
@@ -144,7 +145,7 @@ fn a_connect_comes_from_the_address_that_was_asked_for_if_it_is_the_hosts() {
         (sim.addr(client, 1234), "10.0.0.2:1234"),
         (
             sim.addr(server, 1234),
-            "connect failed: address not available",
+            "connect failed: 10.0.0.1:7 from 10.0.0.1:1234: address not available",
         ),
     ] {
         let options = ConnectOptions::default().local_addr(from);

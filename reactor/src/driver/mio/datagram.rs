@@ -13,6 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub(super) struct Udp {
     pub(super) socket: UdpSocket,
     connected: bool,
+    /// Of IPv6, and so one that knows an address of IPv4 as `::ffff:127.0.0.1` alone.
+    is_v6: bool,
 }
 
 impl MioDriver {
@@ -33,7 +35,12 @@ impl MioDriver {
             .registry()
             .register(&mut socket, Token(key.index()), interest)?;
         let connected = options.peer.is_some();
-        self.insert(key, Socket::Udp(Udp { socket, connected }));
+        let udp = Udp {
+            socket,
+            connected,
+            is_v6: bound.is_ipv6(),
+        };
+        self.insert(key, Socket::Udp(udp));
         Ok(bound)
     }
 
@@ -50,7 +57,7 @@ impl MioDriver {
         // Some systems take no address for a connected socket, not even that of its peer.
         let sent = match udp.connected {
             true => udp.socket.send(packet)?,
-            false => udp.socket.send_to(packet, to)?,
+            false => udp.socket.send_to(packet, udp.as_known(to))?,
         };
         debug_assert_eq!(sent, packet.len(), "a packet leaves whole");
         Ok(())
@@ -60,6 +67,16 @@ impl MioDriver {
         match self.sockets.get_mut(key.index()) {
             Some(Some((owner, Socket::Udp(udp)))) if *owner == key => Ok(udp),
             _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Udp {
+    /// The address in the family of the socket, where it has a form in it.
+    fn as_known(&self, addr: SocketAddr) -> SocketAddr {
+        match addr.ip() {
+            IpAddr::V4(ip) if self.is_v6 => (ip.to_ipv6_mapped(), addr.port()).into(),
+            _ => addr,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::stream::{Stream, set_congestion};
 use crate::{ListenOptions, ListenerAddr, ListeningSocket, NO_ADDR};
-use mio::net::{TcpListener, UnixListener};
+use mio::net::{TcpListener, TcpStream, UnixListener};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::fs;
@@ -14,8 +14,30 @@ use std::path::Path;
 
 #[derive(Debug)]
 pub(super) enum Listener {
-    Tcp(TcpListener),
+    Tcp(Sockets),
     Unix(UnixListener),
+}
+
+/// The sockets of one listener, one for each address.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    all: Vec<TcpListener>,
+    /// The one to accept from first, so that a busy one does not keep the others from their turn.
+    next: usize,
+}
+
+impl Sockets {
+    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        for _ in 0..self.all.len() {
+            let socket = &self.all[self.next];
+            self.next = (self.next + 1) % self.all.len();
+            match socket.accept() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                accepted => return accepted,
+            }
+        }
+        Err(ErrorKind::WouldBlock.into())
+    }
 }
 
 /// Whether accepted connections have the `TCP_NODELAY` of their listener, which saves a call for each.
@@ -30,8 +52,8 @@ impl Listener {
         if options.reuse_port {
             socket.set_reuse_port(true)?;
         }
-        if options.only_v6 && addr.is_ipv6() {
-            socket.set_only_v6(true)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(options.only_v6)?;
         }
         // Coalescing in the loop replaces Nagle's algorithm.
         if NODELAY_IS_INHERITED {
@@ -44,6 +66,22 @@ impl Listener {
         socket.bind(&addr.into())?;
         socket.listen(options.backlog)?;
         Ok(TcpListener::from_std(socket.into()))
+    }
+
+    pub(super) fn of_tcp(socket: TcpListener) -> Listener {
+        Listener::Tcp(Sockets {
+            all: vec![socket],
+            next: 0,
+        })
+    }
+
+    /// Gives the listener one more socket, which is registered.
+    pub(super) fn add(&mut self, socket: TcpListener) -> io::Result<()> {
+        match self {
+            Listener::Tcp(sockets) => sockets.all.push(socket),
+            Listener::Unix(_) => return Err(ErrorKind::InvalidInput.into()),
+        }
+        Ok(())
     }
 
     pub(super) fn unix(path: &Path, options: &ListenOptions) -> io::Result<Listener> {
@@ -74,7 +112,7 @@ impl Listener {
                     SockRef::from(&listener).set_tcp_nodelay(true)?;
                 }
                 let addr = listener.local_addr()?.into();
-                (Listener::Tcp(TcpListener::from_std(listener)), addr)
+                (Listener::of_tcp(TcpListener::from_std(listener)), addr)
             }
             ListeningSocket::Unix(listener) => {
                 listener.set_nonblocking(true)?;
@@ -88,7 +126,10 @@ impl Listener {
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self {
-            Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Listener::Tcp(sockets) => sockets
+                .all
+                .iter_mut()
+                .try_for_each(|socket| registry.register(socket, token, Interest::READABLE)),
             Listener::Unix(listener) => registry.register(listener, token, Interest::READABLE),
         }
     }
@@ -96,15 +137,18 @@ impl Listener {
     pub(super) fn deregister(&mut self, registry: &Registry) {
         // It fails only for what is not registered.
         let _ = match self {
-            Listener::Tcp(listener) => registry.deregister(listener),
+            Listener::Tcp(sockets) => sockets
+                .all
+                .iter_mut()
+                .try_for_each(|socket| registry.deregister(socket)),
             Listener::Unix(listener) => registry.deregister(listener),
         };
     }
 
-    pub(super) fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+    pub(super) fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
         match self {
-            Listener::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
+            Listener::Tcp(sockets) => {
+                let (stream, peer) = sockets.accept()?;
                 // A socket that cannot has gone already.
                 if !NODELAY_IS_INHERITED {
                     let _ = stream.set_nodelay(true);
@@ -120,7 +164,7 @@ impl Listener {
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         match self {
-            Listener::Tcp(listener) => listener.as_fd(),
+            Listener::Tcp(sockets) => sockets.all[0].as_fd(),
             Listener::Unix(listener) => listener.as_fd(),
         }
     }
