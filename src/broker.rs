@@ -34,8 +34,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Broker {
     reactor: Reactor<State>,
-    addr: SocketAddr,
-    monitor_addr: Option<SocketAddr>,
+    addrs: Addrs,
     pid_file: Option<PidFile>,
 }
 
@@ -71,18 +70,20 @@ impl Broker {
             .spin_while_it_pays(busy_poll)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
-        let (addr, monitor_addr) = reactor.with(|cx| {
+        let addrs = reactor.with(|cx| {
             let monitor = listen_for_monitoring(cx)?;
             let listener = listen_for_clients(cx)?;
-            let monitor_addr = monitor.and_then(|monitor| cx.listening_on(monitor));
-            Ok::<_, StartError>((cx.listening_on(listener).expect("it listens"), monitor_addr))
+            let monitor = monitor.map(|monitor| cx.listening_on_all(monitor).to_vec());
+            Ok::<_, StartError>(Addrs {
+                clients: cx.listening_on_all(listener).to_vec(),
+                monitor: monitor.unwrap_or_default(),
+            })
         })?;
         let pid_file = reactor.state.config.pid_file.as_deref();
         let pid_file = pid_file.map(PidFile::open).transpose()?;
         Ok(Broker {
             reactor,
-            addr,
-            monitor_addr,
+            addrs,
             pid_file,
         })
     }
@@ -124,14 +125,20 @@ impl Broker {
         listener
     }
 
-    /// The address it listens on, with the port the system has picked.
+    /// The address it listens on, with the port the system has picked; the first, if there are
+    /// [several](Broker::addrs).
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.addrs.clients[0]
     }
 
-    /// The address on which monitoring is served, if it is.
+    /// All addresses it listens on, with one port: those of a name, or `0.0.0.0` and `[::]`.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs.clients
+    }
+
+    /// The address on which monitoring is served, if it is; the first, if there are several.
     pub fn monitor_addr(&self) -> Option<SocketAddr> {
-        self.monitor_addr
+        self.addrs.monitor.first().copied()
     }
 
     /// A handle that stops it, from any thread.
@@ -180,17 +187,17 @@ impl Broker {
         }
         let config = &self.reactor.state.config;
         let mut ports = Ports::default();
-        ports.add("nats", "nats", self.addr);
-        if let Some(addr) = self.monitor_addr {
-            ports.add("monitoring", "http", addr);
+        ports.add("nats", "nats", &self.addrs.clients);
+        if !self.addrs.monitor.is_empty() {
+            ports.add("monitoring", "http", &self.addrs.monitor);
         }
         let mut files = Files::new(ports);
         files.write_ports(config.ports_file_dir.as_deref());
-        if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr) {
+        if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr()) {
             let address = host_and_port(&host, addr.port());
             log::info!(target: "midge", "Starting http monitor on {address}");
         }
-        let address = host_and_port(&config.host, self.addr.port());
+        let address = host_and_port(host(config), self.addr().port());
         log::info!(target: "midge", "Listening for client connections on {address}");
         log::info!(target: "midge", "Server is ready");
         self.reactor.state.files = Some(files);
@@ -209,8 +216,7 @@ impl Broker {
         let serve = move || match Broker::bind(config) {
             Ok(broker) => {
                 // If nobody listens any more, the handle is dropped, and the broker with it.
-                let addrs = (broker.addr(), broker.monitor_addr());
-                let known = tell.send(Ok((addrs, broker.handle())));
+                let known = tell.send(Ok((broker.addrs.clone(), broker.handle())));
                 known.map_or(Ok(Stop::Requested), |()| broker.run())
             }
             Err(error) => {
@@ -221,9 +227,8 @@ impl Broker {
         let thread = thread::Builder::new().name("midge".to_owned());
         let thread = thread.spawn(serve).map_err(StartError::System)?;
         match told.recv() {
-            Ok(Ok(((addr, monitor_addr), handle))) => Ok(Running {
-                addr,
-                monitor_addr,
+            Ok(Ok((addrs, handle))) => Ok(Running {
+                addrs,
                 handle,
                 thread: Some(thread),
             }),
@@ -233,6 +238,15 @@ impl Broker {
             ))),
         }
     }
+}
+
+/// Where a broker listens.
+#[derive(Clone, Debug)]
+struct Addrs {
+    /// One at least.
+    clients: Vec<SocketAddr>,
+    /// None without monitoring.
+    monitor: Vec<SocketAddr>,
 }
 
 /// Stops a broker, from any thread.
@@ -265,21 +279,25 @@ impl Handle {
 /// A broker on a thread of its own. Dropping it stops the broker and waits for its end.
 #[derive(Debug)]
 pub struct Running {
-    addr: SocketAddr,
-    monitor_addr: Option<SocketAddr>,
+    addrs: Addrs,
     handle: Handle,
     thread: Option<JoinHandle<io::Result<Stop>>>,
 }
 
 impl Running {
-    /// The address it listens on.
+    /// The address it listens on: see [`Broker::addr`].
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.addrs.clients[0]
     }
 
-    /// The address on which monitoring is served, if it is.
+    /// All addresses it listens on: see [`Broker::addrs`].
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs.clients
+    }
+
+    /// The address on which monitoring is served, if it is; the first, if there are several.
     pub fn monitor_addr(&self) -> Option<SocketAddr> {
-        self.monitor_addr
+        self.addrs.monitor.first().copied()
     }
 
     /// A handle that stops it without waiting.
@@ -354,8 +372,8 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
         cx.state.info = announce(&cx.state.config, nkey::server_id(random));
     }
     let config = &cx.state.config;
-    let address = (config.host.clone(), config.port);
-    let (options, clients) = Clients::of(&address);
+    let address = (host(config).to_owned(), config.port);
+    let (options, clients) = Clients::of(&address.0);
     let listener = cx
         .listen_with(&address, &options, clients)
         .map_err(|cause| StartError::Listen {
@@ -375,7 +393,9 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let Some(address) = monitor_address(&cx.state.config) else {
         return Ok(None);
     };
-    let options = ListenOptions::default().accepts_max(ACCEPTS_MAX);
+    let options = ListenOptions::default()
+        .accepts_max(ACCEPTS_MAX)
+        .both_families(true);
     let listener = cx
         .listen_with(&address, &options, Visitors)
         .map_err(|cause| StartError::Monitor {
@@ -395,8 +415,17 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
 /// Host and port for monitoring, if there is to be any.
 fn monitor_address(config: &Config) -> Option<(String, u16)> {
     let monitor = config.monitor.as_ref()?;
-    let host = monitor.host.as_ref().unwrap_or(&config.host);
-    Some((host.clone(), monitor.port))
+    let own = monitor.host.as_deref().filter(|host| !host.is_empty());
+    let host = own.unwrap_or_else(|| host(config));
+    Some((host.to_owned(), monitor.port))
+}
+
+/// Where clients are taken: every address of this machine, unless it is told.
+fn host(config: &Config) -> &str {
+    match config.host.as_str() {
+        "" => "0.0.0.0",
+        host => host,
+    }
 }
 
 fn announce(config: &Config, server_id: String) -> Info {
@@ -419,7 +448,7 @@ fn announce(config: &Config, server_id: String) -> Info {
 /// Puts into `INFO` those settings that may change while the broker listens, on `port`.
 pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
     let advertised = config.advertise.as_ref();
-    info.host = advertised.map_or(&config.host, |to| &to.host).clone();
+    info.host = advertised.map_or(host(config), |to| &to.host).to_owned();
     info.port = advertised.and_then(|to| to.port).unwrap_or(port);
     info.auth_required = config.wants_credentials();
     info.max_payload = config.payload_bytes_max as u64;

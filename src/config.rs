@@ -148,7 +148,8 @@ impl Advertise {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Host name or address to listen on. Default `0.0.0.0`: every IPv4 interface.
+    /// Host name or address to listen on; of a name each address. Default `0.0.0.0`: every address of
+    /// this machine, those of IPv6 included, as is `::` and an empty text.
     pub host: String,
     /// TCP port to listen on; 0 lets the system pick a free one. Default 4222.
     pub port: u16,

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::state::State;
 use crate::system_words;
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
-use std::net::ToSocketAddrs;
+use std::net::IpAddr;
 use std::{fs, io};
 
 /// What takes the place of a congestion control that paces. Every Linux has it.
@@ -21,23 +21,24 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// The listener for `address`, and how it is to listen.
-    pub(crate) fn of(address: &(String, u16)) -> (ListenOptions, Clients) {
+    /// The listener on `host`, and how it is to listen.
+    pub(crate) fn of(host: &str) -> (ListenOptions, Clients) {
         let default = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
         let paced = default.is_ok_and(|name| name.starts_with("bbr"));
         // Best from the first packet on; where others may come too, one by one.
-        if paced && is_loopback(address) {
-            let options = ListenOptions::default().congestion_control(UNPACED);
+        let options = ListenOptions::default().both_families(true);
+        if paced && is_loopback(host) {
+            let options = options.congestion_control(UNPACED);
             return (options, Clients { paced: false });
         }
-        (ListenOptions::default(), Clients { paced })
+        (options, Clients { paced })
     }
 }
 
-/// Whether nobody but this machine reaches `address`.
-fn is_loopback(address: &(String, u16)) -> bool {
-    let addresses = (&*address.0, address.1).to_socket_addrs();
-    addresses.is_ok_and(|mut all| all.all(|addr| addr.ip().is_loopback()))
+/// Whether this is an address that nobody but this machine reaches. What a name stands for is found out
+/// when it is listened on.
+fn is_loopback(host: &str) -> bool {
+    host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 impl Accept<State> for Clients {

@@ -18,9 +18,9 @@ pub(crate) struct Ports(Map<String, Value>);
 
 impl Ports {
     /// Adds a listener of the kind that `key` names, whose addresses begin with `scheme`.
-    pub(crate) fn add(&mut self, key: &str, scheme: &str, listening: SocketAddr) {
-        let urls = reachable(listening);
-        let urls = urls.map(|addr| Value::from(format!("{scheme}://{addr}")));
+    pub(crate) fn add(&mut self, key: &str, scheme: &str, listening: &[SocketAddr]) {
+        let addrs = listening.iter().flat_map(|addr| reachable(*addr));
+        let urls = addrs.map(|addr| Value::from(format!("{scheme}://{addr}")));
         self.0.insert(key.to_owned(), urls.collect());
     }
 
@@ -101,14 +101,15 @@ impl Drop for PortsFile {
     }
 }
 
-/// The addresses by which a listener can be reached: of one on all interfaces those of each.
+/// The addresses by which a listener can be reached: of one on all interfaces those of each, in its
+/// family.
 fn reachable(listening: SocketAddr) -> impl Iterator<Item = SocketAddr> {
     let mut ips = vec![listening.ip()];
     if listening.ip().is_unspecified() {
         let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
         let all = all.filter_map(|one| ip(&one.address?));
         let all: Vec<IpAddr> = all
-            .filter(|ip| listening.is_ipv6() || ip.is_ipv4())
+            .filter(|ip| listening.is_ipv4() == ip.is_ipv4())
             .collect();
         if !all.is_empty() {
             ips = all;
@@ -138,15 +139,18 @@ mod tests {
         let all: Vec<SocketAddr> = reachable(addr("0.0.0.0:7")).collect();
         assert!(all.contains(&addr("127.0.0.1:7")), "{all:?}");
         assert!(all.iter().all(SocketAddr::is_ipv4), "{all:?}");
+        let all: Vec<SocketAddr> = reachable(addr("[::]:7")).collect();
+        assert!(all.iter().all(SocketAddr::is_ipv6), "{all:?}");
     }
 
     #[test]
     fn the_file_lists_urls_by_kind() {
         let mut ports = Ports::default();
-        ports.add("nats", "nats", addr("127.0.0.1:7"));
-        ports.add("monitoring", "http", addr("[::1]:8"));
+        ports.add("nats", "nats", &[addr("127.0.0.1:7"), addr("[::1]:7")]);
+        ports.add("monitoring", "http", &[addr("[::1]:8")]);
         let text = Value::from(ports.0).to_string();
-        let expected = r#"{"monitoring":["http://[::1]:8"],"nats":["nats://127.0.0.1:7"]}"#;
+        let expected =
+            r#"{"monitoring":["http://[::1]:8"],"nats":["nats://127.0.0.1:7","nats://[::1]:7"]}"#;
         assert_eq!(text, expected);
     }
 }

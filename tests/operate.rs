@@ -475,6 +475,84 @@ fn the_ports_file_names_the_addresses_and_goes_at_the_end() {
     assert_eq!(log_files(&directory), Vec::<PathBuf>::new());
 }
 
+/// What monitoring on `addr` answers to `path`.
+fn ask(addr: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(addr).expect("monitoring listens");
+    let asked = format!("GET {path} HTTP/1.0\r\n\r\n");
+    stream.write_all(asked.as_bytes()).expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    answer
+}
+
+#[test]
+fn clients_of_both_families_are_served_by_default_and_told_as_what_they_are() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let directory = scratch("families");
+    let file = directory.join("midge.conf");
+    fs::write(&file, "host: \"\"\nhttp: 0.0.0.0:-1\n").expect("the folder is ours");
+    for (shown, args) in [
+        ("0.0.0.0", &["-m", "-1"][..]),
+        ("0.0.0.0", &["-m", "-1", "--log_format", "json"]),
+        ("0.0.0.0", &["-a", "0.0.0.0", "-m", "-1"]),
+        ("[::]", &["-a", "::", "-m", "-1"]),
+        ("0.0.0.0", &["-c", text(&file)]),
+    ] {
+        let more = ["-D", "--ports_file_dir", text(&directory)];
+        let mut broker = Broker::start_at(shown, &[args, &more].concat());
+        let pid = broker.child.id();
+        let ports = directory.join(format!("midge_{pid}.ports"));
+        let ports = fs::read_to_string(&ports).expect("it is there when the server is ready");
+        let ports: serde_json::Value = serde_json::from_str(&ports).expect("JSON");
+        for (ip, host) in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
+            let ip: std::net::IpAddr = ip.parse().expect("an address");
+            let mut client = TcpStream::connect((ip, broker.port)).expect("it listens there");
+            let mut info = String::new();
+            let mut lines = BufReader::new(client.try_clone().expect("a socket"));
+            lines.read_line(&mut info).expect("INFO");
+            assert!(info.contains(&format!("\"client_ip\":\"{ip}\"")), "{info}");
+            client
+                .write_all(b"CONNECT {\"verbose\":false}\r\nPING\r\n")
+                .expect("it is read");
+            let mut pong = String::new();
+            lines.read_line(&mut pong).expect("an answer");
+            assert_eq!(pong, "PONG\r\n");
+            let here = client.local_addr().expect("a socket");
+            let of = |kind: &str, scheme: &str| {
+                let urls = ports[kind].as_array().expect("a list");
+                let urls = urls.iter().filter_map(|url| url.as_str());
+                let begin = format!("{scheme}://{host}:");
+                let mut ports = urls.filter_map(|url| url.strip_prefix(&begin)?.parse().ok());
+                ports.next().unwrap_or_else(|| panic!("{ports:?}"))
+            };
+            assert_eq!(of("nats", "nats"), broker.port);
+            let monitor = SocketAddr::new(ip, of("monitoring", "http"));
+            let connz = ask(monitor, "/connz");
+            assert!(connz.contains(&format!("\"ip\": \"{ip}\"")), "{connz}");
+            drop((client, lines));
+            broker.position(&format!("{here} - cid:"));
+        }
+        signal(pid, "TERM");
+        broker.end();
+        let mapped = broker.lines.iter().find(|line| line.contains("::ffff:"));
+        assert_eq!(mapped, None);
+    }
+}
+
+#[test]
+fn a_host_that_cannot_be_found_is_named() {
+    for host in ["256.1.1.1", "no.such.host.invalid"] {
+        let end = end_of(&["-a", host, "-p", "-1"]);
+        assert!(
+            end.err.contains(&format!("listen tcp {host}:")),
+            "{}",
+            end.err
+        );
+    }
+}
+
 #[test]
 fn a_directory_for_the_ports_file_that_is_not_there_is_an_error_and_no_more() {
     let directory = scratch("no_ports").join("missing");

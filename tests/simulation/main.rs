@@ -4,6 +4,7 @@
 mod causes;
 mod client;
 mod hostile;
+mod listening;
 mod model;
 mod rogue;
 mod scenarios;

@@ -53,9 +53,28 @@ impl Broker {
         broker
     }
 
+    /// Starts a broker that listens elsewhere than on 127.0.0.1, or logs otherwise; `shown` is how its
+    /// log names the host.
+    pub(crate) fn start_at(shown: &str, args: &[&str]) -> Broker {
+        let mut broker = Broker::launch_with(&["-p", "-1"], args, &[]);
+        let listening = format!("client connections on {shown}:");
+        let at = broker.position(&listening);
+        let (_, rest) = broker.lines[at]
+            .split_once(&listening)
+            .expect("it has been found");
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+        broker.port = digits.and_then(|port| port.parse().ok()).expect("a port");
+        broker.position("Server is ready");
+        broker
+    }
+
     fn launch(args: &[&str], environment: &[(&str, &str)]) -> Broker {
+        Broker::launch_with(&["-a", "127.0.0.1", "-p", "-1"], args, environment)
+    }
+
+    fn launch_with(first: &[&str], args: &[&str], environment: &[(&str, &str)]) -> Broker {
         let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
-            .args(["-a", "127.0.0.1", "-p", "-1"])
+            .args(first)
             .args(args)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
