@@ -121,8 +121,8 @@ pub(crate) struct Client {
     last_active: Time,
     last_ping: Option<Time>,
     pings_out: u32,
-    /// Whether a `PING` was ever answered.
-    answered: bool,
+    /// Bytes that were unread at the last look at whether it is alive.
+    unread: usize,
     ping_timer: Option<TimerId>,
     auth_timer: Option<TimerId>,
     /// What its questions about passwords hang on, if there were any.
@@ -167,7 +167,7 @@ impl Client {
             last_active: cx.now(),
             last_ping: None,
             pings_out: 0,
-            answered: false,
+            unread: 0,
             ping_timer: None,
             auth_timer: None,
             asker: None,
@@ -292,7 +292,7 @@ impl Client {
                 After::Next => self.last_active = cx.now(),
                 After::Answered => {
                     let asked = self.last_ping.filter(|_| self.pings_out > 0);
-                    (self.pings_out, self.answered) = (0, true);
+                    self.pings_out = 0;
                     if let Some(records) = &mut cx.state.records {
                         records.answered(self.label.cid, cx.io.now(), asked);
                     }
@@ -484,10 +484,10 @@ impl Client {
         let old = self
             .last_ping
             .is_none_or(|last| now - last >= ROUND_TRIP_AGE_MAX);
-        let due = !self.answered || old || now - self.last_active >= interval;
         // A client that we do not read cannot answer.
-        if due && !cx.io.is_paused(cx.key()) {
-            if self.pings_out >= cx.state.config.pings_out_max {
+        if (silent || old) && !cx.io.is_paused(cx.key()) {
+            let asked = self.last_ping.is_some_and(|last| last >= self.last_active);
+            if silent && asked && self.pings_out >= cx.state.config.pings_out_max {
                 cx.state.stats.stale += 1;
                 return self.refuse(cx, &Violation::Stale);
             }
@@ -522,10 +522,19 @@ impl Handler<State> for Client {
             self.auth_timer = Some(cx.set_timer(timeout, AUTH));
         }
         let interval = cx.state.config.ping_interval;
+    ///
+    /// Only a client that was silent can be stale. A busy one is asked to measure the round trip, at
+    /// first and then seldom, and may leave that unanswered.
         arm_ping(&mut self.ping_timer, cx, interval);
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        // A client in the middle of a long message can say nothing else.
+        let unread = cx.io.unread(cx.key());
+        if std::mem::replace(&mut self.unread, unread) < unread {
+            self.last_active = now;
+        }
+        let silent = now - self.last_active >= interval;
         // What a panic may have left belongs to nobody.
         cx.state.scratch.take_tally();
         if let Some(records) = &mut cx.state.records {

@@ -6,7 +6,7 @@ mod raw;
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use midge::{Auth, Config};
 use midge_protocol::encode;
@@ -140,6 +140,44 @@ fn a_client_that_answers_no_ping_is_stale() {
 fn a_client_that_answers_is_not_stale() {
     let broker = start(Config {
         ping_interval: Duration::from_millis(200),
+#[test]
+fn a_busy_client_that_answers_no_ping_is_not_stale() {
+    const INTERVAL: Duration = Duration::from_millis(500);
+    let broker = start(Config {
+        ping_interval: INTERVAL,
+        pings_out_max: 1,
+        ..config()
+    });
+    let mut client = Raw::join(broker.addr());
+    client.sub("busy", None, "1");
+    // Another one of the same manners, whose pace sets the time.
+    let mut mute = Raw::join(broker.addr());
+    let watch = thread::spawn(move || last_lines(&mut mute));
+    let (mut pings, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
+    while !watch.is_finished() {
+        client.publish("busy", b"x");
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
+        pings += usize::from(client.line().expect("it is not closed") == "PING");
+    }
+    assert_eq!(
+        watch.join().expect("it is closed"),
+        ["PING", "-ERR 'Stale Connection'"]
+    );
+    // It was asked once, to measure the round trip; and when it has become silent it is asked anew.
+    assert!(
+        pings <= 1 || longest >= INTERVAL,
+        "{pings} PINGs for one that is silent for {longest:?} at most"
+    );
+    let lines = last_lines(&mut client);
+    let lines: Vec<&str> = lines.iter().map(|line| &**line).collect();
+    assert!(
+        matches!(&lines[..], [.., "PING", "-ERR 'Stale Connection'"]),
+        "{lines:?}"
+    );
+    assert_eq!(broker.stats().expect("it runs").stale, 2);
+}
+
         pings_out_max: 1,
         ..config()
     });
