@@ -101,7 +101,7 @@ impl<S> Context<'_, S> {
         self.key
     }
 
-    /// The instant this turn began.
+    /// The instant this turn began: see [`Io::now`].
     #[must_use]
     pub fn now(&self) -> Time {
         self.io.now()
@@ -202,6 +202,12 @@ impl<S> Context<'_, S> {
         self.io.set_timer(self.key, delay, timer)
     }
 
+    /// As [`set_timer`](Context::set_timer), for what the peer has to do within `patience`: see
+    /// [`Io::set_deadline`].
+    pub fn set_deadline(&mut self, patience: Duration, timer: u64) -> TimerId {
+        self.io.set_deadline(self.key, patience, timer)
+    }
+
     /// As [`set_timer`](Context::set_timer), again and again: see [`Io::set_interval`].
     pub fn set_interval(&mut self, period: Duration, timer: u64) -> TimerId {
         self.io.set_interval(self.key, period, timer)
@@ -300,7 +306,7 @@ impl<S> Context<'_, S> {
         self.tasks.deferred.push_back(Box::new(work));
     }
 
-    /// Runs `work` once, after `delay`.
+    /// Runs `work` once, after `delay` from this call.
     #[doc(alias = "add_timer")]
     #[doc(alias = "EM::Timer")]
     pub fn after(
@@ -335,8 +341,8 @@ impl<S> Context<'_, S> {
         work: TimerClosure<S>,
     ) -> TimerId {
         let place = self.tasks.closures.vacant_entry();
-        let deadline = self.io.core.now + delay;
-        let armed = (self.io.core).arm(deadline, period, Target::Closure(place.key()));
+        self.io.read_clock();
+        let armed = (self.io.core).arm(delay, period, Target::Closure(place.key()));
         // Not before: a timer that is refused must not leave its closure behind.
         place.insert(Some(work));
         armed

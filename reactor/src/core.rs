@@ -14,7 +14,7 @@ use crate::outbound::{Outbound, Pool, Tail};
 use crate::process::Child;
 use crate::relay::Relay;
 use crate::stream::Stream;
-use crate::timers::Timers;
+use crate::timers::{Due, Timers};
 #[cfg(feature = "tls")]
 use crate::tls::layer::Layer;
 use crate::{Close, Counts, Key, ListenOptions, ListenerAddr, Memory, Stats, Time, TimerId};
@@ -188,6 +188,12 @@ impl Conn {
 
     /// Whether its queue is being written: it is open, or has last words.
     pub(crate) fn is_written(&self) -> bool {
+    /// Whether the kernel has room for more of its queue, as far as is known, and it is the loop that
+    /// has yet to write.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.writable && !self.wire().is_empty()
+    }
+
         !matches!(self.phase, Phase::Connecting | Phase::Closing)
     }
 
@@ -279,10 +285,15 @@ pub(crate) struct Core {
     pub(crate) watches: usize,
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
+    /// When the present turn began.
     pub(crate) now: Time,
     pub(crate) ready: Lanes,
     pub(crate) dirty: Lanes,
     pub(crate) turn: Turn,
+    /// What the clock told when it was last read, which is no earlier: what is armed counts from it.
+    pub(crate) clock: Time,
+    /// The end of the last time in which the loop stood still although something was due.
+    pub(crate) resumed: Time,
     pub(crate) closing: VecDeque<Key>,
     /// Connections to be written as soon as the present callback has returned.
     pub(crate) urgent: VecDeque<Key>,
@@ -320,6 +331,8 @@ impl Core {
             ready: Lanes::default(),
             dirty: Lanes::default(),
             turn: Turn::new(),
+            clock: now,
+            resumed: Time::ZERO,
             closing: VecDeque::new(),
             urgent: VecDeque::new(),
             timers: Timers::new(),
@@ -413,8 +426,8 @@ impl Core {
             write_timer: None,
             write_target: 0,
             written: 0,
-            last_progress: self.now,
-            last_activity: self.now,
+            last_progress: self.clock,
+            last_activity: self.clock,
             idle_timeout: None,
             idle_timer: None,
             dial: None,
@@ -542,6 +555,11 @@ impl Core {
     /// Whether nothing is open that a shutdown waits for.
     pub(crate) fn is_drained(&self) -> bool {
         self.entries.len() == self.listeners + self.watches
+    /// All that is open, of any kind.
+    pub(crate) fn entry_count(&self) -> usize {
+        self.entries.len()
+    }
+
     }
 
     pub(crate) fn memory(&self) -> Memory {
@@ -566,25 +584,40 @@ impl Core {
         }
     }
 
-    /// Arms a timer for a handler or a closure.
+    /// Arms a timer for a handler or a closure, `delay` from when the clock was last read.
     ///
     /// # Panics
     /// If there are `timers_max` already.
     pub(crate) fn arm(
         &mut self,
-        deadline: Time,
+        delay: Duration,
         period: Option<Duration>,
         target: Target,
     ) -> TimerId {
         let max = self.timers_max;
         if self.timers.len() >= max.min(self.timers_swept_at) {
             self.forget_timers_of_nobody();
+        self.make_room_for_a_timer();
+        self.timers.arm(self.clock + delay, period, target)
+    }
+
+    /// Arms a timer for a handler, for what its peer has to do within `patience`.
+    ///
+    /// # Panics
+    /// As [`arm`](Core::arm).
+    pub(crate) fn arm_deadline(&mut self, patience: Duration, target: Target) -> TimerId {
+        self.make_room_for_a_timer();
+        self.timers.arm_deadline(self.clock, patience, target)
+    }
+
+    /// # Panics
+    /// If there are `timers_max` already.
+    fn make_room_for_a_timer(&mut self) {
         }
         assert!(
             self.timers.len() < max,
             "{max} timers are armed, the most this reactor allows (Builder::max_timers)"
         );
-        self.timers.arm(deadline, period, target)
     }
 
     /// Forgets the timers of handlers that have gone. Done when there are twice as many as the last
@@ -687,7 +720,7 @@ impl Core {
 
     /// Lifts one reason; reads again, beginning with what was left unread, if it was the last.
     pub(crate) fn lift(&mut self, key: Key, hold: Hold) {
-        let now = self.now;
+        let now = self.clock;
         if let Some(conn) = self.conn_mut(key)
             && conn.holds.lift(hold)
         {
@@ -731,9 +764,8 @@ impl Core {
 
     /// Schedules the close of a connection once its queue is empty, or when `linger` is over.
     pub(crate) fn close_after_write(&mut self, key: Key, why: Close, linger: Duration) -> bool {
-        let deadline = self.now + linger;
         let Some(conn) = self.conn_mut(key) else {
-            return self.end_udp(key, why, deadline);
+            return self.end_udp(key, why, linger);
         };
         match conn.phase {
             Phase::Connecting => return self.close(key, why),
@@ -749,14 +781,14 @@ impl Core {
         if readable {
             self.enqueue(key);
         }
-        self.arm_phase_timer(key, deadline, Target::Linger(key));
+        self.arm_phase_timer(key, linger, Target::Linger(key));
         self.mark_dirty(key);
         true
     }
 
     /// Arms the timer that bounds the present phase, in place of the one before.
-    pub(crate) fn arm_phase_timer(&mut self, key: Key, deadline: Time, target: Target) {
-        let timer = self.timers.arm(deadline, None, target);
+    pub(crate) fn arm_phase_timer(&mut self, key: Key, patience: Duration, target: Target) {
+        let timer = self.timers.arm_deadline(self.clock, patience, target);
         let before = self
             .conn_mut(key)
             .and_then(|conn| conn.phase_timer.replace(timer));
@@ -773,7 +805,7 @@ impl Core {
         if let (Some(timeout), None) = (conn.write_timeout, conn.write_timer) {
             let target = Target::WriteDeadline(key);
             conn.write_target = conn.written + conn.queued() as u64;
-            conn.write_timer = Some(self.timers.arm(self.now + timeout, None, target));
+            conn.write_timer = Some(self.timers.arm_deadline(self.clock, timeout, target));
         }
     }
 
@@ -786,8 +818,8 @@ impl Core {
         let waits = conn.key == key && conn.takes_input();
         if let (true, Some(timeout), None) = (waits, conn.idle_timeout, conn.idle_timer) {
             let target = Target::IdleDeadline(key);
-            let deadline = conn.last_activity + timeout;
-            conn.idle_timer = Some(self.timers.arm(deadline, None, target));
+            let left = (conn.last_activity + timeout).since(self.clock);
+            conn.idle_timer = Some(self.timers.arm_deadline(self.clock, left, target));
         }
     }
 
@@ -834,6 +866,43 @@ impl Core {
 }
 
 fn is_of(entries: &Slab<Entry>, key: Key) -> bool {
+
+    /// Takes the earliest timer that is due and was armed before the mark `pass`.
+    pub(crate) fn pop_timer(&mut self, pass: u64) -> Option<Due<Target>> {
+        let entries = &self.entries;
+        let is_behind = |target| is_behind(entries, target);
+        self.timers.pop(self.now, pass, self.resumed, is_behind)
+    }
+}
+
+/// Whether the judgement of `target` has to wait: what is known to have come for it was not given to
+/// it, or what is queued for its peer was not offered, although there is room.
+fn is_behind(entries: &Slab<Entry>, target: Target) -> bool {
+    let (key, writes) = match target {
+        Target::Handler(key, _) | Target::ConnectDeadline(key) | Target::IdleDeadline(key) => {
+            (key, false)
+        }
+        Target::WriteDeadline(key) | Target::Linger(key) => (key, true),
+        #[cfg(feature = "tls")]
+        Target::TlsDeadline(key) => (key, false),
+        _ => return false,
+    };
+    match entries.get(key.index()) {
+        Some(Entry::Conn(conn)) if conn.key == key && writes => conn.is_owed(),
+        Some(Entry::Conn(conn)) if conn.key == key => {
+            let reads = match conn.phase {
+                Phase::Open => conn.takes_input() || conn.is_handshaking(),
+                Phase::Connecting => conn.writable,
+                Phase::Ending | Phase::Draining | Phase::Closing => false,
+            };
+            reads && conn.in_ready
+        }
+        Some(Entry::Udp(udp)) if udp.key == key => udp.in_ready && udp.takes_packets(),
+        Some(Entry::Watching(watching)) if watching.key == key => {
+            watching.in_ready && !watching.closing
+        }
+        _ => false,
+    }
     match entries.get(key.index()) {
         Some(Entry::Reserved) => true,
         Some(Entry::Listening(listening)) => listening.key == key,

@@ -123,7 +123,7 @@ impl Io<'_> {
     }
 
     fn dial_next(&mut self, key: Key) {
-        let now = self.core.now;
+        let now = self.read_clock();
         loop {
             let Some(conn) = self.core.conn_mut(key) else {
                 return;
@@ -148,7 +148,7 @@ impl Io<'_> {
             match self.driver.connect(key, addr, &dial.options) {
                 Ok(()) => {
                     let target = Target::ConnectDeadline(key);
-                    return self.core.arm_phase_timer(key, now + share, target);
+                    return self.core.arm_phase_timer(key, share, target);
                 }
                 Err(error) => {
                     if let Some(dial) = self.dial(key) {

@@ -66,8 +66,9 @@ pub trait Handler<S = ()>: AsAny {
         let _ = (cx, end);
     }
 
-    /// A timer set with [`Context::set_timer`] or [`Context::set_interval`] is due; `timer` is the
-    /// number given there.
+    /// A timer set with [`Context::set_timer`], [`Context::set_deadline`] or
+    /// [`Context::set_interval`] is due; `timer` is the number given there. What had come for this
+    /// connection has been given to it.
     fn on_timer(&mut self, cx: &mut Context<'_, S>, timer: u64) {
         let _ = (cx, timer);
     }

@@ -39,11 +39,29 @@ impl fmt::Debug for Io<'_> {
 }
 
 impl Io<'_> {
-    /// The instant this turn began.
+    /// The instant this turn began. It does not move while handlers run; what is armed counts from
+    /// the call that arms it.
     #[doc(alias = "current_time")]
     #[must_use]
     pub fn now(&self) -> Time {
         self.core.now
+    }
+
+    /// Reads the clock: what is armed now counts from this instant, however long the turn has
+    /// taken.
+    pub(crate) fn read_clock(&mut self) -> Time {
+        self.core.clock = self.driver.now();
+        self.core.clock
+    }
+
+    /// Since when the loop has not stood still: the end of the last time in which it came a tenth of a
+    /// second or more too late to something that was due, since the process was stopped, a callback
+    /// blocked, or the machine was busy. [`Time::ZERO`] if that has not happened.
+    ///
+    /// Whoever judges a peer by how long ago something was should count from then at the earliest.
+    #[must_use]
+    pub fn resumed(&self) -> Time {
+        self.core.resumed
     }
 
     /// A random number; the same ones in each run of one simulated seed. Not for secrets.
@@ -215,10 +233,14 @@ impl Io<'_> {
     }
 
     /// When the kernel last took bytes of this connection, or when its queue was last empty: since
-    /// when what is queued has not moved.
+    /// when what is queued has not moved. The present turn where the kernel has room, and it is the
+    /// loop that has yet to write.
     #[must_use]
     pub fn last_progress(&self, key: Key) -> Option<Time> {
-        self.core.conn(key).map(|conn| conn.last_progress)
+        self.core.conn(key).map(|conn| match conn.is_owed() {
+            true => self.core.now,
+            false => conn.last_progress,
+        })
     }
 
     /// Sets where a queue counts as congested (`high`), where it no longer does and `on_drain` is
@@ -276,6 +298,7 @@ impl Io<'_> {
     #[doc(alias = "get_idle_time")]
     #[must_use]
     pub fn idle_for(&self, key: Key) -> Duration {
+            self.read_clock();
         let conn = self.core.conn(key);
         conn.map_or(Duration::ZERO, |conn| {
             self.core.now.since(conn.last_activity)
@@ -310,6 +333,7 @@ impl Io<'_> {
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
         match self.core.conn(key) {
+            self.read_clock();
             Some(conn) => conn.holds.has(Hold::Program),
             None => self.core.udp(key).is_some_and(|udp| udp.paused),
         }
@@ -337,6 +361,7 @@ impl Io<'_> {
         // A listener has nobody to tell.
         let core = &mut *self.core;
         let has_handler =
+        self.read_clock();
             core.conn(key).is_some() || core.udp(key).is_some() || core.watching(key).is_some();
         has_handler && core.close(key, Close::Failed(error.into()))
     }
@@ -352,7 +377,10 @@ impl Io<'_> {
         match self.core.watching(key) {
             // It has no output.
             Some(_) => self.core.close(key, why),
-            None => self.core.close_after_write(key, why, LINGER),
+            None => {
+                self.read_clock();
+                self.core.close_after_write(key, why, LINGER)
+            }
         }
     }
 
@@ -388,15 +416,26 @@ impl Io<'_> {
     /// Allocates nothing. Timers that a connection leaves behind are forgotten in time: there are
     /// never many more of them than of others.
     pub fn set_timer(&mut self, key: Key, delay: Duration, timer: u64) -> TimerId {
-        let target = Target::Handler(key, timer);
-        self.core.arm(self.core.now + delay, None, target)
+        self.read_clock();
+        self.core.arm(delay, None, Target::Handler(key, timer))
+    }
+
+    /// As [`set_timer`](Io::set_timer), for what the peer has to do within `patience`. If the loop has
+    /// stood still in that time (see [`resumed`](Io::resumed)), the peer gets all of it once more,
+    /// and `on_timer` is called after that; and again if the loop was late by half of that time.
+    pub fn set_deadline(&mut self, key: Key, patience: Duration, timer: u64) -> TimerId {
+        self.read_clock();
+        self.core
+            .arm_deadline(patience, Target::Handler(key, timer))
     }
 
     /// As [`set_timer`](Io::set_timer), again and again. The period does not drift; periods missed
     /// altogether are left out.
+    /// The delay counts from this call. What had come for the connection by then is given to it first.
+    ///
     pub fn set_interval(&mut self, key: Key, period: Duration, timer: u64) -> TimerId {
         let target = Target::Handler(key, timer);
-        self.core.arm(self.core.now + period, Some(period), target)
+        self.core.arm(period, Some(period), target)
     }
 
     /// Forgets a timer. `false` if it has fired or was cancelled before.
@@ -404,6 +443,7 @@ impl Io<'_> {
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         match self.core.timers.cancel(timer) {
             Some(Target::Closure(closure)) => {
+        self.read_clock();
                 self.core.cancelled.push(closure);
                 true
             }
@@ -436,13 +476,14 @@ impl Io<'_> {
         }
         self.core
             .timers
-            .arm(self.core.now + grace, None, Target::ShutdownDeadline);
+            .arm_deadline(now, grace, Target::ShutdownDeadline);
         for key in self.core.keys() {
             if self.core.listening_mut(key).is_some() {
                 self.core.close(key, Close::Shutdown);
             } else {
                 self.core.close_after_write(key, Close::Shutdown, grace);
             }
+        let now = self.read_clock();
         }
     }
 }

@@ -4,10 +4,11 @@
 //!
 //! 1. poll the driver, for no time at all if anything is to be done, else until the next timer;
 //! 2. read the clock, once;
-//! 3. note what has become ready: flags and the run queue, nothing else;
+//! 3. note what has become ready: flags and the run queue, nothing else; if a timer is due, look
+//!    once more, until all there is has been seen;
 //! 4. signals, then jobs posted by other threads;
 //! 5. input: each entry of the run queue gets one slice;
-//! 6. timers that are due;
+//! 6. timers that are due, but for those of connections that have yet to read or write on;
 //! 7. deferred work;
 //! 8. flush: each connection with new output is written once;
 //! 9. close what is to be closed; slots are free from here on.
@@ -18,7 +19,7 @@
 
 use crate::builder::Builder;
 use crate::context::{Context, Slot, Tasks};
-use crate::core::{Core, INPUT_TIME, LANES, Lane, OUTPUT_BYTES, Phase, STEP_TIME, Target};
+use crate::core::{Conn, Core, INPUT_TIME, LANES, Lane, OUTPUT_BYTES, Phase, STEP_TIME, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
@@ -48,6 +49,10 @@ mod streaming;
 mod tls;
 mod watching;
 mod writing;
+
+/// A loop that comes so much too late to a timer has stood still: the process was stopped, something
+/// blocked, or there was no processor to be had.
+const STANDSTILL: Duration = Duration::from_millis(100);
 
 /// A loop that takes events and hands them to handlers. One thread; several may live in a process.
 pub struct Reactor<S = ()> {
@@ -156,8 +161,8 @@ impl<S> Reactor<S> {
     /// A panic of `work` goes on in the caller, whatever the [`PanicPolicy`](crate::PanicPolicy);
     /// what `work` has made until then is there.
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
-        // Time has gone on since the last turn: what is armed now counts from now.
-        self.core.now = self.driver.now();
+        // Time has gone on since the last turn.
+        self.core.now = self.read_clock();
         self.guarded(|reactor| match reactor.attempt(work) {
             Ok(result) => {
                 reactor.after_callback();
@@ -201,9 +206,11 @@ impl<S> Reactor<S> {
     }
 
     fn steps(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
+        let before = self.core.now;
         self.poll(max_wait)?;
-        self.core.now = self.driver.now();
+        self.core.now = self.read_clock();
         self.note_events();
+        self.look_again(before)?;
         self.run_signals();
         self.run_jobs();
         self.run_ready();
@@ -213,6 +220,49 @@ impl<S> Reactor<S> {
         self.close();
         self.drop_cancelled();
         Ok(())
+    }
+
+    /// Nobody is late before all that has come was seen. If a timer is due, the poll may have begun
+    /// before that, and then the process was stopped, or the poll was cut short, or it could not take
+    /// all there is: looks on until nothing is left, or each socket has had its turn.
+    fn look_again(&mut self, before: Time) -> io::Result<()> {
+        let now = self.core.now;
+        let due = self.core.timers.next().filter(|due| *due <= now);
+        if due.is_some_and(|due| now - due >= STANDSTILL) {
+            self.core.resumed = now;
+        }
+        let stood_still = now - before >= STANDSTILL;
+        if due.is_none() && !(stood_still && self.events_left) {
+            return Ok(());
+        }
+        let mut sockets = self.core.entry_count();
+        loop {
+            self.poll_once(Some(Duration::ZERO))?;
+            let seen = self.events.len();
+            self.note_events();
+            if !self.events_left || seen > sockets {
+                return Ok(());
+            }
+            sockets -= seen;
+        }
+    }
+
+    /// Reads the clock: what is armed now counts from this instant.
+    fn read_clock(&mut self) -> Time {
+        self.core.clock = self.driver.now();
+        self.core.clock
+    }
+
+    /// When a byte of this connection moves: the present instant if anyone may judge by it, and else
+    /// that of the turn, which costs nothing.
+    fn moment(&mut self, key: Key) -> Time {
+        let judged = |conn: &Conn| {
+            conn.idle_timeout.is_some() || conn.congested || conn.phase != Phase::Open
+        };
+        match self.core.conn(key).is_some_and(judged) {
+            true => self.read_clock(),
+            false => self.core.now,
+        }
     }
 
     fn note_events(&mut self) {
@@ -358,7 +408,7 @@ impl<S> Reactor<S> {
     fn run_timers(&mut self) {
         let pass = self.core.timers.pass();
         let mut fired = 0;
-        while let Some(due) = self.core.timers.pop(self.core.now, pass) {
+        while let Some(due) = self.core.pop_timer(pass) {
             if fired == 0 {
                 self.begin_step(STEP_TIME);
             }

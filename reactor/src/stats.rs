@@ -9,7 +9,7 @@
 pub struct Stats {
     /// Turns begun.
     pub turns: u64,
-    /// Calls of the driver's poll: one in each turn, and more where the reactor spins.
+    /// Calls of the driver's poll: one in each turn, and more where the reactor spins or a timer is due.
     pub polls: u64,
     /// Events that the driver has reported.
     pub events: u64,

@@ -10,6 +10,9 @@
 //! Cancelling frees the slot at once and leaves a dead entry in the heap, which is dropped when it
 //! surfaces; when more than half of the heap is dead it is rebuilt. `order` counts armings, so two
 //! timers with one deadline fire in the order in which they were armed, in every run.
+//!
+//! A timer that is due may be put off: until what its target has not read yet was read, and, if it is
+//! a deadline that somebody else has to keep, by all of its length after the loop stood still.
 
 use crate::Time;
 use slab::Slab;
@@ -24,10 +27,23 @@ pub struct TimerId {
     slot: u32,
 }
 
+/// How often a timer waits for its target to read on, at most: in slices of a read buffer more than
+/// a kernel keeps for one connection. A peer that never stops sending cannot hold it up for ever.
+const PUT_OFF_MAX: u8 = 64;
+
+/// How often a deadline begins once more, at most.
+const BEGUN_MAX: u8 = 64;
+
 #[derive(Debug)]
 struct Armed<T> {
     id: u64,
     period: Option<Duration>,
+    /// How long somebody else had, where the timer judges that and may begin once more.
+    patience: Option<Duration>,
+    begun: u8,
+    /// When it was due and was put off, to be read on first, and how often.
+    due: Option<Time>,
+    put_off: u8,
     target: T,
 }
 
@@ -65,8 +81,33 @@ impl<T: Copy> Timers<T> {
     /// A period of zero is taken as one nanosecond: once a turn.
     pub(crate) fn arm(&mut self, deadline: Time, period: Option<Duration>, target: T) -> TimerId {
         let period = period.map(|period| period.max(Duration::from_nanos(1)));
+        self.insert(deadline, period, None, target)
+    }
+
+    /// Arms a timer for what somebody else has to do within `patience` from `now`. If the loop stands
+    /// still meanwhile, it begins once more after that, with all of its time; and again where that was
+    /// for half of the time or longer. A loop that is always a little late has deadlines all the same.
+    pub(crate) fn arm_deadline(&mut self, now: Time, patience: Duration, target: T) -> TimerId {
+        self.insert(now + patience, None, Some(patience), target)
+    }
+
+    fn insert(
+        &mut self,
+        deadline: Time,
+        period: Option<Duration>,
+        patience: Option<Duration>,
+        target: T,
+    ) -> TimerId {
         let id = self.armings;
-        let slot = self.slots.insert(Armed { id, period, target });
+        let slot = self.slots.insert(Armed {
+            id,
+            period,
+            patience,
+            begun: 0,
+            due: None,
+            put_off: 0,
+            target,
+        });
         let slot = u32::try_from(slot).expect("2^32 timers do not fit in memory");
         self.push(deadline, slot, id);
         TimerId { id, slot }
@@ -108,31 +149,61 @@ impl<T: Copy> Timers<T> {
 
     /// Takes the earliest timer that is due at `now` and was armed before the mark `pass`.
     ///
+    /// Put off are those whose target `is_behind`, some times, and deadlines that were armed before
+    /// `resumed`, the end of the last time in which the loop stood still.
+    ///
     /// A periodic timer is armed again at once, at the first multiple of its period after `now`:
     /// it does not drift, and periods that were missed altogether are left out.
-    pub(crate) fn pop(&mut self, now: Time, pass: u64) -> Option<Due<T>> {
-        self.drop_dead();
-        let Reverse((deadline, order, slot, id)) = *self.heap.peek()?;
-        if deadline > now || order >= pass {
-            return None;
-        }
-        self.heap.pop();
-        let armed = &self.slots[slot as usize];
-        let target = armed.target;
-        let Some(period) = armed.period else {
-            self.slots.remove(slot as usize);
+    pub(crate) fn pop(
+        &mut self,
+        now: Time,
+        pass: u64,
+        resumed: Time,
+        is_behind: impl Fn(T) -> bool,
+    ) -> Option<Due<T>> {
+        loop {
+            self.drop_dead();
+            let Reverse((deadline, order, slot, id)) = *self.heap.peek()?;
+            if deadline > now || order >= pass {
+                return None;
+            }
+            self.heap.pop();
+            let armed = &mut self.slots[slot as usize];
+            let target = armed.target;
+            if armed.put_off < PUT_OFF_MAX && is_behind(target) {
+                armed.put_off += 1;
+                armed.due.get_or_insert(deadline);
+                // Behind all that are due, or none of those would be found in this pass.
+                self.push(now, slot, id);
+                continue;
+            }
+            armed.put_off = 0;
+            let deadline = armed.due.take().unwrap_or(deadline);
+            if let Some(patience) = armed.patience
+                && deadline < resumed + patience
+            {
+                armed.begun += 1;
+                if now - deadline < patience / 2 || armed.begun >= BEGUN_MAX {
+                    armed.patience = None;
+                }
+                self.push(now + patience, slot, id);
+                continue;
+            }
+            let Some(period) = armed.period else {
+                self.slots.remove(slot as usize);
+                return Some(Due {
+                    target,
+                    again: None,
+                });
+            };
+            let late = (now - deadline).as_nanos() % period.as_nanos();
+            let late = u64::try_from(late).expect("no more than the time since the deadline");
+            self.push(now + (period - Duration::from_nanos(late)), slot, id);
             return Some(Due {
                 target,
-                again: None,
+                again: Some(TimerId { id, slot }),
             });
-        };
-        let late = (now - deadline).as_nanos() % period.as_nanos();
-        let late = u64::try_from(late).expect("no more than the time since the deadline");
-        self.push(now + (period - Duration::from_nanos(late)), slot, id);
-        Some(Due {
-            target,
-            again: Some(TimerId { id, slot }),
-        })
+        }
     }
 
     /// Timers armed and not cancelled.
@@ -171,8 +242,14 @@ mod tests {
     }
 
     fn fired(timers: &mut Timers<char>, now: u64) -> String {
+        fired_after(timers, now, 0, "")
+    }
+
+    /// As [`fired`], when the loop stood still until `resumed`; those of `behind` have yet to read on.
+    fn fired_after(timers: &mut Timers<char>, now: u64, resumed: u64, behind: &str) -> String {
         let pass = timers.pass();
-        std::iter::from_fn(|| timers.pop(at(now), pass))
+        let is_behind = |target| behind.contains(target);
+        std::iter::from_fn(|| timers.pop(at(now), pass, at(resumed), is_behind))
             .map(|due| due.target)
             .collect()
     }
@@ -223,10 +300,70 @@ mod tests {
         let mut timers = Timers::new();
         timers.arm(at(1), None, 'a');
         let pass = timers.pass();
-        assert_eq!(timers.pop(at(1), pass).map(|due| due.target), Some('a'));
+        let mut pop = |timers: &mut Timers<char>| timers.pop(at(1), pass, at(0), |_| false);
+        assert_eq!(pop(&mut timers).map(|due| due.target), Some('a'));
         timers.arm(at(1), None, 'b');
-        assert_eq!(timers.pop(at(1), pass), None);
+        assert_eq!(pop(&mut timers), None);
         assert_eq!(fired(&mut timers, 1), "b");
+    }
+
+    #[test]
+    fn a_timer_waits_for_its_target_to_read_on_but_not_for_ever() {
+        let mut timers = Timers::new();
+        let nanos = Duration::from_nanos;
+        timers.arm(at(5), None, 'x');
+        timers.arm(at(5), Some(nanos(10)), 'p');
+        timers.arm(at(6), None, 'y');
+        assert_eq!(
+            fired_after(&mut timers, 7, 0, "xp"),
+            "y",
+            "it waits for nobody else"
+        );
+        assert_eq!(timers.next(), Some(at(7)), "they are due at once");
+        assert_eq!(fired(&mut timers, 8), "xp");
+        assert_eq!(timers.next(), Some(at(15)), "a period does not drift by it");
+        let id = timers.arm(at(9), None, 'z');
+        for now in 10..10 + u64::from(PUT_OFF_MAX) {
+            assert_eq!(fired_after(&mut timers, now, 0, "zp"), "");
+        }
+        assert_eq!(fired_after(&mut timers, 100, 0, "z"), "pz");
+        assert_eq!(timers.cancel(id), None);
+    }
+
+    #[test]
+    fn a_deadline_that_the_loop_has_slept_through_comes_once_more() {
+        let mut timers = Timers::new();
+        let ten = Duration::from_nanos(10);
+        let id = timers.arm_deadline(at(0), ten, 'd');
+        timers.arm(at(10), None, 't');
+        assert_eq!(
+            fired_after(&mut timers, 50, 50, ""),
+            "t",
+            "it is no deadline"
+        );
+        assert_eq!(timers.next(), Some(at(60)));
+        assert_eq!(fired_after(&mut timers, 90, 90, ""), "", "and again");
+        assert_eq!(timers.next(), Some(at(100)));
+        // But not where the loop is a little late each time.
+        assert_eq!(fired_after(&mut timers, 104, 104, ""), "");
+        assert_eq!(fired_after(&mut timers, 118, 118, ""), "d");
+        assert_eq!(timers.cancel(id), None);
+        let id = timers.arm_deadline(at(120), ten, 'e');
+        assert_eq!(
+            fired_after(&mut timers, 131, 120, ""),
+            "e",
+            "it was armed after that"
+        );
+        assert_eq!(timers.cancel(id), None);
+        let id = timers.arm_deadline(at(140), ten, 'f');
+        assert_eq!(fired_after(&mut timers, 170, 170, ""), "");
+        assert_eq!(timers.cancel(id), Some('f'), "it is the same timer");
+        timers.arm_deadline(at(170), Duration::MAX, 'g');
+        assert_eq!(fired_after(&mut timers, 200, 200, ""), "");
+        timers.arm_deadline(at(200), ten, 'h');
+        let times = (1..)
+            .take_while(|n| fired_after(&mut timers, 200 + n * 100, 200 + n * 100, "").is_empty());
+        assert_eq!(times.count(), usize::from(BEGUN_MAX), "not for ever");
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Conn {
         self.tls.as_deref().is_some_and(Layer::is_handshaking)
     }
 
+    #[cfg(not(feature = "tls"))]
+    pub(crate) fn is_handshaking(&self) -> bool {
+        false
+    }
+
     #[cfg(feature = "tls")]
     pub(crate) fn tls_failed(&self) -> bool {
         self.tls.as_deref().is_some_and(Layer::has_failed)

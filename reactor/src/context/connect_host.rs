@@ -39,12 +39,12 @@ impl<S: 'static> Context<'_, S> {
         options: &ConnectOptions,
         handler: impl Handler<S> + 'static,
     ) -> Key {
+        let deadline = self.io.read_clock() + options.timeout;
         let core = &mut *self.io.core;
         let key = core.reserve();
-        let deadline = core.now + options.timeout;
         let conn = core.set_conn(key, Phase::Connecting, None);
         conn.dial = Some(Box::new(Dial::new(host, options, deadline)));
-        core.arm_phase_timer(key, deadline, Target::ConnectDeadline(key));
+        core.arm_phase_timer(key, options.timeout, Target::ConnectDeadline(key));
         self.tasks.new.push((key, Slot::Conn(Box::new(handler))));
         match dial::split(host) {
             Err(error) => self.io.dial_found(key, Err(error)),

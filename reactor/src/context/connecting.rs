@@ -37,12 +37,12 @@ impl<S> Context<'_, S> {
         begun: io::Result<()>,
         handler: impl Handler<S> + 'static,
     ) {
+        self.io.read_clock();
         let core = &mut *self.io.core;
         core.set_conn(key, Phase::Connecting, peer);
         match begun {
             Ok(()) => {
-                let deadline = core.now + timeout;
-                core.arm_phase_timer(key, deadline, Target::ConnectDeadline(key));
+                core.arm_phase_timer(key, timeout, Target::ConnectDeadline(key));
             }
             Err(error) => {
                 core.close(key, Close::ConnectFailed(error));

@@ -42,6 +42,7 @@ impl Io<'_> {
         let open = conn.phase == Phase::Open;
         conn.tls = Some(Box::new(layer));
         if open {
+            self.read_clock();
             self.core.arm_tls_timer(key);
         }
         self.core.mark_dirty(key);

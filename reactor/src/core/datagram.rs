@@ -3,9 +3,10 @@
 use super::{Core, Entry, Lane, Phase, Pools, Target};
 use crate::endpoint::canonical;
 use crate::packets::Packets;
-use crate::{Close, Key, Time, TimerId, UdpOptions};
+use crate::{Close, Key, TimerId, UdpOptions};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// One socket for datagrams, without its handler.
 #[derive(Debug)]
@@ -138,8 +139,8 @@ impl Core {
         }
     }
 
-    /// Schedules the close of a socket once its packets have left, or at `deadline`.
-    pub(super) fn end_udp(&mut self, key: Key, why: Close, deadline: Time) -> bool {
+    /// Schedules the close of a socket once its packets have left, or after `linger`.
+    pub(super) fn end_udp(&mut self, key: Key, why: Close, linger: Duration) -> bool {
         let Some(udp) = self.udp_mut(key) else {
             return false;
         };
@@ -151,7 +152,8 @@ impl Core {
         }
         udp.phase = Phase::Ending;
         udp.why = Some(why);
-        let linger = self.timers.arm(deadline, None, Target::Linger(key));
+        let target = Target::Linger(key);
+        let linger = self.timers.arm_deadline(self.clock, linger, target);
         if let Some(udp) = self.udp_mut(key) {
             udp.linger = Some(linger);
         }

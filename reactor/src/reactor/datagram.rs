@@ -84,12 +84,13 @@ impl<S> Reactor<S> {
     }
 
     fn receive_failed(&mut self, key: Key, error: &io::Error) {
+        let now = self.read_clock();
         if let Some(udp) = self.core.udp_mut(key) {
             udp.errors += 1;
             if udp.errors >= ERRORS_MAX {
                 udp.errors = 0;
                 udp.resting = true;
-                let again = self.core.now + RECEIVE_REST;
+                let again = now + RECEIVE_REST;
                 self.core.timers.arm(again, None, Target::ReceiveAgain(key));
             }
         }

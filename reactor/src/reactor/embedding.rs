@@ -156,7 +156,7 @@ impl<S> Reactor<S> {
         Ok(())
     }
 
-    fn poll_once(&mut self, wait: Option<Duration>) -> io::Result<()> {
+    pub(super) fn poll_once(&mut self, wait: Option<Duration>) -> io::Result<()> {
         self.core.stats.polls += 1;
         self.driver.poll(&mut self.events, wait)?;
         self.core.stats.events += self.events.len() as u64;

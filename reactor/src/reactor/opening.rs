@@ -69,6 +69,7 @@ impl<S> Reactor<S> {
                 return self.core.release(key);
             }
         };
+        self.read_clock();
         self.core.set_conn(key, Phase::Open, named(peer)).local = named(local);
         self.core.stats.accepted += 1;
         self.panics.admitting = Some(key);
@@ -96,7 +97,7 @@ impl<S> Reactor<S> {
         };
         listening.resting = true;
         let addr = listening.addr.clone();
-        let again = self.core.now + ACCEPT_REST;
+        let again = self.read_clock() + ACCEPT_REST;
         self.core
             .timers
             .arm(again, None, Target::AcceptAgain(listener));
@@ -111,7 +112,7 @@ impl<S> Reactor<S> {
         }
         match self.driver.finish_connect(key) {
             Ok(local) => {
-                let now = self.core.now;
+                let now = self.read_clock();
                 self.core.stats.connected += 1;
                 if let Some(conn) = self.core.conn_mut(key) {
                     conn.phase = Phase::Open;

@@ -70,7 +70,7 @@ impl<S> Reactor<S> {
             self.core.stats.read_bytes += len as u64;
             self.core.turn.is_filled = len == room_len;
         }
-        let now = self.core.now;
+        let now = self.moment(key);
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
@@ -192,6 +192,7 @@ impl<S> Reactor<S> {
     }
 
     /// Reads and drops what comes to a connection that is ending.
+            self.read_clock();
     pub(super) fn discard(&mut self, key: Key) {
         #[cfg(feature = "tls")]
         if self.awaits_handshake(key) {

@@ -73,7 +73,7 @@ impl<S> Reactor<S> {
             self.core.stats.read_bytes += len as u64;
         }
         let drains = self.driver.short_read_drains();
-        let now = self.core.now;
+        let now = self.moment(source);
         let Some(conn) = self.core.conn_mut(source) else {
             return;
         };

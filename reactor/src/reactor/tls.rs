@@ -89,7 +89,7 @@ impl<S> Reactor<S> {
             self.core.stats.read_bytes += len as u64;
         }
         let drains = self.driver.short_read_drains();
-        let now = self.core.now;
+        let now = self.moment(key);
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
@@ -224,6 +224,7 @@ impl<S> Reactor<S> {
                     // Whoever left in the middle of a handshake is not waiting for the rest of it.
                     self.core.close(key, why);
                 } else if conn.phase == Phase::Open {
+                    self.read_clock();
                     self.core.close_after_write(key, why, crate::LINGER);
                 } else {
                     self.core.mark_dirty(key);
@@ -234,6 +235,7 @@ impl<S> Reactor<S> {
 
     /// The connection is open: its handshake begins.
     pub(super) fn tls_opened(&mut self, key: Key) {
+        self.read_clock();
         self.core.arm_tls_timer(key);
     }
 
@@ -264,7 +266,7 @@ impl<S> Reactor<S> {
 impl crate::core::Core {
     /// Arms the timer that bounds the handshake.
     pub(crate) fn arm_tls_timer(&mut self, key: Key) {
-        let now = self.now;
+        let now = self.clock;
         let Some(conn) = self.conn_mut(key) else {
             return;
         };
@@ -273,7 +275,7 @@ impl crate::core::Core {
         };
         let timer = self
             .timers
-            .arm(now + timeout, None, Target::TlsDeadline(key));
+            .arm_deadline(now, timeout, Target::TlsDeadline(key));
         if let Some(tls) = self.conn_mut(key).and_then(|conn| conn.tls.as_deref_mut()) {
             tls.timer = Some(timer);
         }

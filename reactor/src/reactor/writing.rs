@@ -14,11 +14,9 @@ const WRITE_BYTES_MAX: usize = 1024 * 1024;
 /// So few are written before the clock is looked at again.
 const WRITES_BETWEEN_LOOKS: usize = 8;
 
-/// How long to wait for the peer's end after ours, before closing regardless.
-const DRAIN: Duration = Duration::from_secs(1);
-
-/// The same while the whole reactor is shutting down.
-const SHUTDOWN_DRAIN: Duration = Duration::from_millis(100);
+/// How long to wait for the peer's end after ours, before closing regardless: as long as it takes a
+/// peer that is near to see our end, and not so long that anyone could use it to go on.
+const DRAIN: Duration = Duration::from_millis(25);
 
 impl<S> Reactor<S> {
     /// Writes each connection marked dirty, once, as far as the time for it goes: the light ones first.
@@ -90,7 +88,7 @@ impl<S> Reactor<S> {
     }
 
     pub(super) fn flush_one(&mut self, key: Key) {
-        let now = self.core.now;
+        let now = self.moment(key);
         if self
             .core
             .conn(key)
@@ -149,7 +147,7 @@ impl<S> Reactor<S> {
         } else if goes_on {
             self.core.mark_dirty(key);
         } else {
-            self.core.arm_write_timer(key);
+            self.arm_write_timer(key);
         }
         self.fill_again(key);
         let Some(conn) = self.core.conn_mut(key) else {
@@ -168,6 +166,15 @@ impl<S> Reactor<S> {
             if open {
                 self.call(key, "on_drain", |handler, cx| handler.on_drain(cx));
             }
+        }
+    }
+
+    /// Arms the write timer, if there is to be one and it is not armed yet.
+    fn arm_write_timer(&mut self, key: Key) {
+        let wants = |conn: &Conn| conn.write_timeout.is_some() && conn.write_timer.is_none();
+        if self.core.conn(key).is_some_and(wants) {
+            self.read_clock();
+            self.core.arm_write_timer(key);
         }
     }
 
@@ -216,7 +223,6 @@ impl<S> Reactor<S> {
 
     /// The queue is empty: what was to happen then?
     fn flushed(&mut self, key: Key) {
-        let shutting_down = self.core.shutting_down;
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
@@ -244,9 +250,8 @@ impl<S> Reactor<S> {
             if conn.eof {
                 self.core.close(key, Close::Local);
             } else {
-                let drain = if shutting_down { SHUTDOWN_DRAIN } else { DRAIN };
-                self.core
-                    .arm_phase_timer(key, self.core.now + drain, Target::Linger(key));
+                self.read_clock();
+                self.core.arm_phase_timer(key, DRAIN, Target::Linger(key));
                 self.core.enqueue(key);
             }
         } else if conn.apart && conn.readable {
@@ -263,9 +268,10 @@ impl<S> Reactor<S> {
             self.core.close(key, Close::Local);
             return;
         };
-        let again = conn.last_progress + LINGER;
-        if conn.phase == Phase::Ending && again > now && conn.queued() > 0 {
-            self.core.arm_phase_timer(key, again, Target::Linger(key));
+        let left = (conn.last_progress + LINGER).since(now);
+        if conn.phase == Phase::Ending && !left.is_zero() && conn.queued() > 0 {
+            self.read_clock();
+            self.core.arm_phase_timer(key, left, Target::Linger(key));
         } else {
             self.core.close(key, Close::Local);
         }

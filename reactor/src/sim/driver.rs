@@ -34,6 +34,10 @@ impl Driver for SimDriver {
         Ok(())
     }
 
+    fn events_left(&self) -> bool {
+        !self.net.borrow().hosts[self.host].ready.is_empty()
+    }
+
     fn listen(
         &mut self,
         key: Key,

@@ -79,7 +79,8 @@ pub struct Faults {
     pub lookup_failed: f64,
     /// A lookup of a name takes up to 30 seconds.
     pub lookup_slow: f64,
-    /// A host does nothing for a while after a turn; its clock goes on.
+    /// The program of a host is stopped for a while after a turn, in its next poll; its clock goes on,
+    /// and so do its peers.
     pub pause: f64,
     /// For how long, at most.
     pub pause_max: Duration,

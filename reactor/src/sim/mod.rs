@@ -352,6 +352,7 @@ impl Sim {
         node.ended = false;
         node.paused_until = 0;
         node.idle_turns = 0;
+        self.net.borrow_mut().hosts[index].cut_short = false;
     }
 
     /// Starts the program of a host anew, at the same address and with a state of its own. One
@@ -393,11 +394,12 @@ impl Sim {
         self.start(host, settings, state, setup);
     }
 
-    /// Lets a host do nothing for a while. Its clock goes on, and so does the network: it finds
-    /// many timers due at once.
+    /// Stops the program of a host for a while. Its clock goes on, and so does the network. The poll in
+    /// which it was stopped tells it nothing of that, as on Linux: it finds many timers due at once.
     pub fn pause<S>(&mut self, host: HostId<S>, time: Duration) {
         self.note_host(host.index(), "pause");
         self.nodes[host.index()].paused_until = (self.now() + time).as_nanos();
+        self.net.borrow_mut().hosts[host.index()].cut_short = true;
     }
 
     /// Puts the clock of a host forward by `jump`, and lets it run fast by `drift_ppm` millionths

@@ -123,6 +123,8 @@ pub(super) struct Host {
     pub(super) up: bool,
     pub(super) clock: Clock,
     pub(super) sockets: BTreeMap<Key, Socket>,
+    /// The poll that is under way is cut short: the program was stopped in it.
+    pub(super) cut_short: bool,
     /// Keys that the next poll reports, in the order in which they became ready.
     pub(super) ready: VecDeque<Key>,
     pub(super) accepted: Option<ConnId>,
@@ -252,6 +254,7 @@ impl Net {
             up: true,
             clock: Clock::new(offset, drift),
             sockets: BTreeMap::new(),
+            cut_short: false,
             ready: VecDeque::new(),
             accepted: None,
             next_port: PORT_MIN,

@@ -131,6 +131,7 @@ impl Sim {
         if net.rng.pause.chance(net.faults.pause) {
             let time = net.rng.pause.up_to(nanos(net.faults.pause_max));
             node.paused_until = net.clock + time;
+            net.hosts[index].cut_short = true;
         }
     }
 }

@@ -66,6 +66,9 @@ impl Net {
 
     pub(super) fn poll(&mut self, host: usize, events: &mut Vec<Event>) {
         self.call();
+        if std::mem::take(&mut self.hosts[host].cut_short) {
+            return;
+        }
         let rung = self.hosts[host].bell.take();
         let mut keys: Vec<Key> = self.hosts[host].ready.drain(..).collect();
         if self.rng.shuffle.chance(self.faults.shuffle) {

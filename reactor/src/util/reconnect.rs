@@ -157,8 +157,8 @@ impl<F> Keeper<F> {
     {
         let failures = self.failures;
         let handler = (self.make)(cx, &Attempt { failures, why })?;
+        let since = cx.io.read_clock();
         let key = cx.connect_host_with(&self.how.host, &self.how.options, handler);
-        let since = cx.now();
         let lost = move |cx: &mut Context<'_, S>, why| self.lost(cx, since, why);
         cx.tasks.after_close.insert(key, Box::new(lost));
         Some(key)

@@ -32,6 +32,7 @@ mod misuse;
 mod stats;
 
 mod idle;
+mod late;
 mod remote;
 mod timers;
 

@@ -342,5 +342,5 @@ fn produced_counts_from_the_beginning_of_each_call() {
     );
     peer.send(b"go");
     bench.settle();
-    assert_eq!(bench.told(), ["a input go", "0 5", "a timer 1", "0 5", "0"]);
+    assert_eq!(bench.told(), ["a input go", "0 5", "0", "a timer 1", "0 5"]);
 }

@@ -48,6 +48,8 @@ fn a_turn_goes_signals_jobs_input_timers_deferred_flush_close() {
         bench.full_log(),
         [
             "poll 0ns",
+            // Once more, since a timer is due.
+            "poll 0ns",
             "signal 10",
             "job",
             "read k1 5",

@@ -56,6 +56,10 @@ impl Driver for ScriptedDriver {
         Ok(())
     }
 
+    fn events_left(&self) -> bool {
+        self.0.0.borrow().events_left
+    }
+
     fn listen(&mut self, key: Key, addr: SocketAddr, _: &ListenOptions) -> io::Result<SocketAddr> {
         let mut net = self.0.0.borrow_mut();
         let taken = net

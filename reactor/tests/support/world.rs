@@ -115,6 +115,11 @@ pub(super) struct Net {
     pub(super) write_takes: u64,
     pub(super) short_read_drains: bool,
     pub(super) events: Vec<Event>,
+    /// Most events that a poll tells.
+    pub(super) events_max: usize,
+    pub(super) events_left: bool,
+    /// The next poll is interrupted.
+    pub(super) cut_short: bool,
     pub(super) next_port: u16,
     pub(super) waker: Arc<Bell>,
     /// Sleep truly when there is nothing to do, until another thread wakes the poll.
@@ -190,7 +195,15 @@ impl Net {
 
     pub(super) fn take_events(&mut self, events: &mut Vec<Event>) {
         events.append(&mut self.events);
+        self.events_left = false;
+        if std::mem::take(&mut self.cut_short) {
+            return;
+        }
         for (key, socket) in &mut self.sockets {
+            if events.len() >= self.events_max {
+                self.events_left = true;
+                return;
+            }
             let (readable, writable, hangup) = match socket {
                 Socket::Listener { ready, .. } => (std::mem::take(ready), false, false),
                 Socket::Udp(udp) => (
@@ -246,6 +259,9 @@ impl World {
             write_takes: 0,
             short_read_drains: false,
             events: Vec::new(),
+            events_max: usize::MAX,
+            events_left: false,
+            cut_short: false,
             next_port: 50_000,
             waker: Arc::new(Bell::default()),
             waits_for_wakes: false,
@@ -355,6 +371,16 @@ impl World {
     /// The next poll reports `event`, true or not.
     pub(crate) fn inject(&self, event: Event) {
         self.0.borrow_mut().events.push(event);
+    }
+
+    /// Most events that one poll tells.
+    pub(crate) fn events_max(&self, events: usize) {
+        self.0.borrow_mut().events_max = events;
+    }
+
+    /// The next poll is interrupted, and tells nothing.
+    pub(crate) fn cut_short(&self) {
+        self.0.borrow_mut().cut_short = true;
     }
 
     /// From now on a poll with nothing to do sleeps until another thread wakes it.
