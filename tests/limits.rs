@@ -101,10 +101,9 @@ fn last_words_reach_a_client_that_is_still_sending() {
         for _ in 0..5 {
             let mut client = Raw::join(addr);
             client.send(opening);
-            // It reads only when all is sent; not one write may fail before.
-            client.send(&megabytes);
-            client.half_close();
-            assert_eq!(last_lines(&mut client), [told]);
+            // It reads only when it has sent all, or can send no more: the broker takes little of it.
+            let _ = client.stream.write_all(&megabytes);
+            assert_eq!(client.line().as_deref(), Some(told));
         }
     }
     all_is_well(addr);
@@ -117,7 +116,12 @@ fn a_client_that_never_stops_sending_is_closed_all_the_same() {
     let mut client = Raw::join(addr);
     client.send(b"PUB a 9999999\r\n");
     let chunk = vec![b'x'; 64 * 1024];
-    while client.stream.write_all(&chunk).is_ok() {}
+    let mut taken = 0;
+    while client.stream.write_all(&chunk).is_ok() {
+        taken += chunk.len();
+    }
+    // What the kernels hold; the broker itself takes next to nothing.
+    assert!(taken < 64 << 20, "{taken} bytes were taken");
     all_is_well(addr);
 }
 
@@ -136,10 +140,6 @@ fn a_client_that_answers_no_ping_is_stale() {
     assert_eq!(last_lines(&mut silent), expected);
 }
 
-#[test]
-fn a_client_that_answers_is_not_stale() {
-    let broker = start(Config {
-        ping_interval: Duration::from_millis(200),
 #[test]
 fn a_busy_client_that_answers_no_ping_is_not_stale() {
     const INTERVAL: Duration = Duration::from_millis(500);
@@ -178,6 +178,10 @@ fn a_busy_client_that_answers_no_ping_is_not_stale() {
     assert_eq!(broker.stats().expect("it runs").stale, 2);
 }
 
+#[test]
+fn a_client_that_answers_is_not_stale() {
+    let broker = start(Config {
+        ping_interval: Duration::from_millis(200),
         pings_out_max: 1,
         ..config()
     });

@@ -59,10 +59,10 @@ pub(crate) enum Phase {
     Connecting,
     /// Open in both directions, or half-closed by the peer.
     Open,
-    /// To be closed once its queue is empty; input is read and dropped.
+    /// To be closed once its queue is empty; a bounded amount of input is read and dropped.
     Ending,
-    /// The queue is empty and our end is sent. Input is read and dropped until the peer's end has
-    /// come: closing with unread input would reset the connection, and the peer could lose the
+    /// The queue is empty and our end is sent. A little input is read and dropped until the peer's
+    /// end has come: closing with unread input resets the connection, and the peer could lose the
     /// last bytes it was sent.
     Draining,
     /// To be closed at the end of this turn.
@@ -114,6 +114,8 @@ pub(crate) struct Rest {
     pub(crate) last_progress: Time,
     /// When bytes last moved, in either direction.
     pub(crate) last_activity: Time,
+    /// Bytes read and dropped since it is ending, or since our end was sent.
+    pub(crate) dropped: usize,
     /// What its queue is filled from.
     pub(crate) stream: Option<Box<Stream>>,
     /// Where its input goes, if not to the handler.
@@ -186,14 +188,14 @@ impl Conn {
         queued < self.max && stream.is_some_and(|stream| queued <= low(stream))
     }
 
-    /// Whether its queue is being written: it is open, or has last words.
-    pub(crate) fn is_written(&self) -> bool {
     /// Whether the kernel has room for more of its queue, as far as is known, and it is the loop that
     /// has yet to write.
     pub(crate) fn is_owed(&self) -> bool {
         self.writable && !self.wire().is_empty()
     }
 
+    /// Whether its queue is being written: it is open, or has last words.
+    pub(crate) fn is_written(&self) -> bool {
         !matches!(self.phase, Phase::Connecting | Phase::Closing)
     }
 
@@ -414,6 +416,7 @@ impl Core {
             proxied: 0,
             stream: None,
             streamed: 0,
+            dropped: 0,
             why: None,
             broken: None,
             carry: Carry::default(),
@@ -552,14 +555,14 @@ impl Core {
         self.entries.len() - self.listeners - self.udp_sockets - self.watches
     }
 
-    /// Whether nothing is open that a shutdown waits for.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.entries.len() == self.listeners + self.watches
     /// All that is open, of any kind.
     pub(crate) fn entry_count(&self) -> usize {
         self.entries.len()
     }
 
+    /// Whether nothing is open that a shutdown waits for.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.entries.len() == self.listeners + self.watches
     }
 
     pub(crate) fn memory(&self) -> Memory {
@@ -594,9 +597,6 @@ impl Core {
         period: Option<Duration>,
         target: Target,
     ) -> TimerId {
-        let max = self.timers_max;
-        if self.timers.len() >= max.min(self.timers_swept_at) {
-            self.forget_timers_of_nobody();
         self.make_room_for_a_timer();
         self.timers.arm(self.clock + delay, period, target)
     }
@@ -613,6 +613,9 @@ impl Core {
     /// # Panics
     /// If there are `timers_max` already.
     fn make_room_for_a_timer(&mut self) {
+        let max = self.timers_max;
+        if self.timers.len() >= max.min(self.timers_swept_at) {
+            self.forget_timers_of_nobody();
         }
         assert!(
             self.timers.len() < max,
@@ -863,9 +866,6 @@ impl Core {
             || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
             || !self.urgent.is_empty()
     }
-}
-
-fn is_of(entries: &Slab<Entry>, key: Key) -> bool {
 
     /// Takes the earliest timer that is due and was armed before the mark `pass`.
     pub(crate) fn pop_timer(&mut self, pass: u64) -> Option<Due<Target>> {
@@ -903,6 +903,9 @@ fn is_behind(entries: &Slab<Entry>, target: Target) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_of(entries: &Slab<Entry>, key: Key) -> bool {
     match entries.get(key.index()) {
         Some(Entry::Reserved) => true,
         Some(Entry::Listening(listening)) => listening.key == key,

@@ -13,6 +13,13 @@ const CARRY_COPY_BYTES_MAX: usize = 4 * 1024;
 /// Least room for a read behind unread bytes, unless less is needed.
 const ROOM_BYTES_MIN: usize = 16 * 1024;
 
+/// Most bytes read and dropped while last words wait for a peer that may send all it has before it
+/// reads.
+const ENDING_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most bytes read and dropped once our end was sent.
+const DRAIN_BYTES_MAX: usize = 64 * 1024;
+
 impl<S> Reactor<S> {
     /// One slice of input for one connection: what it was left with, or else one read.
     pub(super) fn read(&mut self, key: Key) {
@@ -185,14 +192,14 @@ impl<S> Reactor<S> {
         if let Some(why) = self.core.conn_mut(key).and_then(|conn| conn.broken.take()) {
             self.core.close(key, why);
         } else if answer == Some(Eof::Close) {
+            self.read_clock();
             self.core.close_after_write(key, Close::Peer, crate::LINGER);
         } else if self.core.conn(key).is_some_and(|conn| conn.sent_write_end) {
             self.core.close(key, Close::Peer);
         }
     }
 
-    /// Reads and drops what comes to a connection that is ending.
-            self.read_clock();
+    /// Reads and drops what comes to a connection that is ending, up to a bound.
     pub(super) fn discard(&mut self, key: Key) {
         #[cfg(feature = "tls")]
         if self.awaits_handshake(key) {
@@ -204,7 +211,19 @@ impl<S> Reactor<S> {
         if conn.eof || !conn.readable {
             return;
         }
-        let result = self.driver.read(key, &mut self.scratch);
+        let max = match conn.phase {
+            Phase::Draining => DRAIN_BYTES_MAX,
+            _ => ENDING_BYTES_MAX,
+        };
+        let left = max.saturating_sub(conn.dropped).min(self.scratch.len());
+        if left == 0 {
+            if conn.phase == Phase::Draining {
+                // It has had what a peer may send before it sees our end, and goes on.
+                self.core.close(key, Close::Local);
+            }
+            return;
+        }
+        let result = self.driver.read(key, &mut self.scratch[..left]);
         self.core.stats.reads += 1;
         if let Ok(len) = result {
             self.core.stats.read_bytes += len as u64;
@@ -214,7 +233,10 @@ impl<S> Reactor<S> {
         };
         match result {
             Ok(0) => conn.eof = true,
-            Ok(_) => return self.core.enqueue(key),
+            Ok(len) => {
+                conn.dropped += len;
+                return self.core.enqueue(key);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => return self.core.enqueue(key),
             Err(error) if error.kind() == ErrorKind::WouldBlock => conn.readable = false,
             Err(error) => {

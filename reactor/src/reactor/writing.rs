@@ -247,6 +247,7 @@ impl<S> Reactor<S> {
         }
         if ending {
             conn.phase = Phase::Draining;
+            conn.dropped = 0;
             if conn.eof {
                 self.core.close(key, Close::Local);
             } else {

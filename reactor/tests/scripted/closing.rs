@@ -238,19 +238,56 @@ fn a_peer_that_reads_slowly_gets_all_that_was_sent_before_the_close() {
 }
 
 #[test]
-fn a_peer_that_never_ends_is_closed_a_second_after_our_end() {
+fn a_peer_that_never_ends_is_closed_some_milliseconds_after_our_end() {
     let mut bench = Bench::new();
     let peer = bench.client(Probe::new("a"));
     let key = peer.key();
     bench.with(|cx| cx.io.close_after_write(key));
     bench.settle();
     assert!(peer.ended());
-    for _ in 0..9 {
+    for _ in 0..24 {
         peer.send(b"on and on");
-        bench.advance(SECOND / 10);
+        bench.advance(SECOND / 1000);
         assert!(!peer.closed());
     }
-    bench.advance(SECOND / 10);
+    bench.advance(SECOND / 1000);
+    assert!(peer.closed());
+}
+
+#[test]
+fn a_peer_that_goes_on_sending_is_closed_after_a_bounded_number_of_bytes() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::new("a").on_input(|cx, input| {
+        input.take();
+        cx.send(b"too much");
+        cx.close_after_write();
+    }));
+    peer.send(b"x");
+    bench.turn();
+    peer.send(&vec![0; 1_000_000]);
+    bench.settle();
+    assert_eq!((peer.text(), peer.ended()), ("too much".to_owned(), true));
+    assert!(peer.closed());
+    assert_eq!(peer.unread(), 1_000_000 - 64 * 1024);
+}
+
+#[test]
+fn a_peer_that_sends_and_does_not_read_its_last_words_is_not_read_without_end() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::new("a").on_input(|cx, input| {
+        input.take();
+        cx.send(b"too much");
+        cx.close_after_write();
+    }));
+    peer.set_room(0);
+    peer.send(b"x");
+    bench.turn();
+    peer.send(&vec![0; 5_000_000]);
+    bench.settle();
+    assert_eq!(peer.unread(), 5_000_000 - 1024 * 1024);
+    peer.set_room(100);
+    bench.settle();
+    assert_eq!(peer.text(), "too much");
     assert!(peer.closed());
 }
 

@@ -165,7 +165,24 @@ fn shutdown_waits_only_shortly_for_peers_that_have_all_and_do_not_end() {
     bench.with(|cx| cx.io.shutdown(60 * SECOND));
     bench.run();
     assert!(peer.closed());
-    assert!(bench.world.now().as_nanos() <= 100_000_000);
+    assert!(bench.world.now().as_nanos() <= 25_000_000);
+}
+
+#[test]
+fn shutdown_is_not_delayed_by_a_peer_that_was_refused_and_goes_on_sending() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::new("a").on_input(|cx, input| {
+        input.take();
+        cx.send(b"no");
+        cx.close_after_write();
+    }));
+    peer.send(b"x");
+    bench.settle();
+    peer.send(b"and on");
+    bench.with(|cx| cx.io.shutdown(60 * SECOND));
+    bench.run();
+    assert_eq!((peer.text(), peer.closed()), ("no".to_owned(), true));
+    assert!(bench.world.now().as_nanos() <= 25_000_000);
 }
 
 #[test]

@@ -127,9 +127,9 @@ fn a_greeting_that_comes_with_the_opening_is_heard() {
 fn a_last_word_reaches_a_peer_that_goes_on_talking() {
     sim::check(0..150, |sim| {
         let mut faults = no_losses(sim);
-        // The peer is heard out for a second and no longer.
+        // The peer is heard out for some milliseconds and no longer.
         (faults.stall, faults.pause) = (0.0, 0.0);
-        faults.latency_max = faults.latency_max.min(Duration::from_millis(20));
+        faults.latency_max = faults.latency_max.min(Duration::from_millis(5));
         (faults.window_bytes_min, faults.window_bytes_max) = (2_000, 4_000);
         sim.set_faults(faults);
         let server = curt_host(sim, false);
