@@ -16,7 +16,8 @@
 //! A subscriber that has taken nothing for [`PATIENCE`] is stalled, and one that has not come down
 //! to the low mark within [`HOLD_MAX`] is too slow for those who feed it. Nobody waits for either
 //! any longer, so its queue grows to the limit, or its write deadline passes, and it is a slow
-//! consumer: one subscriber cannot slow the others down for good.
+//! consumer: one subscriber cannot slow the others down for good. Time in which the broker itself
+//! stood still is nobody's fault, and does not count.
 
 use midge_reactor::{Io, Key, Time, TimerId};
 use std::collections::{HashMap, HashSet};
@@ -41,8 +42,13 @@ pub(crate) fn marks(pending_bytes_max: usize) -> (usize, usize) {
 
 /// Whether `receiver`, which is congested, has taken bytes lately, so that it is worth waiting for.
 pub(crate) fn is_moving(receiver: Key, io: &Io<'_>) -> bool {
+    silence(receiver, io) < PATIENCE
+}
+
+/// How long `receiver` has taken nothing of what is queued for it, although it was offered.
+fn silence(receiver: Key, io: &Io<'_>) -> Duration {
     io.last_progress(receiver)
-        .is_some_and(|last| io.now() - last < PATIENCE)
+        .map_or(PATIENCE, |last| io.now() - last.max(io.resumed()))
 }
 
 /// Publishers whose sockets are not read, by the congested receiver they wait for.
@@ -57,6 +63,9 @@ pub(crate) struct Backpressure {
 struct Waiting {
     publishers: Vec<Key>,
     since: Time,
+    /// Whether they began to wait anew after the broker had stood still. Once, or a broker that does so
+    /// again and again would wait for ever.
+    anew: bool,
     /// The next look at whether it is still worth waiting.
     timer: TimerId,
 }
@@ -88,7 +97,8 @@ impl Backpressure {
         let waiting = self.waiting.entry(receiver).or_insert_with(|| Waiting {
             publishers: Vec::new(),
             since: io.now(),
-            timer: io.set_timer(receiver, PATIENCE, STALL_TIMER),
+            anew: false,
+            timer: io.set_deadline(receiver, PATIENCE, STALL_TIMER),
         });
         waiting.publishers.push(publisher);
         io.pause(publisher);
@@ -105,13 +115,14 @@ impl Backpressure {
         let Some(waiting) = self.waiting.get_mut(&receiver) else {
             return;
         };
+        if io.resumed() > waiting.since && !std::mem::replace(&mut waiting.anew, true) {
+            waiting.since = io.resumed();
+        }
         let held = io.now() - waiting.since;
-        let idle = io
-            .last_progress(receiver)
-            .map_or(PATIENCE, |last| io.now() - last);
+        let idle = silence(receiver, io);
         if held < HOLD_MAX && idle < PATIENCE {
             let next = (PATIENCE - idle).min(HOLD_MAX - held);
-            waiting.timer = io.set_timer(receiver, next, STALL_TIMER);
+            waiting.timer = io.set_deadline(receiver, next, STALL_TIMER);
             return;
         }
         if held >= HOLD_MAX {

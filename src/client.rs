@@ -519,7 +519,7 @@ impl Handler<State> for Client {
         let config = &cx.state.config;
         if config.wants_credentials() {
             let timeout = config.auth_timeout;
-            self.auth_timer = Some(cx.set_timer(timeout, AUTH));
+            self.auth_timer = Some(cx.set_deadline(timeout, AUTH));
         }
         let interval = cx.state.config.ping_interval;
     ///
@@ -644,7 +644,7 @@ fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
 
 /// Sets the next look at whether a client is alive, in place of the one set before.
 fn arm_ping(timer: &mut Option<TimerId>, cx: &mut Context<'_, State>, delay: Duration) {
-    if let Some(before) = timer.replace(cx.set_timer(delay, PING)) {
+    if let Some(before) = timer.replace(cx.set_deadline(delay, PING)) {
         cx.io.cancel(before);
     }
 }

@@ -25,7 +25,7 @@ impl Client {
             return;
         };
         // The client has done its part; what remains is not to wait for ever.
-        let deadline = cx.set_timer(ANSWER_WAIT_MAX, AUTH);
+        let deadline = cx.set_deadline(ANSWER_WAIT_MAX, AUTH);
         if let Some(timer) = self.auth_timer.replace(deadline) {
             cx.io.cancel(timer);
         }

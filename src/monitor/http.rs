@@ -258,7 +258,7 @@ impl Visitor {
     /// A request that has begun must end in time; between two there is no hurry.
     fn expect(&mut self, cx: &mut Context<'_, State>, begun: bool) {
         if begun && self.late.is_none() {
-            self.late = Some(cx.set_timer(REQUEST_TIME_MAX, LATE));
+            self.late = Some(cx.set_deadline(REQUEST_TIME_MAX, LATE));
         } else if !begun && let Some(timer) = self.late.take() {
             cx.io.cancel(timer);
         }
