@@ -39,9 +39,16 @@ const FIRST_PING: Duration = Duration::from_secs(2);
 /// A busy client is asked nevertheless when it has not been for so long, to know the round trip.
 const ROUND_TRIP_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// How long a client that is sent away has to end its side too. What it sent before it saw the end is
-/// carried out meanwhile.
+/// How long a client that is sent away may be silent before it has nothing more to say: longer than
+/// what it sent before it saw the end is on its way.
+const RETIRED_SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// The same for one in the middle of an op, and how long it may go on although it was caught up with.
 const RETIRED_MAX: Duration = Duration::from_secs(5);
+
+/// How much a client that is sent away may still say, in bytes: several times what the kernels on both
+/// sides hold of what it sent before it saw the end. It counts where nobody catches up with it.
+const RETIRED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Connections that may be about to end beside those that `connections_max` allows.
 const ENDING_MAX: usize = 1024;
@@ -117,6 +124,8 @@ pub(crate) struct Client {
     session: Option<Session>,
     /// Why it is over, if we ended it.
     reason: Option<CloseReason>,
+    /// What it has done since it was sent away.
+    retired: Option<Retired>,
     /// When the client last did more than answer a `PING`.
     last_active: Time,
     last_ping: Option<Time>,
@@ -131,6 +140,15 @@ pub(crate) struct Client {
     opened: Time,
     /// What became of the conversation, once it is over. In a box, since most clients stay.
     summary: Option<Box<Summary>>,
+}
+
+/// What a client has done since it was sent away.
+#[derive(Debug, Default)]
+struct Retired {
+    /// What it has said, in bytes.
+    said: usize,
+    /// When it had got all that was queued for it, and nothing was left of what it had said.
+    caught_up: Option<Time>,
 }
 
 /// What there is to tell of a conversation that is over.
@@ -164,6 +182,7 @@ impl Client {
             parser: Parser::default(),
             session,
             reason: None,
+            retired: None,
             last_active: cx.now(),
             last_ping: None,
             pings_out: 0,
@@ -207,7 +226,34 @@ impl Client {
             cx.io.cancel(timer);
         }
         cx.io.shutdown_write(cx.key());
-        cx.set_timer(RETIRED_MAX, RETIRED);
+        self.retired = Some(Retired::default());
+        cx.set_deadline(RETIRED_SILENCE_MAX, RETIRED);
+    }
+
+    /// Looks whether a client that was sent away may still have something to say that it sent before
+    /// it saw the end.
+    fn check_retired(&mut self, cx: &mut Context<'_, State>) {
+        let Some(retired) = &mut self.retired else {
+            return;
+        };
+        let (key, now) = (cx.key(), cx.now());
+        // It takes what is queued, which leaves within the write deadline or never; or it is held for
+        // another, with input that was accepted; or there was no time yet to read it.
+        if cx.queued() > 0 || cx.io.is_paused(key) || cx.io.has_unread(key) {
+            cx.set_deadline(RETIRED_SILENCE_MAX, RETIRED);
+            return;
+        }
+        let silence_max = match cx.io.unread(key) {
+            0 => RETIRED_SILENCE_MAX,
+            _ => RETIRED_MAX,
+        };
+        let caught_up = *retired.caught_up.get_or_insert(now);
+        let silence = cx.idle_for().min(now - cx.io.resumed());
+        let left = silence_max.saturating_sub(silence);
+        if left.is_zero() || now - caught_up >= RETIRED_MAX {
+            return cx.close();
+        }
+        cx.set_deadline(left, RETIRED);
     }
 
     /// The conversation is over: nothing is delivered to this client from here on.
@@ -477,10 +523,19 @@ impl Client {
 
     /// Looks whether a `PING` is due: sends it, or closes a client that has left too many
     /// unanswered. The next look is one interval later.
+    ///
+    /// Only a client that was silent can be stale. A busy one is asked to measure the round trip, at
+    /// first and then seldom, and may leave that unanswered.
     fn check_alive(&mut self, cx: &mut Context<'_, State>) {
         let Some(session) = &self.session else { return };
         let interval = cx.state.config.ping_interval;
         let now = cx.now();
+        // A client in the middle of a long message can say nothing else.
+        let unread = cx.io.unread(cx.key());
+        if std::mem::replace(&mut self.unread, unread) < unread {
+            self.last_active = now;
+        }
+        let silent = now - self.last_active >= interval;
         let old = self
             .last_ping
             .is_none_or(|last| now - last >= ROUND_TRIP_AGE_MAX);
@@ -522,28 +577,25 @@ impl Handler<State> for Client {
             self.auth_timer = Some(cx.set_deadline(timeout, AUTH));
         }
         let interval = cx.state.config.ping_interval;
-    ///
-    /// Only a client that was silent can be stale. A busy one is asked to measure the round trip, at
-    /// first and then seldom, and may leave that unanswered.
         arm_ping(&mut self.ping_timer, cx, interval);
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
-        // A client in the middle of a long message can say nothing else.
-        let unread = cx.io.unread(cx.key());
-        if std::mem::replace(&mut self.unread, unread) < unread {
-            self.last_active = now;
-        }
-        let silent = now - self.last_active >= interval;
         // What a panic may have left belongs to nobody.
         cx.state.scratch.take_tally();
         if let Some(records) = &mut cx.state.records {
             records.meter.begin_turn(cx.io.now());
         }
+        let before = input.len();
         let outcome = self.run(cx, input);
         self.settle(cx.state);
         if let Err(violation) = outcome {
             self.refuse(cx, &violation);
+        } else if let Some(retired) = &mut self.retired {
+            retired.said += before - input.len();
+            if retired.said > RETIRED_BYTES_MAX {
+                cx.close();
+            }
         }
     }
 
@@ -562,12 +614,7 @@ impl Handler<State> for Client {
                 self.auth_timer = None;
                 self.refuse(cx, &Violation::AuthenticationTimeout);
             }
-            // What is queued leaves within the write deadline, or never.
-            // It takes what is queued, or is held for another, with input that was accepted.
-            RETIRED if cx.queued() > 0 || cx.io.is_paused(cx.key()) => {
-                cx.set_timer(RETIRED_MAX, RETIRED);
-            }
-            RETIRED => cx.close(),
+            RETIRED => self.check_retired(cx),
             STALL_TIMER => cx.state.backpressure.check(cx.key(), &mut cx.io),
             other => debug_assert!(false, "nobody sets timer {other} on a client"),
         }

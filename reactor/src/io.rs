@@ -200,6 +200,15 @@ impl Io<'_> {
         self.core.conn(key).is_some_and(|conn| conn.hangup)
     }
 
+    /// Whether something of what the peer has sent is known to be still unread, in the kernel, or here
+    /// since the handler has yielded. False for what is no connection.
+    #[must_use]
+    pub fn has_unread(&self, key: Key) -> bool {
+        self.core
+            .conn(key)
+            .is_some_and(|conn| conn.rescan || (conn.readable && !conn.eof))
+    }
+
     /// Bytes queued and not yet taken by the kernel.
     #[doc(alias = "get_outbound_data_size")]
     #[must_use]
@@ -289,6 +298,7 @@ impl Io<'_> {
             if let Some(timer) = conn.idle_timer.take() {
                 self.core.timers.cancel(timer);
             }
+            self.read_clock();
             self.core.arm_idle_timer(key);
         }
     }
@@ -298,7 +308,6 @@ impl Io<'_> {
     #[doc(alias = "get_idle_time")]
     #[must_use]
     pub fn idle_for(&self, key: Key) -> Duration {
-            self.read_clock();
         let conn = self.core.conn(key);
         conn.map_or(Duration::ZERO, |conn| {
             self.core.now.since(conn.last_activity)
@@ -324,6 +333,7 @@ impl Io<'_> {
                 self.core.enqueue(key);
             }
         } else {
+            self.read_clock();
             self.core.lift(key, Hold::Program);
         }
     }
@@ -333,7 +343,6 @@ impl Io<'_> {
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
         match self.core.conn(key) {
-            self.read_clock();
             Some(conn) => conn.holds.has(Hold::Program),
             None => self.core.udp(key).is_some_and(|udp| udp.paused),
         }
@@ -352,6 +361,7 @@ impl Io<'_> {
     /// up at once.
     #[doc(alias = "close_connection_after_writing")]
     pub fn close_after_write(&mut self, key: Key) -> bool {
+        self.read_clock();
         self.core.close_after_write(key, Close::Local, LINGER)
     }
 
@@ -361,7 +371,6 @@ impl Io<'_> {
         // A listener has nobody to tell.
         let core = &mut *self.core;
         let has_handler =
-        self.read_clock();
             core.conn(key).is_some() || core.udp(key).is_some() || core.watching(key).is_some();
         has_handler && core.close(key, Close::Failed(error.into()))
     }
@@ -413,6 +422,8 @@ impl Io<'_> {
     }
 
     /// Calls `on_timer` of `key` with the number `timer` after `delay`, unless the connection has gone.
+    /// The delay counts from this call. What had come for the connection by then is given to it first.
+    ///
     /// Allocates nothing. Timers that a connection leaves behind are forgotten in time: there are
     /// never many more of them than of others.
     pub fn set_timer(&mut self, key: Key, delay: Duration, timer: u64) -> TimerId {
@@ -431,9 +442,8 @@ impl Io<'_> {
 
     /// As [`set_timer`](Io::set_timer), again and again. The period does not drift; periods missed
     /// altogether are left out.
-    /// The delay counts from this call. What had come for the connection by then is given to it first.
-    ///
     pub fn set_interval(&mut self, key: Key, period: Duration, timer: u64) -> TimerId {
+        self.read_clock();
         let target = Target::Handler(key, timer);
         self.core.arm(period, Some(period), target)
     }
@@ -443,7 +453,6 @@ impl Io<'_> {
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         match self.core.timers.cancel(timer) {
             Some(Target::Closure(closure)) => {
-        self.read_clock();
                 self.core.cancelled.push(closure);
                 true
             }
@@ -474,6 +483,7 @@ impl Io<'_> {
         if std::mem::replace(&mut self.core.shutting_down, true) {
             return;
         }
+        let now = self.read_clock();
         self.core
             .timers
             .arm_deadline(now, grace, Target::ShutdownDeadline);
@@ -483,7 +493,6 @@ impl Io<'_> {
             } else {
                 self.core.close_after_write(key, Close::Shutdown, grace);
             }
-        let now = self.read_clock();
         }
     }
 }

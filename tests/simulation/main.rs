@@ -8,6 +8,7 @@ mod listening;
 mod model;
 mod rogue;
 mod scenarios;
+mod stopped;
 mod talker;
 
 use client::{Log, Manner, Peers};

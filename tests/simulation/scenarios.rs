@@ -13,6 +13,15 @@ const HELLO: &str = "CONNECT {\"verbose\":false}\r\n";
 /// A broker and a host of talkers. Faults that would end connections are left out, and links are
 /// fast: what a slow one does to a subscriber is another matter.
 fn stage(sim: &mut Sim, config: Config) -> (HostId<State>, HostId<Notes>) {
+    let config = Config {
+        pings_out_max: u32::MAX,
+        ..config
+    };
+    stage_with(sim, config)
+}
+
+/// The same with exactly these settings.
+pub(crate) fn stage_with(sim: &mut Sim, config: Config) -> (HostId<State>, HostId<Notes>) {
     let mut faults = sim.faults();
     let none = sim::Faults::none();
     (faults.reset, faults.connect_refused) = (none.reset, none.connect_refused);
@@ -22,17 +31,19 @@ fn stage(sim: &mut Sim, config: Config) -> (HostId<State>, HostId<Notes>) {
     (faults.latency_min, faults.latency_max) = (none.latency_min, none.latency_max);
     (faults.window_bytes_min, faults.window_bytes_max) = (16 << 10, 64 << 10);
     sim.set_faults(faults);
-    let config = Config {
-        pings_out_max: u32::MAX,
-        ..config
-    };
     let broker = broker(sim, config);
     let host = sim.host("talkers", Notes::new(), |_| Ok(()));
     (broker, host)
 }
 
 /// Connects a talker and waits until the broker has done what its first words ask.
-fn join(sim: &mut Sim, at: (HostId<State>, HostId<Notes>), id: u64, words: &str, habit: Habit) {
+pub(crate) fn join(
+    sim: &mut Sim,
+    at: (HostId<State>, HostId<Notes>),
+    id: u64,
+    words: &str,
+    habit: Habit,
+) {
     let addr = sim.addr(at.0, PORT);
     let words = format!("{words}PING\r\n").into_bytes();
     sim.with(at.1, |cx| talker::dial(cx, id, addr, words, habit));
@@ -42,13 +53,13 @@ fn join(sim: &mut Sim, at: (HostId<State>, HostId<Notes>), id: u64, words: &str,
 }
 
 /// Numbered messages, each of `len` bytes.
-fn messages(subject: &str, numbers: std::ops::Range<usize>, len: usize) -> Vec<u8> {
+pub(crate) fn messages(subject: &str, numbers: std::ops::Range<usize>, len: usize) -> Vec<u8> {
     let message = |number| format!("PUB {subject} {len}\r\n{number:0len$}\r\n");
     numbers.map(message).collect::<String>().into_bytes()
 }
 
 /// Whether all messages have come, in order and once.
-fn has_all(notes: &Notes, id: u64, count: usize, len: usize) -> bool {
+pub(crate) fn has_all(notes: &Notes, id: u64, count: usize, len: usize) -> bool {
     let wanted = |(at, payload): (usize, &Vec<u8>)| *payload == format!("{at:0len$}").into_bytes();
     let payloads = &notes[&id].payloads;
     assert!(payloads.iter().enumerate().all(wanted), "out of order");

@@ -1,7 +1,7 @@
 //! A simulated client that is told what to say, byte for byte, and writes down all that it hears.
 
 use midge_protocol::{ServerOp, ServerParser, ServerStep};
-use midge_reactor::{Close, Context, Handler, Input, Key};
+use midge_reactor::{Close, Context, Eof, Handler, Input, Key};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -32,6 +32,8 @@ pub(crate) enum Habit {
     Answers,
     /// Hangs up after its first words.
     HangsUp,
+    /// Does not heed the end of the stream.
+    Stays,
 }
 
 struct Talker {
@@ -119,6 +121,13 @@ impl Handler<Notes> for Talker {
                 ServerOp::Ok => {}
             }
             input.consume(len);
+        }
+    }
+
+    fn on_eof(&mut self, _: &mut Context<'_, Notes>) -> Eof {
+        match self.habit {
+            Habit::Stays => Eof::KeepOpen,
+            _ => Eof::Close,
         }
     }
 
