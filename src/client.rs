@@ -171,7 +171,7 @@ impl Client {
         let max = cx.state.config.connections_max;
         // This connection is counted already.
         let crowded = cx.io.connections() > max + ENDING_MAX;
-        let welcome = !crowded && cx.state.receivers.len() < max;
+        let welcome = !crowded && cx.state.client_count() < max;
         let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
         let (key, now) = (cx.key(), cx.now());
         if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
@@ -222,6 +222,7 @@ impl Client {
             return;
         }
         session.retire(cx.state);
+        clear_later(cx);
         if let Some(timer) = self.ping_timer.take() {
             cx.io.cancel(timer);
         }
@@ -264,11 +265,12 @@ impl Client {
             session.abandon(cx.state);
             let (id, options) = (session.id(), session.options());
             cx.state.record_leaving(id, options, reason, &cx.io);
-            let receiver = cx.state.leave(id);
+            let (received, sent) = cx.state.leave(id);
+            clear_later(cx);
             self.summary = Some(Box::new(Summary {
                 introduced: session.introduced(),
-                received: receiver.received,
-                sent: receiver.sent,
+                received,
+                sent,
             }));
         } else if is_new && let Some(records) = &mut cx.state.records {
             records.turned_away(self.label, reason, cx.io.now());
@@ -650,6 +652,19 @@ impl Handler<State> for Client {
         }
         self.log_end(reason, cx.now() - self.opened);
         lame_duck::end_if_alone(cx);
+    }
+}
+
+/// Removes what clients have left behind, a piece in each turn.
+fn clear_later(cx: &mut Context<'_, State>) {
+    if cx.state.leaving.is_to_be_scheduled() {
+        cx.defer(clear);
+    }
+}
+
+fn clear(cx: &mut Context<'_, State>) {
+    if cx.state.clear_a_piece() {
+        cx.defer(clear);
     }
 }
 

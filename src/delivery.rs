@@ -189,11 +189,14 @@ fn find_congested<O: Outbox>(
             let gets_it = echo || subscriptions[id.index()].receiver != from;
             (gets_it && is_behind(key, backpressure, out)).then_some(key)
         };
+        let has_gone = |id: &&SubId| {
+            let receiver = subscriptions[id.index()].receiver;
+            receivers[receiver.0 as usize].key == Key::NONE
+        };
         let all_behind = |group: &Group| {
-            group
-                .members
-                .iter()
-                .try_fold(Key::NONE, |_, member| behind(member))
+            let mut members = group.members.iter().filter(|id| !has_gone(id));
+            let last = members.try_fold(Key::NONE, |_, member| behind(member));
+            last.filter(|key| *key != Key::NONE)
         };
         let plain = set.plain().iter().find_map(behind);
         plain.or_else(|| set.groups().iter().find_map(all_behind))

@@ -40,6 +40,7 @@ pub mod config;
 
 mod broker;
 mod lame_duck;
+mod leaving;
 mod ports;
 mod reconfigure;
 mod signals;

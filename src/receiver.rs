@@ -73,7 +73,7 @@ impl fmt::Display for Label {
 /// One receiver: the end of a connection that messages go to.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    /// Where its bytes are queued.
+    /// Where its bytes are queued; [`Key::NONE`] if it has gone, and subscriptions of it have not.
     pub key: Key,
     /// How messages are framed for it.
     pub kind: Kind,
@@ -92,4 +92,6 @@ pub(crate) struct Receiver {
     pub sent: Traffic,
     /// The number of the last run of messages that it was looked at for.
     pub last_run: u64,
+    /// Whether subscriptions of it are still to be removed, none of which takes anything any more.
+    pub is_clearing: bool,
 }

@@ -30,7 +30,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     let news = News::of(former, &cx.state.config);
     if news.is_any() {
         let news = Rc::new(news);
-        let keys: Vec<Key> = cx.state.receivers.iter().map(|(_, one)| one.key).collect();
+        let keys: Vec<Key> = cx.state.clients().map(|one| one.key).collect();
         for key in keys {
             let news = Rc::clone(&news);
             cx.call(key, move |client: &mut Client, cx| {
@@ -114,14 +114,13 @@ fn tell(cx: &mut Context<'_, State>) {
 
 /// Closes the clients that are too many now: those that came last.
 fn close_surplus(cx: &mut Context<'_, State>) {
-    let clients = cx.state.receivers.iter();
-    let surplus = clients
-        .len()
-        .saturating_sub(cx.state.config.connections_max);
+    let surplus = cx.state.client_count();
+    let surplus = surplus.saturating_sub(cx.state.config.connections_max);
     if surplus == 0 {
         return;
     }
-    let mut clients: Vec<(u64, Key)> = clients.map(|(_, one)| (one.label.cid, one.key)).collect();
+    let clients = cx.state.clients();
+    let mut clients: Vec<(u64, Key)> = clients.map(|one| (one.label.cid, one.key)).collect();
     clients.sort_unstable();
     for (_, key) in clients.split_off(clients.len() - surplus) {
         cx.call(key, Client::is_surplus);

@@ -552,7 +552,7 @@ pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut
 /// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their
 /// first `PONG`, or never asked for it.
 pub(crate) fn tell_news<O: Outbox>(state: &State, out: &mut O) {
-    for (_, receiver) in &state.receivers {
+    for receiver in state.clients() {
         if receiver.takes_info {
             greet(state, receiver.key, &receiver.label, out);
         }

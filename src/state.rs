@@ -4,6 +4,7 @@ use crate::backpressure::Backpressure;
 use crate::client::AskedBy;
 use crate::delivery::Scratch;
 use crate::hashing::Questions;
+use crate::leaving::Leaving;
 use crate::monitor::Records;
 use crate::ports::Files;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
@@ -78,6 +79,8 @@ pub struct State {
     pub(crate) accounts: Vec<Account>,
     /// By [`ReceiverId`].
     pub(crate) receivers: Slab<Receiver>,
+    /// What is left of those that have gone.
+    pub(crate) leaving: Leaving,
     /// Who waits for whom.
     pub(crate) backpressure: Backpressure,
     /// Counters.
@@ -121,6 +124,7 @@ impl State {
             info,
             accounts: vec![Account::default()],
             receivers: Slab::new(),
+            leaving: Leaving::default(),
             backpressure: Backpressure::default(),
             stats: Stats::default(),
             stop: Stop::Requested,
@@ -141,8 +145,8 @@ impl State {
     pub fn stats(&self) -> Stats {
         let subscriptions = self.accounts.iter().map(|account| account.sublist.len());
         Stats {
-            clients: self.receivers.len(),
-            subscriptions: subscriptions.sum(),
+            clients: self.client_count(),
+            subscriptions: subscriptions.sum::<usize>() - self.leaving.subscriptions(),
             ..self.stats
         }
     }
@@ -165,7 +169,7 @@ impl State {
 
     /// How many things are kept for the clients there are and their subscriptions, apart from those
     /// themselves: subjects, places in the trie, names of queue groups, who waits for whom. Zero
-    /// when all clients have left, or something leaks.
+    /// when all clients have left and what they left behind is removed, or something leaks.
     pub fn kept(&self) -> usize {
         let sublists = self.accounts.iter().map(|account| account.sublist.kept());
         sublists.sum::<usize>() + self.backpressure.kept()
@@ -205,25 +209,10 @@ impl State {
             received: Traffic::default(),
             sent: Traffic::default(),
             last_run: 0,
+            is_clearing: false,
         };
         let id = self.receivers.insert(receiver);
         ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
-    }
-
-    /// Ends a receiver and all its subscriptions.
-    pub(crate) fn leave(&mut self, id: ReceiverId) -> Receiver {
-        self.unsubscribe_all(id);
-        self.receivers.remove(id.0 as usize)
-    }
-
-    /// Ends all subscriptions of a receiver.
-    pub(crate) fn unsubscribe_all(&mut self, id: ReceiverId) {
-        let receiver = &mut self.receivers[id.0 as usize];
-        let sublist = &mut self.accounts[receiver.account.0].sublist;
-        // Sorted, since the order decides who takes whose place in a set.
-        for subscription in std::mem::take(&mut receiver.sids).sorted() {
-            sublist.remove(subscription);
-        }
     }
 
     /// A receiver, which must exist.

@@ -311,11 +311,13 @@ impl Fanout {
             }
             return None;
         }
+        let is_there = world.is_there(&self.search, id);
         match world.give(&self.search, id, false) {
             Given::Taken => {
                 self.taken += 1;
                 self.round = None;
             }
+            _ if !is_there => {}
             Given::Refused | Given::Behind(_) => round.any_other = true,
         }
         None
@@ -375,6 +377,14 @@ impl<O: Outbox> World<'_, O> {
             end([id], self.sublist, self.receivers);
         }
         Given::Taken
+    }
+
+    /// Whether a subscription was there when the search began, and its receiver is still.
+    fn is_there(&self, search: &Search, id: SubId) -> bool {
+        self.sublist.was_there(id, search.moment()) && {
+            let receiver = self.sublist.subscription(id).receiver;
+            self.receivers[receiver.0 as usize].key != Key::NONE
+        }
     }
 
     /// The receiver of a subscription, if it would get the message and is congested.

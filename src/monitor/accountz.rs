@@ -64,7 +64,7 @@ impl Pieces for OneAccount {
             complete: true,
             jetstream_enabled: false,
             leafnode_connections: 0,
-            client_connections: view.state.receivers.len(),
+            client_connections: view.state.client_count(),
             subscriptions: sublist.len(),
             name_tag: account_name(),
             sublist_stats: self.0.stats(view),

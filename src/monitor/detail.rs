@@ -31,6 +31,11 @@ impl<'a> Detail<'a> {
         let state = view.state;
         let sublist = &state.accounts[GLOBAL.0].sublist;
         let subscription = sublist.get(id)?;
+        let receiver = state.receiver(subscription.receiver);
+        // What a client has left behind is nobody's.
+        if receiver.is_clearing {
+            return None;
+        }
         Some(Detail {
             receiver: subscription.receiver,
             account: account_name(),
@@ -39,7 +44,7 @@ impl<'a> Detail<'a> {
             sid: String::from_utf8_lossy(subscription.sid.as_slice()),
             msgs: subscription.delivered,
             max: subscription.max(),
-            cid: state.receiver(subscription.receiver).label.cid,
+            cid: receiver.label.cid,
         })
     }
 

@@ -80,6 +80,7 @@ impl Walk {
     pub(super) fn stats(&self, view: &View<'_>) -> SublistStats {
         let sublist = &view.state.accounts[GLOBAL.0].sublist;
         let matches = view.state.stats.received.messages;
+        let subscriptions = view.state.stats().subscriptions;
         let share = |part: u64, all: u64| {
             if all == 0 {
                 0.0
@@ -88,10 +89,10 @@ impl Walk {
             }
         };
         SublistStats {
-            num_subscriptions: sublist.len(),
+            num_subscriptions: subscriptions,
             num_cache: self.cached,
             num_inserts: sublist.inserts(),
-            num_removes: sublist.inserts() - sublist.len() as u64,
+            num_removes: sublist.inserts() - subscriptions as u64,
             num_matches: matches,
             cache_hit_rate: share(matches.saturating_sub(sublist.searches()), matches),
             max_fanout: self.copies_max,
@@ -168,7 +169,7 @@ struct Subsz {
 impl Pieces for Subsz {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
         let sublist = &view.state.accounts[GLOBAL.0].sublist;
-        if !self.look(sublist, budget) || !self.walk.go_on(sublist, budget) {
+        if !self.look(view, budget) || !self.walk.go_on(sublist, budget) {
             return true;
         }
         let (mut place, mut any) = match self.written {
@@ -231,16 +232,22 @@ impl Subsz {
     }
 
     /// Looks for the page; answers whether that is done.
-    fn look(&mut self, sublist: &Sublist, budget: &mut Budget) -> bool {
+    fn look(&mut self, view: &View<'_>, budget: &mut Budget) -> bool {
         if !self.lists || !self.is_known {
             return true;
         }
+        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        let is_left = |id: SubId| {
+            let receiver = sublist.subscription(id).receiver;
+            view.state.receiver(receiver).is_clearing
+        };
         while self.next < sublist.places() {
             if !budget.take() {
                 return false;
             }
             if let Some(id) = sublist.id_at(self.next)
                 && self.is_wanted(sublist.subject(id))
+                && !is_left(id)
             {
                 if (self.page.offset..self.page.end()).contains(&self.total) {
                     self.found.push(id);

@@ -2,7 +2,7 @@
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 use std::hash::Hasher;
 
 /// How bytes are hashed: seeded, so that nobody can choose names that fall together.
@@ -93,9 +93,26 @@ impl Index {
         }
     }
 
+    /// All numbers, one by one, in no particular order.
+    pub(super) fn into_numbers(self) -> Numbers {
+        Numbers(self.table.into_iter())
+    }
+
     /// All numbers, in no particular order.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.table.iter().map(|entry| entry.number)
+    }
+}
+
+/// The numbers of an index that is used no more.
+#[derive(Debug)]
+pub(super) struct Numbers(hash_table::IntoIter<Entry>);
+
+impl Iterator for Numbers {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        self.0.next().map(|entry| entry.number)
     }
 }
 

@@ -41,7 +41,7 @@ pub use queues::{Group, QueueId};
 pub use search::{Moment, Search};
 pub use set::Set;
 pub use sid::Sid;
-pub use sids::Sids;
+pub use sids::{Sids, SidsRest};
 pub use subscription::Subscription;
 
 use cache::Cache;

@@ -1,6 +1,6 @@
 //! `Sids`: the subscriptions of one receiver, by its own names for them.
 
-use super::index::Index;
+use super::index::{Index, Numbers};
 use super::{SubId, Sublist};
 
 /// The subscriptions of one receiver, by its own names for them. The names stand in the sublist,
@@ -80,11 +80,12 @@ impl Sids {
         }
     }
 
-    /// All of them, in an order of their own: that of a hash table differs from run to run.
-    pub fn sorted(&self) -> Vec<SubId> {
-        let mut ids: Vec<SubId> = self.numbers().map(SubId).collect();
-        ids.sort_unstable_by_key(|id| id.0);
-        ids
+    /// All of them, one by one. The same ones come in the same order in each run with one seed.
+    pub fn into_rest(self) -> SidsRest {
+        SidsRest {
+            counted: self.counted,
+            others: self.others.into_numbers(),
+        }
     }
 
     /// So many of them, or all if there are fewer.
@@ -101,6 +102,26 @@ impl Sids {
     /// made, or there are only a few.
     fn counted_max(&self) -> usize {
         2 * self.count + 64
+    }
+}
+
+/// What is left of the subscriptions of a receiver that has left.
+#[derive(Debug)]
+pub struct SidsRest {
+    counted: Vec<u32>,
+    others: Numbers,
+}
+
+impl Iterator for SidsRest {
+    type Item = SubId;
+
+    fn next(&mut self) -> Option<SubId> {
+        while let Some(id) = self.counted.pop() {
+            if id != NONE {
+                return Some(SubId(id));
+            }
+        }
+        self.others.next().map(SubId)
     }
 }
 
@@ -172,8 +193,11 @@ mod tests {
             "one is unused"
         );
         let mut expected: Vec<SubId> = twin.into_values().collect();
-        expected.sort_unstable_by_key(|id| id.0);
-        assert_eq!(sids.sorted(), expected);
+        let mut rest: Vec<SubId> = sids.into_rest().collect();
+        for ids in [&mut expected, &mut rest] {
+            ids.sort_unstable_by_key(|id| id.0);
+        }
+        assert_eq!(rest, expected);
     }
 
     #[test]
