@@ -430,10 +430,13 @@ impl Client {
                 if !session.has_begun() {
                     published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
                 }
-                if published == Published::InPieces {
+                while published == Published::InPieces {
                     let allowance = allowance(cx.state, cx.io.output_left());
                     let mut out = Queues(&mut cx.io);
                     published = session.go_on(run.first(), allowance, cx.state, &mut out);
+                    if has_had_its_turn(cx) {
+                        break;
+                    }
                 }
                 match published {
                     Published::Taken(_) => {}
@@ -684,7 +687,7 @@ fn bound_queue(cx: &mut Context<'_, State>) {
 /// What the present client may still do and queue in its turn.
 fn allowance(state: &State, bytes: usize) -> Allowance {
     Allowance {
-        work: TURN_WORK_MAX.saturating_sub(state.scratch.work()),
+        work: WORK_BETWEEN_LOOKS.saturating_sub(state.scratch.work_since_look()),
         bytes,
     }
 }

@@ -16,6 +16,9 @@ use std::collections::VecDeque;
 /// Most work done in a piece, in places of the sublist looked at: about a millisecond.
 const PIECE_WORK_MAX: usize = 3000;
 
+/// Places for receivers that are kept in any case.
+const RECEIVERS_KEPT: usize = 1024;
+
 /// What is left of clients that have left.
 #[derive(Debug)]
 pub(crate) struct Leaving {
@@ -27,6 +30,8 @@ pub(crate) struct Leaving {
     /// Work that may be done at once until the next piece.
     allowance: usize,
     is_scheduled: bool,
+    /// Receivers that were taken out of the table since it was last made shorter.
+    removed: usize,
 }
 
 /// What is left of one.
@@ -44,6 +49,7 @@ impl Default for Leaving {
             subscriptions: 0,
             allowance: PIECE_WORK_MAX,
             is_scheduled: false,
+            removed: 0,
         }
     }
 }
@@ -133,6 +139,13 @@ impl State {
     fn remove(&mut self, id: ReceiverId) {
         self.receivers.remove(id.0 as usize);
         self.leaving.receivers -= 1;
+        self.leaving.removed += 1;
+        let (len, capacity) = (self.receivers.len(), self.receivers.capacity());
+        if len < capacity / 4 && self.leaving.removed > capacity / 2 + RECEIVERS_KEPT {
+            // As far as the places at its end are free.
+            self.receivers.shrink_to_fit();
+            self.leaving.removed = 0;
+        }
     }
 
     /// How many clients there are.

@@ -30,6 +30,9 @@ const PLACES_MIN: usize = 256;
 /// What it costs to put one part of a group in order, in places looked at.
 const SORTING: usize = 4;
 
+/// What it costs to wait for a slot: all of a turn.
+const WAITING: usize = 20_000;
+
 /// Numbers of subscriptions and sets that are copied at the cost of one place looked at.
 const COPIED: usize = 32;
 
@@ -178,7 +181,8 @@ impl Fanout {
         work_max: usize,
     ) -> Option<Published> {
         if !self.has_room(slots) {
-            world.work += 1;
+            // There is nothing to do but to wait: this turn is over.
+            world.work += WAITING;
             return Some(Published::InPieces);
         }
         if !self.search.is_over() {

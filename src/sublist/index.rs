@@ -2,8 +2,10 @@
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
-use hashbrown::{HashTable, hash_table};
+use hashbrown::HashTable;
 use std::hash::Hasher;
+use std::iter::Flatten;
+use std::vec;
 
 /// How bytes are hashed: seeded, so that nobody can choose names that fall together.
 #[derive(Clone, Debug)]
@@ -33,9 +35,16 @@ impl Hashing {
 
 /// Numbers by hash. Keeps half of each hash beside its number: one look at the table tells nearly
 /// for certain whether the name is there, and growing looks at the table only.
+///
+/// To grow or shrink a table of millions takes too long for one piece. So from some size on there are
+/// many tables, each for a part of the hashes; and the parts differ in size, up to twofold, so that not
+/// all tables grow at the same time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     table: HashTable<Entry>,
+    /// None as long as all are in the one above, which then is empty.
+    parts: Vec<HashTable<Entry>>,
+    len: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,26 +58,48 @@ impl Entry {
     fn hash(&self) -> u64 {
         u64::from(self.hash) << 32 | u64::from(self.hash)
     }
+
+    /// The part that it is in: the share of hashes falls from the first to the last, to a half.
+    fn part(&self) -> usize {
+        // Of 1: bits in the middle, which the tables hardly look at.
+        let share = u64::from(self.hash >> 9 & 0xffff);
+        let part = share * ((4 << 16) - share) / 3 >> 24;
+        // Below the number of parts, since the share is below 1.
+        part as usize
+    }
 }
+
+/// Parts there are, if there are any.
+const PARTS: usize = 256;
 
 impl Index {
     /// The least capacity that is given back.
     const SHRUNK_MIN: usize = 128;
 
+    /// From so many numbers on there are parts, and below so many there are none any more.
+    const PARTED_FROM: usize = 32 * 1024;
+    const JOINED_BELOW: usize = 4 * 1024;
+
     /// How many numbers there are.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.len
     }
 
     /// Bytes that are reserved.
     pub(super) fn bytes(&self) -> usize {
-        self.table.allocation_size()
+        let parts: usize = self.parts.iter().map(HashTable::allocation_size).sum();
+        self.table.allocation_size() + parts
     }
 
     /// The number with this hash that `is` the one.
     pub(super) fn get(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         let wanted = entry(hash, 0);
-        let found = self.table.find(wanted.hash(), |entry| {
+        let table = if self.parts.is_empty() {
+            &self.table
+        } else {
+            &self.parts[wanted.part()]
+        };
+        let found = table.find(wanted.hash(), |entry| {
             entry.hash == wanted.hash && is(entry.number)
         });
         found.map(|entry| entry.number)
@@ -77,36 +108,68 @@ impl Index {
     /// Adds a number, which must not be there.
     pub(super) fn insert(&mut self, hash: u64, number: u32) {
         let new = entry(hash, number);
-        self.table.insert_unique(new.hash(), new, Entry::hash);
+        if self.parts.is_empty() && self.len >= Index::PARTED_FROM {
+            self.part();
+        }
+        self.len += 1;
+        let table = self.table_of(&new);
+        table.insert_unique(new.hash(), new, Entry::hash);
     }
 
     /// Removes a number, which must be there.
     pub(super) fn remove(&mut self, hash: u64, number: u32) {
         let gone = entry(hash, number);
-        let found = self
-            .table
-            .find_entry(gone.hash(), |entry| entry.number == number);
+        self.len -= 1;
+        let table = self.table_of(&gone);
+        let found = table.find_entry(gone.hash(), |entry| entry.number == number);
         found.expect("what is removed is there").remove();
-        let (len, capacity) = (self.table.len(), self.table.capacity());
+        let (len, capacity) = (table.len(), table.capacity());
         if len < capacity / 8 && capacity > Index::SHRUNK_MIN {
-            self.table.shrink_to(capacity / 4, Entry::hash);
+            table.shrink_to(capacity / 4, Entry::hash);
+        }
+        if self.len < Index::JOINED_BELOW && !self.parts.is_empty() {
+            self.join();
         }
     }
 
     /// All numbers, one by one, in no particular order.
     pub(super) fn into_numbers(self) -> Numbers {
-        Numbers(self.table.into_iter())
+        let mut tables = self.parts;
+        tables.push(self.table);
+        Numbers(tables.into_iter().flatten())
     }
 
     /// All numbers, in no particular order.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.table.iter().map(|entry| entry.number)
+        let parts = self.parts.iter().flatten();
+        self.table.iter().chain(parts).map(|entry| entry.number)
+    }
+
+    fn table_of(&mut self, entry: &Entry) -> &mut HashTable<Entry> {
+        if self.parts.is_empty() {
+            &mut self.table
+        } else {
+            &mut self.parts[entry.part()]
+        }
+    }
+
+    fn part(&mut self) {
+        self.parts = (0..PARTS).map(|_| HashTable::new()).collect();
+        for entry in std::mem::take(&mut self.table) {
+            self.parts[entry.part()].insert_unique(entry.hash(), entry, Entry::hash);
+        }
+    }
+
+    fn join(&mut self) {
+        for entry in std::mem::take(&mut self.parts).into_iter().flatten() {
+            self.table.insert_unique(entry.hash(), entry, Entry::hash);
+        }
     }
 }
 
 /// The numbers of an index that is used no more.
 #[derive(Debug)]
-pub(super) struct Numbers(hash_table::IntoIter<Entry>);
+pub(super) struct Numbers(Flatten<vec::IntoIter<HashTable<Entry>>>);
 
 impl Iterator for Numbers {
     type Item = u32;
@@ -150,5 +213,64 @@ mod tests {
             assert_eq!(index.len(), 0);
             assert!(index.table.capacity() <= Index::SHRUNK_MIN);
         }
+    }
+
+    /// The numbers below `count`, which have hashes of their own.
+    fn filled(count: u32, hashing: &Hashing) -> Index {
+        let mut index = Index::default();
+        (0..count).for_each(|number| index.insert(hashing.of_part(number, b""), number));
+        index
+    }
+
+    #[test]
+    fn a_large_index_is_of_many_tables_of_which_few_grow_at_a_time() {
+        let hashing = Hashing::new(1);
+        let mut index = filled(3 * Index::PARTED_FROM as u32, &hashing);
+        let capacities = |index: &Index| -> Vec<usize> {
+            let tables = index.parts.iter().map(HashTable::capacity);
+            tables.chain([index.table.capacity()]).collect()
+        };
+        let mut before = capacities(&index);
+        let mut number = 3 * Index::PARTED_FROM as u32;
+        let mut all = 0;
+        while number < 12 * Index::PARTED_FROM as u32 {
+            for _ in 0..1000 {
+                index.insert(hashing.of_part(number, b""), number);
+                number += 1;
+            }
+            let now = capacities(&index);
+            let grown = now
+                .iter()
+                .zip(&before)
+                .filter(|(now, before)| now != before);
+            let moved: usize = grown.map(|(_, before)| before).sum();
+            assert!(moved < 20_000, "{moved} numbers moved at {number}");
+            (before, all) = (now, all + moved);
+        }
+        assert!(all > 0);
+        let mut numbers: Vec<u32> = index.numbers().collect();
+        numbers.sort_unstable();
+        assert!((0..number).eq(numbers));
+    }
+
+    #[test]
+    fn memory_is_given_back_as_numbers_go() {
+        let hashing = Hashing::new(1);
+        let count = 4 * Index::PARTED_FROM as u32;
+        let mut index = filled(count, &hashing);
+        let full = index.bytes();
+        for number in 0..count {
+            let hash = hashing.of_part(number, b"");
+            assert_eq!(index.get(hash, |found| found == number), Some(number));
+            index.remove(hash, number);
+            if number == count / 20 * 19 {
+                assert!(index.bytes() < full / 4, "{} of {full}", index.bytes());
+            }
+        }
+        assert_eq!((index.len(), index.parts.len()), (0, 0));
+        assert!(index.table.capacity() <= Index::SHRUNK_MIN);
+        let mut rest: Vec<u32> = filled(count, &hashing).into_numbers().collect();
+        rest.sort_unstable();
+        assert!((0..count).eq(rest));
     }
 }

@@ -268,6 +268,14 @@ impl Sublist {
     }
 }
 
+/// Gives back the room of a list that has become short.
+fn shrink<T>(list: &mut Vec<T>) {
+    const KEPT: usize = 64;
+    if list.len() < list.capacity() / 4 && list.capacity() > KEPT {
+        list.shrink_to(2 * list.len());
+    }
+}
+
 /// A place in a list, as the numbers here are kept.
 fn index(place: usize) -> u32 {
     u32::try_from(place).expect("2^32 subscriptions do not fit in memory")

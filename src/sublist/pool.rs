@@ -1,23 +1,42 @@
-//! `Pool`: things by number, in a memory that grows without moving them.
+//! `Pool`: things by number, in a memory that grows and shrinks without moving them.
 
 use super::index;
 use std::ops::{Index, IndexMut};
 
 /// Things by number; a number is used again after its thing has gone. As a slab, but in chunks:
 /// growing allocates the next one, and neither copies what is there nor holds it twice meanwhile.
+///
+/// A new thing goes to the first chunk that has room, so that the last ones become empty when many
+/// things go; the memory of a chunk without things is given back. One such chunk keeps it: what comes
+/// and goes at the edge must not allocate each time.
 #[derive(Debug)]
 pub struct Pool<T> {
+    /// The last one is not without memory.
     chunks: Vec<Vec<Slot<T>>>,
-    /// The slot that was left last, or the first that was never used.
-    next: usize,
+    /// What is used of each chunk.
+    uses: Vec<Use>,
+    /// The chunks that have room, a bit for each.
+    roomy: Vec<u64>,
+    /// None of the words before this one has a bit.
+    roomy_from: usize,
+    /// The empty chunk that keeps its memory.
+    spare: Option<usize>,
     len: usize,
 }
 
 #[derive(Debug)]
 pub(super) enum Slot<T> {
-    /// And the slot that was left before it, or the first that was never used.
+    /// And the slot of the chunk that was left before it, or the first that was never used.
     Vacant(usize),
     Occupied(T),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    /// The slot that was left last, or the first that was never used.
+    next: usize,
+    /// Things there are.
+    len: usize,
 }
 
 /// Slots of a chunk.
@@ -27,7 +46,10 @@ impl<T> Default for Pool<T> {
     fn default() -> Pool<T> {
         Pool {
             chunks: Vec::new(),
-            next: 0,
+            uses: Vec::new(),
+            roomy: Vec::new(),
+            roomy_from: 0,
+            spare: None,
             len: 0,
         }
     }
@@ -41,10 +63,11 @@ impl<T> Pool<T> {
 
     /// Bytes that are reserved for things, without what they own elsewhere.
     pub(super) fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK * size_of::<Slot<T>>()
+        let slots: usize = self.chunks.iter().map(Vec::capacity).sum();
+        slots * size_of::<Slot<T>>()
     }
 
-    /// How many numbers there ever were: each thing's is below.
+    /// Each thing's number is below this.
     pub(super) fn places(&self) -> usize {
         let last = self.chunks.last().map_or(0, Vec::len);
         self.chunks.len().saturating_sub(1) * CHUNK + last
@@ -60,43 +83,99 @@ impl<T> Pool<T> {
 
     /// The number that the next thing will get.
     pub(super) fn vacant(&self) -> u32 {
-        index(self.next)
+        let chunk = self.first_roomy();
+        let slot = self.uses.get(chunk).map_or(0, |used| used.next);
+        index(chunk * CHUNK + slot)
     }
 
     /// Keeps a thing.
     pub(super) fn insert(&mut self, thing: T) -> u32 {
-        let number = self.next;
-        let (chunk, slot) = (number / CHUNK, number % CHUNK);
-        if chunk == self.chunks.len() {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+        let number = self.first_roomy();
+        if number == self.chunks.len() {
+            self.chunks.push(Vec::new());
+            self.uses.push(Use::default());
+            self.mark_roomy(number);
         }
-        let chunk = &mut self.chunks[chunk];
+        self.roomy_from = number / 64;
+        let (chunk, used) = (&mut self.chunks[number], &mut self.uses[number]);
+        if used.len == 0 {
+            chunk.reserve_exact(CHUNK);
+            if self.spare == Some(number) {
+                self.spare = None;
+            }
+        }
+        let slot = used.next;
         match chunk.get_mut(slot) {
             None => {
                 chunk.push(Slot::Occupied(thing));
-                self.next += 1;
+                used.next += 1;
             }
-            Some(slot) => match std::mem::replace(slot, Slot::Occupied(thing)) {
-                Slot::Vacant(next) => self.next = next,
+            Some(place) => match std::mem::replace(place, Slot::Occupied(thing)) {
+                Slot::Vacant(next) => used.next = next,
                 Slot::Occupied(_) => unreachable!("the next slot is vacant"),
             },
         }
+        used.len += 1;
+        if used.len == CHUNK {
+            self.roomy[number / 64] &= !(1 << (number % 64));
+        }
         self.len += 1;
-        index(number)
+        index(number * CHUNK + slot)
     }
 
     /// Takes out a thing, which must be there.
     pub(super) fn remove(&mut self, number: u32) -> T {
-        let number = number as usize;
-        let slot = &mut self.chunks[number / CHUNK][number % CHUNK];
-        match std::mem::replace(slot, Slot::Vacant(self.next)) {
-            Slot::Occupied(thing) => {
-                self.next = number;
-                self.len -= 1;
-                thing
-            }
-            Slot::Vacant(_) => panic!("nothing has the number {number}"),
+        let (number, slot) = (number as usize / CHUNK, number as usize % CHUNK);
+        let used = &mut self.uses[number];
+        let place = &mut self.chunks[number][slot];
+        let Slot::Occupied(thing) = std::mem::replace(place, Slot::Vacant(used.next)) else {
+            panic!("nothing has the number {}", number * CHUNK + slot)
+        };
+        used.next = slot;
+        used.len -= 1;
+        self.len -= 1;
+        let (was_full, is_empty) = (used.len == CHUNK - 1, used.len == 0);
+        if was_full {
+            self.mark_roomy(number);
         }
+        if is_empty {
+            self.empty(number);
+        }
+        thing
+    }
+
+    /// A chunk has become empty: it, or the one that was empty before, gives its memory back.
+    fn empty(&mut self, number: usize) {
+        self.chunks[number].clear();
+        self.uses[number] = Use::default();
+        let kept = self.spare.map_or(number, |spare| spare.min(number));
+        if let Some(spare) = self.spare.replace(kept) {
+            self.chunks[spare.max(number)] = Vec::new();
+        }
+        while self.chunks.last().is_some_and(|last| last.capacity() == 0) {
+            self.chunks.pop();
+            self.uses.pop();
+            let last = self.chunks.len();
+            self.roomy[last / 64] &= !(1 << (last % 64));
+        }
+    }
+
+    fn mark_roomy(&mut self, chunk: usize) {
+        let word = chunk / 64;
+        if word >= self.roomy.len() {
+            self.roomy.resize(word + 1, 0);
+        }
+        self.roomy[word] |= 1 << (chunk % 64);
+        self.roomy_from = self.roomy_from.min(word);
+    }
+
+    /// The first chunk that has room, or the next one.
+    fn first_roomy(&self) -> usize {
+        let words = self.roomy.iter().enumerate().skip(self.roomy_from);
+        let found = words.into_iter().find(|(_, word)| **word != 0);
+        found.map_or(self.chunks.len(), |(place, word)| {
+            place * 64 + word.trailing_zeros() as usize
+        })
     }
 }
 
@@ -143,11 +222,53 @@ mod tests {
             }
             assert_eq!(pool.len(), twin.len());
         }
-        assert!(pool.chunks.len() > 2);
         for (number, thing) in &twin {
             assert_eq!(pool[*number as usize], *thing);
         }
         let highest = twin.last_key_value().map_or(0, |(number, _)| *number);
         assert!((highest as usize) < pool.chunks.len() * CHUNK);
+    }
+
+    #[test]
+    fn memory_is_given_back_when_things_have_gone_and_numbers_stay_low() {
+        let mut pool = Pool::default();
+        let numbers: Vec<u32> = (0..100 * CHUNK).map(|thing| pool.insert(thing)).collect();
+        let all = pool.bytes();
+        // One thing of each tenth chunk stays.
+        let (stay, go): (Vec<u32>, Vec<u32>) = numbers
+            .into_iter()
+            .partition(|number| *number as usize % (10 * CHUNK) == 7);
+        go.iter().for_each(|number| _ = pool.remove(*number));
+        assert!(pool.bytes() <= all / 10 + all / 100);
+        assert!(pool.places() <= 91 * CHUNK);
+        for number in &stay {
+            assert_eq!(pool[*number as usize], *number as usize);
+        }
+        // What comes next fills the first ones, where there is memory and where there is none.
+        for thing in 0..11 * CHUNK - 2 {
+            assert_eq!(pool.vacant(), pool.insert(thing));
+        }
+        assert!(pool.bytes() <= all / 5 + all / 100, "{}", pool.bytes());
+        assert_eq!(pool.vacant() as usize / CHUNK, 11);
+        for number in 0..pool.places() {
+            if pool.get(number).is_some() {
+                pool.remove(index(number));
+            }
+        }
+        assert_eq!((pool.len(), pool.chunks.len()), (0, 1));
+        assert_eq!(pool.vacant(), 0);
+    }
+
+    #[test]
+    fn what_comes_and_goes_at_the_edge_of_a_chunk_allocates_nothing() {
+        let mut pool = Pool::default();
+        (0..CHUNK).for_each(|thing| _ = pool.insert(thing));
+        let last = pool.insert(0);
+        let bytes = pool.bytes();
+        for _ in 0..3 {
+            pool.remove(last);
+            assert_eq!(pool.bytes(), bytes);
+            assert_eq!(pool.insert(0), last);
+        }
     }
 }

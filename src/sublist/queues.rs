@@ -1,10 +1,8 @@
 //! The names of queue groups, and the groups of one set.
 
 use super::index::{Hashing, Index};
-use super::{SubId, index};
-use foldhash::quality::RandomState;
-use slab::Slab;
-use std::collections::HashMap;
+use super::pool::Pool;
+use super::{SubId, index, shrink};
 
 /// The name of a queue group, as a number.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -13,6 +11,11 @@ pub struct QueueId(u32);
 impl QueueId {
     /// Of none.
     pub(super) const NONE: QueueId = QueueId(u32::MAX);
+
+    /// Numbers are counted up and used again, so one multiplication is enough.
+    fn hash(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// The members of one queue group that share a subject.
@@ -29,7 +32,7 @@ pub struct Group {
 pub(super) struct Groups {
     list: Vec<Group>,
     /// Where each group stands in the list, if they are more than `SEARCHED_MAX`.
-    places: HashMap<QueueId, u32, RandomState>,
+    places: Index,
 }
 
 impl Groups {
@@ -61,6 +64,8 @@ impl Groups {
         let moved = members.get(place as usize).copied();
         if members.is_empty() {
             self.forget(group);
+        } else {
+            shrink(members);
         }
         moved
     }
@@ -69,7 +74,10 @@ impl Groups {
         if self.list.len() <= Groups::SEARCHED_MAX {
             return self.list.iter().position(|group| group.queue == queue);
         }
-        self.places.get(&queue).map(|place| *place as usize)
+        let is = |place: u32| self.list[place as usize].queue == queue;
+        self.places
+            .get(queue.hash(), is)
+            .map(|place| place as usize)
     }
 
     fn make(&mut self, queue: QueueId) -> usize {
@@ -82,10 +90,11 @@ impl Groups {
             members: Vec::with_capacity(1),
         });
         if self.list.len() == Groups::SEARCHED_MAX + 1 {
-            let groups = (0..).zip(&self.list);
-            self.places = groups.map(|(place, group)| (group.queue, place)).collect();
+            for (place, group) in (0..).zip(&self.list) {
+                self.places.insert(group.queue.hash(), place);
+            }
         } else if self.list.len() > Groups::SEARCHED_MAX {
-            self.places.insert(queue, index(place));
+            self.places.insert(queue.hash(), index(place));
         }
         place
     }
@@ -93,13 +102,16 @@ impl Groups {
     fn forget(&mut self, place: usize) {
         let gone = self.list.swap_remove(place);
         if self.list.len() <= Groups::SEARCHED_MAX {
-            self.places = HashMap::default();
+            self.places = Index::default();
             return;
         }
-        self.places.remove(&gone.queue);
+        self.places.remove(gone.queue.hash(), index(place));
         if let Some(moved) = self.list.get(place) {
-            self.places.insert(moved.queue, index(place));
+            let hash = moved.queue.hash();
+            self.places.remove(hash, index(self.list.len()));
+            self.places.insert(hash, index(place));
         }
+        shrink(&mut self.list);
     }
 }
 
@@ -108,7 +120,7 @@ impl Groups {
 pub(super) struct Queues {
     ids: Index,
     /// Each with how many use it.
-    names: Slab<(Box<[u8]>, usize)>,
+    names: Pool<(Box<[u8]>, usize)>,
 }
 
 impl Queues {
@@ -132,7 +144,7 @@ impl Queues {
             self.names[queue as usize].1 += 1;
             return QueueId(queue);
         }
-        let queue = index(self.names.insert((name.into(), 1)));
+        let queue = self.names.insert((name.into(), 1));
         self.ids.insert(hash, queue);
         QueueId(queue)
     }
@@ -142,7 +154,7 @@ impl Queues {
         *users -= 1;
         if *users == 0 {
             self.ids.remove(hashing.of(name), queue.0);
-            self.names.remove(queue.0 as usize);
+            self.names.remove(queue.0);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::queues::{Group, Groups, QueueId};
 use super::short::Short;
-use super::{SubId, index};
+use super::{SubId, index, shrink};
 use std::slice;
 
 /// All subscriptions with one subject. A cache line, if the subject is not long and nobody shares
@@ -129,6 +129,7 @@ impl Set {
         match (&mut self.members, queue) {
             (Members::Many(many), None) => {
                 many.plain.swap_remove(place as usize);
+                shrink(&mut many.plain);
                 many.plain.get(place as usize).copied()
             }
             (Members::Many(many), Some(queue)) => {
