@@ -5,6 +5,8 @@ mod bench;
 #[cfg(any(feature = "bench", feature = "tools"))]
 mod credentials;
 mod logger;
+#[cfg(any(feature = "bench", feature = "tools"))]
+mod quantity;
 mod send_signal;
 
 #[cfg(feature = "tools")]

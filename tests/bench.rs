@@ -380,6 +380,18 @@ fn versus_looks_at_everything_before_it_begins() {
     ] {
         refused(&format!("versus --rounds 1000 {args}"), expected);
     }
+    let old = format!("{folder}/old-{}.html", std::process::id());
+    std::fs::write(&old, "mine").expect("it can be written");
+    for args in [
+        format!("versus --b {midge} --report {old}"),
+        format!("versus --b {midge} --no-report --json {old}"),
+        format!("versus --b {midge} --no-report --svg {old}"),
+    ] {
+        refused(&args, "it is there already; name another, or give --force");
+    }
+    refused(&format!("pub --csv {old}"), "it holds something else");
+    assert_eq!(std::fs::read_to_string(&old).expect("it is there"), "mine");
+    let _ = std::fs::remove_file(&old);
     // A program that is there and is no broker.
     let output = bench("versus --rounds 1000 --b true --no-report");
     let told = text(&output.stderr);

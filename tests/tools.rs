@@ -240,6 +240,20 @@ fn a_wrong_command_line_is_told_and_code_2() {
     for args in [
         &["pub"][..],
         &["pub", "a b", "x"],
+        &["pub", "a..b", "x"],
+        &["pub", ".a", "x"],
+        &["pub", "a.", "x"],
+        &["pub", "a.*", "x"],
+        &["pub", ">", "x"],
+        &["pub", "a", "x", "--reply", "a.*"],
+        &["pub", "a", "x", "--reply", "a..b"],
+        &["req", "a..b", "x"],
+        &["req", "a.>", "x"],
+        &["sub", "a..b"],
+        &["sub", "a.>.b"],
+        &["sub", "a", "--queue", "g h"],
+        &["sub", "a", "--timeout", "5x"],
+        &["top", "--delay", "-1"],
         &["pub", "a", "x", "-H", "no header"],
         &["sub"],
         &["sub", "a", "--count", "0"],
@@ -322,7 +336,10 @@ fn top_prints_samples_for_scripts() {
     let topz = "/nats/topz?period=now&limit=5";
     let expected = ["/nats/varz", connz, topz, "/nats/varz", connz, topz];
     assert_eq!(asked.join().expect("it was asked"), expected);
-    let heads = end.out.matches("east version 2.10.29, up 1m2s\n").count();
+    let heads = end
+        .out
+        .matches("nats-server 2.10.29, up 1m2s\nname east, ")
+        .count();
     assert_eq!(heads, 2, "{end:?}");
     assert!(end.out.contains("cpu 1.5%, memory 2.0MiB, "), "{end:?}");
     assert!(
@@ -332,11 +349,11 @@ fn top_prints_samples_for_scripts() {
     assert!(end.out.contains("in   1.0k messages, 0B\n"), "{end:?}");
     assert!(end.out.contains("in   4.0k messages, 0B; "), "{end:?}");
     assert!(!end.out.contains("now"), "{end:?}");
-    let row = end.out.lines().find(|line| line.starts_with("::1:5 "));
+    let row = end.out.lines().find(|line| line.contains(" [::1]:5 "));
     let row: Vec<&str> = row.expect("a connection").split_whitespace().collect();
     assert_eq!(
         &row[..6],
-        ["::1:5", "7", "a?[2Jb", "0B", "2.0k", "0"],
+        ["7", "a?[2Jb", "[::1]:5", "0B", "2.0k", "0"],
         "{end:?}"
     );
 }
@@ -365,4 +382,109 @@ fn top_has_json_and_says_whom_it_cannot_ask() {
     let text = format!("midge top: cannot ask http://{address}/varz: ");
     assert!(end.err.starts_with(&text), "{end:?}");
     assert_eq!((end.code, end.out.as_str()), (Some(1), ""));
+}
+
+#[test]
+fn a_time_is_a_number_of_seconds_or_has_units_in_every_flag() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        for time in ["0.05", "50ms", "0.05s", ".05"] {
+            let end = run("sub", to, &["silent", "-t", time]);
+            assert_eq!(end.code, Some(3), "{time}: {end:?}");
+            let end = run("pub", to, &["a", "x", "-q", "-n", "1k", "-t", "1m"]);
+            assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn an_inbox_is_as_short_as_those_of_clients() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let sub = Subscriber::start(
+            to,
+            &["_INBOX.>", "help", "--count=1", "--json", "-a", "yes"],
+        );
+        let end = run("req", to, &["help", "me", "--raw"]);
+        assert_eq!((end.code, end.out.as_str()), (Some(0), "yes\n"), "{end:?}");
+        let (_, out, _) = sub.end();
+        let request: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let reply = request["reply"].as_str().expect("it wants a reply");
+        assert_eq!((&reply[..7], reply.len()), ("_INBOX.", 29), "{reply}");
+    }
+}
+
+#[test]
+fn an_answer_is_refused_with_words_where_nobody_can_be_reached() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let sub = Subscriber::start(to, &["help", "--count=1", "--raw", "-a", "yes"]);
+        let mut raw = std::net::TcpStream::connect(to).expect("it listens");
+        raw.write_all(b"CONNECT {\"verbose\":false}\r\nPUB help a.* 2\r\nme\r\n")
+            .expect("it reads");
+        let err = "midge sub: no answer to \"a.*\": nobody can be reached there\n";
+        assert_eq!(sub.end(), (Some(0), "me\n".to_owned(), err.to_owned()));
+    }
+}
+
+/// What answers there says who it is, reads so many bytes, says its last words, and is gone.
+fn broker_that_leaves(reads: usize, words: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody comes");
+        stream
+            .write_all(b"INFO {\"max_payload\":1000}\r\nPONG\r\n")
+            .expect("it reads");
+        let mut read = vec![0; reads];
+        stream.read_exact(&mut read).expect("it is sent");
+        stream.write_all(words).expect("it reads");
+    });
+    address
+}
+
+#[test]
+fn a_broker_that_says_no_or_is_gone_makes_it_fail_with_words() {
+    let reading: Vec<u8> = b"line\n".repeat(1 << 20);
+    for (reads, words, told) in [
+        (200, &b""[..], "the broker has closed the connection"),
+        (200, b"-ERR 'Nothing goes'\r\n", "the broker "),
+        (1 << 20, b"-ERR 'Nothing goes'\r\n", "the broker "),
+    ] {
+        let to = broker_that_leaves(reads, words);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
+            .args(["pub", "-s", &to, "a", "--lines"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("midge starts");
+        let mut stdin = child.stdin.take().expect("stdin is a pipe");
+        let lines = reading.clone();
+        // It ends in the middle, and so does this.
+        let feeding = thread::spawn(move || while stdin.write_all(&lines).is_ok() {});
+        let output = child.wait_with_output().expect("it ends");
+        feeding.join().expect("it has ended");
+        let err = String::from_utf8_lossy(&output.stderr);
+        let expected = format!("midge pub: {told}");
+        assert!(err.starts_with(&expected), "{err}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    }
+}
+
+#[test]
+fn a_line_is_published_when_it_is_there() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let sub = Subscriber::start(to, &["a", "--count=1", "--raw"]);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
+            .args(["pub", "-q", "-s", to, "a", "--lines"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("midge starts");
+        let mut stdin = child.stdin.take().expect("stdin is a pipe");
+        stdin.write_all(b"one\n").expect("it reads");
+        assert_eq!(sub.end(), (Some(0), "one\n".to_owned(), String::new()));
+        drop(stdin);
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    }
 }

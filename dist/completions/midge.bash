@@ -17,7 +17,7 @@ _midge() {
         "bench idle "*) words='-h --help --conns --subs --hold -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench connect "*) words='-h --help --concurrency -d --duration -n --msgs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench sub-unsub "*) words='-h --help --subs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
-        "bench versus "*) words='--a --b --broker --rounds --seconds --only --list --quick --report --no-report --svg --json -q --quiet -h --help' ;;
+        "bench versus "*) words='--a --b --broker --rounds --seconds --only --list --quick --report --no-report --svg --json --force -q --quiet -h --help' ;;
         "check "*) words='-h --help' ;;
         "pub "*) words='-H --header -r --reply -n --count -l --lines -q --quiet -t --timeout -h --help -s --server --user --password --token' ;;
         "sub "*) words='-q --queue -n --count -a --answer -t --timeout -r --raw -j --json -h --help -s --server --user --password --token' ;;

@@ -28,7 +28,7 @@ cannot be done.
 Examples:
   midge bench fanout --subs 8                        one publisher, eight subscribers
   midge bench pub --pid $(pidof nats-server)         what a message costs that nobody wants
-  midge bench latency --rate 500k --duration 10      latency under a load, from when each was due
+  midge bench latency --rate 500k --duration 10s     latency under a load, from when each was due
   midge bench request --outstanding 32 --json        closed loop, for a script
   midge bench versus                                 everything, beside nats-server";
 
@@ -115,8 +115,8 @@ pub(crate) struct Common {
     /// No progress on the terminal
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Seconds of silence after which the broker has failed
-    #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = some_seconds)]
+    /// Silence after which the broker has failed
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = some_seconds)]
     patience: f64,
 }
 
@@ -131,8 +131,8 @@ impl Common {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct SpanArgs {
-    /// Seconds of load
-    #[arg(short, long, value_name = "SECONDS", value_parser = some_seconds, default_value = "2")]
+    /// How long the load lasts: 2, 10s, 500ms, 1m
+    #[arg(short, long, value_name = "TIME", value_parser = some_seconds, default_value = "2s")]
     duration: f64,
     /// Messages, all together, instead of a time: 100000, 10M
     #[arg(short = 'n', long, value_parser = number, value_name = "COUNT", conflicts_with = "duration")]
@@ -256,8 +256,8 @@ pub(crate) struct CrowdArgs {
     /// Messages a second, all together
     #[arg(long, value_parser = rate, value_name = "COUNT", default_value = "50k")]
     rate: u64,
-    /// Seconds of the same load before it counts: a broker sends its first PING after about two
-    #[arg(long, value_parser = seconds, value_name = "SECONDS", default_value = "0")]
+    /// The same load before it counts: a broker sends its first PING after about two seconds
+    #[arg(long, value_parser = seconds, value_name = "TIME", default_value = "0s")]
     warm_up: f64,
     /// Bytes of payload
     #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16")]
@@ -278,8 +278,8 @@ pub(crate) struct IdleArgs {
     /// Subscriptions of each
     #[arg(long, value_parser = count, value_name = "COUNT", default_value = "1")]
     subs: usize,
-    /// Seconds for which they stay, to see what the broker does meanwhile
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds)]
+    /// How long they stay, to see what the broker does meanwhile
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = seconds)]
     hold: f64,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -436,7 +436,9 @@ mod tests {
             );
         }
         assert_eq!(flow("pub -n 1.5M").span, Span::Messages(1_500_000));
-        assert_eq!(flow("pub --duration 0.5").span, Span::Seconds(0.5));
+        for half in ["0.5", "0.5s", "500ms"] {
+            assert_eq!(flow(&format!("pub -d {half}")).span, Span::Seconds(0.5));
+        }
         for bad in [
             "--size x",
             "--size 1x",

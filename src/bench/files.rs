@@ -1,7 +1,8 @@
-//! Whether a file can be written, asked before a measurement rather than behind it.
+//! Whether a file can be written, and replaces none, asked before a measurement rather than behind it.
 
 use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
 use super::run::Error;
 
@@ -26,6 +27,50 @@ pub(crate) fn expect_writable(flag: &str, path: &Path) -> Result<(), Error> {
     }
 }
 
+/// A file that `flag` names must not be there: what it holds is somebody's. What is no plain file, as
+/// `/dev/stdout`, holds nothing.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(crate) fn expect_new(flag: &str, path: &Path) -> Result<(), Error> {
+    if path.is_file() {
+        let path = path.display();
+        let text = format!("{flag} {path}: it is there already; name another, or give --force");
+        return Err(Error::Usage(text));
+    }
+    Ok(())
+}
+
+/// A file that `flag` names may get lines of comma-separated values at its end: it is new, empty, or
+/// begins with `heading`.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(crate) fn expect_lines(flag: &str, path: &Path, heading: &str) -> Result<(), Error> {
+    let mut first = Vec::new();
+    if path.is_file()
+        && let Ok(file) = fs::File::open(path)
+    {
+        // What cannot be read is told when it is written.
+        let _ = BufReader::new(file).read_until(b'\n', &mut first);
+    }
+    if first.is_empty() || first.starts_with(heading.as_bytes()) {
+        return Ok(());
+    }
+    let path = path.display();
+    let text = format!("{flag} {path}: it holds something else than outcomes; name another");
+    Err(Error::Usage(text))
+}
+
+/// `stem.kind` if there is no such file, else `stem-2.kind` and so on.
+pub(crate) fn new_name(stem: &str, kind: &str) -> PathBuf {
+    let first = std::iter::once(format!("{stem}.{kind}"));
+    let names = first.chain((2..).map(|number| format!("{stem}-{number}.{kind}")));
+    let mut paths = names.map(PathBuf::from);
+    let free = paths.find(|path| path.symlink_metadata().is_err());
+    free.expect("there are more numbers than files")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +89,27 @@ mod tests {
             let error = expect_writable("--report", &bad).expect_err("it is no file");
             assert!(error.to_string().contains("name a file"), "{error}");
         }
+        fs::remove_dir_all(&folder).expect("it is ours");
+    }
+
+    #[test]
+    fn what_is_there_is_not_replaced() {
+        let folder = std::env::temp_dir().join(format!("midge-new-files-{}", std::process::id()));
+        fs::create_dir(&folder).expect("it is new");
+        let stem = folder.join("report").display().to_string();
+        let first = new_name(&stem, "html");
+        assert!(expect_new("--report", &first).is_ok());
+        fs::write(&first, "old").expect("it can be written");
+        let told = expect_new("--report", &first).expect_err("it is there");
+        assert!(told.to_string().contains("--force"), "{told}");
+        let second = new_name(&stem, "html");
+        assert!(second.ends_with("report-2.html"), "{second:?}");
+        fs::write(&second, "workload,broker\n").expect("it can be written");
+        assert!(new_name(&stem, "html").ends_with("report-3.html"));
+        assert!(expect_new("--json", Path::new("/dev/null")).is_ok());
+        assert!(expect_lines("--csv", &second, "workload,").is_ok());
+        let told = expect_lines("--csv", &first, "workload,").expect_err("it is a report");
+        assert!(told.to_string().contains("name another"), "{told}");
         fs::remove_dir_all(&folder).expect("it is ours");
     }
 }

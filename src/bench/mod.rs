@@ -77,6 +77,7 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, run::Error> {
     workload.validate()?;
     if let Some(path) = &common.csv {
+        files::expect_lines("--csv", path, "workload,")?;
         files::expect_writable("--csv", path)?;
     }
     let target = run::Target {

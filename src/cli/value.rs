@@ -13,7 +13,7 @@ const HTTP_PORTS: &str = "1 to 65535, -1 for any free port, or 0 for none";
 const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
 const COUNTS: &str = "a number, or 0 for no limit";
-const DURATIONS: &str = "a time such as 30s, 2m or 1m30s";
+const DURATIONS: &str = "a time such as 30s, 2m or 1m30s, or a number of seconds";
 const FORMATS: &str = "text or json";
 
 /// One known flag where it stands on the command line.
@@ -86,14 +86,11 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
     pub(super) fn duration(&mut self) -> Result<Duration, UsageError> {
         let name = self.name;
         let value = self.text()?;
-        let duration = value.parse::<jiff::SignedDuration>().ok();
-        duration
-            .and_then(|duration| duration.try_into().ok())
-            .ok_or(UsageError::BadWord {
-                name,
-                value,
-                allowed: DURATIONS,
-            })
+        duration(&value).ok_or(UsageError::BadWord {
+            name,
+            value,
+            allowed: DURATIONS,
+        })
     }
 
     pub(super) fn log_format(&mut self) -> Result<LogFormat, UsageError> {
@@ -134,6 +131,23 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
                 allowed,
             })
     }
+}
+
+/// Longest time that a flag takes: 30 years. A clock can be read and that much be added to it.
+const DURATION_MAX: Duration = Duration::from_secs(1_000_000_000);
+
+/// A time as every flag takes it: `5`, `0.5` in seconds, `5s`, `500ms`, `2m`, `1m30s`. `None` if it is
+/// written otherwise, below zero, or longer than 30 years.
+pub fn duration(text: &str) -> Option<Duration> {
+    let is_number = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let duration = if is_number {
+        Duration::try_from_secs_f64(text.parse().ok()?).ok()?
+    } else {
+        text.parse::<jiff::SignedDuration>().ok()?.try_into().ok()?
+    };
+    (duration <= DURATION_MAX).then_some(duration)
 }
 
 /// A truth value in any of Go's spellings.
@@ -180,4 +194,51 @@ pub(super) fn integer(text: &str) -> Result<i64, NumberFault> {
         return Err(NumberFault::Syntax);
     }
     i64::try_from(sign * number).map_err(|_| NumberFault::Range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_of_seconds_or_has_units() {
+        for (text, millis) in [
+            ("5", 5_000),
+            ("0", 0),
+            ("0.5", 500),
+            (".5", 500),
+            ("5s", 5_000),
+            ("0s", 0),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1m30s", 90_000),
+            ("1.5h", 5_400_000),
+            ("1000000000", 1_000_000_000_000),
+        ] {
+            assert_eq!(
+                duration(text),
+                Some(Duration::from_millis(millis)),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            ".",
+            "1.2.3",
+            "-1",
+            "-1s",
+            "x",
+            "5x",
+            "s",
+            "inf",
+            "NaN",
+            "1e3",
+            "5 5",
+            "1000000001",
+            "9999999999999h",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
 }

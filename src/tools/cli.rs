@@ -8,7 +8,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use super::connection::Patience;
 use super::message::Show;
 use super::server::Server;
+use super::subject::{literal, pattern, queue};
 use super::top::{Monitor, Sort};
+use crate::quantity::{count, some};
 
 const CODES: &str = "\
 Exit codes: 0 done, 1 the broker cannot be reached or says no, 2 wrong command line, 3 nothing came in \
@@ -80,8 +82,8 @@ impl ServerArgs {
 /// What is sent.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MessageArgs {
-    /// Where to
-    #[arg(value_parser = subject)]
+    /// Where to: a subject without wildcards
+    #[arg(value_parser = literal)]
     pub(super) subject: String,
     /// The message; without it all of standard input
     payload: Option<String>,
@@ -130,10 +132,10 @@ pub(super) struct PubArgs {
     #[command(flatten)]
     pub(super) message: MessageArgs,
     /// Where answers are to go
-    #[arg(short, long, value_parser = subject)]
+    #[arg(short, long, value_parser = literal)]
     pub(super) reply: Option<String>,
     /// Publish it so many times
-    #[arg(short = 'n', long, default_value_t = 1)]
+    #[arg(short = 'n', long, default_value = "1", value_parser = count)]
     pub(super) count: u64,
     /// Publish each line of standard input as a message
     #[arg(short, long, conflicts_with = "payload")]
@@ -141,7 +143,7 @@ pub(super) struct PubArgs {
     /// Say nothing when it is done
     #[arg(short, long)]
     pub(super) quiet: bool,
-    /// How long the broker may take
+    /// How long the broker may take: 5, 5s, 500ms, 2m
     #[arg(short, long, default_value = "5s", value_name = "TIME", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]
@@ -158,18 +160,18 @@ impl PubArgs {
 #[derive(Args, Clone, Debug)]
 pub(super) struct SubArgs {
     /// What to subscribe to; wildcards are * and >
-    #[arg(required = true, value_parser = subject)]
+    #[arg(required = true, value_parser = pattern)]
     pub(super) subjects: Vec<String>,
     /// Share the messages with the others of this queue group
-    #[arg(short, long, value_parser = subject)]
+    #[arg(short, long, value_parser = queue)]
     pub(super) queue: Option<String>,
     /// End after so many messages
-    #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, value_parser = some)]
     pub(super) count: Option<u64>,
     /// Answer each request with this text
     #[arg(short, long, value_name = "TEXT")]
     pub(super) answer: Option<String>,
-    /// End with code 3 when so much time has passed; 0 for never
+    /// End with code 3 when so much time has passed: 5, 5s, 500ms, 2m; 0 for never
     #[arg(short, long, default_value = "0s", value_name = "TIME", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]
@@ -190,9 +192,9 @@ pub(super) struct ReqArgs {
     #[command(flatten)]
     pub(super) message: MessageArgs,
     /// Wait for so many replies
-    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, default_value = "1", value_parser = some)]
     pub(super) replies: u64,
-    /// How long to wait for them
+    /// How long to wait for them: 5, 5s, 500ms, 2m
     #[arg(short, long, default_value = "2s", value_name = "TIME", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]
@@ -213,11 +215,11 @@ pub(super) struct TopArgs {
     /// Where monitoring listens: port, host:port or http://host:port/base
     #[arg(short, long, default_value = "127.0.0.1:8222", value_name = "ADDRESS", value_parser = Monitor::parse)]
     pub(super) monitor: Monitor,
-    /// Time between two samples
+    /// Time between two samples: 5, 5s, 500ms, 2m
     #[arg(short, long, default_value = "1s", value_name = "TIME", value_parser = time)]
     pub(super) delay: Duration,
     /// Print so many samples, one below the other, and end: 1 for a script
-    #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, value_parser = some)]
     pub(super) samples: Option<u64>,
     /// Order of the connections
     #[arg(short, long, value_enum, default_value = "cid", value_name = "COLUMN")]
@@ -230,15 +232,6 @@ pub(super) struct TopArgs {
     pub(super) json: bool,
 }
 
-/// What cannot be written into a control line is refused here, and the rest by the broker.
-fn subject(text: &str) -> Result<String, String> {
-    let bad = |c: char| c.is_whitespace() || c.is_control();
-    if text.is_empty() || text.contains(bad) {
-        return Err("a subject has no blanks, and is not empty".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
 fn header(text: &str) -> Result<String, String> {
     match text.split_once(':') {
         Some((name, _)) if !name.is_empty() && !text.contains(['\r', '\n']) => Ok(text.to_owned()),
@@ -247,9 +240,7 @@ fn header(text: &str) -> Result<String, String> {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let time = text.parse::<jiff::SignedDuration>().ok();
-    time.and_then(|time| time.try_into().ok())
-        .ok_or_else(|| "write a time as 2s, 500ms or 1m30s".to_owned())
+    midge::cli::duration(text).ok_or_else(|| "write a time as 2, 2s, 500ms or 1m30s".to_owned())
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ use super::server::Server;
 /// Bytes asked of the kernel in one read.
 const READ_BYTES: usize = 64 * 1024;
 
+/// How long a broker that has closed the connection may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What ends a subcommand early.
 #[derive(Debug)]
 pub(super) enum Error {
@@ -99,9 +102,27 @@ impl fmt::Display for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => Error::Closed,
+            ErrorKind::UnexpectedEof => Error::Closed,
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Error::Closed,
             _ => Error::Io(error),
         }
+    }
+}
+
+/// Whether a write has failed because the broker has ended the connection.
+fn is_end(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
+    )
+}
+
+/// What the broker has against us, if this says so.
+fn refusal(op: &ServerOp<'_>) -> Option<Error> {
+    match op {
+        ServerOp::Err { text } => Some(Error::Refused(String::from_utf8_lossy(text).into_owned())),
+        _ => None,
     }
 }
 
@@ -188,9 +209,21 @@ impl Connection {
         let sent = self.stream.write_all(&self.output);
         self.output.clear();
         match sent {
-            // The broker may have said why, in what is there to read.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if is_end(&error) => Err(self.last_words()),
             sent => Ok(sent?),
+        }
+    }
+
+    /// Why the broker takes no more: it may have said so, in what is there to read.
+    fn last_words(&mut self) -> Error {
+        let patience = Patience::new(LAST_WORDS);
+        loop {
+            match self.op(patience, |op, _| refusal(op)) {
+                Ok(Some(error)) => return error,
+                Ok(None) => {}
+                Err(Error::Foreign(text)) => return Error::Foreign(text),
+                Err(_) => return Error::Closed,
+            }
         }
     }
 
@@ -212,10 +245,9 @@ impl Connection {
                     output.extend_from_slice(encode::PONG);
                     Ok(None)
                 }
-                ServerOp::Err { text } => {
-                    Err(Error::Refused(String::from_utf8_lossy(text).into_owned()))
+                ServerOp::Info { .. } | ServerOp::Ok | ServerOp::Err { .. } => {
+                    refusal(op).map_or(Ok(None), Err)
                 }
-                ServerOp::Info { .. } | ServerOp::Ok => Ok(None),
             })?;
             if let Some(event) = found? {
                 return Ok(event);

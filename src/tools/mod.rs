@@ -7,6 +7,7 @@
 //!   thing after the other.
 //! * `message.rs`: messages and headers, for people and for programs.
 //! * `plain.rs`: text of others, for terminals.
+//! * `subject.rs`: where a message can go, and what can be subscribed to.
 //! * `publish.rs`, `subscribe.rs`, `request.rs`: one subcommand each.
 //! * `top/`: the broker's monitoring, as a table.
 //!
@@ -26,6 +27,7 @@ mod plain;
 mod publish;
 mod request;
 mod server;
+mod subject;
 mod subscribe;
 mod top;
 

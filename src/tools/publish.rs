@@ -1,6 +1,6 @@
 //! `midge pub`.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader};
 
 use super::cli::PubArgs;
 use super::connection::{Connection, Error};
@@ -14,7 +14,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 pub(super) fn run(args: &PubArgs) -> Result<(), Error> {
     let mut connection = Connection::open(&args.server.server(), true, args.patience())?;
     let (mut messages, mut bytes) = (0_u64, 0_u64);
-    let mut send = |payload: &[u8]| {
+    let mut send = |payload: &[u8], is_last: bool| {
         for _ in 0..args.count {
             let (subject, reply) = (&args.message.subject, args.reply.as_deref());
             let headers = &args.message.headers;
@@ -25,14 +25,22 @@ pub(super) fn run(args: &PubArgs) -> Result<(), Error> {
                 connection.flush()?;
             }
         }
+        if is_last {
+            connection.flush()?;
+        }
         Ok::<(), Error>(())
     };
     if args.lines {
-        for line in io::stdin().lock().split(b'\n') {
-            send(&line?)?;
+        let mut lines = BufReader::new(io::stdin().lock());
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            // Those who wait for a line get it while the next one is not there yet.
+            let is_last = !lines.buffer().contains(&b'\n');
+            send(line.strip_suffix(b"\n").unwrap_or(&line), is_last)?;
+            line.clear();
         }
     } else {
-        send(&args.message.payload()?)?;
+        send(&args.message.payload()?, true)?;
     }
     connection.sync(args.patience())?;
     if !args.quiet {

@@ -8,6 +8,7 @@ use midge_protocol::encode;
 use super::cli::SubArgs;
 use super::connection::{Connection, Error, Event, Patience};
 use super::message::publish;
+use super::{plain, subject};
 
 /// How long the broker may take for the last answer.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -41,7 +42,12 @@ pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
         number += 1;
         message.show(number, args.show.how(), &mut out)?;
         if let (Some(answer), Some(reply)) = (&args.answer, &message.reply) {
-            publish(connection.output(), reply, None, &[], answer.as_bytes());
+            if subject::literal(reply).is_ok() {
+                publish(connection.output(), reply, None, &[], answer.as_bytes());
+            } else {
+                let reply = plain::line(reply);
+                eprintln!("midge sub: no answer to {reply:?}: nobody can be reached there");
+            }
         }
     }
     connection.sync(Patience::new(LAST_WORDS))

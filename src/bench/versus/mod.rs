@@ -43,8 +43,8 @@ pub(crate) struct VersusArgs {
     /// How often everything is measured
     #[arg(long, value_name = "COUNT", default_value = "5", value_parser = super::value::some)]
     rounds: usize,
-    /// Seconds of load in each measurement
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = super::value::some_seconds)]
+    /// How long the load of each measurement lasts
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::value::some_seconds)]
     seconds: f64,
     /// Only these workloads, by name, the beginning of one, or subcommand; --list and --help name them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -55,9 +55,10 @@ pub(crate) struct VersusArgs {
     /// Everything once and little of it, to see whether it works
     #[arg(long)]
     quick: bool,
-    /// Write a report, one HTML file that needs no other
-    #[arg(long, value_name = "FILE", default_value = "report.html")]
-    report: PathBuf,
+    /// Write a report, one HTML file that needs no other [default: report.html, or report-2.html and so
+    /// on if that is there]
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Write no report
     #[arg(long, conflicts_with = "report")]
     no_report: bool,
@@ -67,9 +68,20 @@ pub(crate) struct VersusArgs {
     /// Write all results as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
     /// No progress
     #[arg(short, long)]
     quiet: bool,
+}
+
+impl VersusArgs {
+    /// Where the report goes, if there is to be one. Nothing that is there is replaced unasked.
+    fn report(&self) -> Option<PathBuf> {
+        let default = || files::new_name("report", "html");
+        (!self.no_report).then(|| self.report.clone().unwrap_or_else(default))
+    }
 }
 
 /// Runs it all; answers whether all checks have passed.
@@ -92,7 +104,8 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
         return Ok(true);
     }
     let brokers = broker::commands(args.a.as_deref(), args.b.as_deref(), &args.broker)?;
-    expect_ready(args, &brokers)?;
+    let report_path = args.report();
+    expect_ready(args, report_path.as_deref(), &brokers)?;
     let rounds = if args.quick { 1 } else { args.rounds };
     let results = rounds::run(&brokers, &entries, rounds, scale.seconds, args.quiet)?;
     let _ = io::stdout().write_all(text::render(&results).as_bytes());
@@ -103,22 +116,28 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
     if let Some(path) = &args.svg {
         write(path, &report::headline(&results))?;
     }
-    if !args.no_report {
-        write(&args.report, &report::page(&results))?;
-        let _ = writeln!(io::stdout(), "\nreport: {}", args.report.display());
+    if let Some(path) = &report_path {
+        write(path, &report::page(&results))?;
+        let _ = writeln!(io::stdout(), "\nreport: {}", path.display());
     }
     Ok(results.is_good())
 }
 
 /// What would otherwise go wrong at the end, or after the first broker's turn.
-fn expect_ready(args: &VersusArgs, brokers: &[broker::BrokerCommand]) -> Result<(), run::Error> {
-    let report = (!args.no_report).then_some(&args.report);
+fn expect_ready(
+    args: &VersusArgs,
+    report: Option<&Path>,
+    brokers: &[broker::BrokerCommand],
+) -> Result<(), run::Error> {
     for (flag, path) in [
         ("--report", report),
-        ("--svg", args.svg.as_ref()),
-        ("--json", args.json.as_ref()),
+        ("--svg", args.svg.as_deref()),
+        ("--json", args.json.as_deref()),
     ] {
         if let Some(path) = path {
+            if !args.force {
+                files::expect_new(flag, path)?;
+            }
             files::expect_writable(flag, path)?;
         }
     }

@@ -59,6 +59,11 @@ impl Monitor {
         })
     }
 
+    /// `host:port`.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks one endpoint, with its query.
     pub(super) fn get(&self, endpoint: &str) -> Result<Value, Error> {
         let url = format!("http://{}{}{endpoint}", self.address, self.base);

@@ -106,6 +106,8 @@ pub(super) struct Sample {
     pub(super) total: u64,
     /// The subjects that carry the most lately; `None` of a broker that cannot tell.
     pub(super) subjects: Option<Vec<Value>>,
+    /// Where it was asked for.
+    pub(super) asked: String,
     taken: Instant,
 }
 
@@ -131,8 +133,22 @@ impl Sample {
             subjects,
             total: connz["total"].as_u64().unwrap_or_default(),
             connections,
+            asked: monitor.address().to_owned(),
             taken: Instant::now(),
         })
+    }
+
+    /// One that no broker has told.
+    #[cfg(test)]
+    pub(super) fn fake(varz: Value, connections: Vec<Value>) -> Sample {
+        Sample {
+            varz,
+            total: connections.len() as u64,
+            connections,
+            subjects: None,
+            asked: "127.0.0.1:8222".to_owned(),
+            taken: Instant::now(),
+        }
     }
 
     /// All that has gone so far.
