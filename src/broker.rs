@@ -4,7 +4,7 @@ use crate::ANNOUNCED_VERSION;
 use crate::config::Config;
 use crate::lame_duck;
 use crate::listener::Clients;
-use crate::monitor::{ACCEPTS_MAX, Records, Visitors};
+use crate::monitor::{ACCEPTS_MAX, EVERY, Records, Visitors};
 use crate::nkey;
 use crate::ports::{Files, Ports};
 use crate::reconfigure;
@@ -409,6 +409,12 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let random = cx.io.random();
     let records = Records::new(cx.now(), port, closed_max, random);
     cx.state.records = Some(Box::new(records));
+    cx.every(EVERY, |cx| {
+        let (now, stats) = (cx.now(), cx.state.stats());
+        if let Some(records) = &mut cx.state.records {
+            records.history.note(now, stats);
+        }
+    });
     Ok(Some(listener))
 }
 

@@ -125,6 +125,39 @@ def numbers_rise_under_load_and_a_line_is_drawn(browser):
         watch.expect_quiet()
 
 
+def what_is_known_is_shown_before_anything_is_asked(browser):
+    with broker(), Load():
+        # Some seconds of traffic are kept before anybody looks.
+        asked = lambda: urllib.request.urlopen(URL).read().decode()
+        while asked().count('"in_msgs"') < 4:
+            threading.Event().wait(0.2)
+        context = browser.new_context(viewport=DESK)
+        page = context.new_page()
+        # Nothing that is asked is answered.
+        page.route("**/*z*", lambda route: route.abort())
+        page.goto(URL)
+        until(page, "document.getElementById('t-connections').textContent === '2'")
+        until(page, "/L/.test(document.querySelector('#c-messages path.first').getAttribute('d'))")
+        until(page, "/L/.test(document.querySelector('#c-bytes path.second').getAttribute('d'))")
+        context.close()
+
+
+def those_who_have_caught_up_are_one_line(browser):
+    with broker(), page_of(browser) as (page, watch):
+        shown(page, "slow-none", "Nobody has been behind")
+        slowz = {"num_slow": 1, "total": 4, "slow": [
+            {"cid": 1, "ip": "::1", "port": 1, "name": name, "state": state, "since": since, "until": since,
+             "pending_bytes": 9, "pending_bytes_peak": 9, "waits": 1, "subject": "bulk"} | {"cid": cid}
+            for cid, name, state, since in (
+                (1, "early", "caught up", "2026-01-01T00:00:00Z"), (2, "late", "behind", "2026-01-01T00:00:00Z"),
+                (1, "early", "caught up", "2026-01-01T00:00:00Z"), (2, "late", "caught up", "2026-01-01T00:00:00Z"))]}
+        page.route("**/slowz", lambda route: route.fulfill(json=slowz))
+        shown(page, "slow-none", "early was behind and has caught up")
+        expect_equal(page.locator("#slow-rows tr").count(), 1, "rows: one for a connection that is behind")
+        expect("late" in page.locator("#slow-rows").text_content(), "the one that is behind")
+        watch.expect_quiet()
+
+
 def subjects_and_clients_with_most_traffic_are_told(browser):
     with broker(), page_of(browser) as (page, watch):
         page.locator("#traffic").scroll_into_view_if_needed()
@@ -242,6 +275,11 @@ def it_fits_a_phone_and_both_colour_schemes(browser):
                     shown(page, "s-place", "30 subscriptions")
                     wide = page.evaluate("document.documentElement.scrollWidth")
                     expect(wide <= size["width"], f"{wide} pixels wide on {size['width']}, {scheme}")
+                    cut = page.evaluate(
+                        "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth)"
+                        ".map((one) => one.textContent.trim().slice(0, 40))"
+                    )
+                    expect_equal(cut, [], f"tables that are cut on {size['width']}, {scheme}")
                     page.locator("#c-rows button").first.click()
                     shown(page, "client-subscriptions", "sid 1")
                     box = page.locator("#client").bounding_box()
@@ -310,6 +348,8 @@ def main():
             run_checks(
                 [
                     numbers_rise_under_load_and_a_line_is_drawn,
+                    what_is_known_is_shown_before_anything_is_asked,
+                    those_who_have_caught_up_are_one_line,
                     subjects_and_clients_with_most_traffic_are_told,
                     connections_are_sorted_found_and_cut_in_pages,
                     a_client_is_told_with_its_subscriptions,

@@ -9,7 +9,8 @@
 //! One file for each endpoint, named after it. They read the broker's state and change nothing, so
 //! none of them knows of sockets: what they ask of the reactor is the trait `Sockets`. `records.rs`
 //! holds what is only kept to be told: who is connected under what name (`presence.rs`), who was
-//! (`closed.rs`), and who was slow (`slow.rs`); and who asks at present (`present.rs`). `json.rs`, `times.rs` and `query.rs` are nats-server's
+//! (`closed.rs`), who was slow (`slow.rs`), the traffic of two minutes
+//! (`history.rs`); and who asks at present (`present.rs`). `json.rs`, `times.rs` and `query.rs` are nats-server's
 //! ways of writing and reading.
 //!
 //! **Nothing here may stall the loop.** An answer whose length depends on how many clients or
@@ -26,6 +27,7 @@ mod response;
 mod times;
 
 mod closed;
+mod history;
 mod presence;
 mod present;
 mod process;
@@ -55,6 +57,7 @@ mod subsz;
 mod topz;
 mod varz;
 
+pub(crate) use history::EVERY;
 pub(crate) use http::Visitors;
 pub(crate) use present::ACCEPTS_MAX;
 pub(crate) use records::Records;

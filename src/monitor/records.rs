@@ -2,6 +2,7 @@
 
 use super::Budget;
 use super::closed::{Closed, ClosedRing};
+use super::history::History;
 use super::presence::{Identity, Presence};
 use super::present::Present;
 use super::process::Process;
@@ -34,6 +35,8 @@ pub(crate) struct Records {
     pub(super) closed: ClosedRing,
     /// Clients that were behind.
     pub(super) slow: Slow,
+    /// What has passed lately.
+    pub(crate) history: History,
     /// Which subjects carry the traffic.
     pub(crate) meter: Meter,
     /// Connections closed for wrong credentials, or for none in time.
@@ -59,6 +62,7 @@ impl Records {
             present: BTreeMap::new(),
             closed: ClosedRing::new(closed_max),
             slow: Slow::default(),
+            history: History::default(),
             meter: Meter::new(now, random),
             auth_failures: 0,
             process: Process::default(),
@@ -88,7 +92,7 @@ impl Records {
 
     /// Bytes that are kept, without what is known of clients that are connected.
     pub(super) fn bytes(&self) -> usize {
-        self.closed.bytes() + self.slow.bytes() + self.meter.bytes()
+        self.closed.bytes() + self.slow.bytes() + self.history.bytes() + self.meter.bytes()
     }
 
     /// What may still be done in this turn, to be given back with [`give_back`](Records::give_back).

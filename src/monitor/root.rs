@@ -1,10 +1,14 @@
 //! `/`: the dashboard, and a link to each endpoint for whoever looks for them there.
 //!
 //! One page that asks for nothing from elsewhere. Its parts lie in `dashboard/`, one idea a file; its
-//! scripts are one script, in the order in which they stand here, and ask the endpoints beside it.
+//! scripts are one script, in the order in which they stand here, and ask the endpoints beside it. What
+//! they would ask first is in the page already, with the traffic of the last minutes, so that it has
+//! something to show when it is painted first.
 
 use super::endpoint::{Endpoint, Made, base_path};
 use super::view::View;
+use super::{slowz, varz};
+use serde_json::{Value, json};
 
 const HEAD: &str = concat!(
     include_str!("dashboard/head.html"),
@@ -45,5 +49,59 @@ pub(super) fn answer(view: &View<'_>) -> Made {
         .replace("{links}", &links)
         // Last: it is the operator's text.
         .replace("{base}", &base);
-    Made::Page([HEAD, &body, SCRIPT].concat())
+    Made::Page([HEAD, &body, &first(view), SCRIPT].concat())
+}
+
+/// What is known when the page is asked for, as JSON that a page may contain.
+fn first(view: &View<'_>) -> String {
+    let told = |made: Made| match made {
+        Made::Json(text) => serde_json::from_slice(&text).unwrap_or_default(),
+        _ => Value::Null,
+    };
+    let moments = view.records.history.moments();
+    let history: Vec<Value> = moments
+        .map(|one| {
+            json!({
+                "now": view.wall_of(one.time),
+                "in_msgs": one.stats.received.messages,
+                "out_msgs": one.stats.sent.messages,
+                "in_bytes": one.stats.received.bytes,
+                "out_bytes": one.stats.sent.bytes,
+            })
+        })
+        .collect();
+    let first = json!({
+        "varz": told(varz::answer(view)),
+        "slowz": told(slowz::answer(view)),
+        "history": history,
+    });
+    // What clients call themselves stands in it: no text may end the element.
+    let text = first.to_string().replace('<', "\\u003c");
+    format!("<script type=\"application/json\" id=\"first\">{text}</script>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::fake;
+    use super::*;
+    use crate::state::Stats;
+    use midge_reactor::Time;
+
+    #[test]
+    fn what_is_known_at_first_is_json_that_cannot_end_its_element() {
+        let (mut state, mut records) = fake::broker();
+        state.info.server_name = "</script><b>".to_owned();
+        records.history.note(Time::ZERO, Stats::default());
+        let text = first(&fake::view(&state, &records));
+        let (head, rest) = text.split_once('>').expect("an element");
+        let json = rest.strip_suffix("</script>\n").expect("it ends");
+        assert!(
+            head.contains("id=\"first\"") && !json.contains('<'),
+            "{text}"
+        );
+        let first: Value = serde_json::from_str(json).expect("JSON");
+        assert_eq!(first["varz"]["server_name"], "</script><b>");
+        assert_eq!(first["history"][0]["in_msgs"], 0);
+        assert!(first["slowz"]["slow"].is_array());
+    }
 }

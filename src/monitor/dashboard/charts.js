@@ -1,58 +1,65 @@
-// Two lines that move, the newest moment at the right: the last minute, and in time the last five.
+// Lines that move, each on an axis of its own, so that none is flattened by the other; the newest moment
+// at the right: the last minute, and in time the last five.
 
 const WINDOW_MIN = 60_000;
 const WINDOW_MAX = 300_000;
 const SVG = "http://www.w3.org/2000/svg";
 
-/// Where a value stands between the ends of a chart that must hold `most`.
+/// Where a value stands between the ends of an axis that must hold all from `least` to `most`.
 const scales = {
   /// Up to 1, 2 or 5 times a power of ten.
-  counts(most) {
+  counts(least, most) {
     const power = 10 ** Math.floor(Math.log10(Math.max(most, 1)));
     const top = most > 0 ? [1, 2, 5, 10].find((factor) => factor * power >= most) * power : 10;
     return { top, share: (value) => value / top };
   },
   /// Up to a power of two.
-  bytes(most) {
+  bytes(least, most) {
     const top = Math.max(1024, 2 ** Math.ceil(Math.log2(Math.max(most, 1))));
     return { top, share: (value) => value / top };
   },
-  /// Up to a power of ten, each the same distance from the next: microseconds beside seconds.
-  times(most) {
-    const top = Math.max(1000, 10 ** Math.ceil(Math.log10(Math.max(most, 1))));
-    return { top, share: (value) => Math.log10(Math.max(value, 1)) / Math.log10(top), note: " · logarithmic, from 1 µs" };
+  /// From one power of ten to another, each the same distance from the next: a slow moment among quick
+  /// ones. In microseconds.
+  times(least, most) {
+    const low = Math.floor(Math.log10(Math.max(least, 0.1)));
+    const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(most, 0.1))));
+    const share = (value) => Math.min(1, Math.max(0, (Math.log10(Math.max(value, 0.01)) - low) / (high - low)));
+    return { top: 10 ** high, bottom: 10 ** low, share };
   },
 };
 
 class Chart {
-  /// `names` of the two lines, how a value is written, and one of `scales`.
+  /// `names` of the lines, how a value is written, and one of `scales`.
   constructor(place, label, names, write, scale) {
-    Object.assign(this, { label, names, write, scale, samples: [], shown: null });
-    this.legend = make("div", "legend");
-    this.values = names.map((name, at) => {
-      const value = make("b", "", "–");
-      this.legend.append(make("span", at ? "second" : "first", value, ` ${name}`));
-      return value;
-    });
+    Object.assign(this, { label, write, scale, samples: [], shown: null });
     this.when = make("span", "", "now");
     this.since = make("span");
-    this.top = make("div", "top");
-    this.svg = document.createElementNS(SVG, "svg");
-    this.svg.setAttribute("viewBox", "0 0 1000 100");
-    this.svg.setAttribute("preserveAspectRatio", "none");
-    this.svg.setAttribute("role", "img");
+    this.lines = names.map((name, at) => this.line(place, name, at ? "second" : "first"));
+    place.append(make("div", "span", this.since, this.when));
+  }
+
+  /// A line with its axis.
+  line(place, name, className) {
+    const value = make("b", "", "–");
+    const top = make("span", "top");
+    const bottom = make("span", "bottom");
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", "0 0 1000 100");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("role", "img");
     const path = (className) => {
       const element = document.createElementNS(SVG, "path");
       element.setAttribute("class", className);
-      return this.svg.appendChild(element);
+      return svg.appendChild(element);
     };
     path("grid").setAttribute("d", "M0 0H1000M0 50H1000M0 100H1000");
-    this.lines = [path("first"), path("second")];
-    this.cursor = path("cursor");
-    const plot = make("div", "chart", this.top, this.svg);
-    place.append(this.legend, plot, make("div", "span", this.since, this.when));
-    plot.addEventListener("pointermove", (event) => this.point(event));
-    plot.addEventListener("pointerleave", () => this.point(null));
+    const drawn = path(className);
+    const cursor = path("cursor");
+    const plot = make("div", "chart", top, bottom, svg);
+    plot.addEventListener("pointermove", (event) => this.point(svg, event));
+    plot.addEventListener("pointerleave", () => this.point(svg, null));
+    place.append(make("div", "legend", make("span", className, value, ` ${name}`)), plot);
+    return { name, value, top, bottom, svg, drawn, cursor };
   }
 
   /// Adds a moment; `null` for values is a gap.
@@ -73,26 +80,30 @@ class Chart {
 
   draw() {
     const told = this.samples.filter((sample) => sample.values);
-    const scale = this.scale(Math.max(0, ...told.flatMap((sample) => sample.values)));
-    this.top.textContent = this.write(scale.top);
-    this.since.textContent = `${span(this.window() / 1000)} ago${scale.note ?? ""}`;
+    this.since.textContent = `${span(this.window() / 1000)} ago`;
     this.lines.forEach((line, at) => {
+      const values = told.map((sample) => sample.values[at]);
+      const scale = this.scale(values.length ? Math.min(...values) : 0, Math.max(0, ...values));
+      line.top.textContent = this.write(scale.top);
+      line.bottom.textContent = scale.bottom && values.length ? `${this.write(scale.bottom)} · logarithmic` : "";
       let text = "";
       let pen = "M";
       for (const sample of this.samples) {
         if (sample.values) {
           text += `${pen}${this.x(sample).toFixed(1)} ${(100 - 100 * scale.share(sample.values[at])).toFixed(2)}`;
+          // One moment alone is a dot.
+          if (pen === "M") text += "h.1";
         }
         pen = sample.values ? "L" : "M";
       }
-      line.setAttribute("d", text);
+      line.drawn.setAttribute("d", text);
     });
     this.tell();
   }
 
   /// The moment under the pointer, or the newest.
-  point(event) {
-    const box = this.svg.getBoundingClientRect();
+  point(svg, event) {
+    const box = svg.getBoundingClientRect();
     const x = event && ((event.clientX - box.left) / box.width) * 1000;
     const told = this.samples.filter((sample) => sample.values);
     const distance = (sample) => Math.abs(this.x(sample) - x);
@@ -102,10 +113,12 @@ class Chart {
 
   tell() {
     const sample = this.shown ?? this.samples.at(-1);
-    const written = this.names.map((_, at) => (sample?.values ? this.write(sample.values[at]) : "–"));
-    this.values.forEach((value, at) => (value.textContent = written[at]));
     this.when.textContent = this.shown ? new Date(this.shown.time).toLocaleTimeString() : "now";
-    this.cursor.setAttribute("d", this.shown ? `M${this.x(this.shown).toFixed(1)} 0V100` : "");
-    this.svg.setAttribute("aria-label", `${this.label}: ${this.names.map((name, at) => `${name} ${written[at]}`).join(", ")}`);
+    this.lines.forEach((line, at) => {
+      const written = sample?.values ? this.write(sample.values[at]) : "–";
+      line.value.textContent = written;
+      line.cursor.setAttribute("d", this.shown ? `M${this.x(this.shown).toFixed(1)} 0V100` : "");
+      line.svg.setAttribute("aria-label", `${this.label}: ${line.name} ${written}`);
+    });
   }
 }

@@ -34,17 +34,37 @@ function showOverview({ ready, varz, loopz, slowz, memz, rate, request }) {
   say("t-cpu", `${varz.cpu.toFixed(varz.cpu < 10 ? 1 : 0)} %`);
   say("t-mem", bytes(varz.mem));
   say("t-mem-more", memz ? `${bytes(memz.owners.queues)} of it wait for clients` : "");
-  say("t-turn", micros(loopz.turn_max_ns / 1000));
-  say("t-turn-more", `of ${loopz.turns}; mean ${micros(loopz.turn_mean_ns / 1000)}`);
+  if (loopz) {
+    say("t-turn", micros(loopz.turn_max_ns / 1000));
+    say("t-turn-more", `of ${loopz.turns}; mean ${micros(loopz.turn_mean_ns / 1000)}`);
+  }
 
   const time = Date.parse(varz.now);
-  charts.messages.add(time, rate && [rate.in_msgs, rate.out_msgs]);
-  charts.bytes.add(time, rate && [rate.in_bytes, rate.out_bytes]);
-  charts.latency.add(time, [loopz.turn_max_ns / 1000, request * 1000]);
+  if (rate) addTraffic(time, rate);
+  if (loopz) charts.latency.add(time, [loopz.turn_max_ns / 1000, request * 1000]);
   showLimits(varz, memz, rate);
   if (memz) showMemory(memz);
   showSlow(slowz, time);
   showAttention(ready, varz, loopz, slowz, memz, time);
+}
+
+function addTraffic(time, rate) {
+  charts.messages.add(time, [rate.in_msgs, rate.out_msgs]);
+  charts.bytes.add(time, [rate.in_bytes, rate.out_bytes]);
+}
+
+/// What came with the page: what it shows first, and lines that begin before it was opened.
+function showFirst({ varz, slowz, history }) {
+  const moments = [...history, varz];
+  let last = null;
+  for (const [at, now] of moments.entries()) {
+    // The page may have come right behind the last moment that is kept.
+    const rate = at > 0 && Date.parse(now.now) - Date.parse(moments[at - 1].now) >= 500 && rates({ ...moments[at - 1], server_id: varz.server_id }, { ...now, server_id: varz.server_id });
+    if (!rate) continue;
+    last = rate;
+    if (now !== varz) addTraffic(Date.parse(now.now), rate);
+  }
+  showOverview({ ready: true, varz, slowz, rate: last });
 }
 
 function gap(time) {
@@ -67,11 +87,11 @@ function mood(share, warn = 0.75) {
 function showLimits(varz, memz, rate) {
   const rows = [];
   const row = (name, now, max, write, warn) =>
-    rows.push(bar(name, `${write(now)} of ${write(max)}, ${percent(now / max)}`, now / max, mood(now / max, warn)));
+    rows.push(bar(name, `${write(now)} of ${write(max)}${now / max >= 0.001 ? `, ${percent(now / max)}` : ""}`, now / max, mood(now / max, warn)));
   row("Connections", varz.connections, varz.max_connections, exact);
   if (memz) row(`Longest queue; publishers wait from ${bytes(varz.max_pending * WAIT_SHARE)} on`, memz.longest_queue, varz.max_pending, bytes, WAIT_SHARE);
   const mean = rate?.in_msgs ? rate.in_bytes / rate.in_msgs : 0;
-  row("Mean payload at present", mean, varz.max_payload, bytes);
+  if (mean) row("Mean payload at present", mean, varz.max_payload, bytes);
   const busy = varz.cpu / 100;
   rows.push(bar("Processor, of the one core it uses", percent(busy), busy, mood(busy)));
   byId("limits").replaceChildren(...rows);
@@ -84,25 +104,50 @@ const OWNERS = {
 };
 
 function showMemory({ owners, mem, accounted }) {
-  const rows = Object.entries(owners).sort((a, b) => b[1] - a[1]);
+  const rows = Object.entries(owners).filter(([, size]) => size > 0).sort((a, b) => b[1] - a[1]);
   const rest = Math.max(0, mem - accounted);
   const shown = [...rows, ["rest", rest]].map(([name, size]) =>
     bar(OWNERS[name] ?? (name === "rest" ? "Program, allocator and the rest" : name), bytes(size), size / mem));
   byId("memory").replaceChildren(...shown);
 }
 
+/// Most rows of slow consumers.
+const SLOW_MAX = 10;
+const isBehind = (one) => one.state === "behind" || one.state === "given up";
+
+/// Those behind now and those closed for it lately have a row, one for each connection; all others that
+/// were behind have a line together.
 function showSlow({ slow, total }, time) {
-  byId("slow-none").hidden = total > 0;
-  byId("slow-list").hidden = total === 0;
-  byId("slow-rows").replaceChildren(...slow.slice(0, 10).map((one) => {
+  const byCid = new Map();
+  // The youngest comes first, and what is so now counts more than what was.
+  for (const one of slow) if (!byCid.has(one.cid) || (isBehind(one) && !isBehind(byCid.get(one.cid)))) byCid.set(one.cid, one);
+  const each = [...byCid.values()];
+  const wasClosed = (one) => one.state === "closed" && time - Date.parse(one.until) < RECENT;
+  const shown = [...each.filter(isBehind), ...each.filter(wasClosed)];
+  const past = each.filter((one) => !shown.includes(one));
+  const caught = past.filter((one) => one.state === "caught up");
+  const lines = [];
+  if (shown.length > SLOW_MAX) lines.push(`${exact(shown.length - SLOW_MAX)} more are behind or were closed for it.`);
+  if (caught.length) {
+    const [last] = caught;
+    const who = caught.length === 1 ? `${called(last)} was behind and has caught up,` : `${exact(caught.length)} clients were behind and have caught up, the last ${called(last)},`;
+    lines.push(`${who} ${span((time - Date.parse(last.until)) / 1000)} ago.`);
+  }
+  if (past.length > caught.length) lines.push(`${exact(past.length - caught.length)} that were behind have gone since.`);
+  if (!shown.length && !lines.length) lines.push(total ? "Nobody is behind." : "Nobody has been behind.");
+  else if (!shown.length) lines.unshift("Nobody is behind.");
+  byId("slow-none").hidden = lines.length === 0;
+  say("slow-none", lines.join(" "));
+  byId("slow-list").hidden = shown.length === 0;
+  byId("slow-rows").replaceChildren(...shown.slice(0, SLOW_MAX).map((one) => {
     const since = `${span((time - Date.parse(one.since)) / 1000)} ago`;
     const address = make("small", "", `${one.ip}:${one.port} · cid ${one.cid}`);
     return make("tr", "",
       make("td", "", called(one), address),
       make("td", "", one.state, make("small", "", one.reason ?? "")),
-      make("td", "", one.subject ?? (one.waits ? "its own answers" : "–"), make("small", "", one.sid ? `sid ${one.sid}` : "")),
-      make("td", "number", bytes(one.pending_bytes)), make("td", "number", bytes(one.pending_bytes_peak)),
-      make("td", "number wide", exact(one.waits)), make("td", "number", since));
+      make("td", "desk", one.subject ?? (one.waits ? "its own answers" : "–"), make("small", "", one.sid ? `sid ${one.sid}` : "")),
+      make("td", "number", bytes(one.pending_bytes)), make("td", "number wide", bytes(one.pending_bytes_peak)),
+      make("td", "number wide", exact(one.waits)), make("td", "number desk", since));
   }));
 }
 
@@ -115,13 +160,13 @@ function showAttention(ready, varz, loopz, slowz, memz, time) {
   const share = varz.connections / varz.max_connections;
   if (share >= 1) line("bad", "All connections are taken: whoever comes now is turned away. Raise max_connections or find who holds them.");
   else if (share >= 0.75) line("warn", `${percent(share)} of the connections are taken.`);
-  const behind = slowz.slow.filter((one) => one.state === "behind" || one.state === "given up");
+  const behind = slowz.slow.filter(isBehind);
   if (behind.length) line("bad", `Behind, so that publishers wait or the connection will end: ${names(behind)}.`);
   const recent = slowz.slow.filter((one) => one.state === "closed" && time - Date.parse(one.until) < RECENT);
   if (recent.length) line("warn", `Closed as slow in the last ten minutes: ${names(recent)}.`);
   if (memz && !behind.length && memz.longest_queue >= varz.max_pending * WAIT_SHARE) line("warn", `${bytes(memz.longest_queue)} wait for one client.`);
   if (varz.cpu >= 90) line("warn", "The one core it uses is nearly full: what comes from now on takes longer.");
-  if (loopz.turn_max_ns >= 50e6) line("warn", `A turn of the loop has taken ${micros(loopz.turn_max_ns / 1000)}: everyone waits so long.`);
+  if (loopz?.turn_max_ns >= 50e6) line("warn", `A turn of the loop has taken ${micros(loopz.turn_max_ns / 1000)}: everyone waits so long.`);
   if (!lines.length) line("good", "Nothing needs attention.");
   lines.sort((a, b) => a.mood.localeCompare(b.mood));
   const list = byId("attention");

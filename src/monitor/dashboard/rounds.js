@@ -84,4 +84,5 @@ byId("pause").addEventListener("click", () => {
   if (known.paused) rest();
   else round();
 });
+showFirst(JSON.parse(byId("first").textContent));
 round();

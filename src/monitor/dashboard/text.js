@@ -40,7 +40,8 @@ const exact = (number) => number.toLocaleString("en");
 const short = (number) => (number < 10_000 ? exact(Math.round(number)) : scaled(number, 1000, ["", "k", "M", "G", "T"]));
 const bytes = (number) => scaled(number, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]);
 const micros = (number) => (number < 1 ? `${number.toFixed(1)} µs` : scaled(number, 1000, ["µs", "ms", "s"]));
-const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+/// Less than can be seen is no number.
+const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`);
 
 /// A duration as Go writes it, with three digits: `7.548706ms` is `7.55 ms`.
 function rounded(duration) {
