@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::script::{Action, Dialogue, Name, Pattern, Step};
 
 /// How long the player waits for what must come. Reaching it always fails the dialogue.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bytes of one send that travel one by one when packets are to be cut; the rest follows whole.
 const SINGLE_BYTES_MAX: usize = 512;
