@@ -26,6 +26,11 @@ use midge::config::options::Refused;
 use midge::config::{self, Loaded};
 use midge::{Broker, Config, StartError, Stop, system_words};
 
+/// Gives memory back in whatever order it is freed. The system's allocator gives back what lies at the
+/// end alone, and one small block that stays there keeps all the rest.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 macro_rules! check {
     () => {
         "    check                            Explain a configuration file: see midge check --help
