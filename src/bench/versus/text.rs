@@ -36,7 +36,7 @@ pub(super) fn render(results: &Results) -> String {
     text += &aligned(&rows);
     let _ = writeln!(
         text,
-        "\nA ratio is how many times better A is, the median over rounds: above 1 A is better, whichever way the figure goes."
+        "\nA ratio is how many times better A is, the median over rounds:\nabove 1 A is better, whichever way the figure goes."
     );
     for workload in &results.workloads {
         notes(&mut text, workload, results);
