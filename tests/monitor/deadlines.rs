@@ -91,7 +91,9 @@ fn check(words: &[(Duration, &'static str)], statuses: &[&str], seconds: u64) {
         .filter_map(|line| line.split("HTTP/1.1 ").nth(1))
         .collect();
     assert_eq!(found, statuses, "{words:?}");
-    assert_eq!(lasted.as_secs(), seconds, "{words:?}: {lasted:?}");
+    // By the visitor's clock, which has seen the opening some microseconds after the broker's.
+    let found = (lasted + Duration::from_millis(1)).as_secs();
+    assert_eq!(found, seconds, "{words:?}: {lasted:?}");
     assert_eq!((sim.connections(broker), sim.timers(broker)), (0, timers));
 }
 
