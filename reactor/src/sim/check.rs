@@ -1,10 +1,13 @@
 //! Many seeds, and the same seed twice.
 
+use super::history::grouped;
 use super::sites::Sizes;
 use super::{Faults, Sim};
+use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
+use std::sync::Once;
 
 /// Plays `scenario` once for each seed, with the faults of [`Faults::swarm`]. What a scenario
 /// cannot live with it takes out first, with [`Sim::set_faults`].
@@ -19,7 +22,7 @@ use std::str::FromStr;
 pub fn check(seeds: Range<u64>, scenario: impl Fn(&mut Sim)) {
     for seed in chosen(seeds, number("SIM_SEED"), number("SIM_SEEDS")) {
         let (faults, sizes) = match std::env::var_os("SIM_SHRINK") {
-            Some(_) => smallest(seed, &scenario),
+            Some(_) => silently(|| smallest(seed, &scenario)),
             None => (Faults::swarm(seed), Sizes::default()),
         };
         let mut sim = Sim::with_faults(seed, faults);
@@ -50,10 +53,34 @@ pub fn check_deterministic(seed: u64, scenario: impl Fn(&mut Sim)) {
     }
 }
 
+thread_local! {
+    /// This thread plays runs whose panics are told to nobody.
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `work`, whose panics are not printed; those of other threads are.
+fn silently<R>(work: impl FnOnce() -> R) -> R {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !SILENT.get() {
+                before(info);
+            }
+        }));
+    });
+    SILENT.set(true);
+    let result = work();
+    SILENT.set(false);
+    result
+}
+
 /// The faults of a seed, less those without which the scenario fails as well, and as little of
 /// everything else as it fails with.
 fn smallest(seed: u64, scenario: &impl Fn(&mut Sim)) -> (Faults, Sizes) {
+    let runs = Cell::new(0_u64);
     let fails = |faults: &Faults, sizes: &Sizes| {
+        runs.set(runs.get() + 1);
         let mut sim = Sim::with_faults(seed, faults.clone());
         sim.quiet = true;
         sim.sizes.halvings = sizes.halvings.clone();
@@ -74,6 +101,8 @@ fn smallest(seed: u64, scenario: &impl Fn(&mut Sim)) -> (Faults, Sizes) {
         }
         let smaller = sizes.each_halved().into_iter();
         let Some(found) = smaller.filter_map(|sizes| fails(&faults, &sizes)).next() else {
+            let runs = grouped(runs.get());
+            eprintln!("seed {seed}: {runs} runs to make it small; what is left of it:");
             return (faults, sizes);
         };
         sizes = found;

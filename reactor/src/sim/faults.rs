@@ -155,6 +155,15 @@ impl Faults {
         }
     }
 
+    /// What differs from [`Faults::none`], a line each; nothing if nothing does.
+    #[must_use]
+    pub fn differences(&self) -> String {
+        let (all, none) = (format!("{self:#?}"), format!("{:#?}", Faults::none()));
+        let lines = all.lines().zip(none.lines());
+        let differing = lines.filter(|(one, other)| one != other);
+        differing.map(|(line, _)| format!("{line}\n")).collect()
+    }
+
     /// Whether every connect to a host that listens succeeds in good time.
     #[must_use]
     pub fn all_connect(&self) -> bool {
@@ -313,6 +322,18 @@ mod tests {
     fn a_profile_depends_on_nothing_but_its_seed() {
         assert_eq!(Faults::swarm(3), Faults::swarm(3));
         assert_ne!(Faults::swarm(3), Faults::swarm(4));
+    }
+
+    #[test]
+    fn only_what_differs_from_no_faults_is_told() {
+        let mut faults = Faults::none();
+        assert_eq!(faults.differences(), "");
+        faults.pause = 0.25;
+        faults.pause_max = Duration::from_millis(7);
+        assert_eq!(
+            faults.differences(),
+            "    pause: 0.25,\n    pause_max: 7ms,\n"
+        );
     }
 
     #[test]

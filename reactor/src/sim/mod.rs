@@ -83,10 +83,12 @@
 //!
 //! # When a run fails
 //!
-//! The seed, the faults and the last things that happened are printed. `SIM_SEED=17 cargo test`
+//! The seed, the faults that there were and the last things that happened are printed, where what
+//! repeats, as a periodic timer does, stands once with its number. `SIM_SEED=17 cargo test`
 //! runs [`check()`] with that seed alone; `SIM_SEEDS=100000` with so many. `SIM_SHRINK=1` beside the
 //! seed switches off every fault without which the run fails as well, and halves each
-//! [`size`](Sim::size) that the scenario has asked for as long as it fails.
+//! [`size`](Sim::size) that the scenario has asked for as long as it fails; of all these runs only the
+//! last is told.
 //!
 //! A program may help to be tested: [`Io::chance`](crate::Io::chance) takes a rare branch on purpose,
 //! in a simulation and nowhere else.
@@ -156,20 +158,34 @@ impl Drop for Sim {
             && !self.quiet
             && let Ok(net) = self.net.try_borrow()
         {
-            eprintln!(
-                "the simulation of seed {} has failed at {}\nwith {:#?}\nand {:?}\n{}run SIM_SEED={} again",
-                self.seed,
-                Time::from_nanos(net.clock),
-                net.faults,
-                self.sizes.drawn,
-                net.history,
-                self.seed,
-            );
+            eprint!("{}", self.report(&net));
         }
     }
 }
 
 impl Sim {
+    /// What is told of a run that has failed.
+    fn report(&self, net: &Net) -> String {
+        let (seed, at) = (self.seed, Time::from_nanos(net.clock));
+        let faults = match net.faults.differences() {
+            none if none.is_empty() => "without faults\n".to_owned(),
+            faults => format!("with these faults:\n{faults}"),
+        };
+        let sizes = self.sizes.drawn.iter();
+        let sizes: String = sizes
+            .map(|(name, size)| format!("    {name}: {size}\n"))
+            .collect();
+        let sizes = match sizes.is_empty() {
+            true => sizes,
+            false => format!("of these sizes:\n{sizes}"),
+        };
+        let history = &net.history;
+        format!(
+            "the simulation of seed {seed} has failed at {at}, {faults}{sizes}\
+             the last that happened:\n{history}run SIM_SEED={seed} again\n"
+        )
+    }
+
     /// A world without faults. The seed still decides who turns first and how long things take.
     #[must_use]
     pub fn new(seed: u64) -> Sim {
@@ -490,5 +506,33 @@ impl Sim {
     #[must_use]
     pub fn history(&self) -> String {
         self.net.borrow().history.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_in_few_lines() {
+        let mut sim = Sim::new(7);
+        let host = sim.host("clock", (), |cx| {
+            cx.every(Duration::from_millis(1), |_| {});
+            Ok(())
+        });
+        sim.run_for(Duration::from_secs(1));
+        sim.size("clients", 1);
+        sim.with(host, |cx| cx.stop());
+        let report = sim.report(&sim.net.borrow());
+        assert!(
+            report.starts_with("the simulation of seed 7 has failed at 1."),
+            "{report}"
+        );
+        assert!(
+            report.contains(", without faults\nof these sizes:\n    clients: 1\n"),
+            "{report}"
+        );
+        assert!(report.lines().count() < 30, "{report}");
+        assert!(report.ends_with("run SIM_SEED=7 again\n"), "{report}");
     }
 }
