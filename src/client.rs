@@ -681,6 +681,8 @@ fn bound_queue(cx: &mut Context<'_, State>) {
         false => (pending, pending),
     };
     cx.io.watermarks(key, low, high, pending);
+    // The parser bounds each op, by settings that may change while one is under way.
+    cx.io.input_max(key, usize::MAX);
     cx.io.write_timeout(key, Some(config.write_deadline));
 }
 

@@ -10,6 +10,7 @@ use crate::broker::Broker;
 use crate::lame_duck;
 use crate::start::StartError;
 use crate::state::{State, Stop};
+use midge_reactor::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use midge_reactor::{Context, Io};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -19,13 +20,6 @@ use std::time::Duration;
 
 /// How long a stopping broker waits for clients to take what is queued for them.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-
-/// The numbers of these two are the same on every Unix; those of the others are not.
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
-const SIGHUP: i32 = nix::libc::SIGHUP;
-const SIGUSR1: i32 = nix::libc::SIGUSR1;
-const SIGUSR2: i32 = nix::libc::SIGUSR2;
 
 impl Broker {
     /// Stops in good order when SIGINT or SIGTERM comes, and at once when a second one does. SIGUSR2

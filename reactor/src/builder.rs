@@ -54,7 +54,8 @@ pub enum PanicPolicy {
 /// use midge_reactor::{PanicPolicy, Reactor};
 ///
 /// # fn main() -> std::io::Result<()> {
-/// let mut reactor = Reactor::builder()
+/// // The type of the state, here a counter, cannot be found out from what follows.
+/// let mut reactor = Reactor::<u32>::builder()
 ///     .max_timers(100_000)
 ///     .on_panic(PanicPolicy::CloseConnection)
 ///     .on_handler_panic(|cx, key, message| {

@@ -107,9 +107,40 @@ impl<S> Context<'_, S> {
         self.io.now()
     }
 
-    /// Queues a copy of `bytes` for this connection: see [`Io::send`].
-    pub fn send(&mut self, bytes: &[u8]) -> bool {
+    /// Queues a copy of `bytes`, which may be text, for this connection: see [`Io::send`].
+    ///
+    /// ```
+    /// # use midge_reactor::Context;
+    /// fn greet(cx: &mut Context<'_>, name: &str) {
+    ///     cx.send("hello ");
+    ///     cx.send(name);
+    ///     cx.send(b"\r\n");
+    ///     write!(cx, "{} of you are here\r\n", cx.io.connections());
+    /// }
+    /// ```
+    ///
+    /// What lies in the shared state is sent by `cx.io`, a field beside `cx.state`: the compiler knows
+    /// that one may be read while the other is written to. `cx.send(&cx.state.greeting)` would borrow
+    /// all of `cx` twice.
+    ///
+    /// ```
+    /// # use midge_reactor::Context;
+    /// struct Shared {
+    ///     greeting: String,
+    /// }
+    ///
+    /// fn greet(cx: &mut Context<'_, Shared>) {
+    ///     let key = cx.key();
+    ///     cx.io.send(key, &cx.state.greeting);
+    /// }
+    /// ```
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.io.send(self.key, bytes)
+    }
+
+    /// Queues formatted text for this connection, by `write!(cx, ..)`: see [`Io::send_fmt`].
+    pub fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> bool {
+        self.io.send_fmt(self.key, text)
     }
 
     /// Lends the end of this connection's queue: see [`Io::writer`].
@@ -348,7 +379,22 @@ impl<S> Context<'_, S> {
         armed
     }
 
-    /// Calls `work` on this thread with the number of each signal of `signals` that comes.
+    /// Calls `work` on this thread with the number of each signal of `signals` that comes; their
+    /// names stand in [`signal`](crate::signal).
+    ///
+    /// ```
+    /// use midge_reactor::signal::{SIGINT, SIGTERM};
+    /// use midge_reactor::run;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// run(|cx| {
+    ///     cx.on_signals(&[SIGINT, SIGTERM], |cx, _| cx.io.shutdown(Duration::from_secs(5)))?;
+    /// #   cx.stop();
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of the system; `InvalidInput` for a signal that cannot be caught; `Unsupported` where

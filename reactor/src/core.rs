@@ -42,6 +42,9 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Who has more queued than this waits for throughput, and can wait for the others.
 const BULK_BYTES: usize = 64 * 1024;
 
+/// Most bytes kept that a handler has left unread, unless the connection chooses otherwise.
+const INPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// So few timers are not worth looking through for those whose connections have gone.
 const TIMERS_SWEPT_MIN: usize = 64;
 
@@ -130,6 +133,10 @@ pub(crate) struct Rest {
     pub(crate) write_timeout: Option<Duration>,
     pub(crate) carry: Carry,
     pub(crate) need: usize,
+    /// Most bytes that its handler may leave unread.
+    pub(crate) input_max: usize,
+    /// The listener that has accepted it.
+    pub(crate) listener: Key,
 
     /// A write has failed: nothing can be sent, but what the peer sent before may wait unread.
     pub(crate) broken: Option<Close>,
@@ -246,6 +253,9 @@ pub(crate) struct Listening {
     pub(crate) addrs: Vec<SocketAddr>,
     /// Most connections accepted in a turn.
     pub(crate) accepts_max: usize,
+    /// Connections it has accepted that are still there, and how many there may be.
+    pub(crate) connections: usize,
+    pub(crate) connections_max: usize,
     pub(crate) in_ready: bool,
     /// Accepting failed; a timer will try again.
     pub(crate) resting: bool,
@@ -374,6 +384,8 @@ impl Core {
             addr,
             addrs,
             accepts_max: options.accepts_max.max(1),
+            connections: 0,
+            connections_max: options.connections_max.max(1),
             in_ready: false,
             resting: false,
             closing: false,
@@ -421,6 +433,8 @@ impl Core {
             broken: None,
             carry: Carry::default(),
             need: 0,
+            input_max: INPUT_BYTES_MAX,
+            listener: Key::NONE,
             low: LOW_MARK_BYTES,
             high: HIGH_MARK_BYTES,
             max: QUEUE_BYTES_MAX,
@@ -478,6 +492,7 @@ impl Core {
                     self.pools.carry.give(buffer);
                 }
                 self.unlink_relay(&mut conn);
+                self.leave_listener(conn.listener);
                 for timer in [conn.write_timer, conn.phase_timer, conn.idle_timer]
                     .into_iter()
                     .flatten()
@@ -487,6 +502,26 @@ impl Core {
             }
             Some(Entry::Udp(udp)) => self.release_udp(*udp),
             Some(Entry::Reserved) | None => {}
+        }
+    }
+
+    /// A connection that `listener` has accepted is there, for it to count.
+    pub(crate) fn join_listener(&mut self, listener: Key, key: Key) {
+        if let Some(listening) = self.listening_mut(listener) {
+            listening.connections += 1;
+        }
+        if let Some(conn) = self.conn_mut(key) {
+            conn.listener = listener;
+        }
+    }
+
+    /// A connection has gone: its listener accepts again, if it was full.
+    fn leave_listener(&mut self, listener: Key) {
+        if let Some(listening) = self.listening_mut(listener) {
+            listening.connections -= 1;
+            if listening.connections + 1 == listening.connections_max {
+                self.enqueue(listener);
+            }
         }
     }
 

@@ -42,7 +42,8 @@ pub trait Handler<S = ()>: AsAny {
         let _ = (cx, info);
     }
 
-    /// Bytes have come. They may be cut anywhere. What you leave has no bound but your own.
+    /// Bytes have come. They may be cut anywhere. What you leave is kept up to a bound:
+    /// [`Io::input_max`](crate::Io::input_max).
     #[doc(alias = "receive_data")]
     fn on_input(&mut self, cx: &mut Context<'_, S>, input: &mut Input<'_>);
 
@@ -144,6 +145,9 @@ pub enum Close {
     IdleTimeout,
     /// More bytes would have been queued than the bound allows.
     SlowConsumer,
+    /// The handler has left more input unread than the bound allows: see
+    /// [`Io::input_max`](crate::Io::input_max).
+    InputFull,
     /// TLS could not begin or go on.
     #[cfg(feature = "tls")]
     Tls(crate::tls::TlsError),
@@ -179,6 +183,7 @@ impl fmt::Display for Close {
             Close::WriteTimeout => f.write_str("write timed out"),
             Close::IdleTimeout => f.write_str("idle for too long"),
             Close::SlowConsumer => f.write_str("too many bytes queued"),
+            Close::InputFull => f.write_str("too many bytes left unread"),
             #[cfg(feature = "tls")]
             Close::Tls(error) => write!(f, "TLS: {error}"),
             Close::Failed(error) => write!(f, "{error}"),

@@ -69,13 +69,15 @@ impl Io<'_> {
         self.core.random()
     }
 
-    /// Queues a copy of `bytes`; they leave at the end of this turn with all that was queued before.
+    /// Queues a copy of `bytes`, which may be text; they leave at the end of this turn with all that was
+    /// queued before.
     ///
     /// Answers `false`, and queues nothing, if the connection has gone or is closing. If the queue
     /// would pass its bound the connection is closed with [`Close::SlowConsumer`].
     #[doc(alias = "send_data")]
     #[inline]
-    pub fn send(&mut self, key: Key, bytes: &[u8]) -> bool {
+    pub fn send(&mut self, key: Key, bytes: impl AsRef<[u8]>) -> bool {
+        let bytes = bytes.as_ref();
         match self.writer(key, bytes.len()) {
             Some(mut writer) => {
                 writer.put(bytes);
@@ -83,6 +85,27 @@ impl Io<'_> {
             }
             None => false,
         }
+    }
+
+    /// Queues formatted text, which is written straight into the queue:
+    /// `io.send_fmt(key, format_args!("{number}\r\n"))`. For the connection being called there is
+    /// `write!(cx, ..)`: [`Context::write_fmt`](crate::Context::write_fmt).
+    ///
+    /// Answers `false` where [`send`](Io::send) would, and where a value cannot be formatted; what stood
+    /// before it is queued.
+    pub fn send_fmt(&mut self, key: Key, text: fmt::Arguments<'_>) -> bool {
+        struct Queue<'a, 'b>(&'a mut Io<'b>, Key);
+
+        impl fmt::Write for Queue<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                match self.0.send(self.1, text) {
+                    true => Ok(()),
+                    false => Err(fmt::Error),
+                }
+            }
+        }
+
+        fmt::Write::write_fmt(&mut Queue(self, key), text).is_ok()
     }
 
     /// As [`send`](Io::send), without copying: for one large payload that many receive.
@@ -262,6 +285,20 @@ impl Io<'_> {
             conn.high = high.min(conn.max);
             conn.low = low.min(conn.high);
             conn.outbound.shut_window();
+        }
+    }
+
+    /// Sets how many bytes a handler may leave unread; when it has left more, the connection is closed
+    /// with [`Close::InputFull`]. The default is 64 MiB. A parser that waits for the end of a longer
+    /// message, also one that asks for it with [`Input::need`](crate::Input::need), sets more; one that
+    /// knows its longest message sets that. The adapters of [`codec`](crate::codec) have bounds of
+    /// their own, and set none here.
+    ///
+    /// What a [paused](Io::pause) connection has left waits for as long as it likes, and so does what
+    /// is left for [the next turn](crate::Context::yield_now).
+    pub fn input_max(&mut self, key: Key, bytes: usize) {
+        if let Some(conn) = self.core.conn_mut(key) {
+            conn.input_max = bytes;
         }
     }
 

@@ -29,10 +29,12 @@
 //! ```
 //!
 //! `nc 127.0.0.1 8081` talks to it. The folder `examples` has more, each as short: lines with a
-//! timeout, HTTP, a proxy, a chat, a UDP beacon, TLS, child processes, and a handler in simulation.
+//! timeout, HTTP, a proxy, a chat, a UDP beacon, TLS, child processes, a thread for each core, and a
+//! handler in simulation.
 //!
 //! # Where to read on
 //!
+//! * `guide`, in the documentation with the feature `sim`: a small server, step by step, and its test.
 //! * [`Handler`] is all that you implement; [`Context`] and [`Io`] are all that you may ask for.
 //! * [`contract`]: what is called when, what holds then, bounds and defaults.
 //! * [`eventmachine`]: for people who know EventMachine, with the table of names.
@@ -68,6 +70,10 @@
 #[doc = include_str!("../docs/contract.md")]
 pub mod contract {}
 
+#[cfg(feature = "sim")]
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
+
 #[doc = include_str!("../docs/eventmachine.md")]
 pub mod eventmachine {}
 
@@ -96,6 +102,7 @@ pub use watch::{Again, Readiness, Watch};
 
 pub mod codec;
 pub mod process;
+pub mod signal;
 pub mod util;
 
 mod builder;

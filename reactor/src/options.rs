@@ -25,6 +25,10 @@ pub struct ListenOptions {
     /// everyone else has a turn too. Default 64; zero counts as one.
     #[doc(alias = "simultaneous_accept_count")]
     pub accepts_max: usize,
+    /// Most connections that the listener has accepted and that are still there. While there are so
+    /// many, more wait in the kernel's backlog until one has gone. Default: no bound; zero counts as
+    /// one.
+    pub connections_max: usize,
     /// Lets other sockets listen on the same port (`SO_REUSEPORT`), if they ask for it as well: on
     /// Linux each connection goes to one of them, chosen by a hash of its addresses, so that one
     /// reactor per core can serve one port. Default `false`. A listener that closes takes the
@@ -55,6 +59,7 @@ impl Default for ListenOptions {
         ListenOptions {
             backlog: 1024,
             accepts_max: 64,
+            connections_max: usize::MAX,
             reuse_port: false,
             only_v6: false,
             both_families: false,
@@ -83,6 +88,13 @@ impl ListenOptions {
     #[must_use]
     pub fn accepts_max(mut self, connections: usize) -> ListenOptions {
         self.accepts_max = connections;
+        self
+    }
+
+    /// Sets [`connections_max`](ListenOptions::connections_max).
+    #[must_use]
+    pub fn connections_max(mut self, connections: usize) -> ListenOptions {
+        self.connections_max = connections;
         self
     }
 

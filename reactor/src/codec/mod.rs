@@ -114,6 +114,9 @@ macro_rules! other_callbacks {
 macro_rules! forward_other_callbacks {
     () => {
         fn on_open(&mut self, cx: &mut Context<'_, S>) {
+            // The framing has its own bound.
+            let key = cx.key();
+            cx.io.input_max(key, usize::MAX);
             self.handler.on_open(cx);
         }
 

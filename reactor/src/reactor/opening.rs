@@ -36,6 +36,10 @@ impl<S> Reactor<S> {
             if listening.closing || listening.resting {
                 return;
             }
+            // One that goes puts the listener on the run queue.
+            if listening.connections >= listening.connections_max {
+                return;
+            }
             match self.driver.accept(listener) {
                 Ok(peer) => {
                     let peer = canonical(peer);
@@ -71,6 +75,7 @@ impl<S> Reactor<S> {
         };
         self.read_clock();
         self.core.set_conn(key, Phase::Open, named(peer)).local = named(local);
+        self.core.join_listener(listener, key);
         self.core.stats.accepted += 1;
         self.panics.admitting = Some(key);
         let handler = self.call_listener(listener, key, "accept", |accept, cx| accept.accept(cx));

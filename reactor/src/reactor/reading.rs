@@ -28,7 +28,8 @@ impl<S> Reactor<S> {
         };
         #[cfg(feature = "tls")]
         if conn.tls.is_some() {
-            return self.read_tls(key);
+            self.read_tls(key);
+            return self.bound_input(key);
         }
         if !conn.takes_input() {
             return;
@@ -45,11 +46,24 @@ impl<S> Reactor<S> {
         } else {
             return;
         }
+        self.bound_input(key);
         let more = self.core.conn(key).is_some_and(|conn| {
             conn.takes_input() && (conn.rescan || (conn.readable && !conn.eof))
         });
         if more {
             self.core.enqueue(key);
+        }
+    }
+
+    /// Gives up a connection whose handler has left too much unread. One that has yielded, or is
+    /// paused, has not had its turn, and is not read meanwhile.
+    fn bound_input(&mut self, key: Key) {
+        let full = self.core.conn(key).is_some_and(|conn| {
+            let had_its_turn = conn.takes_input() && !conn.rescan && conn.relay.is_none();
+            had_its_turn && conn.carry.len() > conn.input_max
+        });
+        if full {
+            self.core.close(key, Close::InputFull);
         }
     }
 

@@ -238,3 +238,33 @@ fn a_listener_accepts_no_more_in_a_turn_than_its_options_say_and_at_least_one() 
         assert_eq!(bench.reactor.connections(), 7, "the rest needs no edge");
     }
 }
+
+#[test]
+fn a_listener_with_all_the_connections_it_may_have_accepts_the_next_when_one_has_gone() {
+    let mut bench = Bench::new();
+    let options = ListenOptions::default().connections_max(2);
+    let addr = SocketAddr::from(([10, 0, 0, 1], 99));
+    bench.with(|cx| {
+        let accept = |_: &mut Cx<'_>| Probe::echo("one of two");
+        cx.listen_with(addr, &options, accept).expect("it is free")
+    });
+    let peers: Vec<_> = (0..4).map(|_| bench.world.dial(addr)).collect();
+    bench.settle();
+    assert_eq!(bench.reactor.connections(), 2);
+    peers[0].finish();
+    bench.settle();
+    assert_eq!(bench.reactor.connections(), 2, "the third has come");
+    peers[2].send(b"ping");
+    bench.settle();
+    assert_eq!(
+        (peers[2].text(), peers[3].text()),
+        ("ping".into(), String::new())
+    );
+    peers[1].finish();
+    peers[2].finish();
+    bench.settle();
+    peers[3].send(b"pong");
+    bench.settle();
+    assert_eq!(peers[3].text(), "pong");
+    assert_eq!(bench.reactor.connections(), 1);
+}

@@ -426,3 +426,47 @@ fn an_end_is_not_seen_past_a_pause() {
         assert_eq!(bench.told(), told);
     }
 }
+
+#[test]
+fn a_handler_that_leaves_too_much_unread_is_closed_and_tells_so() {
+    let mut bench = Bench::new();
+    let hoard = Probe::new("hoard").on_open(|cx| {
+        let key = cx.key();
+        cx.io.input_max(key, 1000);
+    });
+    let peer = bench.client(hoard.on_input(|_, _| {}));
+    peer.send(&[b'x'; 1000]);
+    bench.settle();
+    assert!(bench.told().iter().all(|line| !line.contains("close")));
+    peer.send(b"x");
+    bench.settle();
+    let told = bench.told().join("\n");
+    assert!(
+        told.contains("hoard close: too many bytes left unread"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_is_consumed_or_left_in_a_pause_does_not_count_as_unread_for_too_long() {
+    let mut bench = Bench::new();
+    let patient = Probe::new("patient").on_open(|cx| {
+        let key = cx.key();
+        cx.io.input_max(key, 10);
+    });
+    let peer = bench.client(patient.on_input(|cx, input| {
+        // Of eleven bytes and more, all but ten.
+        let more = input.len().saturating_sub(10);
+        input.consume(more);
+        if more == 0 {
+            cx.yield_now();
+            input.take();
+        }
+    }));
+    for _ in 0..10 {
+        peer.send(&[b'x'; 100]);
+        bench.settle();
+    }
+    let told = bench.told().join("\n");
+    assert!(!told.contains("close"), "{told}");
+}

@@ -344,3 +344,41 @@ fn produced_counts_from_the_beginning_of_each_call() {
     bench.settle();
     assert_eq!(bench.told(), ["a input go", "0 5", "0", "a timer 1", "0 5"]);
 }
+
+#[test]
+fn text_and_formatted_values_are_sent_as_bytes_are() {
+    let mut bench = Bench::new();
+    let greeter = Probe::new("greeter").on_open(|cx| {
+        assert!(cx.send("text "));
+        assert!(cx.send(String::from("owned ")));
+        assert!(cx.send(vec![b'v', b' ']));
+        let number = 7;
+        assert!(write!(cx, "{number:03} and {}", "more"));
+        let key = cx.key();
+        assert!(cx.io.send_fmt(key, format_args!("{:?}", Some(1))));
+        cx.close_after_write();
+        assert!(!write!(cx, "too late"));
+    });
+    let peer = bench.client(greeter);
+    bench.settle();
+    assert_eq!(peer.text(), "text owned v 007 and moreSome(1)");
+}
+
+#[test]
+fn a_value_that_cannot_be_formatted_is_told() {
+    struct Never;
+
+    impl std::fmt::Display for Never {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Err(std::fmt::Error)
+        }
+    }
+
+    let mut bench = Bench::new();
+    let greeter = Probe::new("greeter").on_open(|cx| {
+        assert!(!write!(cx, "before {Never} behind"));
+    });
+    let peer = bench.client(greeter);
+    bench.settle();
+    assert_eq!(peer.text(), "before ");
+}

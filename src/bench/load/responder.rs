@@ -65,7 +65,7 @@ impl Handler<Shard> for Responder {
                 Ok(())
             },
         );
-        cx.send(answers);
+        cx.send(&*answers);
         answers.clear();
         self.answered += count;
         cx.state.board.received[self.number].set(self.answered);
