@@ -309,3 +309,25 @@ fn simulated_serves_for_real() {
     let _ = visitor.lines.get_mut().shutdown(Shutdown::Write);
     assert_eq!(visitor.rest(), b"");
 }
+
+#[test]
+fn several_threads_share_one_port() {
+    let example = start("per_core", &["127.0.0.1:0", "2"]);
+    let mut served = [false; 2];
+    // The kernel chooses by a hash of the visitor's port: soon it has chosen both.
+    for _ in 0..1000 {
+        let mut line = String::new();
+        let mut visitor = example.connect();
+        visitor.lines.read_line(&mut line).expect("it answers");
+        let number = match line.trim_end() {
+            line if line.starts_with("thread 0 serves you, its visitor ") => 0,
+            line if line.starts_with("thread 1 serves you, its visitor ") => 1,
+            _ => panic!("{line:?}"),
+        };
+        served[number] = true;
+        if served == [true; 2] {
+            return;
+        }
+    }
+    panic!("one alone serves: {served:?}");
+}
