@@ -189,6 +189,17 @@ pub trait Driver: fmt::Debug {
     /// Writes the pieces in order, as far as they are taken; answers how many bytes that was.
     fn write(&mut self, key: Key, pieces: &[io::IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Sends at most `max` bytes of `file` without a copy, from where it stands, and moves it on; answers
+    /// how many that were, and `Ok(0)` at its end. What is written comes behind what was written before.
+    ///
+    /// # Errors
+    /// As [`write`](Driver::write), and what the file says; by default `Unsupported`, and then the file
+    /// is read and written.
+    fn send_file(&mut self, key: Key, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+        let _ = (key, file, max);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Ends the outgoing direction.
     fn shutdown_write(&mut self, key: Key) -> io::Result<()>;
 

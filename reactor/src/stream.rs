@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 
 /// How to stream: see [`Io::stream`](crate::Io::stream).
@@ -72,9 +73,15 @@ impl From<StreamError> for io::Error {
 
 /// What a queue is filled from.
 pub(crate) struct Stream {
-    reader: Box<dyn Read>,
+    reader: Reader,
     pub(crate) piece: usize,
     pub(crate) low: Option<usize>,
+}
+
+enum Reader {
+    Any(Box<dyn Read>),
+    /// A file whose bytes the system can send by itself.
+    File(File),
 }
 
 impl fmt::Debug for Stream {
@@ -89,10 +96,40 @@ impl fmt::Debug for Stream {
 impl Stream {
     pub(crate) fn new(reader: impl Read + 'static, options: &StreamOptions) -> Stream {
         Stream {
-            reader: Box::new(reader),
+            reader: Reader::Any(Box::new(reader)),
             piece: options.piece.max(1),
             low: options.low,
         }
+    }
+
+    /// Of a file. What is none in fact, a device or a file of `/proc`, is read as any reader.
+    pub(crate) fn of_file(file: File, options: &StreamOptions) -> Stream {
+        let plain = file
+            .metadata()
+            .is_ok_and(|about| about.is_file() && about.len() > 0);
+        let mut stream = Stream::new(io::empty(), options);
+        stream.reader = match plain {
+            true => Reader::File(file),
+            false => Reader::Any(Box::new(file)),
+        };
+        stream
+    }
+
+    /// The file, if the system may send from it by itself.
+    pub(crate) fn file(&self) -> Option<&File> {
+        match &self.reader {
+            Reader::File(file) => Some(file),
+            Reader::Any(_) => None,
+        }
+    }
+
+    /// From now on the file is read as any reader is.
+    pub(crate) fn read_file(self) -> Stream {
+        let reader = match self.reader {
+            Reader::File(file) => Reader::Any(Box::new(file)),
+            any => any,
+        };
+        Stream { reader, ..self }
     }
 
     /// Fills `buf` as far as the reader goes: how much that was, and how the reader has ended if it
@@ -100,7 +137,11 @@ impl Stream {
     pub(crate) fn read(&mut self, buf: &mut [u8]) -> (usize, Option<io::Result<()>>) {
         let mut filled = 0;
         while filled < buf.len() {
-            match self.reader.read(&mut buf[filled..]) {
+            let read = match &mut self.reader {
+                Reader::Any(reader) => reader.read(&mut buf[filled..]),
+                Reader::File(file) => file.read(&mut buf[filled..]),
+            };
+            match read {
                 Ok(0) => return (filled, Some(Ok(()))),
                 Ok(len) => filled += len,
                 // Tried again with the next piece: a loop here would have no bound.

@@ -9,6 +9,7 @@ use midge_reactor::{Close, Eof, Handler, Input, Key, ProxyOptions, StreamEnd, St
 use server::{Cx, Server, Told, pattern};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::thread;
 
 const LOOPBACK: SocketAddr =
@@ -113,5 +114,55 @@ fn a_missing_file_is_answered_and_a_long_one_arrives_whole() {
         .expect("it ends in good order");
     assert!(heard == pattern(LONG));
     library.join();
+    std::fs::remove_file(path).expect("it is there");
+}
+
+/// Sends a file between two words, to a peer that must take some of it now and then.
+struct Framed(PathBuf);
+
+impl Handler<Told> for Framed {
+    fn on_open(&mut self, cx: &mut Cx<'_>) {
+        let key = cx.key();
+        cx.io
+            .write_timeout(key, Some(std::time::Duration::from_millis(200)));
+    }
+
+    fn on_input(&mut self, cx: &mut Cx<'_>, input: &mut Input<'_>) {
+        input.take();
+        cx.send("before");
+        cx.stream_file(&self.0, &StreamOptions::default())
+            .expect("it is there");
+    }
+
+    fn on_stream(&mut self, cx: &mut Cx<'_>, _: StreamEnd) {
+        assert_eq!(cx.streamed(), LONG as u64);
+        cx.send("behind");
+        cx.close_after_write();
+    }
+
+    fn on_close(&mut self, cx: &mut Cx<'_>, why: &Close) {
+        // The test may have gone.
+        let _ = cx.state.send(format!("close: {why}"));
+    }
+}
+
+#[test]
+fn what_is_sent_round_a_file_keeps_its_place_and_a_peer_that_takes_none_of_it_is_given_up() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("framed");
+    std::fs::write(&path, pattern(LONG)).expect("there is room for it");
+    let shared = path.clone();
+    let server = Server::start(move || Framed(shared.clone()));
+    let mut client = server.connect();
+    client.write_all(b"go").expect("it reads");
+    let mut heard = Vec::new();
+    client
+        .read_to_end(&mut heard)
+        .expect("it ends in good order");
+    assert!(heard == [b"before", &pattern(LONG)[..], b"behind"].concat());
+    assert_eq!(server.told(), "close: closed");
+    let mut deaf = server.connect();
+    deaf.write_all(b"go").expect("it reads");
+    assert_eq!(server.told(), "close: write timed out");
+    server.stop();
     std::fs::remove_file(path).expect("it is there");
 }

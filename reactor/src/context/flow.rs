@@ -1,6 +1,7 @@
 //! Flow of the connection being called: relays, streams, and writing at once.
 
 use super::Context;
+use crate::failed::failed;
 use crate::{Key, ProxyError, ProxyOptions, StreamError, StreamOptions};
 use std::fs::File;
 use std::io::{self, Read};
@@ -47,11 +48,11 @@ impl<S> Context<'_, S> {
         self.io.stream(self.key, reader, options)
     }
 
-    /// Opens the file at `path` and streams it: see [`Io::stream`](crate::Io::stream). Opening and
-    /// reading may wait for a disk, each read for no more than a piece.
+    /// Opens the file at `path` and streams it: see [`Io::stream_file`](crate::Io::stream_file).
+    /// Opening and reading may wait for a disk, each read for no more than a piece.
     ///
     /// # Errors
-    /// Those of opening the file; `NotConnected` or `ResourceBusy` with a [`StreamError`] in it. The
+    /// Those of opening the file, with its path; `NotConnected` or `ResourceBusy` with a [`StreamError`] in it. The
     /// connection can be used as before.
     #[doc(alias = "stream_file_data")]
     #[doc(alias = "FileStreamer")]
@@ -61,7 +62,10 @@ impl<S> Context<'_, S> {
         path: impl AsRef<Path>,
         options: &StreamOptions,
     ) -> io::Result<()> {
-        Ok(self.stream(File::open(path)?, options)?)
+        let path = path.as_ref();
+        let opened = File::open(path);
+        let file = opened.map_err(|error| failed(path.display().to_string(), error))?;
+        Ok(self.io.stream_file(self.key, file, options)?)
     }
 
     /// Bytes that this connection's stream has queued: see [`Io::streamed`](crate::Io::streamed).

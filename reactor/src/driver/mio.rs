@@ -301,6 +301,10 @@ impl Driver for MioDriver {
         self.stream(key)?.write(pieces)
     }
 
+    fn send_file(&mut self, key: Key, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+        self.stream(key)?.send_file(file, max)
+    }
+
     fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
         match self.sockets.get_mut(key.index()) {
             Some(Some((owner, Socket::Stream(stream)))) if *owner == key => {

@@ -3,6 +3,7 @@
 use super::Io;
 use crate::Key;
 use crate::stream::{Stream, StreamError, StreamOptions};
+use std::fs::File;
 use std::io::Read;
 
 impl Io<'_> {
@@ -29,12 +30,31 @@ impl Io<'_> {
         reader: impl Read + 'static,
         options: &StreamOptions,
     ) -> Result<(), StreamError> {
+        self.begin_stream(key, Stream::new(reader, options))
+    }
+
+    /// As [`stream`](Io::stream), of a file, whose bytes the system sends without a copy where it can:
+    /// on Linux, over TCP and Unix sockets, without TLS. Then up to 256 KiB leave in a turn, and of
+    /// [`StreamOptions`] nothing counts but while the socket takes no more.
+    ///
+    /// # Errors
+    /// As [`stream`](Io::stream).
+    pub fn stream_file(
+        &mut self,
+        key: Key,
+        file: File,
+        options: &StreamOptions,
+    ) -> Result<(), StreamError> {
+        self.begin_stream(key, Stream::of_file(file, options))
+    }
+
+    fn begin_stream(&mut self, key: Key, stream: Stream) -> Result<(), StreamError> {
         let conn = self.core.conn_mut(key).filter(|conn| conn.takes_output());
         let conn = conn.ok_or(StreamError::NotOpen)?;
         if conn.stream.is_some() {
             return Err(StreamError::Busy);
         }
-        conn.stream = Some(Box::new(Stream::new(reader, options)));
+        conn.stream = Some(Box::new(stream));
         conn.streamed = 0;
         self.core.mark_dirty(key);
         Ok(())

@@ -7,6 +7,10 @@ use crate::core::Phase;
 use crate::io::Io;
 use crate::stream::StreamEnd;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+
+/// Most bytes that leave a file for one connection in a turn without being copied.
+const FILE_BYTES_MAX: usize = 256 * 1024;
 
 impl<S> Reactor<S> {
     /// Queues the next piece of the connection's stream, if there is room for it.
@@ -25,9 +29,12 @@ impl<S> Reactor<S> {
         if !conn.takes_output() {
             return self.stream_ended(key, Err(ErrorKind::BrokenPipe.into()));
         }
-        if !conn.wants_piece() {
+        if !conn.wants_piece() || self.send_file(key) {
             return;
         }
+        let Some(conn) = self.core.conn_mut(key) else {
+            return;
+        };
         let room = conn.max - conn.queued();
         // Out of the connection for the read: the queue is elsewhere in it.
         let Some(mut stream) = conn.stream.take() else {
@@ -58,6 +65,52 @@ impl<S> Reactor<S> {
         if let Some(end) = end {
             self.stream_ended(key, end);
         }
+    }
+
+    /// Has the system send from the file that is streamed, if it can, and the socket takes more;
+    /// answers whether that is all for this turn. Otherwise the next piece is copied: one that waits
+    /// in the queue is what deadlines, marks and events know of.
+    fn send_file(&mut self, key: Key) -> bool {
+        let now = self.core.now;
+        let Some(conn) = self.core.conn_mut(key) else {
+            return false;
+        };
+        #[cfg(feature = "tls")]
+        if conn.tls.is_some() {
+            return false;
+        }
+        let Some(file) = conn.stream.as_ref().and_then(|stream| stream.file()) else {
+            return false;
+        };
+        if conn.queued() > 0 {
+            // It goes first, and what the socket has taken already keeps it busy.
+            return true;
+        }
+        if !conn.writable {
+            return false;
+        }
+        match self.driver.send_file(key, file.as_fd(), FILE_BYTES_MAX) {
+            Ok(0) => self.stream_ended(key, Ok(())),
+            Ok(len) => {
+                conn.streamed += len as u64;
+                conn.written += len as u64;
+                conn.last_progress = now;
+                conn.last_activity = now;
+                self.core.stats.writes += 1;
+                self.core.stats.written_bytes += len as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                // Whatever else is wrong, copying finds out of what, the file or the socket.
+                if error.kind() == ErrorKind::WouldBlock {
+                    conn.writable = false;
+                } else if let Some(stream) = conn.stream.take() {
+                    conn.stream = Some(Box::new(stream.read_file()));
+                }
+                return false;
+            }
+        }
+        true
     }
 
     /// Comes back next turn if the queue is short enough already: no event will tell.

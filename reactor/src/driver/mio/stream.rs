@@ -150,6 +150,21 @@ impl Stream {
         }
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn send_file(&self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(_) => {
+                Ok(rustix::fs::sendfile(self.socket()?, file, None, max)?)
+            }
+            Stream::Pipes { .. } => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn send_file(&self, _: BorrowedFd<'_>, _: usize) -> io::Result<usize> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
     pub(super) fn shutdown_write(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
