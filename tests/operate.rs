@@ -361,7 +361,9 @@ fn a_log_that_nobody_reads_loses_lines_and_the_broker_goes_on() {
     let payload = "x".repeat(10_000);
     for _ in 0..100 {
         client.say(&format!("PUB foo 10000\r\n{payload}\r\nPING\r\n"));
-        assert_eq!(client.until("PONG"), ["PONG"]);
+        // The broker may ask as well, where a hundred answers take it two seconds.
+        let lines = client.until("PONG");
+        assert!(lines.iter().all(|line| line == "PING" || line == "PONG"));
     }
     // Whoever comes back is told.
     let reader = thread::spawn(move || {

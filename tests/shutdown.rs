@@ -139,7 +139,10 @@ fn a_peer_that_keeps_its_end_open_hardly_delays_the_end() {
     let took = ended(broker);
     assert!(took < END_MAX / 4, "it took {took:?}");
     for client in &mut idle {
-        assert_eq!(client.line(), None);
+        // On a slow machine the broker has asked whether it is there.
+        while let Some(line) = client.line() {
+            assert_eq!(line, "PING");
+        }
     }
 }
 
