@@ -113,14 +113,15 @@ impl Carry {
         debug_assert!(self.start <= self.end);
     }
 
-    /// Room behind the unread bytes: what they lack to `need`, or `min` if they lack nothing. It
-    /// grows by doubling, so that a peer which announces much and sends little costs little.
+    /// Room behind the unread bytes: what they lack to `need`, or `min` if they lack nothing or one
+    /// byte. It grows by doubling, so that a peer which announces much and sends little costs little.
     pub(crate) fn room(&mut self, min: usize, need: usize) -> &mut [u8] {
         if self.start > 0 {
             self.buf.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let target = if need > self.end {
+        // Who lacks one byte does not know how many: a line whose end has not come.
+        let target = if need > self.end + 1 {
             need
         } else {
             self.end + min
@@ -184,5 +185,16 @@ mod tests {
         carry.store(&[0; 100], Vec::new);
         carry.room(64, 1 << 30);
         assert!(carry.buf.len() <= 200, "reserved {}", carry.buf.len());
+    }
+
+    #[test]
+    fn a_line_whose_end_has_not_come_is_read_on_in_large_pieces() {
+        let mut carry = Carry::default();
+        carry.store(&[0; 10_000], Vec::new);
+        assert_eq!(carry.room(4096, 10_001).len(), 4096);
+        assert_eq!(carry.room(4096, 10_100).len(), 4096, "it has that already");
+        let mut carry = Carry::default();
+        carry.store(&[0; 10_000], Vec::new);
+        assert_eq!(carry.room(4096, 10_100).len(), 100);
     }
 }
