@@ -331,8 +331,7 @@ impl Client {
                 }
             };
             let left = cx.io.output_left();
-            let allowance = |state: &State| allowance(state, left);
-            let after = session.op(&op, allowance, cx.state, &mut Queues(&mut cx.io))?;
+            let after = session.op(&op, a_piece(left), cx.state, &mut Queues(&mut cx.io))?;
             if let ClientOp::Publish(message) = &op {
                 cx.state.measure(message.subject());
             }
@@ -431,7 +430,7 @@ impl Client {
                     published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
                 }
                 while published == Published::InPieces {
-                    let allowance = allowance(cx.state, cx.io.output_left());
+                    let allowance = a_piece(cx.io.output_left());
                     let mut out = Queues(&mut cx.io);
                     published = session.go_on(run.first(), allowance, cx.state, &mut out);
                     if has_had_its_turn(cx) {
@@ -689,7 +688,15 @@ fn bound_queue(cx: &mut Context<'_, State>) {
 /// What the present client may still do and queue in its turn.
 fn allowance(state: &State, bytes: usize) -> Allowance {
     Allowance {
-        work: WORK_BETWEEN_LOOKS.saturating_sub(state.scratch.work_since_look()),
+        work: TURN_WORK_MAX.saturating_sub(state.scratch.work()),
+        bytes,
+    }
+}
+
+/// What may be done of a message that goes in pieces before the clock is looked at.
+fn a_piece(bytes: usize) -> Allowance {
+    Allowance {
+        work: WORK_BETWEEN_LOOKS,
         bytes,
     }
 }

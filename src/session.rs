@@ -112,7 +112,7 @@ impl Session {
     pub(crate) fn op<O: Outbox>(
         &mut self,
         op: &ClientOp<'_>,
-        allowance: impl FnOnce(&State) -> Allowance,
+        allowance: Allowance,
         state: &mut State,
         out: &mut O,
     ) -> Result<After, Violation<'static>> {
@@ -122,7 +122,6 @@ impl Session {
                 published = self.publish(message, state, out);
             }
             if published == Published::InPieces {
-                let allowance = allowance(state);
                 published = self.go_on(message, allowance, state, out);
             }
             return Ok(match published {
