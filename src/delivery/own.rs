@@ -5,7 +5,7 @@
 
 use super::{Allowance, PIECE_PLACES_MAX, PIECE_SUBSCRIPTIONS_MAX, Scratch};
 use crate::state::State;
-use crate::sublist::{ReceiverId, SubId, Sublist};
+use crate::sublist::{ReceiverId, Set, SubId, Sublist};
 use midge_protocol::subject;
 
 /// Of one's own subscriptions, so many are looked at before it is asked who else matches.
@@ -80,7 +80,7 @@ pub(crate) fn find_own(state: &mut State, own: ReceiverId, reply: &[u8]) -> Own 
     }
     let candidates: Vec<SubId> = if is_known && matching <= sids.len() {
         let plain = found.iter().filter_map(|set| sublist.set_of(*set));
-        plain.flat_map(|set| set.plain()).copied().collect()
+        plain.flat_map(Set::plain).copied().collect()
     } else {
         sids.first(usize::MAX)
     };

@@ -63,7 +63,7 @@ impl Entry {
     fn part(&self) -> usize {
         // Of 1: bits in the middle, which the tables hardly look at.
         let share = u64::from(self.hash >> 9 & 0xffff);
-        let part = share * ((4 << 16) - share) / 3 >> 24;
+        let part = (share * ((4 << 16) - share) / 3) >> 24;
         // Below the number of parts, since the share is below 1.
         part as usize
     }
