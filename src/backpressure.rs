@@ -4,140 +4,248 @@
 //! healthy subscriber's queue fills to its limit in a fraction of a second, and it is cut off.
 //!
 //! ```text
-//! 0 ........ low ........ high ............................ max_pending
-//!             |            from here on its publishers are not read (their sockets fill, and
-//!             |            at last they block), as long as it still takes bytes
+//! 0 ........ low ........ high ............ half ............ max_pending
+//!             |            |                 until it has fallen to half
+//!             |            from here on its publishers are held, as long as it still takes bytes
 //!             they are read again
 //! ```
 //!
-//! Whose own queue is there is not read either: a client that asks and does not read the answers
-//! would fill its queue for ever, and hold all who publish to it.
+//! To hold is not to read. A held publisher is let go on after [`HELD_FOR`] with a message at least, so
+//! that what stands behind it, a `PING` or a request, is late by that and no more; with more, if the
+//! subscriber has taken much meanwhile. Who publishes little is not held below half of the limit.
 //!
-//! A subscriber that has taken nothing for [`PATIENCE`] is stalled, and one that has not come down
-//! to the low mark within [`HOLD_MAX`] is too slow for those who feed it. Nobody waits for either
-//! any longer, so its queue grows to the limit, or its write deadline passes, and it is a slow
-//! consumer: one subscriber cannot slow the others down for good. Time in which the broker itself
-//! stood still is nobody's fault, and does not count.
+//! What a publisher waits is bounded, whoever it waits for: see [`publisher`]. A subscriber that has
+//! taken nothing for [`PATIENCE`] is waited for by no one. Its queue grows to the limit, or its write
+//! deadline passes, and it is a slow consumer. Time in which the broker itself stood still is nobody's
+//! fault, and does not count.
+//!
+//! Whose own queue is at the high mark is not read either: a client that asks and does not read the
+//! answers would fill its queue for ever, and hold all who publish to it.
+//!
+//! All queues together have a bound too: see [`crowd`].
 
-use midge_reactor::{Io, Key, Time, TimerId};
+use midge_reactor::{Io, Key, Time};
+use publisher::{Publisher, Wait};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+
+pub(crate) mod crowd;
+mod publisher;
 
 /// How long a congested subscriber may take nothing and still be waited for. A healthy one moves
 /// in bursts, up to a second apart when its kernel's buffer is large.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// How long publishers may wait for one subscriber to come down from the high mark to the low one:
+/// In this time a subscriber has to come down from the high mark to the low one to be worth any wait:
 /// with the default limit, it has to take 1.4 MB/s.
-const HOLD_MAX: Duration = Duration::from_secs(3);
+const CATCH_UP: Duration = Duration::from_secs(3);
 
-/// The number of the timer that is set on a receiver while others wait for it. Its handler answers
-/// by calling [`Backpressure::check`].
-pub(crate) const STALL_TIMER: u64 = u64::MAX;
+/// The longest a publisher is held before it may send one message more.
+const HELD_FOR: Duration = Duration::from_millis(100);
+
+/// The number of the timer that ends a hold. The publisher's handler answers by calling
+/// [`Backpressure::go_on`].
+pub(crate) const HOLD_TIMER: u64 = u64::MAX;
 
 /// The low and the high mark below a limit of `pending_bytes_max`.
 pub(crate) fn marks(pending_bytes_max: usize) -> (usize, usize) {
     (pending_bytes_max / 16, pending_bytes_max / 8)
 }
 
-/// Whether `receiver`, which is congested, has taken bytes lately, so that it is worth waiting for.
+/// Whether so much is queued for `receiver` that whoever feeds it should wait: it is congested, or all
+/// queues together are too long and this one is not short.
+pub(crate) fn is_congested(receiver: Key, io: &Io<'_>) -> bool {
+    io.congested(receiver) || io.is_crowded() && io.queued(receiver) > crowd::SHORT_BYTES
+}
+
+/// Whether `receiver`, which is congested, has taken bytes lately, so that it is worth waiting for. In
+/// a crowd that is asked of all together.
 pub(crate) fn is_moving(receiver: Key, io: &Io<'_>) -> bool {
-    silence(receiver, io) < PATIENCE
+    let since = |last: Time| io.now() - last.max(io.resumed());
+    io.is_crowded()
+        || io
+            .last_progress(receiver)
+            .is_some_and(|last| since(last) < PATIENCE)
 }
 
-/// How long `receiver` has taken nothing of what is queued for it, although it was offered.
-fn silence(receiver: Key, io: &Io<'_>) -> Duration {
-    io.last_progress(receiver)
-        .map_or(PATIENCE, |last| io.now() - last.max(io.resumed()))
+/// How far a receiver is, or all together: what a publisher's wait for it is judged by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Progress {
+    /// The receiver; [`Key::NONE`] for all together.
+    pub(crate) of: Key,
+    /// Bytes that it has taken so far.
+    pub(crate) taken: u64,
+    /// Bytes that it must take in a second.
+    pub(crate) rate: u64,
+    /// There is no room for a message of each publisher.
+    pub(crate) is_full: bool,
 }
 
-/// Publishers whose sockets are not read, by the congested receiver they wait for.
+impl Progress {
+    pub(crate) fn of(receiver: Key, io: &Io<'_>) -> Progress {
+        if io.is_crowded() {
+            return crowd::progress(io);
+        }
+        let max = io.queue_max(receiver);
+        let (low, high) = marks(max);
+        Progress {
+            of: receiver,
+            taken: io.written(receiver),
+            rate: (high - low) as u64 / CATCH_UP.as_secs(),
+            is_full: io.queued(receiver) >= max / 2,
+        }
+    }
+}
+
+/// Publishers whose sockets are not read, and what each has waited lately.
 #[derive(Debug, Default)]
 pub(crate) struct Backpressure {
-    waiting: HashMap<Key, Waiting>,
-    /// Receivers that were waited for long enough, until they have caught up.
+    /// Whose input is being carried out.
+    current: Option<Key>,
+    /// Those that were held lately.
+    publishers: HashMap<Key, Publisher>,
+    /// Who is held, by the receiver that is waited for; [`Key::NONE`] for all together.
+    waiting: HashMap<Key, Vec<Key>>,
+    /// Receivers that some publisher waits for no longer, until they have caught up.
     given_up: HashSet<Key>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    publishers: Vec<Key>,
-    since: Time,
-    /// Whether they began to wait anew after the broker had stood still. Once, or a broker that does so
-    /// again and again would wait for ever.
-    anew: bool,
-    /// The next look at whether it is still worth waiting.
-    timer: TimerId,
+    crowd: crowd::Crowd,
 }
 
 impl Backpressure {
-    /// Whether whoever makes output for `receiver` should wait for it.
-    pub(crate) fn must_wait(&self, receiver: Key, io: &Io<'_>) -> bool {
-        io.congested_count() > 0
-            && io.congested(receiver)
-            && is_moving(receiver, io)
-            && !self.has_given_up(receiver)
+    /// The input of `publisher` is carried out from here on.
+    #[inline]
+    pub(crate) fn begin(&mut self, publisher: Key, io: &Io<'_>) {
+        self.current = Some(publisher);
+        if io.any_congested()
+            && let Some(publisher) = self.publishers.get_mut(&publisher)
+        {
+            publisher.recover(io.now());
+        }
     }
 
-    /// Whether `receiver` was waited for long enough and has not caught up yet.
+    /// Whether the present publisher should wait for a receiver that is congested and moves.
+    pub(crate) fn asks_to_wait(&self, progress: &Progress) -> bool {
+        match self.current.and_then(|key| self.publishers.get(&key)) {
+            Some(publisher) => publisher.waits_for(progress),
+            // It has not been held lately.
+            None => progress.is_full,
+        }
+    }
+
+    /// The present publisher has gone on with so many bytes although some of those it feeds are behind.
+    #[cold]
+    pub(crate) fn spend(&mut self, bytes: usize, io: &Io<'_>) {
+        let Some(current) = self.current else {
+            return;
+        };
+        let publisher = self.publishers.entry(current);
+        publisher
+            .or_insert_with(|| Publisher::new(io.now()))
+            .spend(bytes);
+    }
+
+    /// Whether a client's own queue is so long that it should not be read.
+    #[inline]
+    pub(crate) fn must_wait(&self, client: Key, io: &Io<'_>) -> bool {
+        io.any_congested() && is_congested(client, io) && is_moving(client, io)
+    }
+
+    /// Whether some publisher waits for `receiver` no longer, although it has not caught up.
     pub(crate) fn has_given_up(&self, receiver: Key) -> bool {
         self.given_up.contains(&receiver)
     }
 
-    /// Publishers that wait, and receivers that were given up.
+    /// Publishers that are held or were, and receivers that were given up.
     pub(crate) fn kept(&self) -> usize {
-        let publishers = |waiting: &Waiting| waiting.publishers.len();
-        self.waiting.len()
-            + self.waiting.values().map(publishers).sum::<usize>()
-            + self.given_up.len()
+        self.publishers.len() + self.waiting.len() + self.given_up.len()
     }
 
-    /// Stops reading from `publisher` until `receiver` has caught up.
+    /// Stops reading from `publisher` until `receiver` has caught up, or for a while.
     pub(crate) fn hold(&mut self, publisher: Key, receiver: Key, io: &mut Io<'_>) {
-        let waiting = self.waiting.entry(receiver).or_insert_with(|| Waiting {
-            publishers: Vec::new(),
+        let progress = Progress::of(receiver, io);
+        let is_own = publisher == receiver && progress.of == receiver;
+        let held_for = if is_own { PATIENCE } else { HELD_FOR };
+        let wait = Wait {
+            progress,
+            is_own,
             since: io.now(),
-            anew: false,
-            timer: io.set_deadline(receiver, PATIENCE, STALL_TIMER),
-        });
-        waiting.publishers.push(publisher);
+            timer: io.set_timer(publisher, held_for, HOLD_TIMER),
+        };
+        let now = io.now();
+        let state = self.publishers.entry(publisher);
+        state.or_insert_with(|| Publisher::new(now)).wait = Some(wait);
+        self.waiting.entry(progress.of).or_default().push(publisher);
         io.pause(publisher);
     }
 
-    /// `receiver` has caught up, or has gone: reads again from all that wait for it.
+    /// `publisher` has been held long enough for now.
+    pub(crate) fn go_on(&mut self, publisher: Key, io: &mut Io<'_>) {
+        let wait = self.publishers.get(&publisher).and_then(|one| one.wait);
+        let Some(Wait { progress, .. }) = wait else {
+            return;
+        };
+        let mut waiters = 1;
+        if let Some(waiting) = self.waiting.get_mut(&progress.of) {
+            waiters = waiting.len();
+            waiting.retain(|one| *one != publisher);
+            if waiting.is_empty() {
+                self.waiting.remove(&progress.of);
+            }
+        }
+        self.release(publisher, waiters, io);
+    }
+
+    /// `receiver` has caught up: reads again from all that wait for it.
     pub(crate) fn caught_up(&mut self, receiver: Key, io: &mut Io<'_>) {
         self.given_up.remove(&receiver);
-        self.release(receiver, io);
+        let waiting = self.waiting.remove(&receiver).unwrap_or_default();
+        for publisher in &waiting {
+            self.release(*publisher, waiting.len(), io);
+        }
     }
 
-    /// Looks whether `receiver` is still worth waiting for, and stops the waiting if not.
-    pub(crate) fn check(&mut self, receiver: Key, io: &mut Io<'_>) {
-        let Some(waiting) = self.waiting.get_mut(&receiver) else {
-            return;
-        };
-        if io.resumed() > waiting.since && !std::mem::replace(&mut waiting.anew, true) {
-            waiting.since = io.resumed();
-        }
-        let held = io.now() - waiting.since;
-        let idle = silence(receiver, io);
-        if held < HOLD_MAX && idle < PATIENCE {
-            let next = (PATIENCE - idle).min(HOLD_MAX - held);
-            waiting.timer = io.set_deadline(receiver, next, STALL_TIMER);
-            return;
-        }
-        if held >= HOLD_MAX {
-            self.given_up.insert(receiver);
-        }
-        self.release(receiver, io);
+    /// `client` has gone.
+    pub(crate) fn left(&mut self, client: Key, io: &mut Io<'_>) {
+        self.go_on(client, io);
+        self.publishers.remove(&client);
+        self.caught_up(client, io);
     }
 
-    fn release(&mut self, receiver: Key, io: &mut Io<'_>) {
-        let Some(waiting) = self.waiting.remove(&receiver) else {
+    fn release(&mut self, publisher: Key, waiters: usize, io: &mut Io<'_>) {
+        let Some(state) = self.publishers.get_mut(&publisher) else {
             return;
         };
-        io.cancel(waiting.timer);
-        for publisher in waiting.publishers {
-            io.resume(publisher);
+        let Some(mut wait) = state.wait.take() else {
+            return;
+        };
+        wait.since = wait.since.max(io.resumed());
+        io.cancel(wait.timer);
+        io.resume(publisher);
+        if wait.is_own {
+            return;
+        }
+        let of = wait.progress.of;
+        let progress = match of {
+            Key::NONE => crowd::progress(io),
+            _ if io.is_crowded() => Progress {
+                taken: io.written(of),
+                ..wait.progress
+            },
+            _ => Progress::of(of, io),
+        };
+        state.has_waited(&wait, &progress, waiters, io.now());
+        if of != Key::NONE && io.congested(of) && state.has_lost_patience(&progress) {
+            self.given_up.insert(of);
         }
     }
+}
+
+/// The time in which `bytes` leave at `rate` bytes a second.
+fn time_of(bytes: u64, rate: u64) -> Duration {
+    Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)
+}
+
+/// Nanoseconds from `since` to `now`.
+fn elapsed(since: Time, now: Time) -> i64 {
+    i64::try_from((now - since).as_nanos()).unwrap_or(i64::MAX)
 }

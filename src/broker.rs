@@ -363,6 +363,7 @@ impl Drop for Running {
 fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     let random = cx.io.random();
     cx.state.seed(random);
+    reconfigure::bound_queues(cx);
     if cx.state.info.server_id.is_empty() {
         // From the reactor's numbers, so that a simulated broker is the same one in each run.
         let mut random = [0; 32];

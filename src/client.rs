@@ -1,6 +1,6 @@
 //! `Client`: one client's socket. Bytes to ops, deadlines, the end.
 
-use crate::backpressure::{self, STALL_TIMER};
+use crate::backpressure::{self, HOLD_TIMER, Progress, crowd};
 use crate::close::CloseReason;
 use crate::config::Auth;
 use crate::delivery::{Allowance, Published};
@@ -79,11 +79,15 @@ impl Outbox for Queues<'_, '_> {
 
     #[inline]
     fn any_congested(&self) -> bool {
-        self.0.congested_count() > 0
+        self.0.any_congested()
     }
 
     fn is_congested(&self, to: Key) -> bool {
-        self.0.congested(to)
+        backpressure::is_congested(to, self.0)
+    }
+
+    fn progress(&self, to: Key) -> Progress {
+        Progress::of(to, self.0)
     }
 
     fn is_moving(&self, to: Key) -> bool {
@@ -275,7 +279,7 @@ impl Client {
         } else if is_new && let Some(records) = &mut cx.state.records {
             records.turned_away(self.label, reason, cx.io.now());
         }
-        cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
+        cx.state.backpressure.left(cx.key(), &mut cx.io);
         self.asker = None;
         for timer in [self.ping_timer.take(), self.auth_timer.take()]
             .into_iter()
@@ -330,10 +334,15 @@ impl Client {
                     return Ok(());
                 }
             };
-            let left = cx.io.output_left();
+            let (left, before) = (cx.io.output_left(), cx.io.produced());
             let after = session.op(&op, a_piece(left), cx.state, &mut Queues(&mut cx.io))?;
             if let ClientOp::Publish(message) = &op {
                 cx.state.measure(message.subject());
+                match after {
+                    After::WaitFor(_) => {}
+                    After::InPieces => pay(cx, 0, before),
+                    _ => pay(cx, len, before),
+                }
             }
             match after {
                 After::Next => self.last_active = cx.now(),
@@ -411,9 +420,11 @@ impl Client {
             let each = run.bytes_each();
             if run.count() > 1 && !session.has_begun() {
                 let allowance = allowance(cx.state, cx.io.output_left());
+                let before = cx.io.produced();
                 let mut out = Queues(&mut cx.io);
                 let count = session.publish_run(&run, allowance, cx.state, &mut out);
                 if count > 0 {
+                    pay(cx, count * each, before);
                     cx.state.measure(run.first().subject());
                     rest = &rest[count * each..];
                     if has_had_its_turn(cx) {
@@ -425,6 +436,7 @@ impl Client {
             loop {
                 // Before it is asked whose turn it is: to find out that a run must go one by one may
                 // take all of a turn, and one at least goes in each.
+                let before = cx.io.produced();
                 let mut published = Published::InPieces;
                 if !session.has_begun() {
                     published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
@@ -438,12 +450,15 @@ impl Client {
                     }
                 }
                 match published {
-                    Published::Taken(_) => {}
+                    Published::Taken(_) => pay(cx, each, before),
                     Published::WaitFor(receiver) => {
                         cx.state.measure(run.first().subject());
                         break 'input Ended::WaitFor(receiver);
                     }
-                    Published::InPieces => break 'input Ended::Yield,
+                    Published::InPieces => {
+                        pay(cx, 0, before);
+                        break 'input Ended::Yield;
+                    }
                 }
                 rest = &rest[each..];
                 let is_over = has_had_its_turn(cx);
@@ -591,6 +606,10 @@ impl Handler<State> for Client {
             records.meter.begin_turn(cx.io.now());
         }
         let before = input.len();
+        cx.state.backpressure.begin(cx.key(), &cx.io);
+        if cx.io.is_crowded() {
+            crowd::look(cx);
+        }
         let outcome = self.run(cx, input);
         self.settle(cx.state);
         if let Err(violation) = outcome {
@@ -619,7 +638,7 @@ impl Handler<State> for Client {
                 self.refuse(cx, &Violation::AuthenticationTimeout);
             }
             RETIRED => self.check_retired(cx),
-            STALL_TIMER => cx.state.backpressure.check(cx.key(), &mut cx.io),
+            HOLD_TIMER => cx.state.backpressure.go_on(cx.key(), &mut cx.io),
             other => debug_assert!(false, "nobody sets timer {other} on a client"),
         }
     }
@@ -638,6 +657,14 @@ impl Handler<State> for Client {
                 cx.state.stats.slow_consumers += 1;
                 let max = config.pending_bytes_max;
                 log::info!(target: "midge", "{label} - Slow Consumer Detected: MaxPending of {max} Exceeded");
+            }
+            CloseReason::SlowConsumerTotal => {
+                cx.state.stats.slow_consumers += 1;
+                let max = cx.state.total_bytes_max;
+                log::info!(
+                    target: "midge",
+                    "{label} - Slow Consumer Detected: MaxPendingTotal of {max} neared by all queues, this one among the longest with {queued} bytes"
+                );
             }
             CloseReason::SlowConsumerDeadline => {
                 cx.state.stats.slow_consumers += 1;
@@ -714,6 +741,17 @@ fn has_had_its_turn(cx: &mut Context<'_, State>) -> bool {
 fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
     cx.state.scratch.look();
     cx.state.scratch.work() >= TURN_WORK_MAX || cx.io.is_time_up()
+}
+
+/// The present client has published so many bytes, and produced so much until `before`. Some of those it
+/// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts.
+#[inline]
+fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
+    if cx.io.any_congested() {
+        let copies = cx.io.produced() - before;
+        let bytes = if cx.io.is_crowded() { copies } else { bytes };
+        cx.state.backpressure.spend(bytes, &cx.io);
+    }
 }
 
 /// Sets the next look at whether a client is alive, in place of the one set before.

@@ -1,5 +1,6 @@
 //! `CloseReason`: why a connection ended, for the log and the counters.
 
+use crate::backpressure::crowd::Crowded;
 use midge_protocol::Violation;
 use midge_reactor::Close;
 use std::fmt;
@@ -15,6 +16,9 @@ pub(crate) enum CloseReason {
     ReadError,
     /// More was queued for it than `max_pending`.
     SlowConsumerPending,
+    /// More was queued for all together than `max_pending_total` lets stand, and for it more than for
+    /// most.
+    SlowConsumerTotal,
     /// What was queued for it did not leave within `write_deadline`.
     SlowConsumerDeadline,
     /// It left `ping_max` `PING`s unanswered.
@@ -64,6 +68,7 @@ impl CloseReason {
     pub(crate) fn of_close(close: &Close) -> CloseReason {
         match close {
             Close::SlowConsumer => CloseReason::SlowConsumerPending,
+            Close::Failed(error) if error.is::<Crowded>() => CloseReason::SlowConsumerTotal,
             Close::WriteTimeout => CloseReason::SlowConsumerDeadline,
             Close::Shutdown => CloseReason::ServerShutdown,
             Close::Error(_) => CloseReason::ReadError,
@@ -77,7 +82,9 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             CloseReason::ClientClosed => "Client Closed",
             CloseReason::ReadError => "Read Error",
-            CloseReason::SlowConsumerPending => "Slow Consumer (Pending Bytes)",
+            CloseReason::SlowConsumerPending | CloseReason::SlowConsumerTotal => {
+                "Slow Consumer (Pending Bytes)"
+            }
             CloseReason::SlowConsumerDeadline => "Slow Consumer (Write Deadline)",
             CloseReason::Stale => "Stale Connection",
             CloseReason::AuthenticationFailure => "Authentication Failure",

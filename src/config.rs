@@ -9,6 +9,7 @@ mod explain;
 pub mod language;
 #[cfg(feature = "command")]
 mod load;
+mod memory;
 #[cfg(feature = "command")]
 pub mod options;
 #[cfg(feature = "command")]
@@ -26,6 +27,9 @@ pub use reload::{Change, Reloaded, changes, reload};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Most that may wait for all clients together, unless it is set: sixteen clients at their limit.
+const TOTAL_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// What a client must present in `CONNECT` before it may do anything else.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -178,6 +182,10 @@ pub struct Config {
     /// Default 64 MiB: about half a second of a full 1 Gbit/s link.
     /// Never more than [`QUEUE_BYTES_MAX`](midge_reactor::QUEUE_BYTES_MAX) in fact.
     pub pending_bytes_max: usize,
+    /// Most bytes that may wait for all clients together (`max_pending_total`). Near it publishers wait,
+    /// past it those with the longest queues are slow consumers. Default: 1 GiB, or a quarter of
+    /// the memory there is where that is less, but twice `pending_bytes_max` at least.
+    pub pending_total_bytes_max: Option<usize>,
     /// Most subscriptions of one client (`max_subscriptions`). Default: no limit.
     pub subscriptions_max: Option<usize>,
     /// Most tokens in the subject of a subscription (`max_sub_tokens`). Default: no limit.
@@ -225,6 +233,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// Most bytes that may wait for all clients together.
+    pub(crate) fn total_bytes_max(&self) -> usize {
+        self.pending_total_bytes_max.unwrap_or_else(|| {
+            let fits = memory::bytes().map_or(TOTAL_BYTES_MAX, |bytes| bytes / 4);
+            fits.min(TOTAL_BYTES_MAX)
+                .max(self.pending_bytes_max.saturating_mul(2))
+        })
+    }
+
     /// Whether a client that presents nothing is refused.
     pub(crate) fn wants_credentials(&self) -> bool {
         self.auth != Auth::None && self.no_auth_user.is_none()
@@ -246,6 +263,7 @@ impl Default for Config {
             payload_bytes_max: 1024 * 1024,
             control_line_bytes_max: 4096,
             pending_bytes_max: 64 * 1024 * 1024,
+            pending_total_bytes_max: None,
             subscriptions_max: None,
             subscription_tokens_max: None,
             ping_interval: Duration::from_secs(120),

@@ -160,7 +160,9 @@ impl Route {
 /// Whether whoever makes output for `receiver` should wait for it: it is far behind, and still takes
 /// bytes.
 fn is_behind<O: Outbox>(receiver: Key, backpressure: &Backpressure, out: &O) -> bool {
-    out.is_congested(receiver) && out.is_moving(receiver) && !backpressure.has_given_up(receiver)
+    out.is_congested(receiver)
+        && out.is_moving(receiver)
+        && backpressure.asks_to_wait(&out.progress(receiver))
 }
 
 /// A receiver in `found` that is far behind and still takes bytes: whoever publishes should wait

@@ -1,5 +1,6 @@
 //! `Outbox`: where bytes for receivers go. The reactor's queues in the broker, vectors in a test.
 
+use crate::backpressure::Progress;
 use midge_protocol::Sink;
 use midge_reactor::Key;
 
@@ -26,13 +27,16 @@ pub(crate) trait Outbox {
 
     /// Whether `to`, which is congested, still takes bytes, so that it is worth waiting for.
     fn is_moving(&self, to: Key) -> bool;
+
+    /// How far `to`, which is congested, has come.
+    fn progress(&self, to: Key) -> Progress;
 }
 
 #[cfg(test)]
 pub(crate) mod fake {
     //! An outbox in memory.
 
-    use super::Outbox;
+    use super::{Outbox, Progress};
     use midge_protocol::Sink;
     use midge_reactor::Key;
     use std::collections::{HashMap, HashSet};
@@ -86,6 +90,15 @@ pub(crate) mod fake {
 
         fn is_moving(&self, to: Key) -> bool {
             !self.stalled.contains(&to)
+        }
+
+        fn progress(&self, to: Key) -> Progress {
+            Progress {
+                of: to,
+                taken: 0,
+                rate: 1,
+                is_full: true,
+            }
         }
     }
 }

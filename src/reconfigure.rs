@@ -4,6 +4,7 @@
 //! enough. What was copied elsewhere is brought up to date here: `INFO`, files, what is kept for
 //! monitoring, and the clients, each through a call of its own.
 
+use crate::backpressure::crowd;
 use crate::broker::announce_settings;
 use crate::client::{Client, News, Queues};
 use crate::config::{Config, Monitor};
@@ -20,6 +21,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     start::warn(&config, Some(&cx.state.config));
     let former = std::mem::replace(&mut cx.state.config, config);
     write_files(cx.state, &former);
+    bound_queues(cx);
     if let Some(records) = &mut cx.state.records {
         records.reconfigured(cx.io.now(), cx.state.config.closed_clients_max);
     }
@@ -40,6 +42,13 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     }
     // Later, when those whose credentials are no good have gone.
     cx.defer(close_surplus);
+}
+
+/// Bounds what all queues may hold together.
+pub(crate) fn bound_queues(cx: &mut Context<'_, State>) {
+    cx.state.total_bytes_max = cx.state.config.total_bytes_max();
+    let (low, high) = crowd::marks(cx.state.total_bytes_max);
+    cx.io.total_watermarks(low, high);
 }
 
 /// The settings with those of a broker that runs in place of what cannot change any more.

@@ -241,6 +241,16 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
             ),
         );
     }
+    if let Some(total) = config.pending_total_bytes_max
+        && pending_bytes_max > total
+    {
+        wrong(
+            "max_pending_total",
+            &format!(
+                "max_pending ({pending_bytes_max}) cannot be higher than max_pending_total ({total})"
+            ),
+        );
+    }
     let (duration, grace) = (config.lame_duck_duration, config.lame_duck_grace_period);
     if grace >= duration {
         wrong(

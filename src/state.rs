@@ -83,6 +83,8 @@ pub struct State {
     pub(crate) leaving: Leaving,
     /// Who waits for whom.
     pub(crate) backpressure: Backpressure,
+    /// Most bytes that all queues may hold together.
+    pub(crate) total_bytes_max: usize,
     /// Counters.
     pub(crate) stats: Stats,
     /// What ended the broker, once something has.
@@ -120,6 +122,7 @@ impl State {
     /// As [`new`](State::new), with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {
         State {
+            total_bytes_max: config.total_bytes_max(),
             config,
             info,
             accounts: vec![Account::default()],

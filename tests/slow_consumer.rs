@@ -296,6 +296,28 @@ fn a_stalled_receiver_holds_its_publisher_for_a_while_and_is_then_cut() {
 }
 
 #[test]
+fn all_queues_together_are_bounded_and_only_the_longest_go() {
+    const NEVER: usize = 8;
+    const MESSAGES: usize = 8000;
+    let broker = start(Config {
+        // None of them comes to this.
+        pending_bytes_max: 16 * MIB,
+        pending_total_bytes_max: Some(16 * MIB),
+        write_deadline: Duration::from_secs(600),
+        ..config()
+    });
+    let addr = broker.addr();
+    let never = [(); NEVER].map(|()| subscriber(Raw::join_narrow(addr), "flood", "never"));
+    let other = reader(addr, "other", 100);
+    Publisher::start(Raw::join(addr), "flood", MESSAGES).until_done();
+    Publisher::start(Raw::join(addr), "other", 100).until_done();
+    other.join().expect("who has a short queue stays").sync();
+    let closed = broker.stats().expect("it runs").slow_consumers;
+    assert!((1..NEVER as u64).contains(&closed), "{closed} closed");
+    drop(never);
+}
+
+#[test]
 fn a_publisher_that_feeds_itself_gets_all_that_it_publishes() {
     const MESSAGES: usize = 64_000;
     let broker = start(Config {

@@ -25,9 +25,11 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+mod total;
 mod turn;
 mod watching;
 
+use total::Total;
 pub(crate) use turn::{FLUSH_TIME, INPUT_TIME, LANES, Lane, Lanes, OUTPUT_BYTES, STEP_TIME};
 use turn::{LIGHT_READ_BYTES, Load, Turn};
 use watching::Watching;
@@ -114,6 +116,8 @@ pub(crate) struct Rest {
     pub(crate) high: usize,
     pub(crate) max: usize,
     pub(crate) written: u64,
+    /// What its queue counts for in the total.
+    pub(crate) counted: usize,
     pub(crate) last_progress: Time,
     /// When bytes last moved, in either direction.
     pub(crate) last_activity: Time,
@@ -297,6 +301,8 @@ pub(crate) struct Core {
     pub(crate) watches: usize,
     /// Connections whose queues are congested.
     pub(crate) congested: usize,
+    /// What all queues hold together, as of each one's last flush.
+    pub(crate) total: Total,
     /// When the present turn began.
     pub(crate) now: Time,
     pub(crate) ready: Lanes,
@@ -339,6 +345,7 @@ impl Core {
             udp_sockets: 0,
             watches: 0,
             congested: 0,
+            total: Total::default(),
             now,
             ready: Lanes::default(),
             dirty: Lanes::default(),
@@ -443,6 +450,7 @@ impl Core {
             write_timer: None,
             write_target: 0,
             written: 0,
+            counted: 0,
             last_progress: self.clock,
             last_activity: self.clock,
             idle_timeout: None,
@@ -480,6 +488,7 @@ impl Core {
             Some(Entry::Watching(_)) => self.watches -= 1,
             Some(Entry::Conn(mut conn)) => {
                 self.congested -= usize::from(conn.congested);
+                self.total.change(conn.counted, 0);
                 conn.outbound.clear(&mut self.pools.outbound);
                 #[cfg(feature = "tls")]
                 if let Some(tls) = &mut conn.tls {
@@ -740,6 +749,18 @@ impl Core {
         }
     }
 
+    /// Counts what a connection's queue holds, now that it was written.
+    pub(crate) fn count_queue(&mut self, key: Key) {
+        if let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index())
+            && conn.key == key
+            && conn.phase != Phase::Closing
+        {
+            let held = conn.outbound.held();
+            let before = std::mem::replace(&mut conn.counted, held);
+            self.total.change(before, held);
+        }
+    }
+
     /// Ends the outgoing direction once the queue is empty.
     pub(crate) fn shutdown_write(&mut self, key: Key) {
         if let Some(conn) = self.conn_mut(key) {
@@ -775,6 +796,8 @@ impl Core {
             Some(Entry::Conn(conn)) if conn.key == key && conn.phase != Phase::Closing => {
                 conn.phase = Phase::Closing;
                 conn.outbound.shut_window();
+                // It is as good as gone.
+                self.total.change(std::mem::take(&mut conn.counted), 0);
                 // A close that follows `close_after_write` keeps the reason that came first.
                 conn.why.get_or_insert(why);
             }

@@ -249,6 +249,51 @@ impl Io<'_> {
         self.core.congested
     }
 
+    /// Whether any queue is [`congested`](Io::congested), or all together are [a crowd](Io::is_crowded).
+    #[inline]
+    #[must_use]
+    pub fn any_congested(&self) -> bool {
+        self.core.congested > 0 || self.core.total.is_crowded
+    }
+
+    /// Bytes of memory that all queues hold together, each as of its last flush. Costs nothing.
+    #[must_use]
+    pub fn total_queued(&self) -> usize {
+        self.core.total.bytes
+    }
+
+    /// Whether all queues together have reached their high mark and not yet fallen to the low one.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.core.total.is_crowded
+    }
+
+    /// Sets where all queues together count as a crowd (`high`) and where no longer (`low`), in bytes.
+    /// By default they never do. Nothing follows from it but [`is_crowded`](Io::is_crowded).
+    pub fn total_watermarks(&mut self, low: usize, high: usize) {
+        let total = &mut self.core.total;
+        (total.low, total.high) = (low.min(high), high);
+        total.judge();
+    }
+
+    /// The marks set by [`total_watermarks`](Io::total_watermarks).
+    #[must_use]
+    pub fn total_marks(&self) -> (usize, usize) {
+        (self.core.total.low, self.core.total.high)
+    }
+
+    /// Bytes of this connection that the kernel has taken so far.
+    #[must_use]
+    pub fn written(&self, key: Key) -> u64 {
+        self.core.conn(key).map_or(0, |conn| conn.written)
+    }
+
+    /// Most bytes that are queued for this connection: see [`watermarks`](Io::watermarks).
+    #[must_use]
+    pub fn queue_max(&self, key: Key) -> usize {
+        self.core.conn(key).map_or(0, |conn| conn.max)
+    }
+
     /// Whether the queue has reached its high mark and not yet fallen to the low one.
     #[must_use]
     pub fn congested(&self, key: Key) -> bool {

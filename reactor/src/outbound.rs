@@ -214,6 +214,11 @@ impl Outbound {
         self.older.as_ref().map_or(0, |older| older.bytes)
     }
 
+    /// Bytes of memory held for them: the block is as long as it was made.
+    pub(crate) fn held(&self) -> usize {
+        self.older_bytes() + self.block.len()
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0

@@ -81,6 +81,7 @@ pub static SETTINGS: &[Setting] = settings![
     "max_control_line", Reload, |o| o.config.control_line_bytes_max, number;
     "max_payload", Reload, |o| o.config.payload_bytes_max, number;
     "max_pending", Reload, |o| o.config.pending_bytes_max, number;
+    "max_pending_total", Reload, |o| o.config.pending_total_bytes_max, optional;
     "write_deadline", Reload, |o| o.config.write_deadline, time;
     "ping_interval", Reload, |o| o.config.ping_interval, time;
     "ping_max", Reload, |o| o.config.pings_out_max, number;
@@ -128,6 +129,7 @@ fn all_fields(config: &Config, log: &LogOptions) {
         control_line_bytes_max: _,
         payload_bytes_max: _,
         pending_bytes_max: _,
+        pending_total_bytes_max: _,
         write_deadline: _,
         ping_interval: _,
         pings_out_max: _,

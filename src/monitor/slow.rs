@@ -92,7 +92,9 @@ impl Slow {
         let (now, pending) = (io.now(), io.queued(key));
         let is_slow = matches!(
             reason,
-            CloseReason::SlowConsumerPending | CloseReason::SlowConsumerDeadline
+            CloseReason::SlowConsumerPending
+                | CloseReason::SlowConsumerTotal
+                | CloseReason::SlowConsumerDeadline
         );
         if let Some(episode) = self.present(key) {
             episode.pending = episode.pending.max(pending);

@@ -35,6 +35,7 @@ impl<S> Reactor<S> {
             if let Some(conn) = self.core.conn_mut(key) {
                 conn.urgent = false;
                 self.flush_one(key);
+                self.core.count_queue(key);
             }
         }
     }

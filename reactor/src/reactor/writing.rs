@@ -65,6 +65,7 @@ impl<S> Reactor<S> {
                 conn.in_dirty = None;
                 conn.outbound.shut_window();
                 self.flush_one(key);
+                self.core.count_queue(key);
                 self.after_callback();
             }
         } else if let Some(udp) = self.core.udp_mut(key) {

@@ -177,6 +177,11 @@ pub(super) static TABLE: &[Entry] = &[
             r.options.config.pending_bytes_max = max;
         }
     }),
+    entry(&["max_pending_total"], &["max_pending_total"], |r, p| {
+        if let Some(max) = r.count(p, 0) {
+            r.options.config.pending_total_bytes_max = (max > 0).then_some(max);
+        }
+    }),
     entry(&["write_deadline"], &["write_deadline"], |r, p| {
         if let Some(time) = r.duration(p) {
             r.options.config.write_deadline = or(time, Config::default().write_deadline);

@@ -1,0 +1,291 @@
+//! `Publisher`: what one publisher has waited lately, and how much more it will.
+//!
+//! An allowance, as for a log's reader: there are [`ALLOWANCE`] to begin with, and one part in
+//! [`SHARE`] of the time comes back. Only what a receiver has not earned is charged: time waited for it,
+//! less what the bytes that it took meanwhile are worth at the rate that is asked of it. So one that
+//! keeps up that pace is waited for without end, and all others together for the allowance. A receiver
+//! takes bytes in bursts, so a charge is worked out anew with each wait for the same one.
+
+use super::{Progress, elapsed, time_of};
+use midge_reactor::{Key, Time, TimerId};
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Longest that is waited for receivers that are too slow, in nanoseconds.
+const ALLOWANCE: i64 = 3 * SECOND;
+
+/// What receivers of which nothing is known may cost beyond that.
+const UNKNOWN: i64 = SECOND;
+
+/// One part in so many of the time comes back.
+const SHARE: i64 = 10;
+
+/// Who publishes no more than this at once, in bytes, and this in a second, is not held for receivers
+/// that are less than half full.
+const SMALL_BYTES: i64 = 256 * 1024;
+const SMALL_RATE: i64 = 64 * 1024;
+
+/// Most bytes that a publisher has earned by waiting, and most that it owes after a long message.
+const CREDIT_MAX: i64 = 256 * 1024;
+const OWED_MAX: i64 = 8 * 1024 * 1024;
+
+/// Receivers whose accounts are kept; the oldest is closed for one more.
+const ACCOUNTS_MAX: usize = 64;
+
+/// A publisher is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// How far the receiver was.
+    pub(super) progress: Progress,
+    /// It is its own queue that is waited for, which is nobody else's matter.
+    pub(super) is_own: bool,
+    pub(super) since: Time,
+    pub(super) timer: TimerId,
+}
+
+/// Waits for one receiver.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    of: Key,
+    /// Bytes that it had taken when the account was opened.
+    taken: u64,
+    waited: i64,
+    charged: i64,
+}
+
+impl Account {
+    /// What was waited and not earned.
+    fn debt(&self, progress: &Progress) -> i64 {
+        let taken = progress.taken.saturating_sub(self.taken);
+        let earned = time_of(taken, progress.rate).as_nanos();
+        self.waited - i64::try_from(earned).unwrap_or(i64::MAX)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    /// What is left of the allowance, in nanoseconds.
+    left: i64,
+    /// Bytes that may be published past receivers that are behind: those of one who publishes little.
+    small: i64,
+    /// Likewise, earned by waiting.
+    credit: i64,
+    /// When that was so.
+    at: Time,
+    accounts: Vec<Account>,
+    pub(super) wait: Option<Wait>,
+}
+
+impl Publisher {
+    pub(super) fn new(now: Time) -> Publisher {
+        Publisher {
+            left: ALLOWANCE,
+            small: SMALL_BYTES,
+            credit: 0,
+            at: now,
+            accounts: Vec::new(),
+            wait: None,
+        }
+    }
+
+    /// What has come back until `now`.
+    pub(super) fn recover(&mut self, now: Time) {
+        let time = elapsed(self.at, now);
+        self.left = ALLOWANCE.min(self.left.saturating_add(time / SHARE));
+        let small = i128::from(time) * i128::from(SMALL_RATE) / i128::from(SECOND);
+        let small = i64::try_from(small).unwrap_or(SMALL_BYTES);
+        self.small = SMALL_BYTES.min(self.small.saturating_add(small));
+        // Fractions of a byte are not lost: time that brought none is counted again.
+        if small > 0 {
+            self.at = now;
+        } else {
+            self.left -= time / SHARE;
+        }
+    }
+
+    /// Whether it should wait for a receiver that is behind.
+    pub(super) fn waits_for(&self, progress: &Progress) -> bool {
+        let is_crowd = progress.of == Key::NONE;
+        let may_pass = match progress.is_full {
+            // Many may have earned a message at once, and there is no room for all.
+            true => is_crowd && self.credit > 0,
+            false => self.credit > 0 || self.small > 0,
+        };
+        !may_pass && !self.has_lost_patience(progress)
+    }
+
+    /// Whether the allowance is spent, and this receiver earns no wait by itself.
+    pub(super) fn has_lost_patience(&self, progress: &Progress) -> bool {
+        let account = self.accounts.iter().find(|one| one.of == progress.of);
+        match account {
+            Some(account) => self.left <= 0 && account.debt(progress) > 0,
+            // There is no telling yet.
+            None => self.left <= -UNKNOWN,
+        }
+    }
+
+    /// It has published so many bytes past receivers that are behind.
+    pub(super) fn spend(&mut self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if self.credit > 0 {
+            self.credit = self.credit.saturating_sub(bytes).max(-OWED_MAX);
+        } else {
+            self.small = self.small.saturating_sub(bytes).max(-SMALL_BYTES);
+        }
+    }
+
+    /// A wait is over, as one of so many for that receiver.
+    pub(super) fn has_waited(
+        &mut self,
+        wait: &Wait,
+        progress: &Progress,
+        waiters: usize,
+        now: Time,
+    ) {
+        self.recover(now);
+        let taken = progress.taken.saturating_sub(wait.progress.taken);
+        let share = taken / 2 / waiters.max(1) as u64;
+        let share = i64::try_from(share).unwrap_or(CREDIT_MAX);
+        self.credit = CREDIT_MAX.min(self.credit.saturating_add(share));
+        if !progress.is_full {
+            self.credit = self.credit.max(1);
+        }
+        let place = self.accounts.iter().position(|one| one.of == progress.of);
+        let mut account = match place {
+            Some(place) => self.accounts.remove(place),
+            None => Account {
+                of: progress.of,
+                taken: wait.progress.taken,
+                waited: 0,
+                charged: 0,
+            },
+        };
+        account.waited += elapsed(wait.since, now);
+        let debt = account.debt(progress);
+        self.left = ALLOWANCE.min(self.left - (debt.max(0) - account.charged));
+        account.charged = debt.max(0);
+        if debt <= 0 {
+            // What it took beyond that is no reason to wait later.
+            account.taken = progress.taken;
+            account.waited = 0;
+        }
+        if self.accounts.len() == ACCOUNTS_MAX {
+            self.accounts.remove(0);
+        }
+        self.accounts.push(account);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use midge_reactor::{Io, Reactor};
+    use std::time::Duration;
+
+    const MILLI: Duration = Duration::from_millis(1);
+    const RATE: u64 = 1_400_000;
+
+    fn progress(of: Key, taken: u64) -> Progress {
+        Progress {
+            of,
+            taken,
+            rate: RATE,
+            is_full: true,
+        }
+    }
+
+    /// Keys and a timer, of which there is only one way to come by.
+    fn keys(count: usize) -> (Vec<Key>, TimerId) {
+        let mut reactor = Reactor::new(()).expect("a selector can be opened");
+        let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        reactor.with(|cx| {
+            let keys = (0..count).map(|_| cx.connect(addr, Nobody)).collect();
+            let timer = cx.after(MILLI, |_| {});
+            let _: &Io<'_> = &cx.io;
+            (keys, timer)
+        })
+    }
+
+    struct Nobody;
+
+    impl midge_reactor::Handler for Nobody {
+        fn on_input(
+            &mut self,
+            _: &mut midge_reactor::Context<'_>,
+            _: &mut midge_reactor::Input<'_>,
+        ) {
+        }
+    }
+
+    /// A publisher that always has more to say, for `seconds`, to a receiver that is chosen anew each
+    /// `period` and has taken what `taken` says; answers how long it was held.
+    fn held(seconds: u64, period: Duration, taken: impl Fn(Duration) -> u64) -> Duration {
+        let (keys, timer) = keys(4);
+        let mut publisher = Publisher::new(Time::ZERO);
+        let (mut now, mut held) = (Duration::ZERO, Duration::ZERO);
+        let at = |now: Duration| Time::ZERO + now;
+        while now < Duration::from_secs(seconds) {
+            let of = keys[(now.as_nanos() / period.as_nanos()) as usize % keys.len()];
+            publisher.recover(at(now));
+            if publisher.waits_for(&progress(of, taken(now))) {
+                let wait = Wait {
+                    progress: progress(of, taken(now)),
+                    is_own: false,
+                    since: at(now),
+                    timer,
+                };
+                now += 100 * MILLI;
+                held += 100 * MILLI;
+                publisher.has_waited(&wait, &progress(of, taken(now)), 1, at(now));
+            } else {
+                publisher.spend(100_000);
+                now += MILLI;
+            }
+        }
+        held
+    }
+
+    #[test]
+    fn those_who_take_turns_at_being_slow_cost_four_seconds_and_a_tenth_of_the_time() {
+        for period in [3000, 700, 100] {
+            let held = held(60, period * MILLI, |now| now.as_millis() as u64 * 10);
+            // The allowance, what is not known yet, a tenth, what was earned, and one wait.
+            let max = Duration::from_millis(3_000 + 1_000 + 6_000 + 430 + 100);
+            assert!(held <= max, "{held:?} with a turn of {period} ms");
+            assert!(held >= Duration::from_secs(3), "{held:?}");
+        }
+    }
+
+    #[test]
+    fn who_keeps_up_the_pace_is_waited_for_without_end_also_if_it_takes_bytes_in_bursts() {
+        for burst in [1, 500, 1400] {
+            let taken = |now: Duration| {
+                let bursts = now.as_millis() as u64 / burst * burst;
+                bursts * 2 * RATE / 1000
+            };
+            let held = held(60, Duration::from_secs(1000), taken);
+            assert!(
+                held >= Duration::from_secs(30),
+                "{held:?} in bursts of {burst} ms"
+            );
+        }
+    }
+
+    #[test]
+    fn who_publishes_little_is_not_held_until_half_of_the_limit() {
+        let (keys, _) = keys(1);
+        let half = Progress {
+            is_full: false,
+            ..progress(keys[0], 0)
+        };
+        let mut publisher = Publisher::new(Time::ZERO);
+        for second in 0..100 {
+            publisher.recover(Time::ZERO + Duration::from_secs(second));
+            assert!(!publisher.waits_for(&half), "second {second}");
+            publisher.spend(60 * 1024);
+        }
+        publisher.spend(300 * 1024);
+        assert!(publisher.waits_for(&half));
+        assert!(publisher.waits_for(&progress(keys[0], 0)));
+    }
+}
