@@ -70,9 +70,9 @@ fn clients_that_answer_are_not_stale_however_often_the_broker_is_stopped() {
 
 #[test]
 fn a_reader_that_takes_all_it_gets_is_no_slow_consumer_after_a_stop() {
-    const COUNT: usize = 400;
+    const COUNT: usize = 60;
     const LEN: usize = 5_000;
-    sim::check(0..20, |sim| {
+    sim::check(0..10, |sim| {
         let config = Config {
             write_deadline: SECOND,
             pending_bytes_max: 4 << 20,
