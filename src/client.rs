@@ -441,13 +441,10 @@ impl Client {
                 if !session.has_begun() {
                     published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
                 }
-                while published == Published::InPieces {
+                if published == Published::InPieces {
                     let allowance = a_piece(cx.io.output_left());
                     let mut out = Queues(&mut cx.io);
                     published = session.go_on(run.first(), allowance, cx.state, &mut out);
-                    if has_had_its_turn(cx) {
-                        break;
-                    }
                 }
                 match published {
                     Published::Taken(_) => pay(cx, each, before),
@@ -720,7 +717,8 @@ fn allowance(state: &State, bytes: usize) -> Allowance {
     }
 }
 
-/// What may be done of a message that goes in pieces before the clock is looked at.
+/// What may be done of a message that goes in pieces before it is the others' turn: a part of what a turn
+/// has, since very many clients may each have such a message.
 fn a_piece(bytes: usize) -> Allowance {
     Allowance {
         work: WORK_BETWEEN_LOOKS,
