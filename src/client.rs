@@ -10,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::receiver::{Label, Traffic};
 use crate::session::{self, After, Session};
 use crate::state::State;
-use midge_protocol::{ClientOp, Parser, Sink, Step, Violation};
+use midge_protocol::{ClientOp, Fault, Parser, Sink, Step, Violation};
 use midge_reactor::{
     Close, Context, Eof, Handler, Input, Io, Key, QUEUE_BYTES_MAX, Time, TimerId, Writer,
 };
@@ -109,6 +109,41 @@ impl Sink for QueueWriter<'_> {
     }
 }
 
+/// What has ended a conversation.
+struct Wrong {
+    violation: Violation<'static>,
+    /// Where the parser stopped, for the log.
+    place: Option<Place>,
+}
+
+/// Where in its input a client was wrong, as far as the log may show it.
+struct Place {
+    text: String,
+    /// Bytes that a message was to have, if it was one.
+    announced: Option<usize>,
+}
+
+impl Place {
+    #[cold]
+    fn of(fault: Fault<'_>) -> Place {
+        let announced = match fault {
+            Fault::Arguments { announced, .. } => announced,
+            _ => None,
+        };
+        let text = fault.to_string();
+        Place { text, announced }
+    }
+}
+
+impl From<Violation<'static>> for Box<Wrong> {
+    fn from(violation: Violation<'static>) -> Box<Wrong> {
+        Box::new(Wrong {
+            violation,
+            place: None,
+        })
+    }
+}
+
 /// What has ended the publishes that came one behind the other.
 enum Ended {
     /// Something else comes next, or nothing.
@@ -201,11 +236,21 @@ impl Client {
 
     /// Tells the client what it did wrong, if there is a text for it, and ends the conversation.
     fn refuse(&mut self, cx: &mut Context<'_, State>, violation: &Violation<'_>) {
+        self.refuse_at(cx, violation, None);
+    }
+
+    /// As [`refuse`](Client::refuse), where its input was wrong at `place`.
+    fn refuse_at(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        violation: &Violation<'_>,
+        place: Option<&Place>,
+    ) {
         let user = self
             .session
             .as_ref()
             .map(|session| &*session.options().user);
-        log_violation(&self.label, user, violation, cx.state);
+        log_violation(&self.label, user, violation, place, cx.state);
         session::tell(cx.key(), &self.label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
         if cx.io.congested(cx.key()) {
@@ -294,7 +339,7 @@ impl Client {
         &mut self,
         cx: &mut Context<'_, State>,
         input: &mut Input<'_>,
-    ) -> Result<(), Violation<'static>> {
+    ) -> Result<(), Box<Wrong>> {
         if self.session.is_none() {
             input.take();
             return Ok(());
@@ -319,19 +364,23 @@ impl Client {
             let Some(session) = &mut self.session else {
                 return Ok(());
             };
-            let (op, len) = match self.parser.next_of_any(input.peek(), session.rules())? {
-                Step::Op { op, len } => (op, len),
-                Step::Warning(violation) => {
+            let (op, len) = match self.parser.next_of_any(input.peek(), session.rules()) {
+                Ok(Step::Op { op, len }) => (op, len),
+                Ok(Step::Warning(violation)) => {
                     session.tell(&violation, &mut Queues(&mut cx.io));
                     continue;
                 }
-                Step::Skip { len } => {
+                Ok(Step::Skip { len }) => {
                     input.consume(len);
                     continue;
                 }
-                Step::Partial { need } => {
+                Ok(Step::Partial { need }) => {
                     input.need(need);
                     return Ok(());
+                }
+                Err(violation) => {
+                    let place = Some(Place::of(self.parser.fault(input.peek())));
+                    return Err(Box::new(Wrong { violation, place }));
                 }
             };
             let (left, before) = (cx.io.output_left(), cx.io.produced());
@@ -609,8 +658,8 @@ impl Handler<State> for Client {
         }
         let outcome = self.run(cx, input);
         self.settle(cx.state);
-        if let Err(violation) = outcome {
-            self.refuse(cx, &violation);
+        if let Err(wrong) = outcome {
+            self.refuse_at(cx, &wrong.violation, wrong.place.as_ref());
         } else if let Some(retired) = &mut self.retired {
             retired.said += before - input.len();
             if retired.said > RETIRED_BYTES_MAX {
@@ -760,10 +809,27 @@ fn arm_ping(timer: &mut Option<TimerId>, cx: &mut Context<'_, State>, delay: Dur
 }
 
 /// One line for the operator about what a client did wrong, who says to be `user`.
-fn log_violation(label: &Label, user: Option<&str>, violation: &Violation<'_>, state: &State) {
+fn log_violation(
+    label: &Label,
+    user: Option<&str>,
+    violation: &Violation<'_>,
+    place: Option<&Place>,
+    state: &State,
+) {
+    let text = place.map_or("", |place| place.text.as_str());
     match violation {
-        Violation::Parse | Violation::HeadersNotSupported | Violation::UnknownOperation => {
-            log::error!(target: "midge", "{label} - Client parser ERROR: {violation}");
+        Violation::UnknownOperation => {
+            log::error!(target: "midge", "{label} - Client parser ERROR: {violation}, {text}");
+        }
+        Violation::Parse => {
+            // The parser leaves the object of a CONNECT to the session.
+            let text = place.map_or("in the arguments of CONNECT", |_| text);
+            log::error!(target: "midge", "{label} - Client parser ERROR: {violation} {text}");
+        }
+        Violation::PeerError => log::error!(target: "midge", "{label} - Client Error {text}"),
+        Violation::ControlLineTooLong => {
+            let max = state.config.control_line_bytes_max;
+            log::error!(target: "midge", "{label} - {violation}: max_control_line {max}, {text}");
         }
         Violation::Authorization => match (&state.config.auth, user) {
             (Auth::Users { .. }, Some(user)) => {
@@ -773,7 +839,8 @@ fn log_violation(label: &Label, user: Option<&str>, violation: &Violation<'_>, s
         },
         Violation::PayloadTooLarge => {
             let max = state.config.payload_bytes_max;
-            log::error!(target: "midge", "{label} - maximum payload exceeded: limit {max}");
+            let announced = place.and_then(|place| place.announced).unwrap_or_default();
+            log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {max}");
         }
         _ => log::error!(target: "midge", "{label} - {violation}"),
     }

@@ -27,9 +27,9 @@ pub(crate) enum CloseReason {
     AuthenticationFailure,
     /// No `CONNECT` in time.
     AuthenticationTimeout,
-    /// It sent what cannot be parsed.
+    /// It told of an error itself, with `-ERR`.
     ParseError,
-    /// It broke the protocol.
+    /// It broke the protocol: it sent what is no op, or what cannot be parsed.
     ProtocolViolation,
     /// It asked for a protocol that we do not speak.
     BadClientProtocol,
@@ -59,7 +59,7 @@ impl CloseReason {
             Violation::PayloadTooLarge => CloseReason::PayloadMax,
             Violation::InvalidClientProtocol => CloseReason::BadClientProtocol,
             Violation::NoRespondersNeedsHeaders => CloseReason::NoRespondersNeedsHeaders,
-            Violation::UnknownOperation | Violation::Parse => CloseReason::ParseError,
+            Violation::PeerError => CloseReason::ParseError,
             _ => CloseReason::ProtocolViolation,
         }
     }
@@ -71,7 +71,8 @@ impl CloseReason {
             Close::Failed(error) if error.is::<Crowded>() => CloseReason::SlowConsumerTotal,
             Close::WriteTimeout => CloseReason::SlowConsumerDeadline,
             Close::Shutdown => CloseReason::ServerShutdown,
-            Close::Error(_) => CloseReason::ReadError,
+            // An end that can be read is seen by `on_eof` first: this one was a reset.
+            Close::Error(_) | Close::Peer => CloseReason::ReadError,
             _ => CloseReason::ClientClosed,
         }
     }

@@ -381,6 +381,57 @@ fn a_log_that_nobody_reads_loses_lines_and_the_broker_goes_on() {
     assert!(reader.join().expect("the log is text"), "nothing was told");
 }
 
+#[test]
+fn the_log_tells_who_knocks_by_the_first_bytes_and_never_by_a_secret() {
+    let mut broker = Broker::start(&[]);
+    for (said, told) in [
+        (
+            "GET /varz HTTP/1.1\r\n",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"GET /varz HTTP/1"...'"#,
+        ),
+        (
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"SSH-2.0-OpenSSH_"...'"#,
+        ),
+        (
+            "\x16\x03\x01\x02\x00\x01\x00\x01",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"\x16\x03\x01\x02\x00\x01\x00\x01"...'"#,
+        ),
+        (
+            "CONNEKT {\"pass\":\"s3cret\"}\r\n",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"CONNEKT"...'"#,
+        ),
+        (
+            "CONNECT {\"pass\":\"s3cret\",\r\n",
+            "Client parser ERROR: parse error in the arguments of CONNECT",
+        ),
+        (
+            "CONNECT {}\r\nPUB s3cret s3cret x\r\n",
+            "Client parser ERROR: parse error in the arguments of PUB",
+        ),
+        (
+            "CONNECT {}\r\nPUB a 2\r\ns3cret\r\n",
+            "Client parser ERROR: Unknown Protocol Operation, where a payload must end in CR LF",
+        ),
+        ("CONNECT {}\r\n-ERR 'no'\r\n", "Client Error 'no'"),
+        (
+            "CONNECT {}\r\nPUB a 2000000\r\n",
+            "maximum payload exceeded: 2000000 vs 1048576",
+        ),
+        (
+            &format!("CONNECT {}\r\n", "s3cret".repeat(1000)),
+            "maximum control line exceeded: max_control_line 4096, in the arguments of CONNECT",
+        ),
+    ] {
+        let mut client = Client::connect(broker.port);
+        client.say(said);
+        let line = format!(" - {told}");
+        broker.position_of(|line_there| line_there.ends_with(&line), &line);
+        drop(client);
+    }
+    assert_eq!(broker.count("s3cret"), 0, "{:#?}", broker.lines);
+}
+
 /// Starts midge with files of 8192 bytes at most, and answers it with its port.
 fn with_small_files(pid_file: &Path, args: &[&str]) -> (Quiet, u16) {
     let ports = pid_file.parent().expect("a directory");

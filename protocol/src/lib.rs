@@ -86,6 +86,7 @@ pub mod encode;
 pub mod subject;
 
 mod connect;
+mod fault;
 mod info;
 mod line;
 mod op;
@@ -100,6 +101,7 @@ mod violation;
 
 pub use connect::{ConnectOptions, redacted};
 pub use encode::{Decimal, Msg, Sink};
+pub use fault::Fault;
 pub use info::Info;
 pub use op::{ClientOp, Delivery, Publish, ServerOp};
 pub use parser::{Parser, Rules, Step};

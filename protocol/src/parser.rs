@@ -17,6 +17,7 @@
 use memchr::memchr;
 
 use crate::connect;
+use crate::fault::Fault;
 use crate::line::{self, Named, Span, Trailer, Words};
 use crate::op::{ClientOp, Publish};
 use crate::publish::{self, Layout};
@@ -153,6 +154,15 @@ const NAMES: &[(Name, &[u8])] = &[
     (Name::Info, b"INFO"),
 ];
 
+impl Name {
+    fn text(self) -> &'static str {
+        let found = NAMES.iter().find(|(name, _)| *name == self);
+        found
+            .and_then(|(_, text)| str::from_utf8(text).ok())
+            .unwrap_or_default()
+    }
+}
+
 impl Parser {
     /// The next step at the start of `input`.
     ///
@@ -255,6 +265,34 @@ impl Parser {
             if let Some(step) = step {
                 return Ok(step);
             }
+        }
+    }
+
+    /// Where it stopped, for a log: behind an `Err`, with the input of the call that has answered it.
+    #[cold]
+    pub fn fault<'a>(&self, input: &'a [u8]) -> Fault<'a> {
+        let (name, start) = match self.stage {
+            Stage::Name | Stage::Ignore(_) | Stage::Blanks(_) => return Fault::Name(input),
+            Stage::Payload(_) => return Fault::PayloadEnd,
+            Stage::Argument { name, start } => (name, start),
+        };
+        let rest = input.get(start..).unwrap_or_default();
+        let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if name == Name::Err {
+            return Fault::Told(line);
+        }
+        let is_publish = matches!(name, Name::Pub | Name::Hpub);
+        let span = Span {
+            start: 0,
+            end: line.len(),
+        };
+        let last = Words::new(line, span).last();
+        Fault::Arguments {
+            name: name.text(),
+            announced: last
+                .filter(|_| is_publish)
+                .and_then(|word| line::size(word.of(line))),
         }
     }
 
@@ -374,6 +412,7 @@ impl Parser {
                 }
                 return Ok(None);
             }
+            Name::Err => return Err(Violation::PeerError),
             _ => return Err(Violation::Parse),
         };
         Ok(Some(self.finish(op, len)))

@@ -14,6 +14,12 @@ use crate::encode::Sink;
 /// Appends `bytes` in double quotes. What is appended is UTF-8, each piece of it too.
 pub(crate) fn put(out: &mut impl Sink, bytes: &[u8]) {
     out.put(b"\"");
+    put_bare(out, bytes);
+    out.put(b"\"");
+}
+
+/// As [`put`], without the quotes.
+pub(crate) fn put_bare(out: &mut impl Sink, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             put_char(out, c);
@@ -22,7 +28,6 @@ pub(crate) fn put(out: &mut impl Sink, bytes: &[u8]) {
             put_hex(out, b'x', u32::from(byte), 2);
         }
     }
-    out.put(b"\"");
 }
 
 fn put_char(out: &mut impl Sink, c: char) {

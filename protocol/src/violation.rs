@@ -38,6 +38,8 @@ pub enum Violation<'a> {
     Stale,
     /// Arguments that make no sense, or JSON that is none. Fatal and silent.
     Parse,
+    /// The peer said `-ERR`: there is nothing that a client could reproach a broker with. Fatal and silent.
+    PeerError,
     /// `HPUB` although headers are not in effect. Fatal and silent.
     HeadersNotSupported,
     /// `SUB` to a subject with an empty token, or with a `>` before the end. The peer stays.
@@ -97,7 +99,10 @@ impl Violation<'_> {
 
     /// Whether the connection is closed without a word.
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Parse | Self::HeadersNotSupported)
+        matches!(
+            self,
+            Self::Parse | Self::PeerError | Self::HeadersNotSupported
+        )
     }
 
     /// Appends the text, without the quotes around it. For a silent violation, which no peer is
@@ -145,6 +150,7 @@ impl Violation<'_> {
             Self::AccountConnectionsMax => "maximum account active connections exceeded",
             Self::Stale => "Stale Connection",
             Self::Parse => "parse error",
+            Self::PeerError => "the peer told of an error",
             Self::HeadersNotSupported => "message headers not supported",
             Self::InvalidSubject => "Invalid Subject",
             Self::InvalidPublishSubject => "Invalid Publish Subject",
@@ -161,18 +167,28 @@ impl Violation<'_> {
 /// The text of [`Violation::put_text`], for a log.
 impl fmt::Display for Violation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut pieces = Pieces { f, result: Ok(()) };
+        let mut pieces = Pieces::new(f);
         self.put_text(&mut pieces);
-        pieces.result
+        pieces.end()
     }
 }
 
 impl std::error::Error for Violation<'_> {}
 
-/// A formatter as a sink. Every piece a violation puts is UTF-8 by itself.
-struct Pieces<'f, 'b> {
+/// A formatter as a sink. Every piece that is put must be UTF-8 by itself.
+pub(crate) struct Pieces<'f, 'b> {
     f: &'f mut fmt::Formatter<'b>,
     result: fmt::Result,
+}
+
+impl<'f, 'b> Pieces<'f, 'b> {
+    pub(crate) fn new(f: &'f mut fmt::Formatter<'b>) -> Pieces<'f, 'b> {
+        Pieces { f, result: Ok(()) }
+    }
+
+    pub(crate) fn end(self) -> fmt::Result {
+        self.result
+    }
 }
 
 impl Sink for Pieces<'_, '_> {
@@ -261,6 +277,7 @@ mod tests {
             ),
             (Stale, Closes, "-ERR 'Stale Connection'\r\n"),
             (Parse, ClosesSilently, ""),
+            (PeerError, ClosesSilently, ""),
             (HeadersNotSupported, ClosesSilently, ""),
             (InvalidSubject, Stays, "-ERR 'Invalid Subject'\r\n"),
             (

@@ -9,6 +9,7 @@ mod raw;
 mod answers;
 mod asking;
 mod deadlines;
+mod ends;
 mod own;
 mod pieces;
 mod probes;

@@ -7,9 +7,10 @@ use crate::shape::{Shape, shape};
 use crate::{monitored, start, with_traffic};
 use midge::Monitor;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 /// What nats-server tells of things that midge has not: the system account, its imports, switches and
 /// disks of JetStream, tags of accounts, the digest of a configuration file.
@@ -70,10 +71,10 @@ const REFUSED: &[&str] = &[
     "/varz/",
 ];
 
-struct Reference {
+pub(crate) struct Reference {
     child: Child,
-    clients: SocketAddr,
-    monitor: SocketAddr,
+    pub(crate) clients: SocketAddr,
+    pub(crate) monitor: SocketAddr,
 }
 
 impl Drop for Reference {
@@ -85,7 +86,7 @@ impl Drop for Reference {
 }
 
 /// A nats-server on ports that it picks itself; `None` if there is none.
-fn reference() -> Option<Reference> {
+pub(crate) fn reference() -> Option<Reference> {
     let program = std::env::var_os("NATS_SERVER").unwrap_or_else(|| OsString::from("nats-server"));
     let mut command = Command::new(&program);
     command
@@ -98,9 +99,9 @@ fn reference() -> Option<Reference> {
             return None;
         }
     };
-    let log = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
     let (mut clients, mut monitor) = (None, None);
-    for line in log.lines() {
+    for line in log.by_ref().lines() {
         let line = line.expect("the log is text");
         let addr = line.rsplit(' ').next().and_then(|word| word.parse().ok());
         if line.contains("Starting http monitor on") {
@@ -116,6 +117,8 @@ fn reference() -> Option<Reference> {
         clients.expect("it listens"),
         monitor.expect("it is monitored"),
     );
+    // Without a reader it would end at its next line.
+    thread::spawn(move || io::copy(&mut log, &mut io::sink()));
     println!("played against {}", program.display());
     Some(Reference {
         child,

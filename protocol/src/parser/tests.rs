@@ -257,8 +257,6 @@ fn wrong_arguments_close_silently() {
         "SUB a b c d\r\n",
         "UNSUB \r\n",
         "UNSUB 1 2 3\r\n",
-        "-ERR \r\n",
-        "-ERR 'x'\r\n",
         "INFO\r\n",
         "INFO 5\r\n",
         "INFO []\r\n",
@@ -267,6 +265,15 @@ fn wrong_arguments_close_silently() {
     for line in lines {
         let events = run([line.as_bytes()], QUIET);
         assert_eq!(events.last().map(String::as_str), Some(SILENT), "{line:?}");
+        assert_eq!(events, run(line.as_bytes().chunks(1), QUIET), "{line:?}");
+    }
+}
+
+#[test]
+fn an_error_that_the_peer_tells_closes_silently_by_its_own_name() {
+    for line in ["-ERR \r\n", "-ERR 'x'\r\n", "-err x y\r\n"] {
+        let events = run([line.as_bytes()], QUIET);
+        assert_eq!(events, ["closed: the peer told of an error"], "{line:?}");
         assert_eq!(events, run(line.as_bytes().chunks(1), QUIET), "{line:?}");
     }
 }
