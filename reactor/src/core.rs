@@ -283,6 +283,8 @@ pub(crate) enum Target {
     Closure(usize),
     AcceptAgain(Key),
     ReceiveAgain(Key),
+    /// The system had no memory or no buffer for a read or a write.
+    TryAgain(Key),
     ConnectDeadline(Key),
     WriteDeadline(Key),
     IdleDeadline(Key),

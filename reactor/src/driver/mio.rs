@@ -41,6 +41,9 @@ const SIGNALS: Token = Token(usize::MAX - 1);
 /// cache by then.
 const EVENTS_MAX: usize = 128;
 
+/// How long the loop rests when it could not even wait.
+const POLL_REST: Duration = Duration::from_millis(10);
+
 /// What may be the number of a signal; asking for any other would be a panic.
 const SIGNAL_NUMBERS: std::ops::Range<i32> = 1..128;
 
@@ -179,6 +182,11 @@ impl Driver for MioDriver {
         self.filled = false;
         match self.poll.poll(&mut self.events, wait) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            // The system has no memory to wait with: that passes, and is no reason to end.
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                std::thread::sleep(POLL_REST.min(wait.unwrap_or(POLL_REST)));
+                return Ok(());
+            }
             other => other?,
         }
         let mut count = 0;

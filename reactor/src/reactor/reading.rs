@@ -1,6 +1,7 @@
 //! Input: one slice for each connection that has some.
 
 use super::Reactor;
+use super::writing::is_shortage;
 use crate::Key;
 use crate::core::Phase;
 use crate::handler::{Close, Eof};
@@ -133,6 +134,10 @@ impl<S> Reactor<S> {
         };
         let why = match error.kind() {
             ErrorKind::Interrupted => return,
+            _ if is_shortage(&error) && conn.broken.is_none() => {
+                conn.readable = false;
+                return self.try_again(key);
+            }
             ErrorKind::WouldBlock => {
                 conn.readable = false;
                 match conn.broken.take() {
@@ -253,6 +258,7 @@ impl<S> Reactor<S> {
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => return self.core.enqueue(key),
             Err(error) if error.kind() == ErrorKind::WouldBlock => conn.readable = false,
+            // A connection that is ending is not worth another try.
             Err(error) => {
                 self.core.close(key, Close::Error(error));
                 return;

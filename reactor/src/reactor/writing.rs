@@ -18,6 +18,9 @@ const WRITES_BETWEEN_LOOKS: usize = 8;
 /// peer that is near to see our end, and not so long that anyone could use it to go on.
 const DRAIN: Duration = Duration::from_millis(25);
 
+/// How long a connection rests for which the system had no memory. Its write deadline goes on.
+const SHORTAGE_REST: Duration = Duration::from_millis(20);
+
 impl<S> Reactor<S> {
     /// Writes each connection marked dirty, once, as far as the time for it goes: the light ones first.
     pub(super) fn flush(&mut self) {
@@ -105,7 +108,7 @@ impl<S> Reactor<S> {
         }
         conn.outbound.shut_window();
         let mut budget = WRITE_BYTES_MAX;
-        let mut failed = None;
+        let (mut failed, mut again) = (None, false);
         let (mut writes, before) = (0, conn.written);
         conn.seal(&mut pools.outbound);
         while conn.writable && !conn.wire().is_empty() && budget > 0 {
@@ -124,6 +127,7 @@ impl<S> Reactor<S> {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => conn.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_shortage(&error) => (conn.writable, again) = (false, true),
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -142,6 +146,9 @@ impl<S> Reactor<S> {
         self.core.stats.written_bytes += taken;
         if let Some(error) = failed {
             return self.write_failed(key, error);
+        }
+        if again {
+            self.try_again(key);
         }
         if is_flushed {
             self.flushed(key);
@@ -177,6 +184,12 @@ impl<S> Reactor<S> {
             self.read_clock();
             self.core.arm_write_timer(key);
         }
+    }
+
+    /// Reads and writes this connection after a while: no edge tells that the system has memory again.
+    pub(super) fn try_again(&mut self, key: Key) {
+        let again = self.core.now + SHORTAGE_REST;
+        self.core.timers.arm(again, None, Target::TryAgain(key));
     }
 
     /// Nothing can be sent any more. A peer that sends its last and hangs up without reading is
@@ -294,6 +307,13 @@ impl<S> Reactor<S> {
             self.core.mark_dirty(key);
         }
     }
+}
+
+/// Whether a call has failed for want of the system's memory, of which there may be some again soon.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [rustix::io::Errno::NOBUFS, rustix::io::Errno::NOMEM];
+    let errno = rustix::io::Errno::from_io_error(error);
+    errno.is_some_and(|errno| shortages.contains(&errno))
 }
 
 /// One write of what waits, `budget` bytes at most: how much was offered, and what became of it.

@@ -29,6 +29,7 @@ mod datagrams;
 mod builder;
 mod each_turn;
 mod misuse;
+mod shortage;
 mod stats;
 
 mod idle;

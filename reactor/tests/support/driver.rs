@@ -179,6 +179,10 @@ impl Driver for ScriptedDriver {
             log.add(|| format!("read {name} reset"));
             return Err(ErrorKind::ConnectionReset.into());
         }
+        if let Some(errno) = link.read_errors.pop_front() {
+            log.add(|| format!("read {name} errno {errno}"));
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         if link.arrived.is_empty() {
             if link.hung_up {
                 log.add(|| format!("read {name} reset"));
@@ -219,6 +223,10 @@ impl Driver for ScriptedDriver {
         if link.reset || link.hung_up {
             log.add(|| format!("write {name} reset"));
             return Err(ErrorKind::BrokenPipe.into());
+        }
+        if let Some(errno) = link.write_errors.pop_front() {
+            log.add(|| format!("write {name} errno {errno}"));
+            return Err(io::Error::from_raw_os_error(errno));
         }
         let offered: usize = pieces.iter().map(|piece| piece.len()).sum();
         assert!(offered > 0, "a write of nothing");

@@ -21,6 +21,16 @@ impl Peer {
             .expect("it has not been accepted yet")
     }
 
+    /// The next read from it fails so.
+    pub(crate) fn read_error(&self, errno: i32) {
+        self.on(|link| link.read_errors.push_back(errno));
+    }
+
+    /// The next write to it fails so.
+    pub(crate) fn write_error(&self, errno: i32) {
+        self.on(|link| link.write_errors.push_back(errno));
+    }
+
     pub(crate) fn send(&self, bytes: &[u8]) {
         self.on(|link| {
             assert!(!link.far_ended, "the peer sends after its end");

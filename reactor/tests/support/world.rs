@@ -46,6 +46,9 @@ pub(super) struct Link {
     pub(super) taken: Vec<u8>,
     pub(super) near_ended: bool,
     pub(super) closed: bool,
+    /// What the next reads and writes answer, as numbers of the system.
+    pub(super) read_errors: VecDeque<i32>,
+    pub(super) write_errors: VecDeque<i32>,
 }
 
 impl Link {
@@ -68,6 +71,8 @@ impl Link {
             taken: Vec::new(),
             near_ended: false,
             closed: false,
+            read_errors: VecDeque::new(),
+            write_errors: VecDeque::new(),
         }
     }
 
