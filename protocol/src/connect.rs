@@ -514,6 +514,39 @@ mod tests {
     }
 
     #[test]
+    fn no_depth_of_an_object_takes_more_stack_than_there_is() {
+        let deep = || {
+            const LEVELS: usize = 1_000_000;
+            let object = |open: &str, close: &str| {
+                format!("{{\"x\":{}1{}}}", open.repeat(LEVELS), close.repeat(LEVELS))
+            };
+            for json in [
+                object("[", "]"),
+                object("{\"a\":", "}"),
+                object("[{\"a\":", "}]"),
+                "[".repeat(LEVELS),
+                "{\"pass\":".repeat(LEVELS),
+                object("[", ""),
+            ] {
+                let mut options = ConnectOptions::default();
+                // Whatever it is found to be.
+                let _ = options.merge(json.as_bytes());
+                assert_eq!(options, ConnectOptions::default());
+                let _ = is_object_or_null(json.as_bytes());
+                let len = json.len();
+                let shown = redacted(json.as_bytes());
+                assert_eq!(shown, format!("[{len} bytes that are no JSON object]"));
+            }
+            // As deep as a log shows it.
+            let json = format!("{{\"x\":{}1{}}}", "[".repeat(100), "]".repeat(100));
+            assert_eq!(redacted(json.as_bytes()), json);
+        };
+        let thread = std::thread::Builder::new().stack_size(256 * 1024);
+        let thread = thread.spawn(deep).expect("a thread");
+        thread.join().expect("it does not panic");
+    }
+
+    #[test]
     fn what_does_not_parse_is_not_repeated() {
         for json in [r#"{"pass":"hunter2""#, r#"{"pass":"hunter2"} x"#, "hunter2"] {
             let expected = format!("[{} bytes that are no JSON object]", json.len());

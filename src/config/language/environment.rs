@@ -6,7 +6,7 @@
 //! in quotes inside of its quotes.
 
 use super::error::{Error, Position};
-use super::parser::Parser;
+use super::parser::{DEPTH_MAX, Parser};
 use super::values::{Kind, Origin, Value};
 
 impl Parser<'_, '_, '_> {
@@ -26,9 +26,17 @@ impl Parser<'_, '_, '_> {
         let Some(text) = self.reading.world.variable(name) else {
             return Ok(None);
         };
+        if self.reading.depth == DEPTH_MAX {
+            let text = format!(
+                "variable references stand more than {DEPTH_MAX} deep in one another, at '{name}'"
+            );
+            return Err(Error::new(at, text));
+        }
         let origin = Origin::Environment(name.into());
         self.reading.variables.push(name.into());
+        self.reading.depth += 1;
         let read = Parser::of_environment(self.reading, at, text.as_bytes()).only_value();
+        self.reading.depth -= 1;
         self.reading.variables.pop();
         let value = match read {
             Ok(Some(value)) => value,

@@ -8,7 +8,7 @@
 //! A file does not see the variables of the one that includes it; that one sees its.
 
 use super::error::{Error, Position, unreadable};
-use super::parser::Parser;
+use super::parser::{DEPTH_MAX, Parser};
 use super::values::Map;
 use super::world::World;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub(super) struct Reading<'w> {
     pub(super) world: &'w dyn World,
     pub(super) errors: Vec<Error>,
     pub(super) files: Vec<PathBuf>,
+    /// Those of them that say something, themselves or by what they include.
+    pub(super) filled: Vec<PathBuf>,
     /// The files that are being read, each included by the one before: what they are, and what they
     /// were called.
     open: Vec<(PathBuf, PathBuf)>,
@@ -32,6 +34,8 @@ pub(super) struct Reading<'w> {
     pub(super) variables: Vec<Arc<str>>,
     /// Values that variables have stood for so far.
     pub(super) copied: usize,
+    /// Maps, lists, files and variables that what is being read stands in.
+    pub(super) depth: usize,
 }
 
 impl<'w> Reading<'w> {
@@ -40,9 +44,11 @@ impl<'w> Reading<'w> {
             world,
             errors: Vec::new(),
             files: Vec::new(),
+            filled: Vec::new(),
             open: Vec::new(),
             variables: Vec::new(),
             copied: 0,
+            depth: 0,
         }
     }
 
@@ -60,6 +66,9 @@ impl<'w> Reading<'w> {
             .push((self.world.canonical(path), path.to_owned()));
         let map = Parser::of_file(self, path, text).file();
         self.open.pop();
+        if !map.is_empty() {
+            self.filled.push(path.to_owned());
+        }
         map
     }
 
@@ -108,11 +117,21 @@ impl<'w> Reading<'w> {
             let cycle = names.collect::<Vec<_>>().join(" includes ");
             return Err(format!("a file cannot include itself: {cycle}"));
         }
+        if self.depth == DEPTH_MAX {
+            return Err(format!(
+                "files, maps and lists stand more than {DEPTH_MAX} deep in one another"
+            ));
+        }
         if self.files.len() >= FILES_MAX {
             return Err(format!("more than {FILES_MAX} files"));
         }
         match self.world.read(path) {
-            Ok(text) => Ok(self.file(path, &text)),
+            Ok(text) => {
+                self.depth += 1;
+                let map = self.file(path, &text);
+                self.depth -= 1;
+                Ok(map)
+            }
             Err(cause) => Err(unreadable(path, &cause)),
         }
     }

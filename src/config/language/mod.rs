@@ -50,6 +50,8 @@ pub struct Document {
     pub root: Map,
     /// Every file that was read, the first one first.
     pub files: Vec<PathBuf>,
+    /// Those of them that say something, themselves or by what they include.
+    pub filled: Vec<PathBuf>,
 }
 
 /// Reads the file at `path` and what it includes.
@@ -91,6 +93,7 @@ pub fn parse(path: &Path, text: &[u8], world: &dyn World) -> Result<Document, Ve
         Ok(Document {
             root,
             files: reading.files,
+            filled: reading.filled,
         })
     } else {
         Err(reading.errors)

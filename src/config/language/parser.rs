@@ -16,8 +16,9 @@ use super::units;
 use super::values::{Kind, Map, Origin, Pair, Value};
 use std::path::Path;
 
-/// How deep maps and lists may stand in one another; options need five.
-const DEPTH_MAX: usize = 64;
+/// How deep maps, lists, included files and values from the environment may stand in one another, all
+/// together; options need five. Each level is one of the thread's stack.
+pub(super) const DEPTH_MAX: usize = 64;
 
 /// One text being read.
 pub(super) struct Parser<'t, 'r, 'w> {
@@ -26,7 +27,6 @@ pub(super) struct Parser<'t, 'r, 'w> {
     path: &'t Path,
     /// The maps around, from the outside in: the last one is being filled.
     pub(super) scopes: Vec<Map>,
-    depth: usize,
     /// The key that was read last, for a hint.
     key: String,
     /// Whether the end of the text was complained about: once is enough.
@@ -52,7 +52,6 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             lexer: Lexer::new(file, text),
             path,
             scopes: vec![Map::default()],
-            depth: 0,
             key: String::new(),
             end_told: false,
         }
@@ -68,7 +67,6 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             lexer: Lexer::elsewhere(at, text),
             path: Path::new(""),
             scopes: Vec::new(),
-            depth: 0,
             key: String::new(),
             end_told: false,
         }
@@ -205,7 +203,7 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
 
     /// What `inner` reads, one level further in.
     fn nested<T>(&mut self, inner: fn(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
-        if self.depth == DEPTH_MAX {
+        if self.reading.depth == DEPTH_MAX {
             let text = format!("Maps and lists stand more than {DEPTH_MAX} deep in one another");
             let error = Error::syntax(&self.lexer.position(), &text);
             // Whatever follows makes no sense.
@@ -213,9 +211,9 @@ impl<'t, 'r, 'w> Parser<'t, 'r, 'w> {
             self.end_told = true;
             return Err(error);
         }
-        self.depth += 1;
+        self.reading.depth += 1;
         let read = inner(self);
-        self.depth -= 1;
+        self.reading.depth -= 1;
         read
     }
 

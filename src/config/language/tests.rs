@@ -443,6 +443,58 @@ fn errors_name_the_place_and_the_text() {
     assert!(deep.contains("more than 64 deep"), "{}", &deep[..200]);
 }
 
+/// Runs `work` on a thread with little stack.
+fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(256 * 1024);
+    let thread = thread.spawn(work).expect("a thread");
+    thread.join().expect("it does not panic");
+}
+
+#[test]
+fn no_depth_of_a_file_or_of_its_neighbours_takes_more_stack_than_there_is() {
+    on_a_small_stack(|| {
+        const LEVELS: usize = 1_000_000;
+        let refused = |text: String, world: &Made| {
+            let told = outcome_in(text.as_bytes(), world);
+            let told: String = told.chars().take(20_000).collect();
+            assert!(told.contains("more than 64"), "{told}");
+        };
+        let alone = made(&[]);
+        for opening in ["[", "{a: ", "[{a: ", "{a ", "a [", "a {"] {
+            refused(format!("a {}", opening.repeat(LEVELS)), &alone);
+            let whole = format!("a {}", "[".repeat(LEVELS)) + &"]".repeat(LEVELS);
+            refused(whole, &alone);
+        }
+        // Files that include the next, variables that name the next, lists that hold the last.
+        let file = |number: usize| {
+            (
+                format!("f{number}"),
+                format!("a {{ include f{} }}", number + 1),
+            )
+        };
+        let files = Made((0..2000).map(file).collect());
+        refused("include f0".to_owned(), &files);
+        let variable = |number: usize| (format!("$v{number}"), format!("$v{}", number + 1));
+        let variables = Made((0..2000).map(variable).collect());
+        refused("a $v0".to_owned(), &variables);
+        let mut chain = "v0 [1]\n".to_owned();
+        for level in 1..2000 {
+            let _ = writeln!(chain, "v{level} [$v{}]", level - 1);
+        }
+        refused(chain, &alone);
+        // All of them together, as deep as may be, is read, told, copied and dropped.
+        let mut text = "x ".to_owned();
+        text += &"[{a: ".repeat(31);
+        text += "$v ";
+        text += &"}]".repeat(31);
+        let world = made(&[("$v", "[1]")]);
+        let document = parse("f".as_ref(), text.as_bytes(), &world).expect("it is deep enough");
+        drop(document.clone());
+        let settings = crate::config::options::settings(&document);
+        assert_eq!(settings.report.errors.len(), 1);
+    });
+}
+
 /// A text of the language for a tree, by the plainest of its forms.
 fn write_tree(value: &Tree, out: &mut String) {
     match value {

@@ -77,6 +77,16 @@ impl Value {
         within + 1
     }
 
+    /// How deep lists and maps stand in one another in it; a scalar has no depth. Looks at each value.
+    pub(super) fn depth(&self) -> usize {
+        let within = match &self.kind {
+            Kind::List(list) => list.iter().map(Value::depth).max(),
+            Kind::Map(map) => map.pairs.iter().map(|pair| pair.value.depth()).max(),
+            _ => return 0,
+        };
+        within.unwrap_or(0) + 1
+    }
+
     /// The text, if it is a scalar of any kind.
     pub fn as_text(&self) -> Option<&str> {
         match self.kind {

@@ -7,7 +7,7 @@
 //! unless there is a variable of that name.
 
 use super::error::{Error, Position};
-use super::parser::Parser;
+use super::parser::{DEPTH_MAX, Parser};
 use super::values::{Kind, Origin, Value};
 
 /// How hashes of bcrypt begin, behind the `$`.
@@ -24,6 +24,13 @@ impl Parser<'_, '_, '_> {
     /// There is no such variable, it names itself, or it is one too many.
     pub(super) fn variable(&mut self, name: &str, at: &Position) -> Result<Value, Error> {
         let value = self.looked_up(name, at)?;
+        // Bounded, as every value is, or to look would be a recursion without end.
+        if self.reading.depth + value.depth() > DEPTH_MAX {
+            let text = format!(
+                "maps and lists stand more than {DEPTH_MAX} deep in one another, at '{name}'"
+            );
+            return Err(Error::new(at, text));
+        }
         self.reading.copied += value.size();
         if self.reading.copied > COPIES_MAX {
             let text = format!("variables stand for more than {COPIES_MAX} values, at '{name}'");
