@@ -51,6 +51,8 @@ pub struct Options {
     pub log: LogOptions,
     /// The configuration file. Default: none.
     pub file: Option<PathBuf>,
+    /// The files that it was read from, itself and included ones, but for those that say nothing.
+    pub filled: Vec<PathBuf>,
     /// The [settings](crate::config::settings) that flags have set, by name, in the order of the flags.
     pub by_flag: Vec<&'static str>,
     /// What flags ask for that has no effect, a line for each.
@@ -124,6 +126,7 @@ Server Options:
     -a, --addr, --net <host>         Listen on this host name or address (default: 0.0.0.0)
     -p, --port <port>                Listen on this port, -1 for any free one (default: 4222)
     -n, --name, --server_name <name> Name of this server (default: its id)
+        --cluster_name <name>        Tell clients that this is the name of the cluster
         --client_advertise <address> Tell clients to connect to this host:port
     -P, --pid <file>                 Write the process id to this file
         --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
@@ -248,6 +251,7 @@ enum Flag {
     User,
     Password,
     Token,
+    ClusterName,
     Tls,
     Routes,
     IgnoredSwitch,
@@ -264,6 +268,7 @@ impl Flag {
             Flag::Port => &["port"],
             Flag::Name => &["server_name"],
             Flag::ClientAdvertise => &["client_advertise"],
+            Flag::ClusterName => &["cluster_name"],
             Flag::PidFile => &["pid_file"],
             Flag::PortsFileDir => &["ports_file_dir"],
             Flag::HttpPort => &["http_port"],
@@ -328,6 +333,7 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::Token, &["auth"]),
     (Flag::Tls, &["tls", "tlsverify"]),
     (Flag::Routes, &["routes"]),
+    (Flag::ClusterName, &["cluster_name"]),
     (Flag::IgnoredSwitch, &["js", "jetstream", "no_advertise"]),
     (
         Flag::IgnoredText,
@@ -337,7 +343,6 @@ const FLAGS: &[(Flag, &[&str])] = &[
             "profile",
             "cluster",
             "cluster_listen",
-            "cluster_name",
             "cluster_advertise",
             "connect_retries",
         ],
@@ -361,11 +366,10 @@ const IGNORED: &[(&str, &[&str])] = &[
     ),
     ("there is no profiler to connect to", &["profile"]),
     (
-        "cluster is not supported: this server stands alone, and listens for no routes",
+        "this server stands alone, and listens for no routes; of a cluster it takes only the name",
         &[
             "cluster",
             "cluster_listen",
-            "cluster_name",
             "cluster_advertise",
             "no_advertise",
             "connect_retries",
@@ -379,6 +383,7 @@ struct Draft {
     config: Config,
     log: LogOptions,
     file: Option<PathBuf>,
+    filled: Vec<PathBuf>,
     by_flag: Vec<&'static str>,
     notices: Vec<String>,
     /// Whether `config` and `log` are those of the file.
@@ -400,6 +405,7 @@ impl Draft {
             config: base.config,
             log: base.log,
             file: base.file,
+            filled: base.filled,
             ..Draft::default()
         }
     }
@@ -430,14 +436,17 @@ impl Draft {
             }
             Flag::Port => self.config.port = given.port()?,
             Flag::Name => self.config.server_name = Some(given.text()?).filter(|n| !n.is_empty()),
+            Flag::ClusterName => {
+                self.config.cluster_name = Some(given.text()?).filter(|name| !name.is_empty());
+            }
             Flag::PidFile => self.config.pid_file = given.file()?,
             Flag::PortsFileDir => self.config.ports_file_dir = given.file()?,
             Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
             Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
             Flag::Signal => self.signal = given.text()?,
             Flag::HttpPort => {
-                // Host and path are those of the file, if it has any.
-                let file = self.config.monitor.take().unwrap_or_default();
+                // Host and path are those of the file, whether or not it has a port.
+                let file = self.config.monitor.clone().unwrap_or_default();
                 let port = given.http_port()?;
                 self.config.monitor = port.map(|port| Monitor { port, ..file });
             }
@@ -525,6 +534,7 @@ impl Draft {
             config: self.config,
             log: self.log,
             file: self.file,
+            filled: self.filled,
             by_flag: self.by_flag,
             notices: self.notices,
         });

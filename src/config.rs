@@ -159,6 +159,8 @@ pub struct Config {
     pub port: u16,
     /// Name of this server, announced in `INFO`. Default: the server id.
     pub server_name: Option<String>,
+    /// Name of the cluster, announced in `INFO` (`name` in `cluster`). midge is alone in it. Default: none.
+    pub cluster_name: Option<String>,
     /// What `INFO` tells of where this server is (`client_advertise`). Default: where it listens.
     pub advertise: Option<Advertise>,
     /// Labels of this server, for those who look for one (`server_tags`). Default: none.
@@ -254,6 +256,7 @@ impl Default for Config {
             host: "0.0.0.0".to_owned(),
             port: 4222,
             server_name: None,
+            cluster_name: None,
             advertise: None,
             server_tags: Vec::new(),
             server_metadata: BTreeMap::new(),

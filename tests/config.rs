@@ -266,12 +266,51 @@ fn what_has_no_effect_is_one_warning_each() {
             "FILE:3:1: invalid use of field \"ping_interval\": ping_interval should be converted to a duration; write \"30s\"",
             "FILE:1:1: \"jetstream\" has no effect: JetStream is not supported: nothing is stored",
             "FILE:2:1: \"mqtt\" has no effect: MQTT is not supported: nothing listens for its clients",
-            "FILE:4:1: \"cluster\" has no effect: cluster is not supported: this server stands alone, and listens for no routes",
+            "FILE:4:1: \"cluster\" has no effect: this server stands alone, and listens for no routes; of a cluster it takes only the name",
             "flag -js has no effect: JetStream is not supported: nothing is stored",
             "flag -profile has no effect: there is no profiler to connect to",
-            "flag -no_advertise has no effect: cluster is not supported: this server stands alone, and listens for no routes",
+            "flag -no_advertise has no effect: this server stands alone, and listens for no routes; of a cluster it takes only the name",
         ]
     );
+}
+
+#[test]
+fn the_name_of_a_cluster_is_what_info_tells() {
+    let none = serde_json::Value::Null;
+    for (flags, file, name) in [
+        (&[][..], "debug: false\n", none.clone()),
+        (&[], "cluster { name: X }\n", "X".into()),
+        (
+            &[],
+            "cluster { NAME: \"a b\", port: 6222, routes: [] }\n",
+            "a b".into(),
+        ),
+        (&[], "cluster { name: \"\" }\n", none.clone()),
+        (&[], "cluster { port: 6222 }\n", none.clone()),
+        (
+            &["--cluster_name", "Y"],
+            "cluster { name: X }\n",
+            "Y".into(),
+        ),
+        (&["--cluster_name", "Y"], "debug: false\n", "Y".into()),
+        (&["--cluster_name="], "cluster { name: X }\n", none.clone()),
+        (
+            &["--cluster", "nats://127.0.0.1:6222", "--cluster_name", "Y"],
+            "debug: false\n",
+            "Y".into(),
+        ),
+    ] {
+        let running = run(flags, file);
+        assert_eq!(running.info["cluster"], name, "{flags:?} {file}");
+        let told = running
+            .said
+            .iter()
+            .any(|line| line.contains("[INF]   Cluster:  "));
+        assert_eq!(told, !name.is_null(), "{:?}", running.said);
+    }
+    // The name alone is all that it takes, so there is nothing to warn of.
+    let running = run(&[], "cluster { name: X }\n");
+    assert!(!running.said.iter().any(|line| line.contains("no effect")));
 }
 
 #[test]

@@ -18,6 +18,7 @@ complete -c midge -n '__midge_broker' -s t -d 'Test the configuration file, and 
 complete -c midge -n '__midge_broker' -s a -l addr -l net -r -d 'Listen on this host name or address (default: 0.0.0.0)'
 complete -c midge -n '__midge_broker' -s p -l port -r -d 'Listen on this port, -1 for any free one (default: 4222)'
 complete -c midge -n '__midge_broker' -s n -l name -l server_name -r -d 'Name of this server (default: its id)'
+complete -c midge -n '__midge_broker' -l cluster_name -r -d 'Tell clients that this is the name of the cluster'
 complete -c midge -n '__midge_broker' -l client_advertise -r -d 'Tell clients to connect to this host:port'
 complete -c midge -n '__midge_broker' -s P -l pid -r -d 'Write the process id to this file'
 complete -c midge -n '__midge_broker' -l ports_file_dir -r -d 'Write a file with the addresses listened on into this directory'

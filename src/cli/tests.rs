@@ -553,8 +553,8 @@ fn a_flag_that_only_nats_server_has_is_named_and_refused() {
 #[test]
 fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
     let stored = "has no effect: JetStream is not supported: nothing is stored";
-    let alone = "has no effect: cluster is not supported: this server stands alone, and listens for \
-                 no routes";
+    let alone = "has no effect: this server stands alone, and listens for \
+                 no routes; of a cluster it takes only the name";
     for (line, expected) in [
         ("-js", format!("~flag -js {stored}")),
         ("-jetstream=false -profile 0", String::new()),
@@ -568,7 +568,7 @@ fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
         ),
         (
             "--no_advertise true -cluster_name x",
-            format!("~flag -no_advertise {alone} ~flag -cluster_name {alone}"),
+            format!("~flag -no_advertise {alone}"),
         ),
         (
             "-cluster_listen nats://0.0.0.0:6222 -routes=",

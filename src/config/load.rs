@@ -1,8 +1,9 @@
 //! A file and the flags over it: all that a broker is started with, or refused for.
 
 use super::language::{self, Error, World};
-use super::options::{self, Refused, Report, Written};
+use super::options::{self, LONE_PASSWORD, Refused, Report, Written};
 use crate::cli::{self, Command, Options};
+use crate::config::Auth;
 use crate::start;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -39,9 +40,10 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
     let (mut report, written) = (settings.report, settings.written);
     let base = Options {
         file: Some(path.to_owned()),
+        filled: document.filled,
         ..settings.options
     };
-    let options = match cli::parse_over(base, args.iter().cloned()) {
+    let mut options = match cli::parse_over(base, args.iter().cloned()) {
         Ok(Command::Run(options) | Command::Test(options)) => *options,
         Ok(_) => Options::default(),
         Err(error) => {
@@ -52,6 +54,15 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
             return Err(Refused(report.errors));
         }
     };
+    // No flag sets these two, whichever sets the port.
+    if let Some(monitor) = &mut options.config.monitor {
+        monitor.host = settings.monitor.host;
+        monitor.base_path = settings.monitor.base_path;
+    }
+    if matches!(&options.config.auth, Auth::User { user, .. } if !user.is_empty()) {
+        // A flag has brought the user.
+        report.errors.retain(|error| error.text != LONE_PASSWORD);
+    }
     let told_already = !report.errors.is_empty();
     for fault in start::faults(&options.config) {
         // What is wrong with the block was told by its parts.
@@ -106,5 +117,261 @@ impl Loaded {
             ))
         });
         missing.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::language::System;
+    use super::super::settings::SETTINGS;
+    use super::super::{changes, reload};
+    use super::*;
+
+    /// Every setting that a file can have, none at its default.
+    const FULL: &str = r#"
+        listen: "127.0.0.2:1111"
+        client_advertise: "h:1"
+        server_name: n
+        cluster { name: c }
+        server_tags: [a, b]
+        authorization { user: u, password: p, timeout: 7 }
+        max_connections: 11
+        max_subscriptions: 12
+        max_sub_tokens: 13
+        max_control_line: 2000
+        max_payload: 3000
+        max_pending: 4000000
+        max_pending_total: 9000000
+        write_deadline: "5s"
+        ping_interval: "6s"
+        ping_max: 7
+        no_fast_producer_stall: true
+        no_header_support: true
+        max_closed_clients: 8
+        busy_poll: 9
+        http: "127.0.0.3:2222"
+        http_base_path: /path
+        lame_duck_duration: "40s"
+        lame_duck_grace_period: "5s"
+        connect_error_reports: 21
+        reconnect_error_reports: 22
+        pid_file: /tmp/pid
+        ports_file_dir: /tmp/ports
+        debug: true
+        trace: true
+        max_traced_msg_len: 23
+        logtime: false
+        logtime_utc: true
+        log_format: json
+        log_file: /tmp/log
+        logfile_size_limit: 24
+        logfile_max_num: 25
+        syslog: true
+        remote_syslog: "udp://h:1"
+    "#;
+
+    /// Each flag that sets something, with another value than the file's; and that value, as it is told.
+    const FLAGS: &[(&str, &str)] = &[
+        ("-a=1.2.3.4", "host=1.2.3.4"),
+        ("--net=1.2.3.4", "host=1.2.3.4"),
+        ("-p=3333", "port=3333"),
+        ("-n=m", "server_name=m"),
+        ("--cluster_name=d", "cluster_name=d"),
+        ("--client_advertise=i:2", "client_advertise=i:2"),
+        ("-P=/tmp/q", "pid_file=/tmp/q"),
+        ("--ports_file_dir=/tmp/q", "ports_file_dir=/tmp/q"),
+        ("-m=3333", "http_port=127.0.0.3:3333"),
+        ("-m=-1", "http_port=127.0.0.3:-1"),
+        ("--busy_poll=1", "busy_poll=1µs"),
+        ("--lame_duck_duration=50s", "lame_duck_duration=50s"),
+        ("--lame_duck_grace_period=6s", "lame_duck_grace_period=6s"),
+        ("-l=/tmp/q", "log_file=/tmp/q"),
+        ("--log_size_limit=1", "logfile_size_limit=1"),
+        ("--log_max_num=1", "logfile_max_num=1"),
+        ("-s=false", "syslog=false"),
+        ("-r=udp://i:1", "remote_syslog=udp://i:1"),
+        ("--log_format=text", "log_format=text"),
+        ("-T=true", "logtime=true"),
+        ("--logtime_utc=false", "logtime_utc=false"),
+        ("-D=false", "debug=false"),
+        ("-V=false", "trace=false"),
+        ("--max_traced_msg_len=1", "max_traced_msg_len=1"),
+        ("--user=v", "authorization=user v"),
+        ("--auth=t", "authorization=a token"),
+    ];
+
+    /// A file of this test, which goes with it.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, text: &str) -> Scratch {
+            let name = format!("midge-load-{name}-{}.conf", std::process::id());
+            let file = std::env::temp_dir().join(name);
+            std::fs::write(&file, text).expect("a file of this test");
+            Scratch(file)
+        }
+
+        #[track_caller]
+        fn load(&self, flags: &[&str]) -> Loaded {
+            let args: Vec<OsString> = flags.iter().map(Into::into).collect();
+            load(&self.0, &args, &System).unwrap_or_else(|refused| panic!("{flags:?}: {refused}"))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_flag_counts_over_its_own_value_of_the_file_and_over_no_other() {
+        let file = Scratch::new("full", FULL);
+        let plain = file.load(&[]).options;
+        let default = Options::default();
+        for setting in SETTINGS {
+            let is_left_out = ["server_metadata", "no_auth_user"].contains(&setting.name);
+            assert!(
+                is_left_out || !setting.is_same(&plain, &default),
+                "{}",
+                setting.name
+            );
+        }
+        for &(flag, expected) in FLAGS {
+            let options = file.load(&[flag]).options;
+            let (name, value) = expected.split_once('=').expect("name=value");
+            for setting in SETTINGS {
+                if setting.name == name {
+                    assert_eq!(setting.show(&options), value, "{flag}");
+                } else {
+                    assert!(
+                        setting.is_same(&plain, &options),
+                        "{flag}: {}",
+                        setting.name
+                    );
+                }
+            }
+            // Read again with the same flags nothing is new; and from one to the other it is that value.
+            let args = [flag.into()];
+            let again = reload(&options, &args, &System).expect("it is right");
+            assert_eq!(again.changes, [], "{flag}");
+            let names: Vec<&str> = changes(&plain, &options).iter().map(|c| c.name).collect();
+            assert_eq!(names, [name], "{flag}");
+        }
+    }
+
+    #[test]
+    fn what_the_file_says_beside_a_flag_counts_where_the_block_lacks_what_the_flag_brings() {
+        for (text, flags, name, value) in [
+            (
+                "http_base_path: /x",
+                &["-m", "8222"][..],
+                "http_base_path",
+                "/x",
+            ),
+            (
+                "http_base_path: /x\nhttp: 'h:0'",
+                &["-m", "8222"],
+                "http_base_path",
+                "/x",
+            ),
+            (
+                "http: '127.0.0.1:0'",
+                &["-m", "8222"],
+                "http_port",
+                "127.0.0.1:8222",
+            ),
+            (
+                "http: '127.0.0.1:1'",
+                &["-m", "0", "-m", "8222"],
+                "http_port",
+                "127.0.0.1:8222",
+            ),
+            (
+                "http: '127.0.0.1:1'\nhttp_port: 2",
+                &[],
+                "http_port",
+                "127.0.0.1:2",
+            ),
+            (
+                "http_port: 2\nhttp_base_path: x/",
+                &[],
+                "http_base_path",
+                "/x",
+            ),
+            (
+                "authorization {timeout: 7}",
+                &["--auth", "t"],
+                "authorization timeout",
+                "7s",
+            ),
+            (
+                "authorization {timeout: 7}",
+                &["--user", "u"],
+                "authorization timeout",
+                "7s",
+            ),
+            (
+                "authorization {password: p}",
+                &["--user", "u"],
+                "authorization",
+                "user u",
+            ),
+            (
+                "logfile_size_limit: 9",
+                &["-l", "x.log"],
+                "logfile_size_limit",
+                "9",
+            ),
+            (
+                "cluster {port: 6222}",
+                &["--cluster_name", "c"],
+                "cluster_name",
+                "c",
+            ),
+            ("port: 1", &["-a", "127.0.0.1"], "port", "1"),
+            ("host: 127.0.0.2", &["-p", "7"], "host", "127.0.0.2"),
+        ] {
+            let file = Scratch::new("part", text);
+            let options = file.load(flags).options;
+            let setting = SETTINGS.iter().find(|setting| setting.name == name);
+            let shown = setting.expect(name).show(&options);
+            assert_eq!(shown, value, "{text} {flags:?}");
+        }
+        let file = Scratch::new("alone", "authorization {password: p}");
+        let refused = load(&file.0, &[], &System)
+            .expect_err("a password alone")
+            .to_string();
+        assert!(refused.contains(LONE_PASSWORD), "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_is_refused_by_a_reload_and_no_other_is() {
+        let part = Scratch::new("included", "authorization {user: u, password: p}");
+        let name = part
+            .0
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("text");
+        let whole = Scratch::new("whole", &format!("port: 1\ninclude {name}\n"));
+        let running = whole.load(&[]).options;
+        let again = || reload(&running, &[], &System);
+        std::fs::write(&part.0, "# to be written\n").expect("a file of this test");
+        let refused = again().expect_err("half written").to_string();
+        let begin = format!("{} has no values, and had some", part.0.display());
+        assert!(refused.starts_with(&begin), "{refused}");
+        std::fs::write(&part.0, "authorization {user: u, password: q}")
+            .expect("a file of this test");
+        assert_eq!(again().expect("it is whole").changes.len(), 1);
+        // To take settings out is another matter.
+        std::fs::write(&whole.0, "port: 1").expect("a file of this test");
+        assert_eq!(again().expect("it is whole").changes.len(), 1);
+        // One that never said anything may go on so.
+        let empty = Scratch::new("empty", "# nothing yet\n");
+        let running = empty.load(&[]).options;
+        assert_eq!(
+            reload(&running, &[], &System).expect("as before").changes,
+            []
+        );
     }
 }

@@ -7,6 +7,7 @@ use super::settings::{SETTINGS, Setting, Takes};
 use crate::cli::Options;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 /// One setting that is not what it was. Prints as nats-server's log line for it, with what it was
 /// before.
@@ -121,15 +122,34 @@ pub fn reload(
         }]));
     };
     let loaded = load(file, args, world)?;
+    let emptied = emptied(running, &loaded);
+    if !emptied.is_empty() {
+        return Err(Refused(emptied));
+    }
     let changes = changes(running, &loaded.options);
     Ok(Reloaded { loaded, changes })
+}
+
+/// Files that say nothing now, and did when they were last read, an error for each: an editor that empties
+/// a file before it writes would open the broker to everybody for that moment.
+fn emptied(running: &Options, loaded: &Loaded) -> Vec<Error> {
+    let filled = &loaded.options.filled;
+    let is_emptied = |file: &&PathBuf| running.filled.contains(file) && !filled.contains(file);
+    let error = |file: &PathBuf| {
+        let name = file.display();
+        let text = format!(
+            "{name} has no values, and had some when it was last read; write it whole and reload again, \
+             or start midge anew if none are meant"
+        );
+        Error { at: None, text }
+    };
+    loaded.files.iter().filter(is_emptied).map(error).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::language::System;
     use super::*;
-    use std::path::PathBuf;
 
     #[test]
     fn a_file_is_read_again_and_compared_with_what_runs() {
@@ -163,6 +183,17 @@ mod tests {
                 "Reloaded: debug = false (was true)",
             ]
         );
+        for nothing in ["", " \n\t\n", "# port: 2\n// debug: true", "{}"] {
+            write(nothing);
+            let name = file.display();
+            assert_eq!(
+                lines(&running),
+                [format!(
+                    "{name} has no values, and had some when it was last read; write it whole and \
+                     reload again, or start midge anew if none are meant"
+                )]
+            );
+        }
         write("prot: 2");
         let name = file.display();
         assert_eq!(

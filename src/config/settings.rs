@@ -70,6 +70,7 @@ pub static SETTINGS: &[Setting] = settings![
     "port", Restart, |o| o.config.port, port;
     "client_advertise", Reload, |o| o.config.advertise, advertise;
     "server_name", Restart, |o| o.config.server_name, optional;
+    "cluster_name", Reload, |o| o.config.cluster_name, optional;
     "server_tags", Reload, |o| o.config.server_tags, list;
     "server_metadata", Reload, |o| o.config.server_metadata, pairs;
     "authorization", Reload, |o| o.config.auth, auth;
@@ -118,6 +119,7 @@ fn all_fields(config: &Config, log: &LogOptions) {
         port: _,
         advertise: _,
         server_name: _,
+        cluster_name: _,
         server_tags: _,
         server_metadata: _,
         auth: _,

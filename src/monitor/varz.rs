@@ -13,6 +13,13 @@ use std::time::Duration;
 #[derive(Debug, Serialize)]
 pub(super) struct Nothing {}
 
+/// A cluster of one, which is nothing without a name.
+#[derive(Debug, Serialize)]
+struct Cluster<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
 /// A count for each kind of connection.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ByKind {
@@ -48,7 +55,7 @@ pub(super) struct Varz<'a> {
     max_control_line: usize,
     max_payload: usize,
     max_pending: usize,
-    cluster: Nothing,
+    cluster: Cluster<'a>,
     gateway: Nothing,
     leaf: Nothing,
     mqtt: Nothing,
@@ -125,7 +132,9 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         max_control_line: config.control_line_bytes_max,
         max_payload: config.payload_bytes_max,
         max_pending: config.pending_bytes_max,
-        cluster: Nothing {},
+        cluster: Cluster {
+            name: config.cluster_name.as_deref(),
+        },
         gateway: Nothing {},
         leaf: Nothing {},
         mqtt: Nothing {},

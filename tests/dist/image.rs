@@ -109,8 +109,8 @@ fn a_file_for_the_image_of_nats_server_starts_and_warns_of_its_cluster() {
     assert_eq!(
         warned,
         [
-            "[WRN] tests/configs/good/image.conf:6:1: \"cluster\" has no effect: cluster is not supported: \
-          this server stands alone, and listens for no routes"
+            "[WRN] tests/configs/good/image.conf:6:1: \"cluster\" has no effect: this server stands alone, \
+          and listens for no routes; of a cluster it takes only the name"
         ]
     );
 }

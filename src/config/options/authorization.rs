@@ -18,6 +18,10 @@ pub(super) struct Credentials {
     timeout: Option<Duration>,
 }
 
+/// What is wrong with a block that has a password and no user, unless a flag brings one.
+pub(in crate::config) const LONE_PASSWORD: &str =
+    "the block has a password and no user, so everyone would be let in; add user: NAME";
+
 /// The names of connection types, of which only the first exists here.
 const CONNECTION_TYPES: [&str; 7] = [
     "STANDARD",
@@ -278,6 +282,13 @@ impl Reader<'_> {
             .users
             .as_ref()
             .is_some_and(|users| !users.is_empty());
+        if let (None, Some(pass)) = (&credentials.user, &credentials.pass) {
+            // Its user may come by a flag.
+            self.options.config.auth = Auth::User {
+                user: String::new(),
+                pass: pass.clone(),
+            };
+        }
         let wrong = if single && credentials.token.is_some() {
             "Cannot have a user/pass and token"
         } else if listed && single {
@@ -285,7 +296,7 @@ impl Reader<'_> {
         } else if listed && credentials.token.is_some() {
             "Can not have a token and a users array"
         } else if single && credentials.user.is_none() {
-            "the block has a password and no user, so everyone would be let in; add user: NAME"
+            LONE_PASSWORD
         } else {
             ""
         };

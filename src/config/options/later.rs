@@ -288,7 +288,8 @@ static ACCOUNT_LIMITS: Block = Block {
 };
 
 /// Why a cluster with nobody else in it has no effect.
-const ALONE: &str = "cluster is not supported: this server stands alone, and listens for no routes";
+const ALONE: &str =
+    "this server stands alone, and listens for no routes; of a cluster it takes only the name";
 
 /// What a name at the top is for, and what it may hold.
 pub(super) struct Later {
@@ -480,6 +481,16 @@ static MQTT: Block = Block {
     ],
 };
 
+/// The pair of a block for a cluster that has its name.
+pub(super) fn cluster_name(cluster: &Pair) -> Option<&Pair> {
+    let map = cluster.value.as_map().filter(|map| !has_routes(map))?;
+    map.iter().filter(|pair| is_name(pair)).last()
+}
+
+fn is_name(pair: &Pair) -> bool {
+    pair.key.eq_ignore_ascii_case("name")
+}
+
 /// Whether a block for a cluster names others to connect to. What is no list names one.
 fn has_routes(cluster: &Map) -> bool {
     let is_routes = |pair: &&Pair| pair.key.eq_ignore_ascii_case("routes");
@@ -510,7 +521,13 @@ impl Reader<'_> {
         }
         match kind {
             Kind::Map(map) if later.names[0] == "cluster" && !has_routes(map) => {
-                self.ignore(pair, ALONE);
+                let name = cluster_name(pair);
+                let text = name.and_then(|name| name.value.as_text());
+                let text = text.filter(|name| !name.is_empty()).map(str::to_owned);
+                self.options.config.cluster_name = text;
+                if name.is_none() || map.iter().any(|pair| !is_name(pair)) {
+                    self.ignore(pair, ALONE);
+                }
             }
             _ => self.refuse(pair, later.purpose),
         }

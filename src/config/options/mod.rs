@@ -22,8 +22,10 @@ mod tests;
 pub use report::{Refused, Report};
 
 use crate::cli::Options;
+use crate::config::Monitor;
 use crate::config::language::{Document, Error, Kind, Origin, Pair, Position, Value};
 use authorization::Credentials;
+pub(super) use authorization::LONE_PASSWORD;
 use later::LATER;
 use reader::Reader;
 use std::collections::BTreeMap;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub options: Options,
     /// By the names of [`settings`](crate::config::settings): those the file sets, and where.
     pub written: BTreeMap<&'static str, Written>,
+    /// What it says of monitoring beside the port, which a flag may bring.
+    pub(super) monitor: Monitor,
     /// What is wrong, and what is worth telling. With errors, `options` are of no use.
     pub report: Report,
 }
@@ -71,7 +75,7 @@ pub fn settings(document: &Document) -> Settings {
         options: &mut settings.options,
         report: &mut settings.report,
         credentials: &mut Credentials::default(),
-        base_path: &mut String::new(),
+        monitor: &mut settings.monitor,
         trace_verbose: &mut false,
     };
     for pair in document.root.iter() {
@@ -85,6 +89,11 @@ pub fn settings(document: &Document) -> Settings {
             note(&mut written, entry.sets, pair);
         } else if let Some(later) = LATER.iter().find(|later| is(later.names)) {
             reader.later(pair, later);
+            if later.names[0] == "cluster"
+                && let Some(name) = later::cluster_name(pair)
+            {
+                note(&mut written, &["cluster_name"], name);
+            }
         } else if !pair.used {
             let names = TABLE.iter().map(|entry| entry.names);
             let known = names.chain(LATER.iter().map(|later| later.names));
@@ -94,7 +103,7 @@ pub fn settings(document: &Document) -> Settings {
     if !reader.credentials_are() {
         written.remove("authorization timeout");
     }
-    reader.base_path_is();
+    reader.monitor_is();
     if document.root.is_empty() {
         let at = Position {
             file: document

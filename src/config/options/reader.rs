@@ -5,6 +5,7 @@ use super::report::Report;
 use crate::cli::Options;
 use crate::config::address::split_address;
 use crate::config::duration;
+use crate::config::Monitor;
 use crate::config::language::{Kind, Map, Pair, Value};
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ pub(super) struct Reader<'a> {
     pub(super) report: &'a mut Report,
     /// What the whole file has to say about who may connect.
     pub(super) credentials: &'a mut Credentials,
-    /// `http_base_path`, wherever it stands.
-    pub(super) base_path: &'a mut String,
+    /// Host and path of monitoring, whether it has a port in the file or not.
+    pub(super) monitor: &'a mut Monitor,
     /// Whether `trace_verbose` was there: it turns `trace` on, whatever that says.
     pub(super) trace_verbose: &'a mut bool,
 }
@@ -205,10 +206,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Gives the monitoring its path, once both are known.
-    pub(super) fn base_path_is(&mut self) {
+    /// Gives the monitoring its host and its path, once all are known.
+    pub(super) fn monitor_is(&mut self) {
+        let said = &*self.monitor;
         if let Some(monitor) = &mut self.options.config.monitor {
-            monitor.base_path = std::mem::take(self.base_path);
+            monitor.host.clone_from(&said.host);
+            monitor.base_path.clone_from(&said.base_path);
         }
     }
 

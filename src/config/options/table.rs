@@ -83,25 +83,19 @@ pub(super) static TABLE: &[Entry] = &[
     }),
     entry(&["http"], &["http_port"], |r, p| {
         if let Some((host, port)) = r.address(p) {
-            r.options.config.monitor = port.map(|port| Monitor {
-                host,
-                port,
-                ..Monitor::default()
-            });
+            r.monitor.host = host;
+            r.options.config.monitor = port.map(monitor_on);
         }
     }),
     entry(&["http_port", "monitor_port"], &["http_port"], |r, p| {
         if let Some(port) = r.port(p) {
-            r.options.config.monitor = port.map(|port| Monitor {
-                port,
-                ..Monitor::default()
-            });
+            r.options.config.monitor = port.map(monitor_on);
         }
     }),
     entry(&["http_base_path"], &["http_base_path"], |r, p| {
         if let Some(path) = r.text(p) {
             let path = path.trim_matches('/');
-            *r.base_path = match path.is_empty() {
+            r.monitor.base_path = match path.is_empty() {
                 true => String::new(),
                 false => format!("/{path}"),
             };
@@ -414,6 +408,14 @@ pub(super) static TABLE: &[Entry] = &[
 fn path(r: &mut Reader<'_>, p: &Pair) -> Option<std::path::PathBuf> {
     let path = r.text(p)?;
     (!path.is_empty()).then(|| path.into())
+}
+
+/// Monitoring on this port; host and path may stand elsewhere.
+fn monitor_on(port: u16) -> Monitor {
+    Monitor {
+        port,
+        ..Monitor::default()
+    }
 }
 
 /// Zero stands for the default.
