@@ -25,15 +25,32 @@ impl Ports {
     }
 
     /// Writes the file into `directory`.
-    pub(crate) fn write(&self, directory: &Path) -> io::Result<PortsFile> {
+    ///
+    /// # Errors
+    /// What was done to which file, and what the system said; no file is left behind.
+    pub(crate) fn write(&self, directory: &Path) -> Result<PortsFile, String> {
         let path = path(directory);
         let draft = path.with_extension("ports.tmp");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o644);
         let text = Value::from(self.0.clone()).to_string();
-        options.open(&draft)?.write_all(text.as_bytes())?;
+        let failed = |action: &str, error: &io::Error| {
+            format!("{action} {}: {}", draft.display(), system_words(error))
+        };
+        let mut file = options
+            .open(&draft)
+            .map_err(|error| failed("open", &error))?;
+        let written = file.write_all(text.as_bytes());
+        let written = written.map_err(|error| failed("write", &error));
         // Whoever waits for the file finds all of it.
-        fs::rename(&draft, &path)?;
+        let there = written.and_then(|()| {
+            let renamed = fs::rename(&draft, &path);
+            renamed.map_err(|error| failed("rename", &error))
+        });
+        if let Err(said) = there {
+            let _ = fs::remove_file(&draft);
+            return Err(said);
+        }
         Ok(PortsFile(path))
     }
 }
@@ -62,12 +79,12 @@ impl Files {
         let Some(directory) = directory else { return };
         match self.ports.write(directory) {
             Ok(file) => self.ports_file = Some(file),
-            Err(error) => {
+            Err(said) => {
                 let path = path(directory);
-                let (path, said) = (path.display(), system_words(&error));
                 log::error!(
                     target: "midge",
-                    "Error writing ports file ({path}): open {path}: {said}; choose another directory"
+                    "Error writing ports file ({}): {said}; choose another directory",
+                    path.display()
                 );
             }
         }

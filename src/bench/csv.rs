@@ -4,21 +4,24 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::files;
 use super::outcome::Outcome;
 
 /// Appends an outcome to a file; a new file gets a line of names first.
 ///
 /// # Errors
-/// Those of the system.
+/// Those of the system, with the file's name.
 pub(crate) fn append(path: &Path, outcome: &Outcome) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    let mut file = opened.map_err(|error| files::named("open", path, &error))?;
     let columns = columns(outcome);
     let mut text = String::new();
-    if file.metadata()?.len() == 0 {
+    if file.metadata().is_ok_and(|file| file.len() == 0) {
         text += &line(columns.iter().map(|(name, _)| (*name).to_owned()));
     }
     text += &line(columns.into_iter().map(|(_, value)| value));
-    file.write_all(text.as_bytes())
+    let written = file.write_all(text.as_bytes());
+    written.map_err(|error| files::named("write", path, &error))
 }
 
 fn columns(outcome: &Outcome) -> Vec<(&'static str, String)> {

@@ -1,8 +1,11 @@
-//! Whether a file can be written, and replaces none, asked before a measurement rather than behind it.
+//! Files that a measurement is written to: whether they can be written, and replace none, asked before it
+//! rather than behind it; and errors that name them.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+use midge::system_words;
 
 use super::run::Error;
 
@@ -69,6 +72,27 @@ pub(crate) fn new_name(stem: &str, kind: &str) -> PathBuf {
     let mut paths = names.map(PathBuf::from);
     let free = paths.find(|path| path.symlink_metadata().is_err());
     free.expect("there are more numbers than files")
+}
+
+/// Gives an error of the system the file's name and what was done to it.
+pub(crate) fn named(action: &str, path: &Path, error: &io::Error) -> io::Error {
+    let said = system_words(error);
+    let text = format!("{action} {}: {said}", path.display());
+    io::Error::new(error.kind(), text)
+}
+
+/// Writes an answer to standard output. A reader that went away had enough.
+///
+/// # Errors
+/// Those of the system, named.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(named("write", Path::new("standard output"), &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

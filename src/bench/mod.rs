@@ -104,8 +104,7 @@ fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, 
     } else {
         table::render(&outcome)
     };
-    // A reader that went away had enough.
-    let _ = io::stdout().write_all(text.as_bytes());
+    files::print(&text)?;
     for fault in &outcome.faults {
         complain(fault);
     }

@@ -108,7 +108,7 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
     expect_ready(args, report_path.as_deref(), &brokers)?;
     let rounds = if args.quick { 1 } else { args.rounds };
     let results = rounds::run(&brokers, &entries, rounds, scale.seconds, args.quiet)?;
-    let _ = io::stdout().write_all(text::render(&results).as_bytes());
+    files::print(&text::render(&results))?;
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&results).map_err(io::Error::other)?;
         write(path, &(json + "\n"))?;
@@ -149,6 +149,5 @@ fn expect_ready(
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    std::fs::write(path, text)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    std::fs::write(path, text).map_err(|error| files::named("write", path, &error))
 }

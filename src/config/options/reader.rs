@@ -3,9 +3,9 @@
 use super::authorization::Credentials;
 use super::report::Report;
 use crate::cli::Options;
+use crate::config::Monitor;
 use crate::config::address::split_address;
 use crate::config::duration;
-use crate::config::Monitor;
 use crate::config::language::{Kind, Map, Pair, Value};
 use std::time::Duration;
 
