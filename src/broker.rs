@@ -9,7 +9,7 @@ use crate::nkey;
 use crate::ports::{Files, Ports};
 use crate::reconfigure;
 use crate::signals::shut_down;
-use crate::start::{self, PidFile, StartError};
+use crate::start::{self, PidFile, Room, StartError};
 use crate::state::{State, Stats, Stop};
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
@@ -54,6 +54,9 @@ impl Broker {
         let server_id = nkey::server_id(random);
         log::info!(target: "midge", "Starting midge");
         log::info!(target: "midge", "  Version:  {} (as nats-server {ANNOUNCED_VERSION})", env!("CARGO_PKG_VERSION"));
+        if let Some(name) = &config.cluster_name {
+            log::info!(target: "midge", "  Cluster:  {name}");
+        }
         let name = config.server_name.as_deref().unwrap_or(&server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
@@ -64,7 +67,8 @@ impl Broker {
             connections_max,
             ..config
         };
-        let state = State::announcing(config, info);
+        let mut state = State::announcing(config, info);
+        state.room = Room::of_process()?;
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
@@ -183,7 +187,8 @@ impl Broker {
         // Here and not in `bind`: whoever waits for the file or for these lines may send a signal
         // next, and by now they are being listened for.
         if let Some(pid_file) = self.pid_file.take() {
-            pid_file.write()?;
+            // As an error of the system, which names the file.
+            pid_file.write().map_err(io::Error::other)?;
         }
         let config = &self.reactor.state.config;
         let mut ports = Ports::default();
@@ -374,7 +379,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     }
     let config = &cx.state.config;
     let address = (host(config).to_owned(), config.port);
-    let (options, clients) = Clients::of(&address.0);
+    let (options, clients) = Clients::of(&address.0, cx.state.room.accepts);
     let listener = cx
         .listen_with(&address, &options, clients)
         .map_err(|cause| StartError::Listen {
@@ -459,6 +464,7 @@ pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
     info.port = advertised.and_then(|to| to.port).unwrap_or(port);
     info.auth_required = config.wants_credentials();
     info.max_payload = config.payload_bytes_max as u64;
+    info.cluster.clone_from(&config.cluster_name);
 }
 
 /// `host:port`, with brackets round an IPv6 address.

@@ -4,6 +4,7 @@ use crate::backpressure::{self, HOLD_TIMER, Progress, crowd};
 use crate::close::CloseReason;
 use crate::config::Auth;
 use crate::delivery::{Allowance, Published};
+use crate::ending::ENDING_MAX;
 use crate::hashing::Asker;
 use crate::lame_duck;
 use crate::outbox::Outbox;
@@ -49,9 +50,6 @@ const RETIRED_MAX: Duration = Duration::from_secs(5);
 /// How much a client that is sent away may still say, in bytes: several times what the kernels on both
 /// sides hold of what it sent before it saw the end. It counts where nobody catches up with it.
 const RETIRED_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Connections that may be about to end beside those that `connections_max` allows.
-const ENDING_MAX: usize = 1024;
 
 /// Numbers of this handler's timers.
 const PING: u64 = 1;
@@ -208,9 +206,13 @@ impl Client {
             cid: cx.state.next_cid(),
         };
         let max = cx.state.config.connections_max;
-        // This connection is counted already.
-        let crowded = cx.io.connections() > max + ENDING_MAX;
-        let welcome = !crowded && cx.state.client_count() < max;
+        let welcome = cx.state.client_count() < max;
+        // This one is open already. Where one more would be too many, one that is about to end goes at once.
+        let sockets = cx.state.client_count() + cx.state.ending.len() + 1;
+        let sockets_max = cx.state.room.clients.min(max.saturating_add(ENDING_MAX));
+        if sockets > sockets_max {
+            cx.state.ending.close_one(&mut cx.io);
+        }
         let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
         let (key, now) = (cx.key(), cx.now());
         if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
@@ -253,6 +255,7 @@ impl Client {
         log_violation(&self.label, user, violation, place, cx.state);
         session::tell(cx.key(), &self.label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
+        cx.state.ending.add(cx.key(), true);
         if cx.io.congested(cx.key()) {
             // It reads nothing, so it would not read this: its queue is better spent on others.
             cx.close();
@@ -691,11 +694,13 @@ impl Handler<State> for Client {
 
     fn on_eof(&mut self, cx: &mut Context<'_, State>) -> Eof {
         self.leave(cx, CloseReason::ClientClosed);
+        cx.state.ending.add(cx.key(), false);
         Eof::Close
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
         self.leave(cx, CloseReason::of_close(why));
+        cx.state.ending.remove(cx.key());
         let reason = self.reason.unwrap_or(CloseReason::ClientClosed);
         let (label, config, queued) = (&self.label, &cx.state.config, cx.queued());
         match reason {

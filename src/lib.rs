@@ -52,6 +52,7 @@ mod systemd;
 
 mod auth;
 mod client;
+mod ending;
 mod hashing;
 mod listener;
 mod nkey;

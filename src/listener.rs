@@ -21,12 +21,13 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// The listener on `host`, and how it is to listen.
-    pub(crate) fn of(host: &str) -> (ListenOptions, Clients) {
+    /// The listener on `host`, and how it is to listen: it accepts so many in a turn.
+    pub(crate) fn of(host: &str, accepts_max: usize) -> (ListenOptions, Clients) {
         let default = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
         let paced = default.is_ok_and(|name| name.starts_with("bbr"));
         // Best from the first packet on; where others may come too, one by one.
         let options = ListenOptions::default().both_families(true);
+        let options = options.accepts_max(accepts_max);
         if paced && is_loopback(host) {
             let options = options.congestion_control(UNPACED);
             return (options, Clients { paced: false });

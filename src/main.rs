@@ -179,10 +179,13 @@ fn serve(
         // As nats-server 2.2 to 2.10 have it, after all clients are closed in good order.
         Ok(Stop::Terminated) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => fail(&format_args!(
-            "Error running the broker: {}",
-            system_words(&error)
-        )),
+        Err(error) => match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(cause) => fail_to_start(cause),
+            None => fail(&format_args!(
+                "Error running the broker: {}",
+                system_words(&error)
+            )),
+        },
     }
 }
 

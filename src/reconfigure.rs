@@ -9,9 +9,8 @@ use crate::broker::announce_settings;
 use crate::client::{Client, News, Queues};
 use crate::config::{Config, Monitor};
 use crate::session;
-use crate::start::{self, PidFile, StartError};
+use crate::start::{self, PidFile};
 use crate::state::State;
-use crate::system_words;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;
 
@@ -90,17 +89,8 @@ fn write_files(state: &mut State, former: &Config) {
     if let Some(path) = &config.pid_file
         && config.pid_file != former.pid_file
     {
-        let cause = match PidFile::open(path) {
-            Ok(file) => file.write().err(),
-            Err(StartError::PidFile { cause, .. }) => Some(cause),
-            Err(_) => None,
-        };
-        if let Some(cause) = cause {
-            let (path, said) = (path.display(), system_words(&cause));
-            log::error!(
-                target: "midge",
-                "Failed to write pidfile: open {path}: {said}; choose another file"
-            );
+        if let Err(error) = PidFile::open(path).and_then(PidFile::write) {
+            log::error!(target: "midge", "{error}");
         }
     }
     if config.ports_file_dir != former.ports_file_dir {

@@ -8,8 +8,79 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Files that are open besides the clients' sockets: standard streams, log, listener, selector.
-const OTHER_FILES: u64 = 32;
+/// What a process may have open beside the clients' sockets: standard streams, log, listeners, selector, and
+/// what a reload, a new log and monitoring want at any time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Sockets of clients, those included that were sent away and are not closed yet.
+    pub(crate) clients: usize,
+    /// Connections that ask for monitoring.
+    pub(crate) visitors: usize,
+    /// Connections that one listener may accept in a turn: as many again may be open until its end.
+    pub(crate) accepts: usize,
+}
+
+/// So few files are spent with care.
+const FILES_FEW: u64 = 4096;
+
+/// Files kept from clients where there are few, and where there are many.
+const OTHER_FILES: u64 = 40;
+const OTHER_FILES_OF_MANY: u64 = 160;
+
+/// Of a reactor whose limit is not ours.
+impl Default for Room {
+    fn default() -> Room {
+        Room {
+            clients: usize::MAX,
+            visitors: 64,
+            accepts: 64,
+        }
+    }
+}
+
+impl Room {
+    /// That of this process, whose limit is raised as far as it goes.
+    ///
+    /// # Errors
+    /// [`StartError::OpenFiles`]: there is none for clients.
+    pub(crate) fn of_process() -> Result<Room, StartError> {
+        match raise_open_files() {
+            Ok(limit) => Room::of(limit),
+            Err(_) => Ok(Room::default()),
+        }
+    }
+
+    fn of(limit: u64) -> Result<Room, StartError> {
+        let room = match limit < FILES_FEW {
+            true => Room {
+                clients: usize::try_from(limit.saturating_sub(OTHER_FILES)).unwrap_or(0),
+                visitors: 8,
+                accepts: 2,
+            },
+            false => Room {
+                clients: usize::try_from(limit - OTHER_FILES_OF_MANY).unwrap_or(usize::MAX),
+                ..Room::default()
+            },
+        };
+        match room.clients {
+            0 => Err(StartError::OpenFiles { limit }),
+            _ => Ok(room),
+        }
+    }
+
+    /// The limit on open files that leaves room for so many clients.
+    fn limit_for(clients: u64) -> u64 {
+        match clients.saturating_add(OTHER_FILES) {
+            limit if limit < FILES_FEW => limit,
+            _ => clients.saturating_add(OTHER_FILES_OF_MANY),
+        }
+    }
+
+    /// What all of it comes to.
+    fn limit(&self) -> u64 {
+        Room::limit_for(self.clients as u64)
+    }
+}
 
 /// Largest payload that nobody is warned of, as in nats-server.
 const PAYLOAD_BYTES_WISE: usize = 8 * 1024 * 1024;
@@ -36,6 +107,13 @@ pub enum StartError {
     },
     /// The file for the process id cannot be written.
     PidFile {
+        /// Its name.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The file for the process id is open, and takes nothing.
+    PidFileWrite {
         /// Its name.
         path: PathBuf,
         /// What the system said.
@@ -76,6 +154,13 @@ impl fmt::Display for StartError {
                     "Could not write pidfile: open {path}: {said}; choose another file"
                 )
             }
+            StartError::PidFileWrite { path, cause } => {
+                let (path, said) = (path.display(), system_words(cause));
+                write!(
+                    f,
+                    "Could not write pidfile: write {path}: {said}; choose another file"
+                )
+            }
             StartError::OpenFiles { limit } => write!(
                 f,
                 "This process may open {limit} files, which leaves none for clients; \
@@ -97,6 +182,7 @@ impl std::error::Error for StartError {
             StartError::Listen { cause, .. }
             | StartError::Monitor { cause, .. }
             | StartError::PidFile { cause, .. }
+            | StartError::PidFileWrite { cause, .. }
             | StartError::System(cause) => Some(cause),
         }
     }
@@ -301,6 +387,12 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
     if is_new(|config| auth::has_plain_password(&config.auth)) {
         log::warn!(target: "midge", "Plaintext passwords detected, use nkeys or bcrypt");
     }
+    if config.auth == Auth::None && before.is_some_and(|before| before.auth != Auth::None) {
+        log::warn!(
+            target: "midge",
+            "Clients need present no credentials any more: the configuration has none"
+        );
+    }
     if is_new(|config| config.pending_bytes_max > QUEUE_BYTES_MAX) {
         let max = config.pending_bytes_max;
         log::warn!(
@@ -321,15 +413,10 @@ pub(crate) fn affordable_connections(
     wanted: usize,
     before: Option<usize>,
 ) -> Result<usize, StartError> {
-    let Ok(limit) = raise_open_files() else {
-        return Ok(wanted);
-    };
-    let affordable = usize::try_from(limit.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
-    if affordable == 0 {
-        return Err(StartError::OpenFiles { limit });
-    }
+    let room = Room::of_process()?;
+    let affordable = room.clients;
     if affordable < wanted && before != Some(affordable) {
-        let text = too_few_files(limit, affordable, wanted);
+        let text = too_few_files(room.limit(), affordable, wanted);
         log::warn!(target: "midge", "{text}");
     }
     Ok(wanted.min(affordable))
@@ -343,14 +430,17 @@ fn too_few_files(limit: u64, affordable: usize, wanted: usize) -> String {
             "{begin}, and max_connections sets no limit; raise that of files for more (ulimit -n)"
         );
     }
-    let files = (wanted as u64).saturating_add(OTHER_FILES);
+    let files = Room::limit_for(wanted as u64);
     format!("{begin} instead of max_connections {wanted}; raise the limit (ulimit -n {files})")
 }
 
 /// The file for the process id: opened early, so that a bad path is told before anything is served,
 /// and written when the process may be sent signals.
 #[derive(Debug)]
-pub(crate) struct PidFile(File);
+pub(crate) struct PidFile {
+    file: File,
+    path: PathBuf,
+}
 
 impl PidFile {
     pub(crate) fn open(path: &Path) -> Result<PidFile, StartError> {
@@ -358,18 +448,21 @@ impl PidFile {
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
-        options
-            .open(path)
-            .map(PidFile)
-            .map_err(|cause| StartError::PidFile {
-                path: path.to_owned(),
-                cause,
-            })
+        let path = path.to_owned();
+        match options.open(&path) {
+            Ok(file) => Ok(PidFile { file, path }),
+            Err(cause) => Err(StartError::PidFile { path, cause }),
+        }
     }
 
     /// Writes the id in one piece. Digits only: some launchers take the whole file for a number.
-    pub(crate) fn write(mut self) -> io::Result<()> {
-        self.0.write_all(std::process::id().to_string().as_bytes())
+    pub(crate) fn write(mut self) -> Result<(), StartError> {
+        let id = std::process::id().to_string();
+        let written = self.file.write_all(id.as_bytes());
+        written.map_err(|cause| StartError::PidFileWrite {
+            path: self.path,
+            cause,
+        })
     }
 }
 
@@ -477,11 +570,24 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_on_open_files_leaves_room_for_more_than_clients() {
+        for limit in [41, 64, 1024, 4095, 4096, 65_536, u64::MAX] {
+            let room = Room::of(limit).expect("there is room");
+            // Two listeners each, of clients and of monitoring; and two dozen files of other kinds.
+            let most = (room.clients as u64).saturating_add(room.visitors as u64);
+            let most = most.saturating_add(4 * room.accepts.min(16) as u64 + 22);
+            assert!(most <= limit, "{limit}: {room:?}");
+            assert_eq!(room.limit(), limit, "{limit}");
+        }
+        assert!(Room::of(OTHER_FILES).is_err());
+    }
+
+    #[test]
     fn too_few_files_are_told_in_words_that_make_sense_whatever_was_wanted() {
         let begin = "This process may open 1024 files, so 992 clients can connect";
         assert_eq!(
             too_few_files(1024, 992, 5000),
-            format!("{begin} instead of max_connections 5000; raise the limit (ulimit -n 5032)")
+            format!("{begin} instead of max_connections 5000; raise the limit (ulimit -n 5160)")
         );
         // What -1 in a file stands for.
         let none = too_few_files(1024, 992, usize::MAX);
@@ -494,6 +600,17 @@ mod tests {
         assert!(
             most.ends_with(&format!("(ulimit -n {})", u64::MAX)),
             "{most}"
+        );
+    }
+
+    #[test]
+    fn a_pid_file_that_takes_nothing_is_named() {
+        let Ok(file) = PidFile::open(Path::new("/dev/full")) else {
+            return;
+        };
+        assert_eq!(
+            file.write().expect_err("it is full").to_string(),
+            "Could not write pidfile: write /dev/full: no space left on device; choose another file"
         );
     }
 

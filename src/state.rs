@@ -3,13 +3,15 @@
 use crate::backpressure::Backpressure;
 use crate::client::AskedBy;
 use crate::delivery::Scratch;
+use crate::ending::Ending;
 use crate::hashing::Questions;
 use crate::leaving::Leaving;
 use crate::monitor::Records;
 use crate::ports::Files;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
+use crate::start::{self, Room};
 use crate::sublist::{ReceiverId, SubId, Sublist, Subscription};
-use crate::{Config, StartError, start};
+use crate::{Config, StartError};
 use midge_protocol::Info;
 use midge_reactor::{Io, Key};
 use slab::Slab;
@@ -85,6 +87,10 @@ pub struct State {
     pub(crate) backpressure: Backpressure,
     /// Most bytes that all queues may hold together.
     pub(crate) total_bytes_max: usize,
+    /// Connections that are about to end.
+    pub(crate) ending: Ending,
+    /// How many files may be open for what.
+    pub(crate) room: Room,
     /// Counters.
     pub(crate) stats: Stats,
     /// What ended the broker, once something has.
@@ -129,6 +135,8 @@ impl State {
             receivers: Slab::new(),
             leaving: Leaving::default(),
             backpressure: Backpressure::default(),
+            ending: Ending::default(),
+            room: Room::default(),
             stats: Stats::default(),
             stop: Stop::Requested,
             listener: None,

@@ -432,6 +432,79 @@ fn the_log_tells_who_knocks_by_the_first_bytes_and_never_by_a_secret() {
     assert_eq!(broker.count("s3cret"), 0, "{:#?}", broker.lines);
 }
 
+#[test]
+fn connections_that_were_sent_away_leave_files_for_a_reload_a_new_log_and_monitoring() {
+    let directory = scratch("reserve");
+    let file = |name: &str| directory.join(name);
+    let (config, log) = (file("midge.conf"), file("midge.log"));
+    fs::write(&config, "max_connections: 1000\n").expect("a file of this test");
+    let args = [
+        "-a",
+        "127.0.0.1",
+        "-p",
+        "-1",
+        "-m",
+        "-1",
+        "-c",
+        text(&config),
+        "-l",
+        text(&log),
+    ];
+    let mut broker = Quiet::start(&args, Some("ulimit -n 64"));
+    wait_for_file(&log, READY);
+    let said = fs::read_to_string(&log).expect("text");
+    let port = |what: &str| {
+        let (_, rest) = said.split_once(what).expect(what);
+        let (_, rest) = rest.split_once("127.0.0.1:").expect("an address");
+        let digits = rest
+            .lines()
+            .next()
+            .and_then(|port| port.trim().parse().ok());
+        SocketAddr::from(([127, 0, 0, 1], digits.expect("a port")))
+    };
+    let clients = port("Listening for client connections on ");
+    let monitor = port("Starting http monitor on ");
+    let mut first = Client::connect(clients.port());
+    // They say nothing, read nothing, and stay, on both ports.
+    let connect = |addr: SocketAddr| TcpStream::connect(addr).expect("it listens");
+    let mut crowd: Vec<TcpStream> = (0..100).map(|_| connect(clients)).collect();
+    crowd.extend((0..100).map(|_| connect(monitor)));
+    for turn in 0..5 {
+        let size = 5000 + turn;
+        fs::write(
+            &config,
+            format!("max_connections: 1000\nmax_payload: {size}\n"),
+        )
+        .expect("a file");
+        signal(broker.child.id(), "HUP");
+        wait_for_file(&log, &format!("[INF] Reloaded: max_payload = {size}"));
+        wait_for_file(&log, "[INF] Reloaded server configuration");
+        let old = file(&format!("old.{turn}"));
+        fs::rename(&log, &old).expect("it can be renamed");
+        signal(broker.child.id(), "USR1");
+        wait_for_file(&log, "[INF] File log re-opened");
+        let said = fs::read_to_string(&old).expect("text");
+        assert!(!said.contains("too many open files"), "{said}");
+        let mut http = connect(monitor);
+        http.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        http.write_all(b"GET /varz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("it is read");
+        let mut answer = String::new();
+        http.read_to_string(&mut answer).expect("an answer");
+        assert!(
+            answer.contains(&format!("\"max_payload\": {size}")),
+            "{answer}"
+        );
+        // Those who are in stay in.
+        first.say("PING\r\n");
+        assert_eq!(first.until("PONG").last().map(String::as_str), Some("PONG"));
+        crowd.extend((0..20).map(|_| connect(clients)));
+        crowd.extend((0..20).map(|_| connect(monitor)));
+    }
+    signal(broker.child.id(), "INT");
+    assert_eq!(broker.end().code, Some(0));
+}
+
 /// Starts midge with files of 8192 bytes at most, and answers it with its port.
 fn with_small_files(pid_file: &Path, args: &[&str]) -> (Quiet, u16) {
     let ports = pid_file.parent().expect("a directory");
@@ -512,6 +585,54 @@ fn standard_error_that_may_grow_no_further_loses_lines_and_the_broker_goes_on() 
 
 fn size_of(file: &Path) -> u64 {
     fs::metadata(file).expect("a file").len()
+}
+
+#[test]
+fn a_pid_file_that_takes_nothing_is_named_and_so_is_a_reload_s() {
+    let end = end_of(&["-a", "127.0.0.1", "-p", "-1", "-P", "/dev/full"]);
+    assert_eq!(end.code, Some(1));
+    let told =
+        "Could not write pidfile: write /dev/full: no space left on device; choose another file";
+    assert!(end.fatal_line().ends_with(told), "{end:?}");
+    let file = scratch("pid_full").join("midge.conf");
+    fs::write(&file, "debug: false").expect("a file of this test");
+    let mut broker = Broker::start(&["-c", text(&file)]);
+    fs::write(&file, "pid_file: /dev/full").expect("a file of this test");
+    signal(broker.child.id(), "HUP");
+    broker.position(&format!("[ERR] {told}"));
+    // Nor does it leave a part of a ports file behind.
+    let directory = scratch("ports_full");
+    let limit = "ulimit -f 0";
+    let args = [
+        "-a",
+        "127.0.0.1",
+        "-p",
+        "-1",
+        "--ports_file_dir",
+        text(&directory),
+    ];
+    let mut broker = Command::new("sh")
+        .args([
+            "-c",
+            &format!("{limit}; exec \"$0\" \"$@\""),
+            env!("CARGO_BIN_EXE_midge"),
+        ])
+        .args(args)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("midge starts");
+    let log = BufReader::new(broker.stderr.take().expect("stderr is a pipe"));
+    let mut lines = log.lines().map_while(Result::ok);
+    let told = lines.find(|line| line.contains("Error writing ports file"));
+    let told = told.expect("it is told");
+    assert!(
+        told.contains(": write ") && told.ends_with("file too large; choose another directory"),
+        "{told}"
+    );
+    assert!(lines.any(|line| line.contains(READY)));
+    assert_eq!(log_files(&directory), Vec::<PathBuf>::new());
+    signal(broker.id(), "INT");
+    assert_eq!(broker.wait().expect("midge ends").code(), Some(0));
 }
 
 #[test]
