@@ -399,8 +399,10 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let Some(address) = monitor_address(&cx.state.config) else {
         return Ok(None);
     };
+    // Where files are few, half of what a listener for clients may: there are fewer places as well.
+    let accepts = ACCEPTS_MAX.min(cx.state.room.accepts / 2).max(1);
     let options = ListenOptions::default()
-        .accepts_max(ACCEPTS_MAX)
+        .accepts_max(accepts)
         .both_families(true);
     let listener = cx
         .listen_with(&address, &options, Visitors)

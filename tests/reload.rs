@@ -718,7 +718,7 @@ fn files_are_written_where_they_are_to_be_now() {
     assert!(!ports_file.exists() && pid_file.exists());
     let failed = |text: &str| lines.iter().any(|line| line.contains(text));
     assert!(
-        failed("[ERR] Failed to write pidfile: open /no/such/midge.pid: "),
+        failed("[ERR] Could not write pidfile: open /no/such/midge.pid: "),
         "{lines:?}"
     );
     assert!(

@@ -43,7 +43,8 @@ pub(crate) struct Visitors;
 
 impl Accept<State> for Visitors {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
-        change(cx, |visitors, key, io| visitors.arrived(key, io));
+        let places = cx.state.room.visitors;
+        change(cx, |visitors, key, io| visitors.arrived(key, places, io));
         Box::new(Visitor {
             answering: None,
             late: None,

@@ -84,8 +84,13 @@ impl Visit {
 impl Present {
     /// A connection has come; answers which one is to be closed for it, and how long that has kept
     /// us waiting. It is forgotten with this call.
-    pub(super) fn arrived(&mut self, key: Key, io: &impl Waiting) -> Option<(Key, Duration)> {
-        let gone = if self.0.len() < VISITORS_MAX {
+    pub(super) fn arrived(
+        &mut self,
+        key: Key,
+        places: usize,
+        io: &impl Waiting,
+    ) -> Option<(Key, Duration)> {
+        let gone = if self.0.len() < places.min(VISITORS_MAX) {
             None
         } else {
             self.take_worst(io, |_| true)
@@ -196,7 +201,7 @@ mod tests {
     fn full() -> (Present, Fake) {
         let (mut present, mut io) = (Present::default(), Fake::default());
         for index in 0..VISITORS_MAX {
-            assert_eq!(present.arrived(key(index), &io), None);
+            assert_eq!(present.arrived(key(index), VISITORS_MAX, &io), None);
             io.seconds += 1;
             io.turn += GRACE_TURNS;
         }
@@ -210,12 +215,12 @@ mod tests {
         present.asked(key(0), at(60));
         io.progress.insert(1, 61);
         present.left(key(2));
-        assert_eq!(present.arrived(key(100), &io), None);
+        assert_eq!(present.arrived(key(100), VISITORS_MAX, &io), None);
         io.turn += GRACE_TURNS;
         // The bytes of one that does not read have not moved, nor has one that sends nothing.
         io.progress.insert(4, 1);
         let gone: Vec<_> = (101..104)
-            .map(|index| present.arrived(key(index), &io))
+            .map(|index| present.arrived(key(index), VISITORS_MAX, &io))
             .collect();
         let waited = |index, seconds| Some((key(index), Duration::from_secs(seconds)));
         assert_eq!(gone, [waited(3, 61), waited(4, 60), waited(5, 59)]);
@@ -228,7 +233,10 @@ mod tests {
             io.progress.insert(index, io.seconds);
         }
         for index in 100..100 + GRACE_TURNS as usize * ACCEPTS_MAX {
-            let gone = present.arrived(key(index), &io).expect("one goes").0;
+            let gone = present
+                .arrived(key(index), VISITORS_MAX, &io)
+                .expect("one goes")
+                .0;
             assert!(gone.index() < VISITORS_MAX, "{gone:?} has only come");
             io.turn += u64::from(index % ACCEPTS_MAX == 0);
         }
