@@ -784,12 +784,12 @@ fn what_an_operator_sets_beside_the_limits() {
         (
             "--lame_duck_duration soon",
             "error: invalid value \"soon\" for flag -lame_duck_duration: parse error; use a time such \
-             as 30s, 2m or 1m30s",
+             as 30s, 2m or 1m30s, or a number of seconds",
         ),
         (
             "--lame_duck_duration -5s",
             "error: invalid value \"-5s\" for flag -lame_duck_duration: parse error; use a time such as \
-             30s, 2m or 1m30s",
+             30s, 2m or 1m30s, or a number of seconds",
         ),
         (
             "--log_format xml",
