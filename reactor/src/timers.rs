@@ -300,7 +300,7 @@ mod tests {
         let mut timers = Timers::new();
         timers.arm(at(1), None, 'a');
         let pass = timers.pass();
-        let mut pop = |timers: &mut Timers<char>| timers.pop(at(1), pass, at(0), |_| false);
+        let pop = |timers: &mut Timers<char>| timers.pop(at(1), pass, at(0), |_| false);
         assert_eq!(pop(&mut timers).map(|due| due.target), Some('a'));
         timers.arm(at(1), None, 'b');
         assert_eq!(pop(&mut timers), None);
@@ -326,7 +326,7 @@ mod tests {
         for now in 10..10 + u64::from(PUT_OFF_MAX) {
             assert_eq!(fired_after(&mut timers, now, 0, "zp"), "");
         }
-        assert_eq!(fired_after(&mut timers, 100, 0, "z"), "pz");
+        assert_eq!(fired_after(&mut timers, 100, 0, "z"), "zp");
         assert_eq!(timers.cancel(id), None);
     }
 
