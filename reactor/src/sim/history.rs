@@ -297,7 +297,7 @@ mod tests {
         let mut history = history();
         history.name("beta");
         history.add(0, 1, Key::new(1, 1), "on_close", None);
-        for at in 0..100_000 {
+        for at in 0..2_000 {
             for call in [
                 "turn", "turn", "on_timer", "write", "closure", "read", "on_input",
             ] {
