@@ -388,3 +388,35 @@ fn bad_missing_or_contradictory_keys_are_refused_before_any_handshake() {
     let missing = Identity::from_files("no/such/cert.pem", "no/such/key.pem");
     assert!(matches!(missing, Err(KeyError::File(path, _)) if path == "no/such/cert.pem"));
 }
+
+/// Consumes nothing, and may leave a thousand bytes.
+struct Hoard;
+
+impl Handler<Told> for Hoard {
+    fn on_open(&mut self, cx: &mut Cx<'_>) {
+        let key = cx.key();
+        cx.io.input_max(key, 1000);
+    }
+
+    fn on_input(&mut self, cx: &mut Cx<'_>, input: &mut Input<'_>) {
+        let _ = cx.state.send(format!("{} unread", input.len()));
+    }
+
+    fn on_close(&mut self, cx: &mut Cx<'_>, why: &Close) {
+        // The test may have gone.
+        let _ = cx.state.send(format!("close: {why}"));
+    }
+}
+
+#[test]
+fn a_handler_that_leaves_too_much_plaintext_unread_is_closed_and_tells_so() {
+    let authority = Authority::new();
+    let server = serve(Tls::server(authority.server()), || Hoard);
+    let mut stream = StreamOwned::new(client(&authority), server.connect());
+    stream.write_all(&[b'x'; 1000]).expect("it is read");
+    assert_eq!(server.told(), "1000 unread");
+    stream.write_all(b"x").expect("it is read");
+    assert_eq!(server.told(), "1001 unread");
+    assert_eq!(server.told(), "close: too many bytes left unread");
+    server.stop();
+}
