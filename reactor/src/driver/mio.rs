@@ -165,6 +165,16 @@ impl MioDriver {
     }
 }
 
+/// How long to rest after a poll that has failed so, if that is no reason to end.
+fn rest_after(error: io::Error) -> io::Result<Option<Duration>> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(None),
+        // The system has no memory to wait with, and may have some again soon.
+        io::ErrorKind::OutOfMemory => Ok(Some(POLL_REST)),
+        _ => Err(error),
+    }
+}
+
 impl Driver for MioDriver {
     fn now(&mut self) -> Time {
         Time::ZERO + self.start.elapsed()
@@ -181,13 +191,13 @@ impl Driver for MioDriver {
     fn poll(&mut self, out: &mut Vec<Event>, wait: Option<Duration>) -> io::Result<()> {
         self.filled = false;
         match self.poll.poll(&mut self.events, wait) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            // The system has no memory to wait with: that passes, and is no reason to end.
-            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                std::thread::sleep(POLL_REST.min(wait.unwrap_or(POLL_REST)));
+            Err(error) => {
+                if let Some(rest) = rest_after(error)? {
+                    std::thread::sleep(rest.min(wait.unwrap_or(rest)));
+                }
                 return Ok(());
             }
-            other => other?,
+            Ok(()) => {}
         }
         let mut count = 0;
         for event in &self.events {
@@ -448,5 +458,22 @@ impl Driver for MioDriver {
 
     fn kill(&mut self, key: Key, signal: i32) -> io::Result<()> {
         self.children.kill(key, signal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn a_poll_that_fails_for_what_passes_is_tried_again_and_any_other_ends_the_loop() {
+        let after = |errno: Errno| rest_after(errno.into());
+        assert_eq!(after(Errno::INTR).ok(), Some(None));
+        assert_eq!(after(Errno::NOMEM).ok(), Some(Some(POLL_REST)));
+        for errno in [Errno::BADF, Errno::INVAL, Errno::IO] {
+            let error = after(errno).expect_err("it is told");
+            assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
+        }
     }
 }

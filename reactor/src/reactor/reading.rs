@@ -134,16 +134,16 @@ impl<S> Reactor<S> {
         };
         let why = match error.kind() {
             ErrorKind::Interrupted => return,
-            _ if is_shortage(&error) && conn.broken.is_none() => {
-                conn.readable = false;
-                return self.try_again(key);
-            }
             ErrorKind::WouldBlock => {
                 conn.readable = false;
                 match conn.broken.take() {
                     Some(why) => why,
                     None => return,
                 }
+            }
+            _ if is_shortage(&error) && conn.broken.is_none() => {
+                conn.readable = false;
+                return self.try_again(key);
             }
             _ => conn.broken.take().unwrap_or(Close::of_error(error)),
         };
