@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use midge::cli::{self, Signal, SignalRequest, SignalTarget};
+use midge::system_words;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal as Number, kill};
 use nix::unistd::{Pid, Uid};
@@ -43,6 +45,8 @@ pub(crate) fn send(request: &SignalRequest) -> Result<(), SendError> {
 pub(crate) enum SendError {
     /// Neither a process id nor a file with one.
     Pid(String),
+    /// No process id, nor a file that can be read.
+    File(String, io::Error),
     /// No broker runs.
     None,
     /// Several brokers run, and one was meant.
@@ -58,6 +62,11 @@ impl fmt::Display for SendError {
             SendError::Pid(text) => write!(
                 f,
                 "invalid pid: {text}; give a process id, or a file that holds one"
+            ),
+            SendError::File(path, cause) => write!(
+                f,
+                "invalid pid: {path}; read {path}: {}; give a process id, or a file that holds one",
+                system_words(cause)
             ),
             SendError::None => write!(
                 f,
@@ -111,7 +120,8 @@ fn pid_of(text: &str) -> Result<i32, SendError> {
             let content = content.trim();
             pid(content).ok_or_else(|| SendError::Pid(content.to_owned()))
         }
-        Err(_) => Err(SendError::Pid(text.to_owned())),
+        Err(_) if text.parse::<i64>().is_ok() => Err(SendError::Pid(text.to_owned())),
+        Err(cause) => Err(SendError::File(text.to_owned(), cause)),
     }
 }
 

@@ -402,6 +402,18 @@ fn the_log_tells_who_knocks_by_the_first_bytes_and_never_by_a_secret() {
             r#"Client parser ERROR: Unknown Protocol Operation, proto='"CONNEKT"...'"#,
         ),
         (
+            "CONECT {\"pass\":\"s3cret\"}\r\n",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"CONECT"...'"#,
+        ),
+        (
+            "connect{\"pass\"\"s3cret\"}\r\n",
+            "Client parser ERROR: parse error in the arguments of CONNECT",
+        ),
+        (
+            "CONNECTs3cret\r\n",
+            "Client parser ERROR: parse error in the arguments of CONNECT",
+        ),
+        (
             "CONNECT {\"pass\":\"s3cret\",\r\n",
             "Client parser ERROR: parse error in the arguments of CONNECT",
         ),
@@ -777,9 +789,16 @@ fn a_signal_that_cannot_be_sent_is_named_and_fails() {
     ended.wait().expect("it ends");
     for (value, beginning) in [
         ("bogus", "unknown signal \"bogus\"; ".to_owned()),
-        ("stop=abc", "invalid pid: abc; ".to_owned()),
-        ("stop=0", "invalid pid: 0; ".to_owned()),
-        ("stop=-1", "invalid pid: -1; ".to_owned()),
+        (
+            "stop=abc",
+            "invalid pid: abc; read abc: no such file or directory; ".to_owned(),
+        ),
+        (
+            "stop=/",
+            "invalid pid: /; read /: is a directory; ".to_owned(),
+        ),
+        ("stop=0", "invalid pid: 0; give ".to_owned()),
+        ("stop=-1", "invalid pid: -1; give ".to_owned()),
         ("stop=1=2", "invalid signal parameters: [2]; ".to_owned()),
         (
             &format!("stop={}", text(&nobody)),

@@ -14,8 +14,9 @@ const TOLD_BYTES_MAX: usize = 128;
 
 /// What the parser stopped at: [`Parser::fault`](crate::Parser::fault).
 ///
-/// `Display` is for a log. It is bounded, printable, and shows nothing of a `CONNECT`, of a payload, or of
-/// what may be one with a slip in it.
+/// `Display` is for a log. It is bounded, printable, and shows nothing of the arguments of an op, of a
+/// `CONNECT` with a slip in it, or of a payload that is where it should be. A payload that is longer than
+/// was announced looks like an op behind its CR LF: its first word is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Fault<'a> {
@@ -131,7 +132,9 @@ mod tests {
     #[test]
     fn what_may_be_a_secret_is_not_shown() {
         check(br#"CONNEKT {"pass":"s3cret"}"#, "proto='\"CONNEKT\"...'");
+        check(br#"CONECT {"pass":"s3cret"}"#, "proto='\"CONECT\"...'");
         check(br#"connec{"pass":"s3cret"}"#, "proto='\"connec\"...'");
+        check(b"CONECT\ts3cret", "proto='\"CONECT\"...'");
         check(br#"{"pass":"s3cret"}"#, "proto='\"\"...'");
         check(b"AUTH s3cret\r\n", "proto='\"AUTH\"...'");
         check(b"Authorization: s3cret\r\n", "proto='\"Authorization\"...'");
