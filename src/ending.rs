@@ -29,7 +29,6 @@ impl Ending {
             // Mostly the first: they end in the order in which they were added.
             if let Some(at) = keys.iter().position(|other| *other == key) {
                 keys.remove(at);
-                return;
             }
         }
     }

@@ -88,10 +88,9 @@ fn write_files(state: &mut State, former: &Config) {
     };
     if let Some(path) = &config.pid_file
         && config.pid_file != former.pid_file
+        && let Err(error) = PidFile::open(path).and_then(PidFile::write)
     {
-        if let Err(error) = PidFile::open(path).and_then(PidFile::write) {
-            log::error!(target: "midge", "{error}");
-        }
+        log::error!(target: "midge", "{error}");
     }
     if config.ports_file_dir != former.ports_file_dir {
         files.write_ports(config.ports_file_dir.as_deref());
