@@ -452,6 +452,42 @@ fn csv_has_a_heading_once_and_a_line_for_each_run() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_written_is_an_error_with_the_file_the_action_and_the_reason() {
+    let broker = Broker::start();
+    for (flags, out, told) in [
+        (
+            "--csv /dev/full",
+            Stdio::null(),
+            "write /dev/full: no space left on device",
+        ),
+        ("", full(), "write standard output: no space left on device"),
+        (
+            "--json",
+            full(),
+            "write standard output: no space left on device",
+        ),
+    ] {
+        let args = format!("pub -n 100 --server {} {flags}", broker.addr);
+        let end = Command::new(env!("CARGO_BIN_EXE_midge"))
+            .arg("bench")
+            .args(args.split_whitespace())
+            .stdout(out)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("midge runs");
+        let said = text(&end.stderr);
+        assert!(!end.status.success(), "{flags}: {said}");
+        assert!(said.contains(told), "{flags}: {said}");
+    }
+}
+
+/// An output that takes nothing.
+fn full() -> Stdio {
+    let file = std::fs::File::options().write(true).open("/dev/full");
+    file.expect("this system has one").into()
+}
+
+#[test]
 fn versus_measures_everything_and_writes_its_reports() {
     let stem = format!(
         "{}/versus-{}",

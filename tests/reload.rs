@@ -618,6 +618,27 @@ fn tags_and_metadata_are_told_as_they_are_now() {
 }
 
 #[test]
+fn the_name_of_the_cluster_is_told_as_it_is_now() {
+    let mut it = Configured::start("cluster", "cluster { name: X }", &["-m", "-1"]);
+    let monitor = it.monitor();
+    let cluster = || http::get(monitor, "/varz").json()["cluster"].clone();
+    assert_eq!(cluster(), serde_json::json!({"name": "X"}));
+    let mut client = it.client_as("");
+    let lines = it.reload("cluster { name: Y }");
+    assert_eq!(lines, ["[INF] Reloaded: cluster_name = Y (was X)"]);
+    assert_eq!(cluster(), serde_json::json!({"name": "Y"}));
+    // One that is there is told, and one that comes.
+    let told = client.line().expect("an INFO");
+    assert!(told.contains("\"cluster\":\"Y\""), "{told}");
+    let lines = it.reload("debug: false");
+    assert_eq!(
+        lines.first().map(String::as_str),
+        Some("[INF] Reloaded: cluster_name = none (was Y)")
+    );
+    assert_eq!(cluster(), serde_json::json!({}));
+}
+
+#[test]
 fn monitoring_is_served_under_the_path_of_now() {
     let mut it = Configured::start("base_path", "http: \"127.0.0.1:-1\"", &[]);
     let monitor = it.monitor();
