@@ -190,14 +190,11 @@ impl Driver for MioDriver {
 
     fn poll(&mut self, out: &mut Vec<Event>, wait: Option<Duration>) -> io::Result<()> {
         self.filled = false;
-        match self.poll.poll(&mut self.events, wait) {
-            Err(error) => {
-                if let Some(rest) = rest_after(error)? {
-                    std::thread::sleep(rest.min(wait.unwrap_or(rest)));
-                }
-                return Ok(());
+        if let Err(error) = self.poll.poll(&mut self.events, wait) {
+            if let Some(rest) = rest_after(error)? {
+                std::thread::sleep(rest.min(wait.unwrap_or(rest)));
             }
-            Ok(()) => {}
+            return Ok(());
         }
         let mut count = 0;
         for event in &self.events {
