@@ -239,8 +239,11 @@ fn last_words_reach_a_client_that_sends_a_lot_before_it_reads() {
     let lot = pattern(4_000_000);
     for _ in 0..20 {
         let mut client = server.connect();
-        client.write_all(&lot).expect("the server reads to the end");
-        assert_eq!(read_all_gently(&mut client), b"-ERR 'no'\r\n");
+        // The server soon takes no more of it.
+        let _ = client.write_all(&lot);
+        let mut said = Vec::new();
+        let end = client.read_to_end(&mut said);
+        assert_eq!(said, b"-ERR 'no'\r\n", "{end:?}");
     }
     server.stop();
 }
@@ -439,6 +442,7 @@ fn open_and_idle_connections_cause_no_turns() {
         });
     });
     reactor.run().expect("polling does not fail");
-    let turns = polls.load(Ordering::Relaxed) - before;
-    assert!(turns <= TICKS + 5, "{turns} turns for {TICKS} ticks");
+    let polls = polls.load(Ordering::Relaxed) - before;
+    // One that waits, and one more look at the sockets before a timer is taken for due.
+    assert!(polls <= 2 * TICKS + 5, "{polls} polls for {TICKS} ticks");
 }
