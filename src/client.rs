@@ -464,13 +464,15 @@ impl Client {
             return Ended::Over;
         };
         let mut rest = input.peek();
+        // Only the first can have begun: the others wait for its end.
+        let mut has_begun = session.has_begun();
         let end = 'input: loop {
             let rules = session.rules();
             let Some(mut run) = self.parser.next_run(rest, rules, RUN_MESSAGES_MAX) else {
                 break Ended::Over;
             };
             let each = run.bytes_each();
-            if run.count() > 1 && !session.has_begun() {
+            if run.count() > 1 && !has_begun {
                 let allowance = allowance(cx.state, cx.io.output_left());
                 let before = cx.io.produced();
                 let mut out = Queues(&mut cx.io);
@@ -490,7 +492,7 @@ impl Client {
                 // take all of a turn, and one at least goes in each.
                 let before = cx.io.produced();
                 let mut published = Published::InPieces;
-                if !session.has_begun() {
+                if !std::mem::take(&mut has_begun) {
                     published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
                 }
                 if published == Published::InPieces {
@@ -657,7 +659,7 @@ impl Handler<State> for Client {
         let before = input.len();
         cx.state.backpressure.begin(cx.key(), &cx.io);
         if cx.io.is_crowded() {
-            crowd::look(cx);
+            crowd::look(cx.state, &mut cx.io);
         }
         let outcome = self.run(cx, input);
         self.settle(cx.state);

@@ -138,8 +138,12 @@ impl Route {
         if found.len() > ROUTE_SETS_MAX {
             return self.forget();
         }
-        for (kept, set) in self.sets.iter_mut().zip(found) {
-            *kept = *set;
+        // A loop would become a call of memcpy, which costs more than the few sets there mostly are.
+        match *found {
+            [] => {}
+            [only] => self.sets[0] = only,
+            [first, second] => (self.sets[0], self.sets[1]) = (first, second),
+            _ => self.sets[..found.len()].copy_from_slice(found),
         }
         self.len = found.len() as u8;
         self.version = sublist.version() + 1;

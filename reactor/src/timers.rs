@@ -27,6 +27,14 @@ pub struct TimerId {
     slot: u32,
 }
 
+impl TimerId {
+    /// Names no timer, ever: cancelling it does nothing.
+    pub const NONE: TimerId = TimerId {
+        id: u64::MAX,
+        slot: u32::MAX,
+    };
+}
+
 /// How often a timer waits for its target to read on, at most: in slices of a read buffer more than
 /// a kernel keeps for one connection. A peer that never stops sending cannot hold it up for ever.
 const PUT_OFF_MAX: u8 = 64;

@@ -13,7 +13,7 @@
 
 use super::{CATCH_UP, PATIENCE, Progress};
 use crate::state::State;
-use midge_reactor::{Context, Io, Key, Time};
+use midge_reactor::{Io, Key, Time};
 use std::error::Error;
 use std::fmt;
 
@@ -57,10 +57,10 @@ impl Error for Crowded {}
 
 /// In a crowd: closes the longest queues if it is time to.
 #[cold]
-pub(crate) fn look(cx: &mut Context<'_, State>) {
-    let (now, total, max) = (cx.now(), cx.io.total_queued(), cx.state.total_bytes_max);
-    let taken = cx.io.stats().written_bytes;
-    let crowd = &mut cx.state.backpressure.crowd;
+pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
+    let (now, total, max) = (io.now(), io.total_queued(), state.total_bytes_max);
+    let taken = io.stats().written_bytes;
+    let crowd = &mut state.backpressure.crowd;
     let (since, before) = *crowd.judged.get_or_insert((now, taken));
     let is_old = now - since > 2 * PATIENCE;
     if total < max {
@@ -75,15 +75,15 @@ pub(crate) fn look(cx: &mut Context<'_, State>) {
     }
     crowd.judged = Some((now, taken));
     let (low, _) = marks(max);
-    let queue = |(_, one): (usize, &crate::receiver::Receiver)| (cx.io.queued(one.key), one.key);
-    let mut queues: Vec<(usize, Key)> = cx.state.receivers.iter().map(queue).collect();
+    let queue = |(_, one): (usize, &crate::receiver::Receiver)| (io.queued(one.key), one.key);
+    let mut queues: Vec<(usize, Key)> = state.receivers.iter().map(queue).collect();
     queues.sort_unstable_by(|one, other| other.cmp(one));
     let mut left = total;
     for (queued, key) in queues {
         if left <= low || queued <= SHORT_BYTES {
             break;
         }
-        if cx.io.fail(key, Crowded) {
+        if io.fail(key, Crowded) {
             left = left.saturating_sub(queued);
         }
     }

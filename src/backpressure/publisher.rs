@@ -179,7 +179,6 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midge_reactor::{Io, Reactor};
     use std::time::Duration;
 
     const MILLI: Duration = Duration::from_millis(1);
@@ -194,33 +193,14 @@ mod tests {
         }
     }
 
-    /// Keys and a timer, of which there is only one way to come by.
-    fn keys(count: usize) -> (Vec<Key>, TimerId) {
-        let mut reactor = Reactor::new(()).expect("a selector can be opened");
-        let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-        reactor.with(|cx| {
-            let keys = (0..count).map(|_| cx.connect(addr, Nobody)).collect();
-            let timer = cx.after(MILLI, |_| {});
-            let _: &Io<'_> = &cx.io;
-            (keys, timer)
-        })
-    }
-
-    struct Nobody;
-
-    impl midge_reactor::Handler for Nobody {
-        fn on_input(
-            &mut self,
-            _: &mut midge_reactor::Context<'_>,
-            _: &mut midge_reactor::Input<'_>,
-        ) {
-        }
+    fn keys(count: usize) -> Vec<Key> {
+        (0..count).map(|place| Key::new(place, 1)).collect()
     }
 
     /// A publisher that always has more to say, for `seconds`, to a receiver that is chosen anew each
     /// `period` and has taken what `taken` says; answers how long it was held.
     fn held(seconds: u64, period: Duration, taken: impl Fn(Duration) -> u64) -> Duration {
-        let (keys, timer) = keys(4);
+        let keys = keys(4);
         let mut publisher = Publisher::new(Time::ZERO);
         let (mut now, mut held) = (Duration::ZERO, Duration::ZERO);
         let at = |now: Duration| Time::ZERO + now;
@@ -232,7 +212,7 @@ mod tests {
                     progress: progress(of, taken(now)),
                     is_own: false,
                     since: at(now),
-                    timer,
+                    timer: TimerId::NONE,
                 };
                 now += 100 * MILLI;
                 held += 100 * MILLI;
@@ -273,7 +253,7 @@ mod tests {
 
     #[test]
     fn who_publishes_little_is_not_held_until_half_of_the_limit() {
-        let (keys, _) = keys(1);
+        let keys = keys(1);
         let half = Progress {
             is_full: false,
             ..progress(keys[0], 0)
