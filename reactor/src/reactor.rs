@@ -524,35 +524,40 @@ impl<S> Reactor<S> {
             if closed > 0 && self.step_is_over() {
                 break;
             }
-            let Some(key) = self.core.closing.pop_front() else {
-                break;
-            };
-            if self.awaits_exit(key) {
-                continue;
-            }
-            self.panics.closing = key;
-            let why = match self.core.conn_mut(key) {
-                Some(conn) => conn.why.take(),
-                None => self
-                    .core
-                    .watching_mut(key)
-                    .and_then(|watching| watching.why.take()),
-            };
-            let why = why.unwrap_or(Close::Local);
-            self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
-            self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
-            self.close_udp(key);
-            self.tell_feeder(key);
-            self.panics.closing = Key::NONE;
-            self.forget(key);
-            if let Some(after) = self.tasks.after_close.remove(&key) {
-                self.run_work(|cx| after(cx, why));
-            }
-            self.after_callback();
+            self.close_next();
         }
         if self.core.shutting_down && self.core.is_drained() {
             self.core.stopping = true;
         }
+    }
+
+    /// Closes the first of those that are to be closed, and tells its handler.
+    fn close_next(&mut self) {
+        let Some(key) = self.core.closing.pop_front() else {
+            return;
+        };
+        if self.awaits_exit(key) {
+            return;
+        }
+        self.panics.closing = key;
+        let why = match self.core.conn_mut(key) {
+            Some(conn) => conn.why.take(),
+            None => self
+                .core
+                .watching_mut(key)
+                .and_then(|watching| watching.why.take()),
+        };
+        let why = why.unwrap_or(Close::Local);
+        self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
+        self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
+        self.close_udp(key);
+        self.tell_feeder(key);
+        self.panics.closing = Key::NONE;
+        self.forget(key);
+        if let Some(after) = self.tasks.after_close.remove(&key) {
+            self.run_work(|cx| after(cx, why));
+        }
+        self.after_callback();
     }
 
     fn forget(&mut self, key: Key) {

@@ -7,6 +7,8 @@ impl<S> Reactor<S> {
     /// The loop is over: hooks run, last in first out, and every handler that is left learns of it.
     pub(super) fn end(&mut self) {
         self.tasks.remote.end();
+        // Taken from there, and left over by the last turn: whoever waits for one learns that it is gone.
+        self.jobs.clear();
         self.tasks.offloads.clear();
         while let Some(hook) = self.tasks.on_shutdown.pop() {
             self.run_work(hook);
@@ -14,7 +16,10 @@ impl<S> Reactor<S> {
         for key in self.core.keys() {
             self.core.close(key, Close::Shutdown);
         }
-        self.close();
+        // All of them: no turn follows that could go on.
+        for _ in 0..self.core.closing.len() {
+            self.close_next();
+        }
         // What those handlers have opened in `on_close` goes without a call.
         for key in self.core.keys() {
             self.forget(key);

@@ -1,7 +1,8 @@
 //! How a reactor ends: at once, or in good order within a time of grace.
 
-use crate::support::{Bench, Outcome, Probe};
+use crate::support::{Bench, Cx, Outcome, Probe};
 use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,6 +44,44 @@ fn stop_tells_every_handler_once_and_sends_nothing_more() {
     );
     assert!(full.closed() && idle.closed());
     assert_eq!(bench.world.open_sockets(), 0);
+}
+
+#[test]
+fn every_handler_is_told_of_the_end_however_long_that_takes() {
+    let mut bench = Bench::new();
+    for name in ["a", "b", "c"] {
+        let world = bench.world.clone();
+        bench.client(Probe::new(name).on_close(move |_| world.stall(SECOND)));
+    }
+    bench.with(|cx| cx.io.stop());
+    bench.run();
+    assert_eq!(
+        bench.told(),
+        ["a", "b", "c"].map(|name| format!("{name} close: reactor stopped"))
+    );
+}
+
+#[test]
+fn a_job_that_the_last_turn_has_left_over_is_dropped_with_the_end() {
+    let mut bench = Bench::new();
+    let key = bench.client(Probe::new("a")).key();
+    bench.world.write_takes(SECOND);
+    let remote = bench.reactor.remote();
+    let long = move |cx: &mut Cx<'_>| {
+        cx.io.send(key, b"x");
+        cx.io.flush_now(key);
+        cx.stop();
+    };
+    remote.post(long).expect("it runs");
+    let (answer, answered) = mpsc::channel();
+    let left_over = move |_: &mut Cx<'_>| answer.send(()).expect("somebody waits");
+    remote.post(left_over).expect("it runs");
+    bench.run();
+    assert_eq!(
+        answered.try_recv(),
+        Err(mpsc::TryRecvError::Disconnected),
+        "it neither runs nor waits"
+    );
 }
 
 #[test]
