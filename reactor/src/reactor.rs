@@ -337,6 +337,8 @@ impl<S> Reactor<S> {
             return;
         }
         let mut now = self.begin_step(INPUT_TIME);
+        // A panic in the flush may have ended the count of what was left over.
+        self.unwritten = self.unwritten.min(self.core.dirty[Lane::Heavy].len());
         let counts = LANES.map(|lane| self.core.ready[lane].len());
         for (lane, count) in LANES.into_iter().zip(counts) {
             if lane == Lane::Heavy && self.unwritten > 0 {

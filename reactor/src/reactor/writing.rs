@@ -36,9 +36,10 @@ impl<S> Reactor<S> {
         for (lane, count) in LANES.into_iter().zip(counts) {
             let mut left = count;
             while left > 0 {
-                for _ in 0..left.min(WRITES_BETWEEN_LOOKS) {
-                    self.flush_next(lane);
+                let mut writes = 0;
+                while left > 0 && writes < WRITES_BETWEEN_LOOKS {
                     left -= 1;
+                    writes += usize::from(self.flush_next(lane));
                 }
                 if left > 0 && self.step_is_over() {
                     is_cut = true;
@@ -58,24 +59,28 @@ impl<S> Reactor<S> {
         }
     }
 
-    fn flush_next(&mut self, lane: Lane) {
+    /// Writes the next one of a lane; answers whether there was anything to write.
+    fn flush_next(&mut self, lane: Lane) -> bool {
         let Some(key) = self.core.dirty[lane].pop_front() else {
-            return;
+            return false;
         };
         if let Some(conn) = self.core.conn_mut(key) {
-            // It may have been promoted to the other lane.
-            if conn.in_dirty == Some(lane) {
-                conn.in_dirty = None;
-                conn.outbound.shut_window();
-                self.flush_one(key);
-                self.core.count_queue(key);
-                self.after_callback();
+            // One that was promoted to the other lane has left its place here.
+            if conn.in_dirty != Some(lane) {
+                return false;
             }
+            conn.in_dirty = None;
+            conn.outbound.shut_window();
+            self.flush_one(key);
+            self.core.count_queue(key);
         } else if let Some(udp) = self.core.udp_mut(key) {
             udp.in_dirty = false;
             self.flush_udp(key);
-            self.after_callback();
+        } else {
+            return false;
         }
+        self.after_callback();
+        true
     }
 
     /// Those that are still to be written take a look at their marks with the next send, which may

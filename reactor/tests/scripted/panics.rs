@@ -592,3 +592,31 @@ fn a_source_that_panics_while_its_target_closes_takes_nothing_with_it() {
         assert_eq!(bench.reactor.connections(), 1);
     });
 }
+
+#[test]
+fn a_panic_in_the_flush_leaves_no_count_behind_that_nobody_reads_for() {
+    let mut bench = bench(PanicPolicy::Propagate);
+    let mut sinks: Vec<_> = (0..99).map(|_| bench.client(Probe::new("sink"))).collect();
+    let last = Probe::new("last").on_open(|cx| {
+        let key = cx.key();
+        cx.io.watermarks(key, 0, 1, 100);
+    });
+    sinks.push(bench.client(last.on_drain(|_| panic!("in the last write"))));
+    let keys: Vec<_> = sinks.iter().map(|sink| sink.key()).collect();
+    let flood = bench.client(Probe::new("flood"));
+    bench.world.write_takes(MS);
+    bench.with(|cx| {
+        for key in keys {
+            cx.io.send(key, b"n");
+        }
+    });
+    settle(&mut bench);
+    assert_eq!(bench.told(), ["last drain", "panic: in the last write"]);
+    // The second slice is that of a connection which has much.
+    flood.send(&[b'x'; 20_000]);
+    settle(&mut bench);
+    assert_eq!(
+        bench.told(),
+        ["flood input 16384 bytes", "flood input 3616 bytes"]
+    );
+}
