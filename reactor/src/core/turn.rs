@@ -88,7 +88,7 @@ impl IndexMut<Lane> for Lanes {
 pub(crate) struct Load {
     /// Nanoseconds that were used and are not paid back.
     debt: u32,
-    /// What the last slice has cost.
+    /// What the last slice has cost, or half of what stood here before it, if that is more.
     last: u32,
     /// When that was so.
     at: Time,
@@ -112,7 +112,8 @@ impl Load {
         let debt = self.debt(now).saturating_add(counted);
         *self = Load {
             debt: debt.min(nanos(DEBT_MAX)),
-            last: cost,
+            // Halved, and not forgotten: a cheap slice between each two dear ones excuses nothing.
+            last: cost.max(self.last / 2),
             at: now,
         };
     }
@@ -233,5 +234,22 @@ mod tests {
             let cost = if interrupted { 4 * MILLI } else { MILLI / 100 };
             load.charge(cost, now);
         }
+    }
+
+    #[test]
+    fn who_asks_much_and_little_in_turns_is_not_light() {
+        let (mut load, mut now) = (Load::default(), Time::ZERO);
+        let mut light = 0;
+        for number in 0..1000 {
+            now = now + MILLI;
+            light += u32::from(load.is_light(now));
+            let cost = if number % 2 == 0 {
+                MILLI / 2
+            } else {
+                MILLI / 1000
+            };
+            load.charge(cost, now);
+        }
+        assert!(light < 10, "it was light {light} times of 1000");
     }
 }
