@@ -757,7 +757,7 @@ impl Core {
             && conn.key == key
             && conn.phase != Phase::Closing
         {
-            let held = conn.outbound.held();
+            let held = conn.held();
             let before = std::mem::replace(&mut conn.counted, held);
             self.total.change(before, held);
         }

@@ -18,6 +18,16 @@ impl Conn {
         self.outbound.len()
     }
 
+    /// Bytes of memory that its queue holds, and what TLS has made of it.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.rest.tls {
+            return self.outbound.held() + tls.wire().held();
+        }
+        self.outbound.held()
+    }
+
     /// Encrypts the queue, as far as that is its way.
     #[inline]
     pub(crate) fn seal(&mut self, pool: &mut Pool) {

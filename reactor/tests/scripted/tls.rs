@@ -358,3 +358,23 @@ fn a_client_that_asks_for_tls_in_the_clear_may_begin_at_once() {
     let hello = received.strip_prefix(b"STARTTLS\r\n");
     assert_eq!(hello.expect("it was queued first")[0], 22, "a handshake");
 }
+
+#[test]
+fn what_waits_encrypted_counts_in_what_all_queues_hold() {
+    let (authority, mut bench) = (Authority::new(), Bench::new());
+    let probe = Probe::new("a").on_input(|cx, input| {
+        input.take();
+        cx.send([7; 100_000]);
+    });
+    let mut far = Far::new(&mut bench, &authority, begins(&authority, probe));
+    far.talk(&mut bench);
+    far.peer.set_room(0);
+    far.say(b"x");
+    bench.settle();
+    let held = bench.with(|cx| cx.io.total_queued());
+    assert!(held >= 100_000, "{held} bytes");
+    far.peer.set_room(usize::MAX);
+    far.talk(&mut bench);
+    assert_eq!(far.plain.len(), 100_000);
+    assert_eq!(bench.with(|cx| cx.io.total_queued()), 0);
+}
