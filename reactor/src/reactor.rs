@@ -163,6 +163,7 @@ impl<S> Reactor<S> {
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         // Time has gone on since the last turn.
         self.core.now = self.read_clock();
+        self.core.turn.until = self.core.now + STEP_TIME;
         self.guarded(|reactor| match reactor.attempt(work) {
             Ok(result) => {
                 reactor.after_callback();
@@ -303,6 +304,7 @@ impl<S> Reactor<S> {
                 continue;
             };
             self.core.stats.signals += 1;
+            self.begin_step(STEP_TIME);
             let outcome = self.attempt(|cx| work(cx, signal));
             self.tasks.signals[index].1 = Some(work);
             if let Err(payload) = outcome {

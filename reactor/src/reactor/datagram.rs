@@ -46,7 +46,8 @@ impl<S> Reactor<S> {
     fn receive(&mut self, key: Key) {
         let (mut packets, mut bytes) = (0, 0);
         while let Some(udp) = self.core.udp_mut(key).filter(|udp| udp.takes_packets()) {
-            if packets == PACKETS_MAX || bytes >= RECEIVE_BYTES_MAX {
+            let spent = packets > 0 && self.driver.now() >= self.step_ends;
+            if packets == PACKETS_MAX || bytes >= RECEIVE_BYTES_MAX || spent {
                 self.core.enqueue(key);
                 break;
             }

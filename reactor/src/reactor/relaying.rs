@@ -66,11 +66,13 @@ impl<S> Reactor<S> {
     }
 
     fn relay_read(&mut self, source: Key, to: Key, room: usize) {
-        let room = room.min(self.read_bytes);
+        let read_max = self.core.turn.read_max.min(self.read_bytes);
+        let room = room.min(read_max);
         let result = self.driver.read(source, &mut self.scratch[..room]);
         self.core.stats.reads += 1;
         if let Ok(len) = result {
             self.core.stats.read_bytes += len as u64;
+            self.core.turn.is_filled = len == read_max;
         }
         let drains = self.driver.short_read_drains();
         let now = self.moment(source);

@@ -82,11 +82,13 @@ impl<S> Reactor<S> {
     }
 
     fn read_cipher(&mut self, key: Key) {
-        let len = self.read_bytes.min(CIPHER_BYTES_MAX);
+        let read_max = self.core.turn.read_max.min(self.read_bytes);
+        let len = read_max.min(CIPHER_BYTES_MAX);
         let result = self.driver.read(key, &mut self.scratch[..len]);
         self.core.stats.reads += 1;
-        if let Ok(len) = result {
-            self.core.stats.read_bytes += len as u64;
+        if let Ok(taken) = result {
+            self.core.stats.read_bytes += taken as u64;
+            self.core.turn.is_filled = taken == len;
         }
         let drains = self.driver.short_read_drains();
         let now = self.moment(key);

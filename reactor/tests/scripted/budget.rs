@@ -177,6 +177,19 @@ fn timers_deferred_work_and_closes_go_on_in_the_next_turn_when_their_time_is_spe
     assert!(!bench.reactor.has_work());
 }
 
+#[test]
+fn who_is_called_between_two_turns_has_time_as_well() {
+    let mut bench = Bench::new();
+    bench.settle();
+    bench.world.stall(100 * MILLI);
+    let world = bench.world.clone();
+    bench.with(|cx| {
+        assert!(!cx.io.is_time_up());
+        world.stall(3 * MILLI);
+        assert!(cx.io.is_time_up());
+    });
+}
+
 /// One turn: what handlers were told, and which connections were written to.
 fn turn(bench: &mut Bench) -> (Vec<String>, Vec<usize>) {
     bench.turn();

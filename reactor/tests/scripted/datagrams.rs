@@ -498,3 +498,18 @@ fn handlers_may_send_from_every_call_and_close_each_other() {
         Some("u close: enough, 0 of 0 unsent")
     );
 }
+
+#[test]
+fn a_slice_of_packets_ends_when_the_time_for_input_is_spent() {
+    let mut bench = Bench::new();
+    let world = bench.world.clone();
+    let slow = Catcher::new("u").on_packet(move |_, _, _| world.stall(SECOND / 300));
+    let key = socket(&mut bench, slow);
+    for _ in 0..3 {
+        bench.world.packet(key, there(1), b"x");
+    }
+    bench.turn();
+    assert_eq!(bench.told(), ["u packet from 1 x"; 2]);
+    bench.turn();
+    assert_eq!(bench.told(), ["u packet from 1 x"]);
+}

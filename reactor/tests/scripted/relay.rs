@@ -382,7 +382,7 @@ fn a_relay_has_one_read_a_turn_and_others_theirs() {
     bench.turn();
     assert_eq!(
         (b.received_len(), echo.text().as_str()),
-        (128 << 10, "me too")
+        (16 << 10, "me too")
     );
     bench.settle();
     assert_eq!(b.received_len(), 1 << 20);
