@@ -30,6 +30,8 @@ pub(crate) struct Leaving {
     /// Work that may be done at once until the next piece.
     allowance: usize,
     is_scheduled: bool,
+    /// Work that is owed for what was subscribed meanwhile; below zero if more was done than that.
+    owed: isize,
     /// Receivers that were taken out of the table since it was last made shorter.
     removed: usize,
 }
@@ -49,6 +51,7 @@ impl Default for Leaving {
             subscriptions: 0,
             allowance: PIECE_WORK_MAX,
             is_scheduled: false,
+            owed: 0,
             removed: 0,
         }
     }
@@ -94,7 +97,22 @@ impl State {
         self.leaving.subscriptions += sids.len();
         let sids = sids.into_rest();
         self.leaving.queue.push_back(Rest { id, sids });
-        self.leaving.allowance = self.clear(self.leaving.allowance);
+        let work = self.clear(self.leaving.allowance);
+        self.leaving.allowance = self.leaving.allowance.saturating_sub(work);
+    }
+
+    /// Something was subscribed to, with so much work: removes twice as much of what is left, if anything
+    /// is. Or who subscribes, leaves and comes again could leave more behind than is removed. Answers how
+    /// much work that was.
+    pub(crate) fn keep_up(&mut self, work: usize) -> usize {
+        if self.leaving.queue.is_empty() {
+            self.leaving.owed = 0;
+            return 0;
+        }
+        self.leaving.owed += 2 * work as isize;
+        let done = self.clear(usize::try_from(self.leaving.owed).unwrap_or(0));
+        self.leaving.owed -= done as isize;
+        done
     }
 
     /// Does a piece of what is left; answers whether there is more.
@@ -107,20 +125,21 @@ impl State {
         self.leaving.is_scheduled
     }
 
-    /// Removes what is left until so much work is done; answers how much is not.
-    fn clear(&mut self, mut work: usize) -> usize {
+    /// Removes what is left until so much work is done, or a little more; answers how much was.
+    fn clear(&mut self, work_max: usize) -> usize {
+        let mut work = 0;
         while let Some(Rest { id, sids }) = self.leaving.queue.front_mut() {
             let id = *id;
             let account = self.receivers[id.0 as usize].account;
             let sublist = &mut self.accounts[account.0].sublist;
             loop {
-                if work == 0 {
-                    return 0;
+                if work >= work_max {
+                    return work;
                 }
                 let Some(subscription) = sids.next() else {
                     break;
                 };
-                work = work.saturating_sub(ending(sublist, subscription));
+                work += ending(sublist, subscription);
                 sublist.remove(subscription);
                 self.leaving.subscriptions -= 1;
             }
@@ -217,6 +236,27 @@ mod tests {
         state.leave(id);
         assert!(state.receivers.is_empty());
         assert!(!state.leaving.is_to_be_scheduled());
+    }
+
+    #[test]
+    fn who_subscribes_leaves_and_comes_again_leaves_no_more_behind_than_is_removed() {
+        let mut state = State::announcing(Config::default(), Info::default());
+        let mut most = 0;
+        for _ in 0..20 {
+            let id = client(&mut state, 0);
+            for number in 0..5000 {
+                let subject = format!("a.b.{number}");
+                state.subscribe(id, subject.as_bytes(), None, subject.as_bytes());
+                state.keep_up(crate::delivery::subscribing(subject.as_bytes()));
+            }
+            state.leave(id);
+            most = most.max(state.leaving.subscriptions());
+        }
+        // Without a single piece.
+        assert!(most <= 5000, "{most}");
+        while state.clear_a_piece() {}
+        assert_eq!(state.keep_up(100), 0);
+        assert_eq!(state.kept(), 0);
     }
 
     #[test]

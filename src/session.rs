@@ -141,6 +141,8 @@ impl Session {
             } => match self.check_subscribe(subject, queue, sid, state) {
                 Ok(true) => {
                     state.subscribe(self.id, subject, queue, sid);
+                    let work = state.keep_up(delivery::subscribing(subject));
+                    state.scratch.charge(work);
                     self.ok(out);
                 }
                 Ok(false) => self.ok(out),
