@@ -26,7 +26,7 @@
 
 use midge_reactor::{Io, Key, Time};
 use publisher::{Publisher, Wait};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 pub(crate) mod crowd;
@@ -104,8 +104,11 @@ pub(crate) struct Backpressure {
     current: Option<Key>,
     /// Those that were held lately.
     publishers: HashMap<Key, Publisher>,
-    /// Who is held, by the receiver that is waited for; [`Key::NONE`] for all together.
-    waiting: HashMap<Key, Vec<Key>>,
+    /// Who is held, by the receiver that is waited for; [`Key::NONE`] for all together. Each by the number
+    /// of its wait: those that came first are let go on first, and to find one takes no search.
+    waiting: HashMap<Key, BTreeMap<u64, Key>>,
+    /// Waits so far.
+    waits: u64,
     /// Receivers that some publisher waits for no longer, until they have caught up.
     given_up: HashSet<Key>,
     crowd: crowd::Crowd,
@@ -165,7 +168,9 @@ impl Backpressure {
         let progress = Progress::of(receiver, io);
         let is_own = publisher == receiver && progress.of == receiver;
         let held_for = if is_own { PATIENCE } else { HELD_FOR };
+        self.waits += 1;
         let wait = Wait {
+            number: self.waits,
             progress,
             is_own,
             since: io.now(),
@@ -174,20 +179,24 @@ impl Backpressure {
         let now = io.now();
         let state = self.publishers.entry(publisher);
         state.or_insert_with(|| Publisher::new(now)).wait = Some(wait);
-        self.waiting.entry(progress.of).or_default().push(publisher);
+        let waiting = self.waiting.entry(progress.of).or_default();
+        waiting.insert(self.waits, publisher);
         io.pause(publisher);
     }
 
     /// `publisher` has been held long enough for now.
     pub(crate) fn go_on(&mut self, publisher: Key, io: &mut Io<'_>) {
         let wait = self.publishers.get(&publisher).and_then(|one| one.wait);
-        let Some(Wait { progress, .. }) = wait else {
+        let Some(Wait {
+            number, progress, ..
+        }) = wait
+        else {
             return;
         };
         let mut waiters = 1;
         if let Some(waiting) = self.waiting.get_mut(&progress.of) {
             waiters = waiting.len();
-            waiting.retain(|one| *one != publisher);
+            waiting.remove(&number);
             if waiting.is_empty() {
                 self.waiting.remove(&progress.of);
             }
@@ -197,11 +206,12 @@ impl Backpressure {
 
     /// `receiver` has caught up: reads again from all that wait for it.
     pub(crate) fn caught_up(&mut self, receiver: Key, io: &mut Io<'_>) {
-        self.given_up.remove(&receiver);
         let waiting = self.waiting.remove(&receiver).unwrap_or_default();
-        for publisher in &waiting {
+        for publisher in waiting.values() {
             self.release(*publisher, waiting.len(), io);
         }
+        // Last: of one that has gone, the queue still looks long.
+        self.given_up.remove(&receiver);
     }
 
     /// `client` has gone.
