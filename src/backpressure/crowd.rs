@@ -16,9 +16,13 @@ use crate::state::State;
 use midge_reactor::{Io, Key, Time};
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// A queue that counts as short in a crowd, in bytes: a few messages, or the answers to many `PING`s.
 pub(super) const SHORT_BYTES: usize = 64 * 1024;
+
+/// The longest are closed no more often than this: to find them takes a look at each client.
+const CLOSED_EVERY: Duration = Duration::from_millis(50);
 
 /// Where a crowd ends and begins, below a bound of `total_bytes_max`.
 pub(crate) fn marks(total_bytes_max: usize) -> (usize, usize) {
@@ -41,6 +45,8 @@ pub(super) fn progress(io: &Io<'_>) -> Progress {
 pub(super) struct Crowd {
     /// When it was last judged, and how many bytes all had taken by then.
     judged: Option<(Time, u64)>,
+    /// When the longest were closed last.
+    closed: Option<Time>,
 }
 
 /// Why a client was closed whose queue was among the longest.
@@ -73,18 +79,24 @@ pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
             return;
         }
     }
+    // Where that was of no use, as what is queued is others' than clients', it is not done all the time.
+    if crowd.closed.is_some_and(|last| now - last < CLOSED_EVERY) {
+        return;
+    }
+    crowd.closed = Some(now);
     crowd.judged = Some((now, taken));
     let (low, _) = marks(max);
     let queue = |(_, one): (usize, &crate::receiver::Receiver)| (io.queued(one.key), one.key);
     let mut queues: Vec<(usize, Key)> = state.receivers.iter().map(queue).collect();
     queues.sort_unstable_by(|one, other| other.cmp(one));
-    let mut left = total;
+    let mut left: usize = queues.iter().map(|(queued, _)| queued).sum();
     for (queued, key) in queues {
-        if left <= low || queued <= SHORT_BYTES {
+        // Short ones are spared below the bound, and where the sum is others'.
+        let is_spared = queued <= SHORT_BYTES && (total < max || left < low);
+        if queued == 0 || is_spared || io.total_queued() <= low {
             break;
         }
-        if io.fail(key, Crowded) {
-            left = left.saturating_sub(queued);
-        }
+        left -= queued;
+        io.fail(key, Crowded);
     }
 }
