@@ -138,6 +138,10 @@ impl State {
         unread: &[u8],
         io: &Io<'_>,
     ) {
+        if !io.congested(receiver) {
+            // All queues together are too long, and not this one.
+            return;
+        }
         let Some(mut records) = self.records.take() else {
             return;
         };
