@@ -600,9 +600,10 @@ impl Client {
         let Some(session) = &self.session else { return };
         let interval = cx.state.config.ping_interval;
         let now = cx.now();
-        // A client in the middle of a long message can say nothing else.
+        // A client in the middle of a long message can say nothing else, nor can one be heard that has
+        // published to very many: what it says stands behind that.
         let unread = cx.io.unread(cx.key());
-        if std::mem::replace(&mut self.unread, unread) < unread {
+        if std::mem::replace(&mut self.unread, unread) < unread || session.has_begun() {
             self.last_active = now;
         }
         let silent = now - self.last_active >= interval;
