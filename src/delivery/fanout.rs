@@ -75,7 +75,10 @@ pub(crate) struct Fanout {
 /// A look for a member of one group that takes the message, beginning with one chosen by chance.
 #[derive(Debug)]
 struct Round {
+    queue: QueueId,
+    /// All of the group, once the list is whole.
     members: Vec<SubId>,
+    is_whole: bool,
     next: usize,
     left: usize,
     /// Whether those who are behind are passed over.
@@ -86,6 +89,19 @@ struct Round {
 }
 
 impl Round {
+    fn of(queue: QueueId) -> Round {
+        Round {
+            queue,
+            members: Vec::new(),
+            is_whole: false,
+            next: 0,
+            left: 0,
+            spares: false,
+            behind: None,
+            any_other: false,
+        }
+    }
+
     fn begin_again(&mut self, spares: bool) {
         self.left = self.members.len();
         self.spares = spares;
@@ -204,11 +220,12 @@ impl Fanout {
         } else if let Some(part) = self.parts.pop() {
             self.groups.insert(part);
             world.work += SORTING;
+        } else if let Some(round) = self.round.take_if(|round| !round.is_whole) {
+            self.go_on_listing(round, world);
         } else if self.round.is_some() {
             return self.ask_the_next(world);
-        } else if let Some((queue, _)) = self.groups.first() {
-            let queue = *queue;
-            self.begin_group(queue, world);
+        } else if let Some(part) = self.groups.pop_first() {
+            self.begin_group(part, world);
         } else {
             return Some(Published::Taken(self.taken));
         }
@@ -240,51 +257,44 @@ impl Fanout {
         1 + (set.plain().len() + set.groups().len()) / COPIED
     }
 
-    /// Offers the message to a member by chance, or makes a list of all.
-    fn begin_group<O: Outbox>(&mut self, queue: QueueId, world: &mut World<'_, O>) {
-        let mut sets: Vec<SetId> = Vec::new();
-        while let Some((first, set)) = self.groups.first().copied()
-            && first == queue
-        {
-            self.groups.pop_first();
-            sets.push(set);
-        }
-        world.work += sets.len();
-        let group = |sublist: &Sublist, set: SetId| {
-            let set = sublist.set_of(set)?;
-            set.group(queue).map(|group| group.members.clone())
-        };
-        if let [set] = *sets
-            && !world.out.any_congested()
-        {
-            let members = world.sublist.set_of(set).and_then(|set| set.group(queue));
-            let Some(members) = members.map(|group| &group.members) else {
+    /// Offers the message to a member by chance, or begins a list of all.
+    fn begin_group<O: Outbox>(&mut self, part: (QueueId, SetId), world: &mut World<'_, O>) {
+        let (queue, set) = part;
+        world.work += 1;
+        if !self.has_part_of(queue) && !world.out.any_congested() {
+            let Some(group) = world.sublist.set_of(set).and_then(|set| set.group(queue)) else {
                 return;
             };
-            let id = members[below(world.random, members.len())];
+            let id = group.members[below(world.random, group.members.len())];
             if world.give(&self.search, id, false) == Given::Taken {
                 self.taken += 1;
                 return;
             }
         }
-        let members: Vec<SubId> = sets
-            .iter()
-            .filter_map(|set| group(world.sublist, *set))
-            .flatten()
-            .collect();
-        if members.is_empty() {
+        let mut round = Round::of(queue);
+        add_members(&mut round, set, world);
+        self.round = Some(round);
+    }
+
+    /// Whether the next part is of this group.
+    fn has_part_of(&self, queue: QueueId) -> bool {
+        self.groups.first().is_some_and(|(next, _)| *next == queue)
+    }
+
+    /// Goes on with the list of the present group's members; once it is whole, the look for one of them
+    /// begins.
+    fn go_on_listing<O: Outbox>(&mut self, mut round: Round, world: &mut World<'_, O>) {
+        if self.has_part_of(round.queue)
+            && let Some((_, set)) = self.groups.pop_first()
+        {
+            add_members(&mut round, set, world);
+        } else if round.members.is_empty() {
             return;
+        } else {
+            round.is_whole = true;
+            round.next = below(world.random, round.members.len());
+            round.begin_again(world.out.any_congested());
         }
-        world.work += members.len() / COPIED;
-        let mut round = Round {
-            next: below(world.random, members.len()),
-            members,
-            left: 0,
-            spares: false,
-            behind: None,
-            any_other: false,
-        };
-        round.begin_again(world.out.any_congested());
         self.round = Some(round);
     }
 
@@ -326,6 +336,16 @@ impl Fanout {
         }
         None
     }
+}
+
+/// Puts the members that a group has in one set on its list.
+fn add_members<O>(round: &mut Round, set: SetId, world: &mut World<'_, O>) {
+    let group = world.sublist.set_of(set);
+    if let Some(group) = group.and_then(|set| set.group(round.queue)) {
+        round.members.extend(&group.members);
+        world.work += group.members.len() / COPIED;
+    }
+    world.work += 1;
 }
 
 /// What became of a copy.

@@ -5,11 +5,14 @@
 
 use super::{Allowance, PIECE_PLACES_MAX, PIECE_SUBSCRIPTIONS_MAX, Scratch};
 use crate::state::State;
-use crate::sublist::{ReceiverId, Set, SubId, Sublist};
+use crate::sublist::{ReceiverId, Set, SubId, Sublist, Subscription};
 use midge_protocol::subject;
 
 /// Of one's own subscriptions, so many are looked at before it is asked who else matches.
 const FEW: usize = 8;
+
+/// Bytes of subjects that are compared at the cost of one place looked at.
+const COMPARED: usize = 64;
 
 /// What came of looking for it.
 #[derive(Debug)]
@@ -38,17 +41,46 @@ impl Asking {
     ) -> Own {
         let account = state.receiver(own).account;
         let sublist = &state.accounts[account.0].sublist;
-        let rest = &self.candidates[self.next..];
-        let piece = &rest[..rest
-            .len()
-            .min(allowance.work.max(PIECE_SUBSCRIPTIONS_MAX / 4))];
-        state.scratch.tally.work += piece.len();
-        self.next += piece.len();
-        match find(sublist, piece, own, reply) {
+        let work_max = allowance.work.max(PIECE_SUBSCRIPTIONS_MAX / 4);
+        let (found, work) = self.look(sublist, own, reply, work_max);
+        state.scratch.tally.work += work;
+        match found {
             Some(id) => Own::Found(id),
-            None if self.next == self.candidates.len() => Own::None,
+            None if self.is_over() => Own::None,
             None => Own::Among(self),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.next == self.candidates.len()
+    }
+
+    /// Looks at the next ones until so much work is done, or it is found; answers how much was. Some of
+    /// them may have ended.
+    fn look(
+        &mut self,
+        sublist: &Sublist,
+        own: ReceiverId,
+        reply: &[u8],
+        work_max: usize,
+    ) -> (Option<SubId>, usize) {
+        let mut work = 0;
+        while work < work_max
+            && let Some(id) = self.candidates.get(self.next).copied()
+        {
+            self.next += 1;
+            work += 1;
+            let subscription = sublist.get(id).filter(|one| one.receiver == own);
+            if subscription.is_none_or(Subscription::is_queued) {
+                continue;
+            }
+            let subject = sublist.subject(id);
+            work += (subject.len() + reply.len()) / COMPARED;
+            if subject::matches(subject, reply) {
+                return (Some(id), work);
+            }
+        }
+        (None, work)
     }
 }
 
@@ -84,24 +116,16 @@ pub(crate) fn find_own(state: &mut State, own: ReceiverId, reply: &[u8]) -> Own 
     } else {
         sids.first(usize::MAX)
     };
-    if candidates.len() > PIECE_SUBSCRIPTIONS_MAX {
-        tally.work += candidates.len() / 32;
-        return Own::Among(Box::new(Asking {
-            candidates,
-            next: 0,
-        }));
+    tally.work += candidates.len() / 32;
+    let mut asking = Asking {
+        candidates,
+        next: 0,
+    };
+    let (found, work) = asking.look(sublist, own, reply, PIECE_SUBSCRIPTIONS_MAX);
+    tally.work += work;
+    match found {
+        Some(id) => Own::Found(id),
+        None if asking.is_over() => Own::None,
+        None => Own::Among(Box::new(asking)),
     }
-    tally.work += candidates.len();
-    find(sublist, &candidates, own, reply).map_or(Own::None, Own::Found)
-}
-
-/// The one of these that is it; some may have ended.
-fn find(sublist: &Sublist, among: &[SubId], own: ReceiverId, reply: &[u8]) -> Option<SubId> {
-    among.iter().copied().find(|id| {
-        sublist.get(*id).is_some_and(|subscription| {
-            subscription.receiver == own
-                && !subscription.is_queued()
-                && subject::matches(sublist.subject(*id), reply)
-        })
-    })
 }

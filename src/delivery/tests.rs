@@ -593,3 +593,85 @@ fn the_requester_is_told_on_its_own_subscription_however_many_others_match() {
         assert_eq!(pieces > 0, own.min(others) > PIECE_SUBSCRIPTIONS_MAX);
     }
 }
+
+#[test]
+fn to_compare_long_subjects_is_more_work_and_goes_in_more_pieces() {
+    let mut bench = Bench::new();
+    let requester = bench.client(false, true);
+    let long = "a.".repeat(1000);
+    for number in 0..200 {
+        bench.subscribe(
+            requester,
+            &format!("{long}{number}"),
+            None,
+            &number.to_string(),
+        );
+        // The trie is of no help: to search it takes more than one piece.
+        bench.subscribe(
+            requester,
+            &format!("{}*.{long}{number}", "*.".repeat(number)),
+            None,
+            &format!("x{number}"),
+        );
+    }
+    let reply = format!("{long}{long}a");
+    let mut asked = find_own(&mut bench.state, requester, reply.as_bytes());
+    let allowance = Allowance {
+        work: 500,
+        bytes: 0,
+    };
+    let (mut pieces, mut all) = (0, 0);
+    while let Own::Among(asking) = asked {
+        let before = bench.state.scratch.work();
+        asked = asking.go_on(&mut bench.state, requester, reply.as_bytes(), allowance);
+        let work = bench.state.scratch.work() - before;
+        assert!(work < 700, "{work}");
+        (pieces, all) = (pieces + 1, all + work);
+    }
+    assert!(matches!(asked, Own::None));
+    assert!(all > 400 * 60, "{all} in {pieces} pieces");
+}
+
+#[test]
+fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too() {
+    const TOKENS: usize = 12;
+    let mut bench = Bench::new();
+    let [publisher, member] = [true; 2].map(|echo| bench.client(false, echo));
+    for number in 0..1 << TOKENS {
+        let token = |place: usize| if number >> place & 1 == 1 { "*" } else { "a" };
+        let subject: Vec<&str> = (0..TOKENS).map(token).collect();
+        bench.subscribe(member, &subject.join("."), Some("q"), &number.to_string());
+    }
+    let frame = format!("PUB {} 0\r\n\r\n", ["a"; TOKENS].join("."));
+    let message = message(&frame);
+    let (mut route, mut fanout) = (Route::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        publisher,
+        &message,
+        &mut route,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    let allowance = Allowance {
+        work: 50,
+        bytes: usize::MAX,
+    };
+    let mut pieces = 0;
+    let taken = loop {
+        let before = state.scratch.work();
+        let published = fanout.go_on(state, publisher, &message, allowance, out);
+        let work = state.scratch.work() - before;
+        assert!(work < 400, "{work} in piece {pieces}");
+        pieces += 1;
+        if let Published::Taken(taken) = published {
+            break taken;
+        }
+    };
+    assert_eq!(taken, 1);
+    assert_eq!(bench.got(member).matches("MSG").count(), 1);
+    assert!(pieces > 100, "{pieces}");
+}
