@@ -19,7 +19,7 @@ impl LineHandler for Echo {
         match line {
             b"quit" => cx.close_after_write(),
             line => {
-                cx.send(&[b"you said: ", line, b"\r\n"].concat());
+                cx.send([b"you said: ", line, b"\r\n"].concat());
             }
         }
     }

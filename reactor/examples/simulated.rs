@@ -36,7 +36,7 @@ struct Caller;
 
 impl LineHandler<u64> for Caller {
     fn on_open(&mut self, cx: &mut Context<'_, u64>) {
-        cx.send(&b"1\n".repeat(100));
+        cx.send(b"1\n".repeat(100));
     }
 
     fn on_line(&mut self, cx: &mut Context<'_, u64>, line: &[u8], _: &mut Framing) {

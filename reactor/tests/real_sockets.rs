@@ -204,7 +204,7 @@ impl Handler<Told> for AfterEnd {
 
     fn on_eof(&mut self, cx: &mut Cx<'_>) -> Eof {
         cx.send(format!("{} bytes, ", self.0).as_bytes());
-        cx.send(&[b'.'; 3_000_000]);
+        cx.send(vec![b'.'; 3_000_000]);
         Eof::Close
     }
 }
@@ -246,12 +246,6 @@ fn last_words_reach_a_client_that_sends_a_lot_before_it_reads() {
         assert_eq!(said, b"-ERR 'no'\r\n", "{end:?}");
     }
     server.stop();
-}
-
-/// Reads to the end, having ended the own direction.
-fn read_all_gently(client: &mut TcpStream) -> Vec<u8> {
-    client.shutdown(Shutdown::Write).expect("it is open");
-    read_all(client)
 }
 
 #[test]
@@ -296,7 +290,7 @@ struct AfterInput;
 impl Handler<Told> for AfterInput {
     fn on_input(&mut self, cx: &mut Cx<'_>, input: &mut Input<'_>) {
         input.take();
-        cx.send(&[b'.'; 8_000_000]);
+        cx.send(vec![b'.'; 8_000_000]);
         cx.io.shutdown(PATIENCE);
     }
 }

@@ -22,7 +22,7 @@ fn a_client_that_logs_in_while_the_broker_is_stopped_is_in_time() {
         let at = stage_with(sim, config);
         let addr = sim.addr(at.0, crate::PORT);
         sim.with(at.1, |cx| {
-            talker::dial(cx, 1, addr, Vec::new(), Habit::Listens)
+            talker::dial(cx, 1, addr, Vec::new(), Habit::Listens);
         });
         wait(sim, "INFO", |sim| {
             sim.with(at.1, |cx| cx.state[&1].cid.is_some())

@@ -77,7 +77,7 @@ pub(crate) fn say(cx: &mut Context<'_, Notes>, id: u64, words: &[u8]) {
 
 impl Handler<Notes> for Talker {
     fn on_open(&mut self, cx: &mut Context<'_, Notes>) {
-        cx.send(&std::mem::take(&mut self.words));
+        cx.send(std::mem::take(&mut self.words));
         if self.habit == Habit::HangsUp {
             cx.close_after_write();
         }
@@ -105,7 +105,7 @@ impl Handler<Notes> for Talker {
                     if let (Habit::Answers, Some(reply)) = (self.habit, msg.reply) {
                         let size = msg.payload.len().to_string();
                         let words = [b"PUB ", reply, b" ", size.as_bytes(), b"\r\n"].concat();
-                        cx.send(&[&words, msg.payload, b"\r\n"].concat());
+                        cx.send([&words, msg.payload, b"\r\n"].concat());
                     }
                 }
                 ServerOp::Ping => {

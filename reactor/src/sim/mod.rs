@@ -522,7 +522,9 @@ mod tests {
         });
         sim.run_for(Duration::from_secs(1));
         sim.size("clients", 1);
-        sim.with(host, |cx| cx.stop());
+        sim.with(host, |cx| {
+            cx.stop();
+        });
         let report = sim.report(&sim.net.borrow());
         assert!(
             report.starts_with("the simulation of seed 7 has failed at 1."),

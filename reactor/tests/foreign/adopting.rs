@@ -200,7 +200,7 @@ fn a_pipe_that_nobody_reads_any_more_does_not_end_the_other_one() {
     let key = key.expect("pipes can be watched");
     until(&mut reactor, |told| told.has("near open"));
     drop(far_in);
-    assert!(reactor.with(|cx| cx.io.send(key, &[0; 200_000])));
+    assert!(reactor.with(|cx| cx.io.send(key, vec![0; 200_000])));
     settle(&mut reactor);
     reactor.with(|cx| {
         assert!(cx.io.is_open(key));

@@ -260,7 +260,7 @@ fn a_child_that_reads_no_more_is_heard_to_its_end() {
     let mut reactor = reactor();
     let key = spawn(&mut reactor, &mut sh(&script));
     until(&mut reactor, |told| told.bytes == b"closed\n");
-    assert!(reactor.with(|cx| cx.io.send(key, &[0; 500_000])));
+    assert!(reactor.with(|cx| cx.io.send(key, vec![0; 500_000])));
     settle(&mut reactor);
     reactor.with(|cx| {
         assert!(!cx.io.send(key, b"x"), "nobody reads");

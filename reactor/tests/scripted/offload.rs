@@ -141,7 +141,7 @@ fn a_connection_that_waits_is_answered_and_one_that_has_gone_is_not() {
             let taken = cx.offload(
                 || text,
                 move |cx, text| {
-                    let sent = cx.io.send(key, &text.expect("it does not panic"));
+                    let sent = cx.io.send(key, text.expect("it does not panic"));
                     cx.state.add(|| format!("sent {sent}"));
                 },
             );

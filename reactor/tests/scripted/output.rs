@@ -156,12 +156,12 @@ fn a_handler_that_fills_up_in_on_drain_keeps_its_queue_between_the_marks() {
                 input.take();
                 let key = cx.key();
                 cx.io.watermarks(key, 10, 20, 30);
-                cx.send(&[b'x'; 25]);
+                cx.send([b'x'; 25]);
             })
             .on_drain(move |cx| {
                 if left > 0 {
                     left -= 1;
-                    cx.send(&[b'y'; 20]);
+                    cx.send([b'y'; 20]);
                 }
             }),
     );
@@ -209,7 +209,7 @@ fn each_way_of_queueing_is_bounded() {
         bench.with(|cx| {
             cx.io.watermarks(key, 1, 1, 9);
             let accepted = match way {
-                0 => cx.io.send(key, &[0; 10]),
+                0 => cx.io.send(key, [0; 10]),
                 1 => cx.io.send_bytes(key, Bytes::from_static(&[0; 10])),
                 _ => cx.io.writer(key, 10).is_some(),
             };

@@ -262,7 +262,7 @@ type Queue = fn(&mut Bench, Key, usize);
 
 const WAYS: [(&str, Queue); 5] = [
     ("send", |bench, key, len| {
-        bench.with(|cx| cx.io.send(key, &vec![1; len]));
+        bench.with(|cx| cx.io.send(key, vec![1; len]));
     }),
     ("writer", |bench, key, len| {
         bench.with(|cx| {
@@ -337,7 +337,7 @@ fn no_queue_passes_its_bound_and_what_waits_for_room_is_no_slow_consumer() {
         queue(&mut bench, key, 60);
         bench.settle();
         assert_eq!(bench.with(|cx| cx.io.queued(key)), 60, "{way}");
-        assert!(!bench.with(|cx| cx.io.send(key, &[2; 41])));
+        assert!(!bench.with(|cx| cx.io.send(key, [2; 41])));
         bench.settle();
         assert_eq!(
             bench.calls("a close"),

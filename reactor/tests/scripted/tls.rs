@@ -201,7 +201,7 @@ fn bounds_and_deadlines_hold_for_a_peer_that_does_not_read() {
                 .watermarks(key, 1_000, 10_000, if bounded { 100_000 } else { 1 << 20 });
             cx.io.write_timeout(key, Some(Duration::from_secs(2)));
             for _ in 0..20 {
-                cx.send(&[7; 9_000]);
+                cx.send([7; 9_000]);
             }
         });
         let mut far = Far::new(&mut bench, &authority, begins(&authority, probe));
@@ -225,7 +225,7 @@ fn a_slow_peer_gets_all_and_the_handler_hears_of_the_drain_once() {
         let key = cx.key();
         cx.io.watermarks(key, 1_000, 10_000, 1 << 20);
         for at in 0..100_u8 {
-            cx.send(&[at; 5_000]);
+            cx.send([at; 5_000]);
         }
     });
     let mut far = Far::new(&mut bench, &authority, begins(&authority, probe));

@@ -74,7 +74,7 @@ fn output_of_many_senders_leaves_in_one_write_per_connection() {
         .map(|_| {
             bench.client(Probe::new("sender").on_input(move |cx, input| {
                 for byte in input.take() {
-                    cx.io.send(to, &[*byte]);
+                    cx.io.send(to, [*byte]);
                 }
             }))
         })

@@ -87,7 +87,7 @@ fn ask(cx: &mut Cx<'_>) {
     let len = below(cx, 20_000) >> shift;
     let soon = soon(cx);
     match below(cx, 34) {
-        0..=4 => _ = cx.io.send(key, &vec![1; len]),
+        0..=4 => _ = cx.io.send(key, vec![1; len]),
         5 => _ = cx.io.send_bytes(key, vec![2; len].into()),
         6 => _ = cx.io.close(key),
         7 => _ = cx.io.close_after_write(key),

@@ -59,7 +59,7 @@ struct Curt {
 
 impl Curt {
     fn speak(&mut self, cx: &mut Cx<'_>) {
-        cx.send(&bytes(0, REPLY_BYTES));
+        cx.send(bytes(0, REPLY_BYTES));
         self.order.close_after_write(cx);
         assert!(!cx.send(b"too late"));
     }

@@ -263,7 +263,7 @@ impl Handler<Seen> for Flood {
     fn on_open(&mut self, cx: &mut Cx<'_>) {
         let key = cx.key();
         cx.io.write_timeout(key, Some(5 * SECOND));
-        cx.send(&bytes(0, 300_000));
+        cx.send(bytes(0, 300_000));
     }
 
     fn on_input(&mut self, _: &mut Cx<'_>, input: &mut Input<'_>) {

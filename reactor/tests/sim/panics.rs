@@ -103,7 +103,7 @@ impl Handler<Seen> for Caller {
             let key = cx.key();
             return cx.io.shutdown_write(key);
         }
-        cx.send(&bytes(left, SAID_BYTES));
+        cx.send(bytes(left, SAID_BYTES));
         let pause = Duration::from_micros(cx.io.random() % 10_000);
         cx.set_timer(pause, left - 1);
     }

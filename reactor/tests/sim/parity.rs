@@ -206,7 +206,7 @@ fn a_connection_with_unread_input_is_reset_by_its_close() {
                 Side::new("server").input(|cx| _ = cx.io.close(cx.key()))
             });
             let client = cx.connect(addr, Side::new("client"));
-            assert!(cx.io.send(client, &[7; 1_000]));
+            assert!(cx.io.send(client, [7; 1_000]));
         },
         &[
             ("client", &["open", "closed by the peer"]),
@@ -222,12 +222,12 @@ fn last_words_arrive_also_where_input_is_left_unread() {
         |cx| {
             let addr = listen(cx, |_| {
                 Side::new("server").input(|cx| {
-                    cx.send(&[8; 100_000]);
+                    cx.send(vec![8; 100_000]);
                     cx.close_after_write();
                 })
             });
             let client = cx.connect(addr, Side::new("client"));
-            assert!(cx.io.send(client, &[7; 1_000]));
+            assert!(cx.io.send(client, [7; 1_000]));
         },
         &[
             (

@@ -307,7 +307,7 @@ fn a_wait_that_ends_while_others_are_still_closing_ends_without_an_attempt() {
         assert_eq!(cx.state.attempts.len(), 1, "it does not wait yet");
         // What is queued cannot leave: this connection holds the end up.
         let key = cx.state.open.expect("the far one is open");
-        assert!(cx.io.send(key, &[b'x'; 1 << 20]));
+        assert!(cx.io.send(key, vec![b'x'; 1 << 20]));
         cx.io.shutdown(5 * SECOND);
     });
     sim.run_for(4 * SECOND);

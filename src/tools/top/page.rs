@@ -114,7 +114,7 @@ fn product(varz: &Value, asked: &str) -> String {
             false => write!(line, " at {host}:{port}"),
         };
     }
-    let _ = write!(line, ", up {}\n", text("uptime"));
+    let _ = writeln!(line, ", up {}", text("uptime"));
     // A name that nobody gave is the id, which says nothing.
     if varz["server_name"].is_string() && varz["server_name"] != varz["server_id"] {
         let _ = write!(line, "name {}, ", text("server_name"));
