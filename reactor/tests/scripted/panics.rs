@@ -602,7 +602,7 @@ fn a_panic_in_the_flush_leaves_no_count_behind_that_nobody_reads_for() {
         cx.io.watermarks(key, 0, 1, 100);
     });
     sinks.push(bench.client(last.on_drain(|_| panic!("in the last write"))));
-    let keys: Vec<_> = sinks.iter().map(|sink| sink.key()).collect();
+    let keys: Vec<_> = sinks.iter().map(crate::support::Peer::key).collect();
     let flood = bench.client(Probe::new("flood"));
     bench.world.write_takes(MS);
     bench.with(|cx| {
