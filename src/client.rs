@@ -612,8 +612,7 @@ impl Client {
             .is_none_or(|last| now - last >= ROUND_TRIP_AGE_MAX);
         // A client that we do not read cannot answer.
         if (silent || old) && !cx.io.is_paused(cx.key()) {
-            let asked = self.last_ping.is_some_and(|last| last >= self.last_active);
-            if silent && asked && self.pings_out >= cx.state.config.pings_out_max {
+            if silent && self.pings_out >= cx.state.config.pings_out_max {
                 cx.state.stats.stale += 1;
                 return self.refuse(cx, &Violation::Stale);
             }

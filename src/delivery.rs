@@ -172,8 +172,8 @@ fn is_behind<O: Outbox>(receiver: Key, backpressure: &Backpressure, out: &O) -> 
 /// A receiver in `found` that is far behind and still takes bytes: whoever publishes should wait
 /// for it and come again. Of a queue group, only if all its members are so.
 ///
-/// Asked before anything is delivered, so that however many publish, a queue passes its mark by no
-/// more than one message; and only if somebody is congested.
+/// Asked before anything is delivered, so that however many publish, a queue passes the mark at which
+/// they are held by no more than a run of messages; and only if somebody is congested.
 #[inline(never)]
 fn find_congested<O: Outbox>(
     found: &[SetId],

@@ -217,7 +217,10 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
             sim.run_for(SECOND / 50);
         }
         assert!(held, "nobody was held back");
-        assert!(longest <= pending / 8 + 4_096, "{longest} bytes in a queue");
+        // Those who publish little are held from half of it on, the others from an eighth; and a run of
+        // messages is delivered at once.
+        let run = 128 << 10;
+        assert!(longest <= pending / 2 + run, "{longest} bytes in a queue");
         wait(sim, "a PONG for each publisher", |sim| {
             sim.with(at.1, |cx| (2..=4).all(|id| cx.state[&id].pongs == 2))
         });
@@ -230,7 +233,9 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
         });
         assert!(counts, "each publisher's messages, once");
         let (now, stats) = sim.with(at.0, |cx| (cx.state.kept(), cx.state.stats()));
-        assert_eq!((now, stats.slow_consumers), (kept, 0));
+        // What each of the three has waited lately is kept with it.
+        assert!(now <= kept + 3, "{now} are kept, and {kept} were");
+        assert_eq!(stats.slow_consumers, 0);
         leave(sim, at, timers);
     });
 }
