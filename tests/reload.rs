@@ -115,7 +115,7 @@ fn under_traffic_nothing_is_lost_and_nobody_is_closed() {
         publisher.until("PONG");
         publisher.until("PONG");
     });
-    let (mut next, mut infos, mut reloads) = (0, 0, 0);
+    let (mut next, mut infos, mut reloads) = (0, 0_usize, 0);
     while next < count {
         let line = subscriber.line().expect("nobody is closed");
         if line.starts_with("INFO ") {
@@ -140,7 +140,11 @@ fn under_traffic_nothing_is_lost_and_nobody_is_closed() {
         }
     }
     publishing.join().expect("nothing happens to the publisher");
-    is_there_behind_news(&mut subscriber);
+    // News may stand behind all messages, if these were faster than the first reload.
+    subscriber.say("PING\r\n");
+    while let Some(line) = subscriber.line().filter(|line| line != "PONG") {
+        infos += usize::from(line.starts_with("INFO "));
+    }
     assert_eq!(reloads, 10);
     assert!(infos > 0, "the largest payload is news");
     it.broker.lines.retain(|line| line.contains("[ERR]"));

@@ -74,7 +74,7 @@ fn main() -> io::Result<()> {
         addr = bound;
         workers.push(remote);
     }
-    println!("listening on {addr} with {} threads", workers.len());
+    println!("{} threads listen on {addr}", workers.len());
     // They are reached by their remotes, for as long as the program runs.
     loop {
         thread::park();
