@@ -74,7 +74,7 @@ fn main() -> io::Result<()> {
         addr = bound;
         workers.push(remote);
     }
-    println!("{} threads listen on {addr}", workers.len());
+    println!("listening on {addr}");
     // They are reached by their remotes, for as long as the program runs.
     loop {
         thread::park();

@@ -40,16 +40,18 @@ fn start(name: &str, args: &[&str]) -> Example {
     let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut line = String::new();
     output.read_line(&mut line).expect("it says something");
-    let addr = line
+    // From here on its end is this one's: a program that is left behind holds the test's output open.
+    let mut example = Example {
+        child,
+        output,
+        addr: SocketAddr::from(([0, 0, 0, 0], 0)),
+    };
+    example.addr = line
         .trim_start_matches(|letter: char| !letter.is_ascii_digit())
         .trim_end_matches(|letter: char| !letter.is_ascii_digit())
         .parse()
         .unwrap_or_else(|_| panic!("{name} says where it listens, and not {line:?}"));
-    Example {
-        child,
-        output,
-        addr,
-    }
+    example
 }
 
 impl Example {
