@@ -7,6 +7,7 @@ the longest that it may take.
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -125,11 +126,16 @@ def numbers_rise_under_load_and_a_line_is_drawn(browser):
         watch.expect_quiet()
 
 
+def came_with_the_page():
+    """What midge wrote into the page, so that it shows something before its first question."""
+    page = urllib.request.urlopen(URL).read().decode()
+    return json.loads(re.search(r'<script type="application/json" id="first">(.*?)</script>', page, re.DOTALL).group(1))
+
+
 def what_is_known_is_shown_before_anything_is_asked(browser):
     with broker(), Load():
         # Some seconds of traffic are kept before anybody looks.
-        asked = lambda: urllib.request.urlopen(URL).read().decode()
-        while asked().count('"in_msgs"') < 4:
+        while len(came_with_the_page()["history"]) < 4:
             threading.Event().wait(0.2)
         context = browser.new_context(viewport=DESK)
         page = context.new_page()
