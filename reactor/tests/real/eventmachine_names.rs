@@ -40,7 +40,7 @@ fn every_name_in_the_table_is_an_alias_or_the_name_of_an_item() {
         ["fn ", "struct ", "trait ", "enum ", "pub "].map(|kind| behind(&source, kind, ends));
     let known: BTreeSet<&str> = aliases.chain(items.into_iter().flatten()).collect();
 
-    let table = include_str!("../docs/eventmachine.md");
+    let table = include_str!("../../docs/eventmachine.md");
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
     let cells = rows.filter_map(|row| row.split(" | ").next());
     let names = cells.flat_map(|cell| cell.split('`').step_by(2));

@@ -1,6 +1,6 @@
 //! Streams and listeners that were opened elsewhere.
 
-use crate::{Cx, Echo, Tell, pattern, reactor, settle, until};
+use super::{Cx, Echo, Tell, pattern, reactor, settle, until};
 use midge_reactor::{Close, Handler, Input, Transport};
 use std::fs::File;
 use std::io::{Read, Write, pipe};
@@ -218,7 +218,7 @@ fn a_pipe_that_nobody_reads_any_more_does_not_end_the_other_one() {
 /// Takes the first byte only, then pauses.
 struct OneByOne;
 
-impl Handler<crate::Told> for OneByOne {
+impl Handler<super::Told> for OneByOne {
     fn on_input(&mut self, cx: &mut Cx<'_>, input: &mut Input<'_>) {
         cx.state.bytes.extend(input.consume(1));
         cx.pause();

@@ -12,7 +12,6 @@ mod adopting;
 mod detaching;
 mod options;
 mod processes;
-
 mod unix;
 mod watching;
 

@@ -1,6 +1,6 @@
 //! Unix sockets.
 
-use crate::{Cx, Echo, Folder, Tell, echo_at, pattern, reactor, settle, until};
+use super::{Cx, Echo, Folder, Tell, echo_at, pattern, reactor, settle, until};
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -132,13 +132,13 @@ fn a_listener_that_closes_leaves_its_path_and_refuses_connects() {
 /// Tells how a listener that has no descriptors left is named.
 struct Named;
 
-impl Accept<crate::Told> for Named {
-    fn accept(&mut self, cx: &mut Cx<'_>) -> Box<dyn Handler<crate::Told>> {
+impl Accept<super::Told> for Named {
+    fn accept(&mut self, cx: &mut Cx<'_>) -> Box<dyn Handler<super::Told>> {
         cx.state.lines.push("accepted".to_owned());
         Box::new(Echo)
     }
 
-    fn on_error(&mut self, _: &mut Context<'_, crate::Told>, _: &ListenerAddr, _: &io::Error) {}
+    fn on_error(&mut self, _: &mut Context<'_, super::Told>, _: &ListenerAddr, _: &io::Error) {}
 }
 
 #[test]

@@ -1,12 +1,7 @@
 //! What two ends of one reactor settle in a handshake: a session taken up again, the certificate for
 //! a name, and TLS where there are no addresses.
 
-// Some of it is for the other tests.
-#[allow(dead_code)]
-#[path = "support/certificates.rs"]
-mod certificates;
-
-use certificates::{Authority, NAME, name};
+use crate::certificates::{Authority, NAME, name};
 use midge_reactor::tls::{self, ClientCerts, Tls, TlsInfo};
 use midge_reactor::{Close, Context, Handler, Input, Key, Reactor};
 use rustls::crypto::ring;

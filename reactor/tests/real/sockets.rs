@@ -1,15 +1,11 @@
-//! The same promises over the system's sockets.
+//! Connections, listeners and signals.
 
-// Some of it is for the other tests.
-#[allow(dead_code)]
-#[path = "support/server.rs"]
-mod server;
-
+use crate::server::{Cx, PATIENCE, Server, Told, patient, pattern};
+use crate::thousands_of_files;
 use midge_reactor::{
     Close, ConnectOptions, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
-    MioDriver, Reactor, Time, Wake, raise_open_files,
+    MioDriver, Reactor, Time, Wake,
 };
-use server::{Cx, PATIENCE, Server, Told, patient, pattern};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -101,7 +97,7 @@ fn ten_megabytes_pass_through_tiny_buffers() {
 
 #[test]
 fn eleven_hundred_connections_are_served_at_once() {
-    raise_open_files().expect("the hard limit may always be reached");
+    let _turn = thousands_of_files();
     let server = Server::start(|| Echo);
     let mut clients: Vec<_> = (0..1100).map(|_| server.connect()).collect();
     for (number, client) in clients.iter_mut().enumerate() {

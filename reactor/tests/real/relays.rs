@@ -1,12 +1,7 @@
 //! Relays and streams over the system's sockets.
 
-// Some of it is for the other tests.
-#[allow(dead_code)]
-#[path = "support/server.rs"]
-mod server;
-
+use crate::server::{Cx, Server, Told, pattern};
 use midge_reactor::{Close, Eof, Handler, Input, Key, ProxyOptions, StreamEnd, StreamOptions};
-use server::{Cx, Server, Told, pattern};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Descriptors that the reactor watches and the test reads and writes.
 
-use crate::{Tell, Told, reactor, settle, until};
+use super::{Tell, Told, reactor, settle, until};
 use midge_reactor::{Again, Close, Context, PanicPolicy, Reactor, Readiness, Watch};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -273,7 +273,7 @@ fn a_watch_does_not_keep_a_shutdown_waiting() {
     reactor.with(|cx| {
         let key = cx.watch(&near, Readiness::READABLE, reads(&near, 9));
         key.expect("it can be watched");
-        cx.io.shutdown(crate::PATIENCE);
+        cx.io.shutdown(super::PATIENCE);
     });
     until(&mut reactor, |_| true);
     reactor.run().expect("polling does not fail");

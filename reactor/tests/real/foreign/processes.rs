@@ -1,6 +1,6 @@
 //! Child processes.
 
-use crate::{Cx, Folder, PATIENCE, Tell, Told, pattern, reactor, settle, until};
+use super::{Cx, Folder, PATIENCE, Tell, Told, pattern, reactor, settle, until};
 use midge_reactor::{Close, Context, Eof, Handler, Input, Key, Reactor};
 use std::fs;
 use std::io::ErrorKind;

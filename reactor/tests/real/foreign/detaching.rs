@@ -1,6 +1,6 @@
 //! Streams that are handed over.
 
-use crate::{Cx, Echo, Tell, Told, pattern, reactor, settle, until};
+use super::{Cx, Echo, Tell, Told, pattern, reactor, settle, until};
 use midge_reactor::{Close, Handler, Input, Transport};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};

@@ -1,6 +1,6 @@
 //! How sockets are set, as the system sees them.
 
-use crate::{Cx, Echo, Tell, Told, reactor, settle, until};
+use super::{Cx, Echo, Tell, Told, reactor, settle, until};
 use midge_reactor::{
     ConnectOptions, Handler, Input, Keepalive, Key, ListenOptions, Reactor, SocketOption,
 };

@@ -2,21 +2,11 @@
 //!
 //! OpenSSL's command comes in the system package `openssl`.
 
-// Some of it is for the other tests.
-#[allow(dead_code)]
-#[path = "support/certificates.rs"]
-mod certificates;
-
-// Some of it is for the other tests.
-#[allow(dead_code)]
-#[path = "support/server.rs"]
-mod server;
-
-use certificates::{Authority, NAME, name};
+use crate::certificates::{Authority, NAME, name};
+use crate::server::{Cx, Server, Told, patient};
 use midge_reactor::tls::{self, ClientCerts, Identity, KeyError, Tls, TlsInfo};
 use midge_reactor::{Close, Handler, Input, Reactor};
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
-use server::{Cx, Server, Told, patient};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
