@@ -3,7 +3,8 @@
 //! A new connection is always let in: it may be the probe on which it depends whether this process is
 //! started anew. In its place goes the one that has kept us waiting for longest, whatever for: a
 //! request, the rest of one, or room for an answer that it does not read. Bytes of a request that has
-//! not ended do not count, or one byte a second would keep a place for good.
+//! not ended do not count, or one byte a second would keep a place for good. One that has only come goes
+//! last of all: its request may be on its way.
 //!
 //! ```text
 //! connections <= VISITORS_MAX + ACCEPTS_MAX     those that go are closed at the end of the turn
@@ -23,6 +24,10 @@ pub(crate) const ACCEPTS_MAX: usize = 8;
 /// For so many turns a new connection keeps its place, whatever the others do: its request may have
 /// come with it. While it does, `GRACE_TURNS * ACCEPTS_MAX < VISITORS_MAX` others can be new as well.
 const GRACE_TURNS: u64 = 4;
+
+/// For so long it keeps its place beside those that are not new, whatever they do: a round trip and what a
+/// busy machine adds to it.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// Most bytes of all answers together, those being made and those that wait to leave.
 const ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -64,7 +69,9 @@ pub(super) struct Present(Vec<Visit>);
 #[derive(Debug)]
 struct Visit {
     key: Key,
-    /// When it came, or has last asked for something.
+    /// When it came.
+    came: Time,
+    /// The same, or when it has last asked for something.
     since: Time,
     /// The turn in which it came.
     turn: u64,
@@ -73,11 +80,12 @@ struct Visit {
 }
 
 impl Visit {
-    /// How long nothing has come of it, if it may go.
-    fn waited(&self, io: &impl Waiting) -> Option<Duration> {
-        let is_new = io.turn() < self.turn + GRACE_TURNS;
+    /// Whether it is not new, and how long nothing has come of it; none if it may not go.
+    fn waited(&self, io: &impl Waiting) -> Option<(bool, Duration)> {
         let last = io.last_progress(self.key).unwrap_or(self.since);
-        (!is_new).then(|| io.now() - self.since.max(last))
+        let waited = io.now() - self.since.max(last);
+        let may_go = io.turn() >= self.turn + GRACE_TURNS;
+        may_go.then(|| (io.now() - self.came >= GRACE, waited))
     }
 }
 
@@ -97,6 +105,7 @@ impl Present {
         };
         self.0.push(Visit {
             key,
+            came: io.now(),
             since: io.now(),
             turn: io.turn(),
             bytes: 0,
@@ -140,7 +149,8 @@ impl Present {
         self.0.iter_mut().find(|visit| visit.key == key)
     }
 
-    /// The one that has kept us waiting for longest; of those that have equally, the first that came.
+    /// The one that has kept us waiting for longest, of those that are not new if there are any; of those
+    /// that have equally, the first that came.
     fn take_worst(
         &mut self,
         io: &impl Waiting,
@@ -150,9 +160,8 @@ impl Present {
         let places = (0..self.0.len())
             .rev()
             .filter(|place| may_go(&self.0[*place]));
-        let (waited, place) = places
-            .filter_map(waited)
-            .max_by_key(|(waited, _)| *waited)?;
+        let worst = places.filter_map(waited).max_by_key(|(waited, _)| *waited);
+        let ((_, waited), place) = worst?;
         Some((self.0.remove(place).key, waited))
     }
 }
@@ -166,6 +175,7 @@ mod tests {
     #[derive(Default)]
     struct Fake {
         seconds: u64,
+        millis: u64,
         turn: u64,
         queued: BTreeMap<usize, usize>,
         progress: BTreeMap<usize, u64>,
@@ -173,7 +183,7 @@ mod tests {
 
     impl Waiting for Fake {
         fn now(&self) -> Time {
-            at(self.seconds)
+            at(self.seconds) + Duration::from_millis(self.millis)
         }
 
         fn turn(&self) -> u64 {
@@ -241,6 +251,44 @@ mod tests {
             io.turn += u64::from(index % ACCEPTS_MAX == 0);
         }
         assert!(GRACE_TURNS as usize * ACCEPTS_MAX < VISITORS_MAX);
+        assert_eq!(present.0.len(), VISITORS_MAX);
+    }
+
+    #[test]
+    fn who_asks_within_a_round_trip_keeps_its_place_also_in_many_turns() {
+        let (mut present, mut io) = full();
+        // All others are served: bytes leave each of them in each turn.
+        let served = |io: &mut Fake| {
+            let now = io.seconds;
+            io.progress
+                .extend((0..VISITORS_MAX).map(|index| (index, now)));
+        };
+        served(&mut io);
+        assert!(present.arrived(key(100), VISITORS_MAX, &io).is_some());
+        for index in 101..130 {
+            io.millis += 10;
+            io.turn += GRACE_TURNS;
+            let gone = present.arrived(key(index), VISITORS_MAX, &io);
+            let gone = gone.expect("one goes").0;
+            assert!(gone.index() < VISITORS_MAX, "{gone:?} has only come");
+        }
+        // The first of them had time enough; then it is as the others are.
+        (io.seconds, io.millis) = (io.seconds + 1, 0);
+        io.turn += GRACE_TURNS;
+        served(&mut io);
+        let gone = present.arrived(key(200), VISITORS_MAX, &io);
+        assert_eq!(gone, Some((key(100), Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn where_all_are_new_the_first_of_them_goes() {
+        let (mut present, mut io) = (Present::default(), Fake::default());
+        for index in 0..2 * VISITORS_MAX {
+            let gone = present.arrived(key(index), VISITORS_MAX, &io);
+            let first = index.checked_sub(VISITORS_MAX).map(key);
+            assert_eq!(gone.map(|gone| gone.0), first);
+            (io.turn, io.millis) = (io.turn + 1, io.millis + 1);
+        }
         assert_eq!(present.0.len(), VISITORS_MAX);
     }
 
