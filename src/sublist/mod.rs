@@ -144,7 +144,9 @@ impl Sublist {
     pub fn remove(&mut self, id: SubId) -> Subscription {
         let subscription = self.subscriptions.remove(id.0);
         let set = &mut self.sets[subscription.set.0 as usize];
-        if let Some(moved) = set.leave(subscription.queue(), subscription.place) {
+        if subscription.is_detached() {
+            set.forget_detached();
+        } else if let Some(moved) = set.leave(subscription.queue(), subscription.place) {
             self.subscriptions[moved.0 as usize].place = subscription.place;
         }
         if let Some(queue) = subscription.queue() {
@@ -154,6 +156,19 @@ impl Sublist {
             self.forget(subscription.set);
         }
         subscription
+    }
+
+    /// Takes a subscription, which must exist, out of the lists of those who get messages: who walks over
+    /// them comes to it no more. It stays until it is [removed](Sublist::remove).
+    pub fn detach(&mut self, id: SubId) {
+        let subscription = &mut self.subscriptions[id.0 as usize];
+        let (set, queue) = (subscription.set, subscription.queue());
+        let Some(place) = subscription.detach() else {
+            return;
+        };
+        if let Some(moved) = self.sets[set.0 as usize].detach(queue, place) {
+            self.subscriptions[moved.0 as usize].place = place;
+        }
     }
 
     /// Appends to `found` the sets that a message to `subject` reaches, in no particular order;

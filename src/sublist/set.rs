@@ -33,6 +33,8 @@ struct Many {
     groups: Groups,
     /// In the groups, all together.
     grouped: usize,
+    /// Subscriptions that are in no list, and have not ended.
+    detached: usize,
 }
 
 impl Set {
@@ -88,7 +90,7 @@ impl Set {
         }
     }
 
-    /// How many are in it.
+    /// How many are in its lists.
     #[inline]
     pub fn len(&self) -> usize {
         match &self.members {
@@ -101,7 +103,14 @@ impl Set {
     /// Whether nobody is in it.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && self.detached() == 0
+    }
+
+    fn detached(&self) -> usize {
+        match &self.members {
+            Members::None | Members::One(_) => 0,
+            Members::Many(many) => many.detached,
+        }
     }
 
     /// Adds one; answers its place in its list.
@@ -141,6 +150,17 @@ impl Set {
                 None
             }
         }
+    }
+
+    /// Takes the one at `place` out of its list, but not out of the set; answers who stands there now.
+    pub(super) fn detach(&mut self, queue: Option<QueueId>, place: u32) -> Option<SubId> {
+        self.many().detached += 1;
+        self.leave(queue, place)
+    }
+
+    /// One that is in no list has ended.
+    pub(super) fn forget_detached(&mut self) {
+        self.many().detached -= 1;
     }
 
     fn many(&mut self) -> &mut Many {

@@ -21,9 +21,11 @@ pub struct Subscription {
     pub(super) set: SetId,
     /// Its queue group, or `QueueId::NONE`.
     queue: QueueId,
-    /// Where it stands in its set's list, or in its group's.
+    /// Where it stands in its set's list, or in its group's; `DETACHED` if in none.
     pub(super) place: u32,
 }
+
+const DETACHED: u32 = u32::MAX;
 
 impl Subscription {
     pub(super) fn new(
@@ -49,6 +51,17 @@ impl Subscription {
     /// Its queue group, if it is in one.
     pub(super) fn queue(&self) -> Option<QueueId> {
         (self.queue != QueueId::NONE).then_some(self.queue)
+    }
+
+    /// Whether it stands in no list any more.
+    pub(super) fn is_detached(&self) -> bool {
+        self.place == DETACHED
+    }
+
+    /// It stands in no list from here on; answers where it stood.
+    pub(super) fn detach(&mut self) -> Option<u32> {
+        let place = std::mem::replace(&mut self.place, DETACHED);
+        (place != DETACHED).then_some(place)
     }
 
     /// Whether it is in a queue group.

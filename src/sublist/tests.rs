@@ -200,6 +200,7 @@ fn subject() -> impl Strategy<Value = String> {
 enum Step {
     Subscribe(String, Option<u8>),
     Unsubscribe(prop::sample::Index),
+    Detach(prop::sample::Index),
     Publish(String),
 }
 
@@ -207,6 +208,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (subject(), prop::option::of(0..3u8)).prop_map(|(s, q)| Step::Subscribe(s, q)),
         2 => any::<prop::sample::Index>().prop_map(Step::Unsubscribe),
+        1 => any::<prop::sample::Index>().prop_map(Step::Detach),
         3 => subject().prop_map(Step::Publish),
     ]
 }
@@ -220,6 +222,7 @@ proptest! {
     ) {
         let mut sublist = Sublist::default();
         let mut naive: Vec<(SubId, Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut detached: Vec<SubId> = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             match step {
                 Step::Subscribe(subject, queue) => {
@@ -238,11 +241,18 @@ proptest! {
                     prop_assert_eq!(sublist.subject(id), &subject[..]);
                     let ended = sublist.remove(id);
                     prop_assert_eq!(ended.sid.as_slice(), &sid[..]);
+                    detached.retain(|one| *one != id);
                 }
-                Step::Unsubscribe(_) => {}
+                Step::Detach(which) if !naive.is_empty() => {
+                    let id = naive[which.index(naive.len())].0;
+                    sublist.detach(id);
+                    detached.push(id);
+                }
+                Step::Unsubscribe(_) | Step::Detach(_) => {}
                 Step::Publish(published) => {
                     let mut expected: Vec<Vec<u8>> = naive
                         .iter()
+                        .filter(|(id, ..)| !detached.contains(id))
                         .filter(|(_, subject, _)| subject::matches(subject, published.as_bytes()))
                         .map(|(_, _, sid)| sid.clone())
                         .collect();
@@ -252,6 +262,10 @@ proptest! {
             }
             prop_assert_eq!(sublist.len(), naive.len());
         }
+        for (id, ..) in naive {
+            sublist.remove(id);
+        }
+        prop_assert_eq!(sublist.kept(), 0);
     }
 }
 
