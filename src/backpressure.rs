@@ -47,6 +47,18 @@ const HELD_FOR: Duration = Duration::from_millis(100);
 /// [`Backpressure::go_on`].
 pub(crate) const HOLD_TIMER: u64 = u64::MAX;
 
+/// Fewer publishers than this are not looked through for those to be forgotten.
+const PUBLISHERS_MIN: usize = 64;
+
+/// Who waits for [`room()`] is woken when there is some, and looks by itself only so often.
+const ROOM_AGAIN: Duration = PATIENCE;
+
+/// What stands for room for a large message where receivers are named by their keys: no receiver, and not
+/// all together.
+pub(crate) fn room() -> Key {
+    Key::new(Key::NONE.index() - 1, 0)
+}
+
 /// The low and the high mark below a limit of `pending_bytes_max`.
 pub(crate) fn marks(pending_bytes_max: usize) -> (usize, usize) {
     (pending_bytes_max / 16, pending_bytes_max / 8)
@@ -61,21 +73,26 @@ pub(crate) fn is_congested(receiver: Key, io: &Io<'_>) -> bool {
 /// Whether `receiver`, which is congested, has taken bytes lately, so that it is worth waiting for. In
 /// a crowd that is asked of all together.
 pub(crate) fn is_moving(receiver: Key, io: &Io<'_>) -> bool {
+    io.is_crowded() || is_moving_alone(receiver, io)
+}
+
+/// Whether `receiver` has taken bytes lately, whatever the others do.
+fn is_moving_alone(receiver: Key, io: &Io<'_>) -> bool {
     let since = |last: Time| io.now() - last.max(io.resumed());
-    io.is_crowded()
-        || io
-            .last_progress(receiver)
-            .is_some_and(|last| since(last) < PATIENCE)
+    io.last_progress(receiver)
+        .is_some_and(|last| since(last) < PATIENCE)
 }
 
 /// How far a receiver is, or all together: what a publisher's wait for it is judged by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Progress {
-    /// The receiver; [`Key::NONE`] for all together.
+    /// The receiver; [`Key::NONE`] for all together, or the number of that crowd.
     pub(crate) of: Key,
     /// Bytes that it has taken so far.
     pub(crate) taken: u64,
-    /// Bytes that it must take in a second.
+    /// Likewise, what is held against the time that was waited.
+    pub(crate) earned: u64,
+    /// By how much that must grow in a second.
     pub(crate) rate: u64,
     /// There is no room for a message of each publisher.
     pub(crate) is_full: bool,
@@ -83,17 +100,40 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn of(receiver: Key, io: &Io<'_>) -> Progress {
-        if io.is_crowded() {
-            return crowd::progress(io);
+        match io.is_crowded() {
+            true => crowd::progress(io),
+            false => Progress::alone(receiver, io),
         }
+    }
+
+    /// How far one receiver is, whatever the others do.
+    fn alone(receiver: Key, io: &Io<'_>) -> Progress {
         let max = io.queue_max(receiver);
         let (low, high) = marks(max);
+        let taken = io.written(receiver);
         Progress {
             of: receiver,
-            taken: io.written(receiver),
+            taken,
+            earned: taken,
             rate: (high - low) as u64 / CATCH_UP.as_secs(),
             is_full: io.queued(receiver) >= max / 2,
         }
+    }
+
+    /// It is no receiver that is waited for.
+    fn of_room() -> Progress {
+        Progress {
+            of: room(),
+            taken: 0,
+            earned: 0,
+            rate: 1,
+            is_full: true,
+        }
+    }
+
+    /// Whether it is all together who are waited for.
+    fn is_crowd(&self) -> bool {
+        self.of.index() == Key::NONE.index()
     }
 }
 
@@ -104,7 +144,9 @@ pub(crate) struct Backpressure {
     current: Option<Key>,
     /// Those that were held lately.
     publishers: HashMap<Key, Publisher>,
-    /// Who is held, by the receiver that is waited for; [`Key::NONE`] for all together. Each by the number
+    /// When there are so many, those that have recovered are forgotten.
+    publishers_max: usize,
+    /// Who is held, by the receiver that is waited for, the [crowd](crowd::Crowd::key), or [`room()`]. Each by the number
     /// of its wait: those that came first are let go on first, and to find one takes no search.
     waiting: HashMap<Key, BTreeMap<u64, Key>>,
     /// Waits so far.
@@ -129,28 +171,56 @@ impl Backpressure {
     /// Whether the present publisher should wait for a receiver that is congested and moves.
     pub(crate) fn asks_to_wait(&self, progress: &Progress) -> bool {
         match self.current.and_then(|key| self.publishers.get(&key)) {
-            Some(publisher) => publisher.waits_for(progress),
+            Some(publisher) => publisher.waits_for(&self.named(*progress)),
             // It has not been held lately.
             None => progress.is_full,
         }
     }
 
+    /// With the name of the present crowd: what was waited in others does not count.
+    fn named(&self, mut progress: Progress) -> Progress {
+        if progress.of == Key::NONE {
+            progress.of = self.crowd.key();
+        }
+        progress
+    }
+
     /// The present publisher has gone on with so many bytes although some of those it feeds are behind.
     #[cold]
     pub(crate) fn spend(&mut self, bytes: usize, io: &Io<'_>) {
-        let Some(current) = self.current else {
-            return;
-        };
-        let publisher = self.publishers.entry(current);
-        publisher
-            .or_insert_with(|| Publisher::new(io.now()))
-            .spend(bytes);
+        if let Some(current) = self.current.filter(|_| bytes > 0) {
+            self.publisher(current, io.now()).spend(bytes);
+        }
     }
 
-    /// Whether a client's own queue is so long that it should not be read.
+    fn publisher(&mut self, key: Key, now: Time) -> &mut Publisher {
+        if self.publishers.len() >= self.publishers_max.max(PUBLISHERS_MIN) {
+            self.publishers.retain(|_, one| !one.has_recovered(now));
+            self.publishers_max = 2 * self.publishers.len();
+            self.publishers.shrink_to(self.publishers_max);
+        }
+        let publisher = self.publishers.entry(key);
+        publisher.or_insert_with(|| Publisher::new(now))
+    }
+
+    /// Whether the present client's own queue is so long that it should not be read.
     #[inline]
     pub(crate) fn must_wait(&self, client: Key, io: &Io<'_>) -> bool {
-        io.any_congested() && is_congested(client, io) && is_moving(client, io)
+        io.any_congested() && self.is_behind_itself(client, io)
+    }
+
+    fn is_behind_itself(&self, client: Key, io: &Io<'_>) -> bool {
+        if io.congested(client) {
+            return is_moving_alone(client, io);
+        }
+        // What it is to wait for are all together, and that is bounded as anyone's wait is.
+        is_congested(client, io) && self.asks_to_wait(&crowd::progress(io))
+    }
+
+    /// There is no crowd.
+    #[inline]
+    pub(crate) fn nobody_crowds(&mut self) {
+        self.crowd.end();
     }
 
     /// Whether some publisher waits for `receiver` no longer, although it has not caught up.
@@ -165,20 +235,23 @@ impl Backpressure {
 
     /// Stops reading from `publisher` until `receiver` has caught up, or for a while.
     pub(crate) fn hold(&mut self, publisher: Key, receiver: Key, io: &mut Io<'_>) {
-        let progress = Progress::of(receiver, io);
-        let is_own = publisher == receiver && progress.of == receiver;
-        let held_for = if is_own { PATIENCE } else { HELD_FOR };
+        let is_own = publisher == receiver && io.congested(receiver);
+        let progress = match () {
+            () if receiver == room() => Progress::of_room(),
+            () if is_own => Progress::alone(receiver, io),
+            () => self.named(Progress::of(receiver, io)),
+        };
+        let is_free = is_own || receiver == room();
+        let held_for = if is_free { ROOM_AGAIN } else { HELD_FOR };
         self.waits += 1;
         let wait = Wait {
             number: self.waits,
             progress,
-            is_own,
+            is_free,
             since: io.now(),
             timer: io.set_timer(publisher, held_for, HOLD_TIMER),
         };
-        let now = io.now();
-        let state = self.publishers.entry(publisher);
-        state.or_insert_with(|| Publisher::new(now)).wait = Some(wait);
+        self.publisher(publisher, io.now()).wait = Some(wait);
         let waiting = self.waiting.entry(progress.of).or_default();
         waiting.insert(self.waits, publisher);
         io.pause(publisher);
@@ -231,20 +304,19 @@ impl Backpressure {
         wait.since = wait.since.max(io.resumed());
         io.cancel(wait.timer);
         io.resume(publisher);
-        if wait.is_own {
+        if wait.is_free {
             return;
         }
         let of = wait.progress.of;
-        let progress = match of {
-            Key::NONE => crowd::progress(io),
-            _ if io.is_crowded() => Progress {
-                taken: io.written(of),
-                ..wait.progress
+        let progress = match wait.progress.is_crowd() {
+            true => Progress {
+                of,
+                ..crowd::progress(io)
             },
-            _ => Progress::of(of, io),
+            false => Progress::alone(of, io),
         };
         state.has_waited(&wait, &progress, waiters, io.now());
-        if of != Key::NONE && io.congested(of) && state.has_lost_patience(&progress) {
+        if io.congested(of) && state.has_lost_patience(&progress) {
             self.given_up.insert(of);
         }
     }
@@ -258,4 +330,41 @@ fn time_of(bytes: u64, rate: u64) -> Duration {
 /// Nanoseconds from `since` to `now`.
 fn elapsed(since: Time, now: Time) -> i64 {
     i64::try_from((now - since).as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishers_that_have_recovered_are_forgotten() {
+        let mut backpressure = Backpressure::default();
+        let mut most = 0;
+        for second in 0..2_000 {
+            let now = Time::ZERO + Duration::from_secs(second);
+            let publisher = backpressure.publisher(Key::new(second as usize, 1), now);
+            publisher.spend(100);
+            most = most.max(backpressure.publishers.len());
+        }
+        assert!(most <= PUBLISHERS_MIN, "{most}");
+        // Those who have not are kept.
+        let mut backpressure = Backpressure::default();
+        for place in 0..2_000 {
+            backpressure.publisher(Key::new(place, 1), Time::ZERO);
+        }
+        assert_eq!(backpressure.publishers.len(), 2_000);
+    }
+
+    #[test]
+    fn what_stands_for_no_receiver_is_told_apart() {
+        let of = |key| Progress {
+            of: key,
+            ..Progress::of_room()
+        };
+        let crowds = [0, 1, 7].map(|number| Key::new(Key::NONE.index(), number));
+        assert!(crowds.iter().all(|key| of(*key).is_crowd()));
+        assert_eq!(crowds[0], Key::NONE);
+        assert!(!Progress::of_room().is_crowd());
+        assert!(!of(Key::new(0, 1)).is_crowd());
+    }
 }

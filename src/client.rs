@@ -348,8 +348,10 @@ impl Client {
             return Ok(());
         }
         loop {
-            // Replies wait in the same queue: a client that does not read them is not read either.
-            if cx.state.backpressure.must_wait(cx.key(), &cx.io) {
+            // Replies wait in the same queue: a client that does not read them is not read either. What has
+            // begun goes on, since others may wait for the room that it takes.
+            let has_begun = self.session.as_ref().is_some_and(Session::has_begun);
+            if !has_begun && cx.state.backpressure.must_wait(cx.key(), &cx.io) {
                 self.hold(cx, cx.key(), input);
                 return Ok(());
             }
@@ -395,6 +397,8 @@ impl Client {
                     After::InPieces => pay(cx, 0, before),
                     _ => pay(cx, len, before),
                 }
+            } else if cx.io.is_crowded() {
+                pay(cx, 0, before);
             }
             match after {
                 After::Next => self.last_active = cx.now(),
@@ -660,6 +664,8 @@ impl Handler<State> for Client {
         cx.state.backpressure.begin(cx.key(), &cx.io);
         if cx.io.is_crowded() {
             crowd::look(cx.state, &mut cx.io);
+        } else {
+            cx.state.backpressure.nobody_crowds();
         }
         let outcome = self.run(cx, input);
         self.settle(cx.state);

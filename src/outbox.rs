@@ -73,11 +73,12 @@ pub(crate) mod fake {
 
         fn writer(&mut self, to: Key, _: usize) -> Option<FakeWriter<'_>> {
             let queue = self.queues.entry(to).or_default();
-            (!self.closed.contains(&to)).then_some(FakeWriter(queue))
+            let takes = to != Key::NONE && !self.closed.contains(&to);
+            takes.then_some(FakeWriter(queue))
         }
 
         fn has_room(&self, to: Key, _: usize) -> bool {
-            !self.closed.contains(&to) && !self.nearly_full.contains(&to)
+            to != Key::NONE && !self.closed.contains(&to) && !self.nearly_full.contains(&to)
         }
 
         fn any_congested(&self) -> bool {
@@ -96,6 +97,7 @@ pub(crate) mod fake {
             Progress {
                 of: to,
                 taken: 0,
+                earned: 0,
                 rate: 1,
                 is_full: true,
             }

@@ -7,11 +7,13 @@
 //! ```
 //!
 //! In a crowd every receiver with more than [`SHORT_BYTES`] queued counts as congested for those who feed
-//! it, also one that reads nothing, and a client with so much queued is not read itself. Each publisher
-//! goes on with its share of what all queues together have lost. If they have not lost an eighth of the
-//! bound in [`PATIENCE`], or reach it, the longest are closed as slow consumers until half is left.
+//! it, also one that reads nothing, and a client with so much queued is a publisher that feeds itself. Each
+//! goes on with its share of what all queues together have lost. If they do not become shorter by a
+//! [`SHRINKS`]th of the bound in [`PATIENCE`], or reach it, some are closed as slow consumers until half is
+//! left: those that have taken nothing for [`PATIENCE`], then the longest. So a crowd ends, whatever else
+//! is sent and taken beside it.
 
-use super::{CATCH_UP, PATIENCE, Progress};
+use super::{PATIENCE, Progress, is_moving_alone};
 use crate::state::State;
 use midge_reactor::{Io, Key, Time};
 use std::error::Error;
@@ -29,13 +31,19 @@ pub(crate) fn marks(total_bytes_max: usize) -> (usize, usize) {
     (total_bytes_max / 2, total_bytes_max / 4 * 3)
 }
 
-/// How far all are together.
+/// In [`PATIENCE`] a crowd has to become shorter by one part in so many of the bound.
+const SHRINKS: usize = 16;
+
+/// How far all are together. What they have taken is shared among those who wait; what a wait is worth is
+/// told by how much shorter the queues have become, or some could keep a crowd up by what others take.
 pub(super) fn progress(io: &Io<'_>) -> Progress {
-    let (low, high) = io.total_marks();
+    let (_, high) = io.total_marks();
+    let max = high / 3 * 4;
     Progress {
         of: Key::NONE,
         taken: io.stats().written_bytes,
-        rate: (high - low) as u64 / CATCH_UP.as_secs(),
+        earned: u64::MAX - io.total_queued() as u64,
+        rate: ((max / SHRINKS) as f64 / PATIENCE.as_secs_f64()) as u64,
         is_full: true,
     }
 }
@@ -43,10 +51,95 @@ pub(super) fn progress(io: &Io<'_>) -> Progress {
 /// The present crowd.
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
-    /// When it was last judged, and how many bytes all had taken by then.
-    judged: Option<(Time, u64)>,
-    /// When the longest were closed last.
+    /// How many there were, this one included.
+    number: u32,
+    /// When it was last judged, and how much was queued by then.
+    judged: Option<(Time, usize)>,
+    /// When some were closed last.
     closed: Option<Time>,
+}
+
+impl Crowd {
+    /// What stands for this crowd where others are named by their keys.
+    pub(super) fn key(&self) -> Key {
+        Key::new(Key::NONE.index(), self.number)
+    }
+
+    /// There is none.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        self.judged = None;
+    }
+
+    /// Whether some are to be closed, where `total` is queued of `max`; the broker itself stood still until
+    /// `resumed`.
+    fn has_to_go(&mut self, now: Time, resumed: Time, total: usize, max: usize) -> bool {
+        let is_new = |(since, _): &(Time, usize)| now - *since <= 2 * PATIENCE;
+        // Where it is old nobody has looked for long: this is another one.
+        let Some((since, before)) = self.judged.filter(is_new) else {
+            self.number = self.number.wrapping_add(1).max(1);
+            self.judged = Some((now, total));
+            return total >= max && self.may_close(now);
+        };
+        if total < max {
+            if now - since.max(resumed) < PATIENCE {
+                return false;
+            }
+            self.judged = Some((now, total));
+            if total + max / SHRINKS <= before {
+                return false;
+            }
+        }
+        self.may_close(now)
+    }
+
+    /// Where that was of no use, as what is queued is others' than clients', it is not done all the time.
+    fn may_close(&mut self, now: Time) -> bool {
+        let may = self.closed.is_none_or(|last| now - last >= CLOSED_EVERY);
+        if may {
+            self.closed = Some(now);
+        }
+        may
+    }
+}
+
+/// The queue of one client.
+#[derive(Clone, Copy, Debug)]
+struct Queue {
+    key: Key,
+    queued: usize,
+    /// It has taken nothing for long.
+    is_stalled: bool,
+}
+
+impl Queue {
+    fn is_short(&self) -> bool {
+        self.queued <= SHORT_BYTES
+    }
+}
+
+/// Closes some of `queues`, the worst first, as long as `total` says that more than `low` is queued.
+/// `close` ends one of them. Below the bound, and where what is left is others' than clients', short ones
+/// are spared.
+fn close_worst<T>(
+    queues: &mut [Queue],
+    low: usize,
+    is_full: bool,
+    world: &mut T,
+    total: impl Fn(&T) -> usize,
+    close: impl Fn(&mut T, Key),
+) {
+    let rank = |one: &Queue| (one.is_stalled && !one.is_short(), one.queued, one.key);
+    queues.sort_unstable_by_key(|one| std::cmp::Reverse(rank(one)));
+    let mut left: usize = queues.iter().map(|one| one.queued).sum();
+    for one in queues {
+        let is_spared = one.is_short() && (!is_full || left < low);
+        if one.queued == 0 || is_spared || total(world) <= low {
+            break;
+        }
+        left -= one.queued;
+        close(world, one.key);
+    }
 }
 
 /// Why a client was closed whose queue was among the longest.
@@ -61,42 +154,118 @@ impl fmt::Display for Crowded {
 
 impl Error for Crowded {}
 
-/// In a crowd: closes the longest queues if it is time to.
+/// In a crowd: closes those that keep it up if it is time to.
 #[cold]
 pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
-    let (now, total, max) = (io.now(), io.total_queued(), state.total_bytes_max);
-    let taken = io.stats().written_bytes;
+    let (total, max) = (io.total_queued(), state.total_bytes_max);
     let crowd = &mut state.backpressure.crowd;
-    let (since, before) = *crowd.judged.get_or_insert((now, taken));
-    let is_old = now - since > 2 * PATIENCE;
-    if total < max {
-        if now - since < PATIENCE {
-            return;
-        }
-        crowd.judged = Some((now, taken));
-        // Nobody has looked for long: this is another crowd. Or it dissolves.
-        if is_old || taken.saturating_sub(before) >= max as u64 / 8 {
-            return;
-        }
-    }
-    // Where that was of no use, as what is queued is others' than clients', it is not done all the time.
-    if crowd.closed.is_some_and(|last| now - last < CLOSED_EVERY) {
+    if !crowd.has_to_go(io.now(), io.resumed(), total, max) {
         return;
     }
-    crowd.closed = Some(now);
-    crowd.judged = Some((now, taken));
+    let queue = |key: Key| Queue {
+        key,
+        queued: io.queued(key),
+        is_stalled: !is_moving_alone(key, io),
+    };
+    let mut queues: Vec<Queue> = state.clients().map(|one| queue(one.key)).collect();
     let (low, _) = marks(max);
-    let queue = |(_, one): (usize, &crate::receiver::Receiver)| (io.queued(one.key), one.key);
-    let mut queues: Vec<(usize, Key)> = state.receivers.iter().map(queue).collect();
-    queues.sort_unstable_by(|one, other| other.cmp(one));
-    let mut left: usize = queues.iter().map(|(queued, _)| queued).sum();
-    for (queued, key) in queues {
-        // Short ones are spared below the bound, and where the sum is others'.
-        let is_spared = queued <= SHORT_BYTES && (total < max || left < low);
-        if queued == 0 || is_spared || io.total_queued() <= low {
-            break;
-        }
-        left -= queued;
+    let total_now = |io: &Io<'_>| io.total_queued();
+    let close = |io: &mut Io<'_>, key: Key| {
         io.fail(key, Crowded);
+    };
+    close_worst(&mut queues, low, total >= max, io, total_now, close);
+    state.backpressure.crowd.judged = Some((io.now(), io.total_queued()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+    const MAX: usize = 1024 * MIB;
+
+    /// Who is closed of queues of so many bytes, each stalled or not, by their places.
+    fn closed(queues: &[(usize, bool)], low: usize, is_full: bool) -> Vec<usize> {
+        let mut all: Vec<Queue> = (0..)
+            .zip(queues)
+            .map(|(place, (queued, is_stalled))| Queue {
+                key: Key::new(place, 1),
+                queued: *queued,
+                is_stalled: *is_stalled,
+            })
+            .collect();
+        let mut world = (queues.iter().map(|one| one.0).sum::<usize>(), Vec::new());
+        let close = |world: &mut (usize, Vec<usize>), key: Key| {
+            world.0 -= queues[key.index()].0;
+            world.1.push(key.index());
+        };
+        close_worst(&mut all, low, is_full, &mut world, |world| world.0, close);
+        world.1
+    }
+
+    #[test]
+    fn who_has_taken_nothing_for_long_goes_before_a_longer_queue_that_moves() {
+        let queues = [(20 * MIB, false), (8 * MIB, true), (9 * MIB, true)];
+        assert_eq!(closed(&queues, 30 * MIB, false), [2]);
+        assert_eq!(closed(&queues, 22 * MIB, false), [2, 1]);
+        assert_eq!(closed(&queues, MIB, false), [2, 1, 0]);
+        assert_eq!(closed(&queues, 100 * MIB, true), [0; 0]);
+    }
+
+    #[test]
+    fn of_those_who_move_the_longest_go_and_short_ones_are_spared_below_the_bound() {
+        let queues = [
+            (SHORT_BYTES, true),
+            (3 * MIB, false),
+            (SHORT_BYTES, false),
+            (4 * MIB, false),
+            (0, true),
+        ];
+        assert_eq!(closed(&queues, 4 * MIB, false), [3]);
+        assert_eq!(closed(&queues, 0, false), [3, 1]);
+        // At the bound they go too, if the sum is theirs.
+        let short = [(SHORT_BYTES, false); 40];
+        assert_eq!(closed(&short, MIB, false), [0; 0]);
+        assert_eq!(closed(&short, MIB, true).len(), 24);
+    }
+
+    /// A second after which the queues hold so many MiB, each; answers at which of them some must go.
+    fn judged(totals: &[usize]) -> Vec<usize> {
+        let mut crowd = Crowd::default();
+        let at = |second: usize| Time::ZERO + Duration::from_secs(second as u64);
+        let seconds = totals.iter().enumerate();
+        seconds
+            .filter(|(second, total)| crowd.has_to_go(at(*second), Time::ZERO, **total * MIB, MAX))
+            .map(|(second, _)| second)
+            .collect()
+    }
+
+    #[test]
+    fn a_crowd_that_does_not_shrink_is_made_to_whatever_is_taken_beside_it() {
+        // Judged after each second one: 64 MiB less are enough.
+        assert_eq!(judged(&[770, 738, 706, 674, 642, 610, 578]), [0; 0]);
+        assert_eq!(judged(&[770, 770, 707]), [2]);
+        assert_eq!(judged(&[770, 738, 706, 706, 706]), [4]);
+        // It grows again.
+        assert_eq!(judged(&[770, 600, 600, 700, 600]), [4]);
+        // The bound itself is not waited for.
+        assert_eq!(judged(&[770, 1024]), [1]);
+        assert_eq!(judged(&[1024]), [0]);
+    }
+
+    #[test]
+    fn each_crowd_is_judged_by_itself_and_not_while_the_broker_stood_still() {
+        let at = |millis: u64| Time::ZERO + Duration::from_millis(millis);
+        let mut crowd = Crowd::default();
+        assert!(!crowd.has_to_go(at(0), Time::ZERO, 770 * MIB, MAX));
+        let first = crowd.key();
+        crowd.end();
+        assert!(!crowd.has_to_go(at(2000), Time::ZERO, 900 * MIB, MAX));
+        assert_ne!(crowd.key(), first);
+        assert_eq!(crowd.key().index(), Key::NONE.index());
+        assert!(!crowd.has_to_go(at(4000), at(3000), 900 * MIB, MAX));
+        assert!(crowd.has_to_go(at(4500), at(3000), 900 * MIB, MAX));
+        // Nobody has looked for long.
+        assert!(!crowd.has_to_go(at(9000), Time::ZERO, 900 * MIB, MAX));
     }
 }

@@ -20,6 +20,10 @@ const UNKNOWN: i64 = SECOND;
 /// One part in so many of the time comes back.
 const SHARE: i64 = 10;
 
+/// In so many nanoseconds what one has published past receivers comes back too: `2 * SMALL_BYTES` at
+/// `SMALL_RATE`.
+const RECOVERED_AFTER: i64 = 8 * SECOND;
+
 /// Who publishes no more than this at once, in bytes, and this in a second, is not held for receivers
 /// that are less than half full.
 const SMALL_BYTES: i64 = 256 * 1024;
@@ -39,8 +43,8 @@ pub(super) struct Wait {
     pub(super) number: u64,
     /// How far the receiver was.
     pub(super) progress: Progress,
-    /// It is its own queue that is waited for, which is nobody else's matter.
-    pub(super) is_own: bool,
+    /// It is not charged: its own queue is waited for, which is nobody else's matter, or room.
+    pub(super) is_free: bool,
     pub(super) since: Time,
     pub(super) timer: TimerId,
 }
@@ -49,8 +53,8 @@ pub(super) struct Wait {
 #[derive(Clone, Copy, Debug)]
 struct Account {
     of: Key,
-    /// Bytes that it had taken when the account was opened.
-    taken: u64,
+    /// What it had earned when the account was opened.
+    earned: u64,
     waited: i64,
     charged: i64,
 }
@@ -58,8 +62,8 @@ struct Account {
 impl Account {
     /// What was waited and not earned.
     fn debt(&self, progress: &Progress) -> i64 {
-        let taken = progress.taken.saturating_sub(self.taken);
-        let earned = time_of(taken, progress.rate).as_nanos();
+        let earned = progress.earned.saturating_sub(self.earned);
+        let earned = time_of(earned, progress.rate).as_nanos();
         self.waited - i64::try_from(earned).unwrap_or(i64::MAX)
     }
 }
@@ -104,9 +108,18 @@ impl Publisher {
         self.left = ALLOWANCE.min(self.left.saturating_add(time / SHARE));
     }
 
+    /// Whether nothing is left of what it has waited and published, as it has been silent for long enough:
+    /// a new one would do as it does.
+    pub(super) fn has_recovered(&self, now: Time) -> bool {
+        let time = elapsed(self.at, now);
+        self.wait.is_none()
+            && time >= RECOVERED_AFTER
+            && self.left.saturating_add(time / SHARE) >= ALLOWANCE
+    }
+
     /// Whether it should wait for a receiver that is behind.
     pub(super) fn waits_for(&self, progress: &Progress) -> bool {
-        let is_crowd = progress.of == Key::NONE;
+        let is_crowd = progress.is_crowd();
         let may_pass = match progress.is_full {
             // Many may have earned a message at once, and there is no room for all.
             true => is_crowd && self.credit > 0,
@@ -156,7 +169,7 @@ impl Publisher {
             Some(place) => self.accounts.remove(place),
             None => Account {
                 of: progress.of,
-                taken: wait.progress.taken,
+                earned: wait.progress.earned,
                 waited: 0,
                 charged: 0,
             },
@@ -167,7 +180,7 @@ impl Publisher {
         account.charged = debt.max(0);
         if debt <= 0 {
             // What it took beyond that is no reason to wait later.
-            account.taken = progress.taken;
+            account.earned = progress.earned;
             account.waited = 0;
         }
         if self.accounts.len() == ACCOUNTS_MAX {
@@ -189,6 +202,7 @@ mod tests {
         Progress {
             of,
             taken,
+            earned: taken,
             rate: RATE,
             is_full: true,
         }
@@ -212,7 +226,7 @@ mod tests {
                 let wait = Wait {
                     number: 1,
                     progress: progress(of, taken(now)),
-                    is_own: false,
+                    is_free: false,
                     since: at(now),
                     timer: TimerId::NONE,
                 };
@@ -250,6 +264,79 @@ mod tests {
                 held >= Duration::from_secs(30),
                 "{held:?} in bursts of {burst} ms"
             );
+        }
+    }
+
+    #[test]
+    fn a_tenth_of_the_time_comes_back_and_no_more_than_there_was() {
+        let (second, key) = (Duration::from_secs(1), keys(1)[0]);
+        let mut publisher = Publisher::new(Time::ZERO);
+        publisher.left = -SECOND;
+        publisher.small = -SMALL_BYTES;
+        publisher.recover(Time::ZERO + 5 * second);
+        assert_eq!((publisher.left, publisher.small), (-SECOND / 2, 64 * 1024));
+        // Of nobody knows what is no wait at all charged, nor in pieces too short to bring a byte.
+        for nano in 0..1000 {
+            publisher.recover(Time::ZERO + 5 * second + Duration::from_nanos(nano));
+        }
+        assert_eq!(publisher.at, Time::ZERO + 5 * second);
+        assert!(!publisher.has_lost_patience(&progress(key, 0)));
+        publisher.left = -SECOND;
+        assert!(publisher.has_lost_patience(&progress(key, 0)));
+        publisher.recover(Time::ZERO + 1000 * second);
+        assert_eq!((publisher.left, publisher.small), (ALLOWANCE, SMALL_BYTES));
+    }
+
+    #[test]
+    fn who_has_waited_is_as_new_when_all_of_it_has_come_back() {
+        let second = Duration::from_secs(1);
+        let mut publisher = Publisher::new(Time::ZERO);
+        assert!(!publisher.has_recovered(Time::ZERO + second));
+        publisher.left = SECOND;
+        publisher.spend(10 << 20);
+        assert!(!publisher.has_recovered(Time::ZERO + 19 * second));
+        assert!(publisher.has_recovered(Time::ZERO + 20 * second));
+        publisher.left = ALLOWANCE;
+        assert!(!publisher.has_recovered(Time::ZERO + 7 * second));
+        publisher.recover(Time::ZERO + 8 * second);
+        assert_eq!(publisher.small, SMALL_BYTES);
+        assert!(publisher.has_recovered(Time::ZERO + 16 * second));
+    }
+
+    #[test]
+    fn a_crowd_that_does_not_shrink_is_waited_for_no_longer_than_a_slow_receiver() {
+        let crowd = |earned: u64, taken: u64| Progress {
+            earned,
+            ..progress(Key::new(Key::NONE.index(), 1), taken)
+        };
+        for shrinks in [false, true] {
+            let mut publisher = Publisher::new(Time::ZERO);
+            let mut waited = Duration::ZERO;
+            // Others take very much meanwhile.
+            while waited < 20 * Duration::from_secs(1) {
+                let earned = |waited: Duration| match shrinks {
+                    true => waited.as_millis() as u64 * RATE / 1000,
+                    false => 0,
+                };
+                let taken = |waited: Duration| waited.as_millis() as u64 * 100_000;
+                publisher.credit = 0;
+                if !publisher.waits_for(&crowd(earned(waited), taken(waited))) {
+                    break;
+                }
+                let wait = Wait {
+                    number: 1,
+                    progress: crowd(earned(waited), taken(waited)),
+                    is_free: false,
+                    since: Time::ZERO + waited,
+                    timer: TimerId::NONE,
+                };
+                waited += 100 * MILLI;
+                let progress = crowd(earned(waited), taken(waited));
+                publisher.has_waited(&wait, &progress, 1, Time::ZERO + waited);
+            }
+            let is_long = waited > 5 * Duration::from_secs(1);
+            assert_eq!(is_long, shrinks, "{waited:?}");
+            assert!(waited >= Duration::from_secs(3), "{waited:?}");
         }
     }
 

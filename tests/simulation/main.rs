@@ -3,6 +3,7 @@
 
 mod causes;
 mod client;
+mod held;
 mod hostile;
 mod listening;
 mod model;

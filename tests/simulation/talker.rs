@@ -24,6 +24,22 @@ pub(crate) struct Heard {
     pub(crate) ended: bool,
 }
 
+impl Heard {
+    /// Nothing yet.
+    pub(crate) fn new(key: Key) -> Heard {
+        Heard {
+            key,
+            cid: None,
+            payloads: Vec::new(),
+            headers: Vec::new(),
+            errors: Vec::new(),
+            pongs: 0,
+            lame_duck: false,
+            ended: false,
+        }
+    }
+}
+
 /// What a talker does by itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Habit {
@@ -57,16 +73,7 @@ pub(crate) fn dial(
         habit,
         parser: ServerParser::default(),
     };
-    let heard = Heard {
-        key: cx.connect(broker, talker),
-        cid: None,
-        payloads: Vec::new(),
-        headers: Vec::new(),
-        errors: Vec::new(),
-        pongs: 0,
-        lame_duck: false,
-        ended: false,
-    };
+    let heard = Heard::new(cx.connect(broker, talker));
     cx.state.insert(id, heard);
 }
 

@@ -1,0 +1,261 @@
+//! Who waits for whom, for how long, and what is told of it.
+
+use crate::scenarios::{join, messages, stage_with};
+use crate::talker::{self, Habit, Notes};
+use crate::wait;
+use midge::{Config, Monitor, State};
+use midge_reactor::sim::{self, HostId, Sim};
+use midge_reactor::{Context, Handler, Input};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HELLO: &str = "CONNECT {\"verbose\":false}\r\n";
+const KIB: usize = 1024;
+
+type Stage = (HostId<State>, HostId<Notes>);
+
+/// Reads from a talker for so long, and no more.
+fn sip(sim: &mut Sim, at: Stage, ids: impl Iterator<Item = u64> + Clone, time: Duration) {
+    for reads in [true, false] {
+        sim.with(at.1, |cx| {
+            for id in ids.clone() {
+                let key = cx.state[&id].key;
+                match reads {
+                    true => cx.io.resume(key),
+                    false => cx.io.pause(key),
+                }
+            }
+        });
+        if reads {
+            sim.run_for(time);
+        }
+    }
+}
+
+/// Reads from a talker until it has one more message.
+fn take_one(sim: &mut Sim, at: Stage, id: u64) {
+    let before = sim.with(at.1, |cx| {
+        let key = cx.state[&id].key;
+        cx.io.resume(key);
+        cx.state[&id].payloads.len()
+    });
+    wait(sim, "one more message", |sim| {
+        sim.with(at.1, |cx| cx.state[&id].payloads.len() > before)
+    });
+    sim.with(at.1, |cx| {
+        let key = cx.state[&id].key;
+        cx.io.pause(key);
+    });
+}
+
+fn is_crowded(sim: &mut Sim, at: Stage) -> bool {
+    sim.with(at.0, |cx| cx.io.is_crowded())
+}
+
+#[test]
+fn a_crowd_ends_whatever_is_taken_beside_it_and_those_in_it_are_heard_meanwhile() {
+    const SIPPERS: std::ops::RangeInclusive<u64> = 1..=12;
+    const HONEST: u64 = 20;
+    sim::check(0..10, |sim| {
+        let config = Config {
+            payload_bytes_max: 8 * KIB,
+            pending_bytes_max: 2048 * KIB,
+            pending_total_bytes_max: Some(4096 * KIB),
+            write_deadline: 100 * SECOND,
+            pings_out_max: u32::MAX,
+            ..Config::default()
+        };
+        let at = stage_with(sim, config);
+        for id in SIPPERS {
+            join(sim, at, id, &format!("{HELLO}SUB s 1\r\n"), Habit::Listens);
+        }
+        join(
+            sim,
+            at,
+            HONEST,
+            &format!("{HELLO}SUB own 1\r\n"),
+            Habit::Listens,
+        );
+        join(
+            sim,
+            at,
+            21,
+            &format!("{HELLO}SUB fast 1\r\n"),
+            Habit::Listens,
+        );
+        join(sim, at, 22, HELLO, Habit::Listens);
+        sim.with(at.1, |cx| {
+            for id in SIPPERS.chain([HONEST]) {
+                let key = cx.state[&id].key;
+                cx.io.pause(key);
+            }
+            // More than a short queue for the honest one, then the crowd.
+            talker::say(cx, 22, &messages("own", 0..40, 4 * KIB));
+            talker::say(cx, 22, &messages("s", 0..200, 4 * KIB));
+        });
+        wait(sim, "a crowd", |sim| is_crowded(sim, at));
+        let begun = sim.now();
+        let mut longest = Duration::ZERO;
+        let mut number = 0;
+        while is_crowded(sim, at) && sim.now() - begun < 60 * SECOND {
+            // What others take, much more than an eighth of the bound in the time.
+            sim.with(at.1, |cx| {
+                talker::say(cx, 22, &messages("fast", number..number + 400, 4 * KIB));
+            });
+            number += 400;
+            sip(sim, at, SIPPERS, SECOND / 50_000);
+            sim.run_for(SECOND / 2);
+            // The honest one asks, and reads until it has the answer.
+            let asked = sim.now();
+            let pongs = sim.with(at.1, |cx| {
+                talker::say(cx, HONEST, b"PING\r\n");
+                let heard = &cx.state[&HONEST];
+                cx.io.resume(heard.key);
+                heard.pongs
+            });
+            wait(sim, "an answer", |sim| {
+                sim.with(at.1, |cx| {
+                    let heard = &cx.state[&HONEST];
+                    assert!(!heard.ended, "it was closed");
+                    heard.pongs > pongs
+                })
+            });
+            longest = longest.max(sim.now() - asked);
+        }
+        let lasted = sim.now() - begun;
+        assert!(lasted <= 12 * SECOND, "{lasted:?}");
+        assert!(longest <= 4 * SECOND, "{longest:?}");
+        let ended = sim.with(at.1, |cx| SIPPERS.filter(|id| cx.state[id].ended).count());
+        assert!(ended > 0, "those who kept it up are closed");
+    });
+}
+
+/// Asks once, and keeps what it hears.
+struct Asker(&'static str);
+
+impl Handler<Notes> for Asker {
+    fn on_open(&mut self, cx: &mut Context<'_, Notes>) {
+        cx.send(format!("GET {} HTTP/1.0\r\n\r\n", self.0));
+    }
+
+    fn on_input(&mut self, cx: &mut Context<'_, Notes>, input: &mut Input<'_>) {
+        let key = cx.key();
+        let heard = cx
+            .state
+            .entry(u64::MAX)
+            .or_insert_with(|| talker::Heard::new(key));
+        heard.payloads.push(input.take().to_vec());
+    }
+}
+
+/// What monitoring tells.
+fn told(sim: &mut Sim, at: Stage, path: &'static str) -> Value {
+    let ip = sim.addr(at.0, 8222).ip();
+    sim.with(at.1, |cx| {
+        cx.state.remove(&u64::MAX);
+        cx.connect(SocketAddr::new(ip, 8222), Asker(path));
+    });
+    let mut answer = Value::Null;
+    wait(sim, "an answer of monitoring", |sim| {
+        let text = sim.with(at.1, |cx| {
+            let heard = cx.state.get(&u64::MAX)?;
+            Some(heard.payloads.concat())
+        });
+        let text = text.unwrap_or_default();
+        let body = text.windows(4).position(|end| end == b"\r\n\r\n");
+        let body = body.and_then(|end| serde_json::from_slice(&text[end + 4..]).ok());
+        answer = body.unwrap_or_default();
+        !answer.is_null()
+    });
+    sim.with(at.1, |cx| _ = cx.state.remove(&u64::MAX));
+    answer
+}
+
+#[test]
+fn a_receiver_that_is_given_up_is_told_as_such_until_it_catches_up_and_nobody_is_stale() {
+    const SLOW: u64 = 1;
+    const PUBLISHER: u64 = 2;
+    sim::check(0..10, |sim| {
+        let config = Config {
+            payload_bytes_max: 64 * KIB,
+            pending_bytes_max: 8192 * KIB,
+            write_deadline: 1000 * SECOND,
+            ping_interval: SECOND,
+            pings_out_max: 1,
+            monitor: Some(Monitor {
+                port: 8222,
+                ..Monitor::default()
+            }),
+            ..Config::default()
+        };
+        let at = stage_with(sim, config);
+        join(
+            sim,
+            at,
+            SLOW,
+            &format!("{HELLO}SUB s.* 7\r\n"),
+            Habit::Listens,
+        );
+        join(sim, at, PUBLISHER, HELLO, Habit::Listens);
+        sim.with(at.1, |cx| {
+            let key = cx.state[&SLOW].key;
+            cx.io.pause(key);
+            talker::say(cx, PUBLISHER, &messages("s.1", 0..100, 60 * KIB));
+            talker::say(cx, PUBLISHER, b"PING\r\n");
+        });
+        // It takes a little, so that it moves, and is too slow.
+        let mut states: Vec<String> = Vec::new();
+        let begun = sim.now();
+        while sim.with(at.1, |cx| cx.state[&PUBLISHER].pongs < 2) {
+            assert!(sim.now() - begun < 30 * SECOND, "{states:?}");
+            take_one(sim, at, SLOW);
+            // It has not come to the `PING` yet, and is in good health.
+            sim.with(at.1, |cx| talker::say(cx, SLOW, b"PONG\r\n"));
+            sim.run_for(SECOND);
+            let slowz = told(sim, at, "/slowz");
+            let one = &slowz["slow"][0];
+            if let Some(state) = one["state"].as_str() {
+                assert_eq!(one["subject"], "s.1", "{slowz}");
+                assert_eq!(one["sid"], "7", "{slowz}");
+                assert_eq!(slowz["num_slow"], 1, "{slowz}");
+                if states.last().is_none_or(|last| last != state) {
+                    states.push(state.to_owned());
+                }
+            }
+        }
+        let slowz = told(sim, at, "/slowz");
+        assert_eq!(slowz["slow"][0]["state"], "given up", "{slowz}");
+        assert_eq!(states[0], "behind");
+        // Held for about the allowance, and then no longer.
+        let waited = sim.now() - begun;
+        assert!(waited > 2 * SECOND && waited < 8 * SECOND, "{waited:?}");
+        // Neither is asked for a sign of life that it could not give.
+        sim.with(at.1, |cx| {
+            let key = cx.state[&SLOW].key;
+            cx.io.resume(key);
+        });
+        wait(sim, "all messages", |sim| {
+            sim.with(at.1, |cx| cx.state[&SLOW].payloads.len() == 100)
+        });
+        let slowz = told(sim, at, "/slowz");
+        assert_eq!(slowz["slow"][0]["state"], "caught up", "{slowz}");
+        sim.run_for(10 * SECOND);
+        let stats = sim.with(at.0, |cx| cx.state.stats());
+        assert_eq!(
+            (stats.clients, stats.stale, stats.slow_consumers),
+            (2, 0, 0)
+        );
+        // What it was held for comes back with time: it is waited for again.
+        sim.run_for(30 * SECOND);
+        sim.with(at.1, |cx| {
+            let key = cx.state[&SLOW].key;
+            cx.io.pause(key);
+            talker::say(cx, PUBLISHER, &messages("s.1", 100..200, 60 * KIB));
+        });
+        sim.run_for(SECOND);
+        let slowz = told(sim, at, "/slowz");
+        assert_eq!(slowz["slow"][0]["state"], "behind", "{slowz}");
+    });
+}
