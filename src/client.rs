@@ -315,6 +315,9 @@ impl Client {
         let reason = *self.reason.get_or_insert(reason);
         if let Some(mut session) = self.session.take() {
             session.abandon(cx.state);
+            if cx.state.scratch.has_freed_room() {
+                wake(cx);
+            }
             let (id, options) = (session.id(), session.options());
             cx.state.record_leaving(id, options, reason, &cx.io);
             let (received, sent) = cx.state.leave(id);
@@ -669,6 +672,9 @@ impl Handler<State> for Client {
         }
         let outcome = self.run(cx, input);
         self.settle(cx.state);
+        if cx.state.scratch.has_freed_room() {
+            wake(cx);
+        }
         if let Err(wrong) = outcome {
             self.refuse_at(cx, &wrong.violation, wrong.place.as_ref());
         } else if let Some(retired) = &mut self.retired {
@@ -741,6 +747,13 @@ impl Handler<State> for Client {
         self.log_end(reason, cx.now() - self.opened);
         lame_duck::end_if_alone(cx);
     }
+}
+
+/// Those who wait for room look again.
+#[cold]
+fn wake(cx: &mut Context<'_, State>) {
+    let Context { state, io, .. } = cx;
+    state.backpressure.caught_up(backpressure::room(), io);
 }
 
 /// Removes what clients have left behind, a piece in each turn.

@@ -8,7 +8,7 @@
 use crate::Config;
 use crate::backpressure::Backpressure;
 use crate::outbox::Outbox;
-use crate::receiver::{Kind, Receiver, Traffic};
+use crate::receiver::{AccountId, Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{Group, QueueId, ReceiverId, SetId, Sid, SubId, Sublist, Subscription};
 use crate::trace;
@@ -18,11 +18,12 @@ use slab::Slab;
 
 mod fanout;
 mod own;
+mod room;
 mod run;
 
-use fanout::Slots;
 pub(crate) use fanout::{Fanout, ending};
 pub(crate) use own::{Asking, Own, find_own};
+use room::Room;
 use run::RunScratch;
 pub(crate) use run::{Allowance, publish_run};
 
@@ -36,7 +37,9 @@ pub(crate) struct Scratch {
     finished: Vec<SubId>,
     run: RunScratch,
     tally: Tally,
-    slots: Slots,
+    room: Room,
+    /// The subscription by which somebody is fed who was just found to be behind.
+    behind: Option<(AccountId, SubId)>,
 }
 
 /// What a run of messages of one publisher has come to. Counted here, next to each other, and added
@@ -69,6 +72,17 @@ impl Scratch {
     #[inline]
     pub(crate) fn work_since_look(&self) -> usize {
         self.tally.work - self.tally.looked
+    }
+
+    /// The subscription by which the one is fed whom a publisher is to wait for, if it is by one.
+    pub(crate) fn take_behind(&mut self) -> Option<(AccountId, SubId)> {
+        self.behind.take()
+    }
+
+    /// Whether those who wait for room are to look again.
+    #[inline]
+    pub(crate) fn has_freed_room(&mut self) -> bool {
+        self.room.has_been_freed()
     }
 
     /// The clock is being looked at.
@@ -182,7 +196,7 @@ fn find_congested<O: Outbox>(
     receivers: &Slab<Receiver>,
     backpressure: &Backpressure,
     out: &O,
-) -> Option<Key> {
+) -> Option<(Key, SubId)> {
     found.iter().find_map(|set_id| {
         let (set, subscriptions) = sublist.set(*set_id);
         let behind = |id: &SubId| {
@@ -190,19 +204,19 @@ fn find_congested<O: Outbox>(
             let Receiver {
                 key,
                 kind: Kind::Client { echo, .. },
+                is_clearing,
                 ..
             } = *receiver;
             let gets_it = echo || subscriptions[id.index()].receiver != from;
-            (gets_it && is_behind(key, backpressure, out)).then_some(key)
+            (gets_it && !is_clearing && is_behind(key, backpressure, out)).then_some((key, *id))
         };
         let has_gone = |id: &&SubId| {
             let receiver = subscriptions[id.index()].receiver;
-            receivers[receiver.0 as usize].key == Key::NONE
+            receivers[receiver.0 as usize].is_clearing
         };
         let all_behind = |group: &Group| {
             let mut members = group.members.iter().filter(|id| !has_gone(id));
-            let last = members.try_fold(Key::NONE, |_, member| behind(member));
-            last.filter(|key| *key != Key::NONE)
+            members.try_fold(None, |_, member| behind(member).map(Some))?
         };
         let plain = set.plain().iter().find_map(behind);
         plain.or_else(|| set.groups().iter().find_map(all_behind))
@@ -247,6 +261,7 @@ pub(crate) fn publish<O: Outbox>(
         groups,
         finished,
         tally,
+        behind,
         ..
     } = scratch;
     let bytes = message.body_bytes();
@@ -283,8 +298,9 @@ pub(crate) fn publish<O: Outbox>(
         return Published::InPieces;
     }
     if out.any_congested()
-        && let Some(key) = find_congested(found, from, sublist, receivers, backpressure, out)
+        && let Some((key, id)) = find_congested(found, from, sublist, receivers, backpressure, out)
     {
+        *behind = Some((account, id));
         return Published::WaitFor(key);
     }
     begin(config, out);

@@ -445,7 +445,7 @@ impl Session {
     /// The conversation is over: counts what became of a message that is on its way.
     pub(crate) fn abandon(&mut self, state: &mut State) {
         if let Some(Rest::Fanout(fanout)) = self.rest.take() {
-            let (received, sent) = fanout.abandon();
+            let (received, sent) = fanout.abandon(state);
             state.stats.received.add(received);
             state.stats.sent.add(sent);
             state.receiver_mut(self.id).received.add(received);

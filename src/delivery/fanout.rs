@@ -13,7 +13,9 @@
 //! still are when it comes to them get it, once; younger ones do not. Each receiver is waited for when
 //! its copy is due, so that a queue passes its mark by no more than one message here too.
 
-use super::{Allowance, Assembled, Published, Scratch, below, deliver, end, is_behind};
+use super::room::Share;
+use super::{Allowance, Assembled, Published, Room, Scratch, below, deliver, end, is_behind};
+use crate::backpressure;
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
@@ -22,7 +24,6 @@ use midge_protocol::Publish;
 use midge_reactor::Key;
 use slab::Slab;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Fewest places of the trie that are looked at in one piece.
 const PLACES_MIN: usize = 256;
@@ -30,28 +31,12 @@ const PLACES_MIN: usize = 256;
 /// What it costs to put one part of a group in order, in places looked at.
 const SORTING: usize = 4;
 
-/// What it costs to wait for a slot: all of a turn.
-const WAITING: usize = 20_000;
-
 /// Numbers of subscriptions and sets that are copied at the cost of one place looked at.
 const COPIED: usize = 32;
 
-/// Numbers that a fan-out may keep without asking: 256 KiB, no more than a client's input may be.
-const KEPT_MAX: usize = 64 * 1024;
-
-/// Fan-outs that may keep more at a time; others wait with their messages until one is over. Or a
-/// thousand publishers could each keep a list of a million subscriptions.
-const SLOTS: usize = 16;
-
-/// The right to keep much, for those who have it.
-#[derive(Debug, Default)]
-pub(crate) struct Slots(Arc<()>);
-
-impl Slots {
-    fn take(&self) -> Option<Arc<()>> {
-        (Arc::strong_count(&self.0) <= SLOTS).then(|| Arc::clone(&self.0))
-    }
-}
+/// One that was held so often for receivers that are behind is held for them no more while others wait
+/// for the room that it takes.
+pub(super) const WAITS_MAX: u32 = 15;
 
 /// One message on its way to very many.
 #[derive(Debug)]
@@ -69,7 +54,9 @@ pub(crate) struct Fanout {
     taken: usize,
     /// Bytes of the message, as they are counted.
     bytes: usize,
-    slot: Option<Arc<()>>,
+    share: Share,
+    /// How often it was held.
+    waits: u32,
 }
 
 /// A look for a member of one group that takes the message, beginning with one chosen by chance.
@@ -84,7 +71,7 @@ struct Round {
     /// Whether those who are behind are passed over.
     spares: bool,
     /// One of them, and whether there are others who are not behind and do not take it.
-    behind: Option<Key>,
+    behind: Option<(Key, SubId)>,
     any_other: bool,
 }
 
@@ -122,12 +109,14 @@ impl Fanout {
             round: None,
             taken: 0,
             bytes,
-            slot: None,
+            share: Share::default(),
+            waits: 0,
         }
     }
 
     /// It ends before it is over: what was published, and what of it was delivered.
-    pub(crate) fn abandon(&self) -> (Traffic, Traffic) {
+    pub(crate) fn abandon(mut self, state: &mut State) -> (Traffic, Traffic) {
+        self.share.give_back(&mut state.scratch.room);
         let mut received = Traffic::default();
         received.count(self.bytes);
         (received, self.sent())
@@ -155,7 +144,13 @@ impl Fanout {
         let State {
             accounts,
             receivers,
-            scratch: Scratch { tally, slots, .. },
+            scratch:
+                Scratch {
+                    tally,
+                    room,
+                    behind,
+                    ..
+                },
             random,
             backpressure,
             ..
@@ -170,10 +165,11 @@ impl Fanout {
             random,
             out,
             work: 0,
+            behind: None,
         };
         let (taken, copy_bytes) = (self.taken, self.bytes.max(1));
         let outcome = loop {
-            if let Some(outcome) = self.step(&mut world, slots, allowance.work) {
+            if let Some(outcome) = self.step(&mut world, room, allowance.work) {
                 break outcome;
             }
             let produced = (self.taken - taken).saturating_mul(copy_bytes);
@@ -182,7 +178,9 @@ impl Fanout {
             }
         };
         tally.work += world.work;
+        *behind = world.behind.map(|id| (account, id));
         if let Published::Taken(_) = outcome {
+            self.share.give_back(room);
             tally.received.count(self.bytes);
             tally.sent.add(self.sent());
         }
@@ -193,13 +191,21 @@ impl Fanout {
     fn step<O: Outbox>(
         &mut self,
         world: &mut World<'_, O>,
-        slots: &Slots,
+        room: &mut Room,
         work_max: usize,
     ) -> Option<Published> {
-        if !self.has_room(slots) {
-            // There is nothing to do but to wait: this turn is over.
-            world.work += WAITING;
-            return Some(Published::InPieces);
+        if let Some(id) = self.takers.get(self.next) {
+            let id = *id;
+            match world.give(&self.search, id, self.may_wait(room)) {
+                Given::Taken => self.taken += 1,
+                Given::Refused => {}
+                Given::Behind(key) => return Some(self.wait_for(key, id, world)),
+            }
+            self.next += 1;
+            return None;
+        }
+        if !self.has_room(world.sublist, room) {
+            return Some(Published::WaitFor(backpressure::room()));
         }
         if !self.search.is_over() {
             let places_max = work_max.saturating_sub(world.work).max(PLACES_MIN);
@@ -209,21 +215,13 @@ impl Fanout {
             let set = *set;
             self.gathered += 1;
             world.work += self.gather(set, world.sublist);
-        } else if let Some(id) = self.takers.get(self.next) {
-            let id = *id;
-            match world.give(&self.search, id, true) {
-                Given::Taken => self.taken += 1,
-                Given::Refused => {}
-                Given::Behind(key) => return Some(Published::WaitFor(key)),
-            }
-            self.next += 1;
         } else if let Some(part) = self.parts.pop() {
             self.groups.insert(part);
             world.work += SORTING;
         } else if let Some(round) = self.round.take_if(|round| !round.is_whole) {
             self.go_on_listing(round, world);
         } else if self.round.is_some() {
-            return self.ask_the_next(world);
+            return self.ask_the_next(world, room);
         } else if let Some(part) = self.groups.pop_first() {
             self.begin_group(part, world);
         } else {
@@ -232,18 +230,34 @@ impl Fanout {
         None
     }
 
-    /// Whether it may keep as much as it does.
-    fn has_room(&mut self, slots: &Slots) -> bool {
-        if self.slot.is_some() {
-            return true;
-        }
+    /// Whether it may be held for receivers that are behind: not for ever, where others wait for room.
+    fn may_wait(&self, room: &Room) -> bool {
+        !(self.share.is_some() && room.is_awaited()) || self.waits < WAITS_MAX
+    }
+
+    fn wait_for<O>(&mut self, key: Key, id: SubId, world: &mut World<'_, O>) -> Published {
+        self.waits += 1;
+        world.behind = Some(id);
+        Published::WaitFor(key)
+    }
+
+    /// Whether it may keep as much as it does, and what the next step adds.
+    fn has_room(&mut self, sublist: &Sublist, room: &mut Room) -> bool {
+        let set_of = |id: SetId| sublist.set_of(id);
+        let more = if !self.search.is_over() {
+            0
+        } else if let Some(id) = self.search.found().get(self.gathered) {
+            set_of(*id).map_or(0, |set| set.plain().len() + set.groups().len())
+        } else if let Some((queue, id)) = self.groups.first() {
+            let group = set_of(*id).and_then(|set| set.group(*queue));
+            group.map_or(0, |group| group.members.len())
+        } else {
+            0
+        };
         let members = self.round.as_ref().map_or(0, |round| round.members.len());
         let lists = self.takers.len() + self.parts.len() + self.groups.len();
-        if self.search.kept() + lists + members <= KEPT_MAX {
-            return true;
-        }
-        self.slot = slots.take();
-        self.slot.is_some()
+        let kept = self.search.kept() + lists + members;
+        self.share.grow(kept + more, room)
     }
 
     /// Notes who is in a set; answers what that has cost.
@@ -299,7 +313,12 @@ impl Fanout {
     }
 
     /// Offers the message to the next member of the present group.
-    fn ask_the_next<O: Outbox>(&mut self, world: &mut World<'_, O>) -> Option<Published> {
+    fn ask_the_next<O: Outbox>(
+        &mut self,
+        world: &mut World<'_, O>,
+        room: &Room,
+    ) -> Option<Published> {
+        let may_wait = self.may_wait(room);
         let round = self.round.as_mut()?;
         if round.left == 0 {
             if !round.spares {
@@ -307,9 +326,9 @@ impl Fanout {
                 self.round = None;
                 return None;
             }
-            let behind = round.behind.filter(|_| !round.any_other);
+            let behind = round.behind.filter(|_| !round.any_other && may_wait);
             round.begin_again(behind.is_some());
-            return behind.map(Published::WaitFor);
+            return behind.map(|(key, id)| self.wait_for(key, id, world));
         }
         let id = round.members[round.next];
         round.next = (round.next + 1) % round.members.len();
@@ -319,7 +338,7 @@ impl Fanout {
         {
             world.work += 1;
             if (world.is_waited_for)(key, world.out) {
-                round.behind = Some(key);
+                round.behind = Some((key, id));
             } else {
                 round.any_other = true;
             }
@@ -368,6 +387,8 @@ struct World<'a, O> {
     random: &'a mut u64,
     out: &'a mut O,
     work: usize,
+    /// The subscription by which somebody is fed who is to be waited for.
+    behind: Option<SubId>,
 }
 
 impl<O: Outbox> World<'_, O> {
@@ -394,6 +415,10 @@ impl<O: Outbox> World<'_, O> {
             self.receivers,
             self.out,
         ) {
+            if self.receivers[subscription.receiver.0 as usize].is_clearing {
+                // It may take long until it is removed, and the next message need not come to it.
+                self.sublist.detach(id);
+            }
             return Given::Refused;
         }
         if subscription.count() {
@@ -407,7 +432,7 @@ impl<O: Outbox> World<'_, O> {
     fn is_there(&self, search: &Search, id: SubId) -> bool {
         self.sublist.was_there(id, search.moment()) && {
             let receiver = self.sublist.subscription(id).receiver;
-            self.receivers[receiver.0 as usize].key != Key::NONE
+            !self.receivers[receiver.0 as usize].is_clearing
         }
     }
 
@@ -419,7 +444,7 @@ impl<O: Outbox> World<'_, O> {
         let subscription = self.sublist.subscription(id);
         let receiver = &self.receivers[subscription.receiver.0 as usize];
         let Kind::Client { echo, .. } = receiver.kind;
-        let gets_it = echo || subscription.receiver != self.from;
+        let gets_it = !receiver.is_clearing && (echo || subscription.receiver != self.from);
         (gets_it && !subscription.finished() && self.out.is_congested(receiver.key))
             .then_some(receiver.key)
     }

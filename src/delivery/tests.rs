@@ -12,7 +12,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let mut state = State::announcing(Config::default(), Info::default());
-        state.random = 43;
+        state.seed(43);
         Bench {
             state,
             out: FakeOutbox::default(),
@@ -674,4 +674,160 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
     assert_eq!(taken, 1);
     assert_eq!(bench.got(member).matches("MSG").count(), 1);
     assert!(pieces > 100, "{pieces}");
+}
+
+/// Begins to publish a message that goes in pieces.
+fn begin(bench: &mut Bench, from: ReceiverId, message: &Publish<'_>) -> Box<Fanout> {
+    let (mut route, mut fanout) = (Route::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        from,
+        message,
+        &mut route,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    fanout.expect("it goes in pieces")
+}
+
+#[test]
+fn what_large_fan_outs_keep_is_bounded_and_slow_receivers_do_not_keep_others_from_room() {
+    const MANY: usize = room::KEPT_MAX + 1000;
+    let mut bench = Bench::new();
+    bench.state.scratch.room.max = MANY + 2 * room::KEPT_MAX;
+    let [crowd, slow, one, two] = [true; 4].map(|echo| bench.client(false, echo));
+    for number in 0..MANY {
+        let owner = if number == 7 { slow } else { crowd };
+        bench.subscribe(owner, "a", None, &number.to_string());
+    }
+    let slow_key = bench.key(slow);
+    bench.out.congested.insert(slow_key);
+    let message = message("PUB a 0\r\n\r\n");
+    let mut first = begin(&mut bench, one, &message);
+    let mut second = begin(&mut bench, two, &message);
+    let Bench { state, out } = &mut bench;
+    let mut go_on = |fanout: &mut Fanout, from: ReceiverId| {
+        let published = fanout.go_on(state, from, &message, ALL, out);
+        (published, state.scratch.has_freed_room())
+    };
+    let (waits, no_room) = (
+        Published::WaitFor(slow_key),
+        Published::WaitFor(crate::backpressure::room()),
+    );
+    // Nobody waits for room yet: a slow receiver is waited for, however often.
+    for _ in 0..fanout::WAITS_MAX + 10 {
+        assert_eq!(go_on(&mut first, one), (waits, false));
+    }
+    assert_eq!(go_on(&mut second, two), (no_room, false));
+    assert_eq!(go_on(&mut first, one), (Published::Taken(MANY), true));
+    // It is the second now, for which nobody waits.
+    assert_eq!(go_on(&mut second, two), (waits, false));
+    // One that ends early gives back what it has too.
+    let third = begin(&mut bench, one, &message);
+    let mut third = third;
+    let Bench { state, out } = &mut bench;
+    let published = third.go_on(state, one, &message, ALL, out);
+    assert_eq!(published, no_room);
+    second.abandon(state);
+    assert!(state.scratch.has_freed_room());
+    let published = third.go_on(state, one, &message, ALL, out);
+    assert_eq!(published, waits);
+}
+
+#[test]
+fn what_is_left_of_one_that_has_gone_is_walked_over_once() {
+    const MANY: usize = 20_000;
+    for queue in [None, Some("q")] {
+        let mut bench = Bench::new();
+        let [publisher, gone, other] = [true; 3].map(|echo| bench.client(false, echo));
+        for number in 0..MANY {
+            bench.subscribe(gone, "a", queue, &number.to_string());
+        }
+        bench.subscribe(other, "a", queue, "1");
+        bench.state.leave(gone);
+        let work_of = |bench: &mut Bench| {
+            let before = bench.state.scratch.work();
+            assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
+            bench.state.scratch.work() - before
+        };
+        // A group is walked over up to the member that takes the message, so not all of it at once.
+        let work = [(); 40].map(|()| work_of(&mut bench));
+        let all: usize = work.iter().sum();
+        assert!((MANY..3 * MANY).contains(&all), "{work:?}");
+        // What is not too much for one piece may stay until it is removed.
+        let max = if queue.is_some() {
+            PIECE_SUBSCRIPTIONS_MAX
+        } else {
+            20
+        };
+        assert!(work[39] <= max, "{work:?}");
+        // More may be subscribed to it meanwhile, and all goes in the end.
+        bench.subscribe(other, "a", queue, "2");
+        let both = if queue.is_some() { 1 } else { 2 };
+        assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), both);
+        while bench.state.clear_a_piece() {}
+        assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), both);
+        bench.state.leave(other);
+        assert_eq!(bench.state.accounts[0].sublist.kept(), 0);
+    }
+}
+
+#[test]
+fn one_that_takes_nothing_any_more_is_waited_for_by_nobody_although_it_is_behind() {
+    for (queue, many) in [
+        (None, false),
+        (None, true),
+        (Some("q"), false),
+        (Some("q"), true),
+    ] {
+        let mut bench = Bench::new();
+        let [publisher, retired, other] = [true; 3].map(|echo| bench.client(false, echo));
+        for number in 0..2000 {
+            bench.subscribe(retired, "b", None, &format!("b{number}"));
+        }
+        for number in 0..if many { 2000 } else { 10 } {
+            bench.subscribe(retired, "a", queue, &number.to_string());
+        }
+        bench.subscribe(other, "a", queue, "1");
+        // It is sent away: it gets what is queued for it, and nothing more.
+        bench.state.unsubscribe_all(retired);
+        let key = bench.key(retired);
+        bench.out.congested.insert(key);
+        bench.out.closed.insert(key);
+        assert!(bench.state.receiver(retired).is_clearing);
+        let published = bench.publish(publisher, "PUB a 0\r\n\r\n");
+        assert_eq!(published, 1, "{queue:?} {many}");
+    }
+}
+
+#[test]
+fn whom_a_publisher_waits_for_is_known_by_its_subscription() {
+    for many in [false, true] {
+        for queue in [None, Some("q")] {
+            let mut bench = Bench::new();
+            let [publisher, other, slow] = [true; 3].map(|echo| bench.client(false, echo));
+            for number in 0..if many { 2000 } else { 3 } {
+                bench.subscribe(other, "b", None, &number.to_string());
+                bench.subscribe(slow, "x", None, &format!("x{number}"));
+            }
+            bench.subscribe(slow, "*", queue, "7");
+            if many {
+                for number in 0..2000 {
+                    bench.subscribe(other, "a", None, &format!("a{number}"));
+                }
+            }
+            let key = bench.key(slow);
+            bench.out.congested.insert(key);
+            let published = bench.try_to_publish(publisher, "PUB a 0\r\n\r\n");
+            assert_eq!(published, Published::WaitFor(key));
+            let fed = bench.state.scratch.take_behind();
+            let (account, id) = fed.expect("it is fed by a subscription");
+            let subscription = bench.state.accounts[account.0].sublist.subscription(id);
+            assert_eq!(subscription.sid.as_slice(), b"7");
+            assert_eq!(subscription.receiver, slow);
+            assert_eq!(bench.state.scratch.take_behind(), None);
+        }
+    }
 }

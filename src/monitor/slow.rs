@@ -1,18 +1,14 @@
 //! `Slow`: the clients that were behind, so that others waited for them or they were closed.
 
 use crate::close::CloseReason;
-use crate::receiver::Label;
+use crate::receiver::{AccountId, Label};
 use crate::state::State;
 use crate::sublist::SubId;
-use midge_protocol::subject;
 use midge_reactor::{Io, Key, Time};
 use std::collections::VecDeque;
 
 /// Most that are kept.
 const EPISODES_MAX: usize = 128;
-
-/// Most subscriptions of a client that are looked at for the one that feeds it.
-const LOOKED_AT_MAX: usize = 1024;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -130,7 +126,8 @@ impl Episode {
 impl State {
     /// Notes that somebody has to wait for `receiver`: `from`, whose op is the next in `unread`.
     ///
-    /// What it cannot take is told from that op, once for each time that it is behind.
+    /// What it cannot take is told from that op, and by which subscription from how it was found, once for
+    /// each time that it is behind.
     pub(crate) fn record_waiting(
         &mut self,
         from: Label,
@@ -138,6 +135,7 @@ impl State {
         unread: &[u8],
         io: &Io<'_>,
     ) {
+        let fed_by = self.scratch.take_behind();
         if !io.congested(receiver) {
             // All queues together are too long, and not this one.
             return;
@@ -147,12 +145,13 @@ impl State {
         };
         let pending = io.queued(receiver);
         if records.slow.present(receiver).is_none() {
-            let subject = published(unread);
             // One that reads no answers waits for itself, and is fed by nothing.
-            let (label, sid) = self.fed(receiver, subject).unwrap_or((from, None));
+            let fed = fed_by.and_then(|(account, id)| self.fed(account, id));
+            let (label, sid) = fed.map_or((from, None), |(label, sid)| (label, Some(sid)));
+            let subject = published(unread).filter(|_| sid.is_some());
             let since = io.last_progress(receiver).unwrap_or(io.now());
             records.slow.push(Episode {
-                subject: sid.is_some().then(|| subject.unwrap_or_default().into()),
+                subject: subject.map(Into::into),
                 sid,
                 ..Episode::new(receiver, label, since, pending)
             });
@@ -171,20 +170,11 @@ impl State {
         }
     }
 
-    /// Who `receiver` is, and the subscription by which it gets what is published to `subject`, if that
-    /// is among the first that are looked at.
-    fn fed(&self, receiver: Key, subject: Option<&[u8]>) -> Option<(Label, Option<Box<[u8]>>)> {
-        let mut receivers = self.receivers.iter().map(|(_, receiver)| receiver);
-        let owner = receivers.find(|one| one.key == receiver)?;
-        let sublist = &self.accounts[owner.account.0].sublist;
-        let feeds = |id: &SubId| {
-            let subscribed = sublist.subject(*id);
-            subject.is_some_and(|subject| subject::matches(subscribed, subject))
-        };
-        let own = owner.sids.first(LOOKED_AT_MAX);
-        let id = own.into_iter().find(feeds);
-        let sid = id.map(|id| sublist.subscription(id).sid.as_slice().into());
-        Some((owner.label, sid))
+    /// Who has a subscription, and under what name.
+    fn fed(&self, account: AccountId, id: SubId) -> Option<(Label, Box<[u8]>)> {
+        let subscription = self.accounts[account.0].sublist.get(id)?;
+        let owner = self.receivers.get(subscription.receiver.0 as usize)?;
+        Some((owner.label, subscription.sid.as_slice().into()))
     }
 }
 

@@ -31,9 +31,11 @@ enum Odd {
     NoHeaders,
     /// There is a queue group.
     Queue,
+    /// Someone has gone, and what it was subscribed to is not removed yet.
+    Gone,
 }
 
-const ODD: [Odd; 9] = [
+const ODD: [Odd; 10] = [
     Odd::Mute,
     Odd::LongSid,
     Odd::Closed,
@@ -43,6 +45,7 @@ const ODD: [Odd; 9] = [
     Odd::Ends,
     Odd::NoHeaders,
     Odd::Queue,
+    Odd::Gone,
 ];
 
 struct World {
@@ -101,6 +104,16 @@ impl World {
                 }
             }
             Odd::Twice => self.subscribe(client, None, "2"),
+            Odd::Gone => {
+                self.subscribe(client, None, "2");
+                for sid in 3..800 {
+                    let sid = sid.to_string();
+                    self.state.subscribe(client, b"b.b", None, sid.as_bytes());
+                }
+                self.state.leave(client);
+                let one = self.state.receiver(client);
+                assert!(one.is_clearing && one.key == Key::NONE);
+            }
             Odd::Ends => {
                 let id = self
                     .state
@@ -228,6 +241,7 @@ fn only_who_makes_a_difference_is_a_reason_to_go_one_by_one() {
         (Some(Odd::Closed), 6),
         (Some(Odd::NearlyFull), 6),
         (Some(Odd::Stalled), 24),
+        (Some(Odd::Gone), 24),
         (Some(Odd::Twice), 6),
         // The second message is its last, and must be seen to be.
         (Some(Odd::Ends), 24 - 1),
