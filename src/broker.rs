@@ -72,6 +72,7 @@ impl Broker {
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
+            .turn_time(state.config.turn_time)
             .build(state);
         let mut reactor = reactor.map_err(StartError::System)?;
         let addrs = reactor.with(|cx| {
@@ -163,7 +164,7 @@ impl Broker {
     /// as are the newest where there are more than `connections_max`; those that take an `INFO` at any
     /// time get one if it is not as it was.
     ///
-    /// `host`, `port`, `server_name`, `headers`, `busy_poll`, and where monitoring listens, stay as they
+    /// `host`, `port`, `server_name`, `headers`, `busy_poll`, `turn_time`, and where monitoring listens, stay as they
     /// are: they are settled when a broker starts.
     ///
     /// # Errors

@@ -200,6 +200,9 @@ pub struct Config {
     /// come so soon. Saves the system's waking of a thread, which takes longer than the work. Default
     /// 50 microseconds; zero sleeps at once, as a machine with one processor always does.
     pub busy_poll: Duration,
+    /// How long a turn of the loop works on input before it writes (`turn_time`). Default 4
+    /// milliseconds; see [`Builder::turn_time`](midge_reactor::Builder::turn_time).
+    pub turn_time: Duration,
     /// Longest time that queued output may take to leave (`write_deadline`). Default 10 seconds.
     /// A client that takes longer is a slow consumer.
     pub write_deadline: Duration,
@@ -272,6 +275,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(120),
             pings_out_max: 2,
             busy_poll: Duration::from_micros(50),
+            turn_time: Duration::from_millis(4),
             write_deadline: Duration::from_secs(10),
             auth_timeout: Duration::from_secs(2),
             stall_producers: true,

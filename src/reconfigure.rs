@@ -75,6 +75,7 @@ fn settle(state: &State, config: Config) -> Config {
         server_name: running.server_name.clone(),
         headers: running.headers,
         busy_poll: running.busy_poll,
+        turn_time: running.turn_time,
         connections_max,
         monitor,
         ..config

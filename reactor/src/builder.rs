@@ -1,6 +1,7 @@
 //! `Builder`: a reactor with settings of its own, and `PanicPolicy`, one of them.
 
 use crate::context::PanicHook;
+use crate::core::Times;
 use crate::spin::Spin;
 use crate::{Context, Driver, Key, MioDriver, Reactor};
 use crate::{offload, remote};
@@ -75,6 +76,7 @@ pub enum PanicPolicy {
 pub struct Builder<S = ()> {
     pub(crate) timers_max: usize,
     pub(crate) read_bytes: usize,
+    pub(crate) times: Times,
     pub(crate) spin: Spin,
     pub(crate) offload_threads: usize,
     pub(crate) offload_waiting_max: usize,
@@ -88,6 +90,7 @@ impl<S> Default for Builder<S> {
         Builder {
             timers_max: usize::MAX,
             read_bytes: READ_BYTES,
+            times: Times::of(Times::DEFAULT),
             spin: Spin::new(Duration::ZERO, false),
             offload_threads: offload::THREADS,
             offload_waiting_max: offload::WAITING_MAX,
@@ -103,6 +106,7 @@ impl<S> fmt::Debug for Builder<S> {
         f.debug_struct("Builder")
             .field("timers_max", &self.timers_max)
             .field("read_bytes", &self.read_bytes)
+            .field("turn_time", &self.times.input)
             .field("spin", &self.spin)
             .field("offload_threads", &self.offload_threads)
             .field("offload_waiting_max", &self.offload_waiting_max)
@@ -132,6 +136,19 @@ impl<S> Builder<S> {
     #[must_use]
     pub fn read_bytes(mut self, bytes: usize) -> Builder<S> {
         self.read_bytes = bytes.max(READ_BYTES_MIN);
+        self
+    }
+
+    /// Sets how long a turn works on input, over all connections, before it writes. Default 4 ms;
+    /// taken as 100 microseconds if it is less, as a second if it is more.
+    ///
+    /// The flush has as much, every other step half of it, and one slice of a connection that has
+    /// used little of the loop lately an eighth. Less answers the others sooner beside a flood; more
+    /// lets more messages share a write. Counts with a clock that goes on during a turn: see
+    /// [`Io::is_time_up`](crate::Io::is_time_up).
+    #[must_use]
+    pub fn turn_time(mut self, time: Duration) -> Builder<S> {
+        self.times = Times::of(time);
         self
     }
 

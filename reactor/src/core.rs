@@ -30,7 +30,7 @@ mod turn;
 mod watching;
 
 use total::Total;
-pub(crate) use turn::{FLUSH_TIME, INPUT_TIME, LANES, Lane, Lanes, OUTPUT_BYTES, STEP_TIME};
+pub(crate) use turn::{LANES, Lane, Lanes, OUTPUT_BYTES, Times};
 use turn::{LIGHT_READ_BYTES, Load, Turn};
 use watching::Watching;
 
@@ -310,6 +310,7 @@ pub(crate) struct Core {
     pub(crate) ready: Lanes,
     pub(crate) dirty: Lanes,
     pub(crate) turn: Turn,
+    pub(crate) times: Times,
     /// What the clock told when it was last read, which is no earlier: what is armed counts from it.
     pub(crate) clock: Time,
     /// The end of the last time in which the loop stood still although something was due.
@@ -352,6 +353,7 @@ impl Core {
             ready: Lanes::default(),
             dirty: Lanes::default(),
             turn: Turn::new(),
+            times: Times::of(Times::DEFAULT),
             clock: now,
             resumed: Time::ZERO,
             closing: VecDeque::new(),
@@ -689,7 +691,7 @@ impl Core {
         }
         let lane = match self.conn(key) {
             Some(conn) if conn.carry.len() > LIGHT_READ_BYTES => Lane::Heavy,
-            Some(conn) if !conn.load.is_light(self.now) => Lane::Heavy,
+            Some(conn) if !conn.load.is_light(&self.times, self.now) => Lane::Heavy,
             _ => Lane::Light,
         };
         self.enqueue_in(key, lane);
@@ -713,9 +715,10 @@ impl Core {
     pub(crate) fn end_slice(&mut self, cost: Duration, now: Time) {
         let key = std::mem::replace(&mut self.turn.serving, Key::NONE);
         let mut lane = Lane::Light;
+        let times = self.times;
         if let Some(conn) = self.conn_mut(key) {
-            conn.load.charge(cost, now);
-            if conn.rescan || !conn.load.is_light(now) {
+            conn.load.charge(cost, &times, now);
+            if conn.rescan || !conn.load.is_light(&times, now) {
                 lane = Lane::Heavy;
             }
         }

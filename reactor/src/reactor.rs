@@ -19,7 +19,7 @@
 
 use crate::builder::Builder;
 use crate::context::{Context, Slot, Tasks};
-use crate::core::{Conn, Core, INPUT_TIME, LANES, Lane, OUTPUT_BYTES, Phase, STEP_TIME, Target};
+use crate::core::{Conn, Core, LANES, Lane, OUTPUT_BYTES, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Close, Handler};
 use crate::io::Io;
@@ -121,6 +121,7 @@ impl<S> Reactor<S> {
     ) -> Reactor<S> {
         let mut core = Core::new(driver.now(), driver.seed());
         core.timers_max = settings.timers_max;
+        core.times = settings.times;
         core.records = driver.records();
         let tasks = Tasks {
             new: Vec::new(),
@@ -163,7 +164,7 @@ impl<S> Reactor<S> {
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         // Time has gone on since the last turn.
         self.core.now = self.read_clock();
-        self.core.turn.until = self.core.now + STEP_TIME;
+        self.core.turn.until = self.core.now + self.core.times.step;
         self.guarded(|reactor| match reactor.attempt(work) {
             Ok(result) => {
                 reactor.after_callback();
@@ -304,7 +305,7 @@ impl<S> Reactor<S> {
                 continue;
             };
             self.core.stats.signals += 1;
-            self.begin_step(STEP_TIME);
+            self.begin_step(self.core.times.step);
             let outcome = self.attempt(|cx| work(cx, signal));
             self.tasks.signals[index].1 = Some(work);
             if let Err(payload) = outcome {
@@ -321,7 +322,7 @@ impl<S> Reactor<S> {
             self.jobs.reverse();
         }
         if !self.jobs.is_empty() {
-            self.begin_step(STEP_TIME);
+            self.begin_step(self.core.times.step);
         }
         while let Some(job) = self.jobs.pop() {
             self.core.stats.jobs += 1;
@@ -338,7 +339,7 @@ impl<S> Reactor<S> {
         if self.core.ready.is_empty() {
             return;
         }
-        let mut now = self.begin_step(INPUT_TIME);
+        let mut now = self.begin_step(self.core.times.input);
         // A panic in the flush may have ended the count of what was left over.
         self.unwritten = self.unwritten.min(self.core.dirty[Lane::Heavy].len());
         let counts = LANES.map(|lane| self.core.ready[lane].len());
@@ -356,7 +357,8 @@ impl<S> Reactor<S> {
                 let Some(key) = self.core.ready[lane].pop_front() else {
                     break;
                 };
-                self.core.turn.begin_slice(key, lane, now, self.step_ends);
+                let Core { turn, times, .. } = &mut self.core;
+                turn.begin_slice(key, lane, times, now, self.step_ends);
                 self.serve(key);
                 let end = self.driver.now();
                 self.core.end_slice(end.since(now), end);
@@ -414,7 +416,7 @@ impl<S> Reactor<S> {
         let mut fired = 0;
         while let Some(due) = self.core.pop_timer(pass) {
             if fired == 0 {
-                self.begin_step(STEP_TIME);
+                self.begin_step(self.core.times.step);
             }
             fired += 1;
             self.core.stats.timers_fired += 1;
@@ -506,7 +508,7 @@ impl<S> Reactor<S> {
         if self.tasks.deferred.is_empty() {
             return;
         }
-        self.begin_step(STEP_TIME);
+        self.begin_step(self.core.times.step);
         for _ in 0..self.tasks.deferred.len() {
             let Some(work) = self.tasks.deferred.pop_front() else {
                 break;
@@ -522,7 +524,7 @@ impl<S> Reactor<S> {
     fn close(&mut self) {
         let count = self.core.closing.len();
         if count > 0 {
-            self.begin_step(STEP_TIME);
+            self.begin_step(self.core.times.step);
         }
         for closed in 0..count {
             if closed > 0 && self.step_is_over() {

@@ -90,6 +90,7 @@ pub static SETTINGS: &[Setting] = settings![
     "no_header_support", Restart, |o| o.config.headers, reversed;
     "max_closed_clients", Reload, |o| o.config.closed_clients_max, number;
     "busy_poll", Restart, |o| o.config.busy_poll, time;
+    "turn_time", Restart, |o| o.config.turn_time, time;
     "http_port", Restart, |o| address_of(o), address;
     "http_base_path", Reload, |o| base_path_of(o), optional;
     "lame_duck_duration", Reload, |o| o.config.lame_duck_duration, time;
@@ -139,6 +140,7 @@ fn all_fields(config: &Config, log: &LogOptions) {
         headers: _,
         closed_clients_max: _,
         busy_poll: _,
+        turn_time: _,
         monitor: _,
         lame_duck_duration: _,
         lame_duck_grace_period: _,

@@ -1,7 +1,7 @@
 //! `Turn`: what the present turn has left, and `Lane`: who comes first in it.
 //!
-//! A turn is for all connections together. Input ends when [`INPUT_TIME`] or [`OUTPUT_BYTES`] is spent,
-//! the flush after [`FLUSH_TIME`], and the rest goes on in the next turn. Within each, connections that
+//! A turn is for all connections together. Input ends when its time or [`OUTPUT_BYTES`] is spent, the
+//! flush when its time is ([`Times`]), and the rest goes on in the next turn. Within each, connections that
 //! have used little of the loop lately come before those that have used much, and one of these at
 //! least comes too: a flood of any kind delays the others by a turn, and not by the flood.
 //!
@@ -13,32 +13,61 @@ use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-/// How long input is worked on in a turn.
-pub(crate) const INPUT_TIME: Duration = Duration::from_millis(4);
-/// How long sockets are written to in a turn.
-pub(crate) const FLUSH_TIME: Duration = Duration::from_millis(4);
-/// How long each other step of a turn may take: jobs, timers, deferred work, closing.
-pub(crate) const STEP_TIME: Duration = Duration::from_millis(2);
 /// Most bytes queued in a turn, over all connections, before they are written.
 pub(crate) const OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long one slice of a light connection may take, if its handler asks.
-const LIGHT_TIME: Duration = Duration::from_micros(500);
 /// Most bytes read in one slice of a light connection. More of them make it a heavy one.
 pub(crate) const LIGHT_READ_BYTES: usize = 16 * 1024;
 /// Most bytes queued in one slice of a light connection, if its handler asks.
 const LIGHT_OUTPUT_BYTES: usize = 256 * 1024;
 /// Most other connections whose output leaves with that of the light ones for one slice.
 const LIGHT_MARKS: u32 = 16;
-/// What the first heavy connection gets where the light ones have used up the turn.
-const HEAVY_TIME_MIN: Duration = Duration::from_millis(1);
 
-/// A connection that owes no more than this is light.
-const LIGHT_DEBT: Duration = Duration::from_micros(100);
-/// The longest debt that is remembered: for a tenth of a second.
-const DEBT_MAX: Duration = Duration::from_micros(3200);
 /// One part in so many of the time pays a debt back.
 const PAYBACK: u32 = 32;
+
+/// How long the parts of a turn may take, and what makes a connection heavy: shares of one time, so that
+/// the loop does the same on a machine of another speed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// How long input is worked on in a turn.
+    pub(crate) input: Duration,
+    /// How long sockets are written to in a turn.
+    pub(crate) flush: Duration,
+    /// How long each other step of a turn may take: jobs, timers, deferred work, closing.
+    pub(crate) step: Duration,
+    /// How long one slice of a light connection may take, if its handler asks.
+    light_slice: Duration,
+    /// What the first heavy connection gets where the light ones have used up the turn.
+    heavy_min: Duration,
+    /// A connection that owes no more nanoseconds than this is light.
+    light_debt: u32,
+    /// The longest debt that is remembered, in nanoseconds: with 4 ms of input, for a tenth of a second.
+    debt_max: u32,
+}
+
+impl Times {
+    /// How long input is worked on if the program says nothing.
+    pub(crate) const DEFAULT: Duration = Duration::from_millis(4);
+    /// Shares of less would be no longer than a look at the clock.
+    const LEAST: Duration = Duration::from_micros(100);
+    /// Shares of more would not fit 32 bits of nanoseconds.
+    const MOST: Duration = Duration::from_secs(1);
+
+    /// The shares of so much time for input.
+    pub(crate) fn of(input: Duration) -> Times {
+        let input = input.clamp(Times::LEAST, Times::MOST);
+        Times {
+            input,
+            flush: input,
+            step: input / 2,
+            light_slice: input / 8,
+            heavy_min: input / 4,
+            light_debt: nanos(input / 40),
+            debt_max: nanos(input * 4 / 5),
+        }
+    }
+}
 
 /// Which connections come first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -100,18 +129,19 @@ impl Load {
         self.debt.saturating_sub(nanos(paid))
     }
 
-    pub(crate) fn is_light(&self, now: Time) -> bool {
-        self.debt == 0 || self.debt(now) <= nanos(LIGHT_DEBT)
+    pub(crate) fn is_light(&self, times: &Times, now: Time) -> bool {
+        self.debt == 0 || self.debt(now) <= times.light_debt
     }
 
     /// A slice has cost so much, until `now`.
-    pub(crate) fn charge(&mut self, cost: Duration, now: Time) {
+    pub(crate) fn charge(&mut self, cost: Duration, times: &Times, now: Time) {
         let cost = nanos(cost);
         // A single long one among short ones was long because the whole process did not run.
-        let counted = cost.min(self.last.saturating_mul(4).saturating_add(50_000));
+        let usual = self.last.saturating_mul(4);
+        let counted = cost.min(usual.saturating_add(times.light_debt / 2));
         let debt = self.debt(now).saturating_add(counted);
         *self = Load {
-            debt: debt.min(nanos(DEBT_MAX)),
+            debt: debt.min(times.debt_max),
             // Halved, and not forgotten: a cheap slice between each two dear ones excuses nothing.
             last: cost.max(self.last / 2),
             at: now,
@@ -166,16 +196,16 @@ impl Turn {
     }
 
     /// A connection of this lane begins its slice at `now`, in a step that ends at `ends`.
-    pub(crate) fn begin_slice(&mut self, key: Key, lane: Lane, now: Time, ends: Time) {
+    pub(crate) fn begin_slice(&mut self, key: Key, lane: Lane, times: &Times, now: Time, ends: Time) {
         let left = OUTPUT_BYTES.saturating_sub(self.produced);
         self.serving = key;
         (self.again, self.is_filled) = (false, false);
         self.lane = lane;
         (self.output_max, self.until, self.read_max) = match lane {
-            Lane::Light => (LIGHT_OUTPUT_BYTES, now + LIGHT_TIME, LIGHT_READ_BYTES),
+            Lane::Light => (LIGHT_OUTPUT_BYTES, now + times.light_slice, LIGHT_READ_BYTES),
             Lane::Heavy => (
                 left.max(LIGHT_OUTPUT_BYTES),
-                ends.max(now + HEAVY_TIME_MIN),
+                ends.max(now + times.heavy_min),
                 usize::MAX,
             ),
         };
@@ -215,40 +245,43 @@ mod tests {
     #[test]
     fn who_has_used_much_is_light_again_after_a_tenth_of_a_second() {
         let (mut load, mut now) = (Load::default(), Time::ZERO);
-        assert!(load.is_light(now));
+        let times = Times::of(Times::DEFAULT);
+        assert!(load.is_light(&times, now));
         for _ in 0..100 {
             now = now + 5 * MILLI;
-            load.charge(5 * MILLI, now);
+            load.charge(5 * MILLI, &times, now);
         }
-        assert!(!load.is_light(now + 90 * MILLI));
-        assert!(load.is_light(now + 101 * MILLI));
+        assert!(!load.is_light(&times, now + 90 * MILLI));
+        assert!(load.is_light(&times, now + 101 * MILLI));
     }
 
     #[test]
     fn who_asks_little_and_often_stays_light_also_when_one_slice_was_interrupted() {
         let (mut load, mut now) = (Load::default(), Time::ZERO);
+        let times = Times::of(Times::DEFAULT);
         for number in 0..1000 {
             now = now + 5 * MILLI;
-            assert!(load.is_light(now), "slice {number}");
+            assert!(load.is_light(&times, now), "slice {number}");
             let interrupted = number % 100 == 50;
             let cost = if interrupted { 4 * MILLI } else { MILLI / 100 };
-            load.charge(cost, now);
+            load.charge(cost, &times, now);
         }
     }
 
     #[test]
     fn who_asks_much_and_little_in_turns_is_not_light() {
         let (mut load, mut now) = (Load::default(), Time::ZERO);
+        let times = Times::of(Times::DEFAULT);
         let mut light = 0;
         for number in 0..1000 {
             now = now + MILLI;
-            light += u32::from(load.is_light(now));
+            light += u32::from(load.is_light(&times, now));
             let cost = if number % 2 == 0 {
                 MILLI / 2
             } else {
                 MILLI / 1000
             };
-            load.charge(cost, now);
+            load.charge(cost, &times, now);
         }
         assert!(light < 10, "it was light {light} times of 1000");
     }

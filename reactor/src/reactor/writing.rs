@@ -1,7 +1,7 @@
 //! Output: each connection with something new is written once per turn.
 
 use super::Reactor;
-use crate::core::{Conn, Core, FLUSH_TIME, LANES, Lane, Phase, Target};
+use crate::core::{Conn, Core, LANES, Lane, Phase, Target};
 use crate::handler::Close;
 use crate::outbound::PIECES_MAX;
 use crate::{Driver, Key, LINGER};
@@ -29,7 +29,7 @@ impl<S> Reactor<S> {
         if self.core.dirty.is_empty() {
             return;
         }
-        self.begin_step(FLUSH_TIME);
+        self.begin_step(self.core.times.flush);
         // Calls to `on_drain` may mark others, for the next turn.
         let counts = LANES.map(|lane| self.core.dirty[lane].len());
         let mut is_cut = false;

@@ -392,6 +392,14 @@ pub(super) static TABLE: &[Entry] = &[
             }
         }
     }),
+    entry(&["turn_time"], &["turn_time"], |r, p| {
+        let range = Duration::from_micros(100)..=Duration::from_secs(1);
+        match r.strict_duration(p) {
+            Some(time) if range.contains(&time) => r.options.config.turn_time = time,
+            Some(_) => r.report.error(&p.at, "turn_time takes 100us to 1s"),
+            None => {}
+        }
+    }),
     // Accepted, and not there.
     entry(&["jetstream"], &[], |r, p| r.jetstream(p)),
     entry(&["store_dir", "storedir"], &[], |r, p| {

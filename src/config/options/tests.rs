@@ -126,8 +126,8 @@ fn every_name_of_an_option_sets_it() {
             "syslog=true remote_syslog=udp://h:1",
         ),
         (
-            "busy_poll: 0\nlog_format: json",
-            "busy_poll=0s log_format=json",
+            "busy_poll: 0\nturn_time: 1ms\nlog_format: json",
+            "busy_poll=0s turn_time=1ms log_format=json",
         ),
         (
             "no_system: true\nallow_non_tls: false\nprof_block_rate: 1\nwrite_timeout: close",
