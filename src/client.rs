@@ -25,7 +25,7 @@ pub(crate) use news::{News, is_same_auth};
 
 /// Most work done for one client's messages before the others have their turn, in subscriptions
 /// and places of the sublist looked at: a few hundred bytes may ask for much and produce nothing.
-const TURN_WORK_MAX: usize = 20_000;
+const TURN_WORK_MAX: usize = 50_000;
 
 /// After so much of it the clock is looked at: what a place costs is not always the same.
 const WORK_BETWEEN_LOOKS: usize = 4_000;
@@ -470,16 +470,18 @@ impl Client {
         let Some(session) = &mut self.session else {
             return Ended::Over;
         };
+        // One that has begun goes on as any op does.
+        if session.has_begun() {
+            return Ended::Over;
+        }
         let mut rest = input.peek();
-        // Only the first can have begun: the others wait for its end.
-        let mut has_begun = session.has_begun();
         let end = 'input: loop {
             let rules = session.rules();
             let Some(mut run) = self.parser.next_run(rest, rules, RUN_MESSAGES_MAX) else {
                 break Ended::Over;
             };
             let each = run.bytes_each();
-            if run.count() > 1 && !has_begun {
+            if run.count() > 1 {
                 let allowance = allowance(cx.state, cx.io.output_left());
                 let before = cx.io.produced();
                 let mut out = Queues(&mut cx.io);
@@ -498,25 +500,13 @@ impl Client {
                 // Before it is asked whose turn it is: to find out that a run must go one by one may
                 // take all of a turn, and one at least goes in each.
                 let before = cx.io.produced();
-                let mut published = Published::InPieces;
-                if !std::mem::take(&mut has_begun) {
-                    published = session.publish(run.first(), cx.state, &mut Queues(&mut cx.io));
-                }
-                if published == Published::InPieces {
-                    let allowance = a_piece(cx.io.output_left());
-                    let mut out = Queues(&mut cx.io);
-                    published = session.go_on(run.first(), allowance, cx.state, &mut out);
-                }
-                match published {
+                match session.publish(run.first(), cx.state, &mut Queues(&mut cx.io)) {
                     Published::Taken(_) => pay(cx, each, before),
                     Published::WaitFor(receiver) => {
                         cx.state.measure(run.first().subject());
                         break 'input Ended::WaitFor(receiver);
                     }
-                    Published::InPieces => {
-                        pay(cx, 0, before);
-                        break 'input Ended::Yield;
-                    }
+                    Published::InPieces => break 'input Ended::Over,
                 }
                 rest = &rest[each..];
                 let is_over = has_had_its_turn(cx);

@@ -287,11 +287,30 @@ pub(crate) fn publish<O: Outbox>(
             &*found
         }
     };
-    let only = match found {
-        [set] => sublist.set(*set).0.only_member(),
-        _ => None,
-    };
-    if only.is_none() && is_large(found, bytes, sublist) {
+    // One set with one subscription: nearly all messages.
+    if let [set] = found
+        && let Some(id) = sublist.set(*set).0.only_member()
+    {
+        if out.any_congested()
+            && let Some(key) = find_congested(found, from, sublist, receivers, backpressure, out)
+        {
+            return Published::WaitFor(key);
+        }
+        begin(config, out);
+        tally.received.count(bytes);
+        tally.work += 1;
+        let subscription = sublist.subscription_mut(id);
+        let taken = deliver_one(message, from, subscription, receivers, out);
+        if taken {
+            tally.sent.count(bytes);
+            if subscription.count() {
+                tally.work += ending(sublist, id);
+                end([id], sublist, receivers);
+            }
+        }
+        return Published::Taken(usize::from(taken));
+    }
+    if is_large(found, bytes, sublist) {
         begin(config, out);
         let search = sublist.found(found);
         *fanout = Some(Box::new(Fanout::new(search, bytes)));
@@ -305,47 +324,29 @@ pub(crate) fn publish<O: Outbox>(
     }
     begin(config, out);
     tally.received.count(bytes);
-    let taken = match (found, only) {
-        ([], _) => 0,
-        (_, Some(id)) => {
-            let subscription = sublist.subscription_mut(id);
-            let taken = deliver_one(message, from, subscription, receivers, out);
-            if taken {
-                tally.sent.count(bytes);
-            }
-            tally.work += 1;
-            if taken && subscription.count() {
-                tally.work += ending(sublist, id);
-                end([id], sublist, receivers);
-            }
-            usize::from(taken)
-        }
-        _ => {
-            let mut delivery = Delivery {
-                message,
-                framing: Assembled::of(message),
-                from,
-                receivers,
-                out,
-                finished,
-                work: 0,
-                taken: 0,
-            };
-            delivery.deliver_to_all(found, groups, sublist, random);
-            let (taken, work) = (delivery.taken, delivery.work);
-            tally.work += work;
-            tally.sent.messages += taken as u64;
-            tally.sent.bytes += (taken * bytes) as u64;
-            if !finished.is_empty() {
-                tally.work += finished
-                    .iter()
-                    .map(|id| ending(sublist, *id))
-                    .sum::<usize>();
-                end(finished.drain(..), sublist, receivers);
-            }
-            taken
-        }
+    if found.is_empty() {
+        return Published::Taken(0);
+    }
+    let mut delivery = Delivery {
+        message,
+        framing: Assembled::of(message),
+        from,
+        receivers,
+        out,
+        finished,
+        work: 0,
+        taken: 0,
     };
+    delivery.deliver_to_all(found, groups, sublist, random);
+    let (taken, work) = (delivery.taken, delivery.work);
+    tally.work += work;
+    tally.sent.messages += taken as u64;
+    tally.sent.bytes += (taken * bytes) as u64;
+    if !finished.is_empty() {
+        let endings = finished.iter().map(|id| ending(sublist, *id));
+        tally.work += endings.sum::<usize>();
+        end(finished.drain(..), sublist, receivers);
+    }
     Published::Taken(taken)
 }
 

@@ -301,9 +301,7 @@ pub(crate) struct Core {
     pub(crate) listeners: usize,
     pub(crate) udp_sockets: usize,
     pub(crate) watches: usize,
-    /// Connections whose queues are congested.
-    pub(crate) congested: usize,
-    /// What all queues hold together, as of each one's last flush.
+    /// What all queues hold together, as of each one's last flush, and how many are congested.
     pub(crate) total: Total,
     /// When the present turn began.
     pub(crate) now: Time,
@@ -347,7 +345,6 @@ impl Core {
             listeners: 0,
             udp_sockets: 0,
             watches: 0,
-            congested: 0,
             total: Total::default(),
             now,
             ready: Lanes::default(),
@@ -491,7 +488,9 @@ impl Core {
             Some(Entry::Listening(_)) => self.listeners -= 1,
             Some(Entry::Watching(_)) => self.watches -= 1,
             Some(Entry::Conn(mut conn)) => {
-                self.congested -= usize::from(conn.congested);
+                if conn.congested {
+                    self.total.relieve();
+                }
                 self.total.change(conn.counted, 0);
                 conn.outbound.clear(&mut self.pools.outbound);
                 #[cfg(feature = "tls")]

@@ -179,7 +179,9 @@ impl Io<'_> {
             conn.last_progress = now;
         }
         self.core.mark_dirty(key);
-        self.core.congested += usize::from(newly_congested);
+        if newly_congested {
+            self.core.total.congest();
+        }
         true
     }
 
@@ -246,14 +248,14 @@ impl Io<'_> {
     /// a closer one.
     #[must_use]
     pub fn congested_count(&self) -> usize {
-        self.core.congested
+        self.core.total.congested()
     }
 
     /// Whether any queue is [`congested`](Io::congested), or all together are [a crowd](Io::is_crowded).
     #[inline]
     #[must_use]
     pub fn any_congested(&self) -> bool {
-        self.core.congested > 0 || self.core.total.is_crowded
+        self.core.total.is_behind()
     }
 
     /// Bytes of memory that all queues hold together, each as of its last flush. Costs nothing.
@@ -265,7 +267,7 @@ impl Io<'_> {
     /// Whether all queues together have reached their high mark and not yet fallen to the low one.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.core.total.is_crowded
+        self.core.total.is_crowded()
     }
 
     /// Sets where all queues together count as a crowd (`high`) and where no longer (`low`), in bytes.

@@ -312,6 +312,7 @@ impl<S> Reactor<S> {
                 self.panicked(Key::NONE, payload);
             }
             self.after_callback();
+            self.read_clock();
         }
     }
 
@@ -360,7 +361,7 @@ impl<S> Reactor<S> {
                 let Core { turn, times, .. } = &mut self.core;
                 turn.begin_slice(key, lane, times, now, self.step_ends);
                 self.serve(key);
-                let end = self.driver.now();
+                let end = self.read_clock();
                 self.core.end_slice(end.since(now), end);
                 now = end;
                 self.after_callback();
@@ -398,9 +399,10 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// A step begins, and is to end after `time`; answers the instant.
+    /// A step begins, and is to end after `time`; answers the instant: that of the last look at the clock,
+    /// which comes after the last callback of each step.
     fn begin_step(&mut self, time: Duration) -> Time {
-        let now = self.driver.now();
+        let now = self.core.clock;
         self.step_ends = now + time;
         self.core.turn.until = self.step_ends;
         now
@@ -408,7 +410,7 @@ impl<S> Reactor<S> {
 
     /// Whether what is left of a step is for the next turn.
     fn step_is_over(&mut self) -> bool {
-        self.driver.now() >= self.step_ends
+        self.read_clock() >= self.step_ends
     }
 
     fn run_timers(&mut self) {
@@ -524,6 +526,8 @@ impl<S> Reactor<S> {
     fn close(&mut self) {
         let count = self.core.closing.len();
         if count > 0 {
+            // The flush may have taken its time.
+            self.read_clock();
             self.begin_step(self.core.times.step);
         }
         for closed in 0..count {

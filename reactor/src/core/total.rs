@@ -1,4 +1,4 @@
-//! `Total`: what all queues hold together.
+//! `Total`: what all queues hold together, and how many of them are congested.
 
 /// Bytes that all queues hold, whole blocks counted, and where that is a crowd.
 #[derive(Debug)]
@@ -7,7 +7,11 @@ pub(crate) struct Total {
     /// A crowd ends at the low mark and begins at the high one.
     pub(crate) low: usize,
     pub(crate) high: usize,
-    pub(crate) is_crowded: bool,
+    is_crowded: bool,
+    /// Queues that are congested.
+    congested: usize,
+    /// Whether one is, or all are a crowd. Looked at for each message.
+    is_behind: bool,
 }
 
 impl Default for Total {
@@ -17,6 +21,8 @@ impl Default for Total {
             low: usize::MAX,
             high: usize::MAX,
             is_crowded: false,
+            congested: 0,
+            is_behind: false,
         }
     }
 }
@@ -31,6 +37,18 @@ impl Total {
         }
     }
 
+    /// One more queue is congested.
+    pub(crate) fn congest(&mut self) {
+        self.congested += 1;
+        self.is_behind = true;
+    }
+
+    /// One fewer is.
+    pub(crate) fn relieve(&mut self) {
+        self.congested -= 1;
+        self.is_behind = self.congested > 0 || self.is_crowded;
+    }
+
     /// Looks whether it is a crowd.
     pub(crate) fn judge(&mut self) {
         if self.bytes <= self.low {
@@ -38,5 +56,19 @@ impl Total {
         } else if self.bytes >= self.high {
             self.is_crowded = true;
         }
+        self.is_behind = self.congested > 0 || self.is_crowded;
+    }
+
+    pub(crate) fn congested(&self) -> usize {
+        self.congested
+    }
+
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.is_crowded
+    }
+
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind
     }
 }

@@ -196,13 +196,24 @@ impl Turn {
     }
 
     /// A connection of this lane begins its slice at `now`, in a step that ends at `ends`.
-    pub(crate) fn begin_slice(&mut self, key: Key, lane: Lane, times: &Times, now: Time, ends: Time) {
+    pub(crate) fn begin_slice(
+        &mut self,
+        key: Key,
+        lane: Lane,
+        times: &Times,
+        now: Time,
+        ends: Time,
+    ) {
         let left = OUTPUT_BYTES.saturating_sub(self.produced);
         self.serving = key;
         (self.again, self.is_filled) = (false, false);
         self.lane = lane;
         (self.output_max, self.until, self.read_max) = match lane {
-            Lane::Light => (LIGHT_OUTPUT_BYTES, now + times.light_slice, LIGHT_READ_BYTES),
+            Lane::Light => (
+                LIGHT_OUTPUT_BYTES,
+                now + times.light_slice,
+                LIGHT_READ_BYTES,
+            ),
             Lane::Heavy => (
                 left.max(LIGHT_OUTPUT_BYTES),
                 ends.max(now + times.heavy_min),

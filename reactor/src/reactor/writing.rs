@@ -175,7 +175,7 @@ impl<S> Reactor<S> {
         if conn.congested && conn.queued() <= conn.low {
             conn.congested = false;
             let open = conn.phase == Phase::Open;
-            self.core.congested -= 1;
+            self.core.total.relieve();
             if open {
                 self.call(key, "on_drain", |handler, cx| handler.on_drain(cx));
             }
