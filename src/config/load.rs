@@ -149,6 +149,7 @@ mod tests {
         no_header_support: true
         max_closed_clients: 8
         busy_poll: 9
+        turn_time: 10ms
         http: "127.0.0.3:2222"
         http_base_path: /path
         lame_duck_duration: "40s"
