@@ -292,8 +292,10 @@ pub(crate) fn publish<O: Outbox>(
         && let Some(id) = sublist.set(*set).0.only_member()
     {
         if out.any_congested()
-            && let Some(key) = find_congested(found, from, sublist, receivers, backpressure, out)
+            && let Some((key, id)) =
+                find_congested(found, from, sublist, receivers, backpressure, out)
         {
+            *behind = Some((account, id));
             return Published::WaitFor(key);
         }
         begin(config, out);
