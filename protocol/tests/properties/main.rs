@@ -1,0 +1,5 @@
+//! What holds for whatever comes, by chance and by enumeration.
+
+mod connect_merge;
+mod matching;
+mod round_trip;
