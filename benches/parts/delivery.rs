@@ -1,7 +1,7 @@
 //! What a message costs from the bytes that were read to the bytes that are written, without a
 //! kernel: the whole broker over a driver whose sockets are vectors.
 //!
-//! `cargo bench --bench delivery`. Every workload is first played once with all output kept, which
+//! `cargo bench -p midge-benches --bench delivery`. Every workload is first played once with all output kept, which
 //! must be what the subscriptions call for, byte for byte; each run that is measured must write as
 //! many bytes. A message is a delivery, or a publish where nobody listens.
 

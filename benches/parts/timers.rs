@@ -2,7 +2,7 @@
 //! to set one, to cancel it, to have it fire, and to set it again in place of the last, as a watchdog
 //! does with each sign of life.
 //!
-//! `cargo bench --bench timers`. The clock is a number that the bench moves on, so nothing is waited
+//! `cargo bench -p midge-benches --bench timers`. The clock is a number that the bench moves on, so nothing is waited
 //! for, and a turn brings what is due and nothing else. Timers come and go a hundred at a time, with
 //! pseudo-random deadlines. Each hundred is counted: so many are armed, so many fire, and of those
 //! that were cancelled none.

@@ -4,15 +4,12 @@
 //! another, where it does not. Few messages and many are compared: what starting, connecting and
 //! warming cost falls out.
 
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::net::SocketAddr;
 use std::thread;
 
+use crate::raw::{QUIET, Raw, config};
 use midge::{Broker, Config, Stop};
 use midge_protocol::{ServerOp, encode};
-use raw::{QUIET, Raw, config};
 
 const FEW: usize = 2_000;
 const MANY: usize = 202_000;

@@ -1,11 +1,8 @@
 //! Who is let in, by a token, as one user or as one of many, in the open or by a hash; and that looking
 //! at a hash holds nobody else up.
 
-#[path = "support/raw.rs"]
-mod raw;
-
+use crate::raw::{Raw, config, start};
 use midge::{Auth, Broker, Config, Monitor, Running, User};
-use raw::{Raw, config, start};
 
 fn broker(auth: Auth, no_auth_user: Option<&str>) -> Running {
     start(Config {

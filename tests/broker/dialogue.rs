@@ -47,11 +47,11 @@
 //!   client that is left half-closes and must hear the end at once.
 //! * A broker's `PING` is passed over, except in dialogues that set `ping_interval`.
 
-#[path = "support/player.rs"]
+#[path = "../support/player.rs"]
 mod player;
-#[path = "support/script.rs"]
+#[path = "../support/script.rs"]
 mod script;
-#[path = "support/server.rs"]
+#[path = "../support/server.rs"]
 mod server;
 
 use std::collections::HashMap;

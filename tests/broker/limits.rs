@@ -1,16 +1,13 @@
 //! Who is closed for passing a limit, what it is told, and that nobody else notices.
 
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::raw::{QUIET, Raw, config, start};
 use midge::{Auth, Config};
 use midge_protocol::encode;
-use raw::{QUIET, Raw, config, start};
 
 /// That a client in good health is served as ever.
 fn all_is_well(addr: SocketAddr) {
@@ -217,14 +214,8 @@ fn a_client_that_does_not_log_in_is_closed_in_time() {
 
 #[test]
 fn two_thousand_connections_are_served_at_once() {
-    // Each connection is two open files here, one at either end.
     const CONNECTIONS: usize = 2000;
-    let files = midge_reactor::raise_open_files().expect("the hard limit may always be reached");
-    let needed = 2 * CONNECTIONS as u64 + 500;
-    assert!(
-        files >= needed,
-        "this test needs {needed} open files; ulimit -n says {files}"
-    );
+    let _turn = crate::thousands_of_files(CONNECTIONS);
     let broker = start(config());
     let addr = broker.addr();
     let mut clients: Vec<Raw> = (0..CONNECTIONS)

@@ -8,16 +8,13 @@
 //!                                     └─▶ group       load.* for a queue group of four
 //! ```
 
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use crate::raw::{Raw, config, start};
 use midge_protocol::{Delivery, ServerOp, encode};
-use raw::{Raw, config, start};
 
 const PUBLISHERS: usize = 4;
 const MEMBERS: usize = 4;

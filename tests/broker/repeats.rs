@@ -1,10 +1,7 @@
 //! A publish whose control line is that of the last one is carried out in a short way, and comes to
 //! the same as any other.
 
-#[path = "support/raw.rs"]
-mod raw;
-
-use raw::{Raw, config, start};
+use crate::raw::{Raw, config, start};
 
 /// Frames with one control line, in one write: with payloads this long, each but the first repeats.
 fn repeated(control_line: &str, count: usize) -> Vec<u8> {

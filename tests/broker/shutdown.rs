@@ -1,16 +1,13 @@
 //! What was accepted is delivered before the broker ends, and nobody keeps it from ending.
 
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::raw::{PATIENCE, Raw, config, start};
 use midge::{Config, Running, Stop};
-use raw::{PATIENCE, Raw, config, start};
 
 const PAYLOAD_BYTES: usize = 4000;
 

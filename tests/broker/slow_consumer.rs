@@ -3,18 +3,15 @@
 //! Time passes here by events: a publisher whose socket takes nothing for a moment knows that it
 //! is being held back, and tells the slow reader to go on reading.
 
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::raw::{self, Raw, config, start, until_nobody_listens};
 use midge::Config;
 use midge_protocol::{ServerOp, encode};
-use raw::{Raw, config, start, until_nobody_listens};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

@@ -1,7 +1,7 @@
 //! What programs written against a common client library rely on: async-nats, as released, against
 //! a broker in this process.
 
-#[path = "support/raw.rs"]
+#[path = "../support/raw.rs"]
 mod raw;
 
 use std::collections::{HashMap, HashSet};

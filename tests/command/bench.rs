@@ -1,14 +1,11 @@
 //! What `midge bench` promises: every workload works and says what it has counted, and a broker that
 //! loses, doubles or alters a message is found out. The real binary, with little of everything.
 
-#[path = "support/faulty.rs"]
-mod faulty;
-
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 
-use faulty::{FaultyBroker, Mischief};
+use crate::faulty::{FaultyBroker, Mischief};
 use serde_json::Value;
 
 /// A midge in a process of its own, which ends with this.

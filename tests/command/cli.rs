@@ -1,16 +1,13 @@
 //! What the command promises to operators and to their scripts: its flags, exit codes, log lines
 //! and files. Each test runs the real binary and waits for what it says, never for a time.
 
-#[path = "support/process.rs"]
-mod process;
-
 use std::fs;
 use std::io::Read;
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use process::{
+use crate::process::{
     Broker, Client, LISTENING, Quiet, READY, closed_pipe, end_of, scratch, signal, wait_for_file,
 };
 

@@ -5,9 +5,6 @@
 //! plays if there is a `nats-server` in `PATH`, or its executable is in `NATS_SERVER`; else it is said
 //! that it does not, and midge is compared with what stands here.
 
-#[path = "support/process.rs"]
-mod process;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -16,7 +13,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use process::{End, scratch, signal, wait_for_file};
+use crate::process::{End, scratch, signal, wait_for_file};
 use serde_json::Value;
 
 /// One of the two, and the directory in which it runs.
@@ -28,7 +25,7 @@ struct Program {
 
 /// midge, and the other if there is one, each in a directory of its own with the same files.
 fn programs(test: &str, files: &[(&str, &str)]) -> Vec<Program> {
-    let directory = scratch(test);
+    let directory = scratch(&format!("command_line/{test}"));
     let link = directory.join("nats-server");
     symlink(env!("CARGO_BIN_EXE_midge"), &link).expect("a link of this test");
     let given = std::env::var_os("NATS_SERVER").unwrap_or_else(|| "nats-server".into());

@@ -1,14 +1,11 @@
 //! That memory goes back to the system when those it was for have left, in whatever order they leave.
 
-#[path = "support/process.rs"]
-mod process;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use process::{Broker, Client, PATIENCE};
+use crate::process::{Broker, Client, PATIENCE};
 use socket2::{Domain, Socket, Type};
 
 const MB: usize = 1_000_000;

@@ -1,11 +1,6 @@
 //! What an operator touches around a broker that runs: signals, the log, files, lame duck mode. Each
 //! test runs the real binary and waits for what it says or does, never for a time.
 
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -14,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use midge_protocol::{ServerOp, encode};
-use process::{
+use crate::process::{
     Broker, Client, End, PATIENCE, Quiet, READY, end_of, scratch, signal, wait_for_file,
 };
-use raw::Raw;
+use crate::raw::Raw;
+use midge_protocol::{ServerOp, encode};
 
 /// A client that can be told of lame duck mode.
 const PROTOCOL_1: &str =

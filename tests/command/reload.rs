@@ -1,11 +1,6 @@
 //! What a reload changes, whom it concerns, and that nobody else notices. Each test runs the real
 //! binary, changes its file, and waits for what it says.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/process.rs"]
-mod process;
-
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
@@ -13,7 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use process::{Broker, Client, PATIENCE, scratch, signal, wait_for_file};
+use crate::http;
+use crate::process::{Broker, Client, PATIENCE, scratch, signal, wait_for_file};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 const DONE: &str = "[INF] Reloaded server configuration";
@@ -29,7 +25,7 @@ struct Configured {
 impl Configured {
     /// Starts a broker with this file and these flags.
     fn start(test: &str, text: &str, flags: &[&str]) -> Configured {
-        let file = scratch(test).join("midge.conf");
+        let file = scratch(&format!("reload/{test}")).join("midge.conf");
         fs::write(&file, text).expect("a file of this test");
         let mut args = vec!["-c", file.to_str().expect("a path of this test")];
         args.extend(flags);

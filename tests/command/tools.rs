@@ -1,15 +1,12 @@
 //! `midge pub`, `sub`, `req` and `top`, as they are typed, on midge; and on the nats-server that the variable
 //! `NATS_SERVER` names, if it is set.
 
-#[path = "support/process.rs"]
-mod process;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use process::{Broker, End, Quiet, end_of};
+use crate::process::{Broker, End, Quiet, end_of};
 
 /// A broker, and its address as `--server` takes it.
 struct Target {

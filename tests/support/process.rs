@@ -1,12 +1,14 @@
 //! The real binary, as an operator starts it: processes, their logs, and plain connections to them.
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -294,8 +296,11 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(status.expect("kill runs").success());
 }
 
-/// A fresh directory for one test.
+/// A fresh directory for one test. Its name is given once.
 pub(crate) fn scratch(test: &str) -> PathBuf {
+    static GIVEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(given.insert(test.to_owned()), "{test} is given twice");
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(env!("CARGO_CRATE_NAME"))
         .join(test);

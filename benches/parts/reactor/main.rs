@@ -2,12 +2,12 @@
 //! hand, tokio on one thread, and calloop.
 //!
 //! ```text
-//! cargo bench --bench reactor                        everything, some minutes
-//! cargo bench --bench reactor -- --quick             everything once, some seconds
-//! cargo bench --bench reactor -- --only echo         one of echo, fan-out, timers, memory
-//! cargo bench --bench reactor -- --rounds 9 --millis 500
-//! cargo bench --bench reactor -- --only echo --connections 64 --burst 1
-//! cargo bench --bench reactor -- server mio echo     one server by itself, for a profiler
+//! cargo bench -p midge-benches --bench reactor                        everything, some minutes
+//! cargo bench -p midge-benches --bench reactor -- --quick             everything once, some seconds
+//! cargo bench -p midge-benches --bench reactor -- --only echo         one of echo, fan-out, timers, memory
+//! cargo bench -p midge-benches --bench reactor -- --rounds 9 --millis 500
+//! cargo bench -p midge-benches --bench reactor -- --only echo --connections 64 --burst 1
+//! cargo bench -p midge-benches --bench reactor -- server mio echo     one server by itself, for a profiler
 //! ```
 //!
 //! Linux only: the figures come from `/proc`. For 5,000 connections the limit on open files must be

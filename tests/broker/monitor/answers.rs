@@ -1,8 +1,8 @@
 //! What the numbers mean, and what parameters do.
 
+use super::{monitored, named, start, with_traffic};
 use crate::http::{Http, get};
 use crate::raw::Raw;
-use crate::{monitored, named, start, with_traffic};
 use midge::{Auth, Config, Monitor};
 use serde_json::{Value, json};
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! HTTP: what is answered, refused, and how long a connection lasts.
 
+use super::{monitored, named, start};
 use crate::http::{Http, get};
-use crate::{monitored, named, start};
 use midge::{Auth, Monitor, StartError};
 
 #[test]

@@ -1,9 +1,9 @@
 //! Every way in which a connection can end: the reason that monitoring tells, and what the client is told,
 //! the same from nats-server.
 
+use super::reference::reference;
+use super::{monitored, start};
 use crate::http::get;
-use crate::reference::reference;
-use crate::{monitored, start};
 use midge::{Config, Monitor};
 use socket2::SockRef;
 use std::io::{Read, Write};

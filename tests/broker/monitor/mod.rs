@@ -1,11 +1,6 @@
 //! What monitoring tells, and how it is asked: fields and types, parameters, HTTP, and that nobody
 //! waits for it.
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/raw.rs"]
-mod raw;
-
 mod answers;
 mod asking;
 mod deadlines;
@@ -18,8 +13,8 @@ mod shape;
 mod tools;
 mod top;
 
+use crate::raw::{self, Raw};
 use midge::{Config, Monitor, Running};
-use raw::Raw;
 use std::net::SocketAddr;
 
 /// A broker with monitoring, and where that is.

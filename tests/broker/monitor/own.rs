@@ -1,8 +1,8 @@
 //! The endpoints that nats-server has not: metrics, memory, who was slow, probes.
 
+use super::{monitored, named, start, with_traffic};
 use crate::http::get;
 use crate::raw::Raw;
-use crate::{monitored, named, start, with_traffic};
 use midge::{Config, Monitor};
 use serde_json::json;
 use std::collections::BTreeMap;

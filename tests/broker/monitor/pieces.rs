@@ -3,10 +3,10 @@
 
 use crate::raw;
 use midge::{Broker, Config, Monitor, State};
-use midge_reactor::{Reactor, raise_open_files};
+use midge_reactor::Reactor;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 /// Connections: each is a file here and one in the broker, which is in this process.
@@ -30,13 +30,7 @@ struct World {
 
 impl World {
     fn new() -> World {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let files = raise_open_files().expect("the limit can be asked for");
-        assert!(
-            files > 2 * CONNECTIONS as u64 + 100,
-            "too few files: {files}"
-        );
+        let turn = crate::thousands_of_files(CONNECTIONS);
         let config = Config {
             monitor: Some(Monitor::default()),
             ping_interval: Duration::from_secs(1000),

@@ -1,7 +1,7 @@
 //! A probe is answered whatever others who ask do, over a simulated clock and network: it must never
 //! look as if the broker were dead while it is not.
 
-use crate::deadlines::{ask, broker};
+use super::deadlines::{ask, broker};
 use midge_reactor::sim::{Faults, HostId, Sim};
 use midge_reactor::{Context, Handler, Input};
 use std::net::SocketAddr;

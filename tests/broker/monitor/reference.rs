@@ -2,9 +2,9 @@
 //!
 //! Plays if there is a `nats-server` in `PATH`, or its executable is in `NATS_SERVER`; says so if not.
 
+use super::shape::{Shape, shape};
+use super::{monitored, start, with_traffic};
 use crate::http::get;
-use crate::shape::{Shape, shape};
-use crate::{monitored, start, with_traffic};
 use midge::Monitor;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};

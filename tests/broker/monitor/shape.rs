@@ -1,7 +1,7 @@
 //! The fields of each endpoint and their types.
 
+use super::{monitored, start, with_traffic};
 use crate::http::get;
-use crate::{monitored, start, with_traffic};
 use midge::Monitor;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! What tools written for nats-server read, and as what: they decode answers into Go's types, and one
 //! number with a fraction where an integer is wanted makes the whole answer useless to them.
 
+use super::{monitored, start, with_traffic};
 use crate::http::get;
-use crate::{monitored, start, with_traffic};
 use midge::Monitor;
 use serde_json::Value;
 

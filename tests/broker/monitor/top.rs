@@ -1,8 +1,8 @@
 //! `/topz`: which subjects and connections carry the traffic.
 
+use super::{monitored, named, start};
 use crate::http::{Http, get};
 use crate::raw::Raw;
-use crate::{monitored, named, start};
 use midge::Monitor;
 use midge_protocol::encode;
 use serde_json::{Value, json};

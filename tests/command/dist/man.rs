@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::help::{Flag, Page};
+use super::help::{Flag, Page};
 
 const DESCRIPTION: &str = "\
 midge is a NATS message broker in one thread: programs connect to it with any NATS client library, and \

@@ -2,7 +2,7 @@
 //! page and the completions for three shells. After a change of flags write them anew:
 //!
 //! ```sh
-//! MIDGE_WRITE_DIST=1 cargo test --test dist
+//! MIDGE_WRITE_DIST=1 cargo test --test command dist
 //! ```
 //!
 //! And the container image: what it starts, with arguments and without.
@@ -62,7 +62,7 @@ fn the_man_page_and_the_completions_are_those_of_the_present_flags() {
         let there = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             there == text,
-            "{} is not made of the present flags: MIDGE_WRITE_DIST=1 cargo test --test dist",
+            "{} is not made of the present flags: MIDGE_WRITE_DIST=1 cargo test --test command dist",
             path.display()
         );
     }

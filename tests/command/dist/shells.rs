@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::help::{Flag, Page};
+use super::help::{Flag, Page};
 
 /// All that may come next: flags, then commands.
 fn words(page: &Page) -> String {

@@ -1,0 +1,34 @@
+//! Promises of the broker, over real sockets: the library runs here, in a thread for each test.
+//!
+//! The tests share a process. What counts allocations is a program of its own beside this one.
+
+#[path = "../support/http.rs"]
+mod http;
+#[path = "../support/raw.rs"]
+mod raw;
+
+mod dialogue;
+
+mod credentials;
+mod limits;
+mod repeats;
+mod shutdown;
+mod slow_consumer;
+
+mod load;
+mod monitor;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Thousands of open files, two for each connection: one test at a time may have them.
+fn thousands_of_files(connections: usize) -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = midge_reactor::raise_open_files().expect("the hard limit may always be reached");
+    let needed = 2 * connections as u64 + 500;
+    assert!(
+        files >= needed,
+        "this test needs {needed} open files; ulimit -n says {files}"
+    );
+    turn
+}

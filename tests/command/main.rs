@@ -1,0 +1,26 @@
+//! Promises of the command `midge`: each test runs the real binary, in a process of its own.
+
+#[cfg(feature = "bench")]
+#[path = "../support/faulty.rs"]
+mod faulty;
+#[path = "../support/http.rs"]
+mod http;
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/raw.rs"]
+mod raw;
+
+mod cli;
+mod command_line;
+mod config;
+
+mod memory_given_back;
+mod operate;
+mod reload;
+
+#[cfg(feature = "bench")]
+mod bench;
+#[cfg(all(feature = "bench", feature = "tools"))]
+mod dist;
+#[cfg(feature = "tools")]
+mod tools;
