@@ -244,16 +244,17 @@ impl Backpressure {
         let is_free = is_own || receiver == room();
         let held_for = if is_free { ROOM_AGAIN } else { HELD_FOR };
         self.waits += 1;
+        let waiting = self.waiting.entry(progress.of).or_default();
+        waiting.insert(self.waits, publisher);
         let wait = Wait {
             number: self.waits,
+            waiters: waiting.len(),
             progress,
             is_free,
             since: io.now(),
             timer: io.set_timer(publisher, held_for, HOLD_TIMER),
         };
         self.publisher(publisher, io.now()).wait = Some(wait);
-        let waiting = self.waiting.entry(progress.of).or_default();
-        waiting.insert(self.waits, publisher);
         io.pause(publisher);
     }
 

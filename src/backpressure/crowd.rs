@@ -23,8 +23,13 @@ use std::time::Duration;
 /// A queue that counts as short in a crowd, in bytes: a few messages, or the answers to many `PING`s.
 pub(super) const SHORT_BYTES: usize = 64 * 1024;
 
-/// The longest are closed no more often than this: to find them takes a look at each client.
+/// Where it was of no use to close some, as what is queued is others' than clients', it is not done more
+/// often than this: to find the worst takes a look at each client.
 const CLOSED_EVERY: Duration = Duration::from_millis(50);
+
+/// Most bytes of queues that are given up in one turn, but for the last one: to free a gigabyte takes a
+/// tenth of a second.
+const CLOSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Where a crowd ends and begins, below a bound of `total_bytes_max`.
 pub(crate) fn marks(total_bytes_max: usize) -> (usize, usize) {
@@ -57,6 +62,9 @@ pub(super) struct Crowd {
     judged: Option<(Time, usize)>,
     /// When some were closed last.
     closed: Option<Time>,
+    /// More are to be closed in the next turns; and whether the bound had been reached.
+    goes_on: bool,
+    is_full: bool,
 }
 
 impl Crowd {
@@ -69,12 +77,17 @@ impl Crowd {
     #[inline]
     pub(super) fn end(&mut self) {
         self.judged = None;
+        self.goes_on = false;
     }
 
     /// Whether some are to be closed, where `total` is queued of `max`; the broker itself stood still until
     /// `resumed`.
     fn has_to_go(&mut self, now: Time, resumed: Time, total: usize, max: usize) -> bool {
         let is_new = |(since, _): &(Time, usize)| now - *since <= 2 * PATIENCE;
+        if self.goes_on {
+            // Once in each turn.
+            return self.closed.is_none_or(|last| last < now);
+        }
         // Where it is old nobody has looked for long: this is another one.
         let Some((since, before)) = self.judged.filter(is_new) else {
             self.number = self.number.wrapping_add(1).max(1);
@@ -93,13 +106,15 @@ impl Crowd {
         self.may_close(now)
     }
 
-    /// Where that was of no use, as what is queued is others' than clients', it is not done all the time.
-    fn may_close(&mut self, now: Time) -> bool {
-        let may = self.closed.is_none_or(|last| now - last >= CLOSED_EVERY);
-        if may {
-            self.closed = Some(now);
-        }
-        may
+    fn may_close(&self, now: Time) -> bool {
+        self.closed.is_none_or(|last| now - last >= CLOSED_EVERY)
+    }
+
+    /// Some were closed, and `total` is left; `goes_on` if there are more that can be.
+    fn has_closed(&mut self, now: Time, total: usize, goes_on: bool) {
+        self.closed = Some(now);
+        self.judged = Some((now, total));
+        self.goes_on = goes_on;
     }
 }
 
@@ -118,9 +133,9 @@ impl Queue {
     }
 }
 
-/// Closes some of `queues`, the worst first, as long as `total` says that more than `low` is queued.
-/// `close` ends one of them. Below the bound, and where what is left is others' than clients', short ones
-/// are spared.
+/// Closes some of `queues`, the worst first, as long as `total` says that more than `low` is queued;
+/// answers whether there are more of them than are closed in one turn. `close` ends one. Below the bound,
+/// and where what is left is others' than clients', short ones are spared.
 fn close_worst<T>(
     queues: &mut [Queue],
     low: usize,
@@ -128,18 +143,23 @@ fn close_worst<T>(
     world: &mut T,
     total: impl Fn(&T) -> usize,
     close: impl Fn(&mut T, Key),
-) {
+) -> bool {
     let rank = |one: &Queue| (one.is_stalled && !one.is_short(), one.queued, one.key);
     queues.sort_unstable_by_key(|one| std::cmp::Reverse(rank(one)));
     let mut left: usize = queues.iter().map(|one| one.queued).sum();
+    let mut closed = 0;
     for one in queues {
         let is_spared = one.is_short() && (!is_full || left < low);
         if one.queued == 0 || is_spared || total(world) <= low {
-            break;
+            return false;
         }
-        left -= one.queued;
+        if closed >= CLOSED_BYTES_MAX {
+            return true;
+        }
+        (left, closed) = (left - one.queued, closed + one.queued);
         close(world, one.key);
     }
+    false
 }
 
 /// Why a client was closed whose queue was among the longest.
@@ -162,6 +182,8 @@ pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
     if !crowd.has_to_go(io.now(), io.resumed(), total, max) {
         return;
     }
+    // What has begun at the bound goes on as it began.
+    let is_full = total >= max || crowd.goes_on && crowd.is_full;
     let queue = |key: Key| Queue {
         key,
         queued: io.queued(key),
@@ -173,8 +195,10 @@ pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
     let close = |io: &mut Io<'_>, key: Key| {
         io.fail(key, Crowded);
     };
-    close_worst(&mut queues, low, total >= max, io, total_now, close);
-    state.backpressure.crowd.judged = Some((io.now(), io.total_queued()));
+    let goes_on = close_worst(&mut queues, low, is_full, io, total_now, close);
+    let crowd = &mut state.backpressure.crowd;
+    crowd.is_full = is_full;
+    crowd.has_closed(io.now(), io.total_queued(), goes_on);
 }
 
 #[cfg(test)]
@@ -199,7 +223,9 @@ mod tests {
             world.0 -= queues[key.index()].0;
             world.1.push(key.index());
         };
-        close_worst(&mut all, low, is_full, &mut world, |world| world.0, close);
+        while close_worst(&mut all, low, is_full, &mut world, |world| world.0, close) {
+            all.retain(|queue| !world.1.contains(&queue.key.index()));
+        }
         world.1
     }
 
@@ -251,6 +277,34 @@ mod tests {
         // The bound itself is not waited for.
         assert_eq!(judged(&[770, 1024]), [1]);
         assert_eq!(judged(&[1024]), [0]);
+    }
+
+    #[test]
+    fn very_much_is_not_given_up_in_one_turn() {
+        let queues: Vec<Queue> = (0..100)
+            .map(|place| Queue {
+                key: Key::new(place, 1),
+                queued: 8 * MIB,
+                is_stalled: true,
+            })
+            .collect();
+        let close = |left: &mut usize, _: Key| *left -= 8 * MIB;
+        let mut left = 800 * MIB;
+        let goes_on = close_worst(
+            &mut queues.clone(),
+            0,
+            false,
+            &mut left,
+            |left| *left,
+            close,
+        );
+        assert_eq!((goes_on, left), (true, 784 * MIB));
+        let mut crowd = Crowd::default();
+        let now = Time::ZERO + PATIENCE;
+        crowd.has_closed(now, left, goes_on);
+        assert!(!crowd.has_to_go(now, Time::ZERO, left, MAX), "in one turn");
+        let next = now + Duration::from_micros(1);
+        assert!(crowd.has_to_go(next, Time::ZERO, left, MAX));
     }
 
     #[test]

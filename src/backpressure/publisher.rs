@@ -41,6 +41,8 @@ const ACCOUNTS_MAX: usize = 64;
 pub(super) struct Wait {
     /// Of all waits.
     pub(super) number: u64,
+    /// How many waited for the same when it began, this one included.
+    pub(super) waiters: usize,
     /// How far the receiver was.
     pub(super) progress: Progress,
     /// It is not charged: its own queue is waited for, which is nobody else's matter, or room.
@@ -148,7 +150,8 @@ impl Publisher {
         }
     }
 
-    /// A wait is over, as one of so many for that receiver.
+    /// A wait is over, as one of so many for that receiver at its end. Many that began together end one by
+    /// one, and the last of them has no right to all.
     pub(super) fn has_waited(
         &mut self,
         wait: &Wait,
@@ -158,7 +161,7 @@ impl Publisher {
     ) {
         self.recover(now);
         let taken = progress.taken.saturating_sub(wait.progress.taken);
-        let share = taken / 2 / waiters.max(1) as u64;
+        let share = taken / 2 / waiters.max(wait.waiters).max(1) as u64;
         let share = i64::try_from(share).unwrap_or(CREDIT_MAX);
         self.credit = CREDIT_MAX.min(self.credit.saturating_add(share));
         if !progress.is_full {
@@ -225,6 +228,7 @@ mod tests {
             if publisher.waits_for(&progress(of, taken(now))) {
                 let wait = Wait {
                     number: 1,
+                    waiters: 1,
                     progress: progress(of, taken(now)),
                     is_free: false,
                     since: at(now),
@@ -325,6 +329,7 @@ mod tests {
                 }
                 let wait = Wait {
                     number: 1,
+                    waiters: 1,
                     progress: crowd(earned(waited), taken(waited)),
                     is_free: false,
                     since: Time::ZERO + waited,
@@ -338,6 +343,33 @@ mod tests {
             assert_eq!(is_long, shrinks, "{waited:?}");
             assert!(waited >= Duration::from_secs(3), "{waited:?}");
         }
+    }
+
+    #[test]
+    fn what_was_taken_is_shared_among_all_who_waited_for_it() {
+        const WAITERS: usize = 400;
+        let key = keys(1)[0];
+        let taken = 20_000_000;
+        let mut all = 0;
+        // They come one by one, and go so.
+        for place in 0..WAITERS {
+            let mut publisher = Publisher::new(Time::ZERO);
+            let wait = Wait {
+                number: 1,
+                waiters: place + 1,
+                progress: progress(key, 0),
+                is_free: false,
+                since: Time::ZERO,
+                timer: TimerId::NONE,
+            };
+            let left = WAITERS - place;
+            publisher.has_waited(&wait, &progress(key, taken), left, Time::ZERO + 100 * MILLI);
+            all += publisher.credit;
+        }
+        assert!(
+            (taken as i64 / 2..taken as i64 / 4 * 3).contains(&all),
+            "{all}"
+        );
     }
 
     #[test]
