@@ -28,7 +28,12 @@ pub(crate) use news::{News, is_same_auth};
 const TURN_WORK_MAX: usize = 50_000;
 
 /// After so much of it the clock is looked at: what a place costs is not always the same.
-const WORK_BETWEEN_LOOKS: usize = 4_000;
+const WORK_BETWEEN_LOOKS: usize = 1_000;
+
+/// What is done of a message that goes in pieces before the clock is looked at, about 50 microseconds,
+/// and most of it in one turn: very many clients may each have such a message.
+const PIECE_WORK: usize = 500;
+const PIECES_WORK_MAX: usize = 4_000;
 
 /// Most messages of one control line that are taken together: by then a look at each receiver costs
 /// nothing.
@@ -372,6 +377,10 @@ impl Client {
             let Some(session) = &mut self.session else {
                 return Ok(());
             };
+            if session.has_begun() && has_done_its_pieces(cx) {
+                cx.yield_now();
+                return Ok(());
+            }
             let (op, len) = match self.parser.next_of_any(input.peek(), session.rules()) {
                 Ok(Step::Op { op, len }) => (op, len),
                 Ok(Step::Warning(violation)) => {
@@ -425,10 +434,8 @@ impl Client {
                     self.hold(cx, receiver, input);
                     return Ok(());
                 }
-                After::InPieces => {
-                    cx.yield_now();
-                    return Ok(());
-                }
+                // Another piece, or the others have their turn.
+                After::InPieces => continue,
             }
             input.consume(len);
             if has_had_its_turn(cx) {
@@ -782,13 +789,18 @@ fn allowance(state: &State, bytes: usize) -> Allowance {
     }
 }
 
-/// What may be done of a message that goes in pieces before it is the others' turn: a part of what a turn
-/// has, since very many clients may each have such a message.
+/// What is done at once of a message that goes in pieces.
 fn a_piece(bytes: usize) -> Allowance {
     Allowance {
-        work: WORK_BETWEEN_LOOKS,
+        work: PIECE_WORK,
         bytes,
     }
+}
+
+/// Whether it is the others' turn, where a message goes in pieces. One at least is done in each turn.
+fn has_done_its_pieces(cx: &mut Context<'_, State>) -> bool {
+    let work = cx.state.scratch.work();
+    work > 0 && (work >= PIECES_WORK_MAX || cx.io.output_left() == 0 || cx.io.is_time_up())
 }
 
 /// Whether the present client has made so much output or work that it is the others' turn.

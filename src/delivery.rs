@@ -118,7 +118,7 @@ pub(crate) enum Published {
 /// places of the trie.
 const PIECE_SUBSCRIPTIONS_MAX: usize = 1024;
 const PIECE_BYTES_MAX: usize = 2 * 1024 * 1024;
-const PIECE_PLACES_MAX: usize = 2048;
+const PIECE_PLACES_MAX: usize = 512;
 
 /// What it costs to subscribe to `subject`, or to end that, in places looked at.
 pub(crate) fn subscribing(subject: &[u8]) -> usize {
@@ -278,7 +278,7 @@ pub(crate) fn publish<O: Outbox>(
                     tally.work += places;
                     route.forget();
                     begin(config, out);
-                    let search = sublist.search(message.subject());
+                    let search = sublist.search_on(message.subject());
                     *fanout = Some(Box::new(Fanout::new(search, bytes)));
                     return Published::InPieces;
                 }

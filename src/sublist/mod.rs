@@ -92,6 +92,8 @@ pub struct Sublist {
     searches: u64,
     /// What is left of a walk; used again for each.
     branches: Vec<Branch>,
+    /// What the last one has found that was given up.
+    given_up: Vec<SetId>,
 }
 
 impl Default for Sublist {
@@ -117,6 +119,7 @@ impl Sublist {
             inserts: 0,
             searches: 0,
             branches: Vec::new(),
+            given_up: Vec::new(),
         }
     }
 

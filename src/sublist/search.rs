@@ -60,7 +60,10 @@ impl Search {
 
 impl Sublist {
     /// As [`matches`](Sublist::matches), if that takes no look at more than `places_max` places of
-    /// the trie; else answers `Err` with how many it took, and appends nothing.
+    /// the trie; else answers `Err` with how many it took, and appends nothing. Then [`search_on`] goes
+    /// on from there.
+    ///
+    /// [`search_on`]: Sublist::search_on
     #[inline]
     pub fn matches_within(
         &mut self,
@@ -101,7 +104,8 @@ impl Sublist {
             &self.hashing,
         );
         if !self.branches.is_empty() {
-            found.truncate(before);
+            self.given_up.clear();
+            self.given_up.extend(found.drain(before..));
             return Err(1 + places);
         }
         if found.len() > before && subject::has_empty_token(subject) {
@@ -131,6 +135,17 @@ impl Sublist {
             version: self.version,
             is_over,
         }
+    }
+
+    /// As [`search`](Sublist::search), for a subject for which [`matches_within`](Sublist::matches_within)
+    /// has just given up: what that has looked at is not looked at again.
+    pub fn search_on(&mut self, subject: &[u8]) -> Search {
+        let mut search = self.search(subject);
+        if !search.is_over {
+            search.branches.clone_from(&self.branches);
+            search.found.append(&mut self.given_up);
+        }
+        search
     }
 
     /// A search that is over and has found these sets, just now.

@@ -379,3 +379,46 @@ fn subjects_of_a_hundred_thousand_tokens_take_no_stack() {
     let thread = thread.spawn(work).expect("a thread starts");
     thread.join().expect("it ends well");
 }
+
+#[test]
+fn a_search_that_was_given_up_goes_on_where_it_was() {
+    let mut sublist = Sublist::seeded(1);
+    for number in 0..1 << 8 {
+        let token = |place: usize| if number >> place & 1 == 1 { "*" } else { "a" };
+        let tokens: Vec<&str> = (0..8).map(token).collect();
+        for end in ["", ".z"] {
+            let subject = tokens.join(".") + end;
+            sublist.insert(subject.as_bytes(), None, subject.as_bytes(), ReceiverId(0));
+        }
+    }
+    for (published, reached) in [
+        ("a.a.a.a.a.a.a.a", 256),
+        ("a.a.a.a.a.a.a.a.z", 256),
+        ("a..a", 0),
+    ] {
+        let published = published.as_bytes();
+        let mut all = Vec::new();
+        let places = sublist.search(published);
+        let places = {
+            let mut search = places;
+            sublist.go_on(&mut search, published, usize::MAX)
+        };
+        for places_max in [1, 7, 100] {
+            all.clear();
+            let Err(first) = sublist.matches_within(published, places_max, &mut all) else {
+                assert_eq!(reached, 0);
+                continue;
+            };
+            assert_eq!((all.len(), first), (0, 1 + places_max));
+            let mut search = sublist.search_on(published);
+            let rest = sublist.go_on(&mut search, published, usize::MAX);
+            if reached > 0 {
+                assert_eq!(places_max + rest, places);
+            }
+            let mut found = search.found().to_vec();
+            found.sort_unstable();
+            found.dedup();
+            assert_eq!((found.len(), search.found().len()), (reached, reached));
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl Times {
             input,
             flush: input,
             step: input / 2,
-            light_slice: input / 8,
+            light_slice: input / 80,
             heavy_min: input / 4,
             light_debt: nanos(input / 40),
             debt_max: nanos(input * 4 / 5),
