@@ -49,6 +49,15 @@ pub enum Event {
     },
 }
 
+/// What [`Driver::splice`] has moved. Nothing at all: the peer of the first has ended its direction.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Spliced {
+    /// Bytes that the second has taken.
+    pub moved: usize,
+    /// Bytes that it has not: the first ones of `rest`, behind those.
+    pub left: usize,
+}
+
 /// What a driver answers in place of an address where there is none: for Unix sockets and pipes.
 pub const NO_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -197,6 +206,17 @@ pub trait Driver: fmt::Debug {
     /// is read and written.
     fn send_file(&mut self, key: Key, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
         let _ = (key, file, max);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Moves at most `max` bytes that have come from one connection to another, without a copy. What was
+    /// taken from the first and did not fit into the second is put into `rest`.
+    ///
+    /// # Errors
+    /// As [`read`](Driver::read) of the first. What is wrong with the second is for the next write to tell.
+    /// By default, and where it cannot be done, `Unsupported`: nothing was taken then.
+    fn splice(&mut self, from: Key, to: Key, max: usize, rest: &mut [u8]) -> io::Result<Spliced> {
+        let _ = (from, to, max, rest);
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -80,7 +80,7 @@ pub mod eventmachine {}
 pub use builder::{Builder, PanicPolicy};
 pub use context::{Context, EachTurn};
 pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
-pub use driver::{Driver, Event, MioDriver, NO_ADDR, Wake};
+pub use driver::{Driver, Event, MioDriver, NO_ADDR, Spliced, Wake};
 pub use endpoint::Endpoint;
 pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;

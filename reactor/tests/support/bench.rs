@@ -159,6 +159,8 @@ impl Bench {
             "connect k",
             "read k",
             "write k",
+            "file k",
+            "splice k",
             "end k",
             "close k",
             "receive k",

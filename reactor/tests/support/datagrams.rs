@@ -20,7 +20,7 @@ pub(crate) struct Udp {
     pub(super) writable: bool,
     /// Packets the kernel will still take.
     room: usize,
-    send_errors: VecDeque<ErrorKind>,
+    send_errors: VecDeque<io::Error>,
 }
 
 #[derive(Debug)]
@@ -101,9 +101,9 @@ impl Net {
     ) -> io::Result<()> {
         let (log, name) = (self.log.clone(), Name(key));
         let udp = self.udp_mut(key);
-        if let Some(kind) = udp.send_errors.pop_front() {
-            log.add(|| format!("send {name} {kind:?}"));
-            return Err(kind.into());
+        if let Some(error) = udp.send_errors.pop_front() {
+            log.add(|| format!("send {name} {:?}", error.kind()));
+            return Err(error);
         }
         if udp.room == 0 {
             udp.write_armed = true;
@@ -146,7 +146,13 @@ impl World {
 
     /// The next send fails so, without the packet having left.
     pub(crate) fn send_error(&self, key: Key, kind: ErrorKind) {
-        self.udp(key, |udp| udp.send_errors.push_back(kind));
+        self.udp(key, |udp| udp.send_errors.push_back(kind.into()));
+    }
+
+    /// The next send fails so, as the system numbers it.
+    pub(crate) fn send_errno(&self, key: Key, errno: i32) {
+        let error = io::Error::from_raw_os_error(errno);
+        self.udp(key, |udp| udp.send_errors.push_back(error));
     }
 
     /// The kernel takes no more than so many packets from now on.

@@ -3,11 +3,13 @@
 use super::EMFILE;
 use super::world::{Found, Link, Outcome, Socket, World, nanos};
 use midge_reactor::{
-    ConnectOptions, Driver, Event, Key, ListenOptions, OffloadJob, Time, UdpOptions, Wake,
+    ConnectOptions, Driver, Event, Key, ListenOptions, OffloadJob, Spliced, Time, UdpOptions, Wake,
 };
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice};
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +41,9 @@ impl Driver for ScriptedDriver {
             None => "poll for ever".to_owned(),
             Some(wait) => format!("poll {wait:?}"),
         });
+        if let Some(errno) = net.poll_errors.pop_front() {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         net.take_events(events);
         if !events.is_empty() || net.waker.take() || wait == Some(Duration::ZERO) {
             return Ok(());
@@ -249,6 +254,66 @@ impl Driver for ScriptedDriver {
         }
         log.add(|| format!("write {name} {len}"));
         Ok(len)
+    }
+
+    fn send_file(&mut self, key: Key, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+        let mut net = self.0.0.borrow_mut();
+        if !net.sends_files {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        let log = net.log.clone();
+        net.now += net.write_takes;
+        let link = net.link(key);
+        let name = Name(key);
+        if link.room == 0 {
+            link.write_armed = true;
+            log.add(|| format!("file {name} would block"));
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        // A duplicate stands where the file stands.
+        let file = File::from(file.try_clone_to_owned()?);
+        let len = file
+            .take(max.min(link.room) as u64)
+            .read_to_end(&mut link.taken)?;
+        link.room -= if link.room == usize::MAX { 0 } else { len };
+        link.write_armed |= link.room == 0;
+        log.add(|| format!("file {name} {len}"));
+        Ok(len)
+    }
+
+    fn splice(&mut self, from: Key, to: Key, max: usize, rest: &mut [u8]) -> io::Result<Spliced> {
+        let mut net = self.0.0.borrow_mut();
+        if !net.splices {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        let log = net.log.clone();
+        let (names, room) = ((Name(from), Name(to)), net.link(to).room);
+        let source = net.link(from);
+        if source.arrived.is_empty() {
+            if source.far_ended {
+                log.add(|| format!("splice {} end", names.0));
+                return Ok(Spliced::default());
+            }
+            source.read_armed = true;
+            log.add(|| format!("splice {} would block", names.0));
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let taken = source
+            .arrived
+            .len()
+            .min(max)
+            .min(room.saturating_add(rest.len()));
+        let bytes: Vec<u8> = source.arrived.drain(..taken).collect();
+        let moved = taken.min(room);
+        let target = net.link(to);
+        target.taken.extend_from_slice(&bytes[..moved]);
+        target.room -= if room == usize::MAX { 0 } else { moved };
+        rest[..taken - moved].copy_from_slice(&bytes[moved..]);
+        log.add(|| format!("splice {} {} {moved}", names.0, names.1));
+        Ok(Spliced {
+            moved,
+            left: taken - moved,
+        })
     }
 
     fn shutdown_write(&mut self, key: Key) -> io::Result<()> {

@@ -125,6 +125,12 @@ pub(super) struct Net {
     pub(super) events_left: bool,
     /// The next poll is interrupted.
     pub(super) cut_short: bool,
+    /// What the next polls answer, as numbers of the system.
+    pub(super) poll_errors: VecDeque<i32>,
+    /// The system sends from files by itself.
+    pub(super) sends_files: bool,
+    /// It moves bytes from one connection to another.
+    pub(super) splices: bool,
     pub(super) next_port: u16,
     pub(super) waker: Arc<Bell>,
     /// Sleep truly when there is nothing to do, until another thread wakes the poll.
@@ -267,6 +273,9 @@ impl World {
             events_max: usize::MAX,
             events_left: false,
             cut_short: false,
+            poll_errors: VecDeque::new(),
+            sends_files: false,
+            splices: false,
             next_port: 50_000,
             waker: Arc::new(Bell::default()),
             waits_for_wakes: false,
@@ -386,6 +395,21 @@ impl World {
     /// The next poll is interrupted, and tells nothing.
     pub(crate) fn cut_short(&self) {
         self.0.borrow_mut().cut_short = true;
+    }
+
+    /// The next poll fails so.
+    pub(crate) fn poll_error(&self, errno: i32) {
+        self.0.borrow_mut().poll_errors.push_back(errno);
+    }
+
+    /// From now on the system sends from files by itself.
+    pub(crate) fn sends_files(&self) {
+        self.0.borrow_mut().sends_files = true;
+    }
+
+    /// From now on the system moves bytes from one connection to another by itself.
+    pub(crate) fn splices(&self) {
+        self.0.borrow_mut().splices = true;
     }
 
     /// From now on a poll with nothing to do sleeps until another thread wakes it.
