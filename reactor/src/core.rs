@@ -30,8 +30,8 @@ mod turn;
 mod watching;
 
 use total::Total;
-pub(crate) use turn::{LANES, Lane, Lanes, OUTPUT_BYTES, Times};
-use turn::{LIGHT_READ_BYTES, Load, Turn};
+pub(crate) use turn::{LANES, LIGHT_READ_BYTES, Lane, Lanes, OUTPUT_BYTES, Times};
+use turn::{Load, Turn};
 use watching::Watching;
 
 /// Where a queue must fall for `on_drain`, in bytes, unless the connection chooses its own marks.
@@ -199,6 +199,11 @@ impl Conn {
         queued < self.max && stream.is_some_and(|stream| queued <= low(stream))
     }
 
+    /// Whether a stream may go on filling its queue.
+    pub(crate) fn takes_stream(&self) -> bool {
+        self.phase == Phase::Open && self.stream.is_some() && self.takes_output()
+    }
+
     /// Whether the kernel has room for more of its queue, as far as is known, and it is the loop that
     /// has yet to write.
     pub(crate) fn is_owed(&self) -> bool {
@@ -307,6 +312,10 @@ pub(crate) struct Core {
     pub(crate) now: Time,
     pub(crate) ready: Lanes,
     pub(crate) dirty: Lanes,
+    /// Connections whose windows were opened since the last flush, and that are among the heavy ones.
+    pub(crate) opened: Vec<Key>,
+    /// Connections whose streams are to give their next piece.
+    pub(crate) streams: VecDeque<Key>,
     pub(crate) turn: Turn,
     pub(crate) times: Times,
     /// What the clock told when it was last read, which is no earlier: what is armed counts from it.
@@ -349,6 +358,8 @@ impl Core {
             now,
             ready: Lanes::default(),
             dirty: Lanes::default(),
+            opened: Vec::new(),
+            streams: VecDeque::new(),
             turn: Turn::new(),
             times: Times::of(Times::DEFAULT),
             clock: now,
@@ -753,6 +764,44 @@ impl Core {
         }
     }
 
+    /// The stream of a connection is to give its next piece, in its turn, if its queue is short enough.
+    pub(crate) fn line_up(&mut self, key: Key) {
+        let Some(conn) = self.conn_mut(key) else {
+            return;
+        };
+        let wants = conn.phase != Phase::Connecting && conn.wants_piece();
+        if let Some(stream) = conn.stream.as_mut().filter(|_| wants)
+            && !std::mem::replace(&mut stream.in_line, true)
+        {
+            self.streams.push_back(key);
+        }
+    }
+
+    /// A connection has its slice: what it is answered is looked at, so that it leaves with the lane of
+    /// this slice, whatever others have queued for it before.
+    pub(crate) fn shut_own_window(&mut self, key: Key) {
+        if let Some(conn) = self.conn_mut(key)
+            && conn.in_dirty == Some(Lane::Heavy)
+        {
+            conn.outbound.shut_window();
+        }
+    }
+
+    /// The flush is over. If it `is_cut`, those that are still to be written take a look at their marks
+    /// with the next send, which may promote them. Costs no more than it did to open their windows.
+    pub(crate) fn forget_windows(&mut self, is_cut: bool) {
+        let mut opened = std::mem::take(&mut self.opened);
+        if is_cut {
+            for key in &opened {
+                if let Some(conn) = self.conn_mut(*key) {
+                    conn.outbound.shut_window();
+                }
+            }
+        }
+        opened.clear();
+        self.opened = opened;
+    }
+
     /// Counts what a connection's queue holds, now that it was written.
     pub(crate) fn count_queue(&mut self, key: Key) {
         if let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index())
@@ -899,8 +948,9 @@ impl Core {
             return;
         };
         // Output of this turn leaves at its end, and input that the handler has put off waits here.
-        let moves =
-            conn.rescan || (conn.in_dirty.is_some() && conn.writable && !conn.outbound.is_empty());
+        let written = conn.in_dirty.is_some() && !conn.outbound.is_empty();
+        let streamed = conn.stream.as_ref().is_some_and(|stream| stream.in_line);
+        let moves = conn.rescan || (conn.writable && (written || streamed));
         if moves {
             conn.last_activity = now;
         }
@@ -926,7 +976,7 @@ impl Core {
         self.stopping
             || (self.shutting_down && self.is_drained())
             || !(self.ready.is_empty() && self.dirty.is_empty() && self.closing.is_empty())
-            || !self.urgent.is_empty()
+            || !(self.streams.is_empty() && self.urgent.is_empty())
     }
 
     /// Takes the earliest timer that is due and was armed before the mark `pass`.

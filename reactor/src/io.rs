@@ -1,6 +1,6 @@
 //! `Io`: what may be asked for any connection, without a word of the shared state's type.
 
-use crate::core::{Core, Phase, Target};
+use crate::core::{Core, Lane, Phase, Target};
 use crate::hold::Hold;
 use crate::outbound::{QUEUE_BYTES_MAX, Tail};
 use crate::{Close, Driver, Key, Time, TimerId};
@@ -154,6 +154,9 @@ impl Io<'_> {
         let bytes = conn.to_next_mark();
         conn.outbound.make_room(len, &mut pools.outbound);
         conn.outbound.open_window(bytes);
+        if conn.in_dirty == Some(Lane::Heavy) {
+            self.core.opened.push(key);
+        }
         true
     }
 

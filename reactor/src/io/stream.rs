@@ -34,8 +34,8 @@ impl Io<'_> {
     }
 
     /// As [`stream`](Io::stream), of a file, whose bytes the system sends without a copy where it can:
-    /// on Linux, over TCP and Unix sockets, without TLS. Then up to 256 KiB leave in a turn, and of
-    /// [`StreamOptions`] nothing counts but while the socket takes no more.
+    /// on Linux, over TCP and Unix sockets, without TLS. Then up to 256 KiB leave in a turn, behind what is
+    /// queued, and of [`StreamOptions`] nothing counts but while the socket takes no more.
     ///
     /// # Errors
     /// As [`stream`](Io::stream).
@@ -56,7 +56,7 @@ impl Io<'_> {
         }
         conn.stream = Some(Box::new(stream));
         conn.streamed = 0;
-        self.core.mark_dirty(key);
+        self.core.line_up(key);
         Ok(())
     }
 

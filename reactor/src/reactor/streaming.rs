@@ -1,9 +1,9 @@
-//! Streams: a piece for each queue that is short enough, before it is written.
+//! Streams: a piece for each queue that is short enough, when all that was queued is written.
 
 use super::Reactor;
 use super::panics::caught;
 use crate::Key;
-use crate::core::Phase;
+use crate::core::{Conn, Phase};
 use crate::io::Io;
 use crate::stream::StreamEnd;
 use std::io::{self, ErrorKind};
@@ -13,28 +13,107 @@ use std::os::fd::AsFd;
 const FILE_BYTES_MAX: usize = 256 * 1024;
 
 impl<S> Reactor<S> {
-    /// Queues the next piece of the connection's stream, if there is room for it.
-    pub(super) fn fill(&mut self, key: Key) {
+    /// A piece for each stream in line, in order, until the turn's time for output or `bytes` are
+    /// spent: one at least. What is left keeps its place. Its connection pays for what it costs.
+    pub(super) fn run_streams(&mut self, bytes: usize) {
+        let (mut left, mut served) = (bytes, false);
+        let (mut now, times) = (self.read_clock(), self.core.times);
+        for _ in 0..self.core.streams.len() {
+            if served && (left == 0 || now >= self.step_ends) {
+                break;
+            }
+            let Some(key) = self.core.streams.pop_front() else {
+                break;
+            };
+            let len = self.next_piece(key);
+            self.core.count_queue(key);
+            self.after_callback();
+            let end = self.read_clock();
+            if let Some(conn) = self.core.conn_mut(key) {
+                conn.load.charge(end.since(now), &times, end);
+            }
+            now = end;
+            served |= len > 0;
+            left = left.saturating_sub(len);
+        }
+    }
+
+    /// One stream's next piece is queued and written, or sent by the system, behind all that was queued
+    /// before; answers how long it was.
+    fn next_piece(&mut self, key: Key) -> usize {
         let Some(conn) = self.core.conn_mut(key) else {
+            return 0;
+        };
+        let Some(stream) = &mut conn.stream else {
+            return 0;
+        };
+        stream.in_line = false;
+        let before = conn.streamed;
+        if self.is_of_system(key) {
+            if self.core.conn(key).is_some_and(|conn| conn.queued() > 0) {
+                self.flush_one(key);
+            }
+            let free = |conn: &Conn| conn.takes_stream() && conn.queued() == 0;
+            if !self.core.conn(key).is_some_and(free) {
+                // What was queued before goes first, and keeps the socket busy.
+                return 0;
+            }
+            if self.send_file(key) {
+                self.line_up(key);
+                return self.streamed_since(key, before);
+            }
+        }
+        self.fill(key);
+        self.flush_one(key);
+        self.streamed_since(key, before)
+    }
+
+    fn streamed_since(&self, key: Key, before: u64) -> usize {
+        let streamed = self.core.conn(key).map_or(before, |conn| conn.streamed);
+        usize::try_from(streamed.saturating_sub(before)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the system can send from what is streamed by itself.
+    fn is_of_system(&self, key: Key) -> bool {
+        self.core.conn(key).is_some_and(|conn| {
+            #[cfg(feature = "tls")]
+            if conn.tls.is_some() {
+                return false;
+            }
+            conn.stream
+                .as_ref()
+                .is_some_and(|stream| stream.file().is_some())
+        })
+    }
+
+    /// At a flush of the connection: its stream has its turn if the queue is short enough, for no event
+    /// will tell. It ends if nothing more can be sent.
+    pub(super) fn line_up(&mut self, key: Key) {
+        let Some(conn) = self.core.conn_mut(key).filter(|conn| conn.stream.is_some()) else {
             return;
         };
         match conn.phase {
-            Phase::Connecting => return,
-            Phase::Open => {}
-            Phase::Ending | Phase::Draining | Phase::Closing => {
-                conn.stream = None;
-                return;
+            Phase::Connecting => {}
+            Phase::Ending | Phase::Draining | Phase::Closing => conn.stream = None,
+            Phase::Open if !conn.takes_output() => {
+                self.stream_ended(key, Err(ErrorKind::BrokenPipe.into()));
+            }
+            Phase::Open => {
+                if conn.writable || conn.queued() == 0 {
+                    self.core.line_up(key);
+                }
             }
         }
-        if !conn.takes_output() {
-            return self.stream_ended(key, Err(ErrorKind::BrokenPipe.into()));
-        }
-        if !conn.wants_piece() || self.send_file(key) {
-            return;
-        }
+    }
+
+    /// Queues the next piece of the connection's stream, if there is room for it.
+    fn fill(&mut self, key: Key) {
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
+        if !conn.takes_stream() || !conn.wants_piece() {
+            return;
+        }
         let room = conn.max - conn.queued();
         // Out of the connection for the read: the queue is elsewhere in it.
         let Some(mut stream) = conn.stream.take() else {
@@ -56,39 +135,34 @@ impl<S> Reactor<S> {
         };
         conn.stream = Some(stream);
         conn.streamed += len as u64;
+        let produced = self.core.produced;
         let mut io = Io {
             core: &mut self.core,
             driver: &mut *self.driver,
         };
         let taken = io.send(key, &self.scratch[..len]);
         debug_assert!(taken, "{key:?} had room");
+        // It is of this turn's output, and takes nothing away from the input of the next.
+        self.core.produced = produced;
         if let Some(end) = end {
             self.stream_ended(key, end);
         }
     }
 
-    /// Has the system send from the file that is streamed, if it can, and the socket takes more;
-    /// answers whether that is all for this turn. Otherwise the next piece is copied: one that waits
-    /// in the queue is what deadlines, marks and events know of.
+    /// Has the system send from the file that is streamed, to a connection of which nothing is queued;
+    /// answers whether it did. If not, the next piece is copied: one that waits in the queue is what
+    /// deadlines, marks and events know of.
     fn send_file(&mut self, key: Key) -> bool {
-        let now = self.core.now;
+        let now = self.moment(key);
         let Some(conn) = self.core.conn_mut(key) else {
             return false;
         };
-        #[cfg(feature = "tls")]
-        if conn.tls.is_some() {
+        if !conn.writable {
             return false;
         }
         let Some(file) = conn.stream.as_ref().and_then(|stream| stream.file()) else {
             return false;
         };
-        if conn.queued() > 0 {
-            // It goes first, and what the socket has taken already keeps it busy.
-            return true;
-        }
-        if !conn.writable {
-            return false;
-        }
         match self.driver.send_file(key, file.as_fd(), FILE_BYTES_MAX) {
             Ok(0) => self.stream_ended(key, Ok(())),
             Ok(len) => {
@@ -111,16 +185,6 @@ impl<S> Reactor<S> {
             }
         }
         true
-    }
-
-    /// Comes back next turn if the queue is short enough already: no event will tell.
-    pub(super) fn fill_again(&mut self, key: Key) {
-        if let Some(conn) = self.core.conn(key)
-            && conn.wants_piece()
-            && (conn.writable || conn.queued() == 0)
-        {
-            self.core.mark_dirty(key);
-        }
     }
 
     /// A write has failed for good: the stream ends now, for the connection itself may stay until

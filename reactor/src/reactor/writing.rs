@@ -1,7 +1,7 @@
 //! Output: each connection with something new is written once per turn.
 
 use super::Reactor;
-use crate::core::{Conn, Core, LANES, Lane, Phase, Target};
+use crate::core::{Conn, LANES, Lane, OUTPUT_BYTES, Phase, Target};
 use crate::handler::Close;
 use crate::outbound::PIECES_MAX;
 use crate::{Driver, Key, LINGER};
@@ -14,6 +14,9 @@ const WRITE_BYTES_MAX: usize = 1024 * 1024;
 /// So few are written before the clock is looked at again.
 const WRITES_BETWEEN_LOOKS: usize = 8;
 
+/// So little is written before the clock is looked at again.
+const BYTES_BETWEEN_LOOKS: u64 = 256 * 1024;
+
 /// How long to wait for the peer's end after ours, before closing regardless: as long as it takes a
 /// peer that is near to see our end, and not so long that anyone could use it to go on.
 const DRAIN: Duration = Duration::from_millis(25);
@@ -25,19 +28,30 @@ impl<S> Reactor<S> {
     /// Writes each connection marked dirty, once, as far as the time for it goes: the light ones first.
     pub(super) fn flush(&mut self) {
         self.core.begin_call();
-        self.core.turn.produced = 0;
-        if self.core.dirty.is_empty() {
+        let produced = std::mem::take(&mut self.core.turn.produced);
+        if self.core.dirty.is_empty() && self.core.streams.is_empty() {
             return;
         }
         self.begin_step(self.core.times.flush);
+        self.flush_lanes();
+        if !self.core.streams.is_empty() {
+            self.run_streams(OUTPUT_BYTES.saturating_sub(produced));
+        }
+    }
+
+    fn flush_lanes(&mut self) {
         // Calls to `on_drain` may mark others, for the next turn.
         let counts = LANES.map(|lane| self.core.dirty[lane].len());
         let mut is_cut = false;
         for (lane, count) in LANES.into_iter().zip(counts) {
             let mut left = count;
             while left > 0 {
-                let mut writes = 0;
-                while left > 0 && writes < WRITES_BETWEEN_LOOKS {
+                let (mut writes, written) = (0, self.core.stats.written_bytes);
+                let is_little = |now: u64| now - written < BYTES_BETWEEN_LOOKS;
+                while left > 0
+                    && writes < WRITES_BETWEEN_LOOKS
+                    && is_little(self.core.stats.written_bytes)
+                {
                     left -= 1;
                     writes += usize::from(self.flush_next(lane));
                 }
@@ -54,9 +68,7 @@ impl<S> Reactor<S> {
                 };
             }
         }
-        if is_cut {
-            self.shut_windows();
-        }
+        self.core.forget_windows(is_cut);
     }
 
     /// Writes the next one of a lane; answers whether there was anything to write.
@@ -83,28 +95,9 @@ impl<S> Reactor<S> {
         true
     }
 
-    /// Those that are still to be written take a look at their marks with the next send, which may
-    /// promote them.
-    fn shut_windows(&mut self) {
-        let Core { dirty, .. } = &mut self.core;
-        let heavy = std::mem::take(&mut dirty[Lane::Heavy]);
-        for key in &heavy {
-            if let Some(conn) = self.core.conn_mut(*key) {
-                conn.outbound.shut_window();
-            }
-        }
-        self.core.dirty[Lane::Heavy] = heavy;
-    }
-
     pub(super) fn flush_one(&mut self, key: Key) {
         let now = self.moment(key);
-        if self
-            .core
-            .conn(key)
-            .is_some_and(|conn| conn.stream.is_some())
-        {
-            self.fill(key);
-        }
+        self.line_up(key);
         let Some((conn, pools)) = self.core.conn_and_pools(key) else {
             return;
         };
@@ -162,7 +155,7 @@ impl<S> Reactor<S> {
         } else {
             self.arm_write_timer(key);
         }
-        self.fill_again(key);
+        self.line_up(key);
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };

@@ -3,6 +3,7 @@
 use crate::support::{Bench, Peer, Probe};
 use bytes::Bytes;
 use midge_reactor::{Key, ProxyOptions, StreamError, StreamOptions};
+use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::rc::Rc;
 use std::time::Duration;
@@ -116,6 +117,113 @@ fn a_stream_has_one_piece_a_turn_and_others_their_turn() {
     assert_eq!((peer.received_len(), echo.text().as_str()), (100, "me too"));
     bench.turn();
     assert_eq!(peer.received_len(), 200);
+}
+
+/// A file with so many bytes, which has no name any more.
+fn file(len: usize) -> File {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = path.join(format!("scripted-{len}-{:?}", std::thread::current().id()));
+    std::fs::write(&path, pattern(len)).expect("there is room for it");
+    let file = File::open(&path).expect("it was written");
+    std::fs::remove_file(&path).expect("it is there");
+    file
+}
+
+fn stream_file(bench: &mut Bench, key: Key, len: usize) {
+    let options = StreamOptions::default();
+    let begun = bench.with(|cx| cx.io.stream_file(key, file(len), &options));
+    begun.expect("it is open and has no stream");
+}
+
+const FILE_PIECE: usize = 256 * 1024;
+
+#[test]
+fn a_file_goes_on_beside_whatever_else_is_sent_to_its_connection() {
+    for by_system in [false, true] {
+        let mut bench = Bench::new();
+        let (peer, key) = client(&mut bench);
+        if by_system {
+            bench.world.sends_files();
+        }
+        stream_file(&mut bench, key, 3 * FILE_PIECE);
+        let mut turns = 0;
+        while bench.told().is_empty() {
+            bench.with(|cx| cx.io.send(key, [b'.'; 1000]));
+            bench.turn();
+            turns += 1;
+            assert!(
+                turns < 20,
+                "{} bytes of it",
+                bench.with(|cx| cx.io.streamed(key))
+            );
+        }
+        bench.settle();
+        assert_eq!(peer.received_len(), 3 * FILE_PIECE + turns * 1000);
+    }
+}
+
+#[test]
+fn what_the_system_sends_is_the_file_in_order_however_little_the_socket_takes() {
+    let mut bench = Bench::new();
+    let (peer, key) = client(&mut bench);
+    bench.world.sends_files();
+    let len = 2 * FILE_PIECE + 17;
+    peer.set_room(0);
+    stream_file(&mut bench, key, len);
+    for room in [1, 0, 70_000, 3, 300_000, usize::MAX] {
+        bench.settle();
+        assert!(!bench.reactor.has_work(), "it waits for room");
+        peer.set_room(room);
+    }
+    bench.settle();
+    assert!(peer.received() == pattern(len));
+    assert_eq!(bench.told(), [format!("a stream of {len} complete")]);
+}
+
+#[test]
+fn files_take_no_more_of_a_turn_than_its_time_and_its_output_and_each_has_its_turn() {
+    // Where a piece takes a millisecond, time is short; where it takes none, output is.
+    for (takes, pieces) in [(1, 4), (0, 16)] {
+        let mut bench = Bench::new();
+        bench.world.sends_files();
+        let peers: Vec<Peer> = (0..40).map(|_| client(&mut bench).0).collect();
+        let echo = bench.client(Probe::echo("echo"));
+        for peer in &peers {
+            stream_file(&mut bench, peer.key(), 8 * FILE_PIECE);
+        }
+        bench.world.write_takes(Duration::from_millis(takes));
+        for turn in 1..=20 {
+            echo.forget_received();
+            echo.send(b"?");
+            bench.turn();
+            assert_eq!(echo.text(), "?", "turn {turn}");
+            let lens = peers.iter().map(Peer::received_len);
+            let sent = lens.clone().sum::<usize>() / FILE_PIECE;
+            assert!(sent <= pieces * turn, "{sent} pieces in {turn} turns");
+            let (least, most) = (lens.clone().min(), lens.max());
+            assert!(most <= least.map(|least| least + FILE_PIECE), "turn {turn}");
+        }
+        let least = peers.iter().map(Peer::received_len).min();
+        assert!(least >= Some(FILE_PIECE), "{least:?}");
+    }
+}
+
+#[test]
+fn what_a_file_costs_is_owed_by_its_connection() {
+    let mut bench = Bench::new();
+    bench.world.sends_files();
+    let reader = bench.client(Probe::new("reader"));
+    let other = bench.client(Probe::new("other"));
+    stream_file(&mut bench, reader.key(), 8 * FILE_PIECE);
+    bench.world.write_takes(Duration::from_millis(3));
+    for _ in 0..3 {
+        bench.turn();
+    }
+    bench.log();
+    reader.send(b"x");
+    other.send(b"x");
+    bench.turn();
+    assert_eq!(bench.told(), ["other input x", "reader input x"]);
 }
 
 #[test]
