@@ -269,6 +269,10 @@ impl Io<'_> {
                 }
                 _ => false,
             };
+            if options.both_families && bound.iter().any(|at| are_all(*at, addr)) {
+                // It came with the other family's.
+                continue;
+            }
             match listen_on_one(self.driver, key, addr, options) {
                 Ok(at) => bound.extend(at.into_iter().map(canonical)),
                 Err(error) if is_lacking(&error) => lacking.push((addr, error)),
@@ -317,6 +321,12 @@ fn listen_on_one(
         Err(error) if is_lacking(&error) => Ok(vec![driver.listen(key, v4, options)?]),
         Err(error) => Err(error),
     }
+}
+
+/// Whether both stand for every address of the machine, of whatever family, with one port.
+fn are_all(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = |addr: SocketAddr| addr.ip().is_unspecified();
+    is_any(one) && is_any(other) && one.port() == other.port()
 }
 
 /// Whether the machine does not have the address, or not its family.

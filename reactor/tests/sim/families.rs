@@ -72,6 +72,31 @@ fn an_unspecified_address_of_both_families_takes_both_and_tells_each_as_it_is() 
 }
 
 #[test]
+fn both_unspecified_addresses_at_once_are_one_listener_of_both_families() {
+    let orders = [["0.0.0.0", "[::]"], ["[::]", "0.0.0.0"]];
+    for (order, (port, has_v6)) in
+        orders
+            .iter()
+            .cycle()
+            .zip([(7, true), (0, true), (7, false), (0, false)])
+    {
+        let mut sim = Sim::new(1);
+        sim.set_ipv6(has_v6);
+        let server = idle_host(&mut sim, "server");
+        let client = idle_host(&mut sim, "client");
+        let addrs = order.map(|ip| format!("{ip}:{port}").parse::<SocketAddr>());
+        let addrs = addrs.map(|addr| addr.expect("an address"));
+        let listener = tell(&mut sim, server, addrs, &both()).expect("the port is free");
+        let bound = sim.with(server, |cx| cx.listening_on(listener));
+        let port = bound.expect("it listens").port();
+        let v4 = heard(&mut sim, client, &format!("10.0.0.1:{port}"));
+        assert_eq!(v4, "10.0.0.2", "{order:?}");
+        let v6 = if has_v6 { "fd00::2" } else { "" };
+        assert_eq!(heard(&mut sim, client, &format!("[fd00::1]:{port}")), v6);
+    }
+}
+
+#[test]
 fn where_there_is_no_ipv6_the_other_family_is_taken_alone() {
     for addr in ["0.0.0.0:0", "[::]:0"] {
         let mut sim = Sim::new(1);
