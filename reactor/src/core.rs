@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+mod resting;
 mod total;
 mod turn;
 mod watching;
@@ -158,6 +159,8 @@ pub(crate) struct Rest {
     /// Total bytes that must have been written when `write_timer` fires.
     pub(crate) write_target: u64,
     pub(crate) idle_timeout: Option<Duration>,
+    /// Armed while it rests, since the system had no memory for it.
+    pub(crate) try_again_timer: Option<TimerId>,
     /// Armed while open and an idle timeout is set; it fires no later than the timeout ends, and is
     /// armed again if bytes have moved since.
     pub(crate) idle_timer: Option<TimerId>,
@@ -467,6 +470,7 @@ impl Core {
             last_activity: self.clock,
             idle_timeout: None,
             idle_timer: None,
+            try_again_timer: None,
             dial: None,
             peer,
             local: None,
@@ -516,10 +520,13 @@ impl Core {
                 }
                 self.unlink_relay(&mut conn);
                 self.leave_listener(conn.listener);
-                for timer in [conn.write_timer, conn.phase_timer, conn.idle_timer]
-                    .into_iter()
-                    .flatten()
-                {
+                let timers = [
+                    conn.write_timer,
+                    conn.phase_timer,
+                    conn.idle_timer,
+                    conn.try_again_timer,
+                ];
+                for timer in timers.into_iter().flatten() {
                     self.timers.cancel(timer);
                 }
             }

@@ -451,13 +451,7 @@ impl<S> Reactor<S> {
                 }
                 Target::ConnectDeadline(key) => self.check_connect_deadline(key),
                 Target::ReceiveAgain(key) => self.receive_again(key),
-                Target::TryAgain(key) => {
-                    if let Some(conn) = self.core.conn_mut(key) {
-                        (conn.readable, conn.writable) = (true, true);
-                        self.core.enqueue(key);
-                        self.core.mark_dirty(key);
-                    }
-                }
+                Target::TryAgain(key) => self.core.try_again(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
                 #[cfg(feature = "tls")]

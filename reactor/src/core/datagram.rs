@@ -41,6 +41,8 @@ pub(crate) struct Udp {
     pub(crate) peer: Option<SocketAddr>,
     /// Armed while ending.
     pub(crate) linger: Option<TimerId>,
+    /// Armed while it rests, since the system had no memory for a packet.
+    pub(crate) try_again_timer: Option<TimerId>,
 }
 
 impl Udp {
@@ -80,6 +82,7 @@ impl Core {
             local: canonical(local),
             peer: options.peer.map(canonical),
             linger: None,
+            try_again_timer: None,
         };
         self.entries[key.index()] = Entry::Udp(Box::new(udp));
         self.udp_sockets += 1;
@@ -165,8 +168,8 @@ impl Core {
     pub(super) fn release_udp(&mut self, mut udp: Udp) {
         self.udp_sockets -= 1;
         udp.packets.clear(&mut self.pools.packets);
-        if let Some(linger) = udp.linger {
-            self.timers.cancel(linger);
+        for timer in [udp.linger, udp.try_again_timer].into_iter().flatten() {
+            self.timers.cancel(timer);
         }
     }
 }

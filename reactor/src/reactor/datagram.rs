@@ -1,6 +1,7 @@
 //! Datagrams: a slice of packets in for each socket that has some, and its queue out once per turn.
 
 use super::Reactor;
+use super::writing::is_shortage;
 use crate::context::{Context, Slot};
 use crate::core::{Phase, Target};
 use crate::endpoint::canonical;
@@ -134,6 +135,10 @@ impl<S> Reactor<S> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => udp.writable = false,
+                Err(error) if is_shortage(&error) => {
+                    udp.writable = false;
+                    self.try_again(key);
+                }
                 Err(error) => self.send_failed(key, &error),
             }
         }

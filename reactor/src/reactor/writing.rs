@@ -184,10 +184,10 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// Reads and writes this connection after a while: no edge tells that the system has memory again.
+    /// Reads and writes this socket after a while: no edge tells that the system has memory again.
     pub(super) fn try_again(&mut self, key: Key) {
-        let again = self.core.now + SHORTAGE_REST;
-        self.core.timers.arm(again, None, Target::TryAgain(key));
+        let again = self.read_clock() + SHORTAGE_REST;
+        self.core.rest_until(key, again);
     }
 
     /// Nothing can be sent any more. A peer that sends its last and hangs up without reading is

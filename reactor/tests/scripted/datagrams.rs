@@ -2,6 +2,7 @@
 
 use crate::support::{Bench, Catcher, Probe};
 use midge_reactor::{Key, PACKET_BYTES_MAX, UdpOptions};
+use rustix::io::Errno;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -193,6 +194,47 @@ fn errors_are_told_and_end_nothing() {
         ["u error ConnectionRefused", "u packet from 1 and on"]
     );
     assert_eq!(bench.world.sent().len(), 1);
+}
+
+#[test]
+fn packets_for_which_the_system_has_no_memory_wait_and_leave_in_order() {
+    for errno in [Errno::NOBUFS, Errno::NOMEM] {
+        let mut bench = Bench::new();
+        let key = socket(&mut bench, Catcher::new("u"));
+        for _ in 0..3 {
+            bench.world.send_errno(key, errno.raw_os_error());
+        }
+        for text in ["a", "b", "c"] {
+            bench.with(|cx| cx.io.send_to(key, there(1), text.as_bytes()));
+            bench.settle();
+            assert_eq!(bench.reactor.timer_count(), 1, "one for all of them");
+        }
+        bench.advance(SECOND);
+        let log = bench.log();
+        let sent = ["send k1 to 1 a", "send k1 to 1 b", "send k1 to 1 c"];
+        assert_eq!(log[log.len() - 3..], sent, "{errno}");
+        assert_eq!(bench.with(|cx| cx.io.dropped(key)), 0);
+        assert_eq!(bench.reactor.timer_count(), 0);
+    }
+}
+
+#[test]
+fn a_packet_that_the_system_refuses_is_told_of_and_no_other_is_lost() {
+    for errno in [Errno::PERM, Errno::ACCESS, Errno::MSGSIZE, Errno::INVAL] {
+        let mut bench = Bench::new();
+        let key = socket(&mut bench, Catcher::new("u"));
+        bench.world.send_errno(key, errno.raw_os_error());
+        bench.with(|cx| {
+            for text in ["a", "b"] {
+                cx.io.send_to(key, there(1), text.as_bytes());
+            }
+        });
+        bench.settle();
+        let log = bench.log();
+        assert!(log[1].starts_with("u error "), "{errno}: {log:?}");
+        assert_eq!(log[2..], ["send k1 to 1 b"], "{errno}");
+        assert_eq!(bench.with(|cx| cx.io.dropped(key)), 1);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! one connection and nothing else.
 
 use crate::support::{Bench, Probe};
+use midge_reactor::Event;
 use rustix::io::Errno;
 use std::time::Duration;
 
@@ -56,6 +57,73 @@ fn a_read_without_memory_is_tried_again_without_an_edge() {
         assert_eq!(bench.told(), ["a input first"], "{errno}");
         assert_eq!(peer.text(), "first");
     }
+}
+
+#[test]
+fn a_connection_at_rest_has_one_timer_however_much_fails_meanwhile() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::echo("a"));
+    for _ in 0..10 {
+        peer.write_error(Errno::NOBUFS.raw_os_error());
+        peer.read_error(Errno::NOMEM.raw_os_error());
+    }
+    for _ in 0..10 {
+        peer.send(b"x");
+        peer.set_room(usize::MAX);
+        bench.world.inject(Event::Ready {
+            key: peer.key(),
+            readable: true,
+            writable: true,
+            hangup: false,
+        });
+        bench.settle();
+        assert_eq!(bench.reactor.timer_count(), 1);
+    }
+    bench.with(|cx| cx.io.close(peer.key()));
+    bench.settle();
+    assert_eq!(bench.reactor.timer_count(), 0, "it has gone");
+}
+
+#[test]
+fn a_rest_counts_from_the_failure_in_a_turn_that_is_long() {
+    let mut bench = Bench::new();
+    let world = bench.world.clone();
+    let peer = bench.client(Probe::new("a").on_input(move |cx, input| {
+        cx.send(input.take());
+        world.stall(REST / 2);
+    }));
+    peer.write_error(Errno::NOBUFS.raw_os_error());
+    peer.send(b"x");
+    bench.settle();
+    bench.advance(REST - Duration::from_nanos(1));
+    assert_eq!(peer.text(), "");
+    bench.advance(Duration::from_nanos(1));
+    assert_eq!(peer.text(), "x");
+}
+
+#[test]
+fn a_poll_that_fails_is_told_calls_no_handler_and_loses_nothing() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::echo("a"));
+    bench.with(|cx| cx.after(REST, |cx| cx.state.add(|| "timer".to_owned())));
+    // The look that a due timer asks for fails as well, after the event was noted.
+    for due in [false, true] {
+        if due {
+            bench.world.stall(REST);
+        }
+        peer.send(b"x");
+        for _ in 0..3 {
+            bench.world.poll_error(Errno::BADF.raw_os_error());
+            let turned = bench.reactor.turn(Some(Duration::ZERO));
+            let error = turned.expect_err("the poll has failed");
+            assert_eq!(error.raw_os_error(), Some(Errno::BADF.raw_os_error()));
+            assert_eq!(bench.told(), [""; 0]);
+        }
+        bench.settle();
+        let timer = ["a input x", "timer"];
+        assert_eq!(bench.told(), timer[..1 + usize::from(due)]);
+    }
+    assert_eq!(peer.text(), "xx");
 }
 
 #[test]
