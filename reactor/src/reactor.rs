@@ -69,6 +69,8 @@ pub struct Reactor<S = ()> {
     signals: VecDeque<(usize, i32)>,
     /// Jobs taken from other threads, the next one last.
     jobs: Vec<Job<S>>,
+    /// When a turn last looked what is due.
+    looked: Time,
     /// When the present step of a turn is to end.
     step_ends: Time,
     /// Connections that were left over by the last flush: while there are any, nothing is taken in that
@@ -119,7 +121,8 @@ impl<S> Reactor<S> {
         mut driver: Box<dyn Driver>,
         settings: Builder<S>,
     ) -> Reactor<S> {
-        let mut core = Core::new(driver.now(), driver.seed());
+        let now = driver.now();
+        let mut core = Core::new(now, driver.seed());
         core.timers_max = settings.timers_max;
         core.times = settings.times;
         core.records = driver.records();
@@ -145,6 +148,7 @@ impl<S> Reactor<S> {
             events_left: false,
             signals: VecDeque::new(),
             jobs: Vec::new(),
+            looked: now,
             step_ends: Time::ZERO,
             unwritten: 0,
             scratch: panics::scratch(settings.read_bytes),
@@ -208,9 +212,10 @@ impl<S> Reactor<S> {
     }
 
     fn steps(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
-        let before = self.core.now;
+        let before = self.looked;
         self.poll(max_wait)?;
         self.core.now = self.read_clock();
+        self.looked = self.core.now;
         self.note_events();
         self.look_again(before)?;
         self.run_signals();
@@ -230,7 +235,8 @@ impl<S> Reactor<S> {
     fn look_again(&mut self, before: Time) -> io::Result<()> {
         let now = self.core.now;
         let due = self.core.timers.next().filter(|due| *due <= now);
-        if due.is_some_and(|due| now - due >= STANDSTILL) {
+        // What was due already when the loop last looked has waited for its turn behind others.
+        if due.is_some_and(|due| now - due.max(before) >= STANDSTILL) {
             self.core.resumed = now;
         }
         let stood_still = now - before >= STANDSTILL;

@@ -209,6 +209,27 @@ fn a_deadline_comes_once_more_after_the_loop_stood_still_and_a_timer_does_not() 
 }
 
 #[test]
+fn timers_that_have_waited_for_others_are_no_standstill_and_put_no_deadline_off() {
+    let mut bench = Bench::new();
+    bench.client(Probe::new("a").on_open(|cx| {
+        cx.set_deadline(ms(50), 1);
+    }));
+    let world = bench.world.clone();
+    bench.with(|cx| {
+        for _ in 0..100 {
+            let world = world.clone();
+            cx.every(ms(1), move |_| world.stall(ms(3)));
+        }
+    });
+    for _ in 0..200 {
+        bench.turn();
+        bench.world.stall(ms(1));
+    }
+    assert_eq!(bench.told(), ["a timer 1"]);
+    assert_eq!(bench.with(|cx| cx.io.resumed()), Time::ZERO);
+}
+
+#[test]
 fn a_delay_counts_from_the_call_however_long_the_callback_takes() {
     let mut bench = Bench::new();
     let world = bench.world.clone();
