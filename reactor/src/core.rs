@@ -910,6 +910,17 @@ impl Core {
     /// Arms the timer that bounds the present phase, in place of the one before.
     pub(crate) fn arm_phase_timer(&mut self, key: Key, patience: Duration, target: Target) {
         let timer = self.timers.arm_deadline(self.clock, patience, target);
+        self.set_phase_timer(key, timer);
+    }
+
+    /// As [`arm_phase_timer`](Core::arm_phase_timer), for a time that is not its peer's, and is not given
+    /// twice.
+    pub(crate) fn arm_plain_phase_timer(&mut self, key: Key, time: Duration, target: Target) {
+        let timer = self.timers.arm(self.clock + time, None, target);
+        self.set_phase_timer(key, timer);
+    }
+
+    fn set_phase_timer(&mut self, key: Key, timer: TimerId) {
         let before = self
             .conn_mut(key)
             .and_then(|conn| conn.phase_timer.replace(timer));

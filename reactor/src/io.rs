@@ -554,8 +554,8 @@ impl Io<'_> {
         self.core.connections()
     }
 
-    /// Stops the reactor at the end of this turn. What is queued is not sent; see
-    /// [`shutdown`](Io::shutdown).
+    /// Stops the reactor at the end of this turn. What is deferred still runs, and what is queued is not
+    /// sent; see [`shutdown`](Io::shutdown).
     #[doc(alias = "stop_event_loop")]
     pub fn stop(&mut self) {
         self.core.stopping = true;
@@ -570,10 +570,9 @@ impl Io<'_> {
         if std::mem::replace(&mut self.core.shutting_down, true) {
             return;
         }
-        let now = self.read_clock();
-        self.core
-            .timers
-            .arm_deadline(now, grace, Target::ShutdownDeadline);
+        let end = self.read_clock() + grace;
+        // No deadline: it is the program's own time, and no peer can make it longer.
+        self.core.timers.arm(end, None, Target::ShutdownDeadline);
         for key in self.core.keys() {
             if self.core.listening_mut(key).is_some() {
                 self.core.close(key, Close::Shutdown);

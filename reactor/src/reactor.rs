@@ -512,14 +512,18 @@ impl<S> Reactor<S> {
         }
         self.begin_step(self.core.times.step);
         for _ in 0..self.tasks.deferred.len() {
-            let Some(work) = self.tasks.deferred.pop_front() else {
-                break;
-            };
-            self.core.stats.deferred += 1;
-            self.run_work(work);
-            if self.step_is_over() {
+            self.run_next_deferred();
+            // No turn follows the last one.
+            if self.step_is_over() && !self.core.stopping {
                 break;
             }
+        }
+    }
+
+    fn run_next_deferred(&mut self) {
+        if let Some(work) = self.tasks.deferred.pop_front() {
+            self.core.stats.deferred += 1;
+            self.run_work(work);
         }
     }
 

@@ -48,7 +48,9 @@ impl Drop for Alive {
 type Work<S> = Box<dyn FnMut(&mut Context<'_, S>) -> ControlFlow<()>>;
 
 fn once_more<S: 'static>(cx: &mut Context<'_, S>, mut work: Work<S>, alive: Alive) {
-    if alive.0.get() && work(cx).is_continue() && alive.0.get() {
+    // No turn follows the last one.
+    let goes_on = |cx: &Context<'_, S>| alive.0.get() && !cx.io.is_stopping();
+    if alive.0.get() && work(cx).is_continue() && goes_on(cx) {
         cx.defer(move |cx| once_more(cx, work, alive));
     }
 }

@@ -10,6 +10,10 @@ impl<S> Reactor<S> {
         // Taken from there, and left over by the last turn: whoever waits for one learns that it is gone.
         self.jobs.clear();
         self.tasks.offloads.clear();
+        // Left over by the last turn, if it did not know that it was the last.
+        for _ in 0..self.tasks.deferred.len() {
+            self.run_next_deferred();
+        }
         while let Some(hook) = self.tasks.on_shutdown.pop() {
             self.run_work(hook);
         }
@@ -20,9 +24,10 @@ impl<S> Reactor<S> {
         for _ in 0..self.core.closing.len() {
             self.close_next();
         }
-        // What those handlers have opened in `on_close` goes without a call.
+        // What those handlers have opened in `on_close` goes without a call, and so does what was deferred.
         for key in self.core.keys() {
             self.forget(key);
         }
+        self.tasks.deferred.clear();
     }
 }

@@ -264,7 +264,8 @@ impl<S> Reactor<S> {
                 self.core.close(key, Close::Local);
             } else {
                 self.read_clock();
-                self.core.arm_phase_timer(key, DRAIN, Target::Linger(key));
+                let target = Target::Linger(key);
+                self.core.arm_plain_phase_timer(key, DRAIN, target);
                 self.core.enqueue(key);
             }
         } else if conn.apart && conn.readable {

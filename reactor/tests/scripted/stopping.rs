@@ -85,6 +85,41 @@ fn a_job_that_the_last_turn_has_left_over_is_dropped_with_the_end() {
 }
 
 #[test]
+fn what_was_deferred_runs_before_the_end_however_long_it_takes_and_the_end_comes_all_the_same() {
+    fn again(cx: &mut Cx<'_>) {
+        cx.defer(|cx| {
+            cx.state.add(|| "again".to_owned());
+            again(cx);
+        });
+    }
+    type Stop = fn(&mut Cx<'_>);
+    let stops: [Stop; 3] = [
+        |cx| cx.io.stop(),
+        |cx| cx.defer(|cx| cx.io.stop()),
+        |cx| cx.io.shutdown(Duration::ZERO),
+    ];
+    for stop in stops {
+        let mut bench = Bench::new();
+        let world = bench.world.clone();
+        bench.with(|cx| {
+            stop(cx);
+            for name in ["a", "b", "c"] {
+                let world = world.clone();
+                cx.defer(move |cx| {
+                    world.stall(SECOND);
+                    cx.state.add(|| name.to_owned());
+                    again(cx);
+                });
+            }
+        });
+        bench.run();
+        let told = bench.told();
+        assert_eq!(told[..3], ["a", "b", "c"]);
+        assert!(told.len() <= 6, "{told:?}");
+    }
+}
+
+#[test]
 fn stop_in_a_handler_lets_the_turn_finish() {
     let mut bench = Bench::new();
     let stopper = bench.client(Probe::new("stopper").on_input(|cx, input| {
@@ -195,6 +230,25 @@ fn shutdown_cuts_at_the_end_of_the_grace() {
     bench.run();
     assert_eq!(bench.world.now().as_nanos(), 3_000_000_000);
     assert_eq!(bench.told(), ["a close: reactor stopped, 3 unsent"]);
+}
+
+#[test]
+fn nobody_makes_the_grace_longer_also_where_the_loop_stood_still() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::new("a"));
+    let key = peer.key();
+    peer.set_room(1);
+    bench.with(|cx| {
+        cx.io.send(key, b"last");
+        cx.io.shutdown(3 * SECOND);
+    });
+    bench.settle();
+    bench.log();
+    bench.world.stall(10 * SECOND);
+    peer.set_room(1);
+    bench.run();
+    assert_eq!(bench.world.now().as_nanos(), 10_000_000_000);
+    assert_eq!(bench.told(), ["a close: reactor stopped, 2 unsent"]);
 }
 
 #[test]
