@@ -4,8 +4,8 @@
 //! driver: calls made by handlers end here as flags and queue entries, and the loop in
 //! `reactor.rs` carries them out.
 //!
-//! A key is in each of `ready` and `closing` at most once; a flag of the connection tells. In `dirty`,
-//! its place counts that stands in the lane which the connection names.
+//! A key is in `closing` at most once; a flag of the connection tells. In `ready` and `dirty`, its place
+//! counts that stands in the lane which the connection names.
 
 use crate::dial::Dial;
 use crate::hold::{Hold, Holds};
@@ -47,6 +47,9 @@ const BULK_BYTES: usize = 64 * 1024;
 
 /// Most bytes kept that a handler has left unread, unless the connection chooses otherwise.
 const INPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Most heavy connections looked at in a turn, whether they are light again.
+const PROMOTED_MAX: usize = 32;
 
 /// So few timers are not worth looking through for those whose connections have gone.
 const TIMERS_SWEPT_MIN: usize = 64;
@@ -109,7 +112,12 @@ pub(crate) struct Rest {
     pub(crate) wants_write_end: bool,
     pub(crate) sent_write_end: bool,
     pub(crate) congested: bool,
-    pub(crate) in_ready: bool,
+    /// Where it stands in the run queue, if it does.
+    pub(crate) in_ready: Option<Lane>,
+    /// It has a place among the heavy ones; its own only if it stands there.
+    in_heavy: bool,
+    /// It left much to do when it last had its turn, and is heavy for that, whatever it owes.
+    has_backlog: bool,
     pub(crate) load: Load,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
@@ -230,6 +238,11 @@ impl Conn {
         mark.saturating_sub(self.queued())
     }
 
+    /// Whether it uses little of the loop, and is about to.
+    fn is_light(&self, times: &Times, now: Time) -> bool {
+        !self.has_backlog && self.carry.len() <= LIGHT_READ_BYTES && self.load.is_light(times, now)
+    }
+
     /// Whether bytes may still be queued.
     pub(crate) fn takes_output(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Connecting)
@@ -321,6 +334,8 @@ pub(crate) struct Core {
     pub(crate) streams: VecDeque<Key>,
     pub(crate) turn: Turn,
     pub(crate) times: Times,
+    /// The place among the heavy ones of the run queue that was looked at last.
+    looked_at: usize,
     /// What the clock told when it was last read, which is no earlier: what is armed counts from it.
     pub(crate) clock: Time,
     /// The end of the last time in which the loop stood still although something was due.
@@ -365,6 +380,7 @@ impl Core {
             streams: VecDeque::new(),
             turn: Turn::new(),
             times: Times::of(Times::DEFAULT),
+            looked_at: 0,
             clock: now,
             resumed: Time::ZERO,
             closing: VecDeque::new(),
@@ -440,7 +456,9 @@ impl Core {
             wants_write_end: false,
             sent_write_end: false,
             congested: false,
-            in_ready: false,
+            in_ready: None,
+            in_heavy: false,
+            has_backlog: false,
             load: Load::default(),
             urgent: false,
             handler_type: None,
@@ -707,16 +725,27 @@ impl Core {
             return;
         }
         let lane = match self.conn(key) {
-            Some(conn) if conn.carry.len() > LIGHT_READ_BYTES => Lane::Heavy,
-            Some(conn) if !conn.load.is_light(&self.times, self.now) => Lane::Heavy,
-            _ => Lane::Light,
+            Some(conn) if conn.is_light(&self.times, self.now) => Lane::Light,
+            Some(_) => Lane::Heavy,
+            None => Lane::Light,
         };
         self.enqueue_in(key, lane);
     }
 
+    /// One that stands among the heavy ones may be promoted, and leaves its place there behind.
     fn enqueue_in(&mut self, key: Key, lane: Lane) {
         let in_ready = match self.entries.get_mut(key.index()) {
-            Some(Entry::Conn(conn)) if conn.key == key => &mut conn.in_ready,
+            Some(Entry::Conn(conn)) if conn.key == key => {
+                let before = conn.in_ready;
+                if before == Some(Lane::Light) || before == Some(lane) {
+                    return;
+                }
+                conn.in_ready = Some(lane);
+                if lane == Lane::Light || !std::mem::replace(&mut conn.in_heavy, true) {
+                    self.ready[lane].push_back(key);
+                }
+                return;
+            }
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
             Some(Entry::Udp(udp)) if udp.key == key => &mut udp.in_ready,
             Some(Entry::Watching(watching)) if watching.key == key => &mut watching.in_ready,
@@ -727,21 +756,58 @@ impl Core {
         }
     }
 
+    /// Takes the next one of a lane; `None` too if it has gone, or was promoted to the other lane.
+    pub(crate) fn next_ready(&mut self, lane: Lane) -> Option<Key> {
+        let key = self.ready[lane].pop_front()?;
+        match self.entries.get_mut(key.index()) {
+            Some(Entry::Conn(conn)) if conn.key == key => {
+                conn.in_heavy &= lane == Lane::Light;
+                if conn.in_ready != Some(lane) {
+                    return None;
+                }
+                conn.in_ready = None;
+            }
+            Some(Entry::Listening(listening)) if listening.key == key => listening.in_ready = false,
+            Some(Entry::Udp(udp)) if udp.key == key => udp.in_ready = false,
+            Some(Entry::Watching(watching)) if watching.key == key => watching.in_ready = false,
+            _ => return None,
+        }
+        Some(key)
+    }
+
+    /// Promotes heavy connections that have paid back what they owed. Looks at some of them, and at others
+    /// the next time.
+    pub(crate) fn promote(&mut self) {
+        let count = self.ready[Lane::Heavy].len();
+        for _ in 0..count.min(PROMOTED_MAX) {
+            self.looked_at = (self.looked_at + 1) % count;
+            let key = self.ready[Lane::Heavy][self.looked_at];
+            let waits = |conn: &Conn| {
+                conn.in_ready == Some(Lane::Heavy) && conn.is_light(&self.times, self.now)
+            };
+            if self.conn(key).is_some_and(waits) {
+                self.enqueue_in(key, Lane::Light);
+            }
+        }
+    }
+
     /// The slice of `turn.serving` is over at `now`, and has cost so much. If it left much to do it comes
     /// again behind those that did not.
     pub(crate) fn end_slice(&mut self, cost: Duration, now: Time) {
         let key = std::mem::replace(&mut self.turn.serving, Key::NONE);
+        let again = std::mem::take(&mut self.turn.again);
+        let is_filled = self.turn.is_filled;
         let mut lane = Lane::Light;
         let times = self.times;
         if let Some(conn) = self.conn_mut(key) {
             conn.load.charge(cost, &times, now);
-            if conn.rescan || !conn.load.is_light(&times, now) {
+            conn.has_backlog = again && (is_filled || conn.rescan);
+            if !conn.is_light(&times, now) {
                 lane = Lane::Heavy;
             }
         }
-        if std::mem::take(&mut self.turn.again) {
-            let is_filled = self.turn.is_filled;
-            self.enqueue_in(key, if is_filled { Lane::Heavy } else { lane });
+        if again {
+            self.enqueue_in(key, lane);
         }
     }
 
@@ -1025,7 +1091,7 @@ fn is_behind(entries: &Slab<Entry>, target: Target) -> bool {
                 Phase::Connecting => conn.writable,
                 Phase::Ending | Phase::Draining | Phase::Closing => false,
             };
-            reads && conn.in_ready
+            reads && conn.in_ready.is_some()
         }
         Some(Entry::Udp(udp)) if udp.key == key => udp.in_ready && udp.takes_packets(),
         Some(Entry::Watching(watching)) if watching.key == key => {

@@ -349,21 +349,25 @@ impl<S> Reactor<S> {
         let mut now = self.begin_step(self.core.times.input);
         // A panic in the flush may have ended the count of what was left over.
         self.unwritten = self.unwritten.min(self.core.dirty[Lane::Heavy].len());
+        self.core.promote();
         let counts = LANES.map(|lane| self.core.ready[lane].len());
         for (lane, count) in LANES.into_iter().zip(counts) {
             if lane == Lane::Heavy && self.unwritten > 0 {
                 break;
             }
-            for served in 0..count {
+            let mut is_first = true;
+            for _ in 0..count {
                 self.core.begin_call();
                 let spent = now >= self.step_ends || self.core.turn.produced >= OUTPUT_BYTES;
                 // One comes in each turn, whatever the others do.
-                if spent && served > 0 {
+                if spent && !is_first {
                     break;
                 }
-                let Some(key) = self.core.ready[lane].pop_front() else {
-                    break;
+                let Some(key) = self.core.next_ready(lane) else {
+                    continue;
                 };
+                is_first = false;
+                self.core.shut_own_window(key);
                 let Core { turn, times, .. } = &mut self.core;
                 turn.begin_slice(key, lane, times, now, self.step_ends);
                 self.serve(key);
@@ -378,11 +382,9 @@ impl<S> Reactor<S> {
 
     /// One entry of the run queue has its slice.
     fn serve(&mut self, key: Key) {
-        if let Some(listening) = self.core.listening_mut(key) {
-            listening.in_ready = false;
+        if self.core.listening_mut(key).is_some() {
             self.accept(key);
-        } else if let Some(conn) = self.core.conn_mut(key) {
-            conn.in_ready = false;
+        } else if let Some(conn) = self.core.conn(key) {
             match conn.phase {
                 Phase::Connecting => self.finish_connect(key),
                 Phase::Open => self.read(key),
@@ -397,8 +399,7 @@ impl<S> Reactor<S> {
             {
                 self.core.mark_dirty(key);
             }
-        } else if let Some(udp) = self.core.udp_mut(key) {
-            udp.in_ready = false;
+        } else if self.core.udp(key).is_some() {
             self.run_udp(key);
         } else {
             self.watch_is_ready(key);
@@ -412,6 +413,11 @@ impl<S> Reactor<S> {
         self.step_ends = now + time;
         self.core.turn.until = self.step_ends;
         now
+    }
+
+    /// Whether the one that has its slice has had its time.
+    fn slice_is_over(&mut self) -> bool {
+        self.read_clock() >= self.core.turn.until
     }
 
     /// Whether what is left of a step is for the next turn.

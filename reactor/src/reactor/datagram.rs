@@ -46,8 +46,9 @@ impl<S> Reactor<S> {
     /// Gives the handler the packets that have come, up to the budget.
     fn receive(&mut self, key: Key) {
         let (mut packets, mut bytes) = (0, 0);
+        let until = self.core.turn.until;
         while let Some(udp) = self.core.udp_mut(key).filter(|udp| udp.takes_packets()) {
-            let spent = packets > 0 && self.driver.now() >= self.step_ends;
+            let spent = packets > 0 && self.driver.now() >= until;
             if packets == PACKETS_MAX || bytes >= RECEIVE_BYTES_MAX || spent {
                 self.core.enqueue(key);
                 break;

@@ -27,7 +27,8 @@ impl<S> Reactor<S> {
         let listening = self.core.listening_mut(listener);
         let accepts_max = listening.map_or(0, |listening| listening.accepts_max);
         for accepted in 0..accepts_max {
-            if accepted > 0 && self.step_is_over() {
+            // A storm of connections takes no more than anyone's slice.
+            if accepted > 0 && self.slice_is_over() {
                 break;
             }
             let Some(listening) = self.core.listening_mut(listener) else {

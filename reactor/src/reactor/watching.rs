@@ -9,7 +9,6 @@ impl<S> Reactor<S> {
         let Some(watching) = self.core.watching_mut(key) else {
             return;
         };
-        watching.in_ready = false;
         let now = watching.ready & watching.wanted;
         if now.is_none() || watching.closing {
             return;

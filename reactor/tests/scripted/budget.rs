@@ -2,6 +2,9 @@
 //! and those who use little come first.
 
 use crate::support::{Bench, Cx, Peer, Probe};
+use midge_reactor::Key;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -119,6 +122,70 @@ fn the_flush_ends_when_its_time_is_spent_and_what_a_light_connection_caused_leav
     for (number, sink) in sinks.iter().enumerate().take(99) {
         assert_eq!(sink.text(), "news", "sink {number}");
     }
+}
+
+#[test]
+fn a_reply_leaves_with_the_light_ones_though_a_fan_out_has_put_its_connection_with_the_heavy() {
+    let mut bench = Bench::new();
+    let targets: Rc<RefCell<Vec<Key>>> = Rc::default();
+    let all = Rc::clone(&targets);
+    let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
+        input.take();
+        for key in all.borrow().iter() {
+            // With room behind it that the next send need not look for.
+            let writer = cx.io.writer(*key, 100);
+            writer.expect("it is open").put(b"news ");
+        }
+    }));
+    let sinks: Vec<_> = (0..100)
+        .map(|_| bench.client(Probe::echo("sink")))
+        .collect();
+    targets.borrow_mut().extend(sinks.iter().map(Peer::key));
+    fan.send(b"x");
+    sinks[99].send(b"and more");
+    let (_, writes) = turn(&mut bench);
+    let place = writes
+        .iter()
+        .position(|index| *index == sinks[99].key().index());
+    assert_eq!(place, Some(16), "behind those that a slice may cause");
+    assert_eq!(sinks[99].text(), "news and more");
+}
+
+#[test]
+fn who_has_paid_back_what_it_owed_comes_with_the_light_ones_although_it_waits_with_the_heavy() {
+    let mut bench = Bench::new();
+    let floods = ["f", "g", "h", "i"].map(|name| costly(&mut bench, name, 5 * MILLI));
+    let debtor = costly(&mut bench, "debtor", 5 * MILLI);
+    for flood in &floods {
+        flood.send(&vec![b'x'; 4 << 20]);
+    }
+    for _ in &floods {
+        bench.turn();
+    }
+    for _ in 0..2 {
+        debtor.send(b"x");
+        bench.turn();
+    }
+    bench.log();
+    debtor.send(b"y");
+    let (told, _) = turn(&mut bench);
+    assert!(!told.iter().any(|line| line.starts_with("debtor")));
+    bench.world.stall(110 * MILLI);
+    let (told, _) = turn(&mut bench);
+    assert_eq!(told[0], "debtor input y");
+}
+
+#[test]
+fn a_storm_of_connections_takes_one_slice_of_a_turn() {
+    let mut bench = Bench::new();
+    let little = bench.client(Probe::echo("little"));
+    for _ in 0..20 {
+        let world = bench.world.clone();
+        bench.dial(Probe::new("new").on_open(move |_| world.stall(MILLI)));
+    }
+    little.send(b"?");
+    let (told, _) = turn(&mut bench);
+    assert_eq!(told, ["new open", "little input ?"]);
 }
 
 #[test]

@@ -542,10 +542,10 @@ fn handlers_may_send_from_every_call_and_close_each_other() {
 }
 
 #[test]
-fn a_slice_of_packets_ends_when_the_time_for_input_is_spent() {
+fn a_slice_of_packets_ends_when_its_time_is_spent() {
     let mut bench = Bench::new();
     let world = bench.world.clone();
-    let slow = Catcher::new("u").on_packet(move |_, _, _| world.stall(SECOND / 300));
+    let slow = Catcher::new("u").on_packet(move |_, _, _| world.stall(SECOND / 3000));
     let key = socket(&mut bench, slow);
     for _ in 0..3 {
         bench.world.packet(key, there(1), b"x");
