@@ -6,7 +6,7 @@
 //! least comes too: a flood of any kind delays the others by a turn, and not by the flood.
 //!
 //! Time is read from the driver after each slice, so that it counts whatever a slice costs. A
-//! simulated clock stands still meanwhile, and what happens depends on the input alone.
+//! simulated clock moves by what the seed says that calls cost, and so a run is repeated exactly.
 
 use crate::{Key, Time};
 use std::collections::VecDeque;

@@ -134,7 +134,9 @@ impl Driver for SimDriver {
     }
 
     fn record(&mut self, key: Key, call: &'static str) {
-        self.net.borrow_mut().note(self.host, key, call, None);
+        let mut net = self.net.borrow_mut();
+        net.note(self.host, key, call, None);
+        net.pay_for_call();
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

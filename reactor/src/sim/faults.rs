@@ -84,6 +84,10 @@ pub struct Faults {
     pub pause: f64,
     /// For how long, at most.
     pub pause_max: Duration,
+    /// A call of a handler takes time: the clock goes on while it runs. [`Faults::swarm`] leaves it out.
+    pub call_cost: f64,
+    /// How much, at most.
+    pub call_cost_max: Duration,
     /// How far the clock of a host may be ahead when it starts.
     pub clock_offset_max: Duration,
     /// How much the clock of a host may be fast or slow, in millionths.
@@ -142,6 +146,8 @@ impl Faults {
             lookup_slow: 0.0,
             pause: 0.0,
             pause_max: Duration::ZERO,
+            call_cost: 0.0,
+            call_cost_max: Duration::ZERO,
             clock_offset_max: Duration::ZERO,
             clock_drift_ppm_max: 0,
             partition: 0.0,
@@ -207,6 +213,10 @@ impl Faults {
                 on.lookup_slow = off.lookup_slow;
             },
             |on, off| on.pause = off.pause,
+            |on, off| {
+                on.call_cost = off.call_cost;
+                on.call_cost_max = off.call_cost_max;
+            },
             |on, off| {
                 on.clock_offset_max = off.clock_offset_max;
                 on.clock_drift_ppm_max = off.clock_drift_ppm_max;

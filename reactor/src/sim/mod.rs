@@ -64,7 +64,8 @@
 //! have joined. A packet to a port that nobody has is answered with an error, which every sender is
 //! told of, with a [peer](crate::UdpOptions::peer) or without.
 //!
-//! Time stands still but for a few microseconds that each turn and each call take. When no host
+//! Time stands still but for a few microseconds that each turn and each system call take, and for what
+//! the faults say that [calls of handlers cost](Faults::call_cost). When no host
 //! has anything to do, it jumps to the next arrival or timer: an hour of waiting takes no time.
 //!
 //! # What a handler must not do

@@ -295,6 +295,15 @@ impl Net {
         self.happen();
     }
 
+    /// A call of a handler takes its time, as the faults say, and meanwhile things arrive.
+    pub(super) fn pay_for_call(&mut self) {
+        if self.rng.call_cost.chance(self.faults.call_cost) {
+            let cost = self.rng.call_cost.up_to(nanos(self.faults.call_cost_max));
+            self.clock = self.clock.saturating_add(cost);
+            self.happen();
+        }
+    }
+
     /// Lets everything happen whose time has come.
     pub(super) fn happen(&mut self) {
         while self.next().is_some_and(|at| at <= self.clock) {

@@ -90,6 +90,7 @@ pub(super) struct Streams {
     pub(super) packet_loss: Rng,
     pub(super) packet_duplicate: Rng,
     pub(super) packet_reorder: Rng,
+    pub(super) call_cost: Rng,
 }
 
 impl Streams {
@@ -128,6 +129,7 @@ impl Streams {
             packet_loss: next(),
             packet_duplicate: next(),
             packet_reorder: next(),
+            call_cost: next(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod actors;
 mod certificates;
 
 mod anything;
+mod budget;
 mod closing;
 mod coordination;
 mod datagrams;
