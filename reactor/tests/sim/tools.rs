@@ -3,6 +3,7 @@
 use crate::actors::{Caller, Cx, Manner, PORT, Seen, echo_host, idle_host};
 use midge_reactor::sim::{self, Faults, Sim};
 use midge_reactor::{Context, Reactor};
+use std::process::Command;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(900);
@@ -154,4 +155,46 @@ fn a_link_that_is_cut_stays_so_when_a_break_of_it_mends() {
     sim.calm();
     sim.eventually(LONG, |sim| sim.with(client, |cx| cx.state.closed == 1));
     assert_eq!(sim.with(client, |cx| cx.state.opened), 1);
+}
+
+#[test]
+#[ignore = "fails on purpose: the test below runs it"]
+fn it_fails_where_events_are_shuffled() {
+    sim::check(0..1, |sim| {
+        let server = echo_host(sim, Manner::default());
+        let client = idle_host(sim, "client");
+        let addr = sim.addr(server, PORT);
+        let goes: Vec<_> = (0..sim.size("rounds", 40)).map(|_| vec![1; 100]).collect();
+        sim.with(client, |cx| cx.connect(addr, Caller::new(goes, true)));
+        sim.run_for(Duration::from_secs(10));
+        assert!(sim.faults().shuffle == 0.0, "events were shuffled");
+    });
+}
+
+#[test]
+fn a_run_that_makes_a_failure_small_prints_nothing_but_its_result() {
+    let seed = (0..).find(|seed| Faults::swarm(*seed).shuffle > 0.0);
+    let seed = seed.expect("half of all seeds have it").to_string();
+    let this = std::env::current_exe().expect("a test is a program");
+    let name = "tools::it_fails_where_events_are_shuffled";
+    let run = Command::new(this)
+        .args(["--ignored", "--exact", name, "--nocapture"])
+        .envs([
+            ("SIM_SEED", &*seed),
+            ("SIM_SHRINK", "1"),
+            ("RUST_BACKTRACE", "0"),
+        ])
+        .output()
+        .expect("it is a program");
+    assert!(!run.status.success());
+    let told = String::from_utf8_lossy(&run.stderr);
+    let count = |words: &str| told.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(count("runs to make it small"), 1, "{told}");
+    assert_eq!(count("events were shuffled"), 1, "{told}");
+    assert_eq!(count("the simulation of seed"), 1, "{told}");
+    assert_eq!(count("    rounds: 1"), 1, "{told}");
+    // One kind of fault, one size, and what happened last.
+    let before = told.split("the last that happened").next();
+    let lines = before.map_or(0, |before| before.lines().count());
+    assert!(lines <= 12 && told.lines().count() < 80, "{told}");
 }
