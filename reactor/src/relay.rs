@@ -6,6 +6,10 @@
 //!                   └── held from the high mark on, until the queue is down at the low one
 //! ```
 //!
+//! Where much is to be read, nothing is queued, and both are plain sockets, the system moves the bytes from
+//! one to the other. What the target has no room for is queued as above, and the source is held until
+//! that has left.
+//!
 //! The source has a `Relay` that names its target, and the target's `fed_by` names the source:
 //! `conns[source].relay.to == target` exactly when `conns[target].fed_by == source`.
 
@@ -87,6 +91,10 @@ pub(crate) struct Relay {
     pub(crate) left: Option<u64>,
     high: Option<usize>,
     pub(crate) half_close: bool,
+    /// The system may be able to move its bytes by itself.
+    pub(crate) may_splice: bool,
+    /// It has, and goes on so when all that is queued has left.
+    pub(crate) splices: bool,
 }
 
 impl Relay {
@@ -96,6 +104,20 @@ impl Relay {
             left: options.limit,
             high: options.high,
             half_close: options.half_close,
+            may_splice: true,
+            splices: false,
+        }
+    }
+
+    /// Whether the source is better not read now: what it has would be copied, and to no avail.
+    pub(crate) fn waits_for(&self, target: &Conn) -> bool {
+        self.splices && !target.writable && target.queued() > 0
+    }
+
+    /// `len` bytes were handed over.
+    pub(crate) fn count(&mut self, len: usize) {
+        if let Some(left) = &mut self.left {
+            *left -= len as u64;
         }
     }
 
@@ -107,7 +129,10 @@ impl Relay {
 
     /// At how many queued bytes the source is read again.
     fn low(&self, target: &Conn) -> usize {
-        self.high.map_or(target.low, |high| high / 2)
+        match self.splices {
+            true => 0,
+            false => self.high.map_or(target.low, |high| high / 2),
+        }
     }
 
     /// How many bytes may be handed over now.

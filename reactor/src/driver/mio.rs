@@ -1,5 +1,7 @@
 //! The driver over the operating system's sockets, by mio. Edge-triggered, registered once.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::Spliced;
 use super::{Driver, Event, Wake};
 use crate::process::ChildPipes;
 use crate::{
@@ -27,6 +29,8 @@ use threads::Threads;
 
 mod children;
 mod listener;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod splicer;
 mod stream;
 mod threads;
 
@@ -89,6 +93,8 @@ pub struct MioDriver {
     ask_children: bool,
     waker: Arc<MioWaker>,
     threads: Threads,
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    splicer: splicer::Splicer,
     start: Instant,
 }
 
@@ -130,6 +136,8 @@ impl MioDriver {
             ask_children: false,
             waker,
             threads: Threads::default(),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            splicer: splicer::Splicer::default(),
             start: Instant::now(),
         })
     }
@@ -318,6 +326,16 @@ impl Driver for MioDriver {
 
     fn send_file(&mut self, key: Key, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
         self.stream(key)?.send_file(file, max)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn splice(&mut self, from: Key, to: Key, max: usize, rest: &mut [u8]) -> io::Result<Spliced> {
+        let socket = |key: Key| match self.sockets.get(key.index()) {
+            Some(Some((owner, Socket::Stream(stream)))) if *owner == key => stream.plain_socket(),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        };
+        let (from, to) = (socket(from)?, socket(to)?);
+        self.splicer.splice(from, to, max, rest)
     }
 
     fn shutdown_write(&mut self, key: Key) -> io::Result<()> {

@@ -22,8 +22,9 @@ impl Io<'_> {
     /// * **What is not passed on.** If `from` closes before its peer's end, by a reset for example,
     ///   nothing happens to `to`: `from`'s `on_close` decides. If `to` closes, `from` stays open.
     ///
-    /// Bytes that are queued for `to` by others go between those relayed. Cost: each byte is copied
-    /// once, from the read buffer to the queue.
+    /// Bytes that are queued for `to` by others go between those relayed. Cost: little at a time is copied
+    /// once, from the read buffer to the queue. Where there is much, and nothing is queued for `to`, the
+    /// system moves it from one socket to the other: on Linux, between TCP and Unix sockets without TLS.
     ///
     /// For a plain proxy, [`Relayed`](crate::util::Relayed) is both handlers.
     ///

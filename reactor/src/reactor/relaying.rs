@@ -1,11 +1,25 @@
 //! Relays: one slice of input for each connection whose input goes to another.
 
 use super::Reactor;
-use crate::Key;
-use crate::core::{Conn, Phase};
+use crate::core::{Conn, LIGHT_READ_BYTES, Lane, Phase};
 use crate::hold::Hold;
 use crate::io::Io;
 use crate::relay::ProxyEnd;
+use crate::{Key, Spliced};
+use std::io::ErrorKind;
+
+/// Most bytes that the system moves in one slice.
+const SPLICE_BYTES_MAX: usize = 512 * 1024;
+
+/// Whether nothing stands between the connection and its socket.
+fn is_plain(conn: &Conn) -> bool {
+    #[cfg(feature = "tls")]
+    if conn.is_tls() {
+        return false;
+    }
+    let _ = conn;
+    true
+}
 
 impl<S> Reactor<S> {
     /// One slice for a connection that is being relayed: what it was left with, or else one read.
@@ -29,7 +43,7 @@ impl<S> Reactor<S> {
             return self.relay_ended(source, ProxyEnd::TargetClosed);
         };
         let room = relay.room(target);
-        if room == 0 {
+        if room == 0 || relay.waits_for(target) {
             return self.core.hold(source, Hold::Relay);
         }
         #[cfg(feature = "tls")]
@@ -41,7 +55,7 @@ impl<S> Reactor<S> {
             self.relay_unread(source, to, room);
         } else if conn.eof {
             return self.relay_ended(source, ProxyEnd::SourceEof);
-        } else if conn.readable {
+        } else if conn.readable && !self.relay_splice(source, to, room) {
             self.relay_read(source, to, room);
         }
         self.relay_goes_on(source);
@@ -107,9 +121,80 @@ impl<S> Reactor<S> {
             return;
         };
         conn.proxied += bytes.len() as u64;
-        if let Some(left) = conn.relay.as_mut().and_then(|relay| relay.left.as_mut()) {
-            *left -= bytes.len() as u64;
+        if let Some(relay) = &mut conn.relay {
+            relay.count(bytes.len());
         }
+    }
+
+    /// Has the system move what has come, if that is much, and the target has nothing queued; answers
+    /// whether it could.
+    fn relay_splice(&mut self, source: Key, to: Key, room: usize) -> bool {
+        let is_bulk = self.core.turn.lane == Lane::Heavy;
+        let may = |conn: &Conn| conn.relay.as_ref().is_some_and(|relay| relay.may_splice);
+        let takes = |conn: &Conn| conn.is_written() && conn.writable && conn.queued() == 0;
+        let (Some(from), Some(target)) = (self.core.conn(source), self.core.conn(to)) else {
+            return false;
+        };
+        if !(is_bulk && may(from) && takes(target) && is_plain(from) && is_plain(target)) {
+            return false;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let max = room.min(SPLICE_BYTES_MAX);
+        let result = self.driver.splice(source, to, max, &mut scratch);
+        self.scratch = scratch;
+        self.core.stats.reads += 1;
+        match result {
+            Ok(Spliced { moved: 0, left: 0 }) => {
+                if let Some(conn) = self.core.conn_mut(source) {
+                    conn.readable = false;
+                }
+                self.relay_ended(source, ProxyEnd::SourceEof);
+                true
+            }
+            Ok(spliced) => {
+                self.note_spliced(source, to, spliced.moved);
+                let total = spliced.moved + spliced.left;
+                self.core.stats.read_bytes += total as u64;
+                self.core.turn.is_filled = total > LIGHT_READ_BYTES;
+                if spliced.left > 0 {
+                    let scratch = std::mem::take(&mut self.scratch);
+                    self.hand_over(source, to, &scratch[..spliced.left]);
+                    self.scratch = scratch;
+                }
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                let conn = self.core.conn_mut(source);
+                if let Some(relay) = conn.and_then(|conn| conn.relay.as_mut()) {
+                    relay.may_splice = false;
+                }
+                false
+            }
+            Err(error) => {
+                self.read_failed(source, error);
+                true
+            }
+        }
+    }
+
+    /// So many bytes have gone from `source` to `to` without being seen here.
+    fn note_spliced(&mut self, source: Key, to: Key, len: usize) {
+        let now = self.moment(to).max(self.moment(source));
+        if let Some(conn) = self.core.conn_mut(to) {
+            conn.written += len as u64;
+            (conn.last_progress, conn.last_activity) = (now, now);
+        }
+        if let Some(conn) = self.core.conn_mut(source) {
+            conn.proxied += len as u64;
+            conn.last_activity = now;
+            if let Some(relay) = &mut conn.relay {
+                relay.splices = true;
+                relay.count(len);
+            }
+        }
+        self.core.produced += len;
+        self.core.stats.writes += 1;
+        self.core.stats.written_bytes += len as u64;
     }
 
     /// Comes back to the source if there is more to do that no event will tell.

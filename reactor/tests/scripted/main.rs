@@ -43,6 +43,7 @@ mod coordination;
 mod offload;
 mod posting;
 mod relay;
+mod splice;
 mod stream;
 
 mod codec;

@@ -152,10 +152,15 @@ impl Stream {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn send_file(&self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+        let socket = self.plain_socket()?;
+        Ok(rustix::fs::sendfile(socket, file, None, max)?)
+    }
+
+    /// What the system may move bytes to and from by itself.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn plain_socket(&self) -> io::Result<BorrowedFd<'_>> {
         match self {
-            Stream::Tcp(_) | Stream::Unix(_) => {
-                Ok(rustix::fs::sendfile(self.socket()?, file, None, max)?)
-            }
+            Stream::Tcp(_) | Stream::Unix(_) => self.socket(),
             Stream::Pipes { .. } => Err(ErrorKind::Unsupported.into()),
         }
     }
