@@ -187,7 +187,7 @@ impl<S> Reactor<S> {
     /// Turns until it is stopped; then every handler that is left sees [`Close::Shutdown`].
     ///
     /// # Errors
-    /// Those of the driver's poll, which leave the reactor as it is.
+    /// Those of [`turn`](Reactor::turn), which leave the reactor as it is: it may be run again.
     ///
     /// # Panics
     /// With the panic of a handler or a closure, under [`PanicPolicy::Propagate`], the default. Who
@@ -205,7 +205,9 @@ impl<S> Reactor<S> {
     /// One turn. Waits at most `max_wait` for something to happen, for ever if `None`.
     ///
     /// # Errors
-    /// Those of the driver's poll; nothing else of the turn has happened then.
+    /// Those of the driver's poll. No handler has been called in this turn then, and no event is lost: the
+    /// next turn goes on with those that were noted. A poll that was interrupted, or for which the system
+    /// had no memory, is no error.
     #[doc(alias = "run_machine_once")]
     pub fn turn(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
         self.guarded(|reactor| reactor.steps(max_wait))
