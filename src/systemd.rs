@@ -11,11 +11,13 @@ impl Broker {
             return;
         }
         self.with(|cx| {
-            // In the first turn, when all files are written.
-            cx.defer(|_| tell(NotifyState::Ready));
-            if let Some(limit) = sd_notify::watchdog_enabled() {
-                cx.every(limit / 2, |_| tell(NotifyState::Watchdog));
-            }
+            // In the first turn, when all files are written. The rest comes behind it, however late that is.
+            cx.defer(|cx| {
+                tell(NotifyState::Ready);
+                if let Some(limit) = sd_notify::watchdog_enabled() {
+                    cx.every(limit / 2, |_| tell(NotifyState::Watchdog));
+                }
+            });
         });
     }
 }

@@ -12,16 +12,68 @@ const NAME_BYTES_MAX: usize = 16;
 /// Most bytes that are shown of what a peer calls an error.
 const TOLD_BYTES_MAX: usize = 128;
 
+/// Words that begin an op, or the greeting of another protocol. What stands here is no secret.
+const KNOWN: [&[u8]; 34] = [
+    b"CONNECT",
+    b"PUB",
+    b"HPUB",
+    b"SUB",
+    b"UNSUB",
+    b"PING",
+    b"PONG",
+    b"INFO",
+    b"MSG",
+    b"HMSG",
+    b"+OK",
+    b"-ERR",
+    b"RS+",
+    b"RS-",
+    b"RMSG",
+    b"LS+",
+    b"LS-",
+    b"LMSG",
+    b"AMQP",
+    b"AUTH",
+    b"AUTHORIZATION",
+    b"EHLO",
+    b"EXIT",
+    b"HELLO",
+    b"HELO",
+    b"HELP",
+    b"LOGIN",
+    b"PASS",
+    b"PROXY TCP",
+    b"QUIT",
+    b"STARTTLS",
+    b"STATS",
+    b"USER",
+    b"VERSION",
+];
+
+const HTTP: [&[u8]; 8] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"PATCH ",
+    b"OPTIONS ",
+    b"PRI ",
+];
+
+/// Most letters of a word that is shown although it is unknown: so few that no secret is behind a
+/// `CONNECT` with a slip in it.
+const WORD_BYTES_MAX: usize = 7;
+
 /// What the parser stopped at: [`Parser::fault`](crate::Parser::fault).
 ///
-/// `Display` is for a log. It is bounded, printable, and shows nothing of the arguments of an op, of a
-/// `CONNECT` with a slip in it, or of a payload that is where it should be. A payload that is longer than
-/// was announced looks like an op behind its CR LF: its first word is shown.
+/// `Display` is for a log. It is bounded, printable, and shows nothing of the arguments of an op or of what
+/// stands for one: a secret may be there, in whatever way a `CONNECT` is misspelt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Fault<'a> {
-    /// No op has this name: the bytes that stand in its place. Shown up to the first blank, or to a sign
-    /// that a value may stand behind; of HTTP up to the query.
+    /// No op has this name: the bytes that stand in its place. Shown as far as they tell who knocks and are
+    /// no secret: of HTTP up to the query, a short word of capitals, of text that is unknown nothing.
     Name(&'a [u8]),
     /// The arguments of this op.
     Arguments {
@@ -58,27 +110,55 @@ impl fmt::Display for Fault<'_> {
     }
 }
 
-/// The beginning of `bytes` in which no secret stands, wherever a credential is usually written: behind a
-/// word (`AUTH x`), in an object (`{"pass":"x"}`), or behind a name (`token=x`, `Authorization: x`).
+/// The beginning of `bytes` that is certainly no secret:
+///
+/// * of HTTP the method and the path up to a query, of SSH the version;
+/// * of a binary protocol what stands before its first text;
+/// * a short word of capitals, if a blank or the end of its line is behind it;
+/// * of all else only as much as a known word begins with.
+///
+/// So of a `CONNECT` with a slip in it no more is seen than its name, whatever stands behind that.
 fn shown(bytes: &[u8]) -> &[u8] {
     let start = &bytes[..bytes.len().min(NAME_BYTES_MAX)];
-    let is_http = [
-        b"GET ".as_slice(),
-        b"HEAD ",
-        b"POST ",
-        b"PUT ",
-        b"PRI ",
-        b"OPTIONS ",
-    ]
-    .iter()
-    .any(|method| start.starts_with(method));
-    let ends_it = |byte: &u8| match byte {
-        b'\r' | b'\n' | b'{' | b'"' | b'=' | b'?' | b'@' | b':' => true,
-        b' ' | b'\t' => !is_http,
-        _ => false,
+    let until = |ends: fn(&u8) -> bool| {
+        let end = start.iter().position(ends).unwrap_or(start.len());
+        &start[..end]
     };
-    let end = start.iter().position(ends_it).unwrap_or(start.len());
-    &start[..end]
+    if HTTP.iter().any(|method| start.starts_with(method)) {
+        return until(|byte| {
+            !byte.is_ascii_graphic() && *byte != b' ' || b"{}\"'=?#@:;&".contains(byte)
+        });
+    }
+    if start.starts_with(b"SSH-") {
+        return until(|byte| !byte.is_ascii_alphanumeric() && !b"-._".contains(byte));
+    }
+    if start
+        .first()
+        .is_some_and(|&byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())
+    {
+        let text = start
+            .windows(3)
+            .position(|three| three.iter().all(u8::is_ascii_graphic));
+        return &start[..text.unwrap_or(start.len())];
+    }
+    let word = until(|byte| !byte.is_ascii_uppercase());
+    let is_whole = match bytes.get(word.len()) {
+        Some(b' ' | b'\t' | b'{') => true,
+        // What stands for `CONNECT` may be a secret to its end.
+        Some(b'\r' | b'\n') | None => word.first() != Some(&b'C'),
+        Some(_) => false,
+    };
+    if word.len() <= WORD_BYTES_MAX && is_whole {
+        return word;
+    }
+    let common = |known: &&[u8]| {
+        let pairs = known.iter().zip(start);
+        pairs
+            .take_while(|(known, byte)| known.eq_ignore_ascii_case(byte))
+            .count()
+    };
+    let known = KNOWN.iter().map(common).max().unwrap_or(0);
+    &start[..known]
 }
 
 #[cfg(test)]
@@ -126,6 +206,7 @@ mod tests {
             r#"proto='"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\xe1\xe2\xe3\xe4\xe5"...'"#,
         );
         check(b"PUBX\r\n", "proto='\"PUBX\"...'");
+        check(b"ZZZ", "proto='\"ZZZ\"...'");
         check(b"\r\n", "proto='\"\"...'");
     }
 
@@ -138,7 +219,7 @@ mod tests {
         check(br#"{"pass":"s3cret"}"#, "proto='\"\"...'");
         check(b"AUTH s3cret\r\n", "proto='\"AUTH\"...'");
         check(b"Authorization: s3cret\r\n", "proto='\"Authorization\"...'");
-        check(b"auth_token=s3cret\r\n", "proto='\"auth_token\"...'");
+        check(b"auth_token=s3cret\r\n", "proto='\"auth\"...'");
         check(b"GET /?k=s3cret HTTP/1.1\r\n", "proto='\"GET /\"...'");
         check(
             b"GET http://u:s3c@h/ HTTP/1.1\r\n",
@@ -146,6 +227,9 @@ mod tests {
         );
         let connect = "in the arguments of CONNECT";
         check(b"CONNECT {\"pass\":\"s3cret\",\r\nX", "proto='\"X\"...'");
+        // The rest of a payload that is longer than was announced, or a secret alone on a line.
+        check(b"PUB a 2\r\nhi\r\ns3cret\r\n", "proto='\"s\"...'");
+        check("PUB a 2\r\nhi\r\nпароль\r\n".as_bytes(), "proto='\"\"...'");
         check(
             &[b"CONNECT ", b"s".repeat(5000).as_slice()].concat(),
             connect,
@@ -155,6 +239,74 @@ mod tests {
             b"PUB a 2\r\ns3cret\r\n",
             "where a payload must end in CR LF",
         );
+    }
+
+    /// `word`, and with one letter lost, doubled, swapped with the next, or replaced.
+    fn slips(word: &str) -> Vec<String> {
+        let mut slips = vec![word.to_owned()];
+        for at in 0..word.len() {
+            let (before, letter, after) = (&word[..at], &word[at..=at], &word[at + 1..]);
+            slips.push(format!("{before}{after}"));
+            slips.push(format!("{before}{letter}{letter}{after}"));
+            slips.push(format!("{before}X{after}"));
+            if let Some(next) = after.get(..1) {
+                slips.push(format!("{before}{next}{letter}{}", &after[1..]));
+            }
+        }
+        slips
+    }
+
+    /// What a log shows of the first op in `input` that is none; nothing if there is none such.
+    fn told(input: &str) -> String {
+        let (mut parser, rules) = (Parser::default(), Rules::default());
+        let mut rest = input.as_bytes();
+        loop {
+            match parser.next(rest, &rules) {
+                Ok(crate::Step::Op { len, .. } | crate::Step::Skip { len }) => rest = &rest[len..],
+                Ok(crate::Step::Warning(_)) => {}
+                Ok(crate::Step::Partial { .. }) => return String::new(),
+                Err(_) => return parser.fault(rest).to_string(),
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_connect_no_secret_is_shown_however_it_is_misspelt_and_wherever_it_stands() {
+        let twice = slips("CONNECT").into_iter().flat_map(|once| slips(&once));
+        let begun = (3..7).map(|len| "CONNECT"[..len].to_owned());
+        let mut refused = 0;
+        for name in twice.chain(begun) {
+            for name in [name.to_lowercase(), name] {
+                for before in ["", "x", "PING", "PING\r\n", "{", "\"", "\0", "\u{1}\u{2}"] {
+                    for between in [
+                        "",
+                        "{",
+                        "{\"pass\":\"",
+                        "\"",
+                        ":",
+                        "=",
+                        "_",
+                        "-",
+                        "\0",
+                        "\r\n",
+                    ] {
+                        for secret in ["zzz", "ZZZ", "zZ9zz", "zzzzzzzzzzzzzzzzzzzz"] {
+                            for end in ["", "\r\n", "\"}\r\n"] {
+                                let input = format!("{before}{name}{between}{secret}{end}");
+                                let told = told(&input);
+                                // On a line of its own it is an op that nobody knows.
+                                if between == "\r\n" && secret == "ZZZ" {
+                                    continue;
+                                }
+                                assert!(!told.contains(['z', 'Z']), "{input:?}: {told}");
+                                refused += usize::from(!told.is_empty());
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(refused > 100_000, "{refused}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use midge::system_words;
+use nix::errno::Errno;
 
 /// Lines that may wait for the daemon.
 const WAITING_MAX: usize = 8192;
@@ -257,12 +258,14 @@ struct Sender {
 impl Sender {
     /// Sends a line, over a new connection if the old one is of no more use.
     fn send(&mut self, line: &[u8]) {
-        let sent = self
-            .wire
-            .as_mut()
-            .is_some_and(|wire| wire.send(line).is_ok());
-        if sent {
-            return;
+        match self.wire.as_mut().map(|wire| wire.send(line)) {
+            Some(Ok(())) => return,
+            // No packet is so large, and no new connection makes it smaller: those behind it may fit.
+            Some(Err(error)) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Some(Err(_)) | None => {}
         }
         let is_new_failure = self.wire.take().is_some();
         if is_new_failure || self.failed.elapsed() >= PAUSE {
