@@ -51,7 +51,7 @@ struct Client(BufReader<TcpStream>);
 impl Client {
     fn connect(addr: SocketAddr) -> Result<Client, Box<dyn Error>> {
         let stream = TcpStream::connect(addr)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut client = Client(BufReader::new(stream));
         // What the server is comes first. Without `CONNECT` each op would be answered by `+OK`.
         client.line()?;

@@ -54,7 +54,7 @@ fn the_backlog_is_served_when_descriptors_are_free_again_though_no_edge_tells() 
         .expect("it can be raised again");
     while reactor.connections() < 10 {
         reactor
-            .turn(Some(Duration::from_secs(30)))
+            .turn(Some(Duration::from_secs(60)))
             .expect("polling does not fail");
     }
     for client in &mut clients {

@@ -26,6 +26,29 @@ fn last_lines(client: &mut Raw) -> Vec<String> {
     std::iter::from_fn(|| client.line()).collect()
 }
 
+/// The same, each `PING` among them, of a client that says `CONNECT` and answers nothing.
+fn lines_of_a_mute_one(addr: SocketAddr) -> Vec<String> {
+    let mut mute = Raw::connect(addr);
+    mute.send(format!("CONNECT {QUIET}\r\n").as_bytes());
+    std::iter::from_fn(|| mute.line_or_ping()).collect()
+}
+
+/// What a client is told that says this at once and then waits. One that came too late, on a busy
+/// machine, comes again.
+fn told_in_time(addr: SocketAddr, words: &str) -> (Raw, Option<String>) {
+    loop {
+        let mut client = Raw::dial(addr).expect("the broker listens");
+        if client.stream.write_all(words.as_bytes()).is_err() {
+            continue;
+        }
+        assert_eq!(client.line().as_deref(), Some("INFO"));
+        let told = client.line();
+        if told.as_deref() != Some("-ERR 'Authentication Timeout'") {
+            return (client, told);
+        }
+    }
+}
+
 #[test]
 fn one_connection_too_many_is_told_so_and_closed() {
     let broker = start(Config {
@@ -130,11 +153,11 @@ fn a_client_that_answers_no_ping_is_stale() {
     });
     let addr = broker.addr();
     let expected = ["PING", "PING", "-ERR 'Stale Connection'"];
-    let mut mute = Raw::join(addr);
-    assert_eq!(last_lines(&mut mute), expected);
+    assert_eq!(lines_of_a_mute_one(addr), expected);
     // So is one that has never said a word.
     let mut silent = Raw::connect(addr);
-    assert_eq!(last_lines(&mut silent), expected);
+    let lines: Vec<String> = std::iter::from_fn(|| silent.line_or_ping()).collect();
+    assert_eq!(lines, expected);
 }
 
 #[test]
@@ -148,14 +171,14 @@ fn a_busy_client_that_answers_no_ping_is_not_stale() {
     let mut client = Raw::join(broker.addr());
     client.sub("busy", None, "1");
     // Another one of the same manners, whose pace sets the time.
-    let mut mute = Raw::join(broker.addr());
-    let watch = thread::spawn(move || last_lines(&mut mute));
+    let addr = broker.addr();
+    let watch = thread::spawn(move || lines_of_a_mute_one(addr));
     let (mut pings, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
     while !watch.is_finished() {
         client.publish("busy", b"x");
         longest = longest.max(last.elapsed());
         last = Instant::now();
-        pings += usize::from(client.line().expect("it is not closed") == "PING");
+        pings += usize::from(client.line_or_ping().expect("it is not closed") == "PING");
     }
     assert_eq!(
         watch.join().expect("it is closed"),
@@ -179,12 +202,14 @@ fn a_busy_client_that_answers_no_ping_is_not_stale() {
 fn a_client_that_answers_is_not_stale() {
     let broker = start(Config {
         ping_interval: Duration::from_millis(200),
-        pings_out_max: 1,
+        // A minute of them. That one more than may be is too many is for the simulation, whose machine
+        // is never busy.
+        pings_out_max: 300,
         ..config()
     });
     let mut client = Raw::join(broker.addr());
     for _ in 0..5 {
-        assert_eq!(client.line().as_deref(), Some("PING"));
+        assert_eq!(client.line_or_ping().as_deref(), Some("PING"));
         client.send(encode::PONG);
     }
     client.sync();
@@ -198,17 +223,19 @@ fn a_client_that_does_not_log_in_is_closed_in_time() {
         ..config()
     });
     let addr = broker.addr();
-    let json = r#"{"verbose":false,"auth_token":"secret"}"#;
-    let mut member = Raw::join_with(addr, json);
+    let connect =
+        |token| format!("CONNECT {{\"verbose\":false,\"auth_token\":\"{token}\"}}\r\nPING\r\n");
+    let (mut member, told) = told_in_time(addr, &connect("secret"));
+    assert_eq!(told.as_deref(), Some("PONG"));
     let mut late = Raw::connect(addr);
     assert_eq!(last_lines(&mut late), ["-ERR 'Authentication Timeout'"]);
     // Half a `CONNECT` is none.
     let mut half = Raw::connect(addr);
     half.send(b"CONNECT {\"auth_token\":");
     assert_eq!(last_lines(&mut half), ["-ERR 'Authentication Timeout'"]);
-    let mut wrong = Raw::connect(addr);
-    wrong.send(b"CONNECT {\"auth_token\":\"guess\"}\r\n");
-    assert_eq!(last_lines(&mut wrong), ["-ERR 'Authorization Violation'"]);
+    let (mut wrong, told) = told_in_time(addr, &connect("guess"));
+    assert_eq!(told.as_deref(), Some("-ERR 'Authorization Violation'"));
+    assert_eq!(wrong.line(), None);
     member.sync();
 }
 

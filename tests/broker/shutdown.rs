@@ -1,18 +1,15 @@
 //! What was accepted is delivered before the broker ends, and nobody keeps it from ending.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::raw::{PATIENCE, Raw, config, start};
 use midge::{Config, Running, Stop};
 
 const PAYLOAD_BYTES: usize = 4000;
-
-/// The grace that a stopping broker gives, with time to spare on a slow machine.
-const END_MAX: Duration = Duration::from_secs(8);
 
 fn payload(number: usize) -> Vec<u8> {
     let mut payload = vec![number as u8; PAYLOAD_BYTES];
@@ -49,13 +46,11 @@ fn until_refused(addr: SocketAddr) {
 }
 
 /// Stops `broker` on another thread, so that one that does not end fails the test.
-fn ended(broker: Running) -> Duration {
-    let begun = Instant::now();
+fn ended(broker: Running) {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(broker.shutdown().map_err(|error| error.to_string())));
     let stop = told.recv_timeout(PATIENCE).expect("the broker ends");
     assert_eq!(stop, Ok(Stop::Requested));
-    begun.elapsed()
 }
 
 #[test]
@@ -122,10 +117,13 @@ fn nobody_gets_in_while_the_broker_ends_and_it_says_nothing() {
 
 #[test]
 fn a_peer_that_does_not_read_delays_the_end_no_longer_than_the_grace() {
-    let broker = start(config());
+    // Nothing but the grace ends their connections.
+    let broker = start(Config {
+        write_deadline: 2 * PATIENCE,
+        ..config()
+    });
     let deaf = [behind(broker.addr(), 900), behind(broker.addr(), 900)];
-    let took = ended(broker);
-    assert!(took < END_MAX, "it took {took:?}");
+    ended(broker);
     drop(deaf);
 }
 
@@ -133,13 +131,10 @@ fn a_peer_that_does_not_read_delays_the_end_no_longer_than_the_grace() {
 fn a_peer_that_keeps_its_end_open_hardly_delays_the_end() {
     let broker = start(config());
     let mut idle: Vec<Raw> = (0..50).map(|_| Raw::join(broker.addr())).collect();
-    let took = ended(broker);
-    assert!(took < END_MAX / 4, "it took {took:?}");
+    // How long that takes is for the simulation.
+    ended(broker);
     for client in &mut idle {
-        // On a slow machine the broker has asked whether it is there.
-        while let Some(line) = client.line() {
-            assert_eq!(line, "PING");
-        }
+        assert_eq!(client.line(), None);
     }
 }
 
@@ -149,13 +144,43 @@ fn a_peer_that_goes_on_sending_does_not_delay_the_end() {
     let mut sender = Raw::join(broker.addr());
     let sending = thread::spawn(move || {
         let chunk = b"PUB nobody.home 5\r\nhello\r\n".repeat(2000);
-        while std::io::Write::write_all(&mut sender.stream, &chunk).is_ok() {}
+        while sender.stream.write_all(&chunk).is_ok() {}
     });
     let mut other = Raw::join(broker.addr());
     other.sync();
-    let took = ended(broker);
-    assert!(took < END_MAX, "it took {took:?}");
+    ended(broker);
     sending.join().expect("it ends when the connection does");
+}
+
+#[test]
+fn one_that_ignores_the_end_in_lame_duck_mode_is_read_for_64_mebibytes_and_no_more() {
+    const MIB: usize = 1024 * 1024;
+    let broker = start(Config {
+        lame_duck_grace_period: Duration::ZERO,
+        lame_duck_duration: Duration::from_millis(1),
+        ..config()
+    });
+    let mut client = Raw::join(broker.addr());
+    broker.handle().lame_duck();
+    assert_eq!(client.line(), None);
+    let timeout = client.stream.set_write_timeout(Some(PATIENCE));
+    timeout.expect("the socket is open");
+    let chunk = b"PUB nobody.home 5\r\nhello\r\n".repeat(2000);
+    let mut taken = 0;
+    let error = loop {
+        match client.stream.write(&chunk) {
+            Ok(len) => taken += len,
+            Err(error) => break error,
+        }
+    };
+    let is_closed = matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    );
+    assert!(is_closed, "{error}");
+    // The rest is what the kernels hold. On a slow machine the time that it has ends first.
+    assert!(taken < (64 + 16) * MIB, "{taken} bytes were taken");
+    assert_eq!(broker.join().expect("it ends by itself"), Stop::LameDuck);
 }
 
 #[test]

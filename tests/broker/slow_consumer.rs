@@ -23,9 +23,6 @@ const HELD: Duration = Duration::from_millis(50);
 /// in messages: a publisher that is held back notices.
 const MESSAGES_MANY: usize = 80_000;
 
-/// The largest wait of a publisher for a receiver that takes nothing, with time to spare.
-const RELEASED: Duration = Duration::from_secs(10);
-
 /// Bytes of one payload: its number, then filling that depends on it.
 const PAYLOAD_BYTES: usize = 1000;
 
@@ -278,15 +275,15 @@ fn a_stalled_receiver_holds_its_publisher_for_a_while_and_is_then_cut() {
     const MESSAGES: usize = MESSAGES_MANY;
     let broker = start(Config {
         pending_bytes_max: 2 * MIB,
+        // What it is waited for ends long before that.
+        write_deadline: Duration::from_secs(600),
         ..config()
     });
     let addr = broker.addr();
     let mut stalled = subscriber(Raw::join_narrow(addr), "flood", "stalled");
     let publisher = Publisher::start(Raw::join(addr), "flood", MESSAGES);
     publisher.until_held();
-    let held = Instant::now();
     publisher.until_done();
-    assert!(held.elapsed() < RELEASED, "held for {:?}", held.elapsed());
     until_nobody_listens(addr, "stalled");
     assert!(stalled.count_to_the_end() < MESSAGES);
     publisher.end().sync();
@@ -571,7 +568,7 @@ fn a_held_publisher_is_not_declared_stale() {
     let mut slow = subscriber(Raw::join_narrow(addr), "flow", "slow");
     let mut client = Raw::join(addr);
     // It answers the first `PING`, as everyone does who is not held back yet.
-    while client.line().expect("it is not closed") != "PING" {
+    while client.line_or_ping().expect("it is not closed") != "PING" {
         // The reader is a client in good health, who answers before it is asked.
         slow.send(b"PONG\r\nPING\r\n");
     }

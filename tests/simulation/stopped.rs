@@ -97,6 +97,21 @@ fn a_reader_that_takes_all_it_gets_is_no_slow_consumer_after_a_stop() {
 }
 
 #[test]
+fn clients_that_keep_their_end_open_hardly_delay_a_shutdown() {
+    sim::check(0..20, |sim| {
+        let at = stage_with(sim, Config::default());
+        for id in 1..=20 {
+            join(sim, at, id, HELLO, Habit::Stays);
+        }
+        let begun = sim.now();
+        sim.with(at.0, |cx| cx.io.shutdown(2 * SECOND));
+        wait(sim, "the broker's end", |sim| !sim.is_running(at.0));
+        let took = sim.now() - begun;
+        assert!(took < SECOND / 5, "{took:?}");
+    });
+}
+
+#[test]
 fn a_client_that_ignores_the_end_is_waited_for_by_what_it_says() {
     // How often it says something, and how long the broker waits for it after the grace period.
     for (every, least, most) in [(None, 1_000, 1_020), (Some(300), 5_000, 7_100)] {

@@ -262,7 +262,20 @@ impl Client {
     }
 
     /// The next line without its end, or nothing at the end of the stream.
+    ///
+    /// A `PING` is passed over: one comes to a client that is there for two seconds, and on a busy
+    /// machine each may be.
     pub(crate) fn line(&mut self) -> Option<String> {
+        loop {
+            let line = self.line_or_ping();
+            if line.as_deref() != Some("PING") {
+                return line;
+            }
+        }
+    }
+
+    /// As [`line`](Client::line), `PING` included.
+    pub(crate) fn line_or_ping(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.stream.read_line(&mut line) {
             Ok(0) => None,

@@ -166,7 +166,7 @@ impl Bell {
         let state = self.state.lock().expect("no test panics here");
         let (state, waited) = self
             .changed
-            .wait_timeout_while(state, Duration::from_secs(30), |state| !wanted(state))
+            .wait_timeout_while(state, Duration::from_secs(60), |state| !wanted(state))
             .expect("no test panics here");
         assert!(
             !waited.timed_out(),
