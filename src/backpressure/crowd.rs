@@ -60,6 +60,8 @@ pub(super) struct Crowd {
     number: u32,
     /// When it was last judged, and how much was queued by then.
     judged: Option<(Time, usize)>,
+    /// Whether that was not its beginning.
+    is_judged: bool,
     /// When some were closed last.
     closed: Option<Time>,
     /// More are to be closed in the next turns; and whether the bound had been reached.
@@ -92,13 +94,19 @@ impl Crowd {
         let Some((since, before)) = self.judged.filter(is_new) else {
             self.number = self.number.wrapping_add(1).max(1);
             self.judged = Some((now, total));
+            self.is_judged = false;
             return total >= max && self.may_close(now);
         };
         if total < max {
             if now - since.max(resumed) < PATIENCE {
+                if !self.is_judged {
+                    // What has begun goes on until those who publish know of the crowd.
+                    self.judged = Some((since, before.max(total)));
+                }
                 return false;
             }
             self.judged = Some((now, total));
+            self.is_judged = true;
             if total + max / SHRINKS <= before {
                 return false;
             }
@@ -271,6 +279,9 @@ mod tests {
         // Judged after each second one: 64 MiB less are enough.
         assert_eq!(judged(&[770, 738, 706, 674, 642, 610, 578]), [0; 0]);
         assert_eq!(judged(&[770, 770, 707]), [2]);
+        // What comes at once at the beginning does not count against it.
+        assert_eq!(judged(&[770, 900, 830, 800, 760]), [0; 0]);
+        assert_eq!(judged(&[770, 900, 840]), [2]);
         assert_eq!(judged(&[770, 738, 706, 706, 706]), [4]);
         // It grows again.
         assert_eq!(judged(&[770, 600, 600, 700, 600]), [4]);
