@@ -417,11 +417,6 @@ impl<S> Reactor<S> {
         now
     }
 
-    /// Whether the one that has its slice has had its time.
-    fn slice_is_over(&mut self) -> bool {
-        self.read_clock() >= self.core.turn.until
-    }
-
     /// Whether what is left of a step is for the next turn.
     fn step_is_over(&mut self) -> bool {
         self.read_clock() >= self.step_ends

@@ -38,6 +38,8 @@ pub(crate) struct Times {
     pub(crate) step: Duration,
     /// How long one slice of a light connection may take, if its handler asks.
     light_slice: Duration,
+    /// How long a listener or a socket for datagrams has in a turn: they are light for ever.
+    pub(crate) socket_slice: Duration,
     /// What the first heavy connection gets where the light ones have used up the turn.
     heavy_min: Duration,
     /// A connection that owes no more nanoseconds than this is light.
@@ -62,6 +64,7 @@ impl Times {
             flush: input,
             step: input / 2,
             light_slice: input / 80,
+            socket_slice: input / 8,
             heavy_min: input / 4,
             light_debt: nanos(input / 40),
             debt_max: nanos(input * 4 / 5),
