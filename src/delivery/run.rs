@@ -213,6 +213,11 @@ impl Targets<'_, '_> {
             return None;
         }
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
+        // What is left of one that has gone takes nothing. A group with such a member is looked at anew
+        // for each message.
+        if receiver.is_clearing {
+            return Some(());
+        }
         let Kind::Client { headers, echo } = receiver.kind;
         if !echo && subscription.receiver == self.from {
             return Some(());
@@ -222,8 +227,7 @@ impl Targets<'_, '_> {
         let is_framed_alike = headers || !self.run.first().has_header();
         let goes_on = subscription.left() > self.run.count() as u64;
         if is_second || !is_framed_alike || !goes_on {
-            // What is left of one that has gone, and takes nothing, makes no difference.
-            return receiver.is_clearing.then_some(());
+            return None;
         }
         self.sid_bytes_max = self.sid_bytes_max.max(subscription.sid.spaced().len());
         self.takers.push(id);
@@ -240,12 +244,9 @@ impl Targets<'_, '_> {
     ) -> bool {
         self.takers.iter().all(|id| {
             let receiver = sublist.subscription(*id).receiver;
-            let Receiver {
-                key, is_clearing, ..
-            } = self.receivers[receiver.0 as usize];
-            let has_room = out.has_room(key, bytes)
-                && (self.nobody_is_congested || !is_behind(key, backpressure, out));
-            has_room || is_clearing
+            let key = self.receivers[receiver.0 as usize].key;
+            out.has_room(key, bytes)
+                && (self.nobody_is_congested || !is_behind(key, backpressure, out))
         })
     }
 }
@@ -269,7 +270,7 @@ impl<O: Outbox> Delivery<'_, O> {
         let receiver = &mut self.receivers[subscription.receiver.0 as usize];
         let message = self.run.first();
         let taken = copy(message, subscription, count, tails, receiver.key, self.out);
-        debug_assert!(taken.is_some() || receiver.is_clearing, "it has room");
+        debug_assert!(taken.is_some(), "it has room");
         if taken.is_some() {
             let traffic = traffic_of(self.run, count);
             subscription.count_many(traffic.messages);

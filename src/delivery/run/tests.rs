@@ -33,9 +33,11 @@ enum Odd {
     Queue,
     /// Someone has gone, and what it was subscribed to is not removed yet.
     Gone,
+    /// Likewise, and it was in the queue group too.
+    GoneMember,
 }
 
-const ODD: [Odd; 10] = [
+const ODD: [Odd; 11] = [
     Odd::Mute,
     Odd::LongSid,
     Odd::Closed,
@@ -46,6 +48,7 @@ const ODD: [Odd; 10] = [
     Odd::NoHeaders,
     Odd::Queue,
     Odd::Gone,
+    Odd::GoneMember,
 ];
 
 struct World {
@@ -87,7 +90,7 @@ impl World {
         let key = self.state.receiver(client).key;
         match odd {
             Odd::LongSid => self.subscribe(client, None, &"sid".repeat(10)),
-            Odd::Queue => self.subscribe(client, Some("q"), "1"),
+            Odd::Queue | Odd::GoneMember => self.subscribe(client, Some("q"), "1"),
             _ => self.subscribe(client, None, "1"),
         }
         match odd {
@@ -104,15 +107,14 @@ impl World {
                 }
             }
             Odd::Twice => self.subscribe(client, None, "2"),
+            Odd::GoneMember => {
+                let other = self.client(true, true);
+                self.subscribe(other, Some("q"), "2");
+                self.leave(client);
+            }
             Odd::Gone => {
                 self.subscribe(client, None, "2");
-                for sid in 3..800 {
-                    let sid = sid.to_string();
-                    self.state.subscribe(client, b"b.b", None, sid.as_bytes());
-                }
-                self.state.leave(client);
-                let one = self.state.receiver(client);
-                assert!(one.is_clearing && one.key == Key::NONE);
+                self.leave(client);
             }
             Odd::Ends => {
                 let id = self
@@ -123,6 +125,17 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// It has more subscriptions than are removed at once.
+    fn leave(&mut self, client: ReceiverId) {
+        for sid in 3..800 {
+            let sid = sid.to_string();
+            self.state.subscribe(client, b"b.b", None, sid.as_bytes());
+        }
+        self.state.leave(client);
+        let one = self.state.receiver(client);
+        assert!(one.is_clearing && one.key == Key::NONE);
     }
 
     fn client(&mut self, headers: bool, echo: bool) -> ReceiverId {
@@ -242,6 +255,7 @@ fn only_who_makes_a_difference_is_a_reason_to_go_one_by_one() {
         (Some(Odd::NearlyFull), 6),
         (Some(Odd::Stalled), 24),
         (Some(Odd::Gone), 24),
+        (Some(Odd::GoneMember), 6),
         (Some(Odd::Twice), 6),
         // The second message is its last, and must be seen to be.
         (Some(Odd::Ends), 24 - 1),
