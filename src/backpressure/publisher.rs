@@ -107,6 +107,8 @@ impl Publisher {
         self.at = now;
         let small = i64::try_from(small).unwrap_or(SMALL_BYTES);
         self.small = SMALL_BYTES.min(self.small.saturating_add(small));
+        // So does what is owed after a long message, or it would be owed for ever.
+        self.credit = self.credit.max(self.credit.saturating_add(small).min(0));
         self.left = ALLOWANCE.min(self.left.saturating_add(time / SHARE));
     }
 
@@ -114,8 +116,10 @@ impl Publisher {
     /// a new one would do as it does.
     pub(super) fn has_recovered(&self, now: Time) -> bool {
         let time = elapsed(self.at, now);
+        let small = i128::from(time) * i128::from(SMALL_RATE) / i128::from(SECOND);
         self.wait.is_none()
             && time >= RECOVERED_AFTER
+            && i128::from(self.credit) + small >= 0
             && self.left.saturating_add(time / SHARE) >= ALLOWANCE
     }
 
