@@ -50,16 +50,44 @@ const KNOWN: [&[u8]; 34] = [
     b"VERSION",
 ];
 
-const HTTP: [&[u8]; 8] = [
-    b"GET ",
-    b"HEAD ",
-    b"POST ",
-    b"PUT ",
-    b"DELETE ",
-    b"PATCH ",
-    b"OPTIONS ",
-    b"PRI ",
+/// Requests of HTTP. Of a target that is more than this a token may be part.
+const HTTP: [&[u8]; 9] = [
+    b"GET /",
+    b"HEAD /",
+    b"POST /",
+    b"PUT /",
+    b"DELETE /",
+    b"PATCH /",
+    b"OPTIONS /",
+    b"OPTIONS *",
+    b"PRI *",
 ];
+
+/// What may stand behind one of them.
+const HTTP_VERSIONS: [&[u8]; 3] = [b" HTTP/1.1", b" HTTP/1.0", b" HTTP/2.0"];
+
+/// What an SSH client begins with. The name of its program is behind it.
+const SSH: [&[u8]; 3] = [b"SSH-2.0-", b"SSH-1.99-", b"SSH-1.5-"];
+
+/// What begins in a binary protocol. Of all else that begins with a control byte nothing is shown: it may be
+/// the rest of a payload.
+const BINARY: [&[u8]; 9] = [
+    // TLS by its version.
+    b"\x16\x03\x00",
+    b"\x16\x03\x01",
+    b"\x16\x03\x02",
+    b"\x16\x03\x03",
+    // RDP, SOCKS, a PostgreSQL client that asks for TLS.
+    b"\x03\x00\x00",
+    b"\x05\x01\x00",
+    b"\x05\x02\x00",
+    b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
+    // SMB.
+    b"\x00\x00\x00\x85\xffSMB",
+];
+
+/// The names of MQTT in its `CONNECT`, behind a byte `\x10` and a length of one to four bytes.
+const MQTT: [&[u8]; 2] = [b"\x00\x04MQTT", b"\x00\x06MQIsdp"];
 
 /// Most letters of a word that is shown although it is unknown: so few that no secret is behind a
 /// `CONNECT` with a slip in it.
@@ -73,7 +101,8 @@ const WORD_BYTES_MAX: usize = 7;
 #[non_exhaustive]
 pub enum Fault<'a> {
     /// No op has this name: the bytes that stand in its place. Shown as far as they tell who knocks and are
-    /// no secret: of HTTP up to the query, a short word of capitals, of text that is unknown nothing.
+    /// no secret: of HTTP the method and the first byte of the path, the known beginning of a binary
+    /// protocol, a short word of capitals, of what is unknown nothing.
     Name(&'a [u8]),
     /// The arguments of this op.
     Arguments {
@@ -110,10 +139,11 @@ impl fmt::Display for Fault<'_> {
     }
 }
 
-/// The beginning of `bytes` that is certainly no secret:
+/// The beginning of `bytes` that is known to be no secret:
 ///
-/// * of HTTP the method and the path up to a query, of SSH the version;
-/// * of a binary protocol what stands before its first text;
+/// * of HTTP the method and the `/` or `*` behind it, and the version where the path ends there;
+/// * of SSH the version and the program;
+/// * of a binary protocol its known beginning, and of other bytes nothing;
 /// * a short word of capitals, if a blank or the end of its line is behind it;
 /// * of all else only as much as a known word begins with.
 ///
@@ -124,22 +154,23 @@ fn shown(bytes: &[u8]) -> &[u8] {
         let end = start.iter().position(ends).unwrap_or(start.len());
         &start[..end]
     };
-    if HTTP.iter().any(|method| start.starts_with(method)) {
-        return until(|byte| {
-            !byte.is_ascii_graphic() && *byte != b' ' || b"{}\"'=?#@:;&".contains(byte)
-        });
+    if let Some(request) = HTTP.iter().find(|request| start.starts_with(request)) {
+        let rest = &start[request.len()..];
+        let version = HTTP_VERSIONS.iter().map(|version| common(version, rest));
+        // A blank says nothing.
+        let version = version.max().filter(|len| *len > 1).unwrap_or(0);
+        return &start[..request.len() + version];
     }
-    if start.starts_with(b"SSH-") {
+    if SSH.iter().any(|version| start.starts_with(version)) {
         return until(|byte| !byte.is_ascii_alphanumeric() && !b"-._".contains(byte));
     }
     if start
         .first()
         .is_some_and(|&byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())
     {
-        let text = start
-            .windows(3)
-            .position(|three| three.iter().all(u8::is_ascii_graphic));
-        return &start[..text.unwrap_or(start.len())];
+        let known = BINARY.iter().find(|known| start.starts_with(known));
+        let known = known.map_or_else(|| mqtt(start), |known| known.len());
+        return &start[..known];
     }
     let word = until(|byte| !byte.is_ascii_uppercase());
     let is_whole = match bytes.get(word.len()) {
@@ -151,14 +182,29 @@ fn shown(bytes: &[u8]) -> &[u8] {
     if word.len() <= WORD_BYTES_MAX && is_whole {
         return word;
     }
-    let common = |known: &&[u8]| {
-        let pairs = known.iter().zip(start);
-        pairs
-            .take_while(|(known, byte)| known.eq_ignore_ascii_case(byte))
-            .count()
+    let known = KNOWN.iter().map(|known| common(known, start)).max();
+    &start[..known.unwrap_or(0)]
+}
+
+/// How far `bytes` begin as `known` does, in any case.
+fn common(known: &[u8], bytes: &[u8]) -> usize {
+    let pairs = known.iter().zip(bytes);
+    pairs
+        .take_while(|(known, byte)| known.eq_ignore_ascii_case(byte))
+        .count()
+}
+
+/// How long the beginning of an MQTT `CONNECT` is, with its name; 0 if `bytes` begin with none.
+fn mqtt(bytes: &[u8]) -> usize {
+    let Some((b'\x10', rest)) = bytes.split_first() else {
+        return 0;
     };
-    let known = KNOWN.iter().map(common).max().unwrap_or(0);
-    &start[..known]
+    let more = rest.iter().take_while(|byte| **byte >= 0x80).count();
+    let Some(rest) = rest.get(more + 1..).filter(|_| more < 4) else {
+        return 0;
+    };
+    let name = MQTT.iter().find(|name| rest.starts_with(name));
+    name.map_or(0, |name| 1 + more + 1 + name.len())
 }
 
 #[cfg(test)]
@@ -193,17 +239,24 @@ mod tests {
             b"GET / HTTP/1.1\r\nHost: x\r\n",
             "proto='\"GET / HTTP/1.1\"...'",
         );
-        check(
-            b"POST /a/long/path HTTP/1.1\r\n",
-            "proto='\"POST /a/long/pat\"...'",
-        );
+        check(b"POST /a/long/path HTTP/1.1\r\n", "proto='\"POST /\"...'");
+        check(b"PRI * HTTP/2.0\r\n", "proto='\"PRI * HTTP/2.0\"...'");
+        check(b"OPTIONS / HTTP/1.1\r\n", "proto='\"OPTIONS / HTTP/1\"...'");
         check(
             b"SSH-2.0-OpenSSH_9.2p1\r\n",
             "proto='\"SSH-2.0-OpenSSH_\"...'",
         );
         check(
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\xe1\xe2\xe3\xe4\xe5\xe6",
-            r#"proto='"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\xe1\xe2\xe3\xe4\xe5"...'"#,
+            r#"proto='"\x16\x03\x01"...'"#,
+        );
+        check(
+            b"\x10\x1a\x00\x04MQTT\x04\xc2\x00\x3c\x00\x06s3cret",
+            r#"proto='"\x10\x1a\x00\x04MQTT"...'"#,
+        );
+        check(
+            b"\x10\xb1\x01\x00\x06MQIsdp\x03s3cret",
+            r#"proto='"\x10\xb1\x01\x00\x06MQIsdp"...'"#,
         );
         check(b"PUBX\r\n", "proto='\"PUBX\"...'");
         check(b"ZZZ", "proto='\"ZZZ\"...'");
@@ -221,10 +274,23 @@ mod tests {
         check(b"Authorization: s3cret\r\n", "proto='\"Authorization\"...'");
         check(b"auth_token=s3cret\r\n", "proto='\"auth\"...'");
         check(b"GET /?k=s3cret HTTP/1.1\r\n", "proto='\"GET /\"...'");
-        check(
-            b"GET http://u:s3c@h/ HTTP/1.1\r\n",
-            "proto='\"GET http\"...'",
-        );
+        check(b"GET http://u:s3c@h/ HTTP/1.1\r\n", "proto='\"GET\"...'");
+        check(b"GET s3cret\r\n", "proto='\"GET\"...'");
+        check(b"POST /s3cret/Ab3 HTTP/1.1\r\n", "proto='\"POST /\"...'");
+        check(b"GET /s3cret HTTP/1.1\r\n", "proto='\"GET /\"...'");
+        check(b"GET / s3cret\r\n", "proto='\"GET /\"...'");
+        check(b"SSH-s3cret\r\n", "proto='\"S\"...'");
+        for rest in [
+            b"\x01\x8f\x02\xe3\x9a\x11\xfe\x80s3cret".as_slice(),
+            b"\x16\x8f\x02\xe3\x9a\x11\xfe\x80",
+            b"\x10\x1a\x00\x04MQTs3cret",
+            b"\x10\xff\xff\xff\xff\xff\xff\xff",
+            b"\x10\x80",
+            b"\x7f\x00\x00\x00",
+        ] {
+            let input = [b"PUB a 0\r\n\r\n", rest].concat();
+            check(&input, "proto='\"\"...'");
+        }
         let connect = "in the arguments of CONNECT";
         check(b"CONNECT {\"pass\":\"s3cret\",\r\nX", "proto='\"X\"...'");
         // The rest of a payload that is longer than was announced, or a secret alone on a line.

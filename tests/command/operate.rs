@@ -453,7 +453,19 @@ fn the_log_tells_who_knocks_by_the_first_bytes_and_never_by_a_secret() {
     for (said, told) in [
         (
             "GET /varz HTTP/1.1\r\n",
-            r#"Client parser ERROR: Unknown Protocol Operation, proto='"GET /varz HTTP/1"...'"#,
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"GET /"...'"#,
+        ),
+        (
+            "GET / HTTP/1.1\r\n",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"GET / HTTP/1.1"...'"#,
+        ),
+        (
+            "POST /s3cret HTTP/1.1\r\n",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"POST /"...'"#,
+        ),
+        (
+            "GET s3cret\r\n",
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"GET"...'"#,
         ),
         (
             "SSH-2.0-OpenSSH_9.2\r\n",
@@ -461,7 +473,7 @@ fn the_log_tells_who_knocks_by_the_first_bytes_and_never_by_a_secret() {
         ),
         (
             "\x16\x03\x01\x02\x00\x01\x00\x01",
-            r#"Client parser ERROR: Unknown Protocol Operation, proto='"\x16\x03\x01\x02\x00\x01\x00\x01"...'"#,
+            r#"Client parser ERROR: Unknown Protocol Operation, proto='"\x16\x03\x01"...'"#,
         ),
         (
             "CONNEKT {\"pass\":\"s3cret\"}\r\n",
