@@ -4,7 +4,8 @@
 //! started anew. In its place goes the one that has kept us waiting for longest, whatever for: a
 //! request, the rest of one, or room for an answer that it does not read. Bytes of a request that has
 //! not ended do not count, or one byte a second would keep a place for good. One that has only come goes
-//! last of all: its request may be on its way.
+//! after those that have let us wait, since its request may be on its way; but before those that take
+//! their answers now, or a crowd that says nothing would cut them off.
 //!
 //! ```text
 //! connections <= VISITORS_MAX + ACCEPTS_MAX     those that go are closed at the end of the turn
@@ -25,9 +26,12 @@ pub(crate) const ACCEPTS_MAX: usize = 8;
 /// come with it. While it does, `GRACE_TURNS * ACCEPTS_MAX < VISITORS_MAX` others can be new as well.
 const GRACE_TURNS: u64 = 4;
 
-/// For so long it keeps its place beside those that are not new, whatever they do: a round trip and what a
-/// busy machine adds to it.
+/// For so long it keeps its place beside those that are not new and not being served: a round trip and what
+/// a busy machine adds to it.
 const GRACE: Duration = Duration::from_millis(300);
+
+/// One of which something has come so lately is being served: bytes of its answer leave with each round trip.
+const SERVED: Duration = Duration::from_millis(100);
 
 /// Most bytes of all answers together, those being made and those that wait to leave.
 const ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -80,12 +84,14 @@ struct Visit {
 }
 
 impl Visit {
-    /// Whether it is not new, and how long nothing has come of it; none if it may not go.
+    /// Whether it is neither new nor being served, and how long nothing has come of it; none if it may not
+    /// go.
     fn waited(&self, io: &impl Waiting) -> Option<(bool, Duration)> {
         let last = io.last_progress(self.key).unwrap_or(self.since);
         let waited = io.now() - self.since.max(last);
         let may_go = io.turn() >= self.turn + GRACE_TURNS;
-        may_go.then(|| (io.now() - self.came >= GRACE, waited))
+        let is_new = io.now() - self.came < GRACE;
+        may_go.then(|| (!is_new && waited >= SERVED, waited))
     }
 }
 
@@ -149,8 +155,8 @@ impl Present {
         self.0.iter_mut().find(|visit| visit.key == key)
     }
 
-    /// The one that has kept us waiting for longest, of those that are not new if there are any; of those
-    /// that have equally, the first that came.
+    /// The one that has kept us waiting for longest, of those that are neither new nor being served if there
+    /// are any; of those that have equally, the first that came.
     fn take_worst(
         &mut self,
         io: &impl Waiting,
@@ -178,7 +184,7 @@ mod tests {
         millis: u64,
         turn: u64,
         queued: BTreeMap<usize, usize>,
-        progress: BTreeMap<usize, u64>,
+        progress: BTreeMap<usize, Time>,
     }
 
     impl Waiting for Fake {
@@ -195,7 +201,7 @@ mod tests {
         }
 
         fn last_progress(&self, key: Key) -> Option<Time> {
-            self.progress.get(&key.index()).map(|seconds| at(*seconds))
+            self.progress.get(&key.index()).copied()
         }
     }
 
@@ -223,12 +229,12 @@ mod tests {
         let (mut present, mut io) = full();
         // The first has asked again, the second takes its answer, the third has gone.
         present.asked(key(0), at(60));
-        io.progress.insert(1, 61);
+        io.progress.insert(1, at(61));
         present.left(key(2));
         assert_eq!(present.arrived(key(100), VISITORS_MAX, &io), None);
         io.turn += GRACE_TURNS;
         // The bytes of one that does not read have not moved, nor has one that sends nothing.
-        io.progress.insert(4, 1);
+        io.progress.insert(4, at(1));
         let gone: Vec<_> = (101..104)
             .map(|index| present.arrived(key(index), VISITORS_MAX, &io))
             .collect();
@@ -240,7 +246,7 @@ mod tests {
     fn who_has_just_come_keeps_its_place_also_where_all_others_are_busy() {
         let (mut present, mut io) = full();
         for index in 0..VISITORS_MAX {
-            io.progress.insert(index, io.seconds);
+            io.progress.insert(index, io.now());
         }
         for index in 100..100 + GRACE_TURNS as usize * ACCEPTS_MAX {
             let gone = present
@@ -257,16 +263,18 @@ mod tests {
     #[test]
     fn who_asks_within_a_round_trip_keeps_its_place_also_in_many_turns() {
         let (mut present, mut io) = full();
-        // All others are served: bytes leave each of them in each turn.
         let served = |io: &mut Fake| {
-            let now = io.seconds;
+            let now = io.now();
             io.progress
                 .extend((0..VISITORS_MAX).map(|index| (index, now)));
         };
-        served(&mut io);
         assert!(present.arrived(key(100), VISITORS_MAX, &io).is_some());
+        // All others have been served since it came, and are no more.
+        io.millis = 150;
+        served(&mut io);
+        io.millis = 250;
         for index in 101..130 {
-            io.millis += 10;
+            io.millis += 1;
             io.turn += GRACE_TURNS;
             let gone = present.arrived(key(index), VISITORS_MAX, &io);
             let gone = gone.expect("one goes").0;
@@ -278,6 +286,22 @@ mod tests {
         served(&mut io);
         let gone = present.arrived(key(200), VISITORS_MAX, &io);
         assert_eq!(gone, Some((key(100), Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn who_takes_its_answer_keeps_its_place_beside_a_crowd_that_says_nothing() {
+        let (mut present, mut io) = full();
+        let served = 0..VISITORS_MAX * 3 / 4;
+        for index in 100..100 + 2 * VISITORS_MAX {
+            // Bytes of their answers leave in each turn.
+            let now = io.now();
+            io.progress.extend(served.clone().map(|index| (index, now)));
+            let gone = present.arrived(key(index), VISITORS_MAX, &io);
+            let gone = gone.expect("one goes").0;
+            assert!(!served.contains(&gone.index()), "{gone:?} is being served");
+            io.millis += 2;
+            io.turn += GRACE_TURNS;
+        }
     }
 
     #[test]
@@ -301,7 +325,7 @@ mod tests {
         io.queued.insert(8, third);
         assert_eq!(present.holds(key(7), third, &io), None);
         // The one that does not move goes, and not the one that passes the bound.
-        io.progress.extend([(7, 63), (9, 63), (8, 62)]);
+        io.progress.extend([(7, at(63)), (9, at(63)), (8, at(62))]);
         let gone = present.holds(key(7), third + 10, &io);
         assert_eq!(gone, Some((key(8), Duration::from_secs(2))));
         assert_eq!(present.holds(key(7), third + 10, &io), None);
