@@ -82,7 +82,7 @@ pub static SETTINGS: &[Setting] = settings![
     "max_control_line", Reload, |o| o.config.control_line_bytes_max, number;
     "max_payload", Reload, |o| o.config.payload_bytes_max, number;
     "max_pending", Reload, |o| o.config.pending_bytes_max, number;
-    "max_pending_total", Reload, |o| o.config.pending_total_bytes_max, optional;
+    "max_pending_total", Reload, |o| Total(&o.config), total;
     "write_deadline", Reload, |o| o.config.write_deadline, time;
     "ping_interval", Reload, |o| o.config.ping_interval, time;
     "ping_max", Reload, |o| o.config.pings_out_max, number;
@@ -185,6 +185,20 @@ fn reversed(on: &bool) -> String {
     (!on).to_string()
 }
 
+/// The bound on all queues: told with its default, which depends on other settings and on the machine, and
+/// the same where the same was set.
+struct Total<'a>(&'a Config);
+
+impl PartialEq for Total<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.pending_total_bytes_max == other.0.pending_total_bytes_max
+    }
+}
+
+fn total(total: &Total<'_>) -> String {
+    total.0.total_bytes_max().to_string()
+}
+
 fn port(port: &u16) -> String {
     if *port == 0 {
         "-1".to_owned()
@@ -273,5 +287,23 @@ fn format_name(format: &LogFormat) -> String {
     match format {
         LogFormat::Text => "text".to_owned(),
         LogFormat::Json => "json".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_on_all_queues_is_told_where_it_is_the_default_one_too() {
+        let setting = SETTINGS.iter().find(|s| s.name == "max_pending_total");
+        let setting = setting.expect("it is one");
+        let mut options = Options::default();
+        let default = setting.show(&options);
+        let default: usize = default.parse().expect("a number of bytes");
+        assert_eq!(default, options.config.total_bytes_max());
+        assert!(default >= 2 * options.config.pending_bytes_max);
+        options.config.pending_total_bytes_max = Some(7);
+        assert_eq!(setting.show(&options), "7");
     }
 }
