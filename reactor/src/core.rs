@@ -7,6 +7,7 @@
 //! A key is in `closing` at most once; a flag of the connection tells. In `ready` and `dirty`, its place
 //! counts that stands in the lane which the connection names.
 
+use crate::block::Block;
 use crate::dial::Dial;
 use crate::hold::{Hold, Holds};
 use crate::input::Carry;
@@ -54,7 +55,7 @@ const PROMOTED_MAX: usize = 32;
 /// So few timers are not worth looking through for those whose connections have gone.
 const TIMERS_SWEPT_MIN: usize = 64;
 
-/// Largest buffer for unread input that is kept for reuse, in bytes.
+/// Unread input up to this many bytes has a pool of its own.
 const CARRY_BUFFER_BYTES_MAX: usize = 4 * 1024;
 
 mod datagram;
@@ -87,8 +88,6 @@ pub(crate) struct Conn {
     /// Its window is open while the connection takes output, is marked for the flush and on the same
     /// side of its marks: from the first send of a turn to the flush.
     pub(crate) outbound: Outbound,
-    /// Where it is marked for the flush, if it is.
-    pub(crate) in_dirty: Option<Lane>,
     pub(crate) rest: Box<Rest>,
 }
 
@@ -118,6 +117,8 @@ pub(crate) struct Rest {
     in_heavy: bool,
     /// It left much to do when it last had its turn, and is heavy for that, whatever it owes.
     has_backlog: bool,
+    /// Where it is marked for the flush, if it is.
+    pub(crate) in_dirty: Option<Lane>,
     pub(crate) load: Load,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
@@ -254,9 +255,30 @@ impl Conn {
 /// Where connections' buffers come from.
 #[derive(Debug)]
 pub(crate) struct Pools {
+    /// For queues, and for long unread input.
     pub(crate) outbound: Pool,
     pub(crate) packets: Pool,
-    pub(crate) carry: Pool,
+    carry: Pool,
+}
+
+impl Pools {
+    /// A block for that much unread input. It may be shorter.
+    pub(crate) fn take_unread(&mut self, len: usize) -> Block {
+        if len <= CARRY_BUFFER_BYTES_MAX {
+            self.carry.take()
+        } else {
+            self.outbound.take()
+        }
+    }
+
+    /// Gives such a block back.
+    pub(crate) fn give_unread(&mut self, block: Block) {
+        if block.len() <= CARRY_BUFFER_BYTES_MAX {
+            self.carry.give(block);
+        } else {
+            self.outbound.give(block);
+        }
+    }
 }
 
 impl Default for Pools {
@@ -265,7 +287,7 @@ impl Default for Pools {
             outbound: Pool::default(),
             packets: Pool::default(),
             // The beginning of a message may wait for its end for as long as the peer likes.
-            carry: Pool::of_buffers_up_to(CARRY_BUFFER_BYTES_MAX),
+            carry: Pool::of_blocks_up_to(CARRY_BUFFER_BYTES_MAX),
         }
     }
 }
@@ -459,6 +481,7 @@ impl Core {
             in_ready: None,
             in_heavy: false,
             has_backlog: false,
+            in_dirty: None,
             load: Load::default(),
             urgent: false,
             handler_type: None,
@@ -499,7 +522,6 @@ impl Core {
         let conn = Conn {
             key,
             outbound: Outbound::default(),
-            in_dirty: None,
             rest: Box::new(rest),
         };
         let entry = &mut self.entries[key.index()];
@@ -534,7 +556,7 @@ impl Core {
                     }
                 }
                 if let Some(buffer) = conn.carry.release() {
-                    self.pools.carry.give(buffer);
+                    self.pools.give_unread(buffer);
                 }
                 self.unlink_relay(&mut conn);
                 self.leave_listener(conn.listener);

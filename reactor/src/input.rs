@@ -1,5 +1,8 @@
 //! The bytes of one connection on their way in: what a handler sees, and what is kept of it.
 
+use crate::block::Block;
+use crate::outbound::Pool;
+
 /// The unread bytes of a connection, oldest first and in one piece.
 ///
 /// What a handler does not [`consume`](Input::consume) is kept and comes again with the new bytes
@@ -80,7 +83,7 @@ impl<'a> Input<'a> {
 /// * from `end`: room that a read may fill, so that a large message is read to its place.
 #[derive(Debug, Default)]
 pub(crate) struct Carry {
-    buf: Vec<u8>,
+    buf: Block,
     start: usize,
     end: usize,
 }
@@ -99,12 +102,14 @@ impl Carry {
     }
 
     /// Replaces everything by a copy of `bytes`, in a buffer from `fresh` if there is none yet.
-    pub(crate) fn store(&mut self, bytes: &[u8], fresh: impl FnOnce() -> Vec<u8>) {
-        if self.buf.capacity() == 0 {
+    pub(crate) fn store(&mut self, bytes: &[u8], fresh: impl FnOnce() -> Block) {
+        if self.buf.is_empty() {
             self.buf = fresh();
         }
-        self.buf.clear();
-        self.buf.extend_from_slice(bytes);
+        if self.buf.len() < bytes.len() {
+            self.buf.resize(bytes.len());
+        }
+        self.buf[..bytes.len()].copy_from_slice(bytes);
         (self.start, self.end) = (0, bytes.len());
     }
 
@@ -114,8 +119,9 @@ impl Carry {
     }
 
     /// Room behind the unread bytes: what they lack to `need`, or `min` if they lack nothing or one
-    /// byte. It grows by doubling, so that a peer which announces much and sends little costs little.
-    pub(crate) fn room(&mut self, min: usize, need: usize) -> &mut [u8] {
+    /// byte. It grows by doubling, so that a peer which announces much and sends little costs little,
+    /// or to a block out of the pool.
+    pub(crate) fn room(&mut self, min: usize, need: usize, pool: &mut Pool) -> &mut [u8] {
         if self.start > 0 {
             self.buf.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -128,10 +134,11 @@ impl Carry {
         };
         if self.buf.len() < target.min(self.end + min) {
             let wanted = target.min((2 * self.end).max(self.end + min));
-            self.buf.reserve_exact(wanted - self.buf.len());
-            self.buf.resize(wanted, 0);
+            pool.enlarge(&mut self.buf, self.end, wanted);
         }
-        &mut self.buf[self.end..]
+        // A block out of the pool may be longer than what is to be read.
+        let end = target.min(self.buf.len());
+        &mut self.buf[self.end..end]
     }
 
     /// The first `len` bytes of the room have been filled.
@@ -141,8 +148,8 @@ impl Carry {
     }
 
     /// Hands the buffer back when nothing in it is unread.
-    pub(crate) fn release(&mut self) -> Option<Vec<u8>> {
-        (self.is_empty() && self.buf.capacity() > 0).then(|| {
+    pub(crate) fn release(&mut self) -> Option<Block> {
+        (self.is_empty() && !self.buf.is_empty()).then(|| {
             (self.start, self.end) = (0, 0);
             std::mem::take(&mut self.buf)
         })
@@ -166,10 +173,10 @@ mod tests {
 
     #[test]
     fn carry_keeps_what_is_unread_across_growth() {
-        let mut carry = Carry::default();
-        carry.store(b"xxabc", Vec::new);
+        let (mut carry, mut pool) = (Carry::default(), Pool::default());
+        carry.store(b"xxabc", Block::default);
         carry.consume(2);
-        let room = carry.room(3, 10);
+        let room = carry.room(3, 10, &mut pool);
         room[..3].copy_from_slice(b"def");
         carry.filled(3);
         assert_eq!(carry.unread(), b"abcdef");
@@ -181,20 +188,21 @@ mod tests {
 
     #[test]
     fn announcing_much_and_sending_little_reserves_little() {
-        let mut carry = Carry::default();
-        carry.store(&[0; 100], Vec::new);
-        carry.room(64, 1 << 30);
+        let (mut carry, mut pool) = (Carry::default(), Pool::default());
+        carry.store(&[0; 100], Block::default);
+        carry.room(64, 1 << 30, &mut pool);
         assert!(carry.buf.len() <= 200, "reserved {}", carry.buf.len());
     }
 
     #[test]
     fn a_line_whose_end_has_not_come_is_read_on_in_large_pieces() {
+        let (mut carry, mut pool) = (Carry::default(), Pool::default());
+        carry.store(&[0; 10_000], Block::default);
+        assert_eq!(carry.room(4096, 10_001, &mut pool).len(), 4096);
+        let room = carry.room(4096, 10_100, &mut pool).len();
+        assert_eq!(room, 100, "what is lacking is known, and no more is read");
         let mut carry = Carry::default();
-        carry.store(&[0; 10_000], Vec::new);
-        assert_eq!(carry.room(4096, 10_001).len(), 4096);
-        assert_eq!(carry.room(4096, 10_100).len(), 4096, "it has that already");
-        let mut carry = Carry::default();
-        carry.store(&[0; 10_000], Vec::new);
-        assert_eq!(carry.room(4096, 10_100).len(), 100);
+        carry.store(&[0; 10_000], Block::default);
+        assert_eq!(carry.room(4096, 10_100, &mut pool).len(), 100);
     }
 }

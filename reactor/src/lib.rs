@@ -118,6 +118,7 @@ mod options;
 mod transport;
 mod watch;
 
+mod block;
 mod core;
 mod dial;
 mod endpoint;

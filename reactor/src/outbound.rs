@@ -15,6 +15,7 @@
 //! piece. Empty blocks go to a [`Pool`], last in, first out: a connection that waits for nothing owns
 //! no block, and a busy one gets memory that is still in the cache.
 
+use crate::block::Block;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -34,50 +35,70 @@ pub(crate) const PIECES_MAX: usize = 64;
 /// Most bytes kept for reuse by one reactor.
 const POOL_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Buffers that nobody uses, kept for reuse with whatever is in them.
+/// Blocks that nobody uses, kept for reuse with whatever is in them.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    buffers: Vec<Vec<u8>>,
+    heap: Vec<Block>,
+    /// Those with mappings of their own. They are large and cost most to make, so they go first.
+    mapped: Vec<Block>,
     bytes: usize,
-    buffer_bytes_max: usize,
+    block_bytes_max: usize,
 }
 
 impl Default for Pool {
-    /// A pool that keeps buffers of any size.
+    /// A pool that keeps blocks of any size.
     fn default() -> Self {
-        Pool::of_buffers_up_to(POOL_BYTES_MAX)
+        Pool::of_blocks_up_to(POOL_BYTES_MAX)
     }
 }
 
 impl Pool {
-    /// A pool that keeps no buffer larger than this: for what may wait long and is mostly small.
-    pub(crate) fn of_buffers_up_to(buffer_bytes_max: usize) -> Pool {
+    /// A pool that keeps no block larger than this: for what may wait long and is mostly small.
+    pub(crate) fn of_blocks_up_to(block_bytes_max: usize) -> Pool {
         Pool {
-            buffers: Vec::new(),
+            heap: Vec::new(),
+            mapped: Vec::new(),
             bytes: 0,
-            buffer_bytes_max,
+            block_bytes_max,
         }
     }
 
-    /// A buffer, warm if there is one: as it was given back, or new and empty.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        let buffer = self.buffers.pop().unwrap_or_default();
-        self.bytes -= buffer.capacity();
-        buffer
+    /// A block, warm if there is one: as it was given back, or new and empty.
+    pub(crate) fn take(&mut self) -> Block {
+        let block = self.mapped.pop().or_else(|| self.heap.pop());
+        let block = block.unwrap_or_default();
+        self.bytes -= block.len();
+        block
     }
 
-    /// Bytes of the buffers in it.
+    /// Makes a block at least as long as that; its first `used` bytes stay.
+    pub(crate) fn enlarge(&mut self, block: &mut Block, used: usize, len: usize) {
+        match self.mapped.iter().rposition(|other| other.len() >= len) {
+            Some(place) => {
+                let mut larger = self.mapped.swap_remove(place);
+                self.bytes -= larger.len();
+                larger[..used].copy_from_slice(&block[..used]);
+                self.give(std::mem::replace(block, larger));
+            }
+            None => block.resize(len),
+        }
+    }
+
+    /// Bytes of the blocks in it.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives a buffer back; one that is too large, or would make the pool so, is freed.
-    pub(crate) fn give(&mut self, buffer: Vec<u8>) {
-        let bytes = self.bytes + buffer.capacity();
-        let fits = (1..=self.buffer_bytes_max).contains(&buffer.capacity());
+    /// Gives a block back; one that is too large, or would make the pool so, is freed.
+    pub(crate) fn give(&mut self, block: Block) {
+        let bytes = self.bytes + block.len();
+        let fits = (1..=self.block_bytes_max).contains(&block.len());
         if fits && bytes <= POOL_BYTES_MAX {
             self.bytes = bytes;
-            self.buffers.push(buffer);
+            match block {
+                Block::Heap(_) => self.heap.push(block),
+                Block::Mapped(_) => self.mapped.push(block),
+            }
         }
     }
 }
@@ -86,7 +107,7 @@ impl Pool {
 #[derive(Debug)]
 enum Piece {
     /// A block, of which the first `usize` bytes wait.
-    Owned(Box<[u8]>, usize),
+    Owned(Block, usize),
     Shared(Bytes),
 }
 
@@ -168,7 +189,7 @@ impl Drop for Tail<'_> {
 /// queue is never longer than [`QUEUE_BYTES_MAX`], and what TLS makes of it little longer.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
-    block: Box<[u8]>,
+    block: Block,
     end: u32,
     head: u32,
     /// As long as the end stays below this place of the block, an append has nothing to look at and
@@ -261,21 +282,14 @@ impl Outbound {
             self.retire_block();
         }
         if self.block.is_empty() {
-            self.block = pool.take().into_boxed_slice();
+            self.block = pool.take();
         }
         let needed = self.end() + len + OVERHANG_BYTES;
         if needed > self.block.len() {
             // By doubling, but not past the limit of a block without need.
             let wanted = needed.max(BLOCK_BYTES_MAX.min(2 * self.block.len()));
-            self.resize(wanted);
+            pool.enlarge(&mut self.block, self.end as usize, wanted);
         }
-    }
-
-    fn resize(&mut self, len: usize) {
-        let mut block = std::mem::take(&mut self.block).into_vec();
-        block.reserve_exact(len.saturating_sub(block.len()));
-        block.resize(len, 0);
-        self.block = block.into_boxed_slice();
     }
 
     /// Makes the block one of the older pieces, if anything of it waits.
@@ -353,13 +367,13 @@ impl Outbound {
             head -= first_len;
             older.bytes -= first_len;
             if let Some(Piece::Owned(block, _)) = older.pieces.pop_front() {
-                pool.give(block.into_vec());
+                pool.give(block);
             }
         }
         self.head = head as u32;
         if self.head == self.end {
             (self.head, self.end) = (0, 0);
-            pool.give(std::mem::take(&mut self.block).into_vec());
+            pool.give(std::mem::take(&mut self.block));
         }
     }
 
@@ -368,7 +382,7 @@ impl Outbound {
     pub(crate) fn trim(&mut self) {
         if self.block.len() / 4 > self.end() {
             self.shut_window();
-            self.resize(self.end() * 2);
+            self.block.resize(self.end() * 2);
         }
     }
 
@@ -432,11 +446,11 @@ mod tests {
         let (mut out, mut pool) = (Outbound::default(), Pool::default());
         put(&mut out, &mut pool, &[7; 1000]);
         out.advance(1000, &mut pool);
-        assert_eq!((out.block.len(), pool.buffers.len()), (0, 1));
+        assert_eq!((out.block.len(), pool.heap.len()), (0, 1));
         put(&mut out, &mut pool, b"again");
-        assert_eq!(pool.buffers.len(), 0);
+        assert_eq!(pool.heap.len(), 0);
         out.clear(&mut pool);
-        assert_eq!((out.len(), pool.buffers.len()), (0, 1));
+        assert_eq!((out.len(), pool.heap.len()), (0, 1));
     }
 
     #[test]

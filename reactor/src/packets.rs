@@ -1,16 +1,18 @@
 //! Packets waiting for a socket: each whole, in the order in which they were queued.
 //!
 //! ```text
-//! bytes  [ sent and forgotten | first packet | second packet | ... ]
-//!                       gone -^
+//! block  [ sent and forgotten | first packet | second packet | ... | room ]
+//!                       gone -^                                end -^
 //! heads  [ first: to, len ] [ second: to, len ] ...
 //!
-//! gone + sum of the heads' lengths == bytes.len()
+//! gone + sum of the heads' lengths == end <= block.len()
 //! ```
 //!
-//! One buffer for all packets, out of a [`Pool`], and given back when the last packet has left: a socket that waits for nothing owns no memory here but its few heads,
-//! and queueing allocates nothing once buffers are warm. An empty packet is a head of length zero.
+//! One block for all packets, out of a [`Pool`], and given back when the last packet has left: a
+//! socket that waits for nothing owns no memory here but its few heads, and queueing allocates nothing
+//! once blocks are warm. An empty packet is a head of length zero.
 
+use crate::block::Block;
 use crate::outbound::Pool;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,8 +28,9 @@ struct Head {
 
 #[derive(Debug, Default)]
 pub(crate) struct Packets {
-    bytes: Vec<u8>,
+    block: Block,
     gone: usize,
+    end: usize,
     heads: VecDeque<Head>,
 }
 
@@ -43,20 +46,24 @@ impl Packets {
 
     /// Bytes that wait.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len() - self.gone
+        self.end - self.gone
     }
 
     pub(crate) fn push(&mut self, to: SocketAddr, packet: &[u8], pool: &mut Pool) {
-        if self.bytes.capacity() == 0 {
-            self.bytes = pool.take();
-            self.bytes.clear();
+        if self.block.is_empty() {
+            self.block = pool.take();
         }
         // Moving what waits to the front costs no more than queueing it did.
-        if self.gone > self.bytes.len() / 2 {
-            self.bytes.drain(..self.gone);
-            self.gone = 0;
+        if self.gone > self.end / 2 {
+            self.block.copy_within(self.gone..self.end, 0);
+            (self.gone, self.end) = (0, self.end - self.gone);
         }
-        self.bytes.extend_from_slice(packet);
+        let start = self.end;
+        self.end += packet.len();
+        if self.end > self.block.len() {
+            self.block.resize(self.end.max(2 * self.block.len()));
+        }
+        self.block[start..self.end].copy_from_slice(packet);
         let len = packet.len();
         self.heads.push_back(Head { to, len });
         debug_assert!(self.is_consistent());
@@ -65,7 +72,7 @@ impl Packets {
     /// The packet that is next to leave.
     pub(crate) fn first(&self) -> Option<(SocketAddr, &[u8])> {
         let head = self.heads.front()?;
-        Some((head.to, &self.bytes[self.gone..self.gone + head.len]))
+        Some((head.to, &self.block[self.gone..self.gone + head.len]))
     }
 
     /// Forgets the first packet: it has left, or never will.
@@ -80,8 +87,8 @@ impl Packets {
 
     /// Forgets all packets.
     pub(crate) fn clear(&mut self, pool: &mut Pool) {
-        pool.give(std::mem::take(&mut self.bytes));
-        self.gone = 0;
+        pool.give(std::mem::take(&mut self.block));
+        (self.gone, self.end) = (0, 0);
         self.heads.clear();
         self.heads.shrink_to(HEADS_KEPT_MAX);
     }
@@ -89,7 +96,7 @@ impl Packets {
     fn is_consistent(&self) -> bool {
         let waiting: usize = self.heads.iter().map(|head| head.len).sum();
         // Every packet is looked at: only where few wait.
-        self.heads.len() > 64 || self.gone + waiting == self.bytes.len()
+        self.heads.len() > 64 || self.gone + waiting == self.end
     }
 }
 
@@ -131,7 +138,7 @@ mod tests {
                 Some((to(port), &port.to_be_bytes().repeat(50)[..]))
             );
         }
-        let held = packets.bytes.capacity();
+        let held = packets.block.len();
         assert!(held < 2000, "{held} bytes are held for a packet of 100");
     }
 
@@ -144,7 +151,7 @@ mod tests {
         while !packets.is_empty() {
             packets.pop(&mut pool);
         }
-        assert_eq!(packets.bytes.capacity(), 0);
+        assert_eq!(packets.block.len(), 0);
         assert!(packets.heads.capacity() <= 2 * HEADS_KEPT_MAX);
     }
 }

@@ -16,6 +16,12 @@ const STALLED: usize = 100;
 /// What is published to each. The system's own buffers take up to four megabytes of it.
 const EACH_BYTES: usize = 6 * MB;
 
+/// Publishers that begin a message of a megabyte and do not end it.
+const BEGUN: usize = 150;
+
+/// Subscriptions of one client.
+const SUBSCRIPTIONS: usize = 500_000;
+
 /// What may stay behind of all of it: pools, the room for their connections, and what is not worth a
 /// call of the system.
 const REST_BYTES: usize = 40 * MB;
@@ -60,8 +66,7 @@ fn sync(client: &mut Client) {
 /// Stalls many subscribers, has them leave in the order that `place` gives, and tells what is in use
 /// when they are there, and in the end.
 fn leave_in_order(name: &str, place: impl Fn(usize) -> usize) {
-    // As the unit and the image in dist/ have it: what the allocator puts off it may never come to.
-    let broker = Broker::start_in(&[], &[("MIMALLOC_PURGE_DELAY", "0")]);
+    let broker = Broker::start(&[]);
     let mut publisher = Client::connect(broker.port);
     publisher.say("CONNECT {\"verbose\":false}\r\n");
     sync(&mut publisher);
@@ -88,10 +93,15 @@ fn leave_in_order(name: &str, place: impl Fn(usize) -> usize) {
         small.push(Client::connect(broker.port));
     }
     assert!(subscribers.iter().all(Option::is_none), "all have left");
+    goes_back(name, &broker, &mut publisher, before, full);
+}
+
+/// Waits until no more than [`REST_BYTES`] of `full` are in use.
+fn goes_back(name: &str, broker: &Broker, client: &mut Client, before: usize, full: usize) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        sync(&mut publisher);
-        let rest = resident(&broker).saturating_sub(before);
+        sync(client);
+        let rest = resident(broker).saturating_sub(before);
         if rest <= REST_BYTES {
             return;
         }
@@ -109,4 +119,56 @@ fn what_waited_for_subscribers_goes_back_in_whatever_order_they_leave() {
     leave_in_order("the last first", |number| STALLED - 1 - number);
     // 37 and 100 have no common divisor, so each has its turn.
     leave_in_order("mixed", |number| number * 37 % STALLED);
+}
+
+#[test]
+fn what_was_read_of_messages_goes_back_when_their_publishers_leave_before_the_end() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(broker.port);
+    client.say("CONNECT {\"verbose\":false}\r\n");
+    sync(&mut client);
+    let before = resident(&broker);
+    let begun = format!("PUB s {MB}\r\n{}", "x".repeat(MB - 1));
+    let mut publishers = Vec::new();
+    for _ in 0..BEGUN {
+        let mut publisher = Client::connect(broker.port);
+        publisher.say("CONNECT {\"verbose\":false}\r\n");
+        publisher.say(&begun);
+        publishers.push(Some(publisher));
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while resident(&broker).saturating_sub(before) < 100 * MB {
+        assert!(Instant::now() < deadline, "it does not read them");
+        sync(&mut client);
+    }
+    let full = resident(&broker) - before;
+    let mut small = Vec::new();
+    for number in 0..BEGUN {
+        publishers[number * 37 % BEGUN] = None;
+        small.push(Client::connect(broker.port));
+    }
+    goes_back("begun messages", &broker, &mut client, before, full);
+}
+
+#[test]
+fn what_many_subscriptions_took_goes_back_when_their_client_leaves() {
+    let broker = Broker::start(&[]);
+    let mut client = Client::connect(broker.port);
+    client.say("CONNECT {\"verbose\":false}\r\n");
+    sync(&mut client);
+    let before = resident(&broker);
+    let mut subscriber = Client::connect(broker.port);
+    subscriber.say("CONNECT {\"verbose\":false}\r\n");
+    let numbers: Vec<usize> = (0..SUBSCRIPTIONS).collect();
+    for some in numbers.chunks(10_000) {
+        let lines = some
+            .iter()
+            .map(|sid| format!("SUB subject.{sid} {sid}\r\n"));
+        subscriber.say(&lines.collect::<String>());
+        sync(&mut subscriber);
+    }
+    let full = resident(&broker) - before;
+    assert!(full > 3 * REST_BYTES / 2, "they take no more than {full}");
+    drop(subscriber);
+    goes_back("subscriptions", &broker, &mut client, before, full);
 }

@@ -82,7 +82,8 @@ impl<S> Reactor<S> {
             self.scratch[..copied].copy_from_slice(carry.unread());
             &mut self.scratch[copied..self.read_bytes.min(copied + read_max)]
         } else {
-            carry.room(copied.clamp(ROOM_BYTES_MIN.min(half), half), need)
+            let min = copied.clamp(ROOM_BYTES_MIN.min(half), half);
+            carry.room(min, need, &mut self.core.pools.outbound)
         };
         let room_len = room.len();
         let result = self.driver.read(key, room);
@@ -170,10 +171,11 @@ impl<S> Reactor<S> {
         if consumed == len {
             carry.consume(carry.len());
             if let Some(buffer) = carry.release() {
-                pools.carry.give(buffer);
+                pools.give_unread(buffer);
             }
         } else {
-            carry.store(&self.scratch[consumed..len], || pools.carry.take());
+            let rest = &self.scratch[consumed..len];
+            carry.store(rest, || pools.take_unread(rest.len()));
         }
         conn.carry = carry;
     }
@@ -186,7 +188,7 @@ impl<S> Reactor<S> {
             return;
         };
         if let Some(buffer) = carry.release() {
-            pools.carry.give(buffer);
+            pools.give_unread(buffer);
         }
         conn.carry = carry;
         conn.need = need;

@@ -74,7 +74,7 @@ impl<S> Reactor<S> {
             return;
         };
         if let Some(buffer) = carry.release() {
-            pools.carry.give(buffer);
+            pools.give_unread(buffer);
         }
         conn.carry = carry;
     }

@@ -188,11 +188,11 @@ impl<S> Reactor<S> {
             let len = conn.carry.len();
             conn.carry.consume(len);
             if let Some(buffer) = conn.carry.release() {
-                pools.carry.give(buffer);
+                pools.give_unread(buffer);
             }
         } else {
             let rest = &plain[consumed..];
-            conn.carry.store(rest, || pools.carry.take());
+            conn.carry.store(rest, || pools.take_unread(rest.len()));
         }
         conn.need = need;
     }
