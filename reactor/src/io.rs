@@ -270,6 +270,15 @@ impl Io<'_> {
         self.core.total.is_behind()
     }
 
+    /// Bytes of memory that the queue of a connection holds, as of its last flush: what it adds to
+    /// [`total_queued`](Io::total_queued). That may be more than is [`queued`](Io::queued), for a block
+    /// of 256 KiB of which the peer has taken most stays whole, or less, for what was queued since then
+    /// is not counted yet. Zero for what is closing, and for sockets for datagrams.
+    #[must_use]
+    pub fn held(&self, key: Key) -> usize {
+        self.core.conn(key).map_or(0, |conn| conn.counted)
+    }
+
     /// Bytes of memory that all queues hold together, each as of its last flush. Costs nothing.
     #[must_use]
     pub fn total_queued(&self) -> usize {

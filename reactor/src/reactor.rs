@@ -375,8 +375,9 @@ impl<S> Reactor<S> {
                 self.serve(key);
                 let end = self.read_clock();
                 self.core.end_slice(end.since(now), end);
-                now = end;
                 self.after_callback();
+                // What a slice has called is not the next one's.
+                now = self.core.clock;
             }
         }
         self.core.turn.end_slices(self.step_ends);
@@ -409,7 +410,7 @@ impl<S> Reactor<S> {
     }
 
     /// A step begins, and is to end after `time`; answers the instant: that of the last look at the clock,
-    /// which comes after the last callback of each step.
+    /// which comes after the last callback of each step before the flush. What follows that looks anew.
     fn begin_step(&mut self, time: Duration) -> Time {
         let now = self.core.clock;
         self.step_ends = now + time;

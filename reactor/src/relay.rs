@@ -8,7 +8,7 @@
 //!
 //! Where much is to be read, nothing is queued, and both are plain sockets, the system moves the bytes from
 //! one to the other. What the target has no room for is queued as above, and the source is held until
-//! that has left.
+//! that has left. If others have queued more behind it meanwhile, the next bytes are copied again.
 //!
 //! The source has a `Relay` that names its target, and the target's `fed_by` names the source:
 //! `conns[source].relay.to == target` exactly when `conns[target].fed_by == source`.
@@ -27,6 +27,8 @@ pub struct ProxyOptions {
     pub limit: Option<u64>,
     /// The source is not read from the moment at which the target's queue holds so many bytes until
     /// it is down at half of that. Default none: the [marks](crate::Io::watermarks) of the target.
+    /// Where the system moves the bytes by itself, the source is held as soon as the target's socket
+    /// is full, until all that was queued by then has left.
     pub high: Option<usize>,
     /// When the source's peer has ended its direction, end that of the target as well, once its
     /// queue has left. Default true.
@@ -95,6 +97,8 @@ pub(crate) struct Relay {
     pub(crate) may_splice: bool,
     /// It has, and goes on so when all that is queued has left.
     pub(crate) splices: bool,
+    /// How much the target has written when all has left that was queued as the source was held.
+    held_until: u64,
 }
 
 impl Relay {
@@ -106,6 +110,7 @@ impl Relay {
             half_close: options.half_close,
             may_splice: true,
             splices: false,
+            held_until: 0,
         }
     }
 
@@ -129,10 +134,13 @@ impl Relay {
 
     /// At how many queued bytes the source is read again.
     fn low(&self, target: &Conn) -> usize {
-        match self.splices {
-            true => 0,
-            false => self.high.map_or(target.low, |high| high / 2),
-        }
+        self.high.map_or(target.low, |high| high / 2)
+    }
+
+    /// Whether what was queued as the source was held has still to leave. What others queue behind it
+    /// does not count, or they could hold the source for ever.
+    fn awaits_rest(&self, target: &Conn) -> bool {
+        self.splices && target.queued() > 0 && target.written < self.held_until
     }
 
     /// How many bytes may be handed over now.
@@ -168,10 +176,31 @@ impl Core {
         let Some(source) = conn.fed_by else {
             return;
         };
-        let relay = self.conn(source).and_then(|conn| conn.relay.as_ref());
-        if relay.is_some_and(|relay| conn.queued() <= relay.low(conn)) {
-            self.lift(source, Hold::Relay);
+        let held = self.conn(source).filter(|conn| conn.holds.has(Hold::Relay));
+        let Some(relay) = held.and_then(|conn| conn.relay.as_ref()) else {
+            return;
+        };
+        if relay.awaits_rest(conn) || conn.queued() > relay.low(conn) {
+            return;
         }
+        let is_empty = conn.queued() == 0;
+        if let Some(relay) = self.conn_mut(source).and_then(|conn| conn.relay.as_mut()) {
+            // To a queue that does not become empty the bytes are copied.
+            relay.splices &= is_empty;
+        }
+        self.lift(source, Hold::Relay);
+    }
+
+    /// Holds the source of a relay, as its target has no room for what would be read.
+    pub(crate) fn hold_for(&mut self, source: Key, target: Key) {
+        let Some(target) = self.conn(target) else {
+            return;
+        };
+        let held_until = target.written + target.queued() as u64;
+        if let Some(relay) = self.conn_mut(source).and_then(|conn| conn.relay.as_mut()) {
+            relay.held_until = held_until;
+        }
+        self.hold(source, Hold::Relay);
     }
 
     /// A connection is being released: nobody's relay may name it afterwards.

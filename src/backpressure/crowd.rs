@@ -20,7 +20,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// A queue that counts as short in a crowd, in bytes: a few messages, or the answers to many `PING`s.
+/// A queue that counts as short in a crowd, in bytes: a few messages, or the answers to many `PING`s. For
+/// those who feed it what is queued counts, and where some are closed the memory that it holds.
 pub(super) const SHORT_BYTES: usize = 64 * 1024;
 
 /// Where it was of no use to close some, as what is queued is others' than clients', it is not done more
@@ -130,18 +131,19 @@ impl Crowd {
 #[derive(Clone, Copy, Debug)]
 struct Queue {
     key: Key,
-    queued: usize,
+    /// Bytes of memory: what the sum of all becomes less by if it is closed.
+    held: usize,
     /// It has taken nothing for long.
     is_stalled: bool,
 }
 
 impl Queue {
     fn is_short(&self) -> bool {
-        self.queued <= SHORT_BYTES
+        self.held <= SHORT_BYTES
     }
 }
 
-/// Closes some of `queues`, the worst first, as long as `total` says that more than `low` is queued;
+/// Closes some of `queues`, the worst first, as long as `total` says that more than `low` is held;
 /// answers whether there are more of them than are closed in one turn. `close` ends one. Below the bound,
 /// and where what is left is others' than clients', short ones are spared.
 fn close_worst<T>(
@@ -152,19 +154,19 @@ fn close_worst<T>(
     total: impl Fn(&T) -> usize,
     close: impl Fn(&mut T, Key),
 ) -> bool {
-    let rank = |one: &Queue| (one.is_stalled && !one.is_short(), one.queued, one.key);
+    let rank = |one: &Queue| (one.is_stalled && !one.is_short(), one.held, one.key);
     queues.sort_unstable_by_key(|one| std::cmp::Reverse(rank(one)));
-    let mut left: usize = queues.iter().map(|one| one.queued).sum();
+    let mut left: usize = queues.iter().map(|one| one.held).sum();
     let mut closed = 0;
     for one in queues {
         let is_spared = one.is_short() && (!is_full || left < low);
-        if one.queued == 0 || is_spared || total(world) <= low {
+        if one.held == 0 || is_spared || total(world) <= low {
             return false;
         }
         if closed >= CLOSED_BYTES_MAX {
             return true;
         }
-        (left, closed) = (left - one.queued, closed + one.queued);
+        (left, closed) = (left - one.held, closed + one.held);
         close(world, one.key);
     }
     false
@@ -194,7 +196,7 @@ pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
     let is_full = total >= max || crowd.goes_on && crowd.is_full;
     let queue = |key: Key| Queue {
         key,
-        queued: io.queued(key),
+        held: io.held(key),
         is_stalled: !is_moving_alone(key, io),
     };
     let mut queues: Vec<Queue> = state.clients().map(|one| queue(one.key)).collect();
@@ -220,9 +222,9 @@ mod tests {
     fn closed(queues: &[(usize, bool)], low: usize, is_full: bool) -> Vec<usize> {
         let mut all: Vec<Queue> = (0..)
             .zip(queues)
-            .map(|(place, (queued, is_stalled))| Queue {
+            .map(|(place, (held, is_stalled))| Queue {
                 key: Key::new(place, 1),
-                queued: *queued,
+                held: *held,
                 is_stalled: *is_stalled,
             })
             .collect();
@@ -295,7 +297,7 @@ mod tests {
         let queues: Vec<Queue> = (0..100)
             .map(|place| Queue {
                 key: Key::new(place, 1),
-                queued: 8 * MIB,
+                held: 8 * MIB,
                 is_stalled: true,
             })
             .collect();

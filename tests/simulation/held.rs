@@ -4,7 +4,7 @@ use crate::scenarios::{join, messages, stage_with};
 use crate::talker::{self, Habit, Notes};
 use crate::wait;
 use midge::{Config, Monitor, State};
-use midge_reactor::sim::{self, HostId, Sim};
+use midge_reactor::sim::{self, Faults, HostId, Sim};
 use midge_reactor::{Context, Handler, Input};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -116,6 +116,47 @@ fn a_crowd_ends_whatever_is_taken_beside_it_and_those_in_it_are_heard_meanwhile(
         let stats = sim.with(at.0, |cx| cx.state.stats());
         assert!(stats.slow_consumers > 0, "those who kept it up are closed");
     });
+}
+
+#[test]
+fn a_crowd_of_those_who_leave_little_of_large_blocks_ends_too() {
+    let mut sim = Sim::with_faults(1, Faults::none());
+    let sim = &mut sim;
+    let config = Config {
+        payload_bytes_max: 8 * KIB,
+        pending_bytes_max: 2048 * KIB,
+        pending_total_bytes_max: Some(4096 * KIB),
+        write_deadline: 100 * SECOND,
+        pings_out_max: u32::MAX,
+        ..Config::default()
+    };
+    let at = stage_with(sim, config);
+    join(sim, at, 100, HELLO, Habit::Listens);
+    for id in 1..=14 {
+        let subject = format!("s{id}");
+        let words = format!("{HELLO}SUB {subject} 1\r\n");
+        join(sim, at, id, &words, Habit::Listens);
+        sim.with(at.1, |cx| {
+            let key = cx.state[&id].key;
+            cx.io.pause(key);
+            talker::say(cx, 100, &messages(&subject, 0..60, 4 * KIB));
+        });
+        sim.run_for(SECOND / 10);
+        // What its own socket does not hold of the rest is less than a short queue.
+        while sim.with(at.1, |cx| cx.state[&id].payloads.len()) < 39 {
+            take_one(sim, at, id);
+        }
+        sim.run_for(SECOND / 10);
+    }
+    assert!(is_crowded(sim, at));
+    for _ in 0..24 {
+        // It is judged when something comes.
+        sim.with(at.1, |cx| talker::say(cx, 100, b"PING\r\n"));
+        sim.run_for(SECOND / 2);
+    }
+    assert!(!is_crowded(sim, at));
+    let stats = sim.with(at.0, |cx| cx.state.stats());
+    assert!((4..=8).contains(&stats.slow_consumers), "{stats:?}");
 }
 
 /// Asks once, and keeps what it hears.

@@ -8,7 +8,7 @@ const CALLS_MAX: usize = 64;
 impl<S> Reactor<S> {
     /// A callback has returned, and the loop holds nothing of its connection: carries out what
     /// could not wait for the end of the turn. Calls over the bound wait for the next callback, in
-    /// their order, and the next turn does not wait for it.
+    /// their order, and the next turn does not wait for it. Looks at the clock if there was anything.
     pub(super) fn after_callback(&mut self) {
         if self.tasks.calls.is_empty() && self.core.urgent.is_empty() {
             return;
@@ -23,6 +23,7 @@ impl<S> Reactor<S> {
             }
         }
         self.flush_urgent();
+        self.read_clock();
     }
 
     /// Writes what was asked to be written now. What `on_drain` asks for while that goes on waits

@@ -2,7 +2,6 @@
 
 use super::Reactor;
 use crate::core::{Conn, LIGHT_READ_BYTES, Lane, Phase};
-use crate::hold::Hold;
 use crate::io::Io;
 use crate::relay::ProxyEnd;
 use crate::{Key, Spliced};
@@ -44,7 +43,7 @@ impl<S> Reactor<S> {
         };
         let room = relay.room(target);
         if room == 0 || relay.waits_for(target) {
-            return self.core.hold(source, Hold::Relay);
+            return self.core.hold_for(source, to);
         }
         #[cfg(feature = "tls")]
         if conn.is_tls() && conn.carry.is_empty() && !conn.eof {

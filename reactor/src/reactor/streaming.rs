@@ -14,12 +14,13 @@ const FILE_BYTES_MAX: usize = 256 * 1024;
 
 impl<S> Reactor<S> {
     /// A piece for each stream in line, in order, until the turn's time for output or `bytes` are
-    /// spent: one at least. What is left keeps its place. Its connection pays for what it costs.
+    /// spent. The first in line always has its turn; time counts from then on, and bytes from the first
+    /// piece on. What is left keeps its place. Its connection pays for what it costs.
     pub(super) fn run_streams(&mut self, bytes: usize) {
         let (mut left, mut served) = (bytes, false);
         let (mut now, times) = (self.read_clock(), self.core.times);
-        for _ in 0..self.core.streams.len() {
-            if served && (left == 0 || now >= self.step_ends) {
+        for place in 0..self.core.streams.len() {
+            if (served && left == 0) || (place > 0 && now >= self.step_ends) {
                 break;
             }
             let Some(key) = self.core.streams.pop_front() else {

@@ -40,6 +40,33 @@ fn input_ends_when_its_time_is_spent_and_the_rest_comes_first_in_the_next_turn()
 }
 
 #[test]
+fn the_time_of_a_call_between_handlers_is_of_the_turn_and_the_next_slice_does_not_pay_for_it() {
+    let mut bench = Bench::new();
+    let world = bench.world.clone();
+    let called = bench.client(Probe::new("called")).key();
+    let caller = bench.client(Probe::new("caller").on_input(move |cx, input| {
+        input.take();
+        let world = world.clone();
+        assert!(cx.call(called, move |_: &mut Probe, _: &mut Cx<'_>| {
+            world.stall(3 * MILLI)
+        }));
+    }));
+    let next = bench.client(Probe::new("next"));
+    let last = costly(&mut bench, "last", MILLI / 10);
+    for _ in 0..3 {
+        caller.send(b"x");
+        next.send(b"y");
+        bench.turn();
+    }
+    bench.log();
+    // It would come behind the other, if it had paid.
+    next.send(b"y");
+    last.send(b"z");
+    bench.turn();
+    assert_eq!(bench.told(), ["next input y", "last input z"]);
+}
+
+#[test]
 fn input_ends_when_the_output_of_all_is_spent() {
     let mut bench = Bench::new();
     let block = vec![b'o'; 3 << 20];

@@ -382,3 +382,27 @@ fn a_value_that_cannot_be_formatted_is_told() {
     bench.settle();
     assert_eq!(peer.text(), "before ");
 }
+
+#[test]
+fn a_block_of_which_most_has_left_is_held_whole_and_the_sum_is_that_of_what_each_queue_holds() {
+    const BLOCK: usize = 256 * 1024;
+    let mut bench = Bench::new();
+    let clients = [client(&mut bench), client(&mut bench)];
+    for (peer, key) in &clients {
+        peer.set_room(0);
+        send(&mut bench, *key, &[7; BLOCK - 1000]);
+    }
+    let (peer, key) = &clients[0];
+    assert_eq!(bench.with(|cx| cx.io.held(*key)), 0, "before the flush");
+    bench.settle();
+    peer.set_room(BLOCK - 7000);
+    bench.settle();
+    let (queued, held) = bench.with(|cx| (cx.io.queued(*key), cx.io.held(*key)));
+    assert_eq!(queued, 6000);
+    assert!(held >= BLOCK - 1000, "{held}");
+    let (other, total) = bench.with(|cx| (cx.io.held(clients[1].1), cx.io.total_queued()));
+    assert_eq!(held + other, total);
+    bench.with(|cx| cx.io.close(*key));
+    let (held, total) = bench.with(|cx| (cx.io.held(*key), cx.io.total_queued()));
+    assert_eq!((held, total), (0, other));
+}

@@ -107,6 +107,32 @@ fn a_source_is_held_until_all_that_was_left_over_has_gone() {
 }
 
 #[test]
+fn a_source_goes_on_although_others_never_let_the_queue_of_its_target_become_empty() {
+    let (mut bench, a, b) = relayed(&ProxyOptions::default());
+    let to = b.key();
+    b.set_room(200_000);
+    a.send(&pattern(4 * MIB));
+    bench.settle();
+    let unread = a.unread();
+    for round in 0..20 {
+        bench.with(|cx| cx.io.send(to, [b'.'; 1000]));
+        b.set_room(queued(&mut bench, to) - 1);
+        bench.settle();
+        assert!(a.unread() < unread, "round {round}");
+        assert!(queued(&mut bench, to) > 0, "round {round}");
+    }
+    assert_eq!(a.unread(), 0);
+    b.set_room(usize::MAX);
+    bench.settle();
+    // It moves on by the system where it can.
+    bench.log();
+    a.send(&pattern(4 * MIB));
+    bench.settle();
+    assert!(count(&bench.log(), "splice k1 k2") > 0);
+    assert_eq!(b.received_len(), 8 * MIB + 20_000);
+}
+
+#[test]
 fn a_limit_is_kept_to_the_byte_and_the_handler_gets_the_rest() {
     for limit in [0, 16 * 1024, 16 * 1024 + 1, MIB - 1, MIB, 3 * MIB + 7] {
         let options = ProxyOptions {

@@ -1,6 +1,6 @@
 //! Streams: readers whose bytes are queued piece by piece; and what bounds every way to queue.
 
-use crate::support::{Bench, Peer, Probe};
+use crate::support::{Bench, Peer, Probe, World};
 use bytes::Bytes;
 use midge_reactor::{Key, ProxyOptions, StreamError, StreamOptions};
 use std::fs::File;
@@ -205,6 +205,28 @@ fn files_take_no_more_of_a_turn_than_its_time_and_its_output_and_each_has_its_tu
         }
         let least = peers.iter().map(Peer::received_len).min();
         assert!(least >= Some(FILE_PIECE), "{least:?}");
+    }
+}
+
+#[test]
+fn streams_that_end_without_a_piece_take_no_more_of_a_turn_than_its_time() {
+    struct Slow(World);
+    impl Read for Slow {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            self.0.stall(Duration::from_millis(1));
+            Ok(0)
+        }
+    }
+    let mut bench = Bench::new();
+    let peers: Vec<Peer> = (0..12).map(|_| client(&mut bench).0).collect();
+    for peer in &peers {
+        let reader = Slow(bench.world.clone());
+        stream(&mut bench, peer.key(), reader, &StreamOptions::default());
+    }
+    bench.log();
+    for turn in 1..=3 {
+        bench.turn();
+        assert_eq!(bench.told().len(), 4, "turn {turn}");
     }
 }
 
