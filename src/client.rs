@@ -96,10 +96,6 @@ impl Outbox for Queues<'_, '_> {
     fn is_moving(&self, to: Key) -> bool {
         backpressure::is_moving(to, self.0)
     }
-
-    fn comes_first(&self) -> bool {
-        self.0.comes_first()
-    }
 }
 
 pub(crate) struct QueueWriter<'a>(Writer<'a>);
@@ -409,7 +405,7 @@ impl Client {
             if let ClientOp::Publish(message) = &op {
                 cx.state.measure(message.subject());
                 match after {
-                    After::WaitFor(_) | After::Later => {}
+                    After::WaitFor(_) => {}
                     After::InPieces => pay(cx, 0, before),
                     _ => pay(cx, len, before),
                 }
@@ -440,10 +436,6 @@ impl Client {
                 }
                 // Another piece, or the others have their turn.
                 After::InPieces => continue,
-                After::Later => {
-                    cx.yield_now();
-                    return Ok(());
-                }
             }
             input.consume(len);
             if has_had_its_turn(cx) {
@@ -522,7 +514,6 @@ impl Client {
                         break 'input Ended::WaitFor(receiver);
                     }
                     Published::InPieces => break 'input Ended::Over,
-                    Published::Later => break 'input Ended::Yield,
                 }
                 rest = &rest[each..];
                 let is_over = has_had_its_turn(cx);

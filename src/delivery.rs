@@ -112,8 +112,6 @@ pub(crate) enum Published {
     WaitFor(Key),
     /// It is too much for one piece, and is to come again when others have had their turn.
     InPieces,
-    /// Nothing was done: it is dear, and is to come again behind those that ask little.
-    Later,
 }
 
 /// What is delivered in one piece: to so many subscriptions, in so many bytes, after a look at so many
@@ -121,10 +119,6 @@ pub(crate) enum Published {
 const PIECE_SUBSCRIPTIONS_MAX: usize = 1024;
 const PIECE_BYTES_MAX: usize = 2 * 1024 * 1024;
 const PIECE_PLACES_MAX: usize = 512;
-
-/// What is not dear: very many clients may each have such a message when all others wait for them.
-const CHEAP_SUBSCRIPTIONS_MAX: usize = 128;
-const CHEAP_BYTES_MAX: usize = 256 * 1024;
 
 /// What it costs to subscribe to `subject`, or to end that, in places looked at.
 pub(crate) fn subscribing(subject: &[u8]) -> usize {
@@ -237,14 +231,6 @@ fn is_large(found: &[SetId], bytes: usize, sublist: &mut Sublist) -> bool {
         || subscriptions.saturating_mul(bytes) > PIECE_BYTES_MAX && subscriptions > 1
 }
 
-/// Whether a message of `bytes` to these sets is so much that those who ask little come before it.
-#[inline]
-fn is_dear(found: &[SetId], bytes: usize, sublist: &mut Sublist) -> bool {
-    let subscriptions: usize = found.iter().map(|set| sublist.set(*set).0.len()).sum();
-    subscriptions > CHEAP_SUBSCRIPTIONS_MAX
-        || subscriptions.saturating_mul(bytes) > CHEAP_BYTES_MAX && subscriptions > 1
-}
-
 /// Delivers `message`, published by `from`, to all who have subscribed to it, unless somebody is to be
 /// waited for. `begin` is called before it is, once it is known that it will be.
 ///
@@ -326,16 +312,11 @@ pub(crate) fn publish<O: Outbox>(
         }
         return Published::Taken(usize::from(taken));
     }
-    if is_dear(found, bytes, sublist) {
-        if out.comes_first() {
-            return Published::Later;
-        }
-        if is_large(found, bytes, sublist) {
-            begin(config, out);
-            let search = sublist.found(found);
-            *fanout = Some(Box::new(Fanout::new(search, bytes)));
-            return Published::InPieces;
-        }
+    if is_large(found, bytes, sublist) {
+        begin(config, out);
+        let search = sublist.found(found);
+        *fanout = Some(Box::new(Fanout::new(search, bytes)));
+        return Published::InPieces;
     }
     if out.any_congested()
         && let Some((key, id)) = find_congested(found, from, sublist, receivers, backpressure, out)

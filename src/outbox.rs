@@ -30,10 +30,6 @@ pub(crate) trait Outbox {
 
     /// How far `to`, which is congested, has come.
     fn progress(&self, to: Key) -> Progress;
-
-    /// Whether the present publisher comes before others who have used more of the loop, and should yield
-    /// to them before it does anything dear.
-    fn comes_first(&self) -> bool;
 }
 
 #[cfg(test)]
@@ -54,7 +50,6 @@ pub(crate) mod fake {
         pub(crate) stalled: HashSet<Key>,
         /// Who takes messages only one by one.
         pub(crate) nearly_full: HashSet<Key>,
-        pub(crate) comes_first: bool,
     }
 
     impl FakeOutbox {
@@ -96,10 +91,6 @@ pub(crate) mod fake {
 
         fn is_moving(&self, to: Key) -> bool {
             !self.stalled.contains(&to)
-        }
-
-        fn comes_first(&self) -> bool {
-            self.comes_first
         }
 
         fn progress(&self, to: Key) -> Progress {

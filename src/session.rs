@@ -32,8 +32,6 @@ pub(crate) enum After {
     WaitFor(Key),
     /// It is too much for one piece. Bring the op again when others have had their turn.
     InPieces,
-    /// Nothing was done. Bring the op again behind those that ask little.
-    Later,
 }
 
 /// What the op before it is waiting for is over: the rest of a message.
@@ -130,7 +128,6 @@ impl Session {
                 Published::Taken(_) => After::Next,
                 Published::WaitFor(receiver) => After::WaitFor(receiver),
                 Published::InPieces => After::InPieces,
-                Published::Later => After::Later,
             });
         }
         state.scratch.charge(cost(op));

@@ -211,15 +211,6 @@ impl Io<'_> {
         self.driver.now() >= self.core.turn.until
     }
 
-    /// Whether the connection whose handler is running now comes before others, as it has used little of
-    /// the loop lately. One that [yields](crate::Context::yield_now) comes behind such ones: so that is
-    /// the place for work that is dear.
-    #[must_use]
-    pub fn comes_first(&self) -> bool {
-        let turn = &self.core.turn;
-        turn.lane == Lane::Light && turn.serving != Key::NONE
-    }
-
     /// Whether the connection exists and is not being closed.
     #[must_use]
     pub fn is_open(&self, key: Key) -> bool {

@@ -345,7 +345,7 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
         match fanout.go_on(state, publisher, &message, allowance, out) {
             Published::Taken(taken) => break taken,
             Published::InPieces => pieces += 1,
-            other => panic!("nobody waits: {other:?}"),
+            Published::WaitFor(key) => panic!("nobody waits for {key:?}"),
         }
         assert!(state.scratch.work() - before < 400);
     };
@@ -830,32 +830,4 @@ fn whom_a_publisher_waits_for_is_known_by_its_subscription() {
             assert_eq!(bench.state.scratch.take_behind(), None);
         }
     }
-}
-
-#[test]
-fn a_message_to_many_comes_behind_those_that_ask_little() {
-    let mut bench = Bench::new();
-    let [publisher, one] = [true; 2].map(|echo| bench.client(false, echo));
-    bench.subscribe(one, "one", None, "1");
-    for number in 0..=CHEAP_SUBSCRIPTIONS_MAX {
-        bench.subscribe(one, "many", None, &format!("m{number}"));
-    }
-    for sid in ["l1", "l2"] {
-        bench.subscribe(one, "long", None, sid);
-    }
-    let long = format!(
-        "PUB long {CHEAP_BYTES_MAX}\r\n{}\r\n",
-        "x".repeat(CHEAP_BYTES_MAX)
-    );
-    let many = "PUB many 0\r\n\r\n";
-    bench.out.comes_first = true;
-    for frame in [many, &long] {
-        let published = bench.try_to_publish(publisher, frame);
-        assert_eq!(published, Published::Later, "{}", &frame[..9]);
-        assert_eq!(bench.got(one), "");
-    }
-    assert_eq!(bench.publish(publisher, "PUB one 0\r\n\r\n"), 1);
-    bench.out.comes_first = false;
-    assert_eq!(bench.publish(publisher, many), CHEAP_SUBSCRIPTIONS_MAX + 1);
-    assert_eq!(bench.publish(publisher, &long), 2);
 }
