@@ -357,10 +357,15 @@ impl<S> Reactor<S> {
             if lane == Lane::Heavy && self.unwritten > 0 {
                 break;
             }
+            // The heavy ones get their least, also where the light ones have used up the time.
+            let ends = match lane {
+                Lane::Light => self.step_ends,
+                Lane::Heavy => self.step_ends.max(now + self.core.times.heavy_min),
+            };
             let mut is_first = true;
             for _ in 0..count {
                 self.core.begin_call();
-                let spent = now >= self.step_ends || self.core.turn.produced >= OUTPUT_BYTES;
+                let spent = now >= ends || self.core.turn.produced >= OUTPUT_BYTES;
                 // One comes in each turn, whatever the others do.
                 if spent && !is_first {
                     break;

@@ -40,8 +40,8 @@ pub(crate) struct Times {
     light_slice: Duration,
     /// How long a listener or a socket for datagrams has in a turn: they are light for ever.
     pub(crate) socket_slice: Duration,
-    /// What the first heavy connection gets where the light ones have used up the turn.
-    heavy_min: Duration,
+    /// What the heavy connections get where the light ones have used up the turn.
+    pub(crate) heavy_min: Duration,
     /// A connection that owes no more nanoseconds than this is light.
     light_debt: u32,
     /// The longest debt that is remembered, in nanoseconds: with 4 ms of input, for a tenth of a second.
@@ -63,7 +63,7 @@ impl Times {
             input,
             flush: input,
             step: input / 2,
-            light_slice: input / 80,
+            light_slice: input / 20,
             socket_slice: input / 8,
             heavy_min: input / 4,
             light_debt: nanos(input / 40),
