@@ -48,7 +48,7 @@ fn the_time_of_a_call_between_handlers_is_of_the_turn_and_the_next_slice_does_no
         input.take();
         let world = world.clone();
         assert!(cx.call(called, move |_: &mut Probe, _: &mut Cx<'_>| {
-            world.stall(3 * MILLI)
+            world.stall(3 * MILLI);
         }));
     }));
     let next = bench.client(Probe::new("next"));
