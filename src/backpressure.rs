@@ -146,8 +146,9 @@ pub(crate) struct Backpressure {
     publishers: HashMap<Key, Publisher>,
     /// When there are so many, those that have recovered are forgotten.
     publishers_max: usize,
-    /// Who is held, by the receiver that is waited for, the [crowd](crowd::Crowd::key), or [`room()`]. Each by the number
-    /// of its wait: those that came first are let go on first, and to find one takes no search.
+    /// Who is held, by the receiver that is waited for, the [crowd](crowd::Crowd::key), or [`room()`].
+    /// Each by the number of its wait: those that came first are let go on first, and to find one takes
+    /// no search.
     waiting: HashMap<Key, BTreeMap<u64, Key>>,
     /// Waits so far.
     waits: u64,
@@ -236,10 +237,12 @@ impl Backpressure {
     /// Stops reading from `publisher` until `receiver` has caught up, or for a while.
     pub(crate) fn hold(&mut self, publisher: Key, receiver: Key, io: &mut Io<'_>) {
         let is_own = publisher == receiver && io.congested(receiver);
-        let progress = match () {
-            () if receiver == room() => Progress::of_room(),
-            () if is_own => Progress::alone(receiver, io),
-            () => self.named(Progress::of(receiver, io)),
+        let progress = if receiver == room() {
+            Progress::of_room()
+        } else if is_own {
+            Progress::alone(receiver, io)
+        } else {
+            self.named(Progress::of(receiver, io))
         };
         let is_free = is_own || receiver == room();
         let held_for = if is_free { ROOM_AGAIN } else { HELD_FOR };
