@@ -106,7 +106,7 @@ impl<S> fmt::Debug for Builder<S> {
         f.debug_struct("Builder")
             .field("timers_max", &self.timers_max)
             .field("read_bytes", &self.read_bytes)
-            .field("turn_time", &self.times.input)
+            .field("turn_time", &Duration::from_nanos(self.times.input))
             .field("spin", &self.spin)
             .field("offload_threads", &self.offload_threads)
             .field("offload_waiting_max", &self.offload_waiting_max)

@@ -239,9 +239,12 @@ impl Conn {
         mark.saturating_sub(self.queued())
     }
 
-    /// Whether it uses little of the loop, and is about to.
+    /// Whether it uses little of the loop, and is about to. One that is ending is read for a moment, and no
+    /// handler sees what comes.
     fn is_light(&self, times: &Times, now: Time) -> bool {
-        !self.has_backlog && self.carry.len() <= LIGHT_READ_BYTES && self.load.is_light(times, now)
+        let is_ending = matches!(self.phase, Phase::Ending | Phase::Draining);
+        let asks_little = !self.has_backlog && self.carry.len() <= LIGHT_READ_BYTES;
+        is_ending || asks_little && self.load.is_light(times, now)
     }
 
     /// Whether bytes may still be queued.
@@ -801,6 +804,10 @@ impl Core {
     /// the next time.
     pub(crate) fn promote(&mut self) {
         let count = self.ready[Lane::Heavy].len();
+        if count + self.ready[Lane::Light].len() == 1 {
+            // It comes next in any case.
+            return;
+        }
         for _ in 0..count.min(PROMOTED_MAX) {
             self.looked_at = (self.looked_at + 1) % count;
             let key = self.ready[Lane::Heavy][self.looked_at];
@@ -813,9 +820,9 @@ impl Core {
         }
     }
 
-    /// The slice of `turn.serving` is over at `now`, and has cost so much. If it left much to do it comes
+    /// The slice of `turn.serving` is over at `now`, and has cost so many nanoseconds. If it left much to do it comes
     /// again behind those that did not.
-    pub(crate) fn end_slice(&mut self, cost: Duration, now: Time) {
+    pub(crate) fn end_slice(&mut self, cost: u64, now: Time) {
         let key = std::mem::replace(&mut self.turn.serving, Key::NONE);
         let again = std::mem::take(&mut self.turn.again);
         let is_filled = self.turn.is_filled;

@@ -168,7 +168,7 @@ impl<S> Reactor<S> {
     pub fn with<R>(&mut self, work: impl FnOnce(&mut Context<'_, S>) -> R) -> R {
         // Time has gone on since the last turn.
         self.core.now = self.read_clock();
-        self.core.turn.until = self.core.now + self.core.times.step;
+        self.core.turn.until = self.core.now.after(self.core.times.step);
         self.guarded(|reactor| match reactor.attempt(work) {
             Ok(result) => {
                 reactor.after_callback();
@@ -288,6 +288,10 @@ impl<S> Reactor<S> {
                         conn.readable |= readable;
                         conn.writable |= writable;
                         conn.hangup |= hangup;
+                        // Its output does not wait for its turn to be read.
+                        if writable && conn.is_written() && conn.is_owed() {
+                            self.core.mark_dirty(key);
+                        }
                     } else if let Some(udp) = self.core.udp_mut(key) {
                         udp.readable |= readable;
                         udp.writable |= writable;
@@ -360,7 +364,7 @@ impl<S> Reactor<S> {
             // The heavy ones get their least, also where the light ones have used up the time.
             let ends = match lane {
                 Lane::Light => self.step_ends,
-                Lane::Heavy => self.step_ends.max(now + self.core.times.heavy_min),
+                Lane::Heavy => self.step_ends.max(now.after(self.core.times.heavy_min)),
             };
             let mut is_first = true;
             for _ in 0..count {
@@ -379,7 +383,7 @@ impl<S> Reactor<S> {
                 turn.begin_slice(key, lane, times, now, self.step_ends);
                 self.serve(key);
                 let end = self.read_clock();
-                self.core.end_slice(end.since(now), end);
+                self.core.end_slice(end.nanos_since(now), end);
                 self.after_callback();
                 // What a slice has called is not the next one's.
                 now = self.core.clock;
@@ -414,11 +418,11 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// A step begins, and is to end after `time`; answers the instant: that of the last look at the clock,
+    /// A step begins, and is to end after so many nanoseconds; answers the instant: that of the last look at the clock,
     /// which comes after the last callback of each step before the flush. What follows that looks anew.
-    fn begin_step(&mut self, time: Duration) -> Time {
+    fn begin_step(&mut self, nanos: u64) -> Time {
         let now = self.core.clock;
-        self.step_ends = now + time;
+        self.step_ends = now.after(nanos);
         self.core.turn.until = self.step_ends;
         now
     }

@@ -30,7 +30,17 @@ impl Time {
     /// The time from `earlier` to `self`, or zero when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Time) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// As [`since`](Time::since), in nanoseconds.
+    pub(crate) const fn nanos_since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The instant `nanos` nanoseconds later.
+    pub(crate) const fn after(self, nanos: u64) -> Time {
+        Time(self.0.saturating_add(nanos))
     }
 }
 
@@ -38,8 +48,7 @@ impl Add<Duration> for Time {
     type Output = Time;
 
     fn add(self, delay: Duration) -> Time {
-        let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        Time(self.0.saturating_add(nanos))
+        self.after(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

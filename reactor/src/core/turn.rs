@@ -24,27 +24,28 @@ const LIGHT_OUTPUT_BYTES: usize = 256 * 1024;
 const LIGHT_MARKS: u32 = 16;
 
 /// One part in so many of the time pays a debt back.
-const PAYBACK: u32 = 32;
+const PAYBACK: u64 = 32;
 
-/// How long the parts of a turn may take, and what makes a connection heavy: shares of one time, so that
-/// the loop does the same on a machine of another speed.
+/// How long the parts of a turn may take, and what makes a connection heavy, in nanoseconds: shares of one
+/// time, so that the loop does the same on a machine of another speed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     /// How long input is worked on in a turn.
-    pub(crate) input: Duration,
+    pub(crate) input: u64,
     /// How long sockets are written to in a turn.
-    pub(crate) flush: Duration,
+    pub(crate) flush: u64,
     /// How long each other step of a turn may take: jobs, timers, deferred work, closing.
-    pub(crate) step: Duration,
-    /// How long one slice of a light connection may take, if its handler asks.
-    light_slice: Duration,
+    pub(crate) step: u64,
+    /// How long one slice of a light connection may take, if its handler asks: a connection of which nothing
+    /// is known is light for one such slice, and a thousand of them delay the others by no more.
+    light_slice: u64,
     /// How long a listener or a socket for datagrams has in a turn: they are light for ever.
-    pub(crate) socket_slice: Duration,
+    pub(crate) socket_slice: u64,
     /// What the heavy connections get where the light ones have used up the turn.
-    pub(crate) heavy_min: Duration,
-    /// A connection that owes no more nanoseconds than this is light.
+    pub(crate) heavy_min: u64,
+    /// A connection that owes no more than this is light.
     light_debt: u32,
-    /// The longest debt that is remembered, in nanoseconds: with 4 ms of input, for a tenth of a second.
+    /// The longest debt that is remembered: with 4 ms of input, for a tenth of a second.
     debt_max: u32,
 }
 
@@ -58,16 +59,16 @@ impl Times {
 
     /// The shares of so much time for input.
     pub(crate) fn of(input: Duration) -> Times {
-        let input = input.clamp(Times::LEAST, Times::MOST);
+        let input = short(nanos(input.clamp(Times::LEAST, Times::MOST)));
         Times {
-            input,
-            flush: input,
-            step: input / 2,
-            light_slice: input / 20,
-            socket_slice: input / 8,
-            heavy_min: input / 4,
-            light_debt: nanos(input / 40),
-            debt_max: nanos(input * 4 / 5),
+            input: input.into(),
+            flush: input.into(),
+            step: (input / 2).into(),
+            light_slice: (input / 40).into(),
+            socket_slice: (input / 8).into(),
+            heavy_min: (input / 4).into(),
+            light_debt: input / 40,
+            debt_max: input / 5 * 4,
         }
     }
 }
@@ -128,32 +129,40 @@ pub(crate) struct Load {
 
 impl Load {
     fn debt(&self, now: Time) -> u32 {
-        let paid = now.since(self.at) / PAYBACK;
-        self.debt.saturating_sub(nanos(paid))
+        let paid = now.nanos_since(self.at) / PAYBACK;
+        self.debt.saturating_sub(short(paid))
     }
 
     pub(crate) fn is_light(&self, times: &Times, now: Time) -> bool {
         self.debt == 0 || self.debt(now) <= times.light_debt
     }
 
-    /// A slice has cost so much, until `now`.
-    pub(crate) fn charge(&mut self, cost: Duration, times: &Times, now: Time) {
-        let cost = nanos(cost);
-        // A single long one among short ones was long because the whole process did not run.
-        let usual = self.last.saturating_mul(4);
-        let counted = cost.min(usual.saturating_add(times.light_debt / 2));
+    /// A slice has cost so many nanoseconds, until `now`.
+    pub(crate) fn charge(&mut self, cost: u64, times: &Times, now: Time) {
+        let cost = short(cost);
+        // A single long one among short ones was long because the whole process did not run. The first of
+        // all counts as it is: many that come and go would never pay otherwise.
+        let counted = match self.last {
+            0 => cost,
+            last => cost.min(last.saturating_mul(4).saturating_add(times.light_debt / 2)),
+        };
         let debt = self.debt(now).saturating_add(counted);
         *self = Load {
             debt: debt.min(times.debt_max),
             // Halved, and not forgotten: a cheap slice between each two dear ones excuses nothing.
-            last: cost.max(self.last / 2),
+            last: cost.max(self.last / 2).max(1),
             at: now,
         };
     }
 }
 
-fn nanos(duration: Duration) -> u32 {
-    u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
+/// As many as 32 bits hold.
+fn short(nanos: u64) -> u32 {
+    u32::try_from(nanos).unwrap_or(u32::MAX)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The present turn.
@@ -214,12 +223,12 @@ impl Turn {
         (self.output_max, self.until, self.read_max) = match lane {
             Lane::Light => (
                 LIGHT_OUTPUT_BYTES,
-                now + times.light_slice,
+                now.after(times.light_slice),
                 LIGHT_READ_BYTES,
             ),
             Lane::Heavy => (
                 left.max(LIGHT_OUTPUT_BYTES),
-                ends.max(now + times.heavy_min),
+                ends.max(now.after(times.heavy_min)),
                 usize::MAX,
             ),
         };
@@ -256,6 +265,24 @@ mod tests {
 
     const MILLI: Duration = Duration::from_millis(1);
 
+    fn charge(load: &mut Load, cost: Duration, times: &Times, now: Time) {
+        load.charge(nanos(cost), times, now);
+    }
+
+    #[test]
+    fn one_that_comes_with_much_is_light_for_one_slice_only() {
+        let (mut load, times) = (Load::default(), Times::of(Times::DEFAULT));
+        let slice = Duration::from_nanos(times.light_slice) + MILLI / 1000;
+        assert!(load.is_light(&times, Time::ZERO));
+        charge(&mut load, slice, &times, Time::ZERO + slice);
+        assert!(!load.is_light(&times, Time::ZERO + slice));
+        // Later a slice may be longer than was meant.
+        let mut load = Load::default();
+        charge(&mut load, slice / 50, &times, Time::ZERO);
+        charge(&mut load, slice, &times, Time::ZERO + slice);
+        assert!(load.is_light(&times, Time::ZERO + slice));
+    }
+
     #[test]
     fn who_has_used_much_is_light_again_after_a_tenth_of_a_second() {
         let (mut load, mut now) = (Load::default(), Time::ZERO);
@@ -263,7 +290,7 @@ mod tests {
         assert!(load.is_light(&times, now));
         for _ in 0..100 {
             now = now + 5 * MILLI;
-            load.charge(5 * MILLI, &times, now);
+            charge(&mut load, 5 * MILLI, &times, now);
         }
         assert!(!load.is_light(&times, now + 90 * MILLI));
         assert!(load.is_light(&times, now + 101 * MILLI));
@@ -278,7 +305,7 @@ mod tests {
             assert!(load.is_light(&times, now), "slice {number}");
             let interrupted = number % 100 == 50;
             let cost = if interrupted { 4 * MILLI } else { MILLI / 100 };
-            load.charge(cost, &times, now);
+            charge(&mut load, cost, &times, now);
         }
     }
 
@@ -295,7 +322,7 @@ mod tests {
             } else {
                 MILLI / 1000
             };
-            load.charge(cost, &times, now);
+            charge(&mut load, cost, &times, now);
         }
         assert!(light < 10, "it was light {light} times of 1000");
     }

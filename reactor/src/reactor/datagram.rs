@@ -46,7 +46,7 @@ impl<S> Reactor<S> {
     /// Gives the handler the packets that have come, up to the budget.
     fn receive(&mut self, key: Key) {
         let (mut packets, mut bytes) = (0, 0);
-        let until = self.core.clock + self.core.times.socket_slice;
+        let until = self.core.clock.after(self.core.times.socket_slice);
         while let Some(udp) = self.core.udp_mut(key).filter(|udp| udp.takes_packets()) {
             let spent = packets > 0 && self.driver.now() >= until;
             if packets == PACKETS_MAX || bytes >= RECEIVE_BYTES_MAX || spent {

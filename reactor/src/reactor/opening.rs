@@ -26,7 +26,7 @@ impl<S> Reactor<S> {
     fn accept_some(&mut self, listener: Key) {
         let listening = self.core.listening_mut(listener);
         let accepts_max = listening.map_or(0, |listening| listening.accepts_max);
-        let until = self.core.clock + self.core.times.socket_slice;
+        let until = self.core.clock.after(self.core.times.socket_slice);
         for accepted in 0..accepts_max {
             // A storm of connections takes no more than anyone's slice.
             if accepted > 0 && self.read_clock() >= until {

@@ -11,7 +11,6 @@ use crate::handler::Close;
 use crate::io::Io;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Duration;
 
 pub(super) type Payload = Box<dyn Any + Send>;
 
@@ -92,7 +91,7 @@ impl<S> Reactor<S> {
             self.scratch = scratch(self.read_bytes);
         }
         let now = self.core.now;
-        self.core.end_slice(Duration::ZERO, now);
+        self.core.end_slice(0, now);
         self.core.turn.end_slices(now);
         if let Some(key) = self.panics.admitting.take() {
             self.forget(key);

@@ -31,7 +31,7 @@ impl<S> Reactor<S> {
             self.after_callback();
             let end = self.read_clock();
             if let Some(conn) = self.core.conn_mut(key) {
-                conn.load.charge(end.since(now), &times, end);
+                conn.load.charge(end.nanos_since(now), &times, end);
             }
             now = end;
             served |= len > 0;

@@ -44,6 +44,11 @@ impl<S> Reactor<S> {
         let counts = LANES.map(|lane| self.core.dirty[lane].len());
         let mut is_cut = false;
         for (lane, count) in LANES.into_iter().zip(counts) {
+            if lane == Lane::Heavy {
+                // As for input, they get their least.
+                let least = self.core.clock.after(self.core.times.heavy_min);
+                self.step_ends = self.step_ends.max(least);
+            }
             let mut left = count;
             while left > 0 {
                 let (mut writes, written) = (0, self.core.stats.written_bytes);
