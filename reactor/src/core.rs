@@ -32,7 +32,7 @@ mod turn;
 mod watching;
 
 use total::Total;
-pub(crate) use turn::{LANES, LIGHT_READ_BYTES, Lane, Lanes, OUTPUT_BYTES, Times};
+pub(crate) use turn::{FLUSH_LANES, LANES, LIGHT_READ_BYTES, Lane, Lanes, OUTPUT_BYTES, Times};
 use turn::{Load, Turn};
 use watching::Watching;
 
@@ -245,6 +245,17 @@ impl Conn {
         let is_ending = matches!(self.phase, Phase::Ending | Phase::Draining);
         let asks_little = !self.has_backlog && self.carry.len() <= LIGHT_READ_BYTES;
         is_ending || asks_little && self.load.is_light(times, now)
+    }
+
+    /// Where it stands in the run queue.
+    fn lane(&self, times: &Times, now: Time) -> Lane {
+        if !self.is_light(times, now) {
+            Lane::Heavy
+        } else if self.load.is_new() && self.phase == Phase::Open {
+            Lane::New
+        } else {
+            Lane::Light
+        }
     }
 
     /// Whether bytes may still be queued.
@@ -750,8 +761,7 @@ impl Core {
             return;
         }
         let lane = match self.conn(key) {
-            Some(conn) if conn.is_light(&self.times, self.now) => Lane::Light,
-            Some(_) => Lane::Heavy,
+            Some(conn) => conn.lane(&self.times, self.now),
             None => Lane::Light,
         };
         self.enqueue_in(key, lane);
@@ -766,7 +776,7 @@ impl Core {
                     return;
                 }
                 conn.in_ready = Some(lane);
-                if lane == Lane::Light || !std::mem::replace(&mut conn.in_heavy, true) {
+                if lane != Lane::Heavy || !std::mem::replace(&mut conn.in_heavy, true) {
                     self.ready[lane].push_back(key);
                 }
                 return;
@@ -781,12 +791,12 @@ impl Core {
         }
     }
 
-    /// Takes the next one of a lane; `None` too if it has gone, or was promoted to the other lane.
+    /// Takes the next one of a lane; `None` too if it has gone, or stands in another lane.
     pub(crate) fn next_ready(&mut self, lane: Lane) -> Option<Key> {
         let key = self.ready[lane].pop_front()?;
         match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => {
-                conn.in_heavy &= lane == Lane::Light;
+                conn.in_heavy &= lane != Lane::Heavy;
                 if conn.in_ready != Some(lane) {
                     return None;
                 }
@@ -804,8 +814,8 @@ impl Core {
     /// the next time.
     pub(crate) fn promote(&mut self) {
         let count = self.ready[Lane::Heavy].len();
-        if count + self.ready[Lane::Light].len() == 1 {
-            // It comes next in any case.
+        if count == 1 && self.ready[Lane::Light].is_empty() {
+            // It comes next in any case, or behind new ones that are few.
             return;
         }
         for _ in 0..count.min(PROMOTED_MAX) {

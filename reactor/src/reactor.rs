@@ -361,9 +361,10 @@ impl<S> Reactor<S> {
             if lane == Lane::Heavy && self.unwritten > 0 {
                 break;
             }
-            // The heavy ones get their least, also where the light ones have used up the time.
+            // Each lane gets its least, also where those before it have used up the time.
             let ends = match lane {
                 Lane::Light => self.step_ends,
+                Lane::New => self.step_ends.max(now.after(self.core.times.new_min)),
                 Lane::Heavy => self.step_ends.max(now.after(self.core.times.heavy_min)),
             };
             let mut is_first = true;

@@ -36,13 +36,13 @@ pub(crate) struct Times {
     pub(crate) flush: u64,
     /// How long each other step of a turn may take: jobs, timers, deferred work, closing.
     pub(crate) step: u64,
-    /// How long one slice of a light connection may take, if its handler asks: a connection of which nothing
-    /// is known is light for one such slice, and a thousand of them delay the others by no more.
+    /// How long one slice of a light connection may take, if its handler asks.
     light_slice: u64,
     /// How long a listener or a socket for datagrams has in a turn: they are light for ever.
     pub(crate) socket_slice: u64,
-    /// What the heavy connections get where the light ones have used up the turn.
+    /// What the heavy connections get where the light ones have used up the turn, and what new ones get.
     pub(crate) heavy_min: u64,
+    pub(crate) new_min: u64,
     /// A connection that owes no more than this is light.
     light_debt: u32,
     /// The longest debt that is remembered: with 4 ms of input, for a tenth of a second.
@@ -67,6 +67,7 @@ impl Times {
             light_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
             heavy_min: (input / 4).into(),
+            new_min: (input / 8).into(),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
         }
@@ -78,21 +79,29 @@ impl Times {
 pub(crate) enum Lane {
     /// Those that have used little of the loop lately.
     Light,
+    /// Those that have yet to have their first slice. Many that come at once, each with much to do, do not
+    /// delay those who have shown that they ask little. Nothing is marked here for the flush.
+    New,
     Heavy,
 }
 
-pub(crate) const LANES: [Lane; 2] = [Lane::Light, Lane::Heavy];
+/// The lanes of the run queue, in order.
+pub(crate) const LANES: [Lane; 3] = [Lane::Light, Lane::New, Lane::Heavy];
 
-/// Keys that wait, in two lanes, each in the order of coming.
+/// The lanes of the flush, in order.
+pub(crate) const FLUSH_LANES: [Lane; 2] = [Lane::Light, Lane::Heavy];
+
+/// Keys that wait, in lanes, each in the order of coming.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     light: VecDeque<Key>,
+    new: VecDeque<Key>,
     heavy: VecDeque<Key>,
 }
 
 impl Lanes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.light.is_empty() && self.heavy.is_empty()
+        self.light.is_empty() && self.new.is_empty() && self.heavy.is_empty()
     }
 }
 
@@ -102,6 +111,7 @@ impl Index<Lane> for Lanes {
     fn index(&self, lane: Lane) -> &VecDeque<Key> {
         match lane {
             Lane::Light => &self.light,
+            Lane::New => &self.new,
             Lane::Heavy => &self.heavy,
         }
     }
@@ -111,6 +121,7 @@ impl IndexMut<Lane> for Lanes {
     fn index_mut(&mut self, lane: Lane) -> &mut VecDeque<Key> {
         match lane {
             Lane::Light => &mut self.light,
+            Lane::New => &mut self.new,
             Lane::Heavy => &mut self.heavy,
         }
     }
@@ -135,6 +146,11 @@ impl Load {
 
     pub(crate) fn is_light(&self, times: &Times, now: Time) -> bool {
         self.debt == 0 || self.debt(now) <= times.light_debt
+    }
+
+    /// Whether no slice was charged yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.last == 0
     }
 
     /// A slice has cost so many nanoseconds, until `now`.
@@ -219,9 +235,12 @@ impl Turn {
         let left = OUTPUT_BYTES.saturating_sub(self.produced);
         self.serving = key;
         (self.again, self.is_filled) = (false, false);
-        self.lane = lane;
-        (self.output_max, self.until, self.read_max) = match lane {
-            Lane::Light => (
+        self.lane = match lane {
+            Lane::Light | Lane::New => Lane::Light,
+            Lane::Heavy => Lane::Heavy,
+        };
+        (self.output_max, self.until, self.read_max) = match self.lane {
+            Lane::Light | Lane::New => (
                 LIGHT_OUTPUT_BYTES,
                 now.after(times.light_slice),
                 LIGHT_READ_BYTES,

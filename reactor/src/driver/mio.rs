@@ -43,7 +43,7 @@ const SIGNALS: Token = Token(usize::MAX - 1);
 ///
 /// A turn reads all that is ready before it writes: what it has touched should still be in the
 /// cache by then.
-const EVENTS_MAX: usize = 128;
+const EVENTS_MAX: usize = 1024;
 
 /// How long the loop rests when it could not even wait.
 const POLL_REST: Duration = Duration::from_millis(10);

@@ -1,7 +1,7 @@
 //! Output: each connection with something new is written once per turn.
 
 use super::Reactor;
-use crate::core::{Conn, LANES, Lane, OUTPUT_BYTES, Phase, Target};
+use crate::core::{Conn, FLUSH_LANES, Lane, OUTPUT_BYTES, Phase, Target};
 use crate::handler::Close;
 use crate::outbound::PIECES_MAX;
 use crate::{Driver, Key, LINGER};
@@ -41,9 +41,9 @@ impl<S> Reactor<S> {
 
     fn flush_lanes(&mut self) {
         // Calls to `on_drain` may mark others, for the next turn.
-        let counts = LANES.map(|lane| self.core.dirty[lane].len());
+        let counts = FLUSH_LANES.map(|lane| self.core.dirty[lane].len());
         let mut is_cut = false;
-        for (lane, count) in LANES.into_iter().zip(counts) {
+        for (lane, count) in FLUSH_LANES.into_iter().zip(counts) {
             if lane == Lane::Heavy {
                 // As for input, they get their least.
                 let least = self.core.clock.after(self.core.times.heavy_min);

@@ -201,6 +201,76 @@ fn who_has_paid_back_what_it_owed_comes_with_the_light_ones_although_it_waits_wi
 }
 
 #[test]
+fn newcomers_with_much_to_do_come_behind_those_that_ask_little_and_get_their_share() {
+    let mut bench = Bench::new();
+    let little = bench.client(Probe::echo("little"));
+    little.send(b"?");
+    bench.turn();
+    let newcomers: Vec<_> = (0..20).map(|_| costly(&mut bench, "new", MILLI)).collect();
+    for newcomer in &newcomers {
+        newcomer.send(b"x");
+    }
+    bench.log();
+    little.send(b"!");
+    let (told, writes) = turn(&mut bench);
+    assert_eq!(told[0], "little input !");
+    assert_eq!(told[1..], ["new input x"; 4], "what fits 4 ms of input");
+    assert_eq!(writes[0], little.key().index());
+    // Where light ones use up the turn, half a millisecond of it is theirs.
+    let busy: Vec<_> = (0..60)
+        .map(|_| costly(&mut bench, "busy", MILLI / 12))
+        .collect();
+    for one in &busy {
+        one.send(b"1");
+    }
+    bench.settle();
+    let late = costly(&mut bench, "late", MILLI / 5);
+    late.send(b"x");
+    for one in &busy {
+        one.send(b"2");
+    }
+    let (told, _) = turn(&mut bench);
+    assert!(told.contains(&"late input x".to_owned()), "{told:?}");
+}
+
+#[test]
+fn heavy_output_has_its_share_of_the_flush_beside_light_output() {
+    let mut bench = Bench::new();
+    let targets: Rc<RefCell<Vec<Key>>> = Rc::default();
+    let all = Rc::clone(&targets);
+    let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
+        input.take();
+        for key in all.borrow().iter() {
+            cx.io.send(*key, b"news");
+        }
+    }));
+    let sinks: Vec<_> = (0..120)
+        .map(|_| bench.client(Probe::echo("sink")))
+        .collect();
+    targets.borrow_mut().extend(sinks.iter().map(Peer::key));
+    let askers: Vec<_> = (0..60)
+        .map(|_| bench.client(Probe::echo("asker")))
+        .collect();
+    for asker in &askers {
+        asker.send(b"?");
+    }
+    bench.settle();
+    bench.world.write_takes(MILLI / 10);
+    fan.send(b"x");
+    let mut turns = 0;
+    let missing = || sinks.iter().filter(|sink| sink.text().is_empty()).count();
+    while missing() > 0 {
+        for asker in &askers {
+            asker.send(b"?");
+        }
+        bench.turn();
+        turns += 1;
+        // Of 104 that are marked there, 16 in a turn: eight and eight more.
+        assert!(turns <= 9, "{} still wait", missing());
+    }
+}
+
+#[test]
 fn a_storm_of_connections_takes_one_slice_of_a_turn() {
     let mut bench = Bench::new();
     let little = bench.client(Probe::echo("little"));
