@@ -236,7 +236,10 @@ impl<S> Reactor<S> {
     /// all there is: looks on until nothing is left, or each socket has had its turn.
     fn look_again(&mut self, before: Time) -> io::Result<()> {
         let now = self.core.now;
-        let due = self.core.timers.next().filter(|due| *due <= now);
+        let due = match self.core.timers.may_be_due(now) {
+            true => self.core.timers.next().filter(|due| *due <= now),
+            false => None,
+        };
         // What was due already when the loop last looked has waited for its turn behind others.
         if due.is_some_and(|due| now - due.max(before) >= STANDSTILL) {
             self.core.resumed = now;
@@ -358,6 +361,9 @@ impl<S> Reactor<S> {
         self.core.promote();
         let counts = LANES.map(|lane| self.core.ready[lane].len());
         for (lane, count) in LANES.into_iter().zip(counts) {
+            if count == 0 {
+                continue;
+            }
             if lane == Lane::Heavy && self.unwritten > 0 {
                 break;
             }
@@ -434,6 +440,9 @@ impl<S> Reactor<S> {
     }
 
     fn run_timers(&mut self) {
+        if !self.core.timers.may_be_due(self.core.now) {
+            return;
+        }
         let pass = self.core.timers.pass();
         let mut fired = 0;
         while let Some(due) = self.core.pop_timer(pass) {
@@ -514,7 +523,11 @@ impl<S> Reactor<S> {
         }
     }
 
+    #[inline]
     fn drop_cancelled(&mut self) {
+        if self.core.cancelled.is_empty() {
+            return;
+        }
         for closure in self.core.cancelled.drain(..) {
             self.tasks.closures.try_remove(closure);
         }

@@ -150,6 +150,13 @@ impl<T: Copy> Timers<T> {
         self.heap.peek().map(|Reverse((deadline, ..))| *deadline)
     }
 
+    /// Whether any timer may be due at `now`: a look that costs next to nothing.
+    #[inline]
+    pub(crate) fn may_be_due(&self, now: Time) -> bool {
+        let first = self.heap.peek();
+        first.is_some_and(|Reverse((deadline, ..))| *deadline <= now)
+    }
+
     /// A mark for [`pop`](Self::pop): timers armed from now on wait for the next pass.
     pub(crate) fn pass(&self) -> u64 {
         self.armings

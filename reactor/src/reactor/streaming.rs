@@ -89,8 +89,16 @@ impl<S> Reactor<S> {
 
     /// At a flush of the connection: its stream has its turn if the queue is short enough, for no event
     /// will tell. It ends if nothing more can be sent.
+    #[inline]
     pub(super) fn line_up(&mut self, key: Key) {
-        let Some(conn) = self.core.conn_mut(key).filter(|conn| conn.stream.is_some()) else {
+        let has_stream = |conn: &Conn| conn.stream.is_some();
+        if self.core.conn(key).is_some_and(has_stream) {
+            self.line_up_stream(key);
+        }
+    }
+
+    fn line_up_stream(&mut self, key: Key) {
+        let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
         match conn.phase {
