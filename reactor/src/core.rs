@@ -122,6 +122,10 @@ pub(crate) struct Rest {
     pub(crate) load: Load,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
+    /// Slices of input it has had, and how often its queue was offered to the kernel: modulo 2^16, for
+    /// timers that wait for one more.
+    slices: u16,
+    pub(crate) offers: u16,
     pub(crate) low: usize,
     pub(crate) high: usize,
     pub(crate) max: usize,
@@ -498,6 +502,8 @@ impl Core {
             in_dirty: None,
             load: Load::default(),
             urgent: false,
+            slices: 0,
+            offers: 0,
             handler_type: None,
             relay: None,
             fed_by: None,
@@ -801,10 +807,17 @@ impl Core {
                     return None;
                 }
                 conn.in_ready = None;
+                conn.slices = conn.slices.wrapping_add(1);
             }
             Some(Entry::Listening(listening)) if listening.key == key => listening.in_ready = false,
-            Some(Entry::Udp(udp)) if udp.key == key => udp.in_ready = false,
-            Some(Entry::Watching(watching)) if watching.key == key => watching.in_ready = false,
+            Some(Entry::Udp(udp)) if udp.key == key => {
+                udp.in_ready = false;
+                udp.slices = udp.slices.wrapping_add(1);
+            }
+            Some(Entry::Watching(watching)) if watching.key == key => {
+                watching.in_ready = false;
+                watching.slices = watching.slices.wrapping_add(1);
+            }
             _ => return None,
         }
         Some(key)
@@ -1105,14 +1118,15 @@ impl Core {
     /// Takes the earliest timer that is due and was armed before the mark `pass`.
     pub(crate) fn pop_timer(&mut self, pass: u64) -> Option<Due<Target>> {
         let entries = &self.entries;
-        let is_behind = |target| is_behind(entries, target);
-        self.timers.pop(self.now, pass, self.resumed, is_behind)
+        let behind = |target| behind(entries, target);
+        self.timers.pop(self.now, pass, self.resumed, behind)
     }
 }
 
 /// Whether the judgement of `target` has to wait: what is known to have come for it was not given to
-/// it, or what is queued for its peer was not offered, although there is room.
-fn is_behind(entries: &Slab<Entry>, target: Target) -> bool {
+/// it, or what is queued for its peer was not offered, although there is room. Then the turn is told that
+/// it had last, of those for which it stands in line: there is another to come.
+fn behind(entries: &Slab<Entry>, target: Target) -> Option<u16> {
     let (key, writes) = match target {
         Target::Handler(key, _) | Target::ConnectDeadline(key) | Target::IdleDeadline(key) => {
             (key, false)
@@ -1120,23 +1134,28 @@ fn is_behind(entries: &Slab<Entry>, target: Target) -> bool {
         Target::WriteDeadline(key) | Target::Linger(key) => (key, true),
         #[cfg(feature = "tls")]
         Target::TlsDeadline(key) => (key, false),
-        _ => return false,
+        _ => return None,
     };
-    match entries.get(key.index()) {
-        Some(Entry::Conn(conn)) if conn.key == key && writes => conn.is_owed(),
-        Some(Entry::Conn(conn)) if conn.key == key => {
+    match entries.get(key.index())? {
+        Entry::Conn(conn) if conn.key == key && writes => {
+            let is_behind = conn.is_owed() && conn.is_written() && conn.in_dirty.is_some();
+            is_behind.then_some(conn.offers)
+        }
+        Entry::Conn(conn) if conn.key == key => {
             let reads = match conn.phase {
                 Phase::Open => conn.takes_input() || conn.is_handshaking(),
                 Phase::Connecting => conn.writable,
                 Phase::Ending | Phase::Draining | Phase::Closing => false,
             };
-            reads && conn.in_ready.is_some()
+            (reads && conn.in_ready.is_some()).then_some(conn.slices)
         }
-        Some(Entry::Udp(udp)) if udp.key == key => udp.in_ready && udp.takes_packets(),
-        Some(Entry::Watching(watching)) if watching.key == key => {
-            watching.in_ready && !watching.closing
+        Entry::Udp(udp) if udp.key == key => {
+            (udp.in_ready && udp.takes_packets()).then_some(udp.slices)
         }
-        _ => false,
+        Entry::Watching(watching) if watching.key == key => {
+            (watching.in_ready && !watching.closing).then_some(watching.slices)
+        }
+        _ => None,
     }
 }
 

@@ -35,8 +35,9 @@ impl TimerId {
     };
 }
 
-/// How often a timer waits for its target to read on, at most: in slices of a read buffer more than
-/// a kernel keeps for one connection. A peer that never stops sending cannot hold it up for ever.
+/// For how many turns of its target, to read or to write, a timer waits at most: with a read buffer each,
+/// that is more than a kernel keeps for one connection. A peer that never stops sending cannot hold it up
+/// for ever.
 const PUT_OFF_MAX: u8 = 64;
 
 /// How often a deadline begins once more, at most.
@@ -49,9 +50,11 @@ struct Armed<T> {
     /// How long somebody else had, where the timer judges that and may begin once more.
     patience: Option<Duration>,
     begun: u8,
-    /// When it was due and was put off, to be read on first, and how often.
+    /// When it was due and was put off, to be read on first; how many turns its target has had since, and
+    /// the number of the last one.
     due: Option<Time>,
     put_off: u8,
+    served: u16,
     target: T,
 }
 
@@ -114,6 +117,7 @@ impl<T: Copy> Timers<T> {
             begun: 0,
             due: None,
             put_off: 0,
+            served: 0,
             target,
         });
         let slot = u32::try_from(slot).expect("2^32 timers do not fit in memory");
@@ -164,8 +168,9 @@ impl<T: Copy> Timers<T> {
 
     /// Takes the earliest timer that is due at `now` and was armed before the mark `pass`.
     ///
-    /// Put off are those whose target `is_behind`, some times, and deadlines that were armed before
-    /// `resumed`, the end of the last time in which the loop stood still.
+    /// Put off are those whose target is `behind`, for some of its turns, which are numbered by what `behind`
+    /// answers, and deadlines that were armed before `resumed`, the end of the last time in which the loop
+    /// stood still.
     ///
     /// A periodic timer is armed again at once, at the first multiple of its period after `now`:
     /// it does not drift, and periods that were missed altogether are left out.
@@ -174,7 +179,7 @@ impl<T: Copy> Timers<T> {
         now: Time,
         pass: u64,
         resumed: Time,
-        is_behind: impl Fn(T) -> bool,
+        behind: impl Fn(T) -> Option<u16>,
     ) -> Option<Due<T>> {
         loop {
             self.drop_dead();
@@ -185,12 +190,18 @@ impl<T: Copy> Timers<T> {
             self.heap.pop();
             let armed = &mut self.slots[slot as usize];
             let target = armed.target;
-            if armed.put_off < PUT_OFF_MAX && is_behind(target) {
-                armed.put_off += 1;
-                armed.due.get_or_insert(deadline);
-                // Behind all that are due, or none of those would be found in this pass.
-                self.push(now, slot, id);
-                continue;
+            if let Some(served) = behind(target) {
+                if armed.due.is_none() {
+                    armed.due = Some(deadline);
+                } else if armed.served != served {
+                    armed.put_off += 1;
+                }
+                armed.served = served;
+                if armed.put_off < PUT_OFF_MAX {
+                    // Behind all that are due, or none of those would be found in this pass.
+                    self.push(now, slot, id);
+                    continue;
+                }
             }
             armed.put_off = 0;
             let deadline = armed.due.take().unwrap_or(deadline);
@@ -260,11 +271,23 @@ mod tests {
         fired_after(timers, now, 0, "")
     }
 
-    /// As [`fired`], when the loop stood still until `resumed`; those of `behind` have yet to read on.
+    /// As [`fired`], when the loop stood still until `resumed`; those of `behind` have yet to read on, and
+    /// have had a turn since the last call.
     fn fired_after(timers: &mut Timers<char>, now: u64, resumed: u64, behind: &str) -> String {
+        let served = u16::try_from(now).expect("tests are short");
+        fired_behind(timers, now, resumed, |target| {
+            behind.contains(target).then_some(served)
+        })
+    }
+
+    fn fired_behind(
+        timers: &mut Timers<char>,
+        now: u64,
+        resumed: u64,
+        behind: impl Fn(char) -> Option<u16>,
+    ) -> String {
         let pass = timers.pass();
-        let is_behind = |target| behind.contains(target);
-        std::iter::from_fn(|| timers.pop(at(now), pass, at(resumed), is_behind))
+        std::iter::from_fn(|| timers.pop(at(now), pass, at(resumed), &behind))
             .map(|due| due.target)
             .collect()
     }
@@ -315,7 +338,7 @@ mod tests {
         let mut timers = Timers::new();
         timers.arm(at(1), None, 'a');
         let pass = timers.pass();
-        let pop = |timers: &mut Timers<char>| timers.pop(at(1), pass, at(0), |_| false);
+        let pop = |timers: &mut Timers<char>| timers.pop(at(1), pass, at(0), |_| None);
         assert_eq!(pop(&mut timers).map(|due| due.target), Some('a'));
         timers.arm(at(1), None, 'b');
         assert_eq!(pop(&mut timers), None);
@@ -343,6 +366,20 @@ mod tests {
         }
         assert_eq!(fired_after(&mut timers, 100, 0, "z"), "zp");
         assert_eq!(timers.cancel(id), None);
+    }
+
+    #[test]
+    fn a_pass_in_which_its_target_has_no_turn_brings_a_timer_no_nearer() {
+        let mut timers = Timers::new();
+        timers.arm(at(5), None, 'x');
+        for now in 10..10_000 {
+            assert_eq!(fired_behind(&mut timers, now, 0, |_| Some(7)), "");
+        }
+        for turn in 0..u16::from(PUT_OFF_MAX) - 1 {
+            let turn = 65_500_u16.wrapping_add(turn);
+            assert_eq!(fired_behind(&mut timers, 10_000, 0, |_| Some(turn)), "");
+        }
+        assert_eq!(fired_behind(&mut timers, 10_000, 0, |_| Some(9)), "x");
     }
 
     #[test]

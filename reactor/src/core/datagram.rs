@@ -20,6 +20,8 @@ pub(crate) struct Udp {
     pub(crate) writable: bool,
     pub(crate) paused: bool,
     pub(crate) in_ready: bool,
+    /// Slices of input it has had, modulo 2^16.
+    pub(crate) slices: u16,
     pub(crate) in_dirty: bool,
     /// Receiving fails again and again; a timer will try once more.
     pub(crate) resting: bool,
@@ -68,6 +70,7 @@ impl Core {
             writable: true,
             paused: false,
             in_ready: false,
+            slices: 0,
             in_dirty: false,
             resting: false,
             errors: 0,

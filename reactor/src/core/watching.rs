@@ -10,6 +10,8 @@ pub(crate) struct Watching {
     /// What has been told by events and not been used up by the handler.
     pub(crate) ready: Readiness,
     pub(crate) in_ready: bool,
+    /// Slices it has had, modulo 2^16.
+    pub(crate) slices: u16,
     /// It is to be closed at the end of this turn, or is being closed.
     pub(crate) closing: bool,
     /// Why, until its handler is told.
@@ -23,6 +25,7 @@ impl Core {
             wanted,
             ready: Readiness::NONE,
             in_ready: false,
+            slices: 0,
             closing: false,
             why: None,
         }));

@@ -110,6 +110,7 @@ impl<S> Reactor<S> {
             return;
         }
         conn.outbound.shut_window();
+        conn.offers = conn.offers.wrapping_add(1);
         let mut budget = WRITE_BYTES_MAX;
         let (mut failed, mut again) = (None, false);
         let (mut writes, before) = (0, conn.written);

@@ -97,6 +97,58 @@ fn all_that_a_peer_sent_is_read_before_its_timer_fires_though_it_takes_several_t
     assert_eq!(told[told.len() - 2..], ["all", "a timer 1"]);
 }
 
+#[test]
+fn what_a_peer_sent_is_read_before_its_time_is_over_though_a_hundred_turns_are_spent_on_others() {
+    let mut bench = Bench::new();
+    let costly = |bench: &mut Bench, name: &'static str| {
+        let world = bench.world.clone();
+        bench.client(Probe::new(name).on_input(move |_, input| {
+            input.take();
+            world.stall(ms(5));
+        }))
+    };
+    let mut peers: Vec<Peer> = (0..100).map(|_| costly(&mut bench, "other")).collect();
+    peers.push(costly(&mut bench, "last"));
+    let last = peers[100].key();
+    bench.with(|cx| {
+        cx.io.idle_timeout(last, Some(ms(90)));
+        cx.io.set_timer(last, ms(10), 1);
+    });
+    for peer in &peers {
+        peer.send(b"in time");
+    }
+    bench.settle();
+    let told = bench.told();
+    assert_eq!(told[100..], ["last input in time", "last timer 1"]);
+}
+
+#[test]
+fn what_a_peer_has_room_for_is_offered_before_its_time_is_over_though_many_are_written_first() {
+    let mut bench = Bench::new();
+    let sinks: Vec<Peer> = (0..800).map(|_| bench.client(Probe::new("sink"))).collect();
+    let all: Vec<_> = sinks.iter().map(Peer::key).collect();
+    let slow = bench.client(Probe::new("slow"));
+    let key = slow.key();
+    slow.set_room(0);
+    bench.with(|cx| {
+        cx.io.write_timeout(key, Some(ms(90)));
+        cx.io.send(key, &[0; 100_000]);
+    });
+    bench.settle();
+    let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
+        input.take();
+        for key in &all {
+            cx.io.send(*key, b"news");
+        }
+    }));
+    bench.world.write_takes(ms(5));
+    fan.send(b"x");
+    bench.turn();
+    slow.set_room(100_000);
+    bench.settle();
+    assert_eq!((slow.received_len(), slow.closed()), (100_000, false));
+}
+
 /// A peer behind by ten bytes, with a second to take them.
 fn behind(bench: &mut Bench) -> Peer {
     let peer = bench.client(Probe::new("a"));
