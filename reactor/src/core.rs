@@ -1011,6 +1011,10 @@ impl Core {
             Phase::Open => {}
             Phase::Ending | Phase::Draining | Phase::Closing => return false,
         }
+        if let Some(why) = conn.broken.take() {
+            // Nothing will leave, and what waits unread is dropped in any case.
+            return self.close(key, why);
+        }
         conn.phase = Phase::Ending;
         conn.outbound.shut_window();
         conn.why = Some(why);

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Broken pipe, as the system numbers it.
+const EPIPE: i32 = 32;
+
 #[test]
 fn close_in_on_input_stops_further_input_and_on_close_comes_once_and_last() {
     let mut bench = Bench::new();
@@ -51,6 +54,40 @@ fn queued_in_on_close_tells_what_was_not_sent() {
         ["a input seven b", "a close: closed, 7 unsent"]
     );
     assert_eq!(peer.text(), "");
+}
+
+#[test]
+fn last_words_for_a_peer_that_has_reset_do_not_keep_its_connection_also_where_it_is_paused() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::new("a").on_open(|cx| cx.pause()));
+    let key = peer.key();
+    peer.send(b"unread");
+    bench.settle();
+    // As a socket that was reset tells it: first an error of the write, and then an end.
+    peer.finish();
+    peer.write_error(EPIPE);
+    bench.with(|cx| cx.io.send(key, b"answer"));
+    bench.settle();
+    assert!(!peer.closed(), "what it sent is still to be read");
+    bench.with(|cx| assert!(cx.io.close_after_write(key)));
+    bench.settle();
+    assert_eq!(bench.told(), ["a close: closed by the peer, 6 unsent"]);
+    assert!(peer.closed());
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_peer_that_has_reset() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::new("a").on_open(|cx| cx.pause()));
+    let key = peer.key();
+    peer.send(b"unread");
+    peer.finish();
+    peer.write_error(EPIPE);
+    bench.with(|cx| cx.io.send(key, b"answer"));
+    bench.settle();
+    bench.with(|cx| cx.io.shutdown(10 * SECOND));
+    bench.settle();
+    assert!(bench.reactor.is_stopping());
 }
 
 #[test]
