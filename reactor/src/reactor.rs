@@ -341,6 +341,7 @@ impl<S> Reactor<S> {
             self.begin_step(self.core.times.step);
         }
         while let Some(job) = self.jobs.pop() {
+            self.tasks.remote.set_taken(self.jobs.len());
             self.core.stats.jobs += 1;
             self.run_work(job);
             if self.step_is_over() {

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::driver::Wake;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Jobs that may wait before `try_post` refuses one, unless a reactor is told otherwise.
@@ -18,6 +18,8 @@ pub struct Remote<S = ()> {
 
 struct Shared<S> {
     jobs: Mutex<Jobs<S>>,
+    /// Jobs that the reactor has taken and not yet begun. Only the reactor changes it.
+    taken: AtomicUsize,
     /// A wake is under way: the reactor has not yet taken the jobs it was woken for.
     pending: AtomicBool,
     waker: Arc<dyn Wake>,
@@ -104,6 +106,7 @@ impl<S> Remote<S> {
         Remote {
             shared: Arc::new(Shared {
                 jobs,
+                taken: AtomicUsize::new(0),
                 pending: AtomicBool::new(false),
                 waker,
             }),
@@ -140,7 +143,8 @@ impl<S> Remote<S> {
             if jobs.closed {
                 return Err(Refused::Ended(work));
             }
-            if jobs.queue.len() >= jobs.max {
+            let taken = self.shared.taken.load(Ordering::Relaxed);
+            if jobs.queue.len() + taken >= jobs.max {
                 return Err(Refused::Full(work));
             }
             jobs.queue.push(Box::new(work));
@@ -192,7 +196,13 @@ impl<S> Remote<S> {
         if self.shared.pending.swap(false, Ordering::AcqRel) {
             let mut jobs = self.jobs();
             std::mem::swap(&mut jobs.queue, out);
+            self.set_taken(out.len());
         }
+    }
+
+    /// So many jobs are left of those that were taken.
+    pub(crate) fn set_taken(&self, count: usize) {
+        self.shared.taken.store(count, Ordering::Relaxed);
     }
 
     pub(crate) fn end(&self) {

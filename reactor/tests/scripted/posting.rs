@@ -1,8 +1,9 @@
 //! Jobs and values from other threads, with a bound.
 
-use crate::support::{Bench, Cx, Log};
+use crate::support::{Bench, Cx, Log, World};
 use midge_reactor::util::Sender;
 use midge_reactor::{Ended, Reactor, Refused};
+use std::cell::RefCell;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -25,6 +26,31 @@ fn a_job_that_finds_no_room_is_handed_back_and_can_be_posted_again() {
     assert_eq!(bench.log(), ["job 3"]);
     bench.with(|cx| cx.set_posted_max(0));
     assert!(matches!(remote.try_post(job(5)), Err(Refused::Full(_))));
+}
+
+const MILLI: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// For jobs, which must be fit for any thread.
+    static HERE: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn jobs_that_a_turn_has_left_over_count_among_those_that_wait() {
+    let mut bench = Bench::built(Reactor::builder().posted_max(3));
+    let remote = bench.reactor.remote();
+    HERE.set(Some(bench.world.clone()));
+    let long = |_: &mut Cx<'_>| {
+        HERE.with_borrow(|world| world.as_ref().expect("it is set").stall(3 * MILLI));
+    };
+    for _ in 0..3 {
+        assert!(remote.try_post(long).is_ok());
+    }
+    bench.turn();
+    assert!(remote.try_post(|_| {}).is_ok(), "one of three has run");
+    assert!(matches!(remote.try_post(|_| {}), Err(Refused::Full(_))));
+    bench.settle();
+    assert!(remote.try_post(|_| {}).is_ok(), "all have run");
 }
 
 #[test]
