@@ -122,6 +122,8 @@ pub(crate) struct Rest {
     pub(crate) load: Load,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
+    /// It has a place in the queue of those whose streams are to give their next piece.
+    pub(crate) in_line: bool,
     /// Slices of input it has had, and how often its queue was offered to the kernel: modulo 2^16, for
     /// timers that wait for one more.
     slices: u16,
@@ -502,6 +504,7 @@ impl Core {
             in_dirty: None,
             load: Load::default(),
             urgent: false,
+            in_line: false,
             slices: 0,
             offers: 0,
             handler_type: None,
@@ -895,9 +898,7 @@ impl Core {
             return;
         };
         let wants = conn.phase != Phase::Connecting && conn.wants_piece();
-        if let Some(stream) = conn.stream.as_mut().filter(|_| wants)
-            && !std::mem::replace(&mut stream.in_line, true)
-        {
+        if wants && !std::mem::replace(&mut conn.in_line, true) {
             self.streams.push_back(key);
         }
     }
@@ -1089,7 +1090,7 @@ impl Core {
         };
         // Output of this turn leaves at its end, and input that the handler has put off waits here.
         let written = conn.in_dirty.is_some() && !conn.outbound.is_empty();
-        let streamed = conn.stream.as_ref().is_some_and(|stream| stream.in_line);
+        let streamed = conn.stream.is_some() && conn.in_line;
         let moves = conn.rescan || (conn.writable && (written || streamed));
         if moves {
             conn.last_activity = now;

@@ -76,8 +76,6 @@ pub(crate) struct Stream {
     reader: Reader,
     pub(crate) piece: usize,
     pub(crate) low: Option<usize>,
-    /// It stands in the queue of those that are to give their next piece.
-    pub(crate) in_line: bool,
 }
 
 enum Reader {
@@ -101,7 +99,6 @@ impl Stream {
             reader: Reader::Any(Box::new(reader)),
             piece: options.piece.max(1),
             low: options.low,
-            in_line: false,
         }
     }
 

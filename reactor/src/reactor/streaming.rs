@@ -45,10 +45,10 @@ impl<S> Reactor<S> {
         let Some(conn) = self.core.conn_mut(key) else {
             return 0;
         };
-        let Some(stream) = &mut conn.stream else {
+        conn.in_line = false;
+        if conn.stream.is_none() {
             return 0;
-        };
-        stream.in_line = false;
+        }
         let before = conn.streamed;
         if self.is_of_system(key) {
             if self.core.conn(key).is_some_and(|conn| conn.queued() > 0) {

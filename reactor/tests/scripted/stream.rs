@@ -506,3 +506,24 @@ fn on_drain_comes_for_what_was_relayed_and_streamed_as_for_what_was_sent() {
         assert_eq!(bench.calls("a drain"), ["a drain"], "{way}");
     }
 }
+
+#[test]
+fn a_stream_that_is_stopped_and_begun_again_has_one_place_in_line_as_the_others() {
+    let mut bench = Bench::new();
+    let ((again, key), (other, other_key)) = (client(&mut bench), client(&mut bench));
+    for key in [key, other_key] {
+        stream(&mut bench, key, io::repeat(0), &pieces(1000, 1000));
+    }
+    bench.turn();
+    for _ in 0..5 {
+        assert!(bench.with(|cx| cx.io.stop_stream(key)));
+        stream(&mut bench, key, io::repeat(0), &pieces(1000, 1000));
+        bench.turn();
+    }
+    let before = (again.received_len(), other.received_len());
+    for _ in 0..10 {
+        bench.turn();
+    }
+    let after = (again.received_len(), other.received_len());
+    assert_eq!((after.0 - before.0, after.1 - before.1), (10_000, 10_000));
+}
