@@ -83,7 +83,9 @@ impl<S> Reactor<S> {
             &mut self.scratch[copied..self.read_bytes.min(copied + read_max)]
         } else {
             let min = copied.clamp(ROOM_BYTES_MIN.min(half), half);
-            carry.room(min, need, &mut self.core.pools.outbound)
+            let room = carry.room(min, need, &mut self.core.pools.outbound);
+            let len = room.len().min(self.core.turn.read_max);
+            &mut room[..len]
         };
         let room_len = room.len();
         let result = self.driver.read(key, room);

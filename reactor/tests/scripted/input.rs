@@ -470,3 +470,23 @@ fn what_is_consumed_or_left_in_a_pause_does_not_count_as_unread_for_too_long() {
     let told = bench.told().join("\n");
     assert!(!told.contains("close"), "{told}");
 }
+
+#[test]
+fn a_light_connection_reads_no_more_in_a_slice_also_where_its_handler_needs_much_more() {
+    let mut bench = Bench::new();
+    let peer = bench.client(Probe::new("a").on_input(|_, input| {
+        if input.len() < 60_000 {
+            return input.need(60_000);
+        }
+        // Little is left in what has room for much.
+        input.consume(input.len() - 8 * 1024);
+        input.need(200_000);
+    }));
+    peer.send(&[0; 60_000]);
+    bench.settle();
+    bench.log();
+    // One that may be behind it must not wait for all of that.
+    peer.send(&[0; 100_000]);
+    bench.turn();
+    assert_eq!(bench.log(), ["read k1 16384"]);
+}
