@@ -15,7 +15,7 @@ use crate::outbound::{Outbound, Pool, Tail};
 use crate::process::Child;
 use crate::relay::Relay;
 use crate::stream::Stream;
-use crate::timers::{Due, Timers};
+use crate::timers::{Popped, Timers};
 #[cfg(feature = "tls")]
 use crate::tls::layer::Layer;
 use crate::{Close, Counts, Key, ListenOptions, ListenerAddr, Memory, Stats, Time, TimerId};
@@ -1121,7 +1121,7 @@ impl Core {
     }
 
     /// Takes the earliest timer that is due and was armed before the mark `pass`.
-    pub(crate) fn pop_timer(&mut self, pass: u64) -> Option<Due<Target>> {
+    pub(crate) fn pop_timer(&mut self, pass: u64) -> Popped<Target> {
         let entries = &self.entries;
         let behind = |target| behind(entries, target);
         self.timers.pop(self.now, pass, self.resumed, behind)

@@ -26,6 +26,7 @@ use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
 use crate::spin::Spin;
+use crate::timers::Popped;
 use crate::{Key, Readiness, Time, TimerId};
 use panics::{Panics, caught};
 use slab::Slab;
@@ -445,12 +446,14 @@ impl<S> Reactor<S> {
             return;
         }
         let pass = self.core.timers.pass();
-        let mut fired = 0;
-        while let Some(due) = self.core.pop_timer(pass) {
-            if fired == 0 {
-                self.begin_step(self.core.times.step);
-            }
-            fired += 1;
+        self.begin_step(self.core.times.step);
+        loop {
+            let due = match self.core.pop_timer(pass) {
+                Popped::Due(due) => due,
+                Popped::PutOff if self.step_is_over() => break,
+                Popped::PutOff => continue,
+                Popped::Nothing => break,
+            };
             self.core.stats.timers_fired += 1;
             match due.target {
                 Target::Handler(key, timer) => {

@@ -40,6 +40,9 @@ impl TimerId {
 /// for ever.
 const PUT_OFF_MAX: u8 = 64;
 
+/// So many are put off before there is a look at the clock.
+const PUT_OFF_AT_ONCE_MAX: u32 = 256;
+
 /// How often a deadline begins once more, at most.
 const BEGUN_MAX: u8 = 64;
 
@@ -67,6 +70,16 @@ pub(crate) struct Timers<T> {
     slots: Slab<Armed<T>>,
     dead: usize,
     armings: u64,
+}
+
+/// What [`Timers::pop`] has found.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Popped<T> {
+    Due(Due<T>),
+    /// Many that are due were put off, and there may be others.
+    PutOff,
+    /// No more are due.
+    Nothing,
 }
 
 /// A timer that is due, as [`Timers::pop`] hands it out.
@@ -180,12 +193,14 @@ impl<T: Copy> Timers<T> {
         pass: u64,
         resumed: Time,
         behind: impl Fn(T) -> Option<u16>,
-    ) -> Option<Due<T>> {
-        loop {
+    ) -> Popped<T> {
+        for _ in 0..PUT_OFF_AT_ONCE_MAX {
             self.drop_dead();
-            let Reverse((deadline, order, slot, id)) = *self.heap.peek()?;
+            let Some(&Reverse((deadline, order, slot, id))) = self.heap.peek() else {
+                return Popped::Nothing;
+            };
             if deadline > now || order >= pass {
-                return None;
+                return Popped::Nothing;
             }
             self.heap.pop();
             let armed = &mut self.slots[slot as usize];
@@ -217,7 +232,7 @@ impl<T: Copy> Timers<T> {
             }
             let Some(period) = armed.period else {
                 self.slots.remove(slot as usize);
-                return Some(Due {
+                return Popped::Due(Due {
                     target,
                     again: None,
                 });
@@ -225,11 +240,12 @@ impl<T: Copy> Timers<T> {
             let late = (now - deadline).as_nanos() % period.as_nanos();
             let late = u64::try_from(late).expect("no more than the time since the deadline");
             self.push(now + (period - Duration::from_nanos(late)), slot, id);
-            return Some(Due {
+            return Popped::Due(Due {
                 target,
                 again: Some(TimerId { id, slot }),
             });
         }
+        Popped::PutOff
     }
 
     /// Timers armed and not cancelled.
@@ -286,10 +302,14 @@ mod tests {
         resumed: u64,
         behind: impl Fn(char) -> Option<u16>,
     ) -> String {
-        let pass = timers.pass();
-        std::iter::from_fn(|| timers.pop(at(now), pass, at(resumed), &behind))
-            .map(|due| due.target)
-            .collect()
+        let (pass, mut fired) = (timers.pass(), String::new());
+        loop {
+            match timers.pop(at(now), pass, at(resumed), &behind) {
+                Popped::Due(due) => fired.push(due.target),
+                Popped::PutOff => {}
+                Popped::Nothing => return fired,
+            }
+        }
     }
 
     #[test]
@@ -339,9 +359,9 @@ mod tests {
         timers.arm(at(1), None, 'a');
         let pass = timers.pass();
         let pop = |timers: &mut Timers<char>| timers.pop(at(1), pass, at(0), |_| None);
-        assert_eq!(pop(&mut timers).map(|due| due.target), Some('a'));
+        assert!(matches!(pop(&mut timers), Popped::Due(due) if due.target == 'a'));
         timers.arm(at(1), None, 'b');
-        assert_eq!(pop(&mut timers), None);
+        assert_eq!(pop(&mut timers), Popped::Nothing);
         assert_eq!(fired(&mut timers, 1), "b");
     }
 
@@ -380,6 +400,30 @@ mod tests {
             assert_eq!(fired_behind(&mut timers, 10_000, 0, |_| Some(turn)), "");
         }
         assert_eq!(fired_behind(&mut timers, 10_000, 0, |_| Some(9)), "x");
+    }
+
+    #[test]
+    fn a_pass_over_many_that_wait_is_interrupted_and_goes_on_with_the_others() {
+        let mut timers = Timers::new();
+        for _ in 0..1000 {
+            timers.arm(at(5), None, 'x');
+        }
+        timers.arm(at(6), None, 'y');
+        let (mut pass, mut interrupted) = (timers.pass(), 0);
+        let mut now = 10;
+        let behind = |target| (target == 'x').then_some(1);
+        loop {
+            match timers.pop(at(now), pass, at(0), behind) {
+                Popped::Due(due) => break assert_eq!(due.target, 'y'),
+                Popped::PutOff => {
+                    interrupted += 1;
+                    // The others come first, also in a pass that is another.
+                    (pass, now) = (timers.pass(), now + 1);
+                }
+                Popped::Nothing => panic!("one is due"),
+            }
+        }
+        assert_eq!(interrupted, 3);
     }
 
     #[test]
