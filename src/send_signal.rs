@@ -16,6 +16,9 @@ use nix::unistd::{Pid, Uid};
 /// Words behind the program's name that make it something else than a broker.
 const SUBCOMMANDS: &[&str] = &["bench", "pub", "sub", "req", "top"];
 
+/// Most characters that are shown of a file that holds no process id.
+const SHOWN_MAX: usize = 20;
+
 /// Sends what is asked for.
 ///
 /// # Errors
@@ -45,6 +48,8 @@ pub(crate) fn send(request: &SignalRequest) -> Result<(), SendError> {
 pub(crate) enum SendError {
     /// Neither a process id nor a file with one.
     Pid(String),
+    /// A file without a process id; what it holds instead, if that may be shown.
+    Content(String, Option<String>),
     /// No process id, nor a file that can be read.
     File(String, io::Error),
     /// No broker runs.
@@ -62,6 +67,16 @@ impl fmt::Display for SendError {
             SendError::Pid(text) => write!(
                 f,
                 "invalid pid: {text}; give a process id, or a file that holds one"
+            ),
+            SendError::Content(path, Some(content)) => write!(
+                f,
+                "invalid pid: {content}; {path} holds no process id; give a process id, or a file \
+                 that holds one"
+            ),
+            SendError::Content(path, None) => write!(
+                f,
+                "invalid pid file: {path} holds no process id; give a process id, or a file that \
+                 holds one"
             ),
             SendError::File(path, cause) => write!(
                 f,
@@ -118,11 +133,18 @@ fn pid_of(text: &str) -> Result<i32, SendError> {
     match fs::read_to_string(text) {
         Ok(content) => {
             let content = content.trim();
-            pid(content).ok_or_else(|| SendError::Pid(content.to_owned()))
+            pid(content).ok_or_else(|| SendError::Content(text.to_owned(), shown(content)))
         }
         Err(_) if text.parse::<i64>().is_ok() => Err(SendError::Pid(text.to_owned())),
         Err(cause) => Err(SendError::File(text.to_owned(), cause)),
     }
+}
+
+/// What may be shown of a file that holds no process id: a configuration has passwords.
+fn shown(content: &str) -> Option<String> {
+    let is_short = (1..=SHOWN_MAX).contains(&content.chars().count());
+    let is_printable = content.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+    (is_short && is_printable).then(|| content.to_owned())
 }
 
 /// The brokers that run on this machine under this user's name, or under any for root, whose process

@@ -876,6 +876,18 @@ fn a_second_invocation_signals_the_first_by_pid_or_by_file() {
 fn a_signal_that_cannot_be_sent_is_named_and_fails() {
     let nobody = scratch("signals").join("midge.pid");
     fs::write(&nobody, "pid").expect("a file of this test");
+    let named = |name: &str, content: &str| {
+        let file = nobody.with_file_name(name);
+        fs::write(&file, content).expect("a file of this test");
+        let value = format!("reload={}", text(&file));
+        let told = format!("invalid pid file: {} holds no process id; give ", text(&file));
+        (value, told)
+    };
+    // A configuration has passwords.
+    let long = named("long.conf", "authorization {password: s3cr3t}");
+    let lines = named("lines.conf", "user: u\npass: s3");
+    let empty = named("empty.pid", "");
+    let control = named("control.pid", "\u{1b}[2J");
     let mut ended = Command::new("true").spawn().expect("true runs");
     ended.wait().expect("it ends");
     for (value, beginning) in [
@@ -893,8 +905,12 @@ fn a_signal_that_cannot_be_sent_is_named_and_fails() {
         ("stop=1=2", "invalid signal parameters: [2]; ".to_owned()),
         (
             &format!("stop={}", text(&nobody)),
-            "invalid pid: pid; ".to_owned(),
+            format!("invalid pid: pid; {} holds no process id; give ", text(&nobody)),
         ),
+        (&long.0, long.1.clone()),
+        (&lines.0, lines.1.clone()),
+        (&empty.0, empty.1.clone()),
+        (&control.0, control.1.clone()),
         (
             &format!("quit={}", ended.id()),
             format!("no such process: {}; ", ended.id()),
@@ -904,6 +920,7 @@ fn a_signal_that_cannot_be_sent_is_named_and_fails() {
         assert!(end.err.starts_with(&beginning), "{value}: {end:?}");
         assert_eq!((end.code, end.out.as_str()), (Some(1), ""), "{value}");
         assert_eq!(end.err.lines().count(), 1, "{value}: {end:?}");
+        assert!(!end.err.contains("s3"), "{value}: {end:?}");
     }
 }
 
