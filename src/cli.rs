@@ -419,45 +419,58 @@ impl Draft {
         args: &mut Peekable<impl Iterator<Item = OsString>>,
     ) -> Result<(), UsageError> {
         let (flag, name) = lookup(name)?;
-        self.by_flag.extend(flag.sets());
-        let mut given = Given { name, value, args };
+        let is_empty = false;
+        let mut given = Given {
+            name,
+            value,
+            args,
+            is_empty,
+        };
         match flag {
-            Flag::ConfigFile => self.file = given.file()?,
+            Flag::ConfigFile => replace(&mut self.file, given.file()?),
             Flag::Test => self.test = given.switch()?,
             Flag::ClientAdvertise => {
                 let fault = |fault| UsageError::BadAddress { name, fault };
-                self.config.advertise = Advertise::parse(&given.text()?).map_err(fault)?;
+                let advertise = Advertise::parse(&given.text()?).map_err(fault)?;
+                replace(&mut self.config.advertise, advertise);
             }
             Flag::Host => {
-                self.config.host = match given.text()? {
-                    host if host.is_empty() => Config::default().host,
-                    host => host,
+                if let Some(host) = given.some_text()? {
+                    self.config.host = host;
                 }
             }
             Flag::Port => self.config.port = given.port()?,
-            Flag::Name => self.config.server_name = Some(given.text()?).filter(|n| !n.is_empty()),
+            Flag::Name => replace(&mut self.config.server_name, given.some_text()?),
             Flag::ClusterName => {
-                self.config.cluster_name = Some(given.text()?).filter(|name| !name.is_empty());
+                replace(&mut self.config.cluster_name, given.some_text()?);
             }
-            Flag::PidFile => self.config.pid_file = given.file()?,
-            Flag::PortsFileDir => self.config.ports_file_dir = given.file()?,
+            Flag::PidFile => replace(&mut self.config.pid_file, given.file()?),
+            Flag::PortsFileDir => replace(&mut self.config.ports_file_dir, given.file()?),
             Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
             Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
-            Flag::Signal => self.signal = given.text()?,
+            Flag::Signal => {
+                if let Some(text) = given.some_text()? {
+                    self.signal = text;
+                }
+            }
             Flag::HttpPort => {
                 // Host and path are those of the file, whether or not it has a port.
                 let file = self.config.monitor.clone().unwrap_or_default();
                 let port = given.http_port()?;
                 self.config.monitor = port.map(|port| Monitor { port, ..file });
             }
-            Flag::LogFile => self.log.file = given.file()?,
+            Flag::LogFile => replace(&mut self.log.file, given.file()?),
             Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
             Flag::LogMaxNum => self.log.files_max = given.count()?,
             Flag::Syslog => self.log.syslog = given.switch()?,
             Flag::RemoteSyslog => {
-                self.log.remote_syslog = Some(given.text()?).filter(|url| !url.is_empty());
+                replace(&mut self.log.remote_syslog, given.some_text()?);
             }
-            Flag::LogFormat => self.log.format = given.log_format()?,
+            Flag::LogFormat => {
+                if let Some(format) = given.log_format()? {
+                    self.log.format = format;
+                }
+            }
             Flag::LogTime => self.log.time = given.switch()?,
             Flag::LogTimeUtc => self.log.utc = given.switch()?,
             Flag::Debug => self.log.debug = given.switch()?,
@@ -465,9 +478,21 @@ impl Draft {
             Flag::DebugTrace => self.debug_trace = given.switch()?,
             Flag::TracedBytes => self.config.traced_bytes_max = given.length()?,
             Flag::BusyPoll => self.config.busy_poll = given.microseconds()?,
-            Flag::User => self.user = given.text()?,
-            Flag::Password => self.password = given.text()?,
-            Flag::Token => self.token = given.text()?,
+            Flag::User => {
+                if let Some(text) = given.some_text()? {
+                    self.user = text;
+                }
+            }
+            Flag::Password => {
+                if let Some(text) = given.some_text()? {
+                    self.password = text;
+                }
+            }
+            Flag::Token => {
+                if let Some(text) = given.some_text()? {
+                    self.token = text;
+                }
+            }
             Flag::Tls => {
                 if given.switch()? {
                     let purpose = "TLS";
@@ -493,6 +518,9 @@ impl Draft {
             }
             Flag::Help => self.help = given.switch()?,
             Flag::Version => self.version = given.switch()?,
+        }
+        if !given.is_empty {
+            self.by_flag.extend(flag.sets());
         }
         Ok(())
     }
@@ -598,6 +626,13 @@ impl Draft {
         let why = why.map_or("", |(why, _)| why);
         self.notices
             .push(format!("flag -{name} has no effect: {why}"));
+    }
+}
+
+/// Puts a value in the place of another, if there is one.
+fn replace<T>(old: &mut Option<T>, new: Option<T>) {
+    if new.is_some() {
+        *old = new;
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Given<'a, A: Iterator> {
     pub(super) value: Option<OsString>,
     /// The words that follow.
     pub(super) args: &'a mut Peekable<A>,
+    /// Whether the value was there and empty.
+    pub(super) is_empty: bool,
 }
 
 impl<A: Iterator<Item = OsString>> Given<'_, A> {
@@ -42,13 +44,20 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
     /// The value, even if it looks like a flag: `-p -1`.
     pub(super) fn value(&mut self) -> Result<OsString, UsageError> {
         let value = self.value.take().or_else(|| self.args.next());
-        value.ok_or(UsageError::NoValue { name: self.name })
+        let value = value.ok_or(UsageError::NoValue { name: self.name })?;
+        self.is_empty = value.is_empty();
+        Ok(value)
     }
 
     pub(super) fn text(&mut self) -> Result<String, UsageError> {
         let name = self.name;
         let text = self.value()?.into_string();
         text.map_err(|_| UsageError::NotText { name })
+    }
+
+    /// A text that says something.
+    pub(super) fn some_text(&mut self) -> Result<Option<String>, UsageError> {
+        Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
 
     pub(super) fn file(&mut self) -> Result<Option<PathBuf>, UsageError> {
@@ -93,12 +102,13 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
         })
     }
 
-    pub(super) fn log_format(&mut self) -> Result<LogFormat, UsageError> {
+    pub(super) fn log_format(&mut self) -> Result<Option<LogFormat>, UsageError> {
         let name = self.name;
         let value = self.text()?;
         match value.to_ascii_lowercase().as_str() {
-            "" | "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
+            "" => Ok(None),
+            "text" => Ok(Some(LogFormat::Text)),
+            "json" => Ok(Some(LogFormat::Json)),
             _ => Err(UsageError::BadWord {
                 name,
                 value,

@@ -201,6 +201,25 @@ mod tests {
         ("--auth=t", "authorization=a token"),
     ];
 
+    /// Each flag that takes a text: an empty one is the same as the flag not given.
+    const TEXTS: &[&str] = &[
+        "-a",
+        "-n",
+        "--cluster_name",
+        "--client_advertise",
+        "-P",
+        "--ports_file_dir",
+        "-l",
+        "-r",
+        "--log_format",
+        "--user",
+        "--pass",
+        "--auth",
+        "-c",
+        "--signal",
+        "--routes",
+    ];
+
     /// A file of this test, which goes with it.
     struct Scratch(PathBuf);
 
@@ -258,6 +277,20 @@ mod tests {
             assert_eq!(again.changes, [], "{flag}");
             let names: Vec<&str> = changes(&plain, &options).iter().map(|c| c.name).collect();
             assert_eq!(names, [name], "{flag}");
+        }
+    }
+
+    #[test]
+    fn an_empty_text_behind_a_flag_is_the_same_as_the_flag_not_given() {
+        let file = Scratch::new("empty-texts", FULL);
+        let plain = file.load(&[]).options;
+        for flag in TEXTS {
+            let with_equals = format!("{flag}=");
+            for words in [&[*flag, ""][..], &[&with_equals]] {
+                let options = file.load(words).options;
+                assert_eq!(changes(&plain, &options), [], "{words:?}");
+                assert_eq!((&options.file, &options.by_flag), (&plain.file, &vec![]));
+            }
         }
     }
 
