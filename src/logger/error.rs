@@ -29,7 +29,7 @@ impl fmt::Display for LogError {
                 let (path, said) = (path.display(), system_words(cause));
                 write!(
                     f,
-                    "error opening file: open {path}: {said}; choose another log file with -l"
+                    "error opening file: open {path}: {said}; choose another log file (-l, or log_file)"
                 )
             }
             LogError::Syslog(text) => f.write_str(text),

@@ -140,7 +140,7 @@ mod tests {
             Ok(_) => panic!("opened"),
         };
         let expected = "error opening file: open /no/such/directory/midge.log: \
-                        no such file or directory; choose another log file with -l";
+                        no such file or directory; choose another log file (-l, or log_file)";
         assert_eq!(text, expected);
     }
 }

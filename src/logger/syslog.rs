@@ -100,12 +100,12 @@ impl fmt::Display for SyslogError {
         match self {
             SyslogError::NoDaemon => f.write_str(
                 "error connecting to syslog: \"Unix syslog delivery error\"; \
-                 start a syslog daemon, which listens on /dev/log, or log without -s",
+                 start a syslog daemon, which listens on /dev/log, or log without it (-s, or syslog)",
             ),
             SyslogError::Connect(cause) => write!(
                 f,
                 "error connecting to syslog: {:?}; \
-                 check that a daemon listens at the address given with -r",
+                 check that a daemon listens at that address (-r, or remote_syslog)",
                 system_words(cause)
             ),
             SyslogError::Scheme(scheme) => write!(
