@@ -380,6 +380,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_gone_is_refused_by_a_reload_where_it_had_the_credentials() {
+        let folder = std::env::temp_dir().join(format!("midge-load-gone-{}.d", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder of this test");
+        let (users, limits) = (folder.join("a.conf"), folder.join("b.conf"));
+        let write = |file: &Path, text: &str| std::fs::write(file, text).expect("a file");
+        let credentials = "authorization {user: u, password: p}";
+        write(&users, credentials);
+        write(&limits, "max_payload: 2048");
+        let whole = Scratch::new("gone", &format!("include \"{}/*.conf\"\n", folder.display()));
+        let running = whole.load(&[]).options;
+        let again = || reload(&running, &[], &System);
+        std::fs::remove_file(&users).expect("it is there");
+        let refused = again().expect_err("it is gone").to_string();
+        let begin = format!("{} is not there, had values", users.display());
+        assert!(refused.starts_with(&begin), "{refused}");
+        // Credentials of another file will do.
+        write(&folder.join("c.conf"), credentials);
+        assert_eq!(again().expect("as before").changes, []);
+        // One without credentials may go.
+        std::fs::remove_file(&limits).expect("it is there");
+        assert_eq!(again().expect("it is right").changes.len(), 1);
+        std::fs::remove_dir_all(&folder).expect("it is there");
+    }
+
+    #[test]
     fn a_file_that_was_emptied_is_refused_by_a_reload_and_no_other_is() {
         let part = Scratch::new("included", "authorization {user: u, password: p}");
         let name = part

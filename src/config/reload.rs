@@ -5,6 +5,7 @@ use super::load::{Loaded, load};
 use super::options::Refused;
 use super::settings::{SETTINGS, Setting, Takes};
 use crate::cli::Options;
+use crate::config::Auth;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -122,7 +123,8 @@ pub fn reload(
         }]));
     };
     let loaded = load(file, args, world)?;
-    let emptied = emptied(running, &loaded);
+    let mut emptied = emptied(running, &loaded);
+    emptied.extend(missing(running, &loaded, world));
     if !emptied.is_empty() {
         return Err(Refused(emptied));
     }
@@ -144,6 +146,25 @@ fn emptied(running: &Options, loaded: &Loaded) -> Vec<Error> {
         Error { at: None, text }
     };
     loaded.files.iter().filter(is_emptied).map(error).collect()
+}
+
+/// Files that are gone, and said something when they were last read, an error for each, if clients need
+/// present no credentials without them: an editor may have renamed one before it writes it anew, and a name
+/// with a wildcard then includes nothing.
+fn missing(running: &Options, loaded: &Loaded, world: &dyn World) -> Vec<Error> {
+    if running.config.auth == Auth::None || loaded.options.config.auth != Auth::None {
+        return Vec::new();
+    }
+    let is_missing = |file: &&PathBuf| !loaded.files.contains(file) && !world.exists(file);
+    let error = |file: &PathBuf| {
+        let name = file.display();
+        let text = format!(
+            "{name} is not there, had values when it was last read, and without it clients need present no \
+             credentials; write it again and reload again, or start midge anew if none are meant"
+        );
+        Error { at: None, text }
+    };
+    running.filled.iter().filter(is_missing).map(error).collect()
 }
 
 #[cfg(test)]
