@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const PORTS: &str = "1 to 65535, or -1 for any free port";
 const HTTP_PORTS: &str = "1 to 65535, -1 for any free port, or 0 for none";
-const MICROSECONDS: &str = "a number of microseconds, 0 to 1000000";
+const MICROSECONDS: &str = "a number of microseconds, or a time such as 50us, 0 to 1s";
 const LENGTHS: &str = "a number of bytes, or 0 for no limit";
 const COUNTS: &str = "a number, or 0 for no limit";
 const DURATIONS: &str = "a time such as 30s, 2m or 1m30s, or a number of seconds";
@@ -117,12 +117,26 @@ impl<A: Iterator<Item = OsString>> Given<'_, A> {
         }
     }
 
+    /// A number without a unit is one of microseconds.
     pub(super) fn microseconds(&mut self) -> Result<Duration, UsageError> {
-        let convert = |number: i64| {
-            let number = u64::try_from(number).ok()?;
-            (number <= 1_000_000).then(|| Duration::from_micros(number))
+        let value = self.value()?.to_string_lossy().into_owned();
+        let is_number = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+        let time = match integer(&value) {
+            Ok(number) => u64::try_from(number).map_err(|_| NumberFault::Range),
+            Err(fault) if value.bytes().all(is_number) => Err(fault),
+            Err(fault) => duration(&value)
+                .ok_or(fault)
+                .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
         };
-        self.number(MICROSECONDS, convert)
+        let in_range = |micros: &u64| *micros <= 1_000_000;
+        time.and_then(|micros| Some(micros).filter(in_range).ok_or(NumberFault::Range))
+            .map(Duration::from_micros)
+            .map_err(|fault| UsageError::BadNumber {
+                name: self.name,
+                value,
+                fault,
+                allowed: MICROSECONDS,
+            })
     }
 
     pub(super) fn number<T>(

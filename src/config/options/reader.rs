@@ -156,12 +156,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Text in Go's form only.
-    pub(super) fn strict_duration(&mut self, pair: &Pair) -> Option<Duration> {
-        let is_plain = pair.value.text.bytes().all(|byte| byte.is_ascii_digit());
+    /// Text in Go's form, or a number of `unit`, which nats-server does not take.
+    pub(super) fn duration_in(&mut self, unit: Duration, pair: &Pair) -> Option<Duration> {
+        let text = &pair.value.text;
         match pair.value.kind {
             Kind::Text => self.duration_text(pair),
-            Kind::Integer(_) if !is_plain => self.duration_text(pair),
+            Kind::Integer(number) if text.parse::<i64>().is_ok() => match u32::try_from(number) {
+                Ok(number) => Some(unit * number),
+                Err(_) if number < 0 => self.negative(pair),
+                Err(_) => self.wrong(pair, format!("{} is too long", pair.key)),
+            },
+            Kind::Integer(_) => self.duration_text(pair),
             _ => self.mismatch(pair, "string", "a duration such as \"2m\""),
         }
     }

@@ -9,6 +9,10 @@ use std::time::Duration;
 /// Most `max_sub_tokens`, as in nats-server.
 const TOKENS_MAX: i64 = 255;
 
+/// Units of numbers that have none.
+const MICROSECOND: Duration = Duration::from_micros(1);
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Shortest `lame_duck_duration`, as in nats-server.
 const LAME_DUCK_MIN: Duration = Duration::from_secs(30);
 
@@ -230,7 +234,7 @@ pub(super) static TABLE: &[Entry] = &[
     entry(
         &["lame_duck_duration"],
         &["lame_duck_duration"],
-        |r, p| match r.strict_duration(p) {
+        |r, p| match r.duration_in(SECOND, p) {
             None => {}
             Some(time) if time < LAME_DUCK_MIN => {
                 let time = crate::config::duration::show(time);
@@ -244,7 +248,7 @@ pub(super) static TABLE: &[Entry] = &[
         &["lame_duck_grace_period"],
         &["lame_duck_grace_period"],
         |r, p| {
-            if let Some(time) = r.strict_duration(p) {
+            if let Some(time) = r.duration_in(SECOND, p) {
                 let default = Config::default().lame_duck_grace_period;
                 r.options.config.lame_duck_grace_period = or(time, default);
             }
@@ -382,21 +386,21 @@ pub(super) static TABLE: &[Entry] = &[
     entry(&["busy_poll"], &["busy_poll"], |r, p| {
         let time = match p.value.kind {
             Kind::Integer(number) => u64::try_from(number).ok().map(Duration::from_micros),
-            _ => r.strict_duration(p),
+            _ => r.duration_in(MICROSECOND, p),
         };
         match time {
             Some(time) if time <= Duration::from_secs(1) => r.options.config.busy_poll = time,
             _ => {
-                let text = "busy_poll takes a number of microseconds, 0 to 1000000";
+                let text = "busy_poll takes a number of microseconds, or a duration such as \"50us\", 0 to 1s";
                 r.report.error(&p.at, text);
             }
         }
     }),
     entry(&["turn_time"], &["turn_time"], |r, p| {
         let range = Duration::from_micros(100)..=Duration::from_secs(1);
-        match r.strict_duration(p) {
+        match r.duration_in(MICROSECOND, p) {
             Some(time) if range.contains(&time) => r.options.config.turn_time = time,
-            Some(_) => r.report.error(&p.at, "turn_time takes 100us to 1s"),
+            Some(_) => r.report.error(&p.at, "turn_time takes a number of microseconds, or a duration such as \"4ms\", 100us to 1s"),
             None => {}
         }
     }),

@@ -126,6 +126,10 @@ fn every_name_of_an_option_sets_it() {
             "syslog=true remote_syslog=udp://h:1",
         ),
         (
+            "lame_duck_duration: 60\nlame_duck_grace_period: 5\nbusy_poll: 70us\nturn_time: 3000",
+            "busy_poll=70µs turn_time=3ms lame_duck_duration=1m0s lame_duck_grace_period=5s",
+        ),
+        (
             "busy_poll: 0\nturn_time: 1ms\nlog_format: json",
             "busy_poll=0s turn_time=1ms log_format=json",
         ),
@@ -233,8 +237,8 @@ fn what_does_not_fit_is_told_by_place_and_name() {
             "f:1:1: invalid lame_duck_grace_period, needs to be positive",
         ),
         (
-            "lame_duck_duration: 60",
-            "f:1:1: interface conversion: interface {} is int64, not string; lame_duck_duration takes a duration such as \"2m\", not a whole number",
+            "lame_duck_duration: 10",
+            "f:1:1: invalid lame_duck_duration of 10s, minimum is 30 seconds",
         ),
         (
             "authorization: x",
