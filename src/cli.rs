@@ -380,6 +380,8 @@ const IGNORED: &[(&str, &[&str])] = &[
 /// The flags read so far. An empty text is the same as a flag not given, as in nats-server.
 #[derive(Default)]
 struct Draft {
+    /// What counts where a flag has an empty text: the file, or the defaults.
+    base: Options,
     config: Config,
     log: LogOptions,
     file: Option<PathBuf>,
@@ -402,10 +404,11 @@ impl Draft {
     fn over(base: Options) -> Draft {
         Draft {
             over_file: base.file.is_some(),
-            config: base.config,
-            log: base.log,
-            file: base.file,
-            filled: base.filled,
+            config: base.config.clone(),
+            log: base.log.clone(),
+            file: base.file.clone(),
+            filled: base.filled.clone(),
+            base,
             ..Draft::default()
         }
     }
@@ -427,49 +430,51 @@ impl Draft {
             is_empty,
         };
         match flag {
-            Flag::ConfigFile => replace(&mut self.file, given.file()?),
+            Flag::ConfigFile => self.file = given.file()?.or(self.base.file.clone()),
             Flag::Test => self.test = given.switch()?,
             Flag::ClientAdvertise => {
                 let fault = |fault| UsageError::BadAddress { name, fault };
                 let advertise = Advertise::parse(&given.text()?).map_err(fault)?;
-                replace(&mut self.config.advertise, advertise);
+                self.config.advertise = advertise.or(self.base.config.advertise.clone());
             }
             Flag::Host => {
-                if let Some(host) = given.some_text()? {
-                    self.config.host = host;
-                }
+                let host = given.some_text()?;
+                self.config.host = host.unwrap_or_else(|| self.base.config.host.clone());
             }
             Flag::Port => self.config.port = given.port()?,
-            Flag::Name => replace(&mut self.config.server_name, given.some_text()?),
-            Flag::ClusterName => {
-                replace(&mut self.config.cluster_name, given.some_text()?);
+            Flag::Name => {
+                self.config.server_name =
+                    given.some_text()?.or(self.base.config.server_name.clone())
             }
-            Flag::PidFile => replace(&mut self.config.pid_file, given.file()?),
-            Flag::PortsFileDir => replace(&mut self.config.ports_file_dir, given.file()?),
+            Flag::ClusterName => {
+                self.config.cluster_name =
+                    given.some_text()?.or(self.base.config.cluster_name.clone());
+            }
+            Flag::PidFile => {
+                self.config.pid_file = given.file()?.or(self.base.config.pid_file.clone())
+            }
+            Flag::PortsFileDir => {
+                self.config.ports_file_dir =
+                    given.file()?.or(self.base.config.ports_file_dir.clone())
+            }
             Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
             Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
-            Flag::Signal => {
-                if let Some(text) = given.some_text()? {
-                    self.signal = text;
-                }
-            }
+            Flag::Signal => self.signal = given.text()?,
             Flag::HttpPort => {
                 // Host and path are those of the file, whether or not it has a port.
                 let file = self.config.monitor.clone().unwrap_or_default();
                 let port = given.http_port()?;
                 self.config.monitor = port.map(|port| Monitor { port, ..file });
             }
-            Flag::LogFile => replace(&mut self.log.file, given.file()?),
+            Flag::LogFile => self.log.file = given.file()?.or(self.base.log.file.clone()),
             Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
             Flag::LogMaxNum => self.log.files_max = given.count()?,
             Flag::Syslog => self.log.syslog = given.switch()?,
             Flag::RemoteSyslog => {
-                replace(&mut self.log.remote_syslog, given.some_text()?);
+                self.log.remote_syslog = given.some_text()?.or(self.base.log.remote_syslog.clone());
             }
             Flag::LogFormat => {
-                if let Some(format) = given.log_format()? {
-                    self.log.format = format;
-                }
+                self.log.format = given.log_format()?.unwrap_or(self.base.log.format);
             }
             Flag::LogTime => self.log.time = given.switch()?,
             Flag::LogTimeUtc => self.log.utc = given.switch()?,
@@ -478,21 +483,9 @@ impl Draft {
             Flag::DebugTrace => self.debug_trace = given.switch()?,
             Flag::TracedBytes => self.config.traced_bytes_max = given.length()?,
             Flag::BusyPoll => self.config.busy_poll = given.microseconds()?,
-            Flag::User => {
-                if let Some(text) = given.some_text()? {
-                    self.user = text;
-                }
-            }
-            Flag::Password => {
-                if let Some(text) = given.some_text()? {
-                    self.password = text;
-                }
-            }
-            Flag::Token => {
-                if let Some(text) = given.some_text()? {
-                    self.token = text;
-                }
-            }
+            Flag::User => self.user = given.text()?,
+            Flag::Password => self.password = given.text()?,
+            Flag::Token => self.token = given.text()?,
             Flag::Tls => {
                 if given.switch()? {
                     let purpose = "TLS";
@@ -519,8 +512,11 @@ impl Draft {
             Flag::Help => self.help = given.switch()?,
             Flag::Version => self.version = given.switch()?,
         }
-        if !given.is_empty {
-            self.by_flag.extend(flag.sets());
+        match given.is_empty {
+            // Another flag may have said something of them.
+            true if flag.sets() == ["authorization"] => {}
+            true => self.by_flag.retain(|name| !flag.sets().contains(name)),
+            false => self.by_flag.extend(flag.sets()),
         }
         Ok(())
     }
@@ -626,13 +622,6 @@ impl Draft {
         let why = why.map_or("", |(why, _)| why);
         self.notices
             .push(format!("flag -{name} has no effect: {why}"));
-    }
-}
-
-/// Puts a value in the place of another, if there is one.
-fn replace<T>(old: &mut Option<T>, new: Option<T>) {
-    if new.is_some() {
-        *old = new;
     }
 }
 

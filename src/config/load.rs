@@ -391,7 +391,10 @@ mod tests {
         let credentials = "authorization {user: u, password: p}";
         write(&users, credentials);
         write(&limits, "max_payload: 2048");
-        let whole = Scratch::new("gone", &format!("include \"{}/*.conf\"\n", folder.display()));
+        let whole = Scratch::new(
+            "gone",
+            &format!("include \"{}/*.conf\"\n", folder.display()),
+        );
         let running = whole.load(&[]).options;
         let again = || reload(&running, &[], &System);
         std::fs::remove_file(&users).expect("it is there");

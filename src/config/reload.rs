@@ -164,7 +164,12 @@ fn missing(running: &Options, loaded: &Loaded, world: &dyn World) -> Vec<Error> 
         );
         Error { at: None, text }
     };
-    running.filled.iter().filter(is_missing).map(error).collect()
+    running
+        .filled
+        .iter()
+        .filter(is_missing)
+        .map(error)
+        .collect()
 }
 
 #[cfg(test)]

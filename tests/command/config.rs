@@ -293,7 +293,7 @@ fn the_name_of_a_cluster_is_what_info_tells() {
             "Y".into(),
         ),
         (&["--cluster_name", "Y"], "debug: false\n", "Y".into()),
-        (&["--cluster_name="], "cluster { name: X }\n", none.clone()),
+        (&["--cluster_name="], "cluster { name: X }\n", "X".into()),
         (
             &["--cluster", "nats://127.0.0.1:6222", "--cluster_name", "Y"],
             "debug: false\n",

@@ -880,7 +880,10 @@ fn a_signal_that_cannot_be_sent_is_named_and_fails() {
         let file = nobody.with_file_name(name);
         fs::write(&file, content).expect("a file of this test");
         let value = format!("reload={}", text(&file));
-        let told = format!("invalid pid file: {} holds no process id; give ", text(&file));
+        let told = format!(
+            "invalid pid file: {} holds no process id; give ",
+            text(&file)
+        );
         (value, told)
     };
     // A configuration has passwords.
@@ -905,7 +908,10 @@ fn a_signal_that_cannot_be_sent_is_named_and_fails() {
         ("stop=1=2", "invalid signal parameters: [2]; ".to_owned()),
         (
             &format!("stop={}", text(&nobody)),
-            format!("invalid pid: pid; {} holds no process id; give ", text(&nobody)),
+            format!(
+                "invalid pid: pid; {} holds no process id; give ",
+                text(&nobody)
+            ),
         ),
         (&long.0, long.1.clone()),
         (&lines.0, lines.1.clone()),
