@@ -4,7 +4,7 @@ use crate::backpressure::{self, HOLD_TIMER, Progress, crowd};
 use crate::close::CloseReason;
 use crate::config::Auth;
 use crate::delivery::{Allowance, Published};
-use crate::ending::ENDING_MAX;
+use crate::ending::{self, ENDING_MAX};
 use crate::hashing::Asker;
 use crate::lame_duck;
 use crate::outbox::Outbox;
@@ -166,6 +166,8 @@ pub(crate) struct Client {
     session: Option<Session>,
     /// Why it is over, if we ended it.
     reason: Option<CloseReason>,
+    /// Its place among those that are about to end.
+    ending: Option<ending::Place>,
     /// What it has done since it was sent away.
     retired: Option<Retired>,
     /// When the client last did more than answer a `PING`.
@@ -228,6 +230,7 @@ impl Client {
             parser: Parser::default(),
             session,
             reason: None,
+            ending: None,
             retired: None,
             last_active: cx.now(),
             last_ping: None,
@@ -238,6 +241,13 @@ impl Client {
             asker: None,
             opened: cx.now(),
             summary: None,
+        }
+    }
+
+    /// Notes that its conversation is over and its socket is not closed.
+    fn add_to_ending(&mut self, cx: &mut Context<'_, State>, is_sent_away: bool) {
+        if self.ending.is_none() {
+            self.ending = cx.state.ending.add(cx.key(), is_sent_away);
         }
     }
 
@@ -260,7 +270,7 @@ impl Client {
         log_violation(&self.label, user, violation, place, cx.state);
         session::tell(cx.key(), &self.label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
-        cx.state.ending.add(cx.key(), true);
+        self.add_to_ending(cx, true);
         if cx.io.congested(cx.key()) {
             // It reads nothing, so it would not read this: its queue is better spent on others.
             cx.close();
@@ -683,7 +693,7 @@ impl Handler<State> for Client {
     }
 
     fn on_drain(&mut self, cx: &mut Context<'_, State>) {
-        cx.state.record_caught_up(cx.key(), cx.io.now());
+        cx.state.record_caught_up(cx.key(), &cx.io);
         cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
     }
 
@@ -705,13 +715,15 @@ impl Handler<State> for Client {
 
     fn on_eof(&mut self, cx: &mut Context<'_, State>) -> Eof {
         self.leave(cx, CloseReason::ClientClosed);
-        cx.state.ending.add(cx.key(), false);
+        self.add_to_ending(cx, false);
         Eof::Close
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
         self.leave(cx, CloseReason::of_close(why));
-        cx.state.ending.remove(cx.key());
+        if let Some(place) = self.ending.take() {
+            cx.state.ending.remove(place);
+        }
         let reason = self.reason.unwrap_or(CloseReason::ClientClosed);
         let (label, config, queued) = (&self.label, &cx.state.config, cx.queued());
         match reason {

@@ -30,6 +30,8 @@ pub(super) struct Episode {
     pub(super) until: Option<Time>,
     /// Bytes that were queued at the worst moment that was seen.
     pub(super) pending: usize,
+    /// The most that was ever queued on its connection before.
+    peak_before: usize,
     /// How often somebody has had to wait for it.
     pub(super) waits: u64,
     /// What was being published when it was first noticed.
@@ -76,8 +78,11 @@ impl Slow {
     }
 
     /// A client is behind no more.
-    pub(super) fn ended(&mut self, key: Key, outcome: Outcome, now: Time) {
+    ///
+    /// `peak`: the most that was ever queued on its connection.
+    pub(super) fn ended(&mut self, key: Key, outcome: Outcome, now: Time, peak: usize) {
         if let Some(episode) = self.present(key) {
+            episode.pending = episode.peak(peak);
             episode.until = Some(now);
             episode.outcome = outcome;
         }
@@ -96,9 +101,15 @@ impl Slow {
             episode.pending = episode.pending.max(pending);
         } else if is_slow {
             let since = io.last_progress(key).unwrap_or(now);
-            self.push(Episode::new(key, label, since, pending));
+            self.push(Episode::new(
+                key,
+                label,
+                since,
+                pending,
+                io.queued_peak(key),
+            ));
         }
-        self.ended(key, Outcome::Closed(reason), now);
+        self.ended(key, Outcome::Closed(reason), now, io.queued_peak(key));
     }
 
     /// Bytes that it takes, without its texts.
@@ -108,17 +119,27 @@ impl Slow {
 }
 
 impl Episode {
-    fn new(key: Key, label: Label, since: Time, pending: usize) -> Episode {
+    fn new(key: Key, label: Label, since: Time, pending: usize, peak_before: usize) -> Episode {
         Episode {
             key,
             label,
             since,
             until: None,
             pending,
+            peak_before,
             waits: 0,
             subject: None,
             sid: None,
             outcome: Outcome::Behind,
+        }
+    }
+
+    /// The most that was queued in this time, if `peak` is the most that ever was on its connection.
+    pub(super) fn peak(&self, peak: usize) -> usize {
+        match peak > self.peak_before {
+            true => self.pending.max(peak),
+            // That was at another time.
+            false => self.pending,
         }
     }
 }
@@ -153,7 +174,7 @@ impl State {
             records.slow.push(Episode {
                 subject: subject.map(Into::into),
                 sid,
-                ..Episode::new(receiver, label, since, pending)
+                ..Episode::new(receiver, label, since, pending, io.queued_peak(receiver))
             });
         }
         if let Some(episode) = records.slow.present(receiver) {
@@ -164,9 +185,10 @@ impl State {
     }
 
     /// Notes that a client's queue is short again.
-    pub(crate) fn record_caught_up(&mut self, key: Key, now: Time) {
+    pub(crate) fn record_caught_up(&mut self, key: Key, io: &Io<'_>) {
         if let Some(records) = &mut self.records {
-            records.slow.ended(key, Outcome::CaughtUp, now);
+            let peak = io.queued_peak(key);
+            records.slow.ended(key, Outcome::CaughtUp, io.now(), peak);
         }
     }
 
@@ -209,6 +231,25 @@ mod tests {
     }
 
     #[test]
+    fn the_peak_is_that_of_the_time_and_not_of_the_connection() {
+        let label = Label {
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            cid: 1,
+        };
+        let mut slow = Slow::default();
+        let now = Time::from_nanos(1);
+        let mut pending = |before, peak| {
+            slow.push(Episode::new(Key::NONE, label, now, 10, before));
+            slow.ended(Key::NONE, Outcome::CaughtUp, now, peak);
+            slow.episodes().next().expect("it is there").pending
+        };
+        // First to 500; then no further than was seen; then further than ever.
+        assert_eq!(pending(0, 500), 500);
+        assert_eq!(pending(500, 500), 10);
+        assert_eq!(pending(500, 600), 600);
+    }
+
+    #[test]
     fn the_list_is_bounded_and_an_end_ends_the_present_one_only() {
         let label = Label {
             peer: SocketAddr::from(([127, 0, 0, 1], 1)),
@@ -216,8 +257,9 @@ mod tests {
         };
         let mut slow = Slow::default();
         for number in 0..200 {
-            slow.ended(Key::NONE, Outcome::CaughtUp, Time::from_nanos(number));
-            slow.push(Episode::new(Key::NONE, label, Time::from_nanos(number), 1));
+            let now = Time::from_nanos(number);
+            slow.ended(Key::NONE, Outcome::CaughtUp, now, 1);
+            slow.push(Episode::new(Key::NONE, label, now, 1, 1));
         }
         let ends: Vec<_> = slow.episodes().map(|episode| episode.until).collect();
         assert_eq!((ends.len(), slow.total()), (EPISODES_MAX, 200));

@@ -60,7 +60,12 @@ impl<'a> One<'a> {
             subject: episode.subject.as_deref().map(String::from_utf8_lossy),
             sid: episode.sid.as_deref().map(String::from_utf8_lossy),
             pending_bytes: if is_behind { queued } else { episode.pending },
-            pending_bytes_peak: episode.pending.max(view.sockets.queued_peak(episode.key)),
+            pending_bytes_peak: match is_behind {
+                true => episode
+                    .peak(view.sockets.queued_peak(episode.key))
+                    .max(queued),
+                false => episode.pending,
+            },
             waits: episode.waits,
             since: view.wall_of(episode.since),
             until: episode.until.map(|until| view.wall_of(until)),
