@@ -19,8 +19,17 @@
 //! deadline passes, and it is a slow consumer. Time in which the broker itself stood still is nobody's
 //! fault, and does not count.
 //!
-//! Whose own queue is at the high mark is not read either: a client that asks and does not read the
-//! answers would fill its queue for ever, and hold all who publish to it.
+//! A client whose own queue is at the high mark waits with what it makes for itself, or one that asks and
+//! does not read the answers would fill its queue for ever, and hold all who publish to it:
+//!
+//! ```text
+//! bytes made for itself <= what it has taken / OWN_SHARE + OWN_BYTES_MAX
+//!                          + one op in HELD_FOR below half
+//! ```
+//!
+//! An op that may be answered, and a message to a subscription of its own, wait while it owes some of that,
+//! and what stands behind them waits too. What adds nothing to its queue passes: `UNSUB`, `PONG`, `SUB`, a
+//! message to others. So the floods of others do not keep it from being read.
 //!
 //! All queues together have a bound too: see [`crowd`].
 
@@ -142,6 +151,9 @@ impl Progress {
 pub(crate) struct Backpressure {
     /// Whose input is being carried out.
     current: Option<Key>,
+    /// Whether its own queue is at the high mark, and what was ever queued for it when that was last asked.
+    is_own_congested: bool,
+    own_queued: Option<u64>,
     /// Those that were held lately.
     publishers: HashMap<Key, Publisher>,
     /// When there are so many, those that have recovered are forgotten.
@@ -162,15 +174,25 @@ impl Backpressure {
     #[inline]
     pub(crate) fn begin(&mut self, publisher: Key, io: &Io<'_>) {
         self.current = Some(publisher);
-        if io.any_congested()
-            && let Some(publisher) = self.publishers.get_mut(&publisher)
-        {
-            publisher.recover(io.now());
+        self.is_own_congested = false;
+        self.own_queued = None;
+        if io.any_congested() {
+            self.pay_for_itself(io);
+            if let Some(publisher) = self.publishers.get_mut(&publisher) {
+                publisher.recover(io.now());
+            }
         }
     }
 
-    /// Whether the present publisher should wait for a receiver that is congested and moves.
-    pub(crate) fn asks_to_wait(&self, progress: &Progress) -> bool {
+    /// Whether the present publisher should wait for `receiver`, which is congested and moves.
+    pub(crate) fn asks_to_wait_for(&self, receiver: Key, progress: &Progress) -> bool {
+        if self.is_own_congested && self.current == Some(receiver) {
+            return self.publishers.get(&receiver).is_some_and(Publisher::owes);
+        }
+        self.asks_to_wait(progress)
+    }
+
+    fn asks_to_wait(&self, progress: &Progress) -> bool {
         match self.current.and_then(|key| self.publishers.get(&key)) {
             Some(publisher) => publisher.waits_for(&self.named(*progress)),
             // It has not been held lately.
@@ -204,15 +226,34 @@ impl Backpressure {
         publisher.or_insert_with(|| Publisher::new(now))
     }
 
-    /// Whether the present client's own queue is so long that it should not be read.
+    /// The present client has made something for itself, or may have: answers whether it owes some of it.
+    #[cold]
+    pub(crate) fn pay_for_itself(&mut self, io: &Io<'_>) -> bool {
+        let Some(client) = self.current else {
+            return false;
+        };
+        let (queued, written) = (io.queued(client) as u64, io.written(client));
+        let all = queued + written;
+        let made = all - self.own_queued.replace(all).unwrap_or(all);
+        self.is_own_congested = io.congested(client);
+        if !self.is_own_congested {
+            return false;
+        }
+        let publisher = self.publisher(client, io.now());
+        publisher.made_for_itself(made, written);
+        publisher.owes() && is_moving_alone(client, io)
+    }
+
+    /// Whether the present client is to wait with what makes its own queue longer.
     #[inline]
-    pub(crate) fn must_wait(&self, client: Key, io: &Io<'_>) -> bool {
+    pub(crate) fn must_wait(&mut self, client: Key, io: &Io<'_>) -> bool {
         io.any_congested() && self.is_behind_itself(client, io)
     }
 
-    fn is_behind_itself(&self, client: Key, io: &Io<'_>) -> bool {
+    #[cold]
+    fn is_behind_itself(&mut self, client: Key, io: &Io<'_>) -> bool {
         if io.congested(client) {
-            return is_moving_alone(client, io);
+            return self.pay_for_itself(io);
         }
         // What it is to wait for are all together, and that is bounded as anyone's wait is.
         is_congested(client, io) && self.asks_to_wait(&crowd::progress(io))
@@ -245,7 +286,10 @@ impl Backpressure {
             self.named(Progress::of(receiver, io))
         };
         let is_free = is_own || receiver == room();
-        let held_for = if is_free { ROOM_AGAIN } else { HELD_FOR };
+        let held_for = match receiver == room() {
+            true => ROOM_AGAIN,
+            false => HELD_FOR,
+        };
         self.waits += 1;
         let waiting = self.waiting.entry(progress.of).or_default();
         waiting.insert(self.waits, publisher);
@@ -308,10 +352,13 @@ impl Backpressure {
         wait.since = wait.since.max(io.resumed());
         io.cancel(wait.timer);
         io.resume(publisher);
+        let of = wait.progress.of;
         if wait.is_free {
+            if of == publisher && !Progress::alone(of, io).is_full {
+                state.forgive();
+            }
             return;
         }
-        let of = wait.progress.of;
         let progress = match wait.progress.is_crowd() {
             true => Progress {
                 of,

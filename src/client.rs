@@ -153,6 +153,8 @@ enum Ended {
     Over,
     /// The next one must wait for this receiver.
     WaitFor(Key),
+    /// It has made more for itself than it may: what comes next is to be looked at for that.
+    Owes,
     /// It is the others' turn.
     Yield,
 }
@@ -366,15 +368,13 @@ impl Client {
             return Ok(());
         }
         loop {
-            // Replies wait in the same queue: a client that does not read them is not read either. What has
-            // begun goes on, since others may wait for the room that it takes.
+            // Answers wait in the same queue: a client that does not read them must wait with what is answered.
+            // What has begun goes on, since others may wait for the room that it takes.
             let has_begun = self.session.as_ref().is_some_and(Session::has_begun);
-            if !has_begun && cx.state.backpressure.must_wait(cx.key(), &cx.io) {
-                self.hold(cx, cx.key(), input);
-                return Ok(());
-            }
-            match self.run_publishes(cx, input) {
+            let must_wait = !has_begun && cx.state.backpressure.must_wait(cx.key(), &cx.io);
+            match self.run_publishes(cx, input, must_wait) {
                 Ended::Over => {}
+                Ended::Owes => continue,
                 Ended::WaitFor(receiver) => {
                     self.hold(cx, receiver, input);
                     return Ok(());
@@ -389,6 +389,11 @@ impl Client {
             };
             if session.has_begun() && has_done_its_pieces(cx) {
                 cx.yield_now();
+                return Ok(());
+            }
+            if must_wait && session.rules().pedantic && !input.peek().is_empty() {
+                // It may be answered before it is an op.
+                self.hold(cx, cx.key(), input);
                 return Ok(());
             }
             let (op, len) = match self.parser.next_of_any(input.peek(), session.rules()) {
@@ -410,16 +415,20 @@ impl Client {
                     return Err(Box::new(Wrong { violation, place }));
                 }
             };
+            if must_wait && session.may_answer(&op, cx.state) {
+                self.hold(cx, cx.key(), input);
+                return Ok(());
+            }
             let (left, before) = (cx.io.output_left(), cx.io.produced());
             let after = session.op(&op, a_piece(left), cx.state, &mut Queues(&mut cx.io))?;
             if let ClientOp::Publish(message) = &op {
                 cx.state.measure(message.subject());
                 match after {
                     After::WaitFor(_) => {}
-                    After::InPieces => pay(cx, 0, before),
-                    _ => pay(cx, len, before),
+                    After::InPieces => _ = pay(cx, 0, before),
+                    _ => _ = pay(cx, len, before),
                 }
-            } else if cx.io.is_crowded() {
+            } else {
                 pay(cx, 0, before);
             }
             match after {
@@ -483,7 +492,12 @@ impl Client {
 
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
     /// are spent here.
-    fn run_publishes(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> Ended {
+    fn run_publishes(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        input: &mut Input<'_>,
+        must_wait: bool,
+    ) -> Ended {
         let Some(session) = &mut self.session else {
             return Ended::Over;
         };
@@ -498,17 +512,23 @@ impl Client {
                 break Ended::Over;
             };
             let each = run.bytes_each();
+            if must_wait && session.may_answer_publish(run.first()) {
+                break Ended::WaitFor(cx.key());
+            }
             if run.count() > 1 {
                 let allowance = allowance(cx.state, cx.io.output_left());
                 let before = cx.io.produced();
                 let mut out = Queues(&mut cx.io);
                 let count = session.publish_run(&run, allowance, cx.state, &mut out);
                 if count > 0 {
-                    pay(cx, count * each, before);
+                    let owes = pay(cx, count * each, before);
                     cx.state.measure(run.first().subject());
                     rest = &rest[count * each..];
                     if has_had_its_turn(cx) {
                         break Ended::Yield;
+                    }
+                    if owes {
+                        break Ended::Owes;
                     }
                     continue;
                 }
@@ -517,17 +537,17 @@ impl Client {
                 // Before it is asked whose turn it is: to find out that a run must go one by one may
                 // take all of a turn, and one at least goes in each.
                 let before = cx.io.produced();
-                match session.publish(run.first(), cx.state, &mut Queues(&mut cx.io)) {
+                let owes = match session.publish(run.first(), cx.state, &mut Queues(&mut cx.io)) {
                     Published::Taken(_) => pay(cx, each, before),
                     Published::WaitFor(receiver) => {
                         cx.state.measure(run.first().subject());
                         break 'input Ended::WaitFor(receiver);
                     }
                     Published::InPieces => break 'input Ended::Over,
-                }
+                };
                 rest = &rest[each..];
                 let is_over = has_had_its_turn(cx);
-                let is_last = is_over || !run.advance(1);
+                let is_last = is_over || owes || !run.advance(1);
                 // Once for all of the run, so that a long one is counted and not sampled. Behind the loop,
                 // where it would be plainer, it costs 4 % more where subjects do not repeat.
                 if is_last {
@@ -535,6 +555,9 @@ impl Client {
                 }
                 if is_over {
                     break 'input Ended::Yield;
+                }
+                if owes {
+                    break 'input Ended::Owes;
                 }
                 if is_last {
                     break;
@@ -624,8 +647,10 @@ impl Client {
         let old = self
             .last_ping
             .is_none_or(|last| now - last >= ROUND_TRIP_AGE_MAX);
-        // A client that we do not read cannot answer.
-        if (silent || old) && !cx.io.is_paused(cx.key()) {
+        // A client that we do not read cannot answer, nor can one that has much to take before it comes to
+        // the question.
+        let is_late = cx.io.is_paused(cx.key()) || cx.io.congested(cx.key());
+        if (silent || old) && !is_late {
             if silent && self.pings_out >= cx.state.config.pings_out_max {
                 cx.state.stats.stale += 1;
                 return self.refuse(cx, &Violation::Stale);
@@ -831,14 +856,19 @@ fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
 }
 
 /// The present client has published so many bytes, and produced so much until `before`. Some of those it
-/// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts.
+/// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts. Answers
+/// whether it has made more for itself than it may.
 #[inline]
-fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
-    if cx.io.any_congested() {
-        let copies = cx.io.produced() - before;
-        let bytes = if cx.io.is_crowded() { copies } else { bytes };
-        cx.state.backpressure.spend(bytes, &cx.io);
-    }
+fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) -> bool {
+    cx.io.any_congested() && pay_for_some(cx, bytes, before)
+}
+
+#[cold]
+fn pay_for_some(cx: &mut Context<'_, State>, bytes: usize, before: usize) -> bool {
+    let copies = cx.io.produced() - before;
+    let bytes = if cx.io.is_crowded() { copies } else { bytes };
+    cx.state.backpressure.spend(bytes, &cx.io);
+    cx.state.backpressure.pay_for_itself(&cx.io)
 }
 
 /// Sets the next look at whether a client is alive, in place of the one set before.

@@ -180,7 +180,7 @@ impl Route {
 fn is_behind<O: Outbox>(receiver: Key, backpressure: &Backpressure, out: &O) -> bool {
     out.is_congested(receiver)
         && out.is_moving(receiver)
-        && backpressure.asks_to_wait(&out.progress(receiver))
+        && backpressure.asks_to_wait_for(receiver, &out.progress(receiver))
 }
 
 /// A receiver in `found` that is far behind and still takes bytes: whoever publishes should wait

@@ -171,6 +171,28 @@ impl Session {
         Ok(After::Next)
     }
 
+    /// Whether `op` may make this client's own queue longer, apart from what is delivered to it.
+    pub(crate) fn may_answer(&self, op: &ClientOp<'_>, state: &State) -> bool {
+        let is_verbose = self.options.verbose;
+        match *op {
+            ClientOp::Publish(message) => self.may_answer_publish(&message),
+            ClientOp::Subscribe {
+                subject,
+                queue,
+                sid,
+            } => is_verbose || self.check_subscribe(subject, queue, sid, state).is_err(),
+            ClientOp::Unsubscribe { .. } => is_verbose,
+            ClientOp::Ping | ClientOp::Connect { .. } => true,
+            ClientOp::Pong | ClientOp::Ok | ClientOp::Info { .. } => false,
+        }
+    }
+
+    /// The same for a message. Of a request it is known only when nobody has taken it.
+    pub(crate) fn may_answer_publish(&self, message: &Publish<'_>) -> bool {
+        let is_request = self.options.no_responders && message.reply().is_some();
+        self.options.verbose || is_request || reserved(message).is_some()
+    }
+
     /// Tells the peer what it did wrong; says nothing for a silent violation.
     pub(crate) fn tell<O: Outbox>(&self, violation: &Violation<'_>, out: &mut O) {
         tell(self.key, &self.label, violation, out);

@@ -33,6 +33,11 @@ const SMALL_RATE: i64 = 64 * 1024;
 const CREDIT_MAX: i64 = 256 * 1024;
 const OWED_MAX: i64 = 8 * 1024 * 1024;
 
+/// One part in so many of the bytes that a client takes may be what it makes for itself while its own queue
+/// is at the high mark, and most that it has left of it, in bytes.
+const OWN_SHARE: u64 = 16;
+const OWN_BYTES_MAX: i64 = 64 * 1024;
+
 /// Receivers whose accounts are kept; the oldest is closed for one more.
 const ACCOUNTS_MAX: usize = 64;
 
@@ -78,6 +83,9 @@ pub(super) struct Publisher {
     small: i64,
     /// Likewise, earned by waiting.
     credit: i64,
+    /// Bytes that it may still make for itself, and what it had taken by then.
+    own: i64,
+    own_taken: Option<u64>,
     /// When that was so.
     at: Time,
     accounts: Vec<Account>,
@@ -90,6 +98,8 @@ impl Publisher {
             left: ALLOWANCE,
             small: SMALL_BYTES,
             credit: 0,
+            own: 0,
+            own_taken: None,
             at: now,
             accounts: Vec::new(),
             wait: None,
@@ -152,6 +162,27 @@ impl Publisher {
         } else {
             self.small = self.small.saturating_sub(bytes).max(-SMALL_BYTES);
         }
+    }
+
+    /// Its own queue is at the high mark, it has made so many bytes for itself, and has taken so many so far.
+    pub(super) fn made_for_itself(&mut self, bytes: u64, taken: u64) {
+        let before = self.own_taken.get_or_insert(taken);
+        let earned = taken.saturating_sub(*before) / OWN_SHARE;
+        // What is not worth a byte yet is not lost.
+        *before += earned * OWN_SHARE;
+        let of = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let own = self.own.saturating_add(of(earned)).min(OWN_BYTES_MAX);
+        self.own = own.saturating_sub(of(bytes));
+    }
+
+    /// Whether it has made more for itself than it may.
+    pub(super) fn owes(&self) -> bool {
+        self.own < 0
+    }
+
+    /// What it owes is forgiven.
+    pub(super) fn forgive(&mut self) {
+        self.own = self.own.max(0);
     }
 
     /// A wait is over, as one of so many for that receiver at its end. Many that began together end one by
@@ -376,6 +407,28 @@ mod tests {
             (taken as i64 / 2..taken as i64 / 4 * 3).contains(&all),
             "{all}"
         );
+    }
+
+    #[test]
+    fn what_is_made_for_oneself_is_a_part_of_what_was_taken() {
+        let mut one = Publisher::new(Time::ZERO);
+        // What it took before counts for nothing.
+        one.made_for_itself(0, 1_000_000_000);
+        assert!(!one.owes());
+        one.made_for_itself(6, 1_000_000_000);
+        assert!(one.owes());
+        for taken in 1..6 * OWN_SHARE {
+            one.made_for_itself(0, 1_000_000_000 + taken);
+            assert!(one.owes(), "{taken}");
+        }
+        one.made_for_itself(0, 1_000_000_000 + 6 * OWN_SHARE);
+        assert!(!one.owes());
+        one.made_for_itself(OWN_BYTES_MAX as u64, 2_000_000_000);
+        assert!(!one.owes());
+        one.made_for_itself(1_000, 2_000_000_000);
+        assert!(one.owes());
+        one.forgive();
+        assert!(!one.owes() && one.own == 0);
     }
 
     #[test]

@@ -159,6 +159,86 @@ fn a_crowd_of_those_who_leave_little_of_large_blocks_ends_too() {
     assert!((4..=8).contains(&stats.slow_consumers), "{stats:?}");
 }
 
+#[test]
+fn a_client_that_reads_is_read_itself_although_others_flood_it() {
+    const FLOODED: u64 = 1;
+    const OTHER: u64 = 2;
+    const FLOODERS: std::ops::RangeInclusive<u64> = 10..=13;
+    sim::check(0..10, |sim| {
+        let config = Config {
+            payload_bytes_max: 64 * KIB,
+            pending_bytes_max: 2048 * KIB,
+            write_deadline: 100 * SECOND,
+            pings_out_max: u32::MAX,
+            ..Config::default()
+        };
+        let at = stage_with(sim, config);
+        let words = format!("{HELLO}SUB hot 1\r\nSUB own 2\r\n");
+        join(sim, at, FLOODED, &words, Habit::Listens);
+        let words = format!("{HELLO}SUB x 1\r\n");
+        join(sim, at, OTHER, &words, Habit::Listens);
+        sim.with(at.1, |cx| {
+            let key = cx.state[&FLOODED].key;
+            cx.io.pause(key);
+        });
+        for id in FLOODERS {
+            join(sim, at, id, HELLO, Habit::Listens);
+            sim.with(at.1, |cx| {
+                talker::say(cx, id, &messages("hot", 0..400, 60 * KIB));
+            });
+        }
+        // It takes what one of them may send, so its queue never comes down to the low mark.
+        let pause = SECOND / 10;
+        for _ in 0..30 {
+            take_one(sim, at, FLOODED);
+            sim.run_for(pause);
+        }
+        let say = |sim: &mut Sim, words: &[u8]| {
+            sim.with(at.1, |cx| talker::say(cx, FLOODED, words));
+        };
+        let heard = |sim: &mut Sim, id: u64| {
+            sim.with(at.1, |cx| {
+                (cx.state[&id].payloads.len(), cx.state[&id].pongs)
+            })
+        };
+        // What is answered, and what is delivered to itself, does not keep what follows for long.
+        for round in 1..=3 {
+            say(sim, &b"PING\r\n".repeat(20));
+            say(sim, &messages("own", 0..1, 100));
+            say(sim, &messages("x", round..round + 1, 100));
+            let mut rounds = 0;
+            while heard(sim, OTHER).0 < round {
+                rounds += 1;
+                assert!(rounds <= 30, "round {round} is not heard");
+                take_one(sim, at, FLOODED);
+                sim.run_for(pause);
+            }
+        }
+        // An end is heard at once, and so is what follows it.
+        say(sim, b"UNSUB 1\r\n");
+        say(sim, &messages("x", 3..4, 100));
+        sim.run_for(pause);
+        assert!(
+            heard(sim, OTHER).0 == 4 || {
+                take_one(sim, at, FLOODED);
+                sim.run_for(SECOND);
+                heard(sim, OTHER).0 == 4
+            }
+        );
+        let before = heard(sim, FLOODED).0;
+        sim.with(at.1, |cx| {
+            let key = cx.state[&FLOODED].key;
+            cx.io.resume(key);
+        });
+        wait(sim, "all answers", |sim| heard(sim, FLOODED).1 == 61);
+        sim.run_for(SECOND);
+        let more = heard(sim, FLOODED).0 - before;
+        assert!(more <= 2048 / 60 + 20, "{more} messages after the end");
+        let stats = sim.with(at.0, |cx| cx.state.stats());
+        assert_eq!(stats.slow_consumers, 0);
+    });
+}
+
 /// Asks once, and keeps what it hears.
 struct Asker(&'static str);
 

@@ -241,7 +241,7 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_client_that_asks_and_does_not_read_is_not_read_either() {
+fn a_client_that_asks_and_does_not_read_waits_with_what_is_answered() {
     sim::check(0..30, |sim| {
         let pending = 128 << 10;
         let config = Config {
@@ -264,7 +264,11 @@ fn a_client_that_asks_and_does_not_read_is_not_read_either() {
         });
         assert_eq!(stats.slow_consumers, 0, "cut, and not held back");
         assert!(longest > 0, "its answers wait for it");
-        assert!(longest <= pending / 8 + 64, "{longest} bytes in a queue");
+        // A sixteenth of what the kernel took, and some in each wait.
+        assert!(
+            longest <= pending / 8 + pending / 16,
+            "{longest} bytes in a queue"
+        );
         sim.with(at.1, |cx| {
             let key = cx.state[&1].key;
             cx.io.resume(key);
