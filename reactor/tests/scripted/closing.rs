@@ -59,7 +59,9 @@ fn queued_in_on_close_tells_what_was_not_sent() {
 #[test]
 fn last_words_for_a_peer_that_has_reset_do_not_keep_its_connection_also_where_it_is_paused() {
     let mut bench = Bench::new();
-    let peer = bench.client(Probe::new("a").on_open(|cx| cx.pause()));
+    let peer = bench.client(Probe::new("a").on_open(|cx| {
+        cx.pause();
+    }));
     let key = peer.key();
     peer.send(b"unread");
     bench.settle();
@@ -78,7 +80,9 @@ fn last_words_for_a_peer_that_has_reset_do_not_keep_its_connection_also_where_it
 #[test]
 fn a_shutdown_does_not_wait_for_a_peer_that_has_reset() {
     let mut bench = Bench::new();
-    let peer = bench.client(Probe::new("a").on_open(|cx| cx.pause()));
+    let peer = bench.client(Probe::new("a").on_open(|cx| {
+        cx.pause();
+    }));
     let key = peer.key();
     peer.send(b"unread");
     peer.finish();

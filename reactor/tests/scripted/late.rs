@@ -132,7 +132,7 @@ fn what_a_peer_has_room_for_is_offered_before_its_time_is_over_though_many_are_w
     slow.set_room(0);
     bench.with(|cx| {
         cx.io.write_timeout(key, Some(ms(90)));
-        cx.io.send(key, &[0; 100_000]);
+        cx.io.send(key, vec![0; 100_000]);
     });
     bench.settle();
     let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
