@@ -444,18 +444,18 @@ impl Draft {
             Flag::Port => self.config.port = given.port()?,
             Flag::Name => {
                 self.config.server_name =
-                    given.some_text()?.or(self.base.config.server_name.clone())
+                    given.some_text()?.or(self.base.config.server_name.clone());
             }
             Flag::ClusterName => {
                 self.config.cluster_name =
                     given.some_text()?.or(self.base.config.cluster_name.clone());
             }
             Flag::PidFile => {
-                self.config.pid_file = given.file()?.or(self.base.config.pid_file.clone())
+                self.config.pid_file = given.file()?.or(self.base.config.pid_file.clone());
             }
             Flag::PortsFileDir => {
                 self.config.ports_file_dir =
-                    given.file()?.or(self.base.config.ports_file_dir.clone())
+                    given.file()?.or(self.base.config.ports_file_dir.clone());
             }
             Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
             Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
