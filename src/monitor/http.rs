@@ -43,7 +43,7 @@ pub(crate) struct Visitors;
 
 impl Accept<State> for Visitors {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
-        let places = cx.state.room.visitors;
+        let places = cx.state.room.newcomers;
         change(cx, |visitors, key, io| visitors.arrived(key, places, io));
         Box::new(Visitor {
             answering: None,
@@ -320,17 +320,14 @@ impl Handler<State> for Visitor {
                     } else {
                         WHOLE_COST
                     };
+                    let places = cx.state.room.visitors;
+                    change(cx, |visitors, key, io| visitors.asked(key, places, io));
                     if cost > 0 && !may_answer(cx) {
                         return cx.yield_now();
                     }
                     may_be_free = false;
                     input.consume(len);
                     self.expect(cx, false);
-                    let now = cx.now();
-                    change(cx, |visitors, key, _| {
-                        visitors.asked(key, now);
-                        None
-                    });
                     if !self.answer(cx, request, cost) {
                         return;
                     }

@@ -59,7 +59,7 @@ mod varz;
 
 pub(crate) use history::EVERY;
 pub(crate) use http::Visitors;
-pub(crate) use present::ACCEPTS_MAX;
+pub(crate) use present::{ACCEPTS_MAX, NEWCOMERS_MAX, VISITORS_MAX};
 pub(crate) use records::Records;
 
 /// Most places that are looked at in one turn for all who ask together: connections, subscriptions,
