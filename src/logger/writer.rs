@@ -123,7 +123,7 @@ impl Writer {
         let lost = self.lost;
         let why = match &self.fault {
             Some(error) => system_words(error),
-            None => "nobody took them from this log in time".to_owned(),
+            None => "they were not taken from this log in time".to_owned(),
         };
         let text = format_args!("{lost} log lines were lost: {why}");
         if self.write(Urgency::Warn, &Record::builder().args(text).build()) {

@@ -361,7 +361,7 @@ fn top_tells_the_busiest_subjects_of_a_broker_that_knows_them() {
     let end = end_of(&["top", "-m", &address, "-n", "1"]);
     asked.join().expect("it was asked");
     let expected =
-        "\nnow  a.?[2J: 2.0k messages and 1.0KiB a second, 25% of them received by nobody\n";
+        "\nnow  a.?[2J: 2.0k messages and 1.0KiB a second, 25% of them received by no client\n";
     assert!(end.out.contains(expected), "{end:?}");
 }
 
@@ -419,7 +419,7 @@ fn an_answer_is_refused_with_words_where_nobody_can_be_reached() {
         let mut raw = std::net::TcpStream::connect(to).expect("it listens");
         raw.write_all(b"CONNECT {\"verbose\":false}\r\nPUB help a.* 2\r\nme\r\n")
             .expect("it reads");
-        let err = "midge sub: no answer to \"a.*\": nobody can be reached there\n";
+        let err = "midge sub: no answer to \"a.*\": no client can be reached there\n";
         assert_eq!(sub.end(), (Some(0), "me\n".to_owned(), err.to_owned()));
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn render(
     let rows = sample.connections.iter();
     let rows: Vec<Vec<String>> = rows.map(|one| row(one, rates.as_ref())).collect();
     if rows.is_empty() {
-        page.push_str("nobody is connected\n");
+        page.push_str("no client is connected\n");
     } else {
         let (shown, total, order) = (rows.len(), sample.total, sort.name());
         let what = if rates.is_some() {
@@ -175,7 +175,7 @@ fn busiest(sample: &Sample, columns: usize) -> String {
         );
         let unheard = 100.0 * number("unrouted") / number("msgs").max(1.0);
         if unheard >= 0.5 {
-            let _ = write!(told, ", {unheard:.0}% of them received by nobody");
+            let _ = write!(told, ", {unheard:.0}% of them received by no client");
         }
         let room = columns.saturating_sub(5 + told.chars().count());
         let subject = cut(&shown(&one["subject"]), room.max(8));
@@ -350,7 +350,10 @@ mod tests {
             if columns >= 80 {
                 let told = "at [::]:4222, up 12d3h4m5s\n";
                 assert!(page.contains(told), "{page}");
-                assert!(page.contains("100% of them received by nobody"), "{page}");
+                assert!(
+                    page.contains("100% of them received by no client"),
+                    "{page}"
+                );
                 assert!(page.contains("953.7MiB"), "{page}");
             }
         }
@@ -363,6 +366,6 @@ mod tests {
         // Without connections there is no head of a table.
         sample.connections.clear();
         let page = render(&sample, None, Sort::Cid, None);
-        assert!(page.ends_with("nobody is connected\n") && !page.contains("CID"));
+        assert!(page.ends_with("no client is connected\n") && !page.contains("CID"));
     }
 }
