@@ -246,3 +246,32 @@ fn lines_that_find_the_disk_full_are_counted_until_that_can_be_told() {
     );
     assert_eq!(lines.len(), 3, "it is told once");
 }
+
+#[test]
+fn standard_error_has_one_patience_however_often_it_is_told_of_a_disk_that_is_full() {
+    let options = LogOptions {
+        file: Some("/dev/full".into()),
+        ..options(false, false)
+    };
+    let Ok(output) = Output::open(&options) else {
+        return;
+    };
+    let mut writer = writer::Writer::new(&options, output);
+    let (mut stream, mut reader) = stream::tests::pipe();
+    stream::tests::fill(&mut stream);
+    writer.tell_to(stream);
+    for _ in 0..3 {
+        writer.forget_told();
+        let args = format_args!("x");
+        writer.log(&Record::builder().level(Level::Info).args(args).build());
+    }
+    // It was the same stream each time: with room in it, the next is told there.
+    writer.forget_told();
+    reader.read_exact(&mut [0; 4096]).expect("a full pipe");
+    writer.log(&Record::builder().args(format_args!("x")).build());
+    drop(writer);
+    let mut told = Vec::new();
+    reader.read_to_end(&mut told).expect("text");
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(told.contains("Log file /dev/full: no space left"), "{told}");
+}

@@ -27,6 +27,8 @@ pub(super) struct Writer {
     fault: Option<io::Error>,
     /// Whether standard error was told of that.
     is_told_elsewhere: bool,
+    /// Standard error for that, once it was wanted: one, since it has one patience.
+    elsewhere: Option<Stream>,
     /// Kept for its room.
     line: Vec<u8>,
 }
@@ -41,6 +43,7 @@ impl Writer {
             lost: 0,
             fault: None,
             is_told_elsewhere: false,
+            elsewhere: None,
             line: Vec::new(),
         }
     }
@@ -166,7 +169,10 @@ impl Writer {
         let record = Record::builder().args(args).build();
         self.style
             .line(&mut self.line, now, Urgency::Error, &record);
-        if let Ok(mut stream) = Stream::stderr() {
+        if self.elsewhere.is_none() {
+            self.elsewhere = Stream::stderr().ok();
+        }
+        if let Some(stream) = &mut self.elsewhere {
             stream.write(&self.line);
         }
     }
@@ -224,6 +230,19 @@ impl Writer {
                 self.say(Urgency::Warn, text);
             }
         }
+    }
+}
+
+/// Standard error in a test.
+#[cfg(test)]
+impl Writer {
+    pub(super) fn tell_to(&mut self, stream: Stream) {
+        self.elsewhere = Some(stream);
+    }
+
+    /// As when the disk had room for a moment.
+    pub(super) fn forget_told(&mut self) {
+        self.is_told_elsewhere = false;
     }
 }
 
