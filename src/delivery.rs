@@ -223,7 +223,15 @@ fn find_congested<O: Outbox>(
     })
 }
 
-/// Whether a message of `bytes` to these sets is too much for one piece.
+/// Bytes of a copy of `message`, but for what is the receiver's own. A subject may be as long as a control
+/// line.
+#[inline]
+fn copy_bytes(message: &Publish<'_>) -> usize {
+    let reply = message.reply().map_or(0, <[u8]>::len);
+    message.subject().len() + reply + message.body_bytes()
+}
+
+/// Whether a message of which a copy has so many bytes is too much for one piece to these sets.
 #[inline]
 fn is_large(found: &[SetId], bytes: usize, sublist: &mut Sublist) -> bool {
     let subscriptions: usize = found.iter().map(|set| sublist.set(*set).0.len()).sum();
@@ -279,7 +287,7 @@ pub(crate) fn publish<O: Outbox>(
                     route.forget();
                     begin(config, out);
                     let search = sublist.search_on(message.subject());
-                    *fanout = Some(Box::new(Fanout::new(search, bytes)));
+                    *fanout = Some(Box::new(Fanout::new(search, message)));
                     return Published::InPieces;
                 }
             }
@@ -312,10 +320,10 @@ pub(crate) fn publish<O: Outbox>(
         }
         return Published::Taken(usize::from(taken));
     }
-    if is_large(found, bytes, sublist) {
+    if is_large(found, copy_bytes(message), sublist) {
         begin(config, out);
         let search = sublist.found(found);
-        *fanout = Some(Box::new(Fanout::new(search, bytes)));
+        *fanout = Some(Box::new(Fanout::new(search, message)));
         return Published::InPieces;
     }
     if out.any_congested()

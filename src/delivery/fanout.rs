@@ -14,7 +14,9 @@
 //! its copy is due, so that a queue passes its mark by no more than one message here too.
 
 use super::room::Share;
-use super::{Allowance, Assembled, Published, Room, Scratch, below, deliver, end, is_behind};
+use super::{
+    Allowance, Assembled, Published, Room, Scratch, below, copy_bytes, deliver, end, is_behind,
+};
 use crate::backpressure;
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
@@ -52,8 +54,9 @@ pub(crate) struct Fanout {
     groups: BTreeSet<(QueueId, SetId)>,
     round: Option<Round>,
     taken: usize,
-    /// Bytes of the message, as they are counted.
+    /// Bytes of the message, as they are counted, and of each copy.
     bytes: usize,
+    copy_bytes: usize,
     share: Share,
     /// How often it was held.
     waits: u32,
@@ -97,8 +100,8 @@ impl Round {
 }
 
 impl Fanout {
-    /// The delivery of a message of `bytes` to the sets that `search` finds.
-    pub(super) fn new(search: Search, bytes: usize) -> Fanout {
+    /// The delivery of `message` to the sets that `search` finds.
+    pub(super) fn new(search: Search, message: &Publish<'_>) -> Fanout {
         Fanout {
             search,
             gathered: 0,
@@ -108,7 +111,8 @@ impl Fanout {
             groups: BTreeSet::new(),
             round: None,
             taken: 0,
-            bytes,
+            bytes: message.body_bytes(),
+            copy_bytes: copy_bytes(message),
             share: Share::default(),
             waits: 0,
         }
@@ -167,12 +171,12 @@ impl Fanout {
             work: 0,
             behind: None,
         };
-        let (taken, copy_bytes) = (self.taken, self.bytes.max(1));
+        let taken = self.taken;
         let outcome = loop {
             if let Some(outcome) = self.step(&mut world, room, allowance.work) {
                 break outcome;
             }
-            let produced = (self.taken - taken).saturating_mul(copy_bytes);
+            let produced = (self.taken - taken).saturating_mul(self.copy_bytes);
             if world.work >= allowance.work || produced >= allowance.bytes {
                 break Published::InPieces;
             }

@@ -9,8 +9,10 @@
 //! ```
 //!
 //! The oldest share grows without asking. So its fan-out comes to its end, and then the next is the
-//! oldest: no two wait for each other.
+//! oldest: no two wait for each other. Those that wait for a share get one in the order in which they
+//! asked first, and no other gets one before them: publishers without a pause keep none from its turn.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -26,6 +28,8 @@ pub(crate) struct Room {
     /// Numbers that each may keep, the oldest first.
     shares: Vec<Weak<AtomicUsize>>,
     pub(super) max: usize,
+    /// Those that wait for a share, the first to ask first.
+    waiting: VecDeque<Weak<()>>,
     is_awaited: bool,
     is_freed: bool,
 }
@@ -35,6 +39,7 @@ impl Default for Room {
         Room {
             shares: Vec::new(),
             max: ROOM_MAX,
+            waiting: VecDeque::new(),
             is_awaited: false,
             is_freed: false,
         }
@@ -56,16 +61,20 @@ impl Room {
 
 /// What one fan-out may keep; the room is free again when it is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Share(Option<Arc<AtomicUsize>>);
+pub(super) struct Share {
+    size: Option<Arc<AtomicUsize>>,
+    /// Its place among those that wait.
+    ticket: Option<Arc<()>>,
+}
 
 impl Share {
     /// Whether it is more than anyone may keep without asking.
     pub(super) fn is_some(&self) -> bool {
-        self.0.is_some()
+        self.size.is_some()
     }
 
     fn size(&self) -> usize {
-        let size = self.0.as_ref().map(|size| size.load(Ordering::Relaxed));
+        let size = self.size.as_ref().map(|size| size.load(Ordering::Relaxed));
         size.unwrap_or(KEPT_MAX)
     }
 
@@ -80,7 +89,7 @@ impl Share {
         let wanted = wanted + KEPT_MAX;
         room.shares.retain(|share| share.strong_count() > 0);
         let is_own = |share: &Weak<AtomicUsize>| {
-            let own = self.0.as_ref().map(Arc::as_ptr);
+            let own = self.size.as_ref().map(Arc::as_ptr);
             own.is_some_and(|own| own == share.as_ptr())
         };
         let others = room.shares.iter().filter(|share| !is_own(share));
@@ -89,24 +98,53 @@ impl Share {
             .map(|size| size.load(Ordering::Relaxed))
             .sum();
         let is_oldest = room.shares.first().is_none_or(is_own);
-        if !is_oldest && others + wanted > room.max {
-            room.is_awaited = true;
+        let is_its_turn = self.is_some() || self.is_first(room);
+        if !is_its_turn || !is_oldest && others + wanted > room.max {
+            self.wait(room);
             return false;
         }
-        match &self.0 {
+        if self.ticket.take().is_some() {
+            room.waiting.pop_front();
+            // There may be room for the next one too.
+            room.is_freed |= !room.waiting.is_empty();
+        }
+        match &self.size {
             Some(size) => size.store(wanted, Ordering::Relaxed),
             None => {
                 let size = Arc::new(AtomicUsize::new(wanted));
                 room.shares.push(Arc::downgrade(&size));
-                self.0 = Some(size);
+                self.size = Some(size);
             }
         }
         true
     }
 
-    /// Its fan-out has come to its end.
+    /// Whether no other has waited for a share before it.
+    fn is_first(&self, room: &mut Room) -> bool {
+        while let Some(first) = room.waiting.front() {
+            if first.strong_count() > 0 {
+                let own = self.ticket.as_ref().map(Arc::as_ptr);
+                return own.is_some_and(|own| own == first.as_ptr());
+            }
+            room.waiting.pop_front();
+        }
+        true
+    }
+
+    /// Waits, if it has no share in the order of asking.
+    fn wait(&mut self, room: &mut Room) {
+        room.is_awaited = true;
+        if !self.is_some() && self.ticket.is_none() {
+            let ticket = Arc::new(());
+            room.waiting.push_back(Arc::downgrade(&ticket));
+            self.ticket = Some(ticket);
+        }
+    }
+
+    /// Its fan-out has come to its end, or waits no longer.
     pub(super) fn give_back(&mut self, room: &mut Room) {
-        if self.0.take().is_some() && std::mem::take(&mut room.is_awaited) {
+        let (size, ticket) = (self.size.take(), self.ticket.take());
+        if (size.is_some() || ticket.is_some()) && std::mem::take(&mut room.is_awaited) {
             room.is_freed = true;
         }
     }
@@ -144,5 +182,48 @@ mod tests {
         shares.remove(1);
         assert!(shares[1].grow(2 * KEPT_MAX, &mut room));
         assert_eq!(room.shares.len(), 1);
+    }
+
+    #[test]
+    fn those_that_wait_get_their_shares_in_order_also_where_others_ask_without_a_pause() {
+        let mut room = room(3 * KEPT_MAX);
+        let mut shares: Vec<Share> = (0..4).map(|_| Share::default()).collect();
+        let wanted = 2 * KEPT_MAX;
+        assert!(shares[0].grow(wanted, &mut room));
+        assert!(!shares[1].grow(wanted, &mut room));
+        assert!(!shares[2].grow(wanted, &mut room));
+        // It ends, and its publisher has more to send at once.
+        shares[0].give_back(&mut room);
+        assert!(room.has_been_freed());
+        assert!(!shares[0].grow(wanted, &mut room));
+        assert!(!shares[2].grow(wanted, &mut room), "it came later");
+        assert!(shares[1].grow(wanted, &mut room));
+        shares[1].give_back(&mut room);
+        assert!(room.has_been_freed());
+        // Whose turn it is may have gone: the next looks again then.
+        assert!(!shares[0].grow(wanted, &mut room));
+        shares[2].give_back(&mut room);
+        assert!(room.has_been_freed());
+        assert!(shares[0].grow(wanted, &mut room));
+        // One that is dropped keeps its place from none.
+        assert!(!shares[1].grow(wanted, &mut room));
+        assert!(!shares[3].grow(wanted, &mut room));
+        shares.remove(1);
+        shares[0].give_back(&mut room);
+        assert!(shares[2].grow(wanted, &mut room));
+        assert!(room.waiting.is_empty());
+    }
+
+    #[test]
+    fn who_gets_a_share_lets_the_next_one_look_for_what_is_left() {
+        let mut room = room(5 * KEPT_MAX);
+        let mut shares: Vec<Share> = (0..3).map(|_| Share::default()).collect();
+        assert!(shares[0].grow(4 * KEPT_MAX, &mut room));
+        assert!(!shares[1].grow(KEPT_MAX + 1, &mut room));
+        assert!(!shares[2].grow(KEPT_MAX + 1, &mut room));
+        shares[0].give_back(&mut room);
+        assert!(room.has_been_freed());
+        assert!(shares[1].grow(KEPT_MAX + 1, &mut room) && room.has_been_freed());
+        assert!(shares[2].grow(KEPT_MAX + 1, &mut room) && !room.has_been_freed());
     }
 }

@@ -5,7 +5,7 @@
 //! group the same share by chance. Everything out of the ordinary, and whatever it takes to find that out, is left to [`publish`](super::publish), which
 //! takes messages one by one.
 
-use super::{Route, Tally, below, is_behind, is_large};
+use super::{Route, Tally, below, copy_bytes, is_behind, is_large};
 use crate::backpressure::Backpressure;
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
@@ -74,7 +74,7 @@ pub(crate) fn publish_run<O: Outbox>(
     let Some(found) = route.of_repeated(run.first(), sublist) else {
         return 0;
     };
-    if is_large(found, run.first().body_bytes(), sublist) {
+    if is_large(found, copy_bytes(run.first()), sublist) {
         return 0;
     }
     let tally = &mut scratch.tally;

@@ -88,6 +88,7 @@ const ALL: Allowance = Allowance {
 
 fn message(frame: &str) -> Publish<'_> {
     let rules = Rules {
+        control_line_bytes_max: 1 << 20,
         headers: true,
         pedantic: false,
         ..Rules::default()
@@ -690,6 +691,29 @@ fn begin(bench: &mut Bench, from: ReceiverId, message: &Publish<'_>) -> Box<Fano
         out,
     );
     fanout.expect("it goes in pieces")
+}
+
+#[test]
+fn a_long_subject_makes_a_message_large_as_a_long_payload_does() {
+    let mut bench = Bench::new();
+    let [publisher, reader] = [true; 2].map(|echo| bench.client(false, echo));
+    for number in 0..300 {
+        bench.subscribe(reader, ">", None, &number.to_string());
+    }
+    let long = "s".repeat(100_000);
+    let line = format!("PUB {long} 0\r\n\r\n");
+    let message = message(&line);
+    let mut fanout = begin(&mut bench, publisher, &message);
+    let Bench { state, out } = &mut bench;
+    let mut pieces = 1;
+    let allowance = Allowance {
+        work: usize::MAX,
+        bytes: 1_000_000,
+    };
+    while fanout.go_on(state, publisher, &message, allowance, out) == Published::InPieces {
+        pieces += 1;
+    }
+    assert_eq!(pieces, 31, "thirty of a megabyte each, and the end");
 }
 
 #[test]

@@ -256,7 +256,7 @@ fn standard_error_has_one_patience_however_often_it_is_told_of_a_disk_that_is_fu
     let Ok(output) = Output::open(&options) else {
         return;
     };
-    let mut writer = writer::Writer::new(&options, output);
+    let mut writer = Writer::new(&options, output);
     let (mut stream, mut reader) = stream::tests::pipe();
     stream::tests::fill(&mut stream);
     writer.tell_to(stream);
