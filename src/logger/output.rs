@@ -59,12 +59,12 @@ impl Output {
         Ok(Output::Syslog(Syslog::open(daemon)?, tag))
     }
 
-    /// Whether a line would not have to wait, or could not.
+    /// Whether a line would not have to wait or be lost, as far as is known.
     pub(super) fn has_room(&self) -> bool {
         match self {
             Output::Stream(stream) => stream.has_room(),
             Output::File(file) => file.has_room(),
-            Output::Syslog(..) => true,
+            Output::Syslog(syslog, _) => syslog.is_there(),
             #[cfg(test)]
             Output::Memory(_) => true,
         }

@@ -10,7 +10,7 @@ use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -175,6 +175,7 @@ pub(super) struct Syslog {
     /// Bytes in lines that the thread has not taken yet.
     waiting_bytes: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
+    is_there: Arc<AtomicBool>,
 }
 
 impl Syslog {
@@ -184,11 +185,13 @@ impl Syslog {
         let (lines, waiting) = mpsc::sync_channel::<Vec<u8>>(WAITING_MAX);
         let (end, ended) = mpsc::channel();
         let lost = Arc::new(AtomicU64::new(0));
+        let is_there = Arc::new(AtomicBool::new(true));
         let mut sender = Sender {
             daemon,
             wire: Some(wire),
             failed: Instant::now(),
             lost: Arc::clone(&lost),
+            is_there: Arc::clone(&is_there),
         };
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let taken = Arc::clone(&waiting_bytes);
@@ -206,12 +209,18 @@ impl Syslog {
             ended,
             waiting_bytes,
             lost,
+            is_there,
         })
     }
 
     /// How many of the lines that were taken were lost, since this was last asked.
     pub(super) fn take_lost(&mut self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether the last packet reached the daemon, as far as is known.
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there.load(Ordering::Relaxed)
     }
 
     /// Has one packet sent. Answers `false` if it is lost, since too much waits already.
@@ -253,17 +262,24 @@ struct Sender {
     wire: Option<Wire>,
     failed: Instant,
     lost: Arc<AtomicU64>,
+    is_there: Arc<AtomicBool>,
 }
 
 impl Sender {
     /// Sends a line, over a new connection if the old one is of no more use.
     fn send(&mut self, line: &[u8]) {
         match self.wire.as_mut().map(|wire| wire.send(line)) {
-            Some(Ok(())) => return,
+            Some(Ok(())) => return self.is_there.store(true, Ordering::Relaxed),
             // No packet is so large, and no new connection makes it smaller: those behind it may fit.
             Some(Err(error)) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 return;
+            }
+            Some(Err(error)) if self.is_of_packet_before(&error) => {
+                self.has_lost_one();
+                if let Some(Ok(())) = self.wire.as_mut().map(|wire| wire.send(line)) {
+                    return;
+                }
             }
             Some(Err(_)) | None => {}
         }
@@ -272,11 +288,21 @@ impl Sender {
             self.wire = self.daemon.connect().ok();
             let again = self.wire.as_mut().map(|wire| wire.send(line));
             if let Some(Ok(())) = again {
-                return;
+                return self.is_there.store(true, Ordering::Relaxed);
             }
             self.wire = None;
             self.failed = Instant::now();
         }
+        self.has_lost_one();
+    }
+
+    /// Whether a UDP packet that was sent before has found no receiver. The present one was not sent.
+    fn is_of_packet_before(&self, error: &io::Error) -> bool {
+        matches!(self.wire, Some(Wire::Udp(_))) && error.kind() == io::ErrorKind::ConnectionRefused
+    }
+
+    fn has_lost_one(&self) {
+        self.is_there.store(false, Ordering::Relaxed);
         self.lost.fetch_add(1, Ordering::Relaxed);
     }
 }
