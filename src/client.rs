@@ -153,8 +153,6 @@ enum Ended {
     Over,
     /// The next one must wait for this receiver.
     WaitFor(Key),
-    /// It has made more for itself than it may: what comes next is to be looked at for that.
-    Owes,
     /// It is the others' turn.
     Yield,
 }
@@ -372,9 +370,13 @@ impl Client {
             // What has begun goes on, since others may wait for the room that it takes.
             let has_begun = self.session.as_ref().is_some_and(Session::has_begun);
             let must_wait = !has_begun && cx.state.backpressure.must_wait(cx.key(), &cx.io);
-            match self.run_publishes(cx, input, must_wait) {
+            // One that must wait is asked of each op whether it is answered.
+            let ended = match must_wait {
+                true => Ended::Over,
+                false => self.run_publishes(cx, input),
+            };
+            match ended {
                 Ended::Over => {}
-                Ended::Owes => continue,
                 Ended::WaitFor(receiver) => {
                     self.hold(cx, receiver, input);
                     return Ok(());
@@ -425,8 +427,8 @@ impl Client {
                 cx.state.measure(message.subject());
                 match after {
                     After::WaitFor(_) => {}
-                    After::InPieces => _ = pay(cx, 0, before),
-                    _ => _ = pay(cx, len, before),
+                    After::InPieces => pay(cx, 0, before),
+                    _ => pay(cx, len, before),
                 }
             } else {
                 pay(cx, 0, before);
@@ -492,12 +494,7 @@ impl Client {
 
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
     /// are spent here.
-    fn run_publishes(
-        &mut self,
-        cx: &mut Context<'_, State>,
-        input: &mut Input<'_>,
-        must_wait: bool,
-    ) -> Ended {
+    fn run_publishes(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> Ended {
         let Some(session) = &mut self.session else {
             return Ended::Over;
         };
@@ -512,23 +509,17 @@ impl Client {
                 break Ended::Over;
             };
             let each = run.bytes_each();
-            if must_wait && session.may_answer_publish(run.first()) {
-                break Ended::WaitFor(cx.key());
-            }
             if run.count() > 1 {
                 let allowance = allowance(cx.state, cx.io.output_left());
                 let before = cx.io.produced();
                 let mut out = Queues(&mut cx.io);
                 let count = session.publish_run(&run, allowance, cx.state, &mut out);
                 if count > 0 {
-                    let owes = pay(cx, count * each, before);
+                    pay(cx, count * each, before);
                     cx.state.measure(run.first().subject());
                     rest = &rest[count * each..];
                     if has_had_its_turn(cx) {
                         break Ended::Yield;
-                    }
-                    if owes {
-                        break Ended::Owes;
                     }
                     continue;
                 }
@@ -537,17 +528,17 @@ impl Client {
                 // Before it is asked whose turn it is: to find out that a run must go one by one may
                 // take all of a turn, and one at least goes in each.
                 let before = cx.io.produced();
-                let owes = match session.publish(run.first(), cx.state, &mut Queues(&mut cx.io)) {
+                match session.publish(run.first(), cx.state, &mut Queues(&mut cx.io)) {
                     Published::Taken(_) => pay(cx, each, before),
                     Published::WaitFor(receiver) => {
                         cx.state.measure(run.first().subject());
                         break 'input Ended::WaitFor(receiver);
                     }
                     Published::InPieces => break 'input Ended::Over,
-                };
+                }
                 rest = &rest[each..];
                 let is_over = has_had_its_turn(cx);
-                let is_last = is_over || owes || !run.advance(1);
+                let is_last = is_over || !run.advance(1);
                 // Once for all of the run, so that a long one is counted and not sampled. Behind the loop,
                 // where it would be plainer, it costs 4 % more where subjects do not repeat.
                 if is_last {
@@ -555,9 +546,6 @@ impl Client {
                 }
                 if is_over {
                     break 'input Ended::Yield;
-                }
-                if owes {
-                    break 'input Ended::Owes;
                 }
                 if is_last {
                     break;
@@ -856,19 +844,24 @@ fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
 }
 
 /// The present client has published so many bytes, and produced so much until `before`. Some of those it
-/// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts. Answers
-/// whether it has made more for itself than it may.
+/// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts. Its turn is
+/// over if it has made more for itself than it may.
 #[inline]
-fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) -> bool {
-    cx.io.any_congested() && pay_for_some(cx, bytes, before)
+fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
+    if cx.io.any_congested() {
+        pay_for_some(cx, bytes, before);
+    }
 }
 
 #[cold]
-fn pay_for_some(cx: &mut Context<'_, State>, bytes: usize, before: usize) -> bool {
+#[inline(never)]
+fn pay_for_some(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
     let copies = cx.io.produced() - before;
     let bytes = if cx.io.is_crowded() { copies } else { bytes };
     cx.state.backpressure.spend(bytes, &cx.io);
-    cx.state.backpressure.pay_for_itself(&cx.io)
+    if cx.state.backpressure.pay_for_itself(&cx.io) {
+        cx.state.scratch.charge(TURN_WORK_MAX);
+    }
 }
 
 /// Sets the next look at whether a client is alive, in place of the one set before.

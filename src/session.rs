@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// The same for a message. Of a request it is known only when nobody has taken it.
-    pub(crate) fn may_answer_publish(&self, message: &Publish<'_>) -> bool {
+    fn may_answer_publish(&self, message: &Publish<'_>) -> bool {
         let is_request = self.options.no_responders && message.reply().is_some();
         self.options.verbose || is_request || reserved(message).is_some()
     }

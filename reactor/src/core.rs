@@ -826,14 +826,16 @@ impl Core {
         Some(key)
     }
 
+    /// Whether no connection stands before another in the run queue, but for new ones.
+    #[inline]
+    pub(crate) fn has_one_only(&self) -> bool {
+        self.ready[Lane::Heavy].len() + self.ready[Lane::Light].len() == 1
+    }
+
     /// Promotes heavy connections that have paid back what they owed. Looks at some of them, and at others
     /// the next time.
     pub(crate) fn promote(&mut self) {
         let count = self.ready[Lane::Heavy].len();
-        if count == 1 && self.ready[Lane::Light].is_empty() {
-            // It comes next in any case, or behind new ones that are few.
-            return;
-        }
         for _ in 0..count.min(PROMOTED_MAX) {
             self.looked_at = (self.looked_at + 1) % count;
             let key = self.ready[Lane::Heavy][self.looked_at];

@@ -360,7 +360,9 @@ impl<S> Reactor<S> {
         let mut now = self.begin_step(self.core.times.input);
         // A panic in the flush may have ended the count of what was left over.
         self.unwritten = self.unwritten.min(self.core.dirty[Lane::Heavy].len());
-        self.core.promote();
+        if !self.core.has_one_only() {
+            self.core.promote();
+        }
         let counts = LANES.map(|lane| self.core.ready[lane].len());
         for (lane, count) in LANES.into_iter().zip(counts) {
             if count == 0 {

@@ -43,7 +43,7 @@ pub(crate) struct Visitors;
 
 impl Accept<State> for Visitors {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
-        let places = cx.state.room.newcomers;
+        let places = cx.state.room.visitors + cx.state.room.newcomers;
         change(cx, |visitors, key, io| visitors.arrived(key, places, io));
         Box::new(Visitor {
             answering: None,

@@ -1,15 +1,15 @@
 //! `Present`: the connections that ask, and which of them goes when one too many comes.
 //!
 //! A new connection is always let in: it may be the probe on which it depends whether this process is
-//! started anew. There are two classes with places of their own: those that have asked nothing yet, and
-//! those that have sent a whole request. A newcomer takes the place of one that has asked nothing, so a
-//! crowd that says nothing cuts off no answer. A whole request moves its connection to the second class, and
+//! started anew. There are two classes: those that have asked nothing yet, and those that have sent a whole
+//! request. Where all places are taken, a newcomer takes the place of one that has asked nothing, so a crowd
+//! that says nothing cuts off no answer. A whole request moves its connection to the second class, and
 //! there the one goes that has kept us waiting for longest, for its next request or for room for an answer
 //! that it does not read.
 //!
 //! ```text
-//! silent  <= NEWCOMERS_MAX                  the first that came goes
-//! asked   <= VISITORS_MAX                   those that go are closed at the end of the turn
+//! asked           <= VISITORS_MAX                   those that go are closed at the end of the turn
+//! asked + silent  <= VISITORS_MAX + NEWCOMERS_MAX   the first that came of the silent goes
 //! answers <= ANSWERS_BYTES_MAX + one piece  or one connection alone has more
 //! ```
 
@@ -27,7 +27,7 @@ pub(crate) const ACCEPTS_MAX: usize = 8;
 /// come with it.
 const GRACE_TURNS: usize = 4;
 
-/// Most connections at once that have asked nothing yet.
+/// Places beside those, for connections that have asked nothing yet. They may have free ones of the others.
 pub(crate) const NEWCOMERS_MAX: usize = GRACE_TURNS * ACCEPTS_MAX;
 
 /// Most bytes of all answers together, those being made and those that wait to leave.
@@ -81,16 +81,15 @@ impl Visit {
 }
 
 impl Present {
-    /// A connection has come; answers which one is to be closed for it, of those that have asked nothing,
-    /// and how long that has kept us waiting. It is forgotten with this call.
+    /// A connection has come, and there are so many places; answers which one is to be closed for it, of those
+    /// that have asked nothing, and how long that has kept us waiting. It is forgotten with this call.
     pub(super) fn arrived(
         &mut self,
         key: Key,
         places: usize,
         io: &impl Waiting,
     ) -> Option<(Key, Duration)> {
-        let silent = self.0.iter().filter(|visit| !visit.has_asked).count();
-        let gone = match silent < places {
+        let gone = match self.0.len() < places {
             true => None,
             // The first that came: bytes of a request that has not ended do not count.
             false => self.take_worst(|visit| {
@@ -206,7 +205,7 @@ mod tests {
     }
 
     fn come(present: &mut Present, index: usize, io: &Fake) -> Option<usize> {
-        let gone = present.arrived(key(index), NEWCOMERS_MAX, io);
+        let gone = present.arrived(key(index), VISITORS_MAX + NEWCOMERS_MAX, io);
         gone.map(|gone| gone.0.index())
     }
 
@@ -265,6 +264,16 @@ mod tests {
         let last = 99 + 10 * VISITORS_MAX;
         let gone = ask(&mut present, last, &io).expect("one goes").0;
         assert_eq!(gone, key(0));
+    }
+
+    #[test]
+    fn those_that_have_asked_nothing_may_have_all_places_that_are_free() {
+        let (mut present, io) = (Present::default(), Fake::default());
+        for index in 0..VISITORS_MAX + NEWCOMERS_MAX {
+            assert_eq!(come(&mut present, index, &io), None);
+        }
+        assert_eq!(come(&mut present, 100, &io), Some(0));
+        assert_eq!(ask(&mut present, 1, &io), None);
     }
 
     #[test]

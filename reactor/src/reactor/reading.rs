@@ -58,6 +58,7 @@ impl<S> Reactor<S> {
 
     /// Gives up a connection whose handler has left too much unread. One that has yielded, or is
     /// paused, has not had its turn, and is not read meanwhile.
+    #[inline]
     fn bound_input(&mut self, key: Key) {
         let full = self.core.conn(key).is_some_and(|conn| {
             let had_its_turn = conn.takes_input() && !conn.rescan && conn.relay.is_none();

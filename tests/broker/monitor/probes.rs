@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// Most connections that the broker has for those who ask, in any turn.
-const CONNECTIONS_MAX: usize = 64 + 2 * 8;
+const CONNECTIONS_MAX: usize = 64 + 32 + 2 * 8;
 
 /// A kind of those who ask.
 #[derive(Clone, Copy, Debug)]
