@@ -175,7 +175,7 @@ fn busiest(sample: &Sample, columns: usize) -> String {
         );
         let unheard = 100.0 * number("unrouted") / number("msgs").max(1.0);
         if unheard >= 0.5 {
-            let _ = write!(told, ", {unheard:.0}% of them received by no client");
+            let _ = write!(told, ", {unheard:.0}% of them unrouted");
         }
         let room = columns.saturating_sub(5 + told.chars().count());
         let subject = cut(&shown(&one["subject"]), room.max(8));
@@ -350,10 +350,7 @@ mod tests {
             if columns >= 80 {
                 let told = "at [::]:4222, up 12d3h4m5s\n";
                 assert!(page.contains(told), "{page}");
-                assert!(
-                    page.contains("100% of them received by no client"),
-                    "{page}"
-                );
+                assert!(page.contains("100% of them unrouted"), "{page}");
                 assert!(page.contains("953.7MiB"), "{page}");
             }
         }
