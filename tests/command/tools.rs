@@ -360,8 +360,7 @@ fn top_tells_the_busiest_subjects_of_a_broker_that_knows_them() {
     let (address, asked) = monitor(3, true);
     let end = end_of(&["top", "-m", &address, "-n", "1"]);
     asked.join().expect("it was asked");
-    let expected =
-        "\nnow  a.?[2J: 2.0k messages and 1.0KiB a second, 25% of them unrouted\n";
+    let expected = "\nnow  a.?[2J: 2.0k messages and 1.0KiB a second, 25% of them unrouted\n";
     assert!(end.out.contains(expected), "{end:?}");
 }
 
