@@ -231,7 +231,7 @@ fn copy_bytes(message: &Publish<'_>) -> usize {
     message.subject().len() + reply + message.body_bytes()
 }
 
-/// Whether a message of which a copy has so many bytes is too much for one piece to these sets.
+/// Whether a message is too much for one piece to these sets; `bytes` are those of a copy.
 #[inline]
 fn is_large(found: &[SetId], bytes: usize, sublist: &mut Sublist) -> bool {
     let subscriptions: usize = found.iter().map(|set| sublist.set(*set).0.len()).sum();

@@ -41,10 +41,10 @@ const POOL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// (`rep movsb`, where the target is up to 64 bytes behind the source, pages left aside).
 const LEAD_BYTES: usize = 2048;
 
-/// A block of so many bytes is long.
+/// Least bytes of a long block.
 const LONG_BYTES: usize = 16 * LEAD_BYTES;
 
-/// Blocks that nobody uses, kept for reuse with whatever is in them.
+/// Blocks without a user, kept for reuse with whatever is in them.
 #[derive(Debug)]
 pub(crate) struct Pool {
     heap: Vec<Block>,

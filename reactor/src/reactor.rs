@@ -429,7 +429,7 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// A step begins, and is to end after so many nanoseconds; answers the instant: that of the last look at the clock,
+    /// A step begins, and is to end after `nanos`; answers the instant: that of the last look at the clock,
     /// which comes after the last callback of each step before the flush. What follows that looks anew.
     fn begin_step(&mut self, nanos: u64) -> Time {
         let now = self.core.clock;

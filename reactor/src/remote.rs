@@ -200,7 +200,7 @@ impl<S> Remote<S> {
         }
     }
 
-    /// So many jobs are left of those that were taken.
+    /// `count` jobs are left of those that were taken.
     pub(crate) fn set_taken(&self, count: usize) {
         self.shared.taken.store(count, Ordering::Relaxed);
     }

@@ -40,7 +40,7 @@ impl TimerId {
 /// for ever.
 const PUT_OFF_MAX: u8 = 64;
 
-/// So many are put off before there is a look at the clock.
+/// Timers put off in a row before there is a look at the clock.
 const PUT_OFF_AT_ONCE_MAX: u32 = 256;
 
 /// How often a deadline begins once more, at most.

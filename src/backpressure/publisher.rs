@@ -33,8 +33,8 @@ const SMALL_RATE: i64 = 64 * 1024;
 const CREDIT_MAX: i64 = 256 * 1024;
 const OWED_MAX: i64 = 8 * 1024 * 1024;
 
-/// One part in so many of the bytes that a client takes may be what it makes for itself while its own queue
-/// is at the high mark, and most that it has left of it, in bytes.
+/// While its own queue is at the high mark, a client may make for itself one byte for each 16 that it takes,
+/// and may save up at most that many bytes.
 const OWN_SHARE: u64 = 16;
 const OWN_BYTES_MAX: i64 = 64 * 1024;
 
@@ -164,7 +164,7 @@ impl Publisher {
         }
     }
 
-    /// Its own queue is at the high mark, it has made so many bytes for itself, and has taken so many so far.
+    /// It has made `bytes` for itself while its own queue is at the high mark, and has taken `taken` so far.
     pub(super) fn made_for_itself(&mut self, bytes: u64, taken: u64) {
         let before = self.own_taken.get_or_insert(taken);
         let earned = taken.saturating_sub(*before) / OWN_SHARE;

@@ -81,8 +81,8 @@ impl Visit {
 }
 
 impl Present {
-    /// A connection has come, and there are so many places; answers which one is to be closed for it, of those
-    /// that have asked nothing, and how long that has kept us waiting. It is forgotten with this call.
+    /// A connection has come, for one of `places`; answers which one is to be closed for it, of those that have
+    /// asked nothing, and how long that has kept us waiting. It is forgotten with this call.
     pub(super) fn arrived(
         &mut self,
         key: Key,

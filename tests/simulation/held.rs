@@ -39,20 +39,24 @@ fn is_crowded(sim: &mut Sim, at: Stage) -> bool {
     sim.with(at.0, |cx| cx.io.is_crowded())
 }
 
+/// Queues that are soon a crowd.
+fn small_total() -> Config {
+    Config {
+        payload_bytes_max: 8 * KIB,
+        pending_bytes_max: 2048 * KIB,
+        pending_total_bytes_max: Some(4096 * KIB),
+        write_deadline: 100 * SECOND,
+        pings_out_max: u32::MAX,
+        ..Config::default()
+    }
+}
+
 #[test]
 fn a_crowd_ends_whatever_is_taken_beside_it_and_those_in_it_are_heard_meanwhile() {
     const SIPPERS: std::ops::RangeInclusive<u64> = 1..=12;
     const HONEST: u64 = 20;
     sim::check(0..10, |sim| {
-        let config = Config {
-            payload_bytes_max: 8 * KIB,
-            pending_bytes_max: 2048 * KIB,
-            pending_total_bytes_max: Some(4096 * KIB),
-            write_deadline: 100 * SECOND,
-            pings_out_max: u32::MAX,
-            ..Config::default()
-        };
-        let at = stage_with(sim, config);
+        let at = stage_with(sim, small_total());
         for id in SIPPERS {
             join(sim, at, id, &format!("{HELLO}SUB s 1\r\n"), Habit::Listens);
         }
@@ -122,15 +126,7 @@ fn a_crowd_ends_whatever_is_taken_beside_it_and_those_in_it_are_heard_meanwhile(
 fn a_crowd_of_those_who_leave_little_of_large_blocks_ends_too() {
     let mut sim = Sim::with_faults(1, Faults::none());
     let sim = &mut sim;
-    let config = Config {
-        payload_bytes_max: 8 * KIB,
-        pending_bytes_max: 2048 * KIB,
-        pending_total_bytes_max: Some(4096 * KIB),
-        write_deadline: 100 * SECOND,
-        pings_out_max: u32::MAX,
-        ..Config::default()
-    };
-    let at = stage_with(sim, config);
+    let at = stage_with(sim, small_total());
     join(sim, at, 100, HELLO, Habit::Listens);
     for id in 1..=14 {
         let subject = format!("s{id}");

@@ -38,7 +38,7 @@ impl Core {
     fn make_room_for_a_timer(&mut self) {
         let max = self.timers_max;
         if self.timers.len() >= max.min(self.timers_swept_at) {
-            self.forget_timers_of_nobody();
+            self.sweep_timers();
         }
         assert!(
             self.timers.len() < max,
@@ -48,7 +48,7 @@ impl Core {
 
     /// Forgets the timers of handlers that have gone. Done when there are twice as many as the last
     /// time left over, so that its cost is shared by as many armings as it looks at timers.
-    fn forget_timers_of_nobody(&mut self) {
+    fn sweep_timers(&mut self) {
         let entries = &self.entries;
         self.timers.retain(|target| match target {
             Target::Handler(key, _) => is_of(entries, key),

@@ -99,7 +99,7 @@ impl Core {
         }
     }
 
-    /// The slice of `turn.serving` is over at `now`, and has cost so many nanoseconds. If it left much to do it comes
+    /// The slice of `turn.serving` is over at `now`, and has cost `cost` nanoseconds. If it left much to do it comes
     /// again behind those that did not.
     pub(crate) fn end_slice(&mut self, cost: u64, now: Time) {
         let key = std::mem::replace(&mut self.turn.serving, Key::NONE);

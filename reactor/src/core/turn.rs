@@ -153,7 +153,7 @@ impl Load {
         self.last == 0
     }
 
-    /// A slice has cost so many nanoseconds, until `now`.
+    /// A slice that ended at `now` has cost `cost` nanoseconds.
     pub(crate) fn charge(&mut self, cost: u64, times: &Times, now: Time) {
         let cost = short(cost);
         // A single long one among short ones was long because the whole process did not run. The first of

@@ -20,6 +20,17 @@ fn costly(bench: &mut Bench, name: &'static str, time: Duration) -> Peer {
     bench.client(handler)
 }
 
+/// One that sends "news" to all `sinks`, whatever it is asked.
+fn fan(bench: &mut Bench, sinks: &[Peer]) -> Peer {
+    let all: Vec<_> = sinks.iter().map(Peer::key).collect();
+    bench.client(Probe::new("fan").on_input(move |cx, input| {
+        input.take();
+        for key in &all {
+            cx.io.send(*key, b"news");
+        }
+    }))
+}
+
 #[test]
 fn input_ends_when_its_time_is_spent_and_the_rest_comes_first_in_the_next_turn() {
     let mut bench = Bench::new();
@@ -122,14 +133,8 @@ fn who_asks_little_comes_before_those_who_flood_and_one_of_these_in_each_turn_al
 fn the_flush_ends_when_its_time_is_spent_and_what_a_light_connection_caused_leaves_first() {
     let mut bench = Bench::new();
     let sinks: Vec<_> = (0..100).map(|_| bench.client(Probe::new("sink"))).collect();
-    let all: Vec<_> = sinks.iter().map(Peer::key).collect();
-    let last = all[99];
-    let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
-        input.take();
-        for key in &all {
-            cx.io.send(*key, b"news");
-        }
-    }));
+    let last = sinks[99].key();
+    let fan = fan(&mut bench, &sinks);
     let asker = bench.client(Probe::new("asker").on_input(move |cx, input| {
         input.take();
         cx.io.send(last, b" and more");
@@ -236,18 +241,10 @@ fn newcomers_with_much_to_do_come_behind_those_that_ask_little_and_get_their_sha
 #[test]
 fn heavy_output_has_its_share_of_the_flush_beside_light_output() {
     let mut bench = Bench::new();
-    let targets: Rc<RefCell<Vec<Key>>> = Rc::default();
-    let all = Rc::clone(&targets);
-    let fan = bench.client(Probe::new("fan").on_input(move |cx, input| {
-        input.take();
-        for key in all.borrow().iter() {
-            cx.io.send(*key, b"news");
-        }
-    }));
     let sinks: Vec<_> = (0..120)
         .map(|_| bench.client(Probe::echo("sink")))
         .collect();
-    targets.borrow_mut().extend(sinks.iter().map(Peer::key));
+    let fan = fan(&mut bench, &sinks);
     let askers: Vec<_> = (0..60)
         .map(|_| bench.client(Probe::echo("asker")))
         .collect();
