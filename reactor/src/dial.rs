@@ -144,7 +144,7 @@ impl Io<'_> {
             let share = dial.deadline.since(now) / tries;
             // What was known of the socket before does not hold for the next one.
             (conn.readable, conn.writable, conn.hangup) = (false, false, false);
-            conn.peer = Some(addr);
+            (conn.peer, conn.is_tcp) = (Some(addr), true);
             match self.driver.connect(key, addr, &dial.options) {
                 Ok(()) => {
                     let target = Target::ConnectDeadline(key);

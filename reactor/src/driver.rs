@@ -86,6 +86,13 @@ pub trait Driver: fmt::Debug {
     /// The present instant; never earlier than an answer before.
     fn now(&mut self) -> Time;
 
+    /// Processor time that the reactor's thread has had, since any instant. The present instant where the
+    /// system does not tell: the thread is never interrupted then. What an interruption takes out of a slice
+    /// does not count as load of its connection.
+    fn worked(&mut self) -> Time {
+        self.now()
+    }
+
     /// A number to seed random choices with; a simulation gives the same one in each run.
     fn seed(&mut self) -> u64;
 

@@ -154,7 +154,7 @@ impl Io<'_> {
         let bytes = conn.to_next_mark();
         conn.outbound.make_room(len, &mut pools.outbound);
         conn.outbound.open_window(bytes);
-        if conn.in_dirty == Some(Lane::Heavy) {
+        if conn.in_dirty.is_some_and(|lane| lane > Lane::Light) {
             self.core.opened.push(key);
         }
         true

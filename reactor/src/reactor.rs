@@ -77,6 +77,9 @@ pub struct Reactor<S = ()> {
     /// Connections that were left over by the last flush: while there are any, nothing is taken in that
     /// would make more of them.
     unwritten: usize,
+    /// When the last long slice of this turn ended, or the turn began if the one before had any, and how much
+    /// the thread had worked by then.
+    worked: Option<(Time, Time)>,
     scratch: Box<[u8]>,
     read_bytes: usize,
     spin: Spin,
@@ -152,6 +155,7 @@ impl<S> Reactor<S> {
             looked: now,
             step_ends: Time::ZERO,
             unwritten: 0,
+            worked: None,
             scratch: panics::scratch(settings.read_bytes),
             read_bytes: settings.read_bytes,
             spin: settings.spin,
@@ -219,6 +223,10 @@ impl<S> Reactor<S> {
         self.poll(max_wait)?;
         self.core.now = self.read_clock();
         self.looked = self.core.now;
+        // Long slices come in a row.
+        if self.worked.take().is_some() {
+            self.worked = Some((self.core.now, self.driver.worked()));
+        }
         self.note_events();
         self.look_again(before)?;
         self.run_signals();
@@ -363,8 +371,8 @@ impl<S> Reactor<S> {
         if !self.core.has_one_only() {
             self.core.promote();
         }
-        let counts = LANES.map(|lane| self.core.ready[lane].len());
-        for (lane, count) in LANES.into_iter().zip(counts) {
+        let counts = self.core.ready.counts();
+        for (&lane, &count) in LANES.iter().zip(&counts) {
             if count == 0 {
                 continue;
             }
@@ -372,11 +380,7 @@ impl<S> Reactor<S> {
                 break;
             }
             // Each lane gets its least, also where those before it have used up the time.
-            let ends = match lane {
-                Lane::Light => self.step_ends,
-                Lane::New => self.step_ends.max(now.after(self.core.times.new_min)),
-                Lane::Heavy => self.step_ends.max(now.after(self.core.times.heavy_min)),
-            };
+            let ends = self.step_ends.max(now.after(self.core.times.least(lane)));
             let mut is_first = true;
             for _ in 0..count {
                 self.core.begin_call();
@@ -394,13 +398,30 @@ impl<S> Reactor<S> {
                 turn.begin_slice(key, lane, times, now, self.step_ends);
                 self.serve(key);
                 let end = self.read_clock();
-                self.core.end_slice(end.nanos_since(now), end);
+                let cost = self.cost_of_slice(now, end);
+                self.core.end_slice(cost, end);
                 self.after_callback();
                 // What a slice has called is not the next one's.
                 now = self.core.clock;
             }
         }
         self.core.turn.end_slices(self.step_ends);
+    }
+
+    /// What a slice has cost: how long it lasted, without what an interruption has taken. Only after long ones
+    /// is it worth a call of the system to know that.
+    fn cost_of_slice(&mut self, began: Time, ended: Time) -> u64 {
+        let lasted = ended.nanos_since(began);
+        if lasted <= self.core.times.light_slice {
+            return lasted;
+        }
+        let worked = self.driver.worked();
+        let before = self.worked.replace((ended, worked));
+        let taken = before.map_or(0, |(since, had)| {
+            let passed = ended.nanos_since(since);
+            passed.saturating_sub(worked.nanos_since(had))
+        });
+        lasted.saturating_sub(taken)
     }
 
     /// One entry of the run queue has its slice.

@@ -26,6 +26,9 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most bytes kept that a handler has left unread, unless the connection chooses otherwise.
 const INPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Slices after which a connection has shown whether it asks little: the first ones are greetings.
+const NEW_SLICES: u8 = 4;
+
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Phase {
@@ -62,9 +65,9 @@ pub(crate) struct Rest {
     pub(crate) phase: Phase,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// A short read does not prove that nothing is left: the peer has ended its direction, or this
-    /// is no TCP connection.
+    /// The peer has ended its direction, or is gone.
     pub(crate) hangup: bool,
+    pub(crate) is_tcp: bool,
     /// Two pipes, one for each direction: the end of one is not the end of the other.
     pub(crate) apart: bool,
     /// Why it is not read, if it is not.
@@ -79,8 +82,11 @@ pub(crate) struct Rest {
     pub(crate) in_ready: Option<Lane>,
     /// It has a place among the heavy ones; its own only if it stands there.
     pub(super) in_heavy: bool,
-    /// It left much to do when it last had its turn, and is heavy for that, whatever it owes.
-    pub(super) has_backlog: bool,
+    /// Slices that it has yet to have before it counts among those that ask little.
+    pub(super) newness: u8,
+    /// The lane of its last slice, if that left much to do: what comes now stands in the lane behind, whatever
+    /// it owes.
+    pub(super) cut_in: Option<Lane>,
     /// Where it is marked for the flush, if it is.
     pub(crate) in_dirty: Option<Lane>,
     pub(crate) load: Load,
@@ -175,7 +181,8 @@ impl Conn {
             readable: false,
             // A new socket takes bytes; the first write tells if not.
             writable: phase == Phase::Open,
-            hangup: peer.is_none(),
+            hangup: false,
+            is_tcp: peer.is_some(),
             apart: false,
             holds: Holds::default(),
             rescan: false,
@@ -185,7 +192,8 @@ impl Conn {
             congested: false,
             in_ready: None,
             in_heavy: false,
-            has_backlog: false,
+            newness: NEW_SLICES,
+            cut_in: None,
             in_dirty: None,
             load: Load::default(),
             urgent: false,
@@ -275,22 +283,29 @@ impl Conn {
         mark.saturating_sub(self.queued())
     }
 
-    /// Whether it uses little of the loop, and is about to. One that is ending is read for a moment, and no
-    /// handler sees what comes.
-    pub(super) fn is_light(&self, times: &Times, now: Time) -> bool {
-        let is_ending = matches!(self.phase, Phase::Ending | Phase::Draining);
-        let asks_little = !self.has_backlog && self.carry.len() <= LIGHT_READ_BYTES;
-        is_ending || asks_little && self.load.is_light(times, now)
+    /// Whether more may be there behind a read. A short one proves of a TCP connection that nothing is, if it
+    /// proves it of anything; but the end is still to be read where the system has told of a hang-up.
+    pub(crate) fn has_more(&self, is_filled: bool, short_read_drains: bool) -> bool {
+        is_filled || self.hangup || !(short_read_drains && self.is_tcp)
     }
 
-    /// Where it stands in the run queue.
+    /// Where it stands in the run queue. One that is ending is read for a moment, and no handler sees what comes.
+    /// One whose peer is gone has only what lies in its socket, and what it has is free when that is read.
     pub(super) fn lane(&self, times: &Times, now: Time) -> Lane {
-        if !self.is_light(times, now) {
-            Lane::Heavy
-        } else if self.load.is_new() && self.phase == Phase::Open {
-            Lane::New
-        } else {
-            Lane::Light
+        if matches!(self.phase, Phase::Ending | Phase::Draining) {
+            return Lane::Light;
+        }
+        let is_cut = self.cut_in.is_some_and(|lane| lane >= Lane::Middle);
+        if is_cut || self.carry.len() > LIGHT_READ_BYTES || !self.load.is_light(times, now) {
+            return match self.hangup {
+                true => Lane::Middle,
+                false => Lane::Heavy,
+            };
+        }
+        match self.phase {
+            Phase::Open if self.cut_in.is_some() => Lane::Middle,
+            Phase::Open if self.newness > 0 => Lane::New,
+            _ => Lane::Light,
         }
     }
 

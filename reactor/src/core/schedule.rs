@@ -31,8 +31,9 @@ impl Core {
     fn enqueue_in(&mut self, key: Key, lane: Lane) {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => {
+                // One that stands before the heavy ones keeps its place.
                 let before = conn.in_ready;
-                if before == Some(Lane::Light) || before == Some(lane) {
+                if before.is_some_and(|before| before != Lane::Heavy || before == lane) {
                     return;
                 }
                 conn.in_ready = Some(lane);
@@ -77,7 +78,7 @@ impl Core {
         Some(key)
     }
 
-    /// Whether no connection stands before another in the run queue, but for new ones.
+    /// Whether nobody in the light lane and the heavy one stands before another.
     #[inline]
     pub(crate) fn has_one_only(&self) -> bool {
         self.ready[Lane::Heavy].len() + self.ready[Lane::Light].len() == 1
@@ -91,10 +92,11 @@ impl Core {
             self.looked_at = (self.looked_at + 1) % count;
             let key = self.ready[Lane::Heavy][self.looked_at];
             let waits = |conn: &Conn| {
-                conn.in_ready == Some(Lane::Heavy) && conn.is_light(&self.times, self.now)
+                let is_heavy = conn.lane(&self.times, self.now) == Lane::Heavy;
+                conn.in_ready == Some(Lane::Heavy) && !is_heavy
             };
             if self.conn(key).is_some_and(waits) {
-                self.enqueue_in(key, Lane::Light);
+                self.enqueue(key);
             }
         }
     }
@@ -102,16 +104,20 @@ impl Core {
     /// The slice of `turn.serving` is over at `now`, and has cost `cost` nanoseconds. If it left much to do it comes
     /// again behind those that did not.
     pub(crate) fn end_slice(&mut self, cost: u64, now: Time) {
-        let key = std::mem::replace(&mut self.turn.serving, Key::NONE);
-        let again = std::mem::take(&mut self.turn.again);
-        let is_filled = self.turn.is_filled;
+        let Core { turn, times, .. } = self;
+        let key = std::mem::replace(&mut turn.serving, Key::NONE);
+        let again = std::mem::take(&mut turn.again);
+        let cost = cost + turn.output_cost(self.produced, times);
         let mut lane = Lane::Light;
-        let times = self.times;
-        if let Some(conn) = self.conn_mut(key) {
-            conn.load.charge(cost, &times, now);
-            conn.has_backlog = again && (is_filled || conn.rescan);
-            if !conn.is_light(&times, now) {
-                lane = Lane::Heavy;
+        if let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index())
+            && conn.key == key
+        {
+            conn.load.charge(cost, times, now);
+            conn.newness = conn.newness.saturating_sub(1);
+            let is_cut = again && (turn.is_filled || conn.rescan);
+            conn.cut_in = is_cut.then_some(turn.lane);
+            if again {
+                lane = conn.lane(times, now);
             }
         }
         if again {
@@ -130,7 +136,8 @@ impl Core {
         let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index()) else {
             return;
         };
-        if conn.key != key || conn.in_dirty == Some(Lane::Light) {
+        let before = conn.in_dirty;
+        if conn.key != key || before == Some(Lane::Light) {
             return;
         }
         let lane = if conn.queued() > BULK_BYTES {
@@ -139,7 +146,7 @@ impl Core {
             self.turn.lane_of_mark(key)
         };
         // One that is promoted leaves its place in the other lane behind, where it means nothing.
-        if conn.in_dirty != Some(lane) {
+        if before.is_none_or(|before| lane < before) {
             conn.in_dirty = Some(lane);
             self.dirty[lane].push_back(key);
         }
@@ -160,7 +167,7 @@ impl Core {
     /// this slice, whatever others have queued for it before.
     pub(crate) fn shut_own_window(&mut self, key: Key) {
         if let Some(conn) = self.conn_mut(key)
-            && conn.in_dirty == Some(Lane::Heavy)
+            && conn.in_dirty.is_some_and(|lane| lane > Lane::Light)
         {
             conn.outbound.shut_window();
         }

@@ -16,12 +16,15 @@ use std::time::Duration;
 /// Most bytes queued in a turn, over all connections, before they are written.
 pub(crate) const OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Most bytes read in one slice of a light connection. More of them make it a heavy one.
+/// Most bytes read in one slice before the heavy lane. More of them make a connection a heavy one.
 pub(crate) const LIGHT_READ_BYTES: usize = 16 * 1024;
-/// Most bytes queued in one slice of a light connection, if its handler asks.
-const LIGHT_OUTPUT_BYTES: usize = 256 * 1024;
-/// Most other connections whose output leaves with that of the light ones for one slice.
+/// Most bytes queued in one slice of each of the lanes before, if the handler asks.
+const LIGHT_OUTPUT_BYTES: usize = 32 * 1024;
+const MIDDLE_OUTPUT_BYTES: usize = 256 * 1024;
+/// Most other connections whose output leaves with the lane of one slice before the heavy lane.
 const LIGHT_MARKS: u32 = 16;
+/// As many writes cost the flush as much as [`OUTPUT_BYTES`] do.
+const OUTPUT_WRITES: u64 = 1024;
 
 /// One part in so many of the time pays a debt back.
 const PAYBACK: u64 = 32;
@@ -36,13 +39,16 @@ pub(crate) struct Times {
     pub(crate) flush: u64,
     /// How long each other step of a turn may take: jobs, timers, deferred work, closing.
     pub(crate) step: u64,
-    /// How long one slice of a light connection may take, if its handler asks.
-    light_slice: u64,
+    /// How long one slice of each of the lanes before the heavy one may take, if the handler asks. One that
+    /// takes longer than a light one is a long one.
+    pub(crate) light_slice: u64,
+    middle_slice: u64,
     /// How long a listener or a socket for datagrams has in a turn: they are light for ever.
     pub(crate) socket_slice: u64,
-    /// What the heavy connections get where the light ones have used up the turn, and what new ones get.
-    pub(crate) heavy_min: u64,
-    pub(crate) new_min: u64,
+    /// What the heavy connections get of input and of the flush where those before them have used it up, and
+    /// what those of each lane between get.
+    heavy_min: u64,
+    middle_min: u64,
     /// A connection that owes no more than this is light.
     light_debt: u32,
     /// The longest debt that is remembered: with 4 ms of input, for a tenth of a second.
@@ -64,44 +70,62 @@ impl Times {
             input: input.into(),
             flush: input.into(),
             step: (input / 2).into(),
-            light_slice: (input / 40).into(),
+            light_slice: (input / 80).into(),
+            middle_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
             heavy_min: (input / 4).into(),
-            new_min: (input / 8).into(),
+            middle_min: (input / 8).into(),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
         }
     }
+
+    /// What a lane gets of a step whose time those before it have used up.
+    pub(crate) fn least(&self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Light => 0,
+            Lane::New | Lane::Middle => self.middle_min,
+            Lane::Heavy => self.heavy_min,
+        }
+    }
+
+    /// What it will cost to write so many bytes to so many connections: the flush is as long as it takes to
+    /// write [`OUTPUT_BYTES`], or to [`OUTPUT_WRITES`] connections.
+    fn output_nanos(&self, bytes: usize, writes: u32) -> u64 {
+        let bytes = self.flush * bytes.min(OUTPUT_BYTES) as u64 / OUTPUT_BYTES as u64;
+        bytes + self.flush * u64::from(writes) / OUTPUT_WRITES
+    }
 }
 
 /// Which connections come first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Lane {
     /// Those that have used little of the loop lately.
     Light,
-    /// Those that have yet to have their first slice. Many that come at once, each with much to do, do not
-    /// delay those who have shown that they ask little. Nothing is marked here for the flush.
+    /// Those that have come lately: many that come at once, each with much to do, do not delay those who have
+    /// shown that they ask little.
     New,
+    /// Those of the lanes before whose last slice has left much to do.
+    Middle,
+    /// Those that have used much.
     Heavy,
 }
 
-/// The lanes of the run queue, in order.
-pub(crate) const LANES: [Lane; 3] = [Lane::Light, Lane::New, Lane::Heavy];
-
-/// The lanes of the flush, in order.
-pub(crate) const FLUSH_LANES: [Lane; 2] = [Lane::Light, Lane::Heavy];
+/// The lanes of the run queue and of the flush, in order.
+pub(crate) const LANES: [Lane; 4] = [Lane::Light, Lane::New, Lane::Middle, Lane::Heavy];
 
 /// Keys that wait, in lanes, each in the order of coming.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes {
-    light: VecDeque<Key>,
-    new: VecDeque<Key>,
-    heavy: VecDeque<Key>,
-}
+pub(crate) struct Lanes([VecDeque<Key>; LANES.len()]);
 
 impl Lanes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.light.is_empty() && self.new.is_empty() && self.heavy.is_empty()
+        self.0.iter().all(VecDeque::is_empty)
+    }
+
+    /// How many wait in each.
+    pub(crate) fn counts(&self) -> [usize; LANES.len()] {
+        LANES.map(|lane| self[lane].len())
     }
 }
 
@@ -109,21 +133,13 @@ impl Index<Lane> for Lanes {
     type Output = VecDeque<Key>;
 
     fn index(&self, lane: Lane) -> &VecDeque<Key> {
-        match lane {
-            Lane::Light => &self.light,
-            Lane::New => &self.new,
-            Lane::Heavy => &self.heavy,
-        }
+        &self.0[lane as usize]
     }
 }
 
 impl IndexMut<Lane> for Lanes {
     fn index_mut(&mut self, lane: Lane) -> &mut VecDeque<Key> {
-        match lane {
-            Lane::Light => &mut self.light,
-            Lane::New => &mut self.new,
-            Lane::Heavy => &mut self.heavy,
-        }
+        &mut self.0[lane as usize]
     }
 }
 
@@ -146,11 +162,6 @@ impl Load {
 
     pub(crate) fn is_light(&self, times: &Times, now: Time) -> bool {
         self.debt == 0 || self.debt(now) <= times.light_debt
-    }
-
-    /// Whether no slice was charged yet.
-    pub(crate) fn is_new(&self) -> bool {
-        self.last == 0
     }
 
     /// A slice that ended at `now` has cost `cost` nanoseconds.
@@ -235,22 +246,29 @@ impl Turn {
         let left = OUTPUT_BYTES.saturating_sub(self.produced);
         self.serving = key;
         (self.again, self.is_filled) = (false, false);
-        self.lane = match lane {
-            Lane::Light | Lane::New => Lane::Light,
-            Lane::Heavy => Lane::Heavy,
-        };
-        (self.output_max, self.until, self.read_max) = match self.lane {
-            Lane::Light | Lane::New => (
+        self.lane = lane;
+        (self.output_max, self.until, self.read_max) = match lane {
+            Lane::Light => (
                 LIGHT_OUTPUT_BYTES,
                 now.after(times.light_slice),
                 LIGHT_READ_BYTES,
             ),
+            Lane::New | Lane::Middle => (
+                MIDDLE_OUTPUT_BYTES,
+                now.after(times.middle_slice),
+                LIGHT_READ_BYTES,
+            ),
             Lane::Heavy => (
-                left.max(LIGHT_OUTPUT_BYTES),
-                ends.max(now.after(times.heavy_min)),
+                left.max(MIDDLE_OUTPUT_BYTES),
+                ends.max(now.after(times.least(lane))),
                 usize::MAX,
             ),
         };
+    }
+
+    /// What the output of the present slice will cost, which has queued so many bytes.
+    pub(crate) fn output_cost(&self, produced: usize, times: &Times) -> u64 {
+        times.output_nanos(produced, self.marks)
     }
 
     /// No connection has its slice.
@@ -263,15 +281,15 @@ impl Turn {
         };
     }
 
-    /// Where a connection is marked for the flush: in its own slice with its kind, and others with
-    /// the light ones while they are few.
+    /// Where a connection is marked for the flush: in the lane of the slice, and others than the slice's own
+    /// with the heavy ones when they become many.
     pub(crate) fn lane_of_mark(&mut self, key: Key) -> Lane {
         if self.lane == Lane::Heavy || key == self.serving {
             return self.lane;
         }
         self.marks += 1;
         if self.marks <= LIGHT_MARKS {
-            Lane::Light
+            self.lane
         } else {
             Lane::Heavy
         }
@@ -291,7 +309,7 @@ mod tests {
     #[test]
     fn one_that_comes_with_much_is_light_for_one_slice_only() {
         let (mut load, times) = (Load::default(), Times::of(Times::DEFAULT));
-        let slice = Duration::from_nanos(times.light_slice) + MILLI / 1000;
+        let slice = Duration::from_nanos(times.middle_slice) + MILLI / 1000;
         assert!(load.is_light(&times, Time::ZERO));
         charge(&mut load, slice, &times, Time::ZERO + slice);
         assert!(!load.is_light(&times, Time::ZERO + slice));

@@ -13,6 +13,7 @@ use listener::Listener;
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
+use rustix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{FORBIDDEN, SIGCHLD};
 use signal_hook_mio::v1_0::Signals;
 use std::fmt;
@@ -186,6 +187,11 @@ fn rest_after(error: io::Error) -> io::Result<Option<Duration>> {
 impl Driver for MioDriver {
     fn now(&mut self) -> Time {
         Time::ZERO + self.start.elapsed()
+    }
+
+    fn worked(&mut self) -> Time {
+        let had = clock_gettime(ClockId::ThreadCPUTime);
+        Time::ZERO + Duration::try_from(had).unwrap_or_default()
     }
 
     fn seed(&mut self) -> u64 {

@@ -114,8 +114,7 @@ impl<S> Reactor<S> {
             }
         };
         conn.last_activity = now;
-        // A hang-up may have been told already: then the end is still to be read.
-        conn.readable = len == room_len || !drains || conn.hangup;
+        conn.readable = conn.has_more(len == room_len, drains);
         let unread = copied + len;
         if unread < need {
             if in_scratch {

@@ -99,7 +99,7 @@ impl<S> Reactor<S> {
             }
             Ok(len) => {
                 conn.last_activity = now;
-                conn.readable = len == room || !drains || conn.hangup;
+                conn.readable = conn.has_more(len == room, drains);
                 let scratch = std::mem::take(&mut self.scratch);
                 self.hand_over(source, to, &scratch[..len]);
                 self.scratch = scratch;

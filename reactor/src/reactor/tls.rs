@@ -110,7 +110,7 @@ impl<S> Reactor<S> {
             }
             Ok(taken) => {
                 conn.last_activity = now;
-                conn.readable = taken == len || !drains || conn.hangup;
+                conn.readable = conn.has_more(taken == len, drains);
                 // Lent out of `self` for the call.
                 let scratch = std::mem::take(&mut self.scratch);
                 self.decrypt(key, &scratch[..taken]);

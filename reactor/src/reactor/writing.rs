@@ -1,7 +1,7 @@
 //! Output: each connection with something new is written once per turn.
 
 use super::Reactor;
-use crate::core::{Conn, FLUSH_LANES, Lane, OUTPUT_BYTES, Phase, Target};
+use crate::core::{Conn, LANES, Lane, OUTPUT_BYTES, Phase, Target};
 use crate::handler::Close;
 use crate::outbound::PIECES_MAX;
 use crate::{Driver, Key, LINGER};
@@ -41,14 +41,15 @@ impl<S> Reactor<S> {
 
     fn flush_lanes(&mut self) {
         // Calls to `on_drain` may mark others, for the next turn.
-        let counts = FLUSH_LANES.map(|lane| self.core.dirty[lane].len());
+        let counts = self.core.dirty.counts();
         let mut is_cut = false;
-        for (lane, count) in FLUSH_LANES.into_iter().zip(counts) {
-            if lane == Lane::Heavy {
-                // As for input, they get their least.
-                let least = self.core.clock.after(self.core.times.heavy_min);
-                self.step_ends = self.step_ends.max(least);
+        for (&lane, &count) in LANES.iter().zip(&counts) {
+            if count == 0 {
+                continue;
             }
+            // As for input, each lane gets its least.
+            let least = self.core.clock.after(self.core.times.least(lane));
+            self.step_ends = self.step_ends.max(least);
             let mut left = count;
             while left > 0 {
                 let (mut writes, written) = (0, self.core.stats.written_bytes);

@@ -209,8 +209,7 @@ fn who_has_paid_back_what_it_owed_comes_with_the_light_ones_although_it_waits_wi
 fn newcomers_with_much_to_do_come_behind_those_that_ask_little_and_get_their_share() {
     let mut bench = Bench::new();
     let little = bench.client(Probe::echo("little"));
-    little.send(b"?");
-    bench.turn();
+    bench.meet(&[&little]);
     let newcomers: Vec<_> = (0..20).map(|_| costly(&mut bench, "new", MILLI)).collect();
     for newcomer in &newcomers {
         newcomer.send(b"x");
@@ -225,10 +224,7 @@ fn newcomers_with_much_to_do_come_behind_those_that_ask_little_and_get_their_sha
     let busy: Vec<_> = (0..60)
         .map(|_| costly(&mut bench, "busy", MILLI / 12))
         .collect();
-    for one in &busy {
-        one.send(b"1");
-    }
-    bench.settle();
+    bench.meet(&busy.iter().collect::<Vec<_>>());
     let late = costly(&mut bench, "late", MILLI / 5);
     late.send(b"x");
     for one in &busy {
@@ -236,6 +232,110 @@ fn newcomers_with_much_to_do_come_behind_those_that_ask_little_and_get_their_sha
     }
     let (told, _) = turn(&mut bench);
     assert!(told.contains(&"late input x".to_owned()), "{told:?}");
+}
+
+#[test]
+fn what_many_light_ones_leave_of_much_input_does_not_delay_who_asks_little() {
+    let mut bench = Bench::new();
+    let little = bench.client(Probe::echo("little"));
+    let many: Vec<_> = (0..100)
+        .map(|_| {
+            let world = bench.world.clone();
+            bench.client(Probe::new("many").on_input(move |cx, input| {
+                while !input.is_empty() {
+                    cx.send(input.consume(1));
+                    world.stall(MILLI / 100);
+                    if cx.io.is_time_up() {
+                        return cx.yield_now();
+                    }
+                }
+            }))
+        })
+        .collect();
+    bench.meet(&many.iter().chain([&little]).collect::<Vec<_>>());
+    for one in &many {
+        one.send(&[b'x'; 30]);
+    }
+    // A slice of five bytes for each: 5 ms of the 30 that all is worth.
+    bench.turn();
+    bench.turn();
+    bench.log();
+    little.send(b"?");
+    let (told, writes) = turn(&mut bench);
+    assert_eq!(told[0], "little input ?");
+    assert!(told.len() > 20, "the others go on: {}", told.len());
+    assert_eq!(writes[0], little.key().index());
+    assert!(many.iter().all(|one| one.received_len() >= 5));
+    assert!(many.iter().any(|one| one.received_len() < 30));
+    bench.settle();
+    assert!(many.iter().all(|one| one.received_len() == 30));
+}
+
+#[test]
+fn what_output_will_cost_counts_before_it_is_written() {
+    let mut bench = Bench::new();
+    let sinks: Vec<_> = (0..16).map(|_| bench.client(Probe::new("sink"))).collect();
+    // To few in many bytes, and to more in few.
+    let long = bench.client(Probe::new("long").on_input(|cx, input| {
+        input.take();
+        cx.send([b'.'; 128 * 1024]);
+    }));
+    let wide = fan(&mut bench, &sinks);
+    let plain = bench.client(Probe::echo("plain"));
+    bench.meet(&[&long, &wide, &plain]);
+    for (dear, times) in [(&long, 1), (&wide, 2)] {
+        for _ in 0..times {
+            dear.send(b"?");
+            bench.settle();
+        }
+        bench.log();
+        dear.send(b"?");
+        plain.send(b"?");
+        let (told, _) = turn(&mut bench);
+        assert_eq!(told[0], "plain input ?", "{told:?}");
+    }
+}
+
+#[test]
+fn an_interruption_of_the_process_is_nobodys_load() {
+    let mut bench = Bench::new();
+    let world = bench.world.clone();
+    let unlucky = bench.client(Probe::new("unlucky").on_input(move |cx, input| {
+        cx.send(input.take());
+        world.interrupt(4 * MILLI);
+    }));
+    let floods = ["f", "g"].map(|name| costly(&mut bench, name, 5 * MILLI));
+    for flood in &floods {
+        flood.send(&vec![b'x'; 4 << 20]);
+    }
+    bench.turn();
+    bench.meet(&[&unlucky]);
+    for round in 0..10 {
+        unlucky.send(b"?");
+        let (told, _) = turn(&mut bench);
+        assert_eq!(told[0], "unlucky input ?", "round {round}");
+    }
+}
+
+#[test]
+fn who_is_gone_is_read_to_its_end_before_those_who_use_much() {
+    let mut bench = Bench::new();
+    bench.world.short_read_drains();
+    let floods = ["f", "g", "h", "i"].map(|name| costly(&mut bench, name, 5 * MILLI));
+    let gone = costly(&mut bench, "gone", 5 * MILLI);
+    for flood in floods.iter().chain([&gone]) {
+        flood.send(&vec![b'x'; 256 * 1024]);
+    }
+    for _ in &floods {
+        bench.turn();
+    }
+    bench.log();
+    gone.finish();
+    let mut told = Vec::new();
+    while !told.iter().any(|line| line == "gone eof") {
+        told = turn(&mut bench).0;
+        assert!(told[0].starts_with("gone "), "{told:?}");
+    }
 }
 
 #[test]

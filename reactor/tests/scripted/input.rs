@@ -280,9 +280,10 @@ fn a_peer_that_never_stops_gets_one_slice_a_turn() {
     let mut bench = Bench::new();
     let flood = bench.client(Probe::new("flood"));
     let quiet = bench.client(Probe::new("quiet"));
+    bench.meet(&[&flood, &quiet]);
     flood.send(&vec![0; 1_000_000]);
     bench.turn();
-    for _ in 0..3 {
+    for _ in 0..4 {
         quiet.send(b"x");
         bench.turn();
     }
@@ -291,6 +292,8 @@ fn a_peer_that_never_stops_gets_one_slice_a_turn() {
     assert_eq!(
         bench.told(),
         [
+            "flood input 16384 bytes",
+            "quiet input x",
             "flood input 16384 bytes",
             "quiet input x",
             slice,

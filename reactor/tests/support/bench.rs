@@ -94,6 +94,21 @@ impl Bench {
         peer
     }
 
+    /// These have said a little often enough to be new no more, and owe nothing; the log is empty again.
+    pub(crate) fn meet(&mut self, peers: &[&Peer]) {
+        for _ in 0..4 {
+            for peer in peers {
+                peer.send(b"x");
+            }
+            self.settle();
+        }
+        for peer in peers {
+            peer.forget_received();
+        }
+        self.world.stall(Duration::from_secs(1));
+        self.log();
+    }
+
     pub(crate) fn with<R>(&mut self, work: impl FnOnce(&mut Cx<'_>) -> R) -> R {
         self.reactor.with(work)
     }

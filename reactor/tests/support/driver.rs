@@ -30,6 +30,11 @@ impl Driver for ScriptedDriver {
         self.0.now()
     }
 
+    fn worked(&mut self) -> Time {
+        let net = self.0.0.borrow();
+        Time::from_nanos(net.now - net.interrupted)
+    }
+
     fn seed(&mut self) -> u64 {
         1
     }

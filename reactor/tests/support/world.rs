@@ -116,6 +116,8 @@ pub(super) struct Net {
     pub(super) accept_errors: VecDeque<ErrorKind>,
     pub(super) read_max: usize,
     pub(super) write_max: usize,
+    /// Nanoseconds in which the process did not run.
+    pub(super) interrupted: u64,
     /// How far a write moves the clock, in nanoseconds.
     pub(super) write_takes: u64,
     pub(super) short_read_drains: bool,
@@ -267,6 +269,7 @@ impl World {
             accept_errors: VecDeque::new(),
             read_max: usize::MAX,
             write_max: usize::MAX,
+            interrupted: 0,
             write_takes: 0,
             short_read_drains: false,
             events: Vec::new(),
@@ -427,6 +430,13 @@ impl World {
     /// Each write moves the clock so far.
     pub(crate) fn write_takes(&self, time: Duration) {
         self.0.borrow_mut().write_takes = nanos(time);
+    }
+
+    /// Moves the clock while the process does not run.
+    pub(crate) fn interrupt(&self, time: Duration) {
+        let mut net = self.0.borrow_mut();
+        net.now += nanos(time);
+        net.interrupted += nanos(time);
     }
 
     /// Moves the clock while the reactor does nothing.

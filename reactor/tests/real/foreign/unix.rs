@@ -1,10 +1,12 @@
 //! Unix sockets.
 
 use super::{Cx, Echo, Folder, Tell, echo_at, pattern, reactor, settle, until};
-use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr};
+use midge_reactor::{Accept, Context, Handler, Key, ListenOptions, ListenerAddr};
+use std::cell::Cell;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::rc::Rc;
 
 #[test]
 fn a_unix_socket_echoes_a_megabyte_and_has_no_addresses() {
@@ -37,6 +39,31 @@ fn a_unix_socket_echoes_a_megabyte_and_has_no_addresses() {
             "client close: closed by the peer"
         ]
     );
+}
+
+#[test]
+fn a_unix_connection_has_hung_up_when_its_peer_has_gone_and_not_before() {
+    let folder = Folder::new();
+    let path = folder.path("socket");
+    let mut reactor = reactor();
+    let accepted = Rc::new(Cell::new(Key::NONE));
+    let told = Rc::clone(&accepted);
+    let listened = reactor.with(|cx| {
+        cx.listen_unix(&path, move |cx: &mut Cx<'_>| {
+            told.set(cx.key());
+            cx.io.pause(cx.key());
+            Echo
+        })
+    });
+    listened.expect("the path is free");
+    let mut peer = UnixStream::connect(&path).expect("it listens");
+    peer.write_all(b"unread").expect("it is taken");
+    settle(&mut reactor);
+    let has_hung_up = |cx: &mut Context<'_, _>| cx.io.has_hung_up(accepted.get());
+    assert!(!reactor.with(has_hung_up));
+    drop(peer);
+    settle(&mut reactor);
+    assert!(reactor.with(has_hung_up));
 }
 
 #[test]
