@@ -80,8 +80,8 @@ pub(crate) struct Rest {
     pub(crate) congested: bool,
     /// Where it stands in the run queue, if it does.
     pub(crate) in_ready: Option<Lane>,
-    /// It has a place among the heavy ones; its own only if it stands there.
-    pub(super) in_heavy: bool,
+    /// The lanes of the run queue in which it has a place, as bits; its own is the one where it stands.
+    pub(super) places: u8,
     /// Slices that it has yet to have before it counts among those that ask little.
     pub(super) newness: u8,
     /// The lane of its last slice, if that left much to do: what comes now stands in the lane behind, whatever
@@ -191,7 +191,7 @@ impl Conn {
             sent_write_end: false,
             congested: false,
             in_ready: None,
-            in_heavy: false,
+            places: 0,
             newness: NEW_SLICES,
             cut_in: None,
             in_dirty: None,
@@ -290,7 +290,8 @@ impl Conn {
     }
 
     /// Where it stands in the run queue. One that is ending is read for a moment, and no handler sees what comes.
-    /// One whose peer is gone has only what lies in its socket, and what it has is free when that is read.
+    /// One whose peer is gone stands with the new ones: what it holds is free when its socket is read, and more
+    /// must not come than goes.
     pub(super) fn lane(&self, times: &Times, now: Time) -> Lane {
         if matches!(self.phase, Phase::Ending | Phase::Draining) {
             return Lane::Light;
@@ -298,13 +299,13 @@ impl Conn {
         let is_cut = self.cut_in.is_some_and(|lane| lane >= Lane::Middle);
         if is_cut || self.carry.len() > LIGHT_READ_BYTES || !self.load.is_light(times, now) {
             return match self.hangup {
-                true => Lane::Middle,
+                true => Lane::New,
                 false => Lane::Heavy,
             };
         }
         match self.phase {
-            Phase::Open if self.cut_in.is_some() => Lane::Middle,
-            Phase::Open if self.newness > 0 => Lane::New,
+            Phase::Open if self.cut_in.is_some() && !self.hangup => Lane::Middle,
+            Phase::Open if self.cut_in.is_some() || self.newness > 0 => Lane::New,
             _ => Lane::Light,
         }
     }

@@ -27,17 +27,17 @@ impl Core {
         self.enqueue_in(key, lane);
     }
 
-    /// One that stands among the heavy ones may be promoted, and leaves its place there behind.
+    /// One that stands in a lane behind is promoted, and leaves its place there.
     fn enqueue_in(&mut self, key: Key, lane: Lane) {
         let in_ready = match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => {
-                // One that stands before the heavy ones keeps its place.
-                let before = conn.in_ready;
-                if before.is_some_and(|before| before != Lane::Heavy || before == lane) {
+                if conn.in_ready.is_some_and(|before| before <= lane) {
                     return;
                 }
                 conn.in_ready = Some(lane);
-                if lane != Lane::Heavy || !std::mem::replace(&mut conn.in_heavy, true) {
+                let has_place = conn.places & lane.bit() != 0;
+                if !has_place {
+                    conn.places |= lane.bit();
                     self.ready[lane].push_back(key);
                 }
                 return;
@@ -57,7 +57,7 @@ impl Core {
         let key = self.ready[lane].pop_front()?;
         match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => {
-                conn.in_heavy &= lane != Lane::Heavy;
+                conn.places &= !lane.bit();
                 if conn.in_ready != Some(lane) {
                     return None;
                 }

@@ -103,12 +103,18 @@ pub(crate) enum Lane {
     /// Those that have used little of the loop lately.
     Light,
     /// Those that have come lately: many that come at once, each with much to do, do not delay those who have
-    /// shown that they ask little.
+    /// shown that they ask little. And those whose peer is gone, if they leave much or have used much.
     New,
     /// Those of the lanes before whose last slice has left much to do.
     Middle,
     /// Those that have used much.
     Heavy,
+}
+
+impl Lane {
+    pub(super) fn bit(self) -> u8 {
+        1 << self as u8
+    }
 }
 
 /// The lanes of the run queue and of the flush, in order.
