@@ -143,7 +143,7 @@ impl<S> Builder<S> {
     /// taken as 100 microseconds if it is less, as a second if it is more.
     ///
     /// The flush has as much, every other step half of it, and one slice of a connection that has
-    /// used little of the loop lately a twentieth. Less answers the others sooner beside a flood; more
+    /// used little of the loop lately an eightieth. Less answers the others sooner beside a flood; more
     /// lets more messages share a write. Counts with a clock that goes on during a turn: see
     /// [`Io::is_time_up`](crate::Io::is_time_up).
     #[must_use]

@@ -93,7 +93,7 @@ pub(crate) struct Core {
     pub(crate) now: Time,
     pub(crate) ready: Lanes,
     pub(crate) dirty: Lanes,
-    /// Connections whose windows were opened since the last flush, and that are among the heavy ones.
+    /// Connections whose windows were opened since the last flush, and that are marked behind the light ones.
     pub(crate) opened: Vec<Key>,
     /// Connections whose streams are to give their next piece.
     pub(crate) streams: VecDeque<Key>,

@@ -88,7 +88,7 @@ pub trait Driver: fmt::Debug {
 
     /// Processor time that the reactor's thread has had, since any instant. The present instant where the
     /// system does not tell: the thread is never interrupted then. What an interruption takes out of a slice
-    /// does not count as load of its connection.
+    /// does not count as load of its connection, nor does what the handler spends in a call that blocks.
     fn worked(&mut self) -> Time {
         self.now()
     }

@@ -80,6 +80,7 @@ pub struct Reactor<S = ()> {
     /// When the last long slice of this turn ended, or the turn began if the one before had any, and how much
     /// the thread had worked by then.
     worked: Option<(Time, Time)>,
+    had_long_slice: bool,
     scratch: Box<[u8]>,
     read_bytes: usize,
     spin: Spin,
@@ -156,6 +157,7 @@ impl<S> Reactor<S> {
             step_ends: Time::ZERO,
             unwritten: 0,
             worked: None,
+            had_long_slice: false,
             scratch: panics::scratch(settings.read_bytes),
             read_bytes: settings.read_bytes,
             spin: settings.spin,
@@ -224,9 +226,8 @@ impl<S> Reactor<S> {
         self.core.now = self.read_clock();
         self.looked = self.core.now;
         // Long slices come in a row.
-        if self.worked.take().is_some() {
-            self.worked = Some((self.core.now, self.driver.worked()));
-        }
+        let is_asked = std::mem::take(&mut self.had_long_slice);
+        self.worked = is_asked.then(|| (self.core.now, self.driver.worked()));
         self.note_events();
         self.look_again(before)?;
         self.run_signals();
@@ -371,8 +372,13 @@ impl<S> Reactor<S> {
         if !self.core.has_one_only() {
             self.core.promote();
         }
+        // Signals and jobs may have waited for something, and that is no interruption of a slice.
+        if now != self.core.now {
+            self.worked = None;
+        }
         let counts = self.core.ready.counts();
-        for (&lane, &count) in LANES.iter().zip(&counts) {
+        for lane in LANES {
+            let count = counts[lane as usize];
             if count == 0 {
                 continue;
             }
@@ -380,7 +386,9 @@ impl<S> Reactor<S> {
                 break;
             }
             // Each lane gets its least, also where those before it have used up the time.
-            let ends = self.step_ends.max(now.after(self.core.times.least(lane)));
+            let ends = self
+                .step_ends
+                .max(now.after(self.core.times.least[lane as usize]));
             let mut is_first = true;
             for _ in 0..count {
                 self.core.begin_call();
@@ -415,6 +423,7 @@ impl<S> Reactor<S> {
         if lasted <= self.core.times.light_slice {
             return lasted;
         }
+        self.had_long_slice = true;
         let worked = self.driver.worked();
         let before = self.worked.replace((ended, worked));
         let taken = before.map_or(0, |(since, had)| {

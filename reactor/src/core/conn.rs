@@ -87,8 +87,9 @@ pub(crate) struct Rest {
     /// The lane of its last slice, if that left much to do: what comes now stands in the lane behind, whatever
     /// it owes.
     pub(super) cut_in: Option<Lane>,
-    /// Where it is marked for the flush, if it is.
+    /// Where it is marked for the flush, if it is, and the lanes in which it has a place, as bits.
     pub(crate) in_dirty: Option<Lane>,
+    pub(crate) marks: u8,
     pub(crate) load: Load,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
@@ -195,6 +196,7 @@ impl Conn {
             newness: NEW_SLICES,
             cut_in: None,
             in_dirty: None,
+            marks: 0,
             load: Load::default(),
             urgent: false,
             in_line: false,

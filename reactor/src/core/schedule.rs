@@ -78,10 +78,10 @@ impl Core {
         Some(key)
     }
 
-    /// Whether nobody in the light lane and the heavy one stands before another.
+    /// Whether nobody stands before another in the run queue.
     #[inline]
     pub(crate) fn has_one_only(&self) -> bool {
-        self.ready[Lane::Heavy].len() + self.ready[Lane::Light].len() == 1
+        self.ready.counts().iter().sum::<usize>() == 1
     }
 
     /// Promotes heavy connections that have paid back what they owed. Looks at some of them, and at others
@@ -132,6 +132,7 @@ impl Core {
 
     /// Marks a connection for the flush at the end of the turn, once: with those that come first if it
     /// is to be so, even if it is marked already.
+    #[inline]
     pub(crate) fn mark_dirty(&mut self, key: Key) {
         let Some(Entry::Conn(conn)) = self.entries.get_mut(key.index()) else {
             return;
@@ -145,10 +146,15 @@ impl Core {
         } else {
             self.turn.lane_of_mark(key)
         };
-        // One that is promoted leaves its place in the other lane behind, where it means nothing.
+        // One that is promoted leaves its place in the lane behind, where it means nothing.
         if before.is_none_or(|before| lane < before) {
             conn.in_dirty = Some(lane);
-            self.dirty[lane].push_back(key);
+            let has_mark = conn.marks & lane.bit() != 0;
+            if !has_mark {
+                conn.marks |= lane.bit();
+                self.dirty[lane].push_back(key);
+            }
+            self.turn.marks += u32::from(key != self.turn.serving);
         }
     }
 

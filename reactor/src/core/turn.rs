@@ -45,10 +45,8 @@ pub(crate) struct Times {
     middle_slice: u64,
     /// How long a listener or a socket for datagrams has in a turn: they are light for ever.
     pub(crate) socket_slice: u64,
-    /// What the heavy connections get of input and of the flush where those before them have used it up, and
-    /// what those of each lane between get.
-    heavy_min: u64,
-    middle_min: u64,
+    /// What each lane gets of input and of the flush where those before it have used it up.
+    pub(crate) least: [u64; LANES.len()],
     /// A connection that owes no more than this is light.
     light_debt: u32,
     /// The longest debt that is remembered: with 4 ms of input, for a tenth of a second.
@@ -73,19 +71,9 @@ impl Times {
             light_slice: (input / 80).into(),
             middle_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
-            heavy_min: (input / 4).into(),
-            middle_min: (input / 8).into(),
+            least: [0, input / 8, input / 8, input / 4].map(u64::from),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
-        }
-    }
-
-    /// What a lane gets of a step whose time those before it have used up.
-    pub(crate) fn least(&self, lane: Lane) -> u64 {
-        match lane {
-            Lane::Light => 0,
-            Lane::New | Lane::Middle => self.middle_min,
-            Lane::Heavy => self.heavy_min,
         }
     }
 
@@ -112,7 +100,7 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
-    pub(super) fn bit(self) -> u8 {
+    pub(crate) fn bit(self) -> u8 {
         1 << self as u8
     }
 }
@@ -208,9 +196,12 @@ pub(crate) struct Turn {
     pub(crate) is_filled: bool,
     /// Where the output of the present callback goes, and how many connections it has marked there.
     pub(crate) lane: Lane,
-    marks: u32,
-    /// Bytes queued by the callbacks before, since the flush began.
+    pub(super) marks: u32,
+    /// Bytes queued by the callbacks before, since the flush began, and by those before this slice; and how
+    /// many connections the callbacks of this slice have marked.
     pub(crate) produced: usize,
+    before: usize,
+    writes: u32,
     /// Most that the present callback should queue.
     pub(crate) output_max: usize,
     /// When it should end.
@@ -228,6 +219,8 @@ impl Turn {
             lane: Lane::Light,
             marks: 0,
             produced: 0,
+            before: 0,
+            writes: 0,
             output_max: OUTPUT_BYTES,
             until: Time::ZERO,
             read_max: usize::MAX,
@@ -237,7 +230,13 @@ impl Turn {
     /// A callback begins; the one before has queued so much.
     pub(crate) fn begin_call(&mut self, produced: usize) {
         self.produced += produced;
-        self.marks = 0;
+        self.writes += std::mem::take(&mut self.marks);
+    }
+
+    /// So many bytes have gone from one socket to another within a slice.
+    pub(crate) fn count_spliced(&mut self, bytes: usize) {
+        self.produced += bytes;
+        self.before += bytes;
     }
 
     /// A connection of this lane begins its slice at `now`, in a step that ends at `ends`.
@@ -251,6 +250,7 @@ impl Turn {
     ) {
         let left = OUTPUT_BYTES.saturating_sub(self.produced);
         self.serving = key;
+        (self.before, self.writes) = (self.produced, 0);
         (self.again, self.is_filled) = (false, false);
         self.lane = lane;
         (self.output_max, self.until, self.read_max) = match lane {
@@ -266,15 +266,16 @@ impl Turn {
             ),
             Lane::Heavy => (
                 left.max(MIDDLE_OUTPUT_BYTES),
-                ends.max(now.after(times.least(lane))),
+                ends.max(now.after(times.least[lane as usize])),
                 usize::MAX,
             ),
         };
     }
 
-    /// What the output of the present slice will cost, which has queued so many bytes.
+    /// What the output of the present slice will cost, whose present callback has queued so many bytes.
     pub(crate) fn output_cost(&self, produced: usize, times: &Times) -> u64 {
-        times.output_nanos(produced, self.marks)
+        let bytes = (self.produced + produced).saturating_sub(self.before);
+        times.output_nanos(bytes, self.writes + self.marks)
     }
 
     /// No connection has its slice.
@@ -289,12 +290,8 @@ impl Turn {
 
     /// Where a connection is marked for the flush: in the lane of the slice, and others than the slice's own
     /// with the heavy ones when they become many.
-    pub(crate) fn lane_of_mark(&mut self, key: Key) -> Lane {
-        if self.lane == Lane::Heavy || key == self.serving {
-            return self.lane;
-        }
-        self.marks += 1;
-        if self.marks <= LIGHT_MARKS {
+    pub(crate) fn lane_of_mark(&self, key: Key) -> Lane {
+        if key == self.serving || self.marks < LIGHT_MARKS {
             self.lane
         } else {
             Lane::Heavy

@@ -47,6 +47,7 @@ impl<S> Reactor<S> {
     fn receive(&mut self, key: Key) {
         let (mut packets, mut bytes) = (0, 0);
         let until = self.core.clock.after(self.core.times.socket_slice);
+        self.core.turn.until = until;
         while let Some(udp) = self.core.udp_mut(key).filter(|udp| udp.takes_packets()) {
             let spent = packets > 0 && self.driver.now() >= until;
             if packets == PACKETS_MAX || bytes >= RECEIVE_BYTES_MAX || spent {

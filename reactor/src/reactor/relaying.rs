@@ -191,7 +191,7 @@ impl<S> Reactor<S> {
                 relay.count(len);
             }
         }
-        self.core.produced += len;
+        self.core.turn.count_spliced(len);
         self.core.stats.writes += 1;
         self.core.stats.written_bytes += len as u64;
     }

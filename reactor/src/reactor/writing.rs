@@ -43,12 +43,13 @@ impl<S> Reactor<S> {
         // Calls to `on_drain` may mark others, for the next turn.
         let counts = self.core.dirty.counts();
         let mut is_cut = false;
-        for (&lane, &count) in LANES.iter().zip(&counts) {
+        for lane in LANES {
+            let count = counts[lane as usize];
             if count == 0 {
                 continue;
             }
             // As for input, each lane gets its least.
-            let least = self.core.clock.after(self.core.times.least(lane));
+            let least = self.core.clock.after(self.core.times.least[lane as usize]);
             self.step_ends = self.step_ends.max(least);
             let mut left = count;
             while left > 0 {
@@ -83,7 +84,8 @@ impl<S> Reactor<S> {
             return false;
         };
         if let Some(conn) = self.core.conn_mut(key) {
-            // One that was promoted to the other lane has left its place here.
+            conn.marks &= !lane.bit();
+            // One that was promoted has left its place here.
             if conn.in_dirty != Some(lane) {
                 return false;
             }

@@ -235,6 +235,25 @@ fn newcomers_with_much_to_do_come_behind_those_that_ask_little_and_get_their_sha
 }
 
 #[test]
+fn who_is_new_stays_so_for_four_slices() {
+    let mut bench = Bench::new();
+    bench.world.short_read_drains();
+    // Where neither is new, the first that came is the first.
+    let [young, old] = ["young", "old"].map(|name| bench.client(Probe::echo(name)));
+    bench.meet(&[&old]);
+    let mut is_behind = Vec::new();
+    for _ in 0..6 {
+        young.send(b"?");
+        old.send(b"?");
+        let (told, writes) = turn(&mut bench);
+        is_behind.push(told[0] == "old input ?");
+        // Also in what is written.
+        assert_eq!(writes[0] == old.key().index(), told[0] == "old input ?");
+    }
+    assert_eq!(is_behind, [true, true, true, true, false, false]);
+}
+
+#[test]
 fn what_many_light_ones_leave_of_much_input_does_not_delay_who_asks_little() {
     let mut bench = Bench::new();
     let little = bench.client(Probe::echo("little"));
@@ -304,12 +323,15 @@ fn an_interruption_of_the_process_is_nobodys_load() {
         cx.send(input.take());
         world.interrupt(4 * MILLI);
     }));
+    bench.meet(&[&unlucky]);
     let floods = ["f", "g"].map(|name| costly(&mut bench, name, 5 * MILLI));
     for flood in &floods {
         flood.send(&vec![b'x'; 4 << 20]);
     }
-    bench.turn();
-    bench.meet(&[&unlucky]);
+    for _ in &floods {
+        bench.turn();
+    }
+    bench.log();
     for round in 0..10 {
         unlucky.send(b"?");
         let (told, _) = turn(&mut bench);
@@ -329,12 +351,22 @@ fn who_is_gone_is_read_to_its_end_before_those_who_use_much() {
     for _ in &floods {
         bench.turn();
     }
+    let little = bench.client(Probe::echo("little"));
+    bench.meet(&[&little]);
+    for flood in floods.iter().chain([&gone]) {
+        flood.send(&vec![b'x'; 1024 * 1024]);
+    }
+    for _ in 0..20 {
+        bench.turn();
+    }
     bench.log();
     gone.finish();
     let mut told = Vec::new();
     while !told.iter().any(|line| line == "gone eof") {
+        little.send(b"?");
         told = turn(&mut bench).0;
-        assert!(told[0].starts_with("gone "), "{told:?}");
+        assert_eq!(told[0], "little input ?");
+        assert!(told[1].starts_with("gone "), "{told:?}");
     }
 }
 
