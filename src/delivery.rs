@@ -125,20 +125,20 @@ pub(crate) fn subscribing(subject: &[u8]) -> usize {
     4 + subject::token_count(subject)
 }
 
-/// Sets that a route holds; a message that reaches more is looked up each time.
-const ROUTE_SETS_MAX: usize = 6;
+/// Sets that a memo holds; a message that reaches more is looked up each time.
+const MEMO_SETS_MAX: usize = 6;
 
 /// What one client's last publish has reached, so that the next one with the same control line need
 /// not be looked up.
 #[derive(Debug, Default)]
-pub(crate) struct Route {
-    sets: [SetId; ROUTE_SETS_MAX],
+pub(crate) struct Memo {
+    sets: [SetId; MEMO_SETS_MAX],
     len: u8,
     /// The sublist's version that this holds for, plus one. Zero: for none.
     version: u64,
 }
 
-impl Route {
+impl Memo {
     /// The sets that `message` reaches, if it repeats the last one and nothing has changed since.
     #[inline(always)]
     fn of_repeated(&self, message: &Publish<'_>, sublist: &Sublist) -> Option<&[SetId]> {
@@ -149,7 +149,7 @@ impl Route {
     /// Keeps what a message has reached.
     #[inline]
     fn keep(&mut self, found: &[SetId], sublist: &Sublist) {
-        if found.len() > ROUTE_SETS_MAX {
+        if found.len() > MEMO_SETS_MAX {
             return self.forget();
         }
         // A loop would become a call of memcpy, which costs more than the few sets there mostly are.
@@ -248,7 +248,7 @@ pub(crate) fn publish<O: Outbox>(
     state: &mut State,
     from: ReceiverId,
     message: &Publish<'_>,
-    route: &mut Route,
+    memo: &mut Memo,
     fanout: &mut Option<Box<Fanout>>,
     begin: impl FnOnce(&Config, &mut O),
     out: &mut O,
@@ -273,7 +273,7 @@ pub(crate) fn publish<O: Outbox>(
         ..
     } = scratch;
     let bytes = message.body_bytes();
-    let found = match route.of_repeated(message, sublist) {
+    let found = match memo.of_repeated(message, sublist) {
         Some(sets) => {
             tally.work += 1;
             sets
@@ -284,14 +284,14 @@ pub(crate) fn publish<O: Outbox>(
                 Ok(places) => tally.work += places,
                 Err(places) => {
                     tally.work += places;
-                    route.forget();
+                    memo.forget();
                     begin(config, out);
                     let search = sublist.search_on(message.subject());
                     *fanout = Some(Box::new(Fanout::new(search, message)));
                     return Published::InPieces;
                 }
             }
-            route.keep(found, sublist);
+            memo.keep(found, sublist);
             &*found
         }
     };

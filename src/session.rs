@@ -4,7 +4,7 @@
 
 use crate::auth::{self, Question, Verdict};
 use crate::config::Config;
-use crate::delivery::{self, Allowance, Asking, Fanout, Own, Published, Route};
+use crate::delivery::{self, Allowance, Asking, Fanout, Memo, Own, Published};
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Label};
 use crate::state::State;
@@ -52,7 +52,7 @@ pub(crate) struct Session {
     options: Box<ConnectOptions>,
     rules: Rules,
     /// What the last publish has reached, for the next one with the same control line.
-    route: Route,
+    memo: Memo,
     /// What is left to do for the op that comes next, which has begun.
     rest: Option<Rest>,
     /// What is to be computed before its `CONNECT` is accepted.
@@ -80,7 +80,7 @@ impl Session {
             label,
             options,
             rules,
-            route: Route::default(),
+            memo: Memo::default(),
             rest: None,
             question: None,
             is_retired: false,
@@ -340,7 +340,7 @@ impl Session {
         if is_answered || self.options.verbose {
             return 0;
         }
-        delivery::publish_run(state, self.id, run, &self.route, allowance, out)
+        delivery::publish_run(state, self.id, run, &self.memo, allowance, out)
     }
 
     /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
@@ -360,9 +360,9 @@ impl Session {
     ) -> Published {
         debug_assert!(self.rest.is_none(), "it goes on");
         // What repeats, and was good, is good.
-        let is_known = message.repeats() && self.route.is_kept();
+        let is_known = message.repeats() && self.memo.is_kept();
         if !is_known && let Some(violation) = reserved(message) {
-            self.route.forget();
+            self.memo.forget();
             self.tell(&violation, out);
             return Published::Taken(0);
         }
@@ -377,8 +377,8 @@ impl Session {
             }
         };
         let mut fanout = None;
-        let route = &mut self.route;
-        let published = delivery::publish(state, self.id, message, route, &mut fanout, begin, out);
+        let memo = &mut self.memo;
+        let published = delivery::publish(state, self.id, message, memo, &mut fanout, begin, out);
         match published {
             Published::Taken(0)
                 if self.options.no_responders

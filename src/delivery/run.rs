@@ -5,7 +5,7 @@
 //! group the same share by chance. Everything out of the ordinary, and whatever it takes to find that out, is left to [`publish`](super::publish), which
 //! takes messages one by one.
 
-use super::{Route, Tally, below, copy_bytes, is_behind, is_large};
+use super::{Memo, Tally, below, copy_bytes, is_behind, is_large};
 use crate::backpressure::Backpressure;
 use crate::outbox::Outbox;
 use crate::receiver::{Kind, Receiver, Traffic};
@@ -54,7 +54,7 @@ pub(crate) fn publish_run<O: Outbox>(
     state: &mut State,
     from: ReceiverId,
     run: &Run<'_>,
-    route: &Route,
+    memo: &Memo,
     allowance: Allowance,
     out: &mut O,
 ) -> usize {
@@ -71,7 +71,7 @@ pub(crate) fn publish_run<O: Outbox>(
         ..
     } = state;
     let sublist = &mut accounts[account.0].sublist;
-    let Some(found) = route.of_repeated(run.first(), sublist) else {
+    let Some(found) = memo.of_repeated(run.first(), sublist) else {
         return 0;
     };
     if is_large(found, copy_bytes(run.first()), sublist) {

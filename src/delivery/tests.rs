@@ -46,12 +46,12 @@ impl Bench {
     /// Publishes a frame as it stands on the wire.
     fn try_to_publish(&mut self, from: ReceiverId, frame: &str) -> Published {
         let message = message(frame);
-        let (mut route, mut fanout) = (Route::default(), None);
+        let (mut memo, mut fanout) = (Memo::default(), None);
         let published = publish(
             &mut self.state,
             from,
             &message,
-            &mut route,
+            &mut memo,
             &mut fanout,
             |_, _| {},
             &mut self.out,
@@ -323,13 +323,13 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
     let crowd = bench.crowd("a", None);
     let [workers, others] = ["a", "*"].map(|subject| bench.crowd(subject, Some("q")));
     let message = message("PUB a 1\r\nx\r\n");
-    let (mut route, mut fanout) = (Route::default(), None);
+    let (mut memo, mut fanout) = (Memo::default(), None);
     let (state, out) = (&mut bench.state, &mut bench.out);
     let published = publish(
         state,
         publisher,
         &message,
-        &mut route,
+        &mut memo,
         &mut fanout,
         |_, _| {},
         out,
@@ -380,13 +380,13 @@ fn long_messages_to_several_go_in_pieces_of_their_bytes() {
     let payload = "x".repeat(PIECE_BYTES_MAX / 4);
     let frame = format!("PUB a {}\r\n{payload}\r\n", payload.len());
     let message = message(&frame);
-    let (mut route, mut fanout) = (Route::default(), None);
+    let (mut memo, mut fanout) = (Memo::default(), None);
     let (state, out) = (&mut bench.state, &mut bench.out);
     publish(
         state,
         clients[0],
         &message,
-        &mut route,
+        &mut memo,
         &mut fanout,
         |_, _| {},
         out,
@@ -420,13 +420,13 @@ fn in_pieces_too_a_publisher_waits_for_each_receiver_and_a_group_passes_a_messag
         bench.out.congested.insert(key);
     }
     let message = message("PUB a 0\r\n\r\n");
-    let (mut route, mut fanout) = (Route::default(), None);
+    let (mut memo, mut fanout) = (Memo::default(), None);
     let (state, out) = (&mut bench.state, &mut bench.out);
     publish(
         state,
         publisher,
         &message,
-        &mut route,
+        &mut memo,
         &mut fanout,
         |_, _| {},
         out,
@@ -482,13 +482,13 @@ fn churn(seed: u64) {
         present.push(one);
     }
     let message = message("PUB a.b 0\r\n\r\n");
-    let (mut route, mut fanout) = (Route::default(), None);
+    let (mut memo, mut fanout) = (Memo::default(), None);
     let (state, out) = (&mut bench.state, &mut bench.out);
     publish(
         state,
         publisher,
         &message,
-        &mut route,
+        &mut memo,
         &mut fanout,
         |_, _| {},
         out,
@@ -645,13 +645,13 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
     }
     let frame = format!("PUB {} 0\r\n\r\n", ["a"; TOKENS].join("."));
     let message = message(&frame);
-    let (mut route, mut fanout) = (Route::default(), None);
+    let (mut memo, mut fanout) = (Memo::default(), None);
     let (state, out) = (&mut bench.state, &mut bench.out);
     publish(
         state,
         publisher,
         &message,
-        &mut route,
+        &mut memo,
         &mut fanout,
         |_, _| {},
         out,
@@ -679,17 +679,9 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
 
 /// Begins to publish a message that goes in pieces.
 fn begin(bench: &mut Bench, from: ReceiverId, message: &Publish<'_>) -> Box<Fanout> {
-    let (mut route, mut fanout) = (Route::default(), None);
+    let (mut memo, mut fanout) = (Memo::default(), None);
     let (state, out) = (&mut bench.state, &mut bench.out);
-    publish(
-        state,
-        from,
-        message,
-        &mut route,
-        &mut fanout,
-        |_, _| {},
-        out,
-    );
+    publish(state, from, message, &mut memo, &mut fanout, |_, _| {}, out);
     fanout.expect("it goes in pieces")
 }
 

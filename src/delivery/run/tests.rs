@@ -159,7 +159,7 @@ impl World {
             pedantic: false,
             ..Rules::default()
         };
-        let (mut parser, mut route, mut rest) = (Parser::default(), Route::default(), input);
+        let (mut parser, mut memo, mut rest) = (Parser::default(), Memo::default(), input);
         let World {
             state,
             out,
@@ -172,17 +172,17 @@ impl World {
                     break;
                 };
                 if let ClientOp::Publish(message) = op {
-                    one_by_one(state, *publisher, &message, &mut route, out);
+                    one_by_one(state, *publisher, &message, &mut memo, out);
                 }
                 rest = &rest[len..];
                 continue;
             };
             rest = &rest[run.bytes()..];
             loop {
-                let mut count = publish_run(state, *publisher, &run, &route, allowance, out);
+                let mut count = publish_run(state, *publisher, &run, &memo, allowance, out);
                 self.together += count;
                 if count == 0 {
-                    one_by_one(state, *publisher, run.first(), &mut route, out);
+                    one_by_one(state, *publisher, run.first(), &mut memo, out);
                     count = 1;
                 }
                 if !run.advance(count) {
@@ -206,10 +206,10 @@ fn one_by_one(
     state: &mut State,
     from: ReceiverId,
     message: &Publish<'_>,
-    route: &mut Route,
+    memo: &mut Memo,
     out: &mut FakeOutbox,
 ) {
-    let published = publish(state, from, message, route, &mut None, |_, _| {}, out);
+    let published = publish(state, from, message, memo, &mut None, |_, _| {}, out);
     assert!(matches!(published, Published::Taken(_)), "{published:?}");
 }
 
@@ -279,7 +279,7 @@ fn no_more_is_done_than_is_allowed() {
     ] {
         let mut world = World::with(&[]);
         let mut parser = Parser::default();
-        let mut route = Route::default();
+        let mut memo = Memo::default();
         let rules = Rules::default();
         let first = parser.next_run(&input, &rules, 100).expect("it is plain");
         let World {
@@ -288,12 +288,12 @@ fn no_more_is_done_than_is_allowed() {
             publisher,
             ..
         } = &mut world;
-        one_by_one(state, *publisher, first.first(), &mut route, out);
+        one_by_one(state, *publisher, first.first(), &mut memo, out);
         let run = parser
             .next_run(&input[first.bytes()..], &rules, 100)
             .expect("it is plain");
         let allowance = Allowance { work, bytes };
-        let count = publish_run(state, *publisher, &run, &route, allowance, out);
+        let count = publish_run(state, *publisher, &run, &memo, allowance, out);
         assert_eq!(count, most, "{allowance:?}");
     }
 }
