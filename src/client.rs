@@ -53,19 +53,19 @@ const ROUND_TRIP_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// How long a client that is sent away may be silent before it has nothing more to say: longer than
 /// what it sent before it saw the end is on its way.
-const RETIRED_SILENCE_MAX: Duration = Duration::from_secs(1);
+const DRAIN_SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// The same for one in the middle of an op, and how long it may go on although it was caught up with.
-const RETIRED_MAX: Duration = Duration::from_secs(5);
+const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// How much a client that is sent away may still say, in bytes: several times what the kernels on both
 /// sides hold of what it sent before it saw the end. It counts where nobody catches up with it.
-const RETIRED_BYTES_MAX: usize = 64 * 1024 * 1024;
+const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Numbers of this handler's timers.
 const PING: u64 = 1;
 const AUTH: u64 = 2;
-const RETIRED: u64 = 4;
+const DRAIN: u64 = 4;
 
 /// The reactor's queues, as delivery sees them.
 pub(crate) struct Queues<'a, 'b>(pub(crate) &'a mut Io<'b>);
@@ -175,7 +175,7 @@ pub(crate) struct Client {
     /// Its place among those that are about to end.
     ending: Option<ending::Place>,
     /// What it has done since it was sent away.
-    retired: Option<Retired>,
+    drain: Option<Drain>,
     /// When the client last did more than answer a `PING`.
     last_active: Time,
     last_ping: Option<Time>,
@@ -194,7 +194,7 @@ pub(crate) struct Client {
 
 /// What a client has done since it was sent away.
 #[derive(Debug, Default)]
-struct Retired {
+struct Drain {
     /// What it has said, in bytes.
     said: usize,
     /// When it had got all that was queued for it, and nothing was left of what it had said.
@@ -237,7 +237,7 @@ impl Client {
             session,
             reason: None,
             ending: None,
-            retired: None,
+            drain: None,
             last_active: cx.now(),
             last_ping: None,
             pings_out: 0,
@@ -287,47 +287,47 @@ impl Client {
 
     /// Sends this client away: it gets what is queued for it, and then the end of the stream. What it
     /// says before it ends its own side is still carried out, but nothing more is delivered to it.
-    pub(crate) fn retire(&mut self, cx: &mut Context<'_, State>) {
+    pub(crate) fn drain(&mut self, cx: &mut Context<'_, State>) {
         let Some(session) = &mut self.session else {
             return;
         };
         if self.reason.replace(CloseReason::ServerShutdown).is_some() {
             return;
         }
-        session.retire(cx.state);
+        session.drain(cx.state);
         clear_later(cx);
         if let Some(timer) = self.ping_timer.take() {
             cx.io.cancel(timer);
         }
         cx.io.shutdown_write(cx.key());
-        self.retired = Some(Retired::default());
-        cx.set_deadline(RETIRED_SILENCE_MAX, RETIRED);
+        self.drain = Some(Drain::default());
+        cx.set_deadline(DRAIN_SILENCE_MAX, DRAIN);
     }
 
     /// Looks whether a client that was sent away may still have something to say that it sent before
     /// it saw the end.
-    fn check_retired(&mut self, cx: &mut Context<'_, State>) {
-        let Some(retired) = &mut self.retired else {
+    fn check_drain(&mut self, cx: &mut Context<'_, State>) {
+        let Some(drain) = &mut self.drain else {
             return;
         };
         let (key, now) = (cx.key(), cx.now());
         // It takes what is queued, which leaves within the write deadline or never; or it is held for
         // another, with input that was accepted; or there was no time yet to read it.
         if cx.queued() > 0 || cx.io.is_paused(key) || cx.io.has_unread(key) {
-            cx.set_deadline(RETIRED_SILENCE_MAX, RETIRED);
+            cx.set_deadline(DRAIN_SILENCE_MAX, DRAIN);
             return;
         }
         let silence_max = match cx.io.unread(key) {
-            0 => RETIRED_SILENCE_MAX,
-            _ => RETIRED_MAX,
+            0 => DRAIN_SILENCE_MAX,
+            _ => DRAIN_MAX,
         };
-        let caught_up = *retired.caught_up.get_or_insert(now);
+        let caught_up = *drain.caught_up.get_or_insert(now);
         let silence = cx.idle_for().min(now - cx.io.resumed());
         let left = silence_max.saturating_sub(silence);
-        if left.is_zero() || now - caught_up >= RETIRED_MAX {
+        if left.is_zero() || now - caught_up >= DRAIN_MAX {
             return cx.close();
         }
-        cx.set_deadline(left, RETIRED);
+        cx.set_deadline(left, DRAIN);
     }
 
     /// The conversation is over: nothing is delivered to this client from here on.
@@ -703,9 +703,9 @@ impl Handler<State> for Client {
         }
         if let Err(wrong) = outcome {
             self.refuse_at(cx, &wrong.violation, wrong.place.as_ref());
-        } else if let Some(retired) = &mut self.retired {
-            retired.said += before - input.len();
-            if retired.said > RETIRED_BYTES_MAX {
+        } else if let Some(drain) = &mut self.drain {
+            drain.said += before - input.len();
+            if drain.said > DRAIN_BYTES_MAX {
                 cx.close();
             }
         }
@@ -726,7 +726,7 @@ impl Handler<State> for Client {
                 self.auth_timer = None;
                 self.refuse(cx, &Violation::AuthenticationTimeout);
             }
-            RETIRED => self.check_retired(cx),
+            DRAIN => self.check_drain(cx),
             HOLD_TIMER => cx.state.backpressure.go_on(cx.key(), &mut cx.io),
             other => debug_assert!(false, "nobody sets timer {other} on a client"),
         }

@@ -92,7 +92,7 @@ fn send_away(cx: &mut Context<'_, State>) {
 fn send_next(cx: &mut Context<'_, State>, mut keys: Vec<Key>, pace: Pace) {
     for key in keys.split_off(keys.len().saturating_sub(pace.batch)) {
         // Some have left by themselves.
-        cx.call::<Client>(key, Client::retire);
+        cx.call::<Client>(key, Client::drain);
     }
     if !keys.is_empty() && !cx.io.is_shutting_down() {
         // Not in step with other servers that do the same.

@@ -58,7 +58,7 @@ pub(crate) struct Session {
     /// What is to be computed before its `CONNECT` is accepted.
     question: Option<Box<Question>>,
     /// Whether nothing is delivered any more, the connection being about to be closed.
-    is_retired: bool,
+    is_draining: bool,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
     /// The [version](State::info_version) of `INFO` that it was greeted with.
@@ -83,7 +83,7 @@ impl Session {
             memo: Memo::default(),
             rest: None,
             question: None,
-            is_retired: false,
+            is_draining: false,
             told_subscriptions_max: false,
             info_version: state.info_version,
             vetted: state.auth_version,
@@ -216,9 +216,9 @@ impl Session {
     }
 
     /// Nothing is to be delivered to this client any more; what it publishes still counts.
-    pub(crate) fn retire(&mut self, state: &mut State) {
+    pub(crate) fn drain(&mut self, state: &mut State) {
         state.unsubscribe_all(self.id);
-        self.is_retired = true;
+        self.is_draining = true;
     }
 
     /// From its first `PONG` on a client may be sent an `INFO`, and there may be news already.
@@ -482,7 +482,7 @@ impl Session {
         sid: &[u8],
         state: &State,
     ) -> Result<bool, Violation<'a>> {
-        if self.is_retired {
+        if self.is_draining {
             // Or a queue group would choose one that hears nothing.
             return Ok(false);
         }
