@@ -7,7 +7,7 @@ use crate::listener::Clients;
 use crate::monitor::{ACCEPTS_MAX, EVERY, Records, Visitors};
 use crate::nkey;
 use crate::ports::{Files, Ports};
-use crate::reconfigure;
+use crate::reload;
 use crate::signals::shut_down;
 use crate::start::{self, PidFile, Room, StartError};
 use crate::state::{State, Stats, Stop};
@@ -169,9 +169,9 @@ impl Broker {
     ///
     /// # Errors
     /// As [`State::new`]; then nothing changes.
-    pub fn reconfigure(cx: &mut Context<'_, State>, config: Config) -> Result<(), StartError> {
+    pub fn reload(cx: &mut Context<'_, State>, config: Config) -> Result<(), StartError> {
         start::check(&config)?;
-        reconfigure::take_over(cx, config);
+        reload::take_over(cx, config);
         Ok(())
     }
 
@@ -266,13 +266,13 @@ impl Handle {
         let _ = self.0.post(|cx| shut_down(&mut cx.io));
     }
 
-    /// Gives the broker [new settings](Broker::reconfigure). Returns at once.
+    /// Gives the broker [new settings](Broker::reload). Returns at once.
     ///
     /// # Errors
     /// As [`State::new`]; then nothing changes.
-    pub fn reconfigure(&self, config: Config) -> Result<(), StartError> {
+    pub fn reload(&self, config: Config) -> Result<(), StartError> {
         start::check(&config)?;
-        let _ = self.0.post(|cx| reconfigure::take_over(cx, config));
+        let _ = self.0.post(|cx| reload::take_over(cx, config));
         Ok(())
     }
 
@@ -369,7 +369,7 @@ impl Drop for Running {
 fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     let random = cx.io.random();
     cx.state.seed(random);
-    reconfigure::bound_queues(cx);
+    reload::bound_queues(cx);
     if cx.state.info.server_id.is_empty() {
         // From the reactor's numbers, so that a simulated broker is the same one in each run.
         let mut random = [0; 32];

@@ -42,7 +42,7 @@ mod broker;
 mod lame_duck;
 mod leaving;
 mod ports;
-mod reconfigure;
+mod reload;
 mod signals;
 mod start;
 mod state;

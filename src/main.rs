@@ -201,7 +201,7 @@ fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> i
     };
     broker.reload_on_signal(begin, move |cx, reload| {
         take_over(reload, &mut running.borrow_mut(), |config| {
-            Broker::reconfigure(cx, config)
+            Broker::reload(cx, config)
         })
     })
 }

@@ -288,7 +288,7 @@ impl Session {
     }
 
     /// Takes over settings that are new in `state`; answers whether it may stay. They were `former`.
-    pub(crate) fn reconfigured(&mut self, former: &Config, state: &State) -> Verdict {
+    pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Verdict {
         let config = &state.config;
         let is_awaited = self.rules.connect_required && config.wants_credentials();
         self.rules = rules(config, &self.options, is_awaited);

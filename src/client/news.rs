@@ -50,11 +50,11 @@ pub(crate) fn is_same_auth(one: &Config, other: &Config) -> bool {
 
 impl Client {
     /// Goes on under new settings, or ends.
-    pub(crate) fn reconfigured(&mut self, cx: &mut Context<'_, State>, news: &News) {
+    pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, news: &News) {
         let Some(session) = &mut self.session else {
             return;
         };
-        let verdict = session.reconfigured(&news.former, cx.state);
+        let verdict = session.reloaded(&news.former, cx.state);
         if !session.is_awaited()
             && let Some(timer) = self.auth_timer.take()
         {

@@ -74,7 +74,7 @@ impl Records {
     }
 
     /// New settings hold from now on.
-    pub(crate) fn reconfigured(&mut self, now: Time, closed_max: usize) {
+    pub(crate) fn reloaded(&mut self, now: Time, closed_max: usize) {
         self.configured = now;
         self.closed.set_max(closed_max);
     }

@@ -22,7 +22,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     write_files(cx.state, &former);
     bound_queues(cx);
     if let Some(records) = &mut cx.state.records {
-        records.reconfigured(cx.io.now(), cx.state.config.closed_clients_max);
+        records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
     }
     tell(cx);
     if !crate::client::is_same_auth(&former, &cx.state.config) {
@@ -35,7 +35,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
         for key in keys {
             let news = Rc::clone(&news);
             cx.call(key, move |client: &mut Client, cx| {
-                client.reconfigured(cx, &news);
+                client.reloaded(cx, &news);
             });
         }
     }
