@@ -44,7 +44,7 @@ fn verify(guess: &str, hash: &str) -> bool {
     bcrypt::verify(guess, hash).unwrap_or(false)
 }
 
-/// No broker starts with a hash: the [check](crate::start::check) of its settings refuses it.
+/// No broker starts with a hash: the [check](crate::preflight::check) of its settings refuses it.
 #[cfg(not(feature = "bcrypt"))]
 fn verify(_: &str, _: &str) -> bool {
     false
@@ -204,7 +204,7 @@ mod tests {
                 ..Config::default()
             };
             let is_refused = cfg!(not(feature = "bcrypt")) && expected;
-            assert_eq!(crate::start::check(&config).is_err(), is_refused);
+            assert_eq!(crate::preflight::check(&config).is_err(), is_refused);
         }
     }
 

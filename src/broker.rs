@@ -9,7 +9,7 @@ use crate::nkey;
 use crate::ports::{Files, Ports};
 use crate::reload;
 use crate::signals::shut_down;
-use crate::start::{self, PidFile, Room, StartError};
+use crate::preflight::{self, PidFile, Room, StartError};
 use crate::state::{State, Stats, Stop};
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
@@ -48,7 +48,7 @@ impl Broker {
     /// # Errors
     /// See [`StartError`]. Nothing is left behind.
     pub fn bind(config: Config) -> Result<Broker, StartError> {
-        start::check(&config)?;
+        preflight::check(&config)?;
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| StartError::System(error.into()))?;
         let server_id = nkey::server_id(random);
@@ -60,8 +60,8 @@ impl Broker {
         let name = config.server_name.as_deref().unwrap_or(&server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
-        start::warn(&config, None);
-        let connections_max = start::affordable_connections(config.connections_max, None)?;
+        preflight::warn(&config, None);
+        let connections_max = preflight::affordable_connections(config.connections_max, None)?;
         let info = announce(&config, server_id);
         let config = Config {
             connections_max,
@@ -170,7 +170,7 @@ impl Broker {
     /// # Errors
     /// As [`State::new`]; then nothing changes.
     pub fn reload(cx: &mut Context<'_, State>, config: Config) -> Result<(), StartError> {
-        start::check(&config)?;
+        preflight::check(&config)?;
         reload::take_over(cx, config);
         Ok(())
     }
@@ -271,7 +271,7 @@ impl Handle {
     /// # Errors
     /// As [`State::new`]; then nothing changes.
     pub fn reload(&self, config: Config) -> Result<(), StartError> {
-        start::check(&config)?;
+        preflight::check(&config)?;
         let _ = self.0.post(|cx| reload::take_over(cx, config));
         Ok(())
     }

@@ -30,7 +30,7 @@
 pub use broker::{Broker, Handle, Running};
 pub use config::{Advertise, Auth, Config, Monitor, User};
 pub use receiver::Traffic;
-pub use start::StartError;
+pub use preflight::StartError;
 pub use state::{State, Stats, Stop};
 pub use system_words::system_words;
 
@@ -44,7 +44,7 @@ mod leaving;
 mod ports;
 mod reload;
 mod signals;
-mod start;
+mod preflight;
 mod state;
 mod system_words;
 #[cfg(feature = "command")]

@@ -9,15 +9,15 @@ use crate::broker::announce_settings;
 use crate::client::{Client, News, Queues};
 use crate::config::{Config, Monitor};
 use crate::session;
-use crate::start::{self, PidFile};
+use crate::preflight::{self, PidFile};
 use crate::state::State;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;
 
-/// Takes over settings, which must be [possible](start::check).
+/// Takes over settings, which must be [possible](preflight::check).
 pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     let config = settle(cx.state, config);
-    start::warn(&config, Some(&cx.state.config));
+    preflight::warn(&config, Some(&cx.state.config));
     let former = std::mem::replace(&mut cx.state.config, config);
     write_files(cx.state, &former);
     bound_queues(cx);
@@ -65,7 +65,7 @@ fn settle(state: &State, config: Config) -> Config {
     let connections_max = match &state.files {
         // A broker that runs has files for some clients, or it would not.
         Some(_) => {
-            start::affordable_connections(wanted, Some(running.connections_max)).unwrap_or(wanted)
+            preflight::affordable_connections(wanted, Some(running.connections_max)).unwrap_or(wanted)
         }
         None => wanted,
     };

@@ -8,7 +8,7 @@
 
 use crate::broker::Broker;
 use crate::lame_duck;
-use crate::start::StartError;
+use crate::preflight::StartError;
 use crate::state::{State, Stop};
 use midge_reactor::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use midge_reactor::{Context, Io};

@@ -9,7 +9,7 @@ use crate::leaving::Leaving;
 use crate::monitor::Records;
 use crate::ports::Files;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
-use crate::start::{self, Room};
+use crate::preflight::{self, Room};
 use crate::sublist::{ReceiverId, SubId, Sublist, Subscription};
 use crate::{Config, StartError};
 use midge_protocol::Info;
@@ -121,7 +121,7 @@ impl State {
     /// # Errors
     /// [`StartError::Config`]: with these settings no client could be served, or all the world could.
     pub fn new(config: Config) -> Result<State, StartError> {
-        start::check(&config)?;
+        preflight::check(&config)?;
         Ok(State::announcing(config, Info::default()))
     }
 
