@@ -1,6 +1,6 @@
 //! The block `authorization`: a token, one user, or a list of users.
 
-use super::later::PERMISSIONS;
+use super::unsupported::PERMISSIONS;
 use super::reader::Reader;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, User};

@@ -1,17 +1,17 @@
 //! From a tree of values to settings: every option of nats-server's core, by all its names.
 //!
-//! What midge does is set. What comes later (clusters, accounts, TLS) is checked and then refused by
+//! What midge does is set. What midge has not yet (clusters, accounts, TLS) is checked and then refused by
 //! name, since to leave it out in silence would be worse; JetStream and MQTT, which clients of the core
 //! do not miss, and a cluster of one are accepted with a notice. A name that nobody knows is an error,
 //! unless a `$NAME` has used it. All errors are told at once.
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect
-//! * `later`: the blocks that are not done yet
+//! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
 //! * `report`: what is told; `nearest`: what may have been meant
 
 mod authorization;
-mod later;
+mod unsupported;
 pub(crate) mod nearest;
 pub(crate) mod reader;
 mod report;
@@ -26,7 +26,7 @@ use crate::config::Monitor;
 use crate::config::language::{Document, Error, Kind, Origin, Pair, Position, Value};
 use authorization::Credentials;
 pub(super) use authorization::LONE_PASSWORD;
-use later::LATER;
+use unsupported::UNSUPPORTED;
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -87,16 +87,16 @@ pub fn settings(document: &Document) -> Settings {
         if let Some(entry) = TABLE.iter().find(|entry| is(entry.names)) {
             (entry.apply)(&mut reader, pair);
             note(&mut written, entry.sets, pair);
-        } else if let Some(later) = LATER.iter().find(|later| is(later.names)) {
-            reader.later(pair, later);
-            if later.names[0] == "cluster"
-                && let Some(name) = later::cluster_name(pair)
+        } else if let Some(option) = UNSUPPORTED.iter().find(|option| is(option.names)) {
+            reader.refuse_option(pair, option);
+            if option.names[0] == "cluster"
+                && let Some(name) = unsupported::cluster_name(pair)
             {
                 note(&mut written, &["cluster_name"], name);
             }
         } else if !pair.used {
             let names = TABLE.iter().map(|entry| entry.names);
-            let known = names.chain(LATER.iter().map(|later| later.names));
+            let known = names.chain(UNSUPPORTED.iter().map(|option| option.names));
             reader.unknown(pair, "", known.flatten().copied());
         }
     }

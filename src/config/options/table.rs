@@ -32,7 +32,7 @@ const fn entry(
     Entry { names, sets, apply }
 }
 
-/// All but those for what comes later.
+/// All but those for what midge has not yet.
 #[expect(
     clippy::redundant_closure_for_method_calls,
     reason = "a method of Reader has its lifetime fixed too early for this"

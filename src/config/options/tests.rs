@@ -312,7 +312,7 @@ fn what_does_not_fit_is_told_by_place_and_name() {
 }
 
 #[test]
-fn what_comes_later_is_checked_and_refused_by_name() {
+fn what_is_not_supported_yet_is_checked_and_refused_by_name() {
     check(&[
         (
             "tls {cert_file: a, foo: 1}",

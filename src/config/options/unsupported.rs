@@ -292,7 +292,7 @@ const ALONE: &str =
     "this server stands alone, and listens for no routes; of a cluster it takes only the name";
 
 /// What a name at the top is for, and what it may hold.
-pub(super) struct Later {
+pub(super) struct Unsupported {
     pub(super) names: &'static [&'static str],
     /// What is told of a value that is no map, before its type.
     no_map: &'static str,
@@ -300,50 +300,50 @@ pub(super) struct Later {
     purpose: &'static str,
 }
 
-pub(super) static LATER: &[Later] = &[
-    Later {
+pub(super) static UNSUPPORTED: &[Unsupported] = &[
+    Unsupported {
         names: &["tls"],
         no_map: "",
         shape: B(&TLS),
         purpose: "connections are never encrypted",
     },
-    Later {
+    Unsupported {
         names: &["cluster"],
         no_map: "Expected map to define cluster, got ",
         shape: B(&CLUSTER),
         purpose: "a midge runs alone, and would not reach its routes",
     },
-    Later {
+    Unsupported {
         names: &["leafnodes", "leaf"],
         no_map: "Expected map to define a leafnode, got ",
         shape: B(&LEAFNODES),
         purpose: "a midge runs alone",
     },
-    Later {
+    Unsupported {
         names: &["gateway"],
         no_map: "Expected gateway to be a map, got ",
         shape: B(&GATEWAY),
         purpose: "a midge runs alone",
     },
-    Later {
+    Unsupported {
         names: &["websocket", "ws"],
         no_map: "Expected websocket to be a map, got ",
         shape: B(&WEBSOCKET),
         purpose: "clients connect over plain TCP only",
     },
-    Later {
+    Unsupported {
         names: &["accounts"],
         no_map: "",
         shape: Named(&ACCOUNT),
         purpose: "all clients share one space of subjects",
     },
-    Later {
+    Unsupported {
         names: &["mappings", "maps"],
         no_map: "",
         shape: Any,
         purpose: "subjects stay as they are",
     },
-    Later {
+    Unsupported {
         names: &[
             "operator",
             "operators",
@@ -356,67 +356,67 @@ pub(super) static LATER: &[Later] = &[
         shape: Texts,
         purpose: "nobody logs in with a JWT",
     },
-    Later {
+    Unsupported {
         names: &["resolver", "account_resolver", "accounts_resolver"],
         no_map: "",
         shape: Any,
         purpose: "nobody logs in with a JWT",
     },
-    Later {
+    Unsupported {
         names: &["resolver_tls"],
         no_map: "",
         shape: B(&TLS),
         purpose: "nobody logs in with a JWT",
     },
-    Later {
+    Unsupported {
         names: &["resolver_preload"],
         no_map: "",
         shape: Any,
         purpose: "nobody logs in with a JWT",
     },
-    Later {
+    Unsupported {
         names: &["resolver_pinned_accounts"],
         no_map: "",
         shape: Texts,
         purpose: "nobody logs in with a JWT",
     },
-    Later {
+    Unsupported {
         names: &["trusted", "trusted_keys"],
         no_map: "",
         shape: Texts,
         purpose: "nobody logs in with a JWT",
     },
-    Later {
+    Unsupported {
         names: &["default_sentinel"],
         no_map: "",
         shape: Text,
         purpose: "nobody logs in with a JWT",
     },
-    Later {
+    Unsupported {
         names: &["system_account", "system"],
         no_map: "",
         shape: Text,
         purpose: "there is one account, for all",
     },
-    Later {
+    Unsupported {
         names: &["ocsp", "ocsp_cache"],
         no_map: "",
         shape: Any,
         purpose: "connections are never encrypted",
     },
-    Later {
+    Unsupported {
         names: &["https", "https_port"],
         no_map: "",
         shape: Address,
         purpose: "monitoring is served over plain HTTP only",
     },
-    Later {
+    Unsupported {
         names: &["proxies"],
         no_map: "",
         shape: BlockOrElse(&PROXIES),
         purpose: "no proxy is trusted with the name of a client",
     },
-    Later {
+    Unsupported {
         names: &["feature_flags"],
         no_map: "",
         shape: Any,
@@ -507,20 +507,20 @@ impl Block {
 }
 
 impl Reader<'_> {
-    /// Checks a block for what comes later, and refuses it.
-    pub(super) fn later(&mut self, pair: &Pair, later: &Later) {
+    /// Checks a block for what midge has not yet, and refuses it.
+    pub(super) fn refuse_option(&mut self, pair: &Pair, option: &Unsupported) {
         let kind = &pair.value.kind;
-        if !later.no_map.is_empty() && !matches!(kind, Kind::Map(_)) {
-            let text = format!("{}{}", later.no_map, go_type(kind));
+        if !option.no_map.is_empty() && !matches!(kind, Kind::Map(_)) {
+            let text = format!("{}{}", option.no_map, go_type(kind));
             self.report.error(&pair.at, text);
-        } else if later.names[0] == "system_account" && !matches!(kind, Kind::Text) {
+        } else if option.names[0] == "system_account" && !matches!(kind, Kind::Text) {
             let text = "system account name must be a string";
             self.report.error(&pair.at, text);
         } else {
-            self.shape(pair, later.shape);
+            self.shape(pair, option.shape);
         }
         match kind {
-            Kind::Map(map) if later.names[0] == "cluster" && !has_routes(map) => {
+            Kind::Map(map) if option.names[0] == "cluster" && !has_routes(map) => {
                 let name = cluster_name(pair);
                 let text = name.and_then(|name| name.value.as_text());
                 let text = text.filter(|name| !name.is_empty()).map(str::to_owned);
@@ -529,7 +529,7 @@ impl Reader<'_> {
                     self.ignore(pair, ALONE);
                 }
             }
-            _ => self.refuse(pair, later.purpose),
+            _ => self.refuse(pair, option.purpose),
         }
     }
 
