@@ -335,9 +335,6 @@ mod tests {
     }
 
     #[test]
-    fn prefix_and_tail_make_a_delivery() {}
-
-    #[test]
     fn nobody_answered_is_a_503() {
         check(
             |out| no_responders(b"_INBOX.1", b"9").put(out),
