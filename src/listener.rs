@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::state::State;
-use crate::system_words;
+use crate::system_words::log_accept_error;
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
 use std::net::IpAddr;
 use std::{fs, io};
@@ -53,11 +53,6 @@ impl Accept<State> for Clients {
     }
 
     fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {
-        log::error!(
-            target: "midge",
-            "Accept error on {listener}: {}; trying again in 100 ms; \
-             if files ran out, raise the limit (ulimit -n) or lower max_connections",
-            system_words(error)
-        );
+        log_accept_error(listener, error);
     }
 }

@@ -1,6 +1,8 @@
 //! What the system says, as operators of nats-server know it.
 
+use midge_reactor::ListenerAddr;
 use std::fmt::Display;
+use std::io;
 
 /// The system's own words for an error, as Go prints them: without a number, in lower case.
 ///
@@ -22,4 +24,14 @@ pub fn system_words(cause: &(impl Display + ?Sized)) -> String {
         Some(first) => first.to_lowercase().chain(letters).collect(),
         None => text,
     }
+}
+
+/// Tells that a listener could not take a connection in, and what helps.
+pub(crate) fn log_accept_error(listener: &ListenerAddr, error: &io::Error) {
+    log::error!(
+        target: "midge",
+        "Accept error on {listener}: {}; trying again in 100 ms; \
+         if files ran out, raise the limit (ulimit -n) or lower max_connections",
+        system_words(error)
+    );
 }

@@ -7,7 +7,7 @@ use super::response::{self, Framing, LAST_CHUNK, Refusal};
 use super::view::View;
 use super::{Budget, Pieces};
 use crate::state::State;
-use crate::system_words;
+use crate::system_words::log_accept_error;
 use jiff::Timestamp;
 use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Io, Key, ListenerAddr, TimerId};
 use std::io;
@@ -52,12 +52,7 @@ impl Accept<State> for Visitors {
     }
 
     fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {
-        log::error!(
-            target: "midge",
-            "Accept error on {listener}: {}; trying again in 100 ms; \
-             if files ran out, raise the limit (ulimit -n) or lower max_connections",
-            system_words(error)
-        );
+        log_accept_error(listener, error);
     }
 }
 
