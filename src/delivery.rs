@@ -8,6 +8,7 @@
 use crate::Config;
 use crate::backpressure::Backpressure;
 use crate::outbox::Outbox;
+use crate::random::Random;
 use crate::receiver::{AccountId, Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{Group, QueueId, ReceiverId, SetId, Sid, SubId, Sublist, Subscription};
@@ -445,7 +446,7 @@ impl<O: Outbox> Delivery<'_, O> {
         found: &[SetId],
         groups: &mut Vec<(QueueId, SetId, u32)>,
         sublist: &mut Sublist,
-        random: &mut u64,
+        random: &mut Random,
     ) {
         groups.clear();
         for set_id in found {
@@ -490,7 +491,7 @@ impl<O: Outbox> Delivery<'_, O> {
         &mut self,
         sublist: &mut Sublist,
         groups: &mut [(QueueId, SetId, u32)],
-        random: &mut u64,
+        random: &mut Random,
     ) {
         if groups.len() > 1 {
             groups.sort_unstable_by_key(|(queue, ..)| *queue);
@@ -507,7 +508,7 @@ impl<O: Outbox> Delivery<'_, O> {
         &mut self,
         sublist: &mut Sublist,
         parts: &[(QueueId, SetId, u32)],
-        random: &mut u64,
+        random: &mut Random,
     ) {
         let len_of = |sublist: &mut Sublist, part: &(QueueId, SetId, u32)| {
             sublist.set(part.1).0.groups()[part.2 as usize]
@@ -520,13 +521,13 @@ impl<O: Outbox> Delivery<'_, O> {
             // As it mostly is: one set, and nobody is behind.
             let (set, subscriptions) = sublist.set(set_id);
             let members = &set.groups()[group as usize].members;
-            let id = members[below(random, members.len())];
+            let id = members[random.below(members.len())];
             if self.deliver(id, &mut subscriptions[id.index()]) {
                 return;
             }
         }
         let members = parts.iter().map(|part| len_of(sublist, part)).sum();
-        let mut first_place = below(random, members);
+        let mut first_place = random.below(members);
         let mut first_part = 0;
         while first_place >= len_of(sublist, &parts[first_part]) {
             first_place -= len_of(sublist, &parts[first_part]);
@@ -685,15 +686,6 @@ fn frame_from_parts<O: Outbox>(
     let mut writer = out.writer(to, msg.encoded_len())?;
     msg.put(&mut writer);
     Some(())
-}
-
-/// A random number below `bound`, which is not zero. Xorshift, then a multiplication in place of
-/// a division.
-fn below(random: &mut u64, bound: usize) -> usize {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    ((u128::from(*random) * bound as u128) >> 64) as usize
 }
 
 #[cfg(test)]

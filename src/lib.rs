@@ -29,8 +29,8 @@
 
 pub use broker::{Broker, Handle, Running};
 pub use config::{Advertise, Auth, Config, Monitor, User};
-pub use receiver::Traffic;
 pub use preflight::StartError;
+pub use receiver::Traffic;
 pub use state::{State, Stats, Stop};
 pub use system_words::system_words;
 
@@ -42,9 +42,9 @@ mod broker;
 mod lame_duck;
 mod leaving;
 mod ports;
+mod preflight;
 mod reload;
 mod signals;
-mod preflight;
 mod state;
 mod system_words;
 #[cfg(feature = "command")]
@@ -62,6 +62,7 @@ mod session;
 mod delivery;
 mod meter;
 mod outbox;
+mod random;
 mod receiver;
 pub mod sublist;
 

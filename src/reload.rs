@@ -8,8 +8,8 @@ use crate::backpressure::crowd;
 use crate::broker::announce_settings;
 use crate::client::{Client, News, Queues};
 use crate::config::{Config, Monitor};
-use crate::session;
 use crate::preflight::{self, PidFile};
+use crate::session;
 use crate::state::State;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;
@@ -64,9 +64,8 @@ fn settle(state: &State, config: Config) -> Config {
     let wanted = config.connections_max;
     let connections_max = match &state.files {
         // A broker that runs has files for some clients, or it would not.
-        Some(_) => {
-            preflight::affordable_connections(wanted, Some(running.connections_max)).unwrap_or(wanted)
-        }
+        Some(_) => preflight::affordable_connections(wanted, Some(running.connections_max))
+            .unwrap_or(wanted),
         None => wanted,
     };
     Config {

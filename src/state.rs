@@ -8,8 +8,9 @@ use crate::hashing::Questions;
 use crate::leaving::Leaving;
 use crate::monitor::Records;
 use crate::ports::Files;
-use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
 use crate::preflight::{self, Room};
+use crate::random::Random;
+use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};
 use crate::sublist::{ReceiverId, SubId, Sublist, Subscription};
 use crate::{Config, StartError};
 use midge_protocol::Info;
@@ -112,7 +113,7 @@ pub struct State {
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
     pub(crate) scratch: Scratch,
-    pub(crate) random: u64,
+    pub(crate) random: Random,
 }
 
 impl State {
@@ -148,7 +149,7 @@ impl State {
             files: None,
             records: None,
             scratch: Scratch::default(),
-            random: 1,
+            random: Random::seeded(1),
         }
     }
 
@@ -189,8 +190,7 @@ impl State {
     /// Takes a number for choices among the members of queue groups and for hashes. Whoever
     /// simulates a broker gives the same one in each run.
     pub(crate) fn seed(&mut self, random: u64) {
-        // The generator must not start from zero, where it would stay.
-        self.random = random | 1;
+        self.random = Random::seeded(random);
         for account in &mut self.accounts {
             // A client that is here already may know of sets, by the version of this sublist.
             if account.sublist.is_empty() && self.receivers.is_empty() {

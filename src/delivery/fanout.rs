@@ -14,11 +14,10 @@
 //! its copy is due, so that a queue passes its mark by no more than one message here too.
 
 use super::room::Share;
-use super::{
-    Allowance, Assembled, Published, Room, Scratch, below, copy_bytes, deliver, end, is_behind,
-};
+use super::{Allowance, Assembled, Published, Room, Scratch, copy_bytes, deliver, end, is_behind};
 use crate::backpressure;
 use crate::outbox::Outbox;
+use crate::random::Random;
 use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{QueueId, ReceiverId, Search, SetId, SubId, Sublist};
@@ -283,7 +282,7 @@ impl Fanout {
             let Some(group) = world.sublist.set_of(set).and_then(|set| set.group(queue)) else {
                 return;
             };
-            let id = group.members[below(world.random, group.members.len())];
+            let id = group.members[world.random.below(group.members.len())];
             if world.give(&self.search, id, false) == Given::Taken {
                 self.taken += 1;
                 return;
@@ -310,7 +309,7 @@ impl Fanout {
             return;
         } else {
             round.is_whole = true;
-            round.next = below(world.random, round.members.len());
+            round.next = world.random.below(round.members.len());
             round.begin_again(world.out.any_congested());
         }
         self.round = Some(round);
@@ -388,7 +387,7 @@ struct World<'a, O> {
     sublist: &'a mut Sublist,
     receivers: &'a mut Slab<Receiver>,
     is_waited_for: &'a dyn Fn(Key, &O) -> bool,
-    random: &'a mut u64,
+    random: &'a mut Random,
     out: &'a mut O,
     work: usize,
     /// The subscription by which somebody is fed who is to be waited for.

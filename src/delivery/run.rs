@@ -5,9 +5,10 @@
 //! group the same share by chance. Everything out of the ordinary, and whatever it takes to find that out, is left to [`publish`](super::publish), which
 //! takes messages one by one.
 
-use super::{Memo, Tally, below, copy_bytes, is_behind, is_large};
+use super::{Memo, Tally, copy_bytes, is_behind, is_large};
 use crate::backpressure::Backpressure;
 use crate::outbox::Outbox;
+use crate::random::Random;
 use crate::receiver::{Kind, Receiver, Traffic};
 use crate::state::State;
 use crate::sublist::{ReceiverId, SetId, SubId, Sublist, Subscription};
@@ -146,9 +147,9 @@ fn traffic_of(run: &Run<'_>, count: usize) -> Traffic {
 
 /// Chooses a member for each of `count` messages, evenly. What one member gets stands together, in
 /// order.
-fn draw(draws: &mut Vec<Draw>, members: usize, count: usize, random: &mut u64) {
+fn draw(draws: &mut Vec<Draw>, members: usize, count: usize, random: &mut Random) {
     draws.clear();
-    draws.extend((0..count as u32).map(|place| (below(random, members) as u32, place)));
+    draws.extend((0..count as u32).map(|place| (random.below(members) as u32, place)));
     draws.sort_unstable();
 }
 

@@ -460,7 +460,7 @@ fn who_comes_and_goes_while_a_message_is_on_its_way_changes_nothing_for_the_othe
 
 /// A fan-out in small pieces, while subscriptions to what it reaches come and go.
 fn churn(seed: u64) {
-    let mut random = seed;
+    let mut random = Random::seeded(seed);
     let mut bench = Bench::new();
     let publisher = bench.client(false, true);
     let subjects = ["a.b", "a.*", "*.b", "*.*", "a.>", ">", "x.y", "a.*.c"];
@@ -468,9 +468,9 @@ fn churn(seed: u64) {
     // Sid, by client; each is used once.
     let mut present: Vec<(ReceiverId, String, bool)> = Vec::new();
     let mut sids = 0;
-    let mut come = |bench: &mut Bench, random: &mut u64| {
-        let client = clients[below(random, clients.len())];
-        let subject = subjects[below(random, subjects.len())];
+    let mut come = |bench: &mut Bench, random: &mut Random| {
+        let client = clients[random.below(clients.len())];
+        let subject = subjects[random.below(subjects.len())];
         let reached = subject::matches(subject.as_bytes(), b"a.b");
         sids += 1;
         let sid = format!("s{sids}");
@@ -500,19 +500,19 @@ fn churn(seed: u64) {
     let mut young: Vec<(ReceiverId, String, bool)> = Vec::new();
     let taken = loop {
         let allowance = Allowance {
-            work: 1 + below(&mut random, 60),
+            work: 1 + random.below(60),
             bytes: usize::MAX,
         };
         let (state, out) = (&mut bench.state, &mut bench.out);
         if let Published::Taken(taken) = fanout.go_on(state, publisher, &message, allowance, out) {
             break taken;
         }
-        for _ in 0..below(&mut random, 40) {
-            if below(&mut random, 2) == 0 {
+        for _ in 0..random.below(40) {
+            if random.below(2) == 0 {
                 young.push(come(&mut bench, &mut random));
                 continue;
             }
-            let list = if below(&mut random, 3) == 0 {
+            let list = if random.below(3) == 0 {
                 &mut young
             } else {
                 &mut stays
@@ -520,7 +520,7 @@ fn churn(seed: u64) {
             if list.is_empty() {
                 continue;
             }
-            let place = below(&mut random, list.len());
+            let place = random.below(list.len());
             let one = list.swap_remove(place);
             let id = bench.state.subscription_of(one.0, one.1.as_bytes());
             bench.state.unsubscribe(one.0, id.expect("it is there"));

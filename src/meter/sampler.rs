@@ -1,5 +1,7 @@
 //! `Sampler`: which messages are looked at, where they are too many to look at each.
 
+use crate::random::Random;
+
 /// Where messages are sampled, one of so many is looked at, and stands for all of them.
 pub(crate) const SAMPLE_EVERY: u64 = 64;
 
@@ -25,7 +27,7 @@ pub(super) struct Sampler {
     skip: u64,
     /// Messages of its block behind that one.
     behind: u64,
-    random: u64,
+    random: Random,
 }
 
 /// How the messages of a run count.
@@ -38,13 +40,12 @@ pub(super) enum Draw {
 }
 
 impl Sampler {
-    pub(super) fn new(random: u64) -> Sampler {
+    pub(super) fn new(seed: u64) -> Sampler {
         let mut sampler = Sampler {
             in_full: 0,
             skip: 0,
             behind: 0,
-            // It must not start from zero, where it would stay.
-            random: random | 1,
+            random: Random::seeded(seed),
         };
         sampler.next_block();
         sampler
@@ -84,10 +85,7 @@ impl Sampler {
 
     /// Chooses one of the block that begins `skip` messages from here.
     fn next_block(&mut self) {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let place = (self.random >> 32) % SAMPLE_EVERY;
+        let place = self.random.below(SAMPLE_EVERY as usize) as u64;
         self.skip += place;
         self.behind = SAMPLE_EVERY - 1 - place;
     }

@@ -1,7 +1,7 @@
 //! The block `authorization`: a token, one user, or a list of users.
 
-use super::unsupported::PERMISSIONS;
 use super::reader::Reader;
+use super::unsupported::PERMISSIONS;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, User};
 use crate::nkey;

@@ -11,13 +11,13 @@
 //! * `report`: what is told; `nearest`: what may have been meant
 
 mod authorization;
-mod unsupported;
 pub(crate) mod nearest;
 pub(crate) mod reader;
 mod report;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unsupported;
 
 pub use report::{Refused, Report};
 
@@ -26,11 +26,11 @@ use crate::config::Monitor;
 use crate::config::language::{Document, Error, Kind, Origin, Pair, Position, Value};
 use authorization::Credentials;
 pub(super) use authorization::LONE_PASSWORD;
-use unsupported::UNSUPPORTED;
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use table::TABLE;
+use unsupported::UNSUPPORTED;
 
 /// Where a setting that a file sets came from.
 #[derive(Clone, Debug, Eq, PartialEq)]

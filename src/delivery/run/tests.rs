@@ -63,7 +63,7 @@ struct World {
 impl World {
     fn with(odd: &[Odd]) -> World {
         let mut state = State::announcing(Config::default(), Info::default());
-        state.random = 43;
+        state.random = Random::seeded(43);
         let mut world = World {
             state,
             out: FakeOutbox::default(),

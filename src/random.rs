@@ -1,0 +1,20 @@
+//! `Random`: numbers for choices that nobody may foresee from outside, and that one seed repeats.
+
+/// Xorshift: a few instructions a number, which is what a choice in a delivery may cost.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn seeded(seed: u64) -> Random {
+        // From zero it would stay there.
+        Random(seed | 1)
+    }
+
+    /// A number below `bound`, which is not zero: by a multiplication in place of a division.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((u128::from(self.0) * bound as u128) >> 64) as usize
+    }
+}
