@@ -60,13 +60,13 @@ mod nkey;
 mod session;
 
 mod delivery;
-mod meter;
 mod outbox;
 mod random;
 mod receiver;
 pub mod sublist;
 
 mod monitor;
+mod records;
 
 mod backpressure;
 mod close;

@@ -1,7 +1,7 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
 use crate::config::duration::show;
-use crate::monitor::{NEWCOMERS_MAX, VISITORS_MAX};
+use crate::records::{NEWCOMERS_MAX, VISITORS_MAX};
 use crate::{Auth, Config, auth, system_words};
 use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
 use std::fmt;

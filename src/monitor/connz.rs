@@ -7,12 +7,12 @@
 mod facts;
 mod wanted;
 
-use super::closed::Listed;
 use super::detail::Detail;
 use super::endpoint::Made;
 use super::query::{Mistake, Query, Subscriptions};
 use super::view::View;
 use super::{Budget, Pieces, json};
+use crate::records::closed::Listed;
 use crate::state::account_name;
 use crate::sublist::SubId;
 use facts::{Connection, Facts};

@@ -1,7 +1,7 @@
 //! `Detail`: a subscription as `/connz` and `/subsz` tell it.
 
-use super::closed::Listed;
 use super::view::View;
+use crate::records::closed::Listed;
 use crate::state::{GLOBAL, account_name};
 use crate::sublist::{ReceiverId, SubId};
 use serde::Serialize;

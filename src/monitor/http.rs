@@ -1,11 +1,11 @@
 //! `Visitor`: one connection that asks over HTTP. Bytes to requests, answers to bytes, deadlines.
 
 use super::endpoint::{self, Answer, Body, Endpoint, Field};
-use super::present::Present;
 use super::request::{self, Request, Step};
 use super::response::{self, Framing, LAST_CHUNK, Refusal};
 use super::view::View;
 use super::{Budget, Pieces};
+use crate::records::present::Present;
 use crate::state::State;
 use crate::system_words::log_accept_error;
 use jiff::Timestamp;

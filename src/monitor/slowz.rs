@@ -1,8 +1,8 @@
 //! `/slowz`: who was slow, the youngest first.
 
 use super::endpoint::Made;
-use super::slow::{Episode, Outcome};
 use super::view::View;
+use crate::records::slow::{Episode, Outcome};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;

@@ -1,6 +1,6 @@
 //! `/topz`: which subjects and connections carry the traffic, since the start or now.
 //!
-//! Subjects come from the [meter](crate::meter), which keeps the heaviest of them within bounds and says
+//! Subjects come from the [meter](crate::records::meter), which keeps the heaviest of them within bounds and says
 //! what it may have missed; connections from their counters, or, for now, from the meter too. Both are
 //! found first, in pieces where there are many, then written.
 
@@ -8,8 +8,8 @@ use super::endpoint::Made;
 use super::query::{Mistake, Page, Query};
 use super::view::View;
 use super::{Budget, Pieces, json};
-use crate::meter::{Counts, Entry, SAMPLE_EVERY, SUBJECTS_MAX, Window};
 use crate::receiver::Traffic;
+use crate::records::meter::{Counts, Entry, SAMPLE_EVERY, SUBJECTS_MAX, Window};
 use midge_protocol::subject;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

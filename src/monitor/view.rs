@@ -1,7 +1,7 @@
 //! `View`: the broker as the endpoints see it. Nothing in it can be changed.
 
-use super::Records;
 use super::times::uptime;
+use crate::records::Records;
 use crate::state::State;
 use jiff::Timestamp;
 use midge_reactor::{Io, Key, Memory, Stats, Time};
@@ -94,7 +94,8 @@ pub(super) mod fake {
     //! A broker without sockets, to be looked at.
 
     use super::{Sockets, View};
-    use crate::monitor::{Budget, Pieces, Records};
+    use crate::monitor::Pieces;
+    use crate::records::{Budget, Records};
     use crate::state::State;
     use crate::{Config, Monitor};
     use midge_reactor::{Key, Memory, Stats, Time};

@@ -1,11 +1,11 @@
 //! `Facts`: a connection, open or closed, and the JSON that is made of one.
 
 use crate::close::CloseReason;
-use crate::monitor::closed::Closed;
-use crate::monitor::presence::{Identity, Presence};
 use crate::monitor::times::{round_trip, uptime};
 use crate::monitor::view::View;
 use crate::receiver::{Receiver, Traffic};
+use crate::records::closed::Closed;
+use crate::records::presence::{Identity, Presence};
 use crate::state::account_name;
 use jiff::Timestamp;
 use midge_reactor::Time;

@@ -1,8 +1,8 @@
 //! What `/topz` tells: its head, a subject, a connection.
 
-use crate::meter::{Counts, Entry, MESSAGE_WEIGHT, SAMPLE_EVERY};
 use crate::monitor::view::View;
 use crate::receiver::Traffic;
+use crate::records::meter::{Counts, Entry, MESSAGE_WEIGHT, SAMPLE_EVERY};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;

@@ -12,7 +12,7 @@ const EPISODES_MAX: usize = 128;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// It has not.
     Behind,
     /// The queue has become short again.
@@ -23,27 +23,27 @@ pub(super) enum Outcome {
 
 /// One time that a client was behind.
 #[derive(Debug)]
-pub(super) struct Episode {
-    pub(super) key: Key,
-    pub(super) label: Label,
-    pub(super) since: Time,
-    pub(super) until: Option<Time>,
+pub(crate) struct Episode {
+    pub(crate) key: Key,
+    pub(crate) label: Label,
+    pub(crate) since: Time,
+    pub(crate) until: Option<Time>,
     /// Bytes that were queued at the worst moment that was seen.
-    pub(super) pending: usize,
+    pub(crate) pending: usize,
     /// The most that was ever queued on its connection before.
     peak_before: usize,
     /// How often somebody has had to wait for it.
-    pub(super) waits: u64,
+    pub(crate) waits: u64,
     /// What was being published when it was first noticed.
-    pub(super) subject: Option<Box<[u8]>>,
+    pub(crate) subject: Option<Box<[u8]>>,
     /// The client's own name for the subscription.
-    pub(super) sid: Option<Box<[u8]>>,
-    pub(super) outcome: Outcome,
+    pub(crate) sid: Option<Box<[u8]>>,
+    pub(crate) outcome: Outcome,
 }
 
 /// The last clients that were behind.
 #[derive(Debug, Default)]
-pub(super) struct Slow {
+pub(crate) struct Slow {
     /// The oldest first.
     episodes: VecDeque<Episode>,
     /// How many there ever were.
@@ -52,12 +52,12 @@ pub(super) struct Slow {
 
 impl Slow {
     /// All that are kept, the youngest first.
-    pub(super) fn episodes(&self) -> impl Iterator<Item = &Episode> {
+    pub(crate) fn episodes(&self) -> impl Iterator<Item = &Episode> {
         self.episodes.iter().rev()
     }
 
     /// How many there ever were.
-    pub(super) fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
@@ -80,7 +80,7 @@ impl Slow {
     /// A client is behind no more.
     ///
     /// `peak`: the most that was ever queued on its connection.
-    pub(super) fn ended(&mut self, key: Key, outcome: Outcome, now: Time, peak: usize) {
+    pub(crate) fn ended(&mut self, key: Key, outcome: Outcome, now: Time, peak: usize) {
         if let Some(episode) = self.present(key) {
             episode.pending = episode.peak(peak);
             episode.until = Some(now);
@@ -89,7 +89,7 @@ impl Slow {
     }
 
     /// Notes that a client ends; if it was too slow, also what was never noticed before.
-    pub(super) fn closed(&mut self, key: Key, label: Label, reason: CloseReason, io: &Io<'_>) {
+    pub(crate) fn closed(&mut self, key: Key, label: Label, reason: CloseReason, io: &Io<'_>) {
         let (now, pending) = (io.now(), io.queued(key));
         let is_slow = matches!(
             reason,
@@ -113,7 +113,7 @@ impl Slow {
     }
 
     /// Bytes that it takes, without its texts.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.episodes.capacity() * size_of::<Episode>()
     }
 }
@@ -135,7 +135,7 @@ impl Episode {
     }
 
     /// The most that was queued in this time, if `peak` is the most that ever was on its connection.
-    pub(super) fn peak(&self, peak: usize) -> usize {
+    pub(crate) fn peak(&self, peak: usize) -> usize {
         match peak > self.peak_before {
             true => self.pending.max(peak),
             // That was at another time.

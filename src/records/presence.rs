@@ -9,15 +9,15 @@ use std::time::Duration;
 /// What a client has said about itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
-    pub(super) name: Box<str>,
-    pub(super) lang: Box<str>,
-    pub(super) version: Box<str>,
+    pub(crate) name: Box<str>,
+    pub(crate) lang: Box<str>,
+    pub(crate) version: Box<str>,
     /// Who it has logged in as, or has tried to. A token is not shown.
-    pub(super) user: Box<str>,
+    pub(crate) user: Box<str>,
 }
 
 impl Identity {
-    pub(super) fn of(options: &ConnectOptions) -> Identity {
+    pub(crate) fn of(options: &ConnectOptions) -> Identity {
         let user = if !options.nkey.is_empty() {
             &options.nkey
         } else if options.user.is_empty() && !options.auth_token.is_empty() {
@@ -34,7 +34,7 @@ impl Identity {
     }
 
     /// Bytes of its texts.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.name.len() + self.lang.len() + self.version.len() + self.user.len()
     }
 }
@@ -42,13 +42,13 @@ impl Identity {
 /// A client that is connected.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    pub(super) peer: SocketAddr,
-    pub(super) key: Key,
-    pub(super) receiver: ReceiverId,
-    pub(super) start: Time,
-    pub(super) identity: Identity,
+    pub(crate) peer: SocketAddr,
+    pub(crate) key: Key,
+    pub(crate) receiver: ReceiverId,
+    pub(crate) start: Time,
+    pub(crate) identity: Identity,
     /// The last one measured; zero if there is none.
-    pub(super) round_trip: Duration,
+    pub(crate) round_trip: Duration,
     /// Bytes that moved no later than this were a greeting or a `PING` and its answer, which are no
     /// activity.
     quiet_until: Time,
@@ -57,7 +57,7 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    pub(super) fn new(peer: SocketAddr, key: Key, receiver: ReceiverId, now: Time) -> Presence {
+    pub(crate) fn new(peer: SocketAddr, key: Key, receiver: ReceiverId, now: Time) -> Presence {
         Presence {
             peer,
             key,
@@ -71,24 +71,24 @@ impl Presence {
     }
 
     /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         size_of::<(u64, Presence)>() + self.identity.bytes()
     }
 
     /// It says who it is. The first time, how long that has taken is as good as a round trip.
-    pub(super) fn introduced(&mut self, identity: Identity, now: Time) {
+    pub(crate) fn introduced(&mut self, identity: Identity, now: Time) {
         self.identity = identity;
         if self.round_trip.is_zero() {
             self.round_trip = (now - self.start).max(Duration::from_nanos(1));
         }
     }
 
-    pub(super) fn pinged(&mut self, now: Time, silence: Duration) {
+    pub(crate) fn pinged(&mut self, now: Time, silence: Duration) {
         self.quiet_since = self.last_active(now, silence);
         self.quiet_until = now;
     }
 
-    pub(super) fn answered(&mut self, now: Time, asked: Option<Time>) {
+    pub(crate) fn answered(&mut self, now: Time, asked: Option<Time>) {
         if let Some(asked) = asked {
             self.round_trip = (now - asked).max(Duration::from_nanos(1));
             self.quiet_until = now;
@@ -96,7 +96,7 @@ impl Presence {
     }
 
     /// When there last was an op or a message, given since when no byte has moved.
-    pub(super) fn last_active(&self, now: Time, silence: Duration) -> Time {
+    pub(crate) fn last_active(&self, now: Time, silence: Duration) -> Time {
         let moved = Time::ZERO + (now - Time::ZERO).saturating_sub(silence);
         if moved <= self.quiet_until {
             self.quiet_since

@@ -34,7 +34,7 @@ pub(crate) const NEWCOMERS_MAX: usize = GRACE_TURNS * ACCEPTS_MAX;
 const ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What is asked of the reactor.
-pub(super) trait Waiting {
+pub(crate) trait Waiting {
     fn now(&self) -> Time;
     /// Bytes that wait to leave.
     fn queued(&self, key: Key) -> usize;
@@ -58,7 +58,7 @@ impl Waiting for Io<'_> {
 
 /// The connections that ask, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Present(Vec<Visit>);
+pub(crate) struct Present(Vec<Visit>);
 
 /// One of them.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Visit {
 impl Present {
     /// A connection has come, for one of `places`; answers which one is to be closed for it, of those that have
     /// asked nothing, and how long that has kept us waiting. It is forgotten with this call.
-    pub(super) fn arrived(
+    pub(crate) fn arrived(
         &mut self,
         key: Key,
         places: usize,
@@ -107,13 +107,13 @@ impl Present {
     }
 
     /// A connection has ended.
-    pub(super) fn left(&mut self, key: Key) {
+    pub(crate) fn left(&mut self, key: Key) {
         self.0.retain(|visit| visit.key != key);
     }
 
     /// A whole request has come; answers which connection is to be closed for it, of the others that have
     /// asked.
-    pub(super) fn asked(
+    pub(crate) fn asked(
         &mut self,
         key: Key,
         places: usize,
@@ -134,7 +134,7 @@ impl Present {
 
     /// An answer has come so far that it holds so many bytes beside what is queued; answers which
     /// connection is to be closed because all of them together hold too much.
-    pub(super) fn holds(
+    pub(crate) fn holds(
         &mut self,
         key: Key,
         bytes: usize,

@@ -1,20 +1,37 @@
 //! `Records`: what is kept only to be told, and only while monitoring is on.
+//!
+//! Who is connected under what name (`presence.rs`), who was (`closed.rs`), who was slow (`slow.rs`), which
+//! subjects carry the traffic (`meter/`), the traffic of two minutes (`history.rs`), what the process takes
+//! (`process.rs`), and who asks at present, with what may be looked at for them (`present.rs`, `budget.rs`).
 
-use super::Budget;
-use super::closed::{Closed, ClosedRing};
-use super::history::History;
-use super::presence::{Identity, Presence};
-use super::present::Present;
-use super::process::Process;
-use super::slow::Slow;
-use super::times::Clock;
+mod budget;
+mod clock;
+pub(crate) mod closed;
+mod history;
+pub(crate) mod meter;
+pub(crate) mod presence;
+pub(crate) mod present;
+mod process;
+pub(crate) mod slow;
+
+pub(crate) use budget::Budget;
+pub(crate) use history::EVERY;
+pub(crate) use present::{ACCEPTS_MAX, NEWCOMERS_MAX, VISITORS_MAX};
+
 use crate::close::CloseReason;
-use crate::meter::Meter;
 use crate::receiver::{Label, Traffic};
 use crate::state::State;
 use crate::sublist::ReceiverId;
+use clock::Clock;
+use closed::{Closed, ClosedRing};
+use history::History;
+use meter::Meter;
 use midge_protocol::ConnectOptions;
 use midge_reactor::{Io, Key, Time};
+use presence::{Identity, Presence};
+use present::Present;
+use process::Process;
+use slow::Slow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,30 +39,30 @@ use std::time::Duration;
 /// messages, but for the meter, which looks at some.
 #[derive(Debug)]
 pub(crate) struct Records {
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     /// When the broker began to listen.
-    pub(super) started: Time,
+    pub(crate) started: Time,
     /// When the settings were read last.
-    pub(super) configured: Time,
+    pub(crate) configured: Time,
     /// The port that is listened on.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// Clients, by their cids.
-    pub(super) present: BTreeMap<u64, Presence>,
+    pub(crate) present: BTreeMap<u64, Presence>,
     /// Clients that have left.
-    pub(super) closed: ClosedRing,
+    pub(crate) closed: ClosedRing,
     /// Clients that were behind.
-    pub(super) slow: Slow,
+    pub(crate) slow: Slow,
     /// What has passed lately.
     pub(crate) history: History,
     /// Which subjects carry the traffic.
     pub(crate) meter: Meter,
     /// Connections closed for wrong credentials, or for none in time.
-    pub(super) auth_failures: u64,
-    pub(super) process: Process,
+    pub(crate) auth_failures: u64,
+    pub(crate) process: Process,
     /// How often each endpoint was asked.
-    pub(super) requests: BTreeMap<&'static str, u64>,
+    pub(crate) requests: BTreeMap<&'static str, u64>,
     /// Connections that ask at present.
-    pub(super) visitors: Present,
+    pub(crate) visitors: Present,
     /// The turn, and what may still be done in it for those who ask.
     turn: u64,
     budget: Budget,
@@ -85,31 +102,31 @@ impl Records {
     }
 
     /// Looks at what changes by itself. Once for each request, before it is answered.
-    pub(super) fn look(&mut self, now: Time) {
+    pub(crate) fn look(&mut self, now: Time) {
         self.clock.follow(now);
         self.process.look(now, now - self.started);
     }
 
     /// Bytes that are kept, without what is known of clients that are connected.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.closed.bytes() + self.slow.bytes() + self.history.bytes() + self.meter.bytes()
     }
 
     /// What may still be done in this turn, to be given back with [`give_back`](Records::give_back).
-    pub(super) fn take_budget(&mut self, turn: u64) -> Budget {
+    pub(crate) fn take_budget(&mut self, turn: u64) -> Budget {
         if std::mem::replace(&mut self.turn, turn) != turn {
             self.budget = Budget::new();
         }
-        std::mem::replace(&mut self.budget, Budget(0))
+        std::mem::take(&mut self.budget)
     }
 
     /// Keeps what is left for others.
-    pub(super) fn give_back(&mut self, budget: Budget) {
+    pub(crate) fn give_back(&mut self, budget: Budget) {
         self.budget = budget;
     }
 
     /// Counts a request.
-    pub(super) fn asked(&mut self, endpoint: &'static str) {
+    pub(crate) fn asked(&mut self, endpoint: &'static str) {
         *self.requests.entry(endpoint).or_default() += 1;
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Process {
 impl Process {
     /// Looks at what was taken since the last look, or since the beginning, `age` ago. The share is
     /// that of the time between two looks, a second at least.
-    pub(super) fn look(&mut self, now: Time, age: Duration) {
+    pub(crate) fn look(&mut self, now: Time, age: Duration) {
         // Two reads from the kernel's memory.
         let resident = memory_stats::memory_stats().map_or(0, |stats| stats.physical_mem);
         self.resident_bytes = resident;
@@ -36,12 +36,12 @@ impl Process {
     }
 
     /// Per cent of one processor.
-    pub(super) fn cpu_percent(&self) -> f64 {
+    pub(crate) fn cpu_percent(&self) -> f64 {
         self.cpu_percent
     }
 
     /// Bytes of memory that are the process's own at present.
-    pub(super) fn resident_bytes(&self) -> usize {
+    pub(crate) fn resident_bytes(&self) -> usize {
         self.resident_bytes
     }
 }

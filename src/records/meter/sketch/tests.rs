@@ -1,5 +1,5 @@
 use super::*;
-use crate::meter::MESSAGE_WEIGHT;
+use crate::records::meter::MESSAGE_WEIGHT;
 use proptest::prelude::*;
 use std::collections::HashMap;
 

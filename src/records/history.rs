@@ -14,9 +14,9 @@ const MOMENTS_MAX: usize = 120;
 
 /// Counters at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) time: Time,
-    pub(super) stats: Stats,
+pub(crate) struct Moment {
+    pub(crate) time: Time,
+    pub(crate) stats: Stats,
 }
 
 /// The last moments, the oldest first.
@@ -32,12 +32,12 @@ impl History {
         self.0.push_back(Moment { time, stats });
     }
 
-    pub(super) fn moments(&self) -> impl Iterator<Item = &Moment> {
+    pub(crate) fn moments(&self) -> impl Iterator<Item = &Moment> {
         self.0.iter()
     }
 
     /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<Moment>()
     }
 }

@@ -17,37 +17,37 @@ const LISTED_MAX: usize = 32;
 
 /// A subscription that its client had at the end.
 #[derive(Debug)]
-pub(super) struct Listed {
-    pub(super) subject: Box<[u8]>,
-    pub(super) queue: Option<Box<[u8]>>,
-    pub(super) sid: Box<[u8]>,
-    pub(super) messages: u64,
-    pub(super) max: Option<u64>,
+pub(crate) struct Listed {
+    pub(crate) subject: Box<[u8]>,
+    pub(crate) queue: Option<Box<[u8]>>,
+    pub(crate) sid: Box<[u8]>,
+    pub(crate) messages: u64,
+    pub(crate) max: Option<u64>,
 }
 
 /// A client that has left.
 #[derive(Debug)]
-pub(super) struct Closed {
-    pub(super) cid: u64,
-    pub(super) peer: SocketAddr,
-    pub(super) identity: Identity,
-    pub(super) start: Time,
-    pub(super) stop: Time,
-    pub(super) last_active: Time,
-    pub(super) round_trip: Duration,
-    pub(super) reason: CloseReason,
-    pub(super) pending: usize,
-    pub(super) pending_peak: usize,
-    pub(super) received: Traffic,
-    pub(super) sent: Traffic,
-    pub(super) subscriptions: usize,
+pub(crate) struct Closed {
+    pub(crate) cid: u64,
+    pub(crate) peer: SocketAddr,
+    pub(crate) identity: Identity,
+    pub(crate) start: Time,
+    pub(crate) stop: Time,
+    pub(crate) last_active: Time,
+    pub(crate) round_trip: Duration,
+    pub(crate) reason: CloseReason,
+    pub(crate) pending: usize,
+    pub(crate) pending_peak: usize,
+    pub(crate) received: Traffic,
+    pub(crate) sent: Traffic,
+    pub(crate) subscriptions: usize,
     /// The first of them.
-    pub(super) listed: Vec<Listed>,
+    pub(crate) listed: Vec<Listed>,
 }
 
 impl Closed {
     /// A client that leaves now and is still a receiver.
-    pub(super) fn of(
+    pub(crate) fn of(
         presence: &Presence,
         receiver: &Receiver,
         reason: CloseReason,
@@ -96,7 +96,7 @@ impl Closed {
 
 /// The clients that have left last: at most `max`, and 16 MiB of their texts.
 #[derive(Debug)]
-pub(super) struct ClosedRing {
+pub(crate) struct ClosedRing {
     max: usize,
     /// The oldest first.
     entries: VecDeque<Closed>,
@@ -108,7 +108,7 @@ pub(super) struct ClosedRing {
 }
 
 impl ClosedRing {
-    pub(super) fn new(max: usize) -> ClosedRing {
+    pub(crate) fn new(max: usize) -> ClosedRing {
         ClosedRing {
             max,
             entries: VecDeque::new(),
@@ -119,7 +119,7 @@ impl ClosedRing {
     }
 
     /// Adds one; the oldest make room.
-    pub(super) fn push(&mut self, closed: Closed) {
+    pub(crate) fn push(&mut self, closed: Closed) {
         self.text_bytes += closed.text_bytes();
         let number = self.dropped + self.entries.len() as u64;
         self.numbers.insert(closed.cid, number);
@@ -128,7 +128,7 @@ impl ClosedRing {
     }
 
     /// Keeps `max` from now on.
-    pub(super) fn set_max(&mut self, max: usize) {
+    pub(crate) fn set_max(&mut self, max: usize) {
         self.max = max;
         self.make_room();
     }
@@ -146,25 +146,25 @@ impl ClosedRing {
 
     /// The one with this number, or the first after it, and its number. Numbers count up and are never
     /// used again.
-    pub(super) fn at_or_after(&self, number: u64) -> Option<(u64, &Closed)> {
+    pub(crate) fn at_or_after(&self, number: u64) -> Option<(u64, &Closed)> {
         let number = number.max(self.dropped);
         let place = usize::try_from(number - self.dropped).ok()?;
         self.entries.get(place).map(|closed| (number, closed))
     }
 
     /// The one with this number, if it is still there.
-    pub(super) fn get(&self, number: u64) -> Option<&Closed> {
+    pub(crate) fn get(&self, number: u64) -> Option<&Closed> {
         let found = self.at_or_after(number)?;
         (found.0 == number).then_some(found.1)
     }
 
     /// The one with this cid, if it is still there.
-    pub(super) fn find(&self, cid: u64) -> Option<&Closed> {
+    pub(crate) fn find(&self, cid: u64) -> Option<&Closed> {
         self.get(*self.numbers.get(&cid)?)
     }
 
     /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let entries = self.entries.capacity() * size_of::<Closed>();
         self.text_bytes + entries + self.numbers.len() * size_of::<(u64, u64)>()
     }
