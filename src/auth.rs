@@ -1,10 +1,7 @@
 //! Whether what a client presents is what it must present.
 
-use crate::config::{Auth, Config};
+use crate::config::{Auth, Config, is_hash};
 use midge_protocol::ConnectOptions;
-
-/// How a hash of bcrypt begins; so do no passwords that anybody has in the open.
-const BCRYPT: [&str; 4] = ["$2a$", "$2b$", "$2x$", "$2y$"];
 
 /// What there is to say at once.
 #[derive(Debug)]
@@ -44,7 +41,7 @@ fn verify(guess: &str, hash: &str) -> bool {
     bcrypt::verify(guess, hash).unwrap_or(false)
 }
 
-/// No broker starts with a hash: the [check](crate::preflight::check) of its settings refuses it.
+/// No broker starts with a hash: the [check](crate::config::check::faults) of its settings refuses it.
 #[cfg(not(feature = "bcrypt"))]
 fn verify(_: &str, _: &str) -> bool {
     false
@@ -109,32 +106,6 @@ pub(crate) fn is_untouched(former: &Config, config: &Config, options: &ConnectOp
     ground != Ground::Unknown && ground == Ground::of(former, options)
 }
 
-/// Whether a secret is a hash of one.
-pub(crate) fn is_hash(secret: &str) -> bool {
-    BCRYPT.iter().any(|begin| secret.starts_with(begin))
-}
-
-/// Whether any password can be read by whoever reads the settings.
-pub(crate) fn has_plain_password(auth: &Auth) -> bool {
-    match auth {
-        Auth::None | Auth::Token(_) => false,
-        Auth::User { pass, .. } => !pass.is_empty() && !is_hash(pass),
-        Auth::Users { users, .. } => users.iter().any(|user| !is_hash(&user.pass)),
-    }
-}
-
-/// Whether any secret is a hash of one.
-pub(crate) fn has_hash(auth: &Auth) -> bool {
-    match auth {
-        Auth::None => false,
-        Auth::Token(token) => is_hash(token),
-        Auth::User { pass, .. } => is_hash(pass),
-        Auth::Users { users, token } => {
-            users.iter().any(|user| is_hash(&user.pass)) || token.as_deref().is_some_and(is_hash)
-        }
-    }
-}
-
 fn compare(secret: &str, guess: &str) -> Verdict {
     if is_hash(secret) {
         Verdict::Hashed(Question::new(secret.to_owned(), guess.to_owned()))
@@ -171,40 +142,6 @@ mod tests {
             },
             no_auth_user: no_auth_user.map(str::to_owned),
             ..Config::default()
-        }
-    }
-
-    #[test]
-    fn a_hash_is_found_wherever_a_secret_may_stand() {
-        let user = |pass: &str| Auth::User {
-            user: "$2a$".to_owned(),
-            pass: pass.to_owned(),
-        };
-        let Auth::Users { users, .. } = users(&[("ann", "a"), ("bob", "$2b$11$b")], None).auth
-        else {
-            unreachable!("it is made above");
-        };
-        let several = |users: &[User], token: Option<&str>| Auth::Users {
-            users: users.to_vec(),
-            token: token.map(str::to_owned),
-        };
-        for (auth, expected) in [
-            (Auth::None, false),
-            (Auth::Token("$1$".to_owned()), false),
-            (Auth::Token("$2y$11$t".to_owned()), true),
-            (user("pass"), false),
-            (user("$2a$11$p"), true),
-            (several(&users[..1], Some("t")), false),
-            (several(&users[..1], Some("$2x$11$t")), true),
-            (several(&users, None), true),
-        ] {
-            assert_eq!(has_hash(&auth), expected, "{auth:?}");
-            let config = Config {
-                auth,
-                ..Config::default()
-            };
-            let is_refused = cfg!(not(feature = "bcrypt")) && expected;
-            assert_eq!(crate::preflight::check(&config).is_err(), is_refused);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
 mod address;
+pub(crate) mod check;
 pub(crate) mod duration;
+mod secrets;
 
 #[cfg(feature = "command")]
 mod explain;
@@ -23,6 +25,8 @@ pub use explain::explain;
 pub use load::{Loaded, load};
 #[cfg(feature = "command")]
 pub use reload::{Change, Reloaded, changes, reload};
+
+pub(crate) use secrets::is_hash;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,8 +1,7 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
-use crate::config::duration::show;
 use crate::records::{NEWCOMERS_MAX, VISITORS_MAX};
-use crate::{Auth, Config, auth, system_words};
+use crate::{Auth, Config, config, system_words};
 use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -225,7 +224,7 @@ fn not_listening(cause: &io::Error) -> (String, &'static str) {
 /// # Errors
 /// All that is wrong, a line for each.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
-    let faults = faults(config);
+    let faults = config::check::faults(config);
     if faults.is_empty() {
         return Ok(());
     }
@@ -233,163 +232,10 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     Err(StartError::Config(lines.join("\n")))
 }
 
-/// What is wrong with settings that are each possible.
-pub(crate) struct Fault {
-    /// The setting to look at first, by its name.
-    #[cfg_attr(not(feature = "command"), expect(dead_code))]
-    pub(crate) setting: &'static str,
-    /// What is wrong, as one line.
-    pub(crate) text: String,
-}
-
-/// All that is wrong with settings that are each possible.
-pub(crate) fn faults(config: &Config) -> Vec<Fault> {
-    let Config {
-        payload_bytes_max,
-        pending_bytes_max,
-        ..
-    } = *config;
-    let mut faults = Vec::new();
-    let mut wrong = |setting, text: &str| {
-        let text = text.to_owned();
-        faults.push(Fault { setting, text });
-    };
-    let asked_by_monitor = config.monitor.as_ref().map(|monitor| &monitor.auth);
-    let has_empty_name = match asked_by_monitor {
-        None | Some(Auth::None) => false,
-        Some(Auth::Token(token)) => token.is_empty(),
-        Some(Auth::User { user, .. }) => user.is_empty(),
-        Some(Auth::Users { users, .. }) => users.iter().any(|user| user.name.is_empty()),
-    };
-    if has_empty_name {
-        wrong(
-            "http_port",
-            "the token, or the user name, that monitoring asks for is empty, so everyone would be let \
-             in; set it, or ask for none",
-        );
-    }
-    let has_hash = match asked_by_monitor {
-        None | Some(Auth::None) => false,
-        Some(Auth::Token(token)) => auth::is_hash(token),
-        Some(Auth::User { pass, .. }) => auth::is_hash(pass),
-        Some(Auth::Users { users, token }) => {
-            users.iter().any(|user| auth::is_hash(&user.pass)) || token.is_some()
-        }
-    };
-    if has_hash {
-        wrong(
-            "http_port",
-            "monitoring compares passwords as they stand, so a hash would be the password; give the \
-             password itself, and no token beside users",
-        );
-    }
-    let (users, has_empty_secret) = match &config.auth {
-        Auth::None => (None, false),
-        Auth::Token(token) => (None, token.is_empty()),
-        Auth::User { user, .. } => (None, user.is_empty()),
-        Auth::Users { users, token } => {
-            let nameless = users.iter().any(|user| user.name.is_empty());
-            let token = token.as_ref().is_some_and(String::is_empty);
-            (Some(users), nameless || token)
-        }
-    };
-    if has_empty_secret {
-        wrong(
-            "authorization",
-            "the token, or the user name, that clients must present is empty, so everyone would be let \
-             in; set it, or ask for none",
-        );
-    }
-    if cfg!(not(feature = "bcrypt")) && auth::has_hash(&config.auth) {
-        wrong(
-            "authorization",
-            "a password or token is a bcrypt hash, which this build cannot check; build midge with its \
-             feature \"bcrypt\", or give the password itself",
-        );
-    }
-    if let Some(name) = &config.no_auth_user {
-        let known = users.map(|users| users.iter().any(|user| user.name == *name));
-        match known {
-            Some(true) => {}
-            Some(false) => wrong(
-                "no_auth_user",
-                &format!(
-                    "no_auth_user: {name:?} not present as user or nkey in authorization block or \
-                 account configuration"
-                ),
-            ),
-            None => wrong(
-                "no_auth_user",
-                &format!("no_auth_user: {name:?} present, but users/nkeys are not defined"),
-            ),
-        }
-    }
-    if payload_bytes_max > pending_bytes_max {
-        wrong(
-            "max_payload",
-            &format!(
-                "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
-            ),
-        );
-    }
-    if let Some(total) = config.pending_total_bytes_max
-        && pending_bytes_max > total
-    {
-        wrong(
-            "max_pending_total",
-            &format!(
-                "max_pending ({pending_bytes_max}) cannot be higher than max_pending_total ({total})"
-            ),
-        );
-    }
-    let (duration, grace) = (config.lame_duck_duration, config.lame_duck_grace_period);
-    if grace >= duration {
-        wrong(
-            "lame_duck_grace_period",
-            &format!(
-                "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
-                show(grace),
-                show(duration)
-            ),
-        );
-    }
-    if config.connections_max == 0 {
-        wrong(
-            "max_connections",
-            "max_connections is 0, so nobody could connect; it must be 1 or more",
-        );
-    }
-    if config.control_line_bytes_max == 0 {
-        wrong(
-            "max_control_line",
-            "max_control_line is 0, so nothing could be said; it must be 1 or more",
-        );
-    }
-    if config.ping_interval.is_zero() {
-        wrong(
-            "ping_interval",
-            "ping_interval is 0, so every client would be stale at once; it must be longer",
-        );
-    }
-    if config.pings_out_max == 0 {
-        wrong(
-            "ping_max",
-            "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more",
-        );
-    }
-    if config.auth_timeout.is_zero() {
-        wrong(
-            "authorization timeout",
-            "the authorization timeout is 0, so nobody could log in; it must be longer",
-        );
-    }
-    faults
-}
-
 /// Says what is possible and seldom wise, unless that was so `before`, and said then.
 pub(crate) fn warn(config: &Config, before: Option<&Config>) {
     let is_new = |is_so: fn(&Config) -> bool| is_so(config) && !before.is_some_and(is_so);
-    if is_new(|config| auth::has_plain_password(&config.auth)) {
+    if is_new(|config| config.auth.has_plain_password()) {
         log::warn!(target: "midge", "Plaintext passwords detected, use nkeys or bcrypt");
     }
     if config.auth == Auth::None && before.is_some_and(|before| before.auth != Auth::None) {
@@ -474,105 +320,6 @@ impl PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::User;
-    use std::time::Duration;
-
-    #[test]
-    fn settings_that_would_serve_nobody_or_everybody_are_refused_by_name() {
-        let check_refused = |config: Config, word: &str| {
-            let error = check(&config).expect_err(word).to_string();
-            assert!(error.contains(word), "{error}");
-        };
-        let empty = String::new;
-        let user = Auth::User {
-            user: empty(),
-            pass: "secret".to_owned(),
-        };
-        let base = Config::default;
-        check_refused(
-            Config {
-                auth: Auth::Token(empty()),
-                ..base()
-            },
-            "token",
-        );
-        check_refused(
-            Config {
-                auth: user,
-                ..base()
-            },
-            "user name",
-        );
-        check_refused(
-            Config {
-                connections_max: 0,
-                ..base()
-            },
-            "max_connections",
-        );
-        check_refused(
-            Config {
-                control_line_bytes_max: 0,
-                ..base()
-            },
-            "max_control_line",
-        );
-        check_refused(
-            Config {
-                ping_interval: Duration::ZERO,
-                ..base()
-            },
-            "ping_interval",
-        );
-        check_refused(
-            Config {
-                pings_out_max: 0,
-                ..base()
-            },
-            "ping_max",
-        );
-        check_refused(
-            Config {
-                auth_timeout: Duration::ZERO,
-                ..base()
-            },
-            "timeout",
-        );
-        let users = vec![User {
-            name: "ann".to_owned(),
-            pass: empty(),
-        }];
-        check_refused(
-            Config {
-                auth: Auth::Users { users, token: None },
-                no_auth_user: Some("bob".to_owned()),
-                ..base()
-            },
-            "no_auth_user: \"bob\" not present",
-        );
-        check_refused(
-            Config {
-                no_auth_user: Some("bob".to_owned()),
-                ..base()
-            },
-            "users/nkeys are not defined",
-        );
-        check_refused(
-            Config {
-                lame_duck_grace_period: Duration::from_secs(120),
-                ..base()
-            },
-            "lame duck grace period (2m0s) should",
-        );
-        check_refused(
-            Config {
-                pending_bytes_max: 1,
-                ..base()
-            },
-            "max_pending",
-        );
-        assert!(check(&base()).is_ok());
-    }
 
     #[test]
     fn a_limit_on_open_files_leaves_room_for_more_than_clients() {

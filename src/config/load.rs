@@ -4,7 +4,6 @@ use super::language::{self, Error, World};
 use super::options::{self, LONE_PASSWORD, Refused, Report, Written};
 use crate::cli::{self, Command, Options};
 use crate::config::Auth;
-use crate::preflight;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -64,7 +63,7 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
         report.errors.retain(|error| error.text != LONE_PASSWORD);
     }
     let told_already = !report.errors.is_empty();
-    for fault in preflight::faults(&options.config) {
+    for fault in super::check::faults(&options.config) {
         // What is wrong with the block was told by its parts.
         if told_already && fault.setting == "authorization" {
             continue;

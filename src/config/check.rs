@@ -1,0 +1,268 @@
+//! What is wrong with settings that are each possible: those with which no client could be served, or all the
+//! world could.
+
+use super::duration::show;
+use super::{Auth, Config, is_hash};
+
+/// What is wrong with settings that are each possible.
+pub(crate) struct Fault {
+    /// The setting to look at first, by its name.
+    #[cfg_attr(not(feature = "command"), expect(dead_code))]
+    pub(crate) setting: &'static str,
+    /// What is wrong, as one line.
+    pub(crate) text: String,
+}
+
+/// All that is wrong with settings that are each possible.
+pub(crate) fn faults(config: &Config) -> Vec<Fault> {
+    let Config {
+        payload_bytes_max,
+        pending_bytes_max,
+        ..
+    } = *config;
+    let mut faults = Vec::new();
+    let mut wrong = |setting, text: &str| {
+        let text = text.to_owned();
+        faults.push(Fault { setting, text });
+    };
+    let asked_by_monitor = config.monitor.as_ref().map(|monitor| &monitor.auth);
+    let has_empty_name = match asked_by_monitor {
+        None | Some(Auth::None) => false,
+        Some(Auth::Token(token)) => token.is_empty(),
+        Some(Auth::User { user, .. }) => user.is_empty(),
+        Some(Auth::Users { users, .. }) => users.iter().any(|user| user.name.is_empty()),
+    };
+    if has_empty_name {
+        wrong(
+            "http_port",
+            "the token, or the user name, that monitoring asks for is empty, so everyone would be let \
+             in; set it, or ask for none",
+        );
+    }
+    let has_hash = match asked_by_monitor {
+        None | Some(Auth::None) => false,
+        Some(Auth::Token(token)) => is_hash(token),
+        Some(Auth::User { pass, .. }) => is_hash(pass),
+        Some(Auth::Users { users, token }) => {
+            users.iter().any(|user| is_hash(&user.pass)) || token.is_some()
+        }
+    };
+    if has_hash {
+        wrong(
+            "http_port",
+            "monitoring compares passwords as they stand, so a hash would be the password; give the \
+             password itself, and no token beside users",
+        );
+    }
+    let (users, has_empty_secret) = match &config.auth {
+        Auth::None => (None, false),
+        Auth::Token(token) => (None, token.is_empty()),
+        Auth::User { user, .. } => (None, user.is_empty()),
+        Auth::Users { users, token } => {
+            let nameless = users.iter().any(|user| user.name.is_empty());
+            let token = token.as_ref().is_some_and(String::is_empty);
+            (Some(users), nameless || token)
+        }
+    };
+    if has_empty_secret {
+        wrong(
+            "authorization",
+            "the token, or the user name, that clients must present is empty, so everyone would be let \
+             in; set it, or ask for none",
+        );
+    }
+    if cfg!(not(feature = "bcrypt")) && config.auth.has_hash() {
+        wrong(
+            "authorization",
+            "a password or token is a bcrypt hash, which this build cannot check; build midge with its \
+             feature \"bcrypt\", or give the password itself",
+        );
+    }
+    if let Some(name) = &config.no_auth_user {
+        let known = users.map(|users| users.iter().any(|user| user.name == *name));
+        match known {
+            Some(true) => {}
+            Some(false) => wrong(
+                "no_auth_user",
+                &format!(
+                    "no_auth_user: {name:?} not present as user or nkey in authorization block or \
+                 account configuration"
+                ),
+            ),
+            None => wrong(
+                "no_auth_user",
+                &format!("no_auth_user: {name:?} present, but users/nkeys are not defined"),
+            ),
+        }
+    }
+    if payload_bytes_max > pending_bytes_max {
+        wrong(
+            "max_payload",
+            &format!(
+                "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
+            ),
+        );
+    }
+    if let Some(total) = config.pending_total_bytes_max
+        && pending_bytes_max > total
+    {
+        wrong(
+            "max_pending_total",
+            &format!(
+                "max_pending ({pending_bytes_max}) cannot be higher than max_pending_total ({total})"
+            ),
+        );
+    }
+    let (duration, grace) = (config.lame_duck_duration, config.lame_duck_grace_period);
+    if grace >= duration {
+        wrong(
+            "lame_duck_grace_period",
+            &format!(
+                "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
+                show(grace),
+                show(duration)
+            ),
+        );
+    }
+    if config.connections_max == 0 {
+        wrong(
+            "max_connections",
+            "max_connections is 0, so nobody could connect; it must be 1 or more",
+        );
+    }
+    if config.control_line_bytes_max == 0 {
+        wrong(
+            "max_control_line",
+            "max_control_line is 0, so nothing could be said; it must be 1 or more",
+        );
+    }
+    if config.ping_interval.is_zero() {
+        wrong(
+            "ping_interval",
+            "ping_interval is 0, so every client would be stale at once; it must be longer",
+        );
+    }
+    if config.pings_out_max == 0 {
+        wrong(
+            "ping_max",
+            "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more",
+        );
+    }
+    if config.auth_timeout.is_zero() {
+        wrong(
+            "authorization timeout",
+            "the authorization timeout is 0, so nobody could log in; it must be longer",
+        );
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::User;
+    use std::time::Duration;
+
+    #[test]
+    fn settings_that_would_serve_nobody_or_everybody_are_refused_by_name() {
+        let check_refused = |config: Config, word: &str| {
+            let texts: Vec<String> = faults(&config)
+                .into_iter()
+                .map(|fault| fault.text)
+                .collect();
+            assert!(
+                texts.iter().any(|text| text.contains(word)),
+                "{word}: {texts:?}"
+            );
+        };
+        let empty = String::new;
+        let user = Auth::User {
+            user: empty(),
+            pass: "secret".to_owned(),
+        };
+        let base = Config::default;
+        check_refused(
+            Config {
+                auth: Auth::Token(empty()),
+                ..base()
+            },
+            "token",
+        );
+        check_refused(
+            Config {
+                auth: user,
+                ..base()
+            },
+            "user name",
+        );
+        check_refused(
+            Config {
+                connections_max: 0,
+                ..base()
+            },
+            "max_connections",
+        );
+        check_refused(
+            Config {
+                control_line_bytes_max: 0,
+                ..base()
+            },
+            "max_control_line",
+        );
+        check_refused(
+            Config {
+                ping_interval: Duration::ZERO,
+                ..base()
+            },
+            "ping_interval",
+        );
+        check_refused(
+            Config {
+                pings_out_max: 0,
+                ..base()
+            },
+            "ping_max",
+        );
+        check_refused(
+            Config {
+                auth_timeout: Duration::ZERO,
+                ..base()
+            },
+            "timeout",
+        );
+        let users = vec![User {
+            name: "ann".to_owned(),
+            pass: empty(),
+        }];
+        check_refused(
+            Config {
+                auth: Auth::Users { users, token: None },
+                no_auth_user: Some("bob".to_owned()),
+                ..base()
+            },
+            "no_auth_user: \"bob\" not present",
+        );
+        check_refused(
+            Config {
+                no_auth_user: Some("bob".to_owned()),
+                ..base()
+            },
+            "users/nkeys are not defined",
+        );
+        check_refused(
+            Config {
+                lame_duck_grace_period: Duration::from_secs(120),
+                ..base()
+            },
+            "lame duck grace period (2m0s) should",
+        );
+        check_refused(
+            Config {
+                pending_bytes_max: 1,
+                ..base()
+            },
+            "max_pending",
+        );
+        assert!(faults(&base()).is_empty());
+    }
+}
