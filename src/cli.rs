@@ -175,7 +175,7 @@ pub fn version() -> String {
 
 /// The name this program was called by, without its directory: of messages, and of the ports file.
 pub fn executable() -> String {
-    crate::ports::program()
+    crate::server::ports::program()
 }
 
 /// Reads a command line, without the program's name.

@@ -27,10 +27,9 @@
 //! file's size (`ulimit -f`) fails and does not end the process; a program that writes a log, or has a pid
 //! file or a ports file written, under such a limit needs one too.
 
-pub use broker::{Broker, Handle, Running};
 pub use config::{Advertise, Auth, Config, Monitor, User};
-pub use preflight::StartError;
 pub use receiver::Traffic;
+pub use server::{Broker, Handle, Running, StartError};
 pub use state::{State, Stats, Stop};
 pub use system_words::system_words;
 
@@ -38,17 +37,9 @@ pub use system_words::system_words;
 pub mod cli;
 pub mod config;
 
-mod broker;
-mod lame_duck;
-mod leaving;
-mod ports;
-mod preflight;
-mod reload;
-mod signals;
+mod server;
 mod state;
 mod system_words;
-#[cfg(feature = "command")]
-mod systemd;
 
 mod auth;
 mod client;
@@ -56,10 +47,10 @@ mod ending;
 mod hashing;
 mod listener;
 mod nkey;
-
 mod session;
 
 mod delivery;
+mod leaving;
 mod outbox;
 mod random;
 mod receiver;

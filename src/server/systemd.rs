@@ -1,6 +1,6 @@
 //! What systemd wants to hear from a service of type `notify`.
 
-use crate::broker::Broker;
+use crate::server::broker::Broker;
 use sd_notify::NotifyState;
 
 impl Broker {

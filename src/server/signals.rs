@@ -6,9 +6,9 @@
 //! | SIGUSR2 | lame duck mode, in which SIGTERM does nothing |
 //! | SIGUSR1, SIGHUP | what the program has given: opening its log again, reading its configuration |
 
-use crate::broker::Broker;
-use crate::lame_duck;
-use crate::preflight::StartError;
+use crate::server::broker::Broker;
+use crate::server::lame_duck;
+use crate::server::preflight::StartError;
 use crate::state::{State, Stop};
 use midge_reactor::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use midge_reactor::{Context, Io};

@@ -5,10 +5,10 @@
 //! monitoring, and the clients, each through a call of its own.
 
 use crate::backpressure::crowd;
-use crate::broker::announce_settings;
 use crate::client::{Client, News, Queues};
 use crate::config::{Config, Monitor};
-use crate::preflight::{self, PidFile};
+use crate::server::broker::announce_settings;
+use crate::server::preflight::{self, PidFile};
 use crate::session;
 use crate::state::State;
 use midge_reactor::{Context, Key};

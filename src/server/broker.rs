@@ -2,15 +2,15 @@
 
 use crate::ANNOUNCED_VERSION;
 use crate::config::Config;
-use crate::lame_duck;
 use crate::listener::Clients;
 use crate::monitor::Visitors;
 use crate::nkey;
-use crate::ports::{Files, Ports};
-use crate::preflight::{self, PidFile, Room, StartError};
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
-use crate::reload;
-use crate::signals::shut_down;
+use crate::server::lame_duck;
+use crate::server::ports::{Files, Ports};
+use crate::server::preflight::{self, PidFile, Room, StartError};
+use crate::server::reload;
+use crate::server::signals::shut_down;
 use crate::state::{State, Stats, Stop};
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
