@@ -26,7 +26,19 @@ mod tls;
 
 mod eventmachine_names;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Between its fork and its program, a child process holds copies of all that is open here. So a test forks
+/// behind this, and looks before it whether something is closed, or free again.
+static FORKS: RwLock<()> = RwLock::new(());
+
+fn forking() -> RwLockWriteGuard<'static, ()> {
+    FORKS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn nobody_forks() -> RwLockReadGuard<'static, ()> {
+    FORKS.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Thousands of open files: one test at a time may have them, and the limit is raised for it.
 fn thousands_of_files() -> MutexGuard<'static, ()> {

@@ -252,6 +252,7 @@ impl Files {
     }
 
     fn openssl(&self, words: &str) -> Child {
+        let _turn = crate::forking();
         Command::new("openssl")
             .args(words.split_whitespace())
             .current_dir(&self.0)
@@ -265,6 +266,7 @@ impl Files {
 
 /// Whether there is an OpenSSL to talk to. Where everything is to be tried, there must be.
 fn openssl_is_there() -> bool {
+    let _turn = crate::forking();
     let is_there = Command::new("openssl").arg("version").output().is_ok();
     assert!(
         is_there || std::env::var_os("CI").is_none(),

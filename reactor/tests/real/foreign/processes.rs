@@ -1,6 +1,7 @@
 //! Child processes.
 
 use super::{Cx, Folder, PATIENCE, Tell, Told, pattern, reactor, settle, until};
+use crate::{forking, nobody_forks};
 use midge_reactor::{Close, Context, Eof, Handler, Input, Key, Reactor};
 use std::fs;
 use std::io::ErrorKind;
@@ -17,9 +18,15 @@ fn sh(script: &str) -> Command {
     command
 }
 
+/// Does what starts a process.
+fn forks<R>(reactor: &mut Reactor<Told>, work: impl FnOnce(&mut Cx<'_>) -> R) -> R {
+    let _turn = forking();
+    reactor.with(work)
+}
+
 /// Starts `command` with its output told.
 fn spawn(reactor: &mut Reactor<Told>, command: &mut Command) -> Key {
-    let spawned = reactor.with(|cx| cx.spawn(command, Tell("child")));
+    let spawned = forks(reactor, |cx| cx.spawn(command, Tell("child")));
     spawned.expect("the program is there")
 }
 
@@ -111,7 +118,7 @@ fn a_child_that_says_a_lot_waits_while_it_is_paused_and_loses_nothing() {
         done.display()
     );
     let mut reactor = reactor();
-    let key = reactor.with(|cx| cx.spawn(&mut sh(&script), Waits));
+    let key = forks(&mut reactor, |cx| cx.spawn(&mut sh(&script), Waits));
     let key = key.expect("there is a shell");
     until(&mut reactor, |_| first.exists());
     settle(&mut reactor);
@@ -218,7 +225,7 @@ fn input_can_be_sent_to_a_child_whose_output_has_ended() {
     let file = folder.path("file");
     let script = format!("exec >&-; cat >{}; exit 6", file.display());
     let mut reactor = reactor();
-    let key = reactor.with(|cx| cx.spawn(&mut sh(&script), Keeps));
+    let key = forks(&mut reactor, |cx| cx.spawn(&mut sh(&script), Keeps));
     let key = key.expect("there is a shell");
     until(&mut reactor, |told| told.has("eof"));
     assert!(reactor.with(|cx| cx.io.send(key, b"for the file")));
@@ -260,8 +267,10 @@ fn a_child_that_reads_no_more_is_heard_to_its_end() {
     let mut reactor = reactor();
     let key = spawn(&mut reactor, &mut sh(&script));
     until(&mut reactor, |told| told.bytes == b"closed\n");
+    let turn = nobody_forks();
     assert!(reactor.with(|cx| cx.io.send(key, vec![0; 500_000])));
     settle(&mut reactor);
+    drop(turn);
     reactor.with(|cx| {
         assert!(!cx.io.send(key, b"x"), "nobody reads");
         assert_eq!(cx.io.queued(key), 0);
@@ -275,8 +284,9 @@ fn a_child_that_reads_no_more_is_heard_to_its_end() {
 fn standard_error_is_a_connection_of_its_own() {
     let mut reactor = reactor();
     let script = "echo out; echo err >&2; exec 2>&-; cat";
-    let spawned =
-        reactor.with(|cx| cx.spawn_with_stderr(&mut sh(script), Tell("child"), Tell("errors")));
+    let spawned = forks(&mut reactor, |cx| {
+        cx.spawn_with_stderr(&mut sh(script), Tell("child"), Tell("errors"))
+    });
     let (key, errors) = spawned.expect("there is a shell");
     until(&mut reactor, |told| {
         told.has("errors close: closed by the peer")
@@ -300,7 +310,7 @@ fn standard_error_is_a_connection_of_its_own() {
 fn a_program_that_is_not_there_is_an_error_with_its_name() {
     let mut reactor = reactor();
     let mut command = Command::new("/nowhere/such a program");
-    let spawned = reactor.with(|cx| cx.spawn(&mut command, Tell("child")));
+    let spawned = forks(&mut reactor, |cx| cx.spawn(&mut command, Tell("child")));
     let error = spawned.expect_err("it is not there");
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(
