@@ -1,11 +1,11 @@
 //! `Client`: one client's socket. Bytes to ops, deadlines, the end.
 
+use crate::auth::hashing::Asker;
 use crate::backpressure::{self, HOLD_TIMER, Progress, crowd};
 use crate::close::CloseReason;
 use crate::config::Auth;
 use crate::delivery::{Allowance, Published};
 use crate::ending::{self, ENDING_MAX};
-use crate::hashing::Asker;
 use crate::outbox::Outbox;
 use crate::receiver::{Label, Traffic};
 use crate::server::lame_duck;

@@ -44,9 +44,7 @@ mod system_words;
 mod auth;
 mod client;
 mod ending;
-mod hashing;
 mod listener;
-mod nkey;
 mod session;
 
 mod delivery;

@@ -1,10 +1,10 @@
 //! `State`: what all handlers share, lent to each by the reactor. No lock, no `RefCell`.
 
+use crate::auth::hashing::Questions;
 use crate::backpressure::Backpressure;
 use crate::client::AskedBy;
 use crate::delivery::Scratch;
 use crate::ending::Ending;
-use crate::hashing::Questions;
 use crate::leaving::Leaving;
 use crate::random::Random;
 use crate::receiver::{AccountId, Kind, Label, Receiver, Traffic};

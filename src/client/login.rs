@@ -1,8 +1,8 @@
 //! Passwords that another thread has to look at, since their hashes take some tenths of a second.
 
 use super::{AUTH, Client, Queues};
+use crate::auth::hashing::ANSWER_WAIT_MAX;
 use crate::auth::{Question, Verdict};
-use crate::hashing::ANSWER_WAIT_MAX;
 use crate::session::Session;
 use crate::state::State;
 use midge_reactor::{Context, Key};

@@ -1,10 +1,10 @@
 //! `Broker`: binds the port, runs the reactor, stops in good order.
 
 use crate::ANNOUNCED_VERSION;
+use crate::auth::nkey;
 use crate::config::Config;
 use crate::listener::Clients;
 use crate::monitor::Visitors;
-use crate::nkey;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::lame_duck;
 use crate::server::ports::{Files, Ports};

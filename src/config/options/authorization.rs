@@ -2,9 +2,9 @@
 
 use super::reader::Reader;
 use super::unsupported::PERMISSIONS;
+use crate::auth::nkey;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, User};
-use crate::nkey;
 use std::time::Duration;
 
 /// What the block says, until all of it is known.

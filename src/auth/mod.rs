@@ -1,4 +1,8 @@
-//! Whether what a client presents is what it must present.
+//! Whether what a client presents is what it must present. Pure, but for `hashing.rs`: passwords that are looked at
+//! on other threads.
+
+pub(crate) mod hashing;
+pub(crate) mod nkey;
 
 use crate::config::{Auth, Config, is_hash};
 use midge_protocol::ConnectOptions;
