@@ -49,6 +49,7 @@ mod session;
 
 mod delivery;
 mod leaving;
+mod open_files;
 mod outbox;
 mod random;
 mod receiver;

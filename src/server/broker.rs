@@ -8,7 +8,7 @@ use crate::monitor::Visitors;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::lame_duck;
 use crate::server::ports::{Files, Ports};
-use crate::server::preflight::{self, PidFile, Room, StartError};
+use crate::server::preflight::{self, PidFile, StartError};
 use crate::server::reload;
 use crate::server::signals::shut_down;
 use crate::state::{State, Stats, Stop};
@@ -69,7 +69,7 @@ impl Broker {
             ..config
         };
         let mut state = State::announcing(config, info);
-        state.room = Room::of_process()?;
+        state.room = preflight::room()?;
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)

@@ -1,90 +1,12 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
-use crate::records::{NEWCOMERS_MAX, VISITORS_MAX};
+use crate::open_files::Room;
 use crate::{Auth, Config, config, system_words};
-use midge_reactor::{QUEUE_BYTES_MAX, raise_open_files};
+use midge_reactor::QUEUE_BYTES_MAX;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-/// What a process may have open beside the clients' sockets: standard streams, log, listeners, selector, and
-/// what a reload, a new log and monitoring want at any time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    /// All that may be open.
-    limit: u64,
-    /// Sockets of clients, those included that were sent away and are not closed yet.
-    pub(crate) clients: usize,
-    /// Connections that have asked for monitoring.
-    pub(crate) visitors: usize,
-    /// Connections that have come to ask for it, and have not yet.
-    pub(crate) newcomers: usize,
-    /// Connections that one listener may accept in a turn: as many again may be open until its end.
-    pub(crate) accepts: usize,
-}
-
-/// So few files are spent with care.
-const FILES_FEW: u64 = 4096;
-
-/// Files kept from clients where there are few, and where there are many.
-const OTHER_FILES: u64 = 44;
-const OTHER_FILES_OF_MANY: u64 = 192;
-
-/// Of a reactor whose limit is not ours.
-impl Default for Room {
-    fn default() -> Room {
-        Room {
-            limit: u64::MAX,
-            clients: usize::MAX,
-            visitors: VISITORS_MAX,
-            newcomers: NEWCOMERS_MAX,
-            accepts: 64,
-        }
-    }
-}
-
-impl Room {
-    /// That of this process, whose limit is raised as far as it goes.
-    ///
-    /// # Errors
-    /// [`StartError::OpenFiles`]: there is none for clients.
-    pub(crate) fn of_process() -> Result<Room, StartError> {
-        match raise_open_files() {
-            Ok(limit) => Room::of(limit),
-            Err(_) => Ok(Room::default()),
-        }
-    }
-
-    fn of(limit: u64) -> Result<Room, StartError> {
-        let room = match limit < FILES_FEW {
-            true => Room {
-                limit,
-                clients: usize::try_from(limit.saturating_sub(OTHER_FILES)).unwrap_or(0),
-                visitors: 10,
-                newcomers: 4,
-                accepts: 2,
-            },
-            false => Room {
-                limit,
-                clients: usize::try_from(limit - OTHER_FILES_OF_MANY).unwrap_or(usize::MAX),
-                ..Room::default()
-            },
-        };
-        match room.clients {
-            0 => Err(StartError::OpenFiles { limit }),
-            _ => Ok(room),
-        }
-    }
-
-    /// The limit on open files that leaves room for so many clients.
-    fn limit_for(clients: u64) -> u64 {
-        match clients.saturating_add(OTHER_FILES) {
-            limit if limit < FILES_FEW => limit,
-            _ => clients.saturating_add(OTHER_FILES_OF_MANY),
-        }
-    }
-}
 
 /// Largest payload that nobody is warned of, as in nats-server.
 const PAYLOAD_BYTES_WISE: usize = 8 * 1024 * 1024;
@@ -259,12 +181,17 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
     }
 }
 
+/// The room of this process.
+pub(crate) fn room() -> Result<Room, StartError> {
+    Room::of_process().map_err(|limit| StartError::OpenFiles { limit })
+}
+
 /// How many clients there are files for; warns if that is fewer than `wanted`, unless it is as `before`.
 pub(crate) fn affordable_connections(
     wanted: usize,
     before: Option<usize>,
 ) -> Result<usize, StartError> {
-    let room = Room::of_process()?;
+    let room = room()?;
     let affordable = room.clients;
     if affordable < wanted && before != Some(affordable) {
         let text = too_few_files(room.limit, affordable, wanted);
@@ -320,19 +247,6 @@ impl PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_limit_on_open_files_leaves_room_for_more_than_clients() {
-        for limit in [45, 64, 1024, 4095, 4096, 65_536, u64::MAX] {
-            let room = Room::of(limit).expect("there is room");
-            // Two listeners each, of clients and of monitoring; and two dozen files of other kinds.
-            let most =
-                (room.clients as u64).saturating_add((room.visitors + room.newcomers) as u64);
-            let most = most.saturating_add(4 * room.accepts.min(16) as u64 + 22);
-            assert!(most <= limit, "{limit}: {room:?}");
-        }
-        assert!(Room::of(OTHER_FILES).is_err());
-    }
 
     #[test]
     fn too_few_files_are_told_in_words_that_make_sense_whatever_was_wanted() {
