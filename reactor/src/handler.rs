@@ -1,7 +1,7 @@
 //! `Handler`: all that an embedder implements.
 
-use crate::any::AsAny;
 use crate::{Context, Input, ListenerAddr, ProxyEnd, StreamEnd};
+use std::any::{Any, TypeId};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -191,5 +191,26 @@ impl fmt::Display for Close {
             Close::Panicked(message) => write!(f, "handler panicked: {message}"),
             Close::Shutdown => f.write_str("reactor stopped"),
         }
+    }
+}
+
+/// Any type without borrows: what every [`Handler`](crate::Handler) must be. Nobody implements it.
+///
+/// Not [`Any`] itself, which would demand the same of the shared state.
+pub trait AsAny {
+    #[doc(hidden)]
+    fn as_any(&mut self) -> &mut dyn Any;
+
+    #[doc(hidden)]
+    fn own_type(&self) -> TypeId;
+}
+
+impl<T: 'static> AsAny for T {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn own_type(&self) -> TypeId {
+        TypeId::of::<T>()
     }
 }

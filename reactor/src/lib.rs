@@ -108,7 +108,6 @@ pub mod util;
 mod builder;
 mod reactor;
 
-mod any;
 mod datagram;
 mod handler;
 
