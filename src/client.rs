@@ -441,7 +441,7 @@ impl Client {
             }
             match after {
                 After::Next => self.last_active = cx.now(),
-                After::Answered => {
+                After::Pong => {
                     let asked = self.last_ping.filter(|_| self.pings_out > 0);
                     self.pings_out = 0;
                     if let Some(records) = &mut cx.state.records {

@@ -26,7 +26,7 @@ pub(crate) enum After {
     /// accepted. Read no more until [`Session::answered`] was called.
     Hashing,
     /// The peer has answered our `PING`.
-    Answered,
+    Pong,
     /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
     /// bring the op again.
     WaitFor(Key),
@@ -162,7 +162,7 @@ impl Session {
                 self.send(encode::PONG, "PONG", out);
                 self.first_pong(state, out);
             }
-            ClientOp::Pong => return Ok(After::Answered),
+            ClientOp::Pong => return Ok(After::Pong),
             ClientOp::Connect { json } => {
                 return self.connect(json, state, out);
             }

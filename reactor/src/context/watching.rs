@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 impl<S> Context<'_, S> {
     /// Calls `handler` when `fd` becomes ready for what `interest` names; you do the reading and
-    /// writing. The key is for [`Io::set_interest`] and [`Io::close`].
+    /// writing. The key is for [`Io::watch_for`] and [`Io::close`].
     ///
     /// The reactor watches a duplicate of the descriptor, which it owns and closes. So yours stays
     /// yours, may live wherever you like, beside the handler or in [`state`](Context::state), and
@@ -43,8 +43,8 @@ impl Io<'_> {
     /// Cost: no system call; the kernel is always asked for both.
     #[doc(alias = "notify_readable=")]
     #[doc(alias = "notify_writable=")]
-    pub fn set_interest(&mut self, key: Key, interest: Readiness) -> bool {
-        self.core.set_interest(key, interest)
+    pub fn watch_for(&mut self, key: Key, wanted: Readiness) -> bool {
+        self.core.watch_for(key, wanted)
     }
 
     /// Watched descriptors of this reactor.

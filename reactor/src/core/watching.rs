@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// Changes what is told from now on; what has been told by events meanwhile is told now.
-    pub(crate) fn set_interest(&mut self, key: Key, wanted: Readiness) -> bool {
+    pub(crate) fn watch_for(&mut self, key: Key, wanted: Readiness) -> bool {
         let Some(watching) = self.watching_mut(key) else {
             return false;
         };

@@ -126,25 +126,22 @@ fn what_happens_while_nothing_is_wanted_is_told_when_it_is() {
     reactor.turn(None).expect("polling does not fail");
     settle(&mut reactor);
     assert!(reactor.state.lines.is_empty(), "{:?}", reactor.state.lines);
-    assert!(reactor.with(|cx| cx.io.set_interest(key, Readiness::READABLE)));
+    assert!(reactor.with(|cx| cx.io.watch_for(key, Readiness::READABLE)));
     until(&mut reactor, |told| told.bytes == b"unheard");
     settle(&mut reactor);
     reactor.state.lines.clear();
-    reactor.with(|cx| cx.io.set_interest(key, Readiness::NONE));
+    reactor.with(|cx| cx.io.watch_for(key, Readiness::NONE));
     far.write_all(b"!").expect("the kernel takes it");
     reactor.turn(None).expect("polling does not fail");
     settle(&mut reactor);
     assert!(reactor.state.lines.is_empty(), "{:?}", reactor.state.lines);
-    reactor.with(|cx| cx.io.set_interest(key, Readiness::BOTH));
+    reactor.with(|cx| cx.io.watch_for(key, Readiness::BOTH));
     until(&mut reactor, |told| told.bytes == b"unheard!");
     assert_eq!(
         reactor.state.lines[0], "r1 w1",
         "it could be written to all along"
     );
-    assert!(!reactor.with(|cx| {
-        cx.io
-            .set_interest(midge_reactor::Key::NONE, Readiness::BOTH)
-    }));
+    assert!(!reactor.with(|cx| { cx.io.watch_for(midge_reactor::Key::NONE, Readiness::BOTH) }));
 }
 
 #[test]
@@ -160,7 +157,7 @@ fn a_callback_that_ends_anothers_interest_prevents_its_call_in_the_same_turn() {
             let me = cx.key();
             for key in std::mem::take(cx.state) {
                 if key != me {
-                    cx.io.set_interest(key, Readiness::NONE);
+                    cx.io.watch_for(key, Readiness::NONE);
                 }
             }
             cx.state.push(me);
