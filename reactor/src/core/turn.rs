@@ -230,7 +230,8 @@ impl Turn {
     /// A callback begins; the one before has queued so much.
     pub(crate) fn begin_call(&mut self, produced: usize) {
         self.produced += produced;
-        self.writes += std::mem::take(&mut self.marks);
+        // Without input nobody takes this back.
+        self.writes = self.writes.saturating_add(std::mem::take(&mut self.marks));
     }
 
     /// So many bytes have gone from one socket to another within a slice.
