@@ -19,7 +19,7 @@ pub(crate) struct Room {
     pub(crate) accepts: usize,
 }
 
-/// So few files are spent with care.
+/// Below this limit, files are spent with care.
 const FILES_FEW: u64 = 4096;
 
 /// Files kept from clients where there are few, and where there are many.
@@ -72,7 +72,7 @@ impl Room {
         }
     }
 
-    /// The limit on open files that leaves room for so many clients.
+    /// The limit on open files that leaves room for `clients` clients.
     pub(crate) fn limit_for(clients: u64) -> u64 {
         match clients.saturating_add(OTHER_FILES) {
             limit if limit < FILES_FEW => limit,

@@ -1,4 +1,4 @@
-//! `Random`: numbers for choices that nobody may foresee from outside, and that one seed repeats.
+//! `Random`: numbers for choices that clients cannot foresee, and that one seed repeats.
 
 /// Xorshift: a few instructions a number, which is what a choice in a delivery may cost.
 #[derive(Clone, Debug)]

@@ -187,7 +187,8 @@ impl Session {
         }
     }
 
-    /// The same for a message. A request may be answered with a 503: that is known when it has reached no subscription.
+    /// The same for a message. A request may be answered with a 503, which is known when it has reached no
+    /// subscription.
     fn may_answer_publish(&self, message: &Publish<'_>) -> bool {
         let is_request = self.options.no_responders && message.reply().is_some();
         self.options.verbose || is_request || reserved(message).is_some()

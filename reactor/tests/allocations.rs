@@ -21,7 +21,7 @@ const ROUNDS: usize = 1000;
 fn steady(bench: &mut Bench, mut round: impl FnMut(&mut Bench)) -> AllocationInfo {
     bench.reactor.state.quiet();
     let mut round = |bench: &mut Bench| {
-        // Nobody has used much of this time.
+        // Time enough to pay back what the round before has used.
         bench.world.stall(Duration::from_millis(1));
         round(bench);
     };

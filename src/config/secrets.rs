@@ -11,7 +11,7 @@ pub(crate) fn is_hash(secret: &str) -> bool {
 }
 
 impl Auth {
-    /// Whether any password can be read by whoever reads the settings.
+    /// Whether any password stands in the settings as it is.
     pub(crate) fn has_plain_password(&self) -> bool {
         match self {
             Auth::None | Auth::Token(_) => false,

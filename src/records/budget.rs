@@ -28,12 +28,12 @@ impl Budget {
         self.spend(1)
     }
 
-    /// Takes what copying so many bytes costs.
+    /// Takes what it costs to copy `bytes`.
     pub(crate) fn spend_bytes(&mut self, bytes: usize) {
         self.spend(bytes / 64);
     }
 
-    /// Takes so many places at once; answers whether there was any left before. What is asked for in
+    /// Takes `places` at once; answers whether there was any left before. What is asked for in
     /// one piece may pass the bound.
     pub(crate) fn spend(&mut self, places: usize) -> bool {
         let any = self.0 > 0;

@@ -81,7 +81,7 @@ pub(crate) struct Rest {
     /// Where it stands in the run queue, if it does.
     pub(crate) in_ready: Option<Lane>,
     /// The lanes of the run queue in which it has a place, as bits; its own is the one where it stands.
-    pub(super) places: u8,
+    pub(super) ready_places: u8,
     /// Slices that it has yet to have before it counts among those that ask little.
     pub(super) newness: u8,
     /// The lane of its last slice, if that left much to do: what comes now stands in the lane behind, whatever
@@ -89,7 +89,7 @@ pub(crate) struct Rest {
     pub(super) cut_in: Option<Lane>,
     /// Where it is marked for the flush, if it is, and the lanes in which it has a place, as bits.
     pub(crate) in_dirty: Option<Lane>,
-    pub(crate) marks: u8,
+    pub(crate) dirty_places: u8,
     pub(crate) load: Load,
     /// Its output is to be written before anyone else has a turn.
     pub(crate) urgent: bool,
@@ -192,11 +192,11 @@ impl Conn {
             sent_write_end: false,
             congested: false,
             in_ready: None,
-            places: 0,
+            ready_places: 0,
             newness: NEW_SLICES,
             cut_in: None,
             in_dirty: None,
-            marks: 0,
+            dirty_places: 0,
             load: Load::default(),
             urgent: false,
             in_line: false,

@@ -35,11 +35,7 @@ impl Core {
                     return;
                 }
                 conn.in_ready = Some(lane);
-                let has_place = conn.places & lane.bit() != 0;
-                if !has_place {
-                    conn.places |= lane.bit();
-                    self.ready[lane].push_back(key);
-                }
+                self.ready.push(lane, key, &mut conn.ready_places);
                 return;
             }
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
@@ -57,7 +53,7 @@ impl Core {
         let key = self.ready[lane].pop_front()?;
         match self.entries.get_mut(key.index()) {
             Some(Entry::Conn(conn)) if conn.key == key => {
-                conn.places &= !lane.bit();
+                conn.ready_places &= !lane.bit();
                 if conn.in_ready != Some(lane) {
                     return None;
                 }
@@ -78,7 +74,7 @@ impl Core {
         Some(key)
     }
 
-    /// Whether nobody stands before another in the run queue.
+    /// Whether the run queue has one entry only.
     #[inline]
     pub(crate) fn has_one_only(&self) -> bool {
         self.ready.counts().iter().sum::<usize>() == 1
@@ -149,11 +145,7 @@ impl Core {
         // One that is promoted leaves its place in the lane behind, where it means nothing.
         if before.is_none_or(|before| lane < before) {
             conn.in_dirty = Some(lane);
-            let has_mark = conn.marks & lane.bit() != 0;
-            if !has_mark {
-                conn.marks |= lane.bit();
-                self.dirty[lane].push_back(key);
-            }
+            self.dirty.push(lane, key, &mut conn.dirty_places);
             self.turn.marks += u32::from(key != self.turn.serving);
         }
     }

@@ -77,8 +77,8 @@ impl Times {
         }
     }
 
-    /// What it will cost to write so many bytes to so many connections: the flush is as long as it takes to
-    /// write [`OUTPUT_BYTES`], or to [`OUTPUT_WRITES`] connections.
+    /// What the flush will take for `bytes` of output in `writes` writes: it is as long as [`OUTPUT_BYTES`] take,
+    /// or [`OUTPUT_WRITES`] writes.
     fn output_nanos(&self, bytes: usize, writes: u32) -> u64 {
         let bytes = self.flush * bytes.min(OUTPUT_BYTES) as u64 / OUTPUT_BYTES as u64;
         bytes + self.flush * u64::from(writes) / OUTPUT_WRITES
@@ -115,6 +115,14 @@ pub(crate) struct Lanes([VecDeque<Key>; LANES.len()]);
 impl Lanes {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(VecDeque::is_empty)
+    }
+
+    /// Appends a key to a lane, unless it has a place there already: `places` has a bit for each lane.
+    pub(crate) fn push(&mut self, lane: Lane, key: Key, places: &mut u8) {
+        if *places & lane.bit() == 0 {
+            *places |= lane.bit();
+            self[lane].push_back(key);
+        }
     }
 
     /// How many wait in each.
@@ -230,11 +238,11 @@ impl Turn {
     /// A callback begins; the one before has queued so much.
     pub(crate) fn begin_call(&mut self, produced: usize) {
         self.produced += produced;
-        // Without input nobody takes this back.
+        // No slice sets it back in turns without input.
         self.writes = self.writes.saturating_add(std::mem::take(&mut self.marks));
     }
 
-    /// So many bytes have gone from one socket to another within a slice.
+    /// A slice has moved `bytes` from one socket to another: written already, and no cost of the flush.
     pub(crate) fn count_spliced(&mut self, bytes: usize) {
         self.produced += bytes;
         self.before += bytes;
@@ -273,7 +281,7 @@ impl Turn {
         };
     }
 
-    /// What the output of the present slice will cost, whose present callback has queued so many bytes.
+    /// What the flush will take for the output of the present slice; its present callback has queued `produced` bytes.
     pub(crate) fn output_cost(&self, produced: usize, times: &Times) -> u64 {
         let bytes = (self.produced + produced).saturating_sub(self.before);
         times.output_nanos(bytes, self.writes + self.marks)

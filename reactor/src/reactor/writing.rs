@@ -84,7 +84,7 @@ impl<S> Reactor<S> {
             return false;
         };
         if let Some(conn) = self.core.conn_mut(key) {
-            conn.marks &= !lane.bit();
+            conn.dirty_places &= !lane.bit();
             // One that was promoted has left its place here.
             if conn.in_dirty != Some(lane) {
                 return false;

@@ -36,7 +36,7 @@ fn forking() -> RwLockWriteGuard<'static, ()> {
     FORKS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn nobody_forks() -> RwLockReadGuard<'static, ()> {
+fn no_fork() -> RwLockReadGuard<'static, ()> {
     FORKS.read().unwrap_or_else(PoisonError::into_inner)
 }
 

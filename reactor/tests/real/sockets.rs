@@ -1,7 +1,7 @@
 //! Connections, listeners and signals.
 
 use crate::server::{Cx, PATIENCE, Server, Told, patient, pattern};
-use crate::{nobody_forks, thousands_of_files};
+use crate::{no_fork, thousands_of_files};
 use midge_reactor::{
     Close, ConnectOptions, Context, Driver, Eof, Event, Handler, Input, Key, ListenOptions,
     MioDriver, Reactor, Time, Wake,
@@ -182,7 +182,7 @@ fn a_port_can_be_bound_again_at_once_after_the_end_twice_in_a_row() {
         client.write_all(b"x").expect("the server reads");
         client.read_exact(&mut [0]).expect("the server echoes");
         let addr = server.addr;
-        let _turn = nobody_forks();
+        let _turn = no_fork();
         server.stop();
         let refused = TcpStream::connect(addr).expect_err("nobody listens");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);

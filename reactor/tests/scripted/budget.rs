@@ -316,7 +316,7 @@ fn what_output_will_cost_counts_before_it_is_written() {
 }
 
 #[test]
-fn an_interruption_of_the_process_is_nobodys_load() {
+fn an_interruption_of_the_process_is_no_load() {
     let mut bench = Bench::new();
     let world = bench.world.clone();
     let unlucky = bench.client(Probe::new("unlucky").on_input(move |cx, input| {

@@ -1,7 +1,7 @@
 //! Streams and listeners that were opened elsewhere.
 
 use super::{Cx, Echo, Tell, pattern, reactor, settle, until};
-use crate::nobody_forks;
+use crate::no_fork;
 use midge_reactor::{Close, Handler, Input, Transport};
 use std::fs::File;
 use std::io::{Read, Write, pipe};
@@ -263,7 +263,7 @@ fn an_adopted_listener_serves_its_backlog_and_is_open_elsewhere_afterwards() {
     let _later = TcpStream::connect(addr).expect("the duplicate listens");
     kept.set_nonblocking(false).expect("it is open");
     kept.accept().expect("it waits in the backlog");
-    let _turn = nobody_forks();
+    let _turn = no_fork();
     drop(kept);
     TcpStream::connect(addr).expect_err("now nobody listens");
 }

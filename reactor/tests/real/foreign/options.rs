@@ -1,7 +1,7 @@
 //! How sockets are set, as the system sees them.
 
 use super::{Cx, Echo, Tell, Told, reactor, settle, until};
-use crate::nobody_forks;
+use crate::no_fork;
 use midge_reactor::{
     ConnectOptions, Handler, Input, Keepalive, Key, ListenOptions, Reactor, SocketOption,
 };
@@ -252,7 +252,7 @@ fn a_listener_stops_and_starts_again_on_its_port() {
         client.write_all(b"x").expect("the kernel takes it");
         let before = reactor.state.bytes.len();
         until(&mut reactor, |told| told.bytes.len() > before);
-        let turn = nobody_forks();
+        let turn = no_fork();
         reactor.with(|cx| cx.io.close(listener));
         settle(&mut reactor);
         let refused = TcpStream::connect(addr).expect_err("nobody listens");

@@ -1,7 +1,7 @@
 //! Child processes.
 
 use super::{Cx, Folder, PATIENCE, Tell, Told, pattern, reactor, settle, until};
-use crate::{forking, nobody_forks};
+use crate::{forking, no_fork};
 use midge_reactor::{Close, Context, Eof, Handler, Input, Key, Reactor};
 use std::fs;
 use std::io::ErrorKind;
@@ -267,7 +267,7 @@ fn a_child_that_reads_no_more_is_heard_to_its_end() {
     let mut reactor = reactor();
     let key = spawn(&mut reactor, &mut sh(&script));
     until(&mut reactor, |told| told.bytes == b"closed\n");
-    let turn = nobody_forks();
+    let turn = no_fork();
     assert!(reactor.with(|cx| cx.io.send(key, vec![0; 500_000])));
     settle(&mut reactor);
     drop(turn);

@@ -1,7 +1,7 @@
 //! Unix sockets.
 
 use super::{Cx, Echo, Folder, Tell, echo_at, pattern, reactor, settle, until};
-use crate::nobody_forks;
+use crate::no_fork;
 use midge_reactor::{Accept, Context, Handler, Key, ListenOptions, ListenerAddr};
 use std::cell::Cell;
 use std::fs;
@@ -62,7 +62,7 @@ fn a_unix_connection_has_hung_up_when_its_peer_has_gone_and_not_before() {
     settle(&mut reactor);
     let has_hung_up = |cx: &mut Context<'_, _>| cx.io.has_hung_up(accepted.get());
     assert!(!reactor.with(has_hung_up));
-    let _turn = nobody_forks();
+    let _turn = no_fork();
     drop(peer);
     settle(&mut reactor);
     assert!(reactor.with(has_hung_up));
@@ -151,7 +151,7 @@ fn a_listener_that_closes_leaves_its_path_and_refuses_connects() {
     let path = folder.path("socket");
     let mut reactor = reactor();
     let listener = echo_at(&mut reactor, &path);
-    let _turn = nobody_forks();
+    let _turn = no_fork();
     reactor.with(|cx| cx.io.close(listener));
     settle(&mut reactor);
     assert!(path.exists());
