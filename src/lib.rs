@@ -3,7 +3,7 @@
 //! ```text
 //!            bytes              ops                 matches            bytes
 //! socket ──▶ Client ── Parser ──▶ Session ── Sublist ──▶ delivery ──▶ queues ──▶ sockets
-//!            client.rs (protocol)  session.rs sublist/    delivery.rs  (reactor)
+//!            client/  (protocol)   client/    core/       core/        (reactor)
 //! ```
 //!
 //! The reactor reads a socket and calls [its handler](midge_reactor::Handler), which cuts the bytes
@@ -28,7 +28,8 @@
 //! file or a ports file written, under such a limit needs one too.
 
 pub use config::{Advertise, Auth, Config, Monitor, User};
-pub use receiver::Traffic;
+pub use core::receiver::Traffic;
+pub use core::sublist;
 pub use server::{Broker, Handle, Running, StartError};
 pub use state::{State, Stats, Stop};
 pub use system_words::system_words;
@@ -37,30 +38,14 @@ pub use system_words::system_words;
 pub mod cli;
 pub mod config;
 
+mod auth;
+mod client;
+mod core;
+mod monitor;
+mod records;
 mod server;
 mod state;
 mod system_words;
-
-mod auth;
-mod client;
-mod ending;
-mod listener;
-mod session;
-
-mod delivery;
-mod leaving;
-mod open_files;
-mod outbox;
-mod random;
-mod receiver;
-pub mod sublist;
-
-mod monitor;
-mod records;
-
-mod backpressure;
-mod close;
-mod trace;
 
 /// The release of nats-server whose behaviour clients may rely on; `INFO` announces it.
 pub const ANNOUNCED_VERSION: &str = "2.10.29";

@@ -3,7 +3,7 @@
 use super::{AUTH, Client, Queues};
 use crate::auth::hashing::ANSWER_WAIT_MAX;
 use crate::auth::{Question, Verdict};
-use crate::session::Session;
+use crate::client::session::Session;
 use crate::state::State;
 use midge_reactor::{Context, Key};
 

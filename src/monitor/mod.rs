@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!            bytes                Request             Answer
-//! socket ──▶ Visitor ── request ──▶ endpoint::answer ──▶ whole, or Pieces: one a turn
-//!            http.rs    request.rs  endpoint.rs          connz.rs, subsz.rs, ...
+//! socket ──▶ Visitor ── request ──▶ endpoints::answer ──▶ whole, or Pieces: one a turn
+//!            http/      request.rs  endpoints/            connz.rs, subsz.rs, ...
 //! ```
 //!
-//! One file for each endpoint, named after it. They read the broker's state and change nothing, so
+//! `endpoints/` has one file for each endpoint, named after it. They read the broker's state and change nothing, so
 //! none of them knows of sockets: what they ask of the reactor is the trait `Sockets`. What is kept only to be
 //! told lies in [`records`](crate::records). `json.rs`, `times.rs` and `query.rs` are nats-server's ways of
 //! writing and reading.
@@ -17,35 +17,12 @@
 //! queue to its reader is long. Without `Config::monitor` nothing is kept at all, and with it nothing is counted for
 //! a message but what the [meter](crate::records::meter) says.
 
+mod endpoints;
 mod http;
 mod json;
 mod query;
-mod request;
-mod response;
 mod times;
-
-mod endpoint;
 mod view;
-
-mod accountz;
-mod accstatz;
-mod connz;
-mod detail;
-mod gatewayz;
-mod healthz;
-mod ipqueuesz;
-mod jsz;
-mod leafz;
-mod livez;
-mod loopz;
-mod memz;
-mod metrics;
-mod root;
-mod routez;
-mod slowz;
-mod subsz;
-mod topz;
-mod varz;
 
 pub(crate) use http::Visitors;
 

@@ -1,8 +1,8 @@
 //! `ClosedRing`: the clients that have left last.
 
 use super::presence::{Identity, Presence};
-use crate::close::CloseReason;
-use crate::receiver::{Receiver, Traffic};
+use crate::core::close::CloseReason;
+use crate::core::receiver::{Receiver, Traffic};
 use crate::state::State;
 use midge_reactor::{Io, Time};
 use std::collections::{BTreeMap, VecDeque};

@@ -18,10 +18,10 @@ pub(crate) use budget::Budget;
 pub(crate) use history::EVERY;
 pub(crate) use present::{ACCEPTS_MAX, NEWCOMERS_MAX, VISITORS_MAX};
 
-use crate::close::CloseReason;
-use crate::receiver::{Label, Traffic};
+use crate::core::close::CloseReason;
+use crate::core::receiver::{Label, Traffic};
+use crate::core::sublist::ReceiverId;
 use crate::state::State;
-use crate::sublist::ReceiverId;
 use clock::Clock;
 use closed::{Closed, ClosedRing};
 use history::History;

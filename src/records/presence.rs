@@ -1,6 +1,6 @@
 //! `Presence`: what is known of a client that is connected, beside what delivery knows.
 
-use crate::sublist::ReceiverId;
+use crate::core::sublist::ReceiverId;
 use midge_protocol::ConnectOptions;
 use midge_reactor::{Key, Time};
 use std::net::SocketAddr;

@@ -1,9 +1,9 @@
 //! `Slow`: the clients that were behind, so that others waited for them or they were closed.
 
-use crate::close::CloseReason;
-use crate::receiver::{AccountId, Label};
+use crate::core::close::CloseReason;
+use crate::core::receiver::{AccountId, Label};
+use crate::core::sublist::SubId;
 use crate::state::State;
-use crate::sublist::SubId;
 use midge_reactor::{Io, Key, Time};
 use std::collections::VecDeque;
 

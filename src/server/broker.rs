@@ -2,15 +2,15 @@
 
 use crate::ANNOUNCED_VERSION;
 use crate::auth::nkey;
+use crate::client::listener::Clients;
 use crate::config::Config;
-use crate::listener::Clients;
 use crate::monitor::Visitors;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::lame_duck;
-use crate::server::ports::{Files, Ports};
 use crate::server::preflight::{self, PidFile, StartError};
 use crate::server::reload;
 use crate::server::signals::shut_down;
+use crate::state::ports::{Files, Ports};
 use crate::state::{State, Stats, Stop};
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};

@@ -13,8 +13,8 @@
 //! client has gone, be it early, the broker ends.
 
 use crate::client::Client;
+use crate::client::session;
 use crate::server::signals;
-use crate::session;
 use crate::state::{State, Stop};
 use midge_reactor::{Context, Key};
 use std::time::Duration;

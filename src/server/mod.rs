@@ -2,7 +2,6 @@
 
 mod broker;
 pub(crate) mod lame_duck;
-pub(crate) mod ports;
 pub(crate) mod preflight;
 mod reload;
 mod signals;

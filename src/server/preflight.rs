@@ -1,6 +1,6 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
-use crate::open_files::Room;
+use crate::state::open_files::Room;
 use crate::{Auth, Config, config, system_words};
 use midge_reactor::QUEUE_BYTES_MAX;
 use std::fmt;

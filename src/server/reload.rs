@@ -4,12 +4,12 @@
 //! enough. What was copied elsewhere is brought up to date here: `INFO`, files, what is kept for
 //! monitoring, and the clients, each through a call of its own.
 
-use crate::backpressure::crowd;
+use crate::client::session;
 use crate::client::{Client, News, Queues};
 use crate::config::{Config, Monitor};
+use crate::core::backpressure::crowd;
 use crate::server::broker::announce_settings;
 use crate::server::preflight::{self, PidFile};
-use crate::session;
 use crate::state::State;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;

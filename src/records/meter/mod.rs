@@ -30,8 +30,8 @@ pub(crate) use counts::{Counts, MESSAGE_WEIGHT};
 pub(crate) use sampler::SAMPLE_EVERY;
 pub(crate) use sketch::{Entry, SUBJECTS_MAX, Sketch};
 
-use crate::delivery::Tally;
-use crate::receiver::Traffic;
+use crate::core::delivery::Tally;
+use crate::core::receiver::Traffic;
 use crate::state::State;
 use foldhash::SharedSeed;
 use midge_reactor::Time;

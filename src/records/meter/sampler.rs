@@ -1,6 +1,6 @@
 //! `Sampler`: which messages are looked at, where they are too many to look at each.
 
-use crate::random::Random;
+use crate::core::random::Random;
 
 /// Where messages are sampled, one of so many is looked at, and stands for all of them.
 pub(crate) const SAMPLE_EVERY: u64 = 64;

@@ -1,0 +1,680 @@
+//! Flags to [`Config`]: pure, and in the syntax that nats-server has from Go's `flag` package.
+//!
+//! ```text
+//! -p 4222   --p 4222   -p=4222   --port=4222      one flag, one or two dashes, every spelling
+//! -D   -D=true   -D=false   -D false              a switch, on unless it is told otherwise
+//! --   word                                       end the flags; the words are help and version
+//! ```
+//!
+//! `-c FILE` names a configuration file. [`parse`] does not read it; whoever has read it calls
+//! [`parse_over`] with what it says, and the flags count over that.
+//!
+//! Of a flag that is repeated the last one wins. What cannot be understood is a [`UsageError`]: one
+//! line, whose beginning is nats-server's text and whose end says what to do.
+
+use std::ffi::{OsStr, OsString};
+use std::iter::Peekable;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config, Monitor};
+pub use error::{NumberFault, UsageError};
+pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
+use value::Given;
+pub use value::duration;
+
+mod error;
+mod signal;
+mod value;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Run a broker. With a [`file`](Options::file) these are only the flags, over the defaults.
+    Run(Box<Options>),
+    /// Tell whether the configuration file is right, and run nothing.
+    Test(Box<Options>),
+    /// Print [`USAGE`].
+    Help,
+    /// Print [`version`].
+    Version,
+    /// Send a signal to a broker that runs.
+    Signal(SignalRequest),
+}
+
+/// Everything that the flags of one command line say, or a file, or both.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How the broker runs.
+    pub config: Config,
+    /// What is logged, and where.
+    pub log: LogOptions,
+    /// The configuration file. Default: none.
+    pub file: Option<PathBuf>,
+    /// The files that it was read from, itself and included ones, but for those that say nothing.
+    pub filled: Vec<PathBuf>,
+    /// The [settings](crate::config::settings) that flags have set, by name, in the order of the flags.
+    pub by_flag: Vec<&'static str>,
+    /// What flags ask for that has no effect, a line for each.
+    pub notices: Vec<String>,
+}
+
+/// What is logged, and where. `INF`, `WRN`, `ERR` and `FTL` lines always are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogOptions {
+    /// Whether `DBG` lines are logged.
+    pub debug: bool,
+    /// Whether `TRC` lines are logged: each op as it passes. Does not imply `debug`.
+    pub trace: bool,
+    /// File to append to. Default: standard error.
+    pub file: Option<PathBuf>,
+    /// Bytes past which the file is renamed and a new one begun (`logfile_size_limit`). Default: 0,
+    /// never.
+    pub size_limit: u64,
+    /// Most log files, the one that is written among them; the oldest go (`logfile_max_num`).
+    /// Default: 0, all stay.
+    pub files_max: usize,
+    /// Whether to log to the system log of this machine, if there is no file. Default: false.
+    pub syslog: bool,
+    /// Address of a system log to log to, if there is no file: `udp://host:port`, `tcp://host:port` or
+    /// `unix:///path`. Default: none.
+    pub remote_syslog: Option<String>,
+    /// Whether a line bears the time. Default: true.
+    pub time: bool,
+    /// Whether that time is UTC, and not that of this place. Default: false.
+    pub utc: bool,
+    /// What a line looks like. Default: text, as nats-server writes it.
+    pub format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// `[7] 2026/11/23 22:46:32.968826 [INF] Server is ready`
+    #[default]
+    Text,
+    /// `{"time":"2026-11-23T22:46:32.968826+01:00","level":"info","pid":7,"msg":"Server is ready"}`, with
+    /// further fields where a line tells of a connection: `cid`, `peer`, and at its end `reason`,
+    /// `open_seconds`, `in_msgs`, `in_bytes`, `out_msgs`, `out_bytes`, `client`.
+    Json,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        LogOptions {
+            debug: false,
+            trace: false,
+            file: None,
+            size_limit: 0,
+            files_max: 0,
+            syslog: false,
+            remote_syslog: None,
+            time: true,
+            utc: false,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// The text of `--help`.
+pub const USAGE: &str = "
+Usage: midge [options]
+
+Server Options:
+    -c, --config <file>              Configuration file; flags count over it
+    -t                               Test the configuration file, and end
+    -a, --addr, --net <host>         Listen on this host name or address (default: 0.0.0.0)
+    -p, --port <port>                Listen on this port, -1 for any free one (default: 4222)
+    -n, --name, --server_name <name> Name of this server (default: its id)
+        --cluster_name <name>        Tell clients that this is the name of the cluster
+        --client_advertise <address> Tell clients to connect to this host:port
+    -P, --pid <file>                 Write the process id to this file
+        --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
+    -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
+        --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
+                                     pays; 0 sleeps at once (default: 50)
+        --lame_duck_duration <time>  Time over which clients are closed after SIGUSR2 (default: 2m)
+    --lame_duck_grace_period <time>  Time before the first of them is closed (default: 10s)
+    -sl, --signal <cmd>[=<pid>]      Send a signal to a broker that runs, and end; cmd is stop,
+                                     quit, term, reopen, reload or ldm, pid a process id or a pid
+                                     file, or 12* for all that begin so (default: the only one)
+
+Logging Options:
+    -l, --log <file>                 Append the log to this file (default: standard error)
+        --log_size_limit <bytes>     Begin a new log file past this size (default: 0, never)
+        --log_max_num <count>        Keep so many log files, the new one included (default: 0, all)
+    -s, --syslog                     Log to the system log of this machine
+    -r, --remote_syslog <url>        Log to the system log at udp://host:port or tcp://host:port
+        --log_format <format>        Write lines as text or as json (default: text)
+    -T, --logtime                    Time on log lines, none with -T=false (default: true)
+        --logtime_utc                Time on log lines in UTC, not that of this place
+    -D, --debug                      Log debug lines
+    -V, --trace                      Log each protocol operation
+    -VV                              Log each protocol operation, as -V
+    -DV, -DVV                        Log both
+        --max_traced_msg_len <bytes> Cut traced messages at this length (default: 0, never)
+
+Authorization Options:
+        --user <user>                User name that clients must present
+        --pass <password>            Password that belongs to the user name
+        --auth <token>               Token that clients must present, instead of a user name
+
+Common Options:
+    -h, --help                       Print this text
+    -v, --version                    Print the version
+";
+
+/// The text of `--version`: first the release of nats-server that clients are told, in that
+/// server's own words, since scripts read that line; then our own.
+pub fn version() -> String {
+    format!(
+        "nats-server: v{ANNOUNCED_VERSION}\nmidge: v{}\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The name this program was called by, without its directory: of messages, and of the ports file.
+pub fn executable() -> String {
+    crate::state::ports::program()
+}
+
+/// Reads a command line, without the program's name.
+///
+/// `-v` counts before `-h`, and either before a word; all of them only if every flag is good.
+///
+/// ```
+/// use midge::cli::{Command, parse};
+///
+/// let Ok(Command::Run(options)) = parse(["--port=5222", "-D"].map(Into::into)) else { panic!() };
+/// assert_eq!((options.config.port, options.log.debug), (5222, true));
+/// assert!(parse(["--prot=5222".into()]).is_err());
+/// ```
+///
+/// # Errors
+///
+/// The first thing that is wrong, from the left.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    parse_over(Options::default(), args)
+}
+
+/// As [`parse`], over what a file says: `base`, with its [`file`](Options::file).
+///
+/// # Errors
+///
+/// The first thing that is wrong, from the left.
+pub fn parse_over(
+    base: Options,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<Command, UsageError> {
+    let mut args = args.into_iter().peekable();
+    let mut draft = Draft::over(base);
+    let word = loop {
+        let Some(arg) = args.next() else { break None };
+        if arg == "--" {
+            break args.next();
+        }
+        let Some((name, value)) = split(&arg)? else {
+            break Some(arg);
+        };
+        draft.set(&name, value, &mut args)?;
+    };
+    draft.finish(word.as_deref())
+}
+
+#[derive(Clone, Copy)]
+enum Flag {
+    ConfigFile,
+    Test,
+    ClientAdvertise,
+    Host,
+    Port,
+    Name,
+    PidFile,
+    PortsFileDir,
+    LameDuckDuration,
+    LameDuckGracePeriod,
+    Signal,
+    HttpPort,
+    LogFile,
+    LogSizeLimit,
+    LogMaxNum,
+    Syslog,
+    RemoteSyslog,
+    LogFormat,
+    LogTime,
+    LogTimeUtc,
+    Debug,
+    Trace,
+    DebugTrace,
+    TracedBytes,
+    BusyPoll,
+    User,
+    Password,
+    Token,
+    ClusterName,
+    Tls,
+    Routes,
+    IgnoredSwitch,
+    IgnoredText,
+    Help,
+    Version,
+}
+
+impl Flag {
+    /// The settings that it sets.
+    fn sets(self) -> &'static [&'static str] {
+        match self {
+            Flag::Host => &["host"],
+            Flag::Port => &["port"],
+            Flag::Name => &["server_name"],
+            Flag::ClientAdvertise => &["client_advertise"],
+            Flag::ClusterName => &["cluster_name"],
+            Flag::PidFile => &["pid_file"],
+            Flag::PortsFileDir => &["ports_file_dir"],
+            Flag::HttpPort => &["http_port"],
+            Flag::LameDuckDuration => &["lame_duck_duration"],
+            Flag::LameDuckGracePeriod => &["lame_duck_grace_period"],
+            Flag::LogSizeLimit => &["logfile_size_limit"],
+            Flag::LogMaxNum => &["logfile_max_num"],
+            Flag::Syslog => &["syslog"],
+            Flag::RemoteSyslog => &["remote_syslog"],
+            Flag::LogFormat => &["log_format"],
+            Flag::LogTimeUtc => &["logtime_utc"],
+            Flag::LogFile => &["log_file"],
+            Flag::LogTime => &["logtime"],
+            Flag::Debug => &["debug"],
+            Flag::Trace => &["trace"],
+            Flag::DebugTrace => &["debug", "trace"],
+            Flag::TracedBytes => &["max_traced_msg_len"],
+            Flag::BusyPoll => &["busy_poll"],
+            Flag::User | Flag::Password | Flag::Token => &["authorization"],
+            Flag::ConfigFile
+            | Flag::Signal
+            | Flag::Test
+            | Flag::Tls
+            | Flag::Routes
+            | Flag::IgnoredSwitch
+            | Flag::IgnoredText
+            | Flag::Help
+            | Flag::Version => &[],
+        }
+    }
+}
+
+/// The flags there are, each with all its spellings.
+const FLAGS: &[(Flag, &[&str])] = &[
+    (Flag::ConfigFile, &["c", "config"]),
+    (Flag::Test, &["t"]),
+    (Flag::ClientAdvertise, &["client_advertise"]),
+    (Flag::Host, &["a", "addr", "net"]),
+    (Flag::Port, &["p", "port"]),
+    (Flag::Name, &["n", "name", "server_name"]),
+    (Flag::PidFile, &["P", "pid"]),
+    (Flag::PortsFileDir, &["ports_file_dir"]),
+    (Flag::LameDuckDuration, &["lame_duck_duration"]),
+    (Flag::LameDuckGracePeriod, &["lame_duck_grace_period"]),
+    (Flag::Signal, &["sl", "signal"]),
+    (Flag::HttpPort, &["m", "http_port"]),
+    (Flag::LogFile, &["l", "log"]),
+    (Flag::LogSizeLimit, &["log_size_limit"]),
+    (Flag::LogMaxNum, &["log_max_num"]),
+    (Flag::Syslog, &["s", "syslog"]),
+    (Flag::RemoteSyslog, &["r", "remote_syslog"]),
+    (Flag::LogFormat, &["log_format"]),
+    (Flag::LogTime, &["T", "logtime"]),
+    (Flag::LogTimeUtc, &["logtime_utc"]),
+    (Flag::Debug, &["D", "debug"]),
+    (Flag::Trace, &["V", "trace", "VV"]),
+    (Flag::DebugTrace, &["DV", "DVV"]),
+    (Flag::TracedBytes, &["max_traced_msg_len"]),
+    (Flag::BusyPoll, &["busy_poll"]),
+    (Flag::User, &["user"]),
+    (Flag::Password, &["pass"]),
+    (Flag::Token, &["auth"]),
+    (Flag::Tls, &["tls", "tlsverify"]),
+    (Flag::Routes, &["routes"]),
+    (Flag::ClusterName, &["cluster_name"]),
+    (Flag::IgnoredSwitch, &["js", "jetstream", "no_advertise"]),
+    (
+        Flag::IgnoredText,
+        &[
+            "sd",
+            "store_dir",
+            "profile",
+            "cluster",
+            "cluster_listen",
+            "cluster_advertise",
+            "connect_retries",
+        ],
+    ),
+    (Flag::Help, &["h", "help"]),
+    (Flag::Version, &["v", "version"]),
+];
+
+/// The flags of nats-server that are refused, each group with what it is for. To ignore them would
+/// be worse: a broker that was told to use TLS must not start without.
+const UNSUPPORTED: &[(&str, &[&str])] = &[
+    ("monitoring over HTTPS", &["ms", "https_port"]),
+    ("TLS", &["tlscert", "tlskey", "tlscacert", "help_tls"]),
+];
+
+/// Why a flag that is accepted has no effect, by all its spellings.
+const IGNORED: &[(&str, &[&str])] = &[
+    (
+        "JetStream is not supported: nothing is stored",
+        &["js", "jetstream", "sd", "store_dir"],
+    ),
+    ("there is no profiler to connect to", &["profile"]),
+    (
+        "this server stands alone, and listens for no routes; of a cluster it takes only the name",
+        &[
+            "cluster",
+            "cluster_listen",
+            "cluster_advertise",
+            "no_advertise",
+            "connect_retries",
+        ],
+    ),
+];
+
+/// The flags read so far. An empty text is the same as a flag not given, as in nats-server.
+#[derive(Default)]
+struct Draft {
+    /// What counts where a flag has an empty text: the file, or the defaults.
+    base: Options,
+    config: Config,
+    log: LogOptions,
+    file: Option<PathBuf>,
+    filled: Vec<PathBuf>,
+    by_flag: Vec<&'static str>,
+    notices: Vec<String>,
+    /// Whether `config` and `log` are those of the file.
+    over_file: bool,
+    test: bool,
+    debug_trace: bool,
+    user: String,
+    password: String,
+    token: String,
+    signal: String,
+    help: bool,
+    version: bool,
+}
+
+impl Draft {
+    fn over(base: Options) -> Draft {
+        Draft {
+            over_file: base.file.is_some(),
+            config: base.config.clone(),
+            log: base.log.clone(),
+            file: base.file.clone(),
+            filled: base.filled.clone(),
+            base,
+            ..Draft::default()
+        }
+    }
+
+    /// Takes in one flag; the value of one that needs it is taken from `args` unless an `=` brought
+    /// it.
+    fn set(
+        &mut self,
+        name: &str,
+        value: Option<OsString>,
+        args: &mut Peekable<impl Iterator<Item = OsString>>,
+    ) -> Result<(), UsageError> {
+        let (flag, name) = lookup(name)?;
+        let is_empty = false;
+        let mut given = Given {
+            name,
+            value,
+            args,
+            is_empty,
+        };
+        match flag {
+            Flag::ConfigFile => self.file = given.file()?.or(self.base.file.clone()),
+            Flag::Test => self.test = given.switch()?,
+            Flag::ClientAdvertise => {
+                let fault = |fault| UsageError::BadAddress { name, fault };
+                let advertise = Advertise::parse(&given.text()?).map_err(fault)?;
+                self.config.advertise = advertise.or(self.base.config.advertise.clone());
+            }
+            Flag::Host => {
+                let host = given.some_text()?;
+                self.config.host = host.unwrap_or_else(|| self.base.config.host.clone());
+            }
+            Flag::Port => self.config.port = given.port()?,
+            Flag::Name => {
+                self.config.server_name =
+                    given.some_text()?.or(self.base.config.server_name.clone());
+            }
+            Flag::ClusterName => {
+                self.config.cluster_name =
+                    given.some_text()?.or(self.base.config.cluster_name.clone());
+            }
+            Flag::PidFile => {
+                self.config.pid_file = given.file()?.or(self.base.config.pid_file.clone());
+            }
+            Flag::PortsFileDir => {
+                self.config.ports_file_dir =
+                    given.file()?.or(self.base.config.ports_file_dir.clone());
+            }
+            Flag::LameDuckDuration => self.config.lame_duck_duration = given.duration()?,
+            Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
+            Flag::Signal => self.signal = given.text()?,
+            Flag::HttpPort => {
+                // Host and path are those of the file, whether or not it has a port.
+                let file = self.config.monitor.clone().unwrap_or_default();
+                let port = given.http_port()?;
+                self.config.monitor = port.map(|port| Monitor { port, ..file });
+            }
+            Flag::LogFile => self.log.file = given.file()?.or(self.base.log.file.clone()),
+            Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
+            Flag::LogMaxNum => self.log.files_max = given.count()?,
+            Flag::Syslog => self.log.syslog = given.switch()?,
+            Flag::RemoteSyslog => {
+                self.log.remote_syslog = given.some_text()?.or(self.base.log.remote_syslog.clone());
+            }
+            Flag::LogFormat => {
+                self.log.format = given.log_format()?.unwrap_or(self.base.log.format);
+            }
+            Flag::LogTime => self.log.time = given.switch()?,
+            Flag::LogTimeUtc => self.log.utc = given.switch()?,
+            Flag::Debug => self.log.debug = given.switch()?,
+            Flag::Trace => self.log.trace = given.switch()?,
+            Flag::DebugTrace => self.debug_trace = given.switch()?,
+            Flag::TracedBytes => self.config.traced_bytes_max = given.length()?,
+            Flag::BusyPoll => self.config.busy_poll = given.microseconds()?,
+            Flag::User => self.user = given.text()?,
+            Flag::Password => self.password = given.text()?,
+            Flag::Token => self.token = given.text()?,
+            Flag::Tls => {
+                if given.switch()? {
+                    let purpose = "TLS";
+                    return Err(UsageError::Unsupported { name, purpose });
+                }
+            }
+            // An empty text turns them off, as in nats-server.
+            Flag::Routes => {
+                if !given.text()?.is_empty() {
+                    let purpose = "cluster";
+                    return Err(UsageError::Unsupported { name, purpose });
+                }
+            }
+            Flag::IgnoredSwitch => {
+                if given.switch()? {
+                    self.ignore(name);
+                }
+            }
+            Flag::IgnoredText => {
+                if !matches!(given.text()?.as_str(), "" | "0") {
+                    self.ignore(name);
+                }
+            }
+            Flag::Help => self.help = given.switch()?,
+            Flag::Version => self.version = given.switch()?,
+        }
+        match given.is_empty {
+            // Another flag may have said something of them.
+            true if flag.sets() == ["authorization"] => {}
+            true => self.by_flag.retain(|name| !flag.sets().contains(name)),
+            false => self.by_flag.extend(flag.sets()),
+        }
+        Ok(())
+    }
+
+    /// Puts together what several flags decide. `word` is the first that is not a flag; those
+    /// behind it are not looked at.
+    fn finish(mut self, word: Option<&OsStr>) -> Result<Command, UsageError> {
+        if self.version {
+            return Ok(Command::Version);
+        }
+        if self.help {
+            return Ok(Command::Help);
+        }
+        match word {
+            Some(word) if word.eq_ignore_ascii_case("version") => return Ok(Command::Version),
+            Some(word) if word.eq_ignore_ascii_case("help") => return Ok(Command::Help),
+            Some(word) => {
+                return Err(UsageError::Word {
+                    word: word.to_string_lossy().into_owned(),
+                });
+            }
+            None => {}
+        }
+        if !self.signal.is_empty() {
+            let request = SignalRequest::parse(&self.signal).map_err(UsageError::Signal)?;
+            return Ok(Command::Signal(request));
+        }
+        // `-DV` is a flag of its own: `-D=false` beside it takes nothing back.
+        self.log.debug |= self.debug_trace;
+        self.log.trace |= self.debug_trace;
+        if self.test && self.file.is_none() {
+            return Err(UsageError::NothingToTest);
+        }
+        // With a file that is still to be read, the user may be in there.
+        if self.file.is_none() || self.over_file {
+            self.credentials()?;
+        }
+        let options = Box::new(Options {
+            config: self.config,
+            log: self.log,
+            file: self.file,
+            filled: self.filled,
+            by_flag: self.by_flag,
+            notices: self.notices,
+        });
+        Ok(match self.test {
+            true => Command::Test(options),
+            false => Command::Run(options),
+        })
+    }
+
+    /// Puts the credentials of the flags over those there are.
+    ///
+    /// As in nats-server, a token counts before a user, and a list of users before both, but a token
+    /// may stand beside it.
+    fn credentials(&mut self) -> Result<(), UsageError> {
+        let wants_user = !self.user.is_empty() || !self.password.is_empty();
+        let mut ignored = false;
+        match &mut self.config.auth {
+            Auth::Users { token, .. } => {
+                if !self.token.is_empty() {
+                    *token = Some(std::mem::take(&mut self.token));
+                }
+                ignored = wants_user;
+            }
+            Auth::Token(token) if self.token.is_empty() => {
+                ignored = wants_user && !token.is_empty();
+            }
+            Auth::User { user, pass } if self.token.is_empty() => {
+                if !self.user.is_empty() {
+                    *user = std::mem::take(&mut self.user);
+                }
+                if !self.password.is_empty() {
+                    *pass = std::mem::take(&mut self.password);
+                }
+            }
+            auth => {
+                *auth = if !self.token.is_empty() {
+                    Auth::Token(std::mem::take(&mut self.token))
+                } else if !self.user.is_empty() {
+                    Auth::User {
+                        user: std::mem::take(&mut self.user),
+                        pass: std::mem::take(&mut self.password),
+                    }
+                } else if !self.password.is_empty() {
+                    return Err(UsageError::PasswordAlone);
+                } else {
+                    Auth::None
+                }
+            }
+        }
+        if ignored {
+            let text = "flags -user and -pass have no effect: the configuration file has a token, or a \
+                        list of users, which counts before them";
+            self.notices.push(text.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Notes a flag that has no effect.
+    fn ignore(&mut self, name: &str) {
+        let why = IGNORED.iter().find(|(_, names)| names.contains(&name));
+        let why = why.map_or("", |(why, _)| why);
+        self.notices
+            .push(format!("flag -{name} has no effect: {why}"));
+    }
+}
+
+/// Splits `--name=value`; `None` is a word that is not a flag, and a single dash is one.
+fn split(arg: &OsStr) -> Result<Option<(String, Option<OsString>)>, UsageError> {
+    let Some(rest) = arg.as_bytes().strip_prefix(b"-") else {
+        return Ok(None);
+    };
+    let rest = rest.strip_prefix(b"-").unwrap_or(rest);
+    let (name, value) = match rest.iter().position(|&byte| byte == b'=') {
+        Some(at) => (&rest[..at], Some(OsStr::from_bytes(&rest[at + 1..]))),
+        None => (rest, None),
+    };
+    match name.first() {
+        None if value.is_none() => Ok(None),
+        None | Some(b'-') => Err(UsageError::Syntax {
+            word: arg.to_string_lossy().into_owned(),
+        }),
+        Some(_) => {
+            let name = String::from_utf8_lossy(name).into_owned();
+            Ok(Some((name, value.map(OsStr::to_owned))))
+        }
+    }
+}
+
+/// Finds a flag by any of its spellings.
+fn lookup(name: &str) -> Result<(Flag, &'static str), UsageError> {
+    for &(flag, names) in FLAGS {
+        if let Some(name) = names.iter().find(|known| **known == name) {
+            return Ok((flag, name));
+        }
+    }
+    for &(purpose, names) in UNSUPPORTED {
+        if let Some(name) = names.iter().find(|known| **known == name) {
+            return Err(UsageError::Unsupported { name, purpose });
+        }
+    }
+    Err(UsageError::Unknown {
+        name: name.to_owned(),
+        nearest: nearest(name),
+    })
+}
+
+/// What may have been meant by an unknown flag; a missing blank behind `-p` among others.
+fn nearest(name: &str) -> Option<String> {
+    if let Some(port) = name.strip_prefix('p')
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Some(format!("-p {port}"));
+    }
+    let known = FLAGS.iter().flat_map(|(_, names)| names.iter().copied());
+    crate::config::options::nearest::nearest(name, known).map(|known| format!("-{known}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,621 @@
+//! `Session`: one client's conversation. Ops go in; replies and broker calls come out.
+//!
+//! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
+
+use crate::auth::{self, Question, Verdict};
+use crate::config::Config;
+use crate::core::delivery::{self, Allowance, Asking, Fanout, Memo, Own, Published};
+use crate::core::outbox::Outbox;
+use crate::core::receiver::{Kind, Label};
+use crate::core::sublist::ReceiverId;
+use crate::core::trace;
+use crate::state::State;
+use midge_protocol::{
+    ClientOp, ConnectOptions, Info, Publish, Rules, Run, Sink, Violation, encode, subject,
+};
+use midge_reactor::Key;
+
+/// What the client's socket has to do after an op.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum After {
+    /// Go on with the next.
+    Next,
+    /// `CONNECT` was accepted: other deadlines hold from here on.
+    Connected,
+    /// `CONNECT` came, and it takes [a computation](Session::take_question) to say whether it is
+    /// accepted. Read no more until [`Session::answered`] was called.
+    Hashing,
+    /// The peer has answered our `PING`.
+    Pong,
+    /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
+    /// bring the op again.
+    WaitFor(Key),
+    /// It is too much for one piece. Bring the op again when others have had their turn.
+    InPieces,
+}
+
+/// What the op before it is waiting for is over: the rest of a message.
+#[derive(Debug)]
+enum Rest {
+    /// It is on its way to its receivers.
+    Fanout(Box<Fanout>),
+    /// Nobody took it, and the requester's subscription that is told is looked for.
+    Asking(Box<Asking>),
+}
+
+/// One client's conversation, from the first op to the last.
+#[derive(Debug)]
+pub(crate) struct Session {
+    id: ReceiverId,
+    key: Key,
+    label: Label,
+    options: Box<ConnectOptions>,
+    rules: Rules,
+    /// What the last publish has reached, for the next one with the same control line.
+    memo: Memo,
+    /// What is left to do for the op that comes next, which has begun.
+    rest: Option<Rest>,
+    /// What is to be computed before its `CONNECT` is accepted.
+    question: Option<Box<Question>>,
+    /// Whether nothing is delivered any more, the connection being about to be closed.
+    is_draining: bool,
+    /// Said in the log once for each client, however often it tries.
+    told_subscriptions_max: bool,
+    /// The [version](State::info_version) of `INFO` that it was greeted with.
+    info_version: u32,
+    /// The [version](State::auth_version) of what clients must present under which its credentials
+    /// were found to be good.
+    vetted: u32,
+}
+
+impl Session {
+    /// Makes the client that has just connected a receiver.
+    pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
+        let id = state.join(key, label.peer, label.cid);
+        let options = Box::new(ConnectOptions::default());
+        let rules = rules(&state.config, &options, state.config.wants_credentials());
+        Session {
+            id,
+            key,
+            label,
+            options,
+            rules,
+            memo: Memo::default(),
+            rest: None,
+            question: None,
+            is_draining: false,
+            told_subscriptions_max: false,
+            info_version: state.info_version,
+            vetted: state.auth_version,
+        }
+    }
+
+    /// What the parser must hold this client's bytes against at present.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The client as delivery knows it.
+    pub(crate) fn id(&self) -> ReceiverId {
+        self.id
+    }
+
+    /// What the client has said about itself.
+    pub(crate) fn options(&self) -> &ConnectOptions {
+        &self.options
+    }
+
+    /// Carries out one op; of one that is too much for one piece as much as `allowance` has for.
+    ///
+    /// # Errors
+    /// The violation after which the connection is to be closed. It has not been told yet.
+    pub(crate) fn op<O: Outbox>(
+        &mut self,
+        op: &ClientOp<'_>,
+        allowance: Allowance,
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<After, Violation<'static>> {
+        if let ClientOp::Publish(message) = op {
+            let mut published = Published::InPieces;
+            if self.rest.is_none() {
+                published = self.publish(message, state, out);
+            }
+            if published == Published::InPieces {
+                published = self.go_on(message, allowance, state, out);
+            }
+            return Ok(match published {
+                Published::Taken(_) => After::Next,
+                Published::WaitFor(receiver) => After::WaitFor(receiver),
+                Published::InPieces => After::InPieces,
+            });
+        }
+        state.scratch.charge(cost(op));
+        trace::received(&self.label, op, state.config.traced_bytes_max);
+        match *op {
+            ClientOp::Publish(_) => unreachable!("it was looked for above"),
+            ClientOp::Subscribe {
+                subject,
+                queue,
+                sid,
+            } => match self.check_subscribe(subject, queue, sid, state) {
+                Ok(true) => {
+                    state.subscribe(self.id, subject, queue, sid);
+                    let work = state.keep_up(delivery::subscribing(subject));
+                    state.scratch.charge(work);
+                    self.ok(out);
+                }
+                Ok(false) => self.ok(out),
+                Err(violation) => {
+                    if violation == Violation::SubscriptionsMax && !self.told_subscriptions_max {
+                        self.told_subscriptions_max = true;
+                        log::error!(target: "midge", "{} - {violation}", self.label);
+                    }
+                    self.tell(&violation, out);
+                }
+            },
+            ClientOp::Unsubscribe { sid, max } => {
+                self.unsubscribe(sid, max, state);
+                self.ok(out);
+            }
+            ClientOp::Ping => {
+                self.send(encode::PONG, "PONG", out);
+                self.first_pong(state, out);
+            }
+            ClientOp::Pong => return Ok(After::Pong),
+            ClientOp::Connect { json } => {
+                return self.connect(json, state, out);
+            }
+            ClientOp::Ok | ClientOp::Info { .. } => {}
+        }
+        Ok(After::Next)
+    }
+
+    /// Whether `op` may make this client's own queue longer, apart from what is delivered to it.
+    pub(crate) fn may_answer(&self, op: &ClientOp<'_>, state: &State) -> bool {
+        let is_verbose = self.options.verbose;
+        match *op {
+            ClientOp::Publish(message) => self.may_answer_publish(&message),
+            ClientOp::Subscribe {
+                subject,
+                queue,
+                sid,
+            } => is_verbose || self.check_subscribe(subject, queue, sid, state).is_err(),
+            ClientOp::Unsubscribe { .. } => is_verbose,
+            ClientOp::Ping | ClientOp::Connect { .. } => true,
+            ClientOp::Pong | ClientOp::Ok | ClientOp::Info { .. } => false,
+        }
+    }
+
+    /// The same for a message. A request may be answered with a 503, which is known when it has reached no
+    /// subscription.
+    fn may_answer_publish(&self, message: &Publish<'_>) -> bool {
+        let is_request = self.options.no_responders && message.reply().is_some();
+        self.options.verbose || is_request || reserved(message).is_some()
+    }
+
+    /// Tells the peer what it did wrong; says nothing for a silent violation.
+    pub(crate) fn tell<O: Outbox>(&self, violation: &Violation<'_>, out: &mut O) {
+        tell(self.key, &self.label, violation, out);
+    }
+
+    /// The client, as it has introduced itself: `v1.20.0:go:app`, without what it has not told.
+    pub(crate) fn introduced(&self) -> String {
+        let ConnectOptions {
+            version,
+            lang,
+            name,
+            ..
+        } = &*self.options;
+        let version = match version.as_str() {
+            "" => String::new(),
+            version => format!("v{version}"),
+        };
+        let told = [version.as_str(), lang, name];
+        let told: Vec<&str> = told.into_iter().filter(|part| !part.is_empty()).collect();
+        told.join(":")
+    }
+
+    /// Nothing is to be delivered to this client any more; what it publishes still counts.
+    pub(crate) fn drain(&mut self, state: &mut State) {
+        state.unsubscribe_all(self.id);
+        self.is_draining = true;
+    }
+
+    /// From its first `PONG` on a client may be sent an `INFO`, and there may be news already.
+    fn first_pong<O: Outbox>(&self, state: &mut State, out: &mut O) {
+        let receiver = state.receiver_mut(self.id);
+        if self.options.protocol < 1 || receiver.takes_info {
+            return;
+        }
+        receiver.takes_info = true;
+        if self.info_version != state.info_version {
+            greet(state, self.key, &self.label, out);
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub(crate) fn ping<O: Outbox>(&self, out: &mut O) {
+        self.send(encode::PING, "PING", out);
+    }
+
+    fn connect<O: Outbox>(
+        &mut self,
+        json: &[u8],
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<After, Violation<'static>> {
+        self.options.merge(json)?;
+        let answer = match auth::check(&state.config, &self.options) {
+            Verdict::Welcome => true,
+            Verdict::Refused => false,
+            Verdict::Hashed(question) => {
+                self.question = Some(Box::new(question));
+                return Ok(After::Hashing);
+            }
+        };
+        self.answered(answer, state, out)?;
+        Ok(After::Connected)
+    }
+
+    /// What is to be computed after [`After::Hashing`], once. It takes too long for the loop.
+    pub(crate) fn take_question(&mut self) -> Option<Question> {
+        self.question.take().map(|question| *question)
+    }
+
+    /// Goes on with the last `CONNECT`, now that it is known whether the credentials are good.
+    ///
+    /// # Errors
+    /// As [`op`](Session::op).
+    pub(crate) fn answered<O: Outbox>(
+        &mut self,
+        is_good: bool,
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<(), Violation<'static>> {
+        if !is_good {
+            return Err(Violation::Authorization);
+        }
+        let config = &state.config;
+        self.options.check_account()?;
+        self.options.check_protocol()?;
+        self.options.check_no_responders(config.headers)?;
+        self.rules = rules(config, &self.options, false);
+        self.vetted = state.auth_version;
+        let (headers, echo) = (self.rules.headers, self.options.echo);
+        state.receiver_mut(self.id).kind = Kind::Client { headers, echo };
+        self.ok(out);
+        Ok(())
+    }
+
+    /// Takes over settings that are new in `state`; answers whether it may stay. They were `former`.
+    pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Verdict {
+        let config = &state.config;
+        let is_awaited = self.rules.connect_required && config.wants_credentials();
+        self.rules = rules(config, &self.options, is_awaited);
+        // One that has not logged in yet will be looked at when it does.
+        let is_vetted = self.vetted == state.auth_version
+            || self.vetted + 1 == state.auth_version
+                && auth::is_untouched(former, config, &self.options);
+        if is_awaited || is_vetted {
+            self.vetted = state.auth_version;
+            return Verdict::Welcome;
+        }
+        let verdict = auth::check(config, &self.options);
+        self.reconsidered(&verdict, state);
+        verdict
+    }
+
+    /// Whether it waits to be found good under the present settings.
+    pub(crate) fn is_suspect(&self, state: &State) -> bool {
+        self.vetted != state.auth_version
+    }
+
+    /// Notes what was found.
+    pub(crate) fn reconsidered(&mut self, verdict: &Verdict, state: &State) {
+        if matches!(verdict, Verdict::Welcome) {
+            self.vetted = state.auth_version;
+        }
+    }
+
+    /// Whether a `CONNECT` must come before anything else.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.rules.connect_required
+    }
+
+    /// Holds what it presents against what it must under the present settings.
+    pub(crate) fn check(&self, state: &State) -> Verdict {
+        auth::check(&state.config, &self.options)
+    }
+
+    /// Carries out as many publishes of `run` at once as `allowance` has for, and answers how many;
+    /// zero if they must be [published](Session::publish) one by one.
+    pub(crate) fn publish_run<O: Outbox>(
+        &mut self,
+        run: &Run<'_>,
+        allowance: Allowance,
+        state: &mut State,
+        out: &mut O,
+    ) -> usize {
+        let is_answered = run.first().reply().is_some() && self.options.no_responders;
+        if is_answered || self.options.verbose {
+            return 0;
+        }
+        delivery::publish_run(state, self.id, run, &self.memo, allowance, out)
+    }
+
+    /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Carries out a publish. If that is too much for one piece, it has begun and [goes
+    /// on](Session::go_on) at once.
+    #[inline(always)]
+    pub(crate) fn publish<O: Outbox>(
+        &mut self,
+        message: &Publish<'_>,
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        debug_assert!(self.rest.is_none(), "it goes on");
+        // What repeats, and was good, is good.
+        let is_known = message.repeats() && self.memo.is_kept();
+        if !is_known && let Some(violation) = reserved(message) {
+            self.memo.forget();
+            self.tell(&violation, out);
+            return Published::Taken(0);
+        }
+        let (key, label, is_verbose) = (self.key, &self.label, self.options.verbose);
+        let begin = |config: &Config, out: &mut O| {
+            if trace::wanted() {
+                let op = ClientOp::Publish(*message);
+                trace::received(label, &op, config.traced_bytes_max);
+            }
+            if is_verbose {
+                send(key, label, encode::OK, "OK", out);
+            }
+        };
+        let mut fanout = None;
+        let memo = &mut self.memo;
+        let published = delivery::publish(state, self.id, message, memo, &mut fanout, begin, out);
+        match published {
+            Published::Taken(0)
+                if self.options.no_responders
+                    && let Some(reply) = message.reply() =>
+            {
+                self.no_responders(reply, state, out)
+            }
+            Published::InPieces => {
+                self.rest = fanout.map(Rest::Fanout);
+                published
+            }
+            _ => published,
+        }
+    }
+
+    /// Goes on with a publish that has begun, as far as `allowance` goes.
+    #[cold]
+    pub(crate) fn go_on<O: Outbox>(
+        &mut self,
+        message: &Publish<'_>,
+        allowance: Allowance,
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        match self.rest.take() {
+            None => Published::InPieces,
+            Some(Rest::Fanout(mut fanout)) => {
+                let published = fanout.go_on(state, self.id, message, allowance, out);
+                match (published, message.reply()) {
+                    (Published::Taken(0), Some(reply)) if self.options.no_responders => {
+                        self.no_responders(reply, state, out)
+                    }
+                    (Published::Taken(_), _) => published,
+                    _ => {
+                        self.rest = Some(Rest::Fanout(fanout));
+                        published
+                    }
+                }
+            }
+            Some(Rest::Asking(asking)) => {
+                let reply = message.reply().unwrap_or_default();
+                let own = asking.go_on(state, self.id, reply, allowance);
+                self.answer(own, reply, state, out)
+            }
+        }
+    }
+
+    /// Tells a requester, on its own subscription for the reply, that nobody took its request.
+    #[cold]
+    fn no_responders<O: Outbox>(
+        &mut self,
+        reply: &[u8],
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        let own = delivery::find_own(state, self.id, reply);
+        self.answer(own, reply, state, out)
+    }
+
+    fn answer<O: Outbox>(
+        &mut self,
+        own: Own,
+        reply: &[u8],
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        match own {
+            Own::None => {}
+            Own::Found(id) => {
+                let account = state.receiver(self.id).account;
+                let sid = state.sublist(account).subscription(id).sid.as_slice();
+                let msg = encode::no_responders(reply, sid);
+                if let Some(mut writer) = out.writer(self.key, msg.encoded_len()) {
+                    msg.put(&mut writer);
+                    trace::sent(&self.label, &"HMSG 503");
+                }
+            }
+            Own::Among(asking) => {
+                self.rest = Some(Rest::Asking(asking));
+                return Published::InPieces;
+            }
+        }
+        Published::Taken(0)
+    }
+
+    /// The conversation is over: counts what became of a message that is on its way.
+    pub(crate) fn abandon(&mut self, state: &mut State) {
+        if let Some(Rest::Fanout(fanout)) = self.rest.take() {
+            let (received, sent) = fanout.abandon(state);
+            state.stats.received.add(received);
+            state.stats.sent.add(sent);
+            state.receiver_mut(self.id).received.add(received);
+        }
+    }
+
+    /// Whether to subscribe: `false` for a sid that is taken, which changes nothing and is no error.
+    fn check_subscribe<'a>(
+        &self,
+        subject: &'a [u8],
+        queue: Option<&'a [u8]>,
+        sid: &[u8],
+        state: &State,
+    ) -> Result<bool, Violation<'a>> {
+        if self.is_draining {
+            // Or a queue group would choose one that hears nothing.
+            return Ok(false);
+        }
+        if queue == Some(b"_sys_") {
+            return Err(Violation::SubscribeDenied { subject, queue });
+        }
+        let tokens_max = state.config.subscription_tokens_max;
+        if tokens_max.is_some_and(|max| subject::token_count(subject) > max) {
+            return Err(Violation::TooManyTokens { subject });
+        }
+        let sids = &state.receiver(self.id).sids;
+        if state
+            .config
+            .subscriptions_max
+            .is_some_and(|max| sids.len() >= max)
+        {
+            return Err(Violation::SubscriptionsMax);
+        }
+        if state.subscription_of(self.id, sid).is_some() {
+            return Ok(false);
+        }
+        if !subject::is_subscribable(subject) {
+            return Err(Violation::InvalidSubject);
+        }
+        Ok(true)
+    }
+
+    /// Ends a subscription now, or says after how many messages, counted from its beginning, it
+    /// will end.
+    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, state: &mut State) {
+        let Some(id) = state.subscription_of(self.id, sid) else {
+            return;
+        };
+        let account = state.receiver(self.id).account;
+        let subscription = state.sublist(account).subscription_mut(id);
+        match max {
+            Some(max) if max > subscription.delivered => subscription.end_after(max),
+            _ => {
+                let cost = delivery::ending(state.sublist(account), id);
+                state.scratch.charge(cost);
+                state.unsubscribe(self.id, id);
+            }
+        }
+    }
+
+    fn ok<O: Outbox>(&self, out: &mut O) {
+        if self.options.verbose {
+            self.send(encode::OK, "OK", out);
+        }
+    }
+
+    fn send<O: Outbox>(&self, bytes: &[u8], traced: &str, out: &mut O) {
+        send(self.key, &self.label, bytes, traced, out);
+    }
+}
+
+fn send<O: Outbox>(key: Key, label: &Label, bytes: &[u8], traced: &str, out: &mut O) {
+    if let Some(mut writer) = out.writer(key, bytes.len()) {
+        writer.put(bytes);
+        trace::sent(label, &traced);
+    }
+}
+
+/// What an op costs that is no publish, in places of the sublist looked at.
+fn cost(op: &ClientOp<'_>) -> usize {
+    match op {
+        ClientOp::Subscribe { subject, .. } => delivery::subscribing(subject),
+        // Decoding takes longer than reading.
+        ClientOp::Connect { json } => 16 + json.len() / 16,
+        // What ends a subscription is counted where one is found.
+        _ => 1,
+    }
+}
+
+/// The first line that a client gets; once more where there is news.
+pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut O) {
+    let mut line = Vec::with_capacity(512);
+    let client_ip = label.peer.ip().to_canonical().to_string();
+    Info {
+        client_id: label.cid,
+        client_ip,
+        ..state.info.clone()
+    }
+    .put(&mut line);
+    if let Some(mut writer) = out.writer(key, line.len()) {
+        writer.put(&line);
+    }
+}
+
+/// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their
+/// first `PONG`, or never asked for it.
+pub(crate) fn tell_news<O: Outbox>(state: &State, out: &mut O) {
+    for receiver in state.clients() {
+        if receiver.takes_info {
+            greet(state, receiver.key, &receiver.label, out);
+        }
+    }
+}
+
+/// Tells a client, with or without a session, what it did wrong.
+pub(crate) fn tell<O: Outbox>(key: Key, label: &Label, violation: &Violation<'_>, out: &mut O) {
+    let mut line = Vec::new();
+    encode::err(&mut line, violation);
+    if let Some(mut writer) = out.writer(key, line.len()) {
+        writer.put(&line);
+        trace::told(label, violation);
+    }
+}
+
+fn rules(config: &Config, options: &ConnectOptions, connect_required: bool) -> Rules {
+    Rules {
+        control_line_bytes_max: config.control_line_bytes_max,
+        payload_bytes_max: config.payload_bytes_max,
+        headers: options.headers && config.headers,
+        pedantic: options.pedantic,
+        connect_required,
+    }
+}
+
+/// Subjects that are kept for traffic between servers.
+#[inline]
+fn reserved<'a>(message: &Publish<'a>) -> Option<Violation<'a>> {
+    let (subject, reply) = (message.subject(), message.reply());
+    if subject.starts_with(b"_GR_.") {
+        return Some(Violation::PublishDenied { subject });
+    }
+    let kept = |reply: &[u8]| {
+        let acknowledges = reply
+            .strip_prefix(b"$JS.ACK.")
+            .is_some_and(|rest| !rest.is_empty());
+        acknowledges || reply.starts_with(b"_R_.") || reply.starts_with(b"_GR_.")
+    };
+    let reply = reply.filter(|reply| kept(reply))?;
+    Some(Violation::ReplyDenied { reply })
+}

@@ -1,0 +1,103 @@
+//! `CloseReason`: why a connection ended, for the log and the counters.
+
+use crate::core::backpressure::crowd::Crowded;
+use midge_protocol::Violation;
+use midge_reactor::Close;
+use std::fmt;
+
+/// Why a connection ended. Wider than what the peer is told: the texts are those of nats-server's
+/// log and monitoring.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub(crate) enum CloseReason {
+    /// The client hung up.
+    ClientClosed,
+    /// A read or a write failed.
+    ReadError,
+    /// More was queued for it than `max_pending`.
+    SlowConsumerPending,
+    /// More was queued for all together than `max_pending_total` lets stand, and for it more than for
+    /// most.
+    SlowConsumerTotal,
+    /// What was queued for it did not leave within `write_deadline`.
+    SlowConsumerDeadline,
+    /// It left `ping_max` `PING`s unanswered.
+    Stale,
+    /// Wrong credentials, or none.
+    AuthenticationFailure,
+    /// No `CONNECT` in time.
+    AuthenticationTimeout,
+    /// It told of an error itself, with `-ERR`.
+    ParseError,
+    /// It broke the protocol: it sent what is no op, or what cannot be parsed.
+    ProtocolViolation,
+    /// It asked for a protocol that we do not speak.
+    BadClientProtocol,
+    /// It asked for 503 messages without headers.
+    NoRespondersNeedsHeaders,
+    /// There were `max_connections` already.
+    ConnectionsMax,
+    /// It announced more than `max_payload`.
+    PayloadMax,
+    /// Its control line was longer than `max_control_line`.
+    ControlLineMax,
+    /// The broker stopped.
+    ServerShutdown,
+}
+
+impl CloseReason {
+    /// The reason behind a fatal violation.
+    pub(crate) fn of_violation(violation: &Violation<'_>) -> CloseReason {
+        match violation {
+            Violation::Authorization => CloseReason::AuthenticationFailure,
+            Violation::AuthenticationTimeout => CloseReason::AuthenticationTimeout,
+            Violation::ConnectionsMax | Violation::AccountConnectionsMax => {
+                CloseReason::ConnectionsMax
+            }
+            Violation::Stale => CloseReason::Stale,
+            Violation::ControlLineTooLong => CloseReason::ControlLineMax,
+            Violation::PayloadTooLarge => CloseReason::PayloadMax,
+            Violation::InvalidClientProtocol => CloseReason::BadClientProtocol,
+            Violation::NoRespondersNeedsHeaders => CloseReason::NoRespondersNeedsHeaders,
+            Violation::PeerError => CloseReason::ParseError,
+            _ => CloseReason::ProtocolViolation,
+        }
+    }
+
+    /// The reason as the reactor saw it, when no violation came first.
+    pub(crate) fn of_close(close: &Close) -> CloseReason {
+        match close {
+            Close::SlowConsumer => CloseReason::SlowConsumerPending,
+            Close::Failed(error) if error.is::<Crowded>() => CloseReason::SlowConsumerTotal,
+            Close::WriteTimeout => CloseReason::SlowConsumerDeadline,
+            Close::Shutdown => CloseReason::ServerShutdown,
+            // An end that can be read is seen by `on_eof` first: this one was a reset.
+            Close::Error(_) | Close::Peer => CloseReason::ReadError,
+            _ => CloseReason::ClientClosed,
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::ClientClosed => "Client Closed",
+            CloseReason::ReadError => "Read Error",
+            CloseReason::SlowConsumerPending | CloseReason::SlowConsumerTotal => {
+                "Slow Consumer (Pending Bytes)"
+            }
+            CloseReason::SlowConsumerDeadline => "Slow Consumer (Write Deadline)",
+            CloseReason::Stale => "Stale Connection",
+            CloseReason::AuthenticationFailure => "Authentication Failure",
+            CloseReason::AuthenticationTimeout => "Authentication Timeout",
+            CloseReason::ParseError => "Parse Error",
+            CloseReason::ProtocolViolation => "Protocol Violation",
+            CloseReason::BadClientProtocol => "Bad Client Protocol Version",
+            CloseReason::NoRespondersNeedsHeaders => "No Responders Requires Headers",
+            CloseReason::ConnectionsMax => "Maximum Connections Exceeded",
+            CloseReason::PayloadMax => "Maximum Message Payload Exceeded",
+            CloseReason::ControlLineMax => "Maximum Control Line Exceeded",
+            CloseReason::ServerShutdown => "Server Shutdown",
+        })
+    }
+}

@@ -1,0 +1,849 @@
+use super::*;
+use crate::Config;
+use crate::core::outbox::fake::FakeOutbox;
+use midge_protocol::{ClientOp, Info, Parser, Rules, Step};
+
+/// A broker without sockets: clients are numbers, queues are vectors.
+struct Bench {
+    state: State,
+    out: FakeOutbox,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let mut state = State::announcing(Config::default(), Info::default());
+        state.seed(43);
+        Bench {
+            state,
+            out: FakeOutbox::default(),
+        }
+    }
+
+    fn client(&mut self, headers: bool, echo: bool) -> ReceiverId {
+        let cid = self.state.next_cid();
+        let key = Key::new(usize::try_from(cid).expect("few"), 1);
+        let peer = ([127, 0, 0, 1], 1).into();
+        let id = self.state.join(key, peer, cid);
+        self.state.receiver_mut(id).kind = Kind::Client { headers, echo };
+        id
+    }
+
+    fn subscribe(&mut self, id: ReceiverId, subject: &str, queue: Option<&str>, sid: &str) {
+        let queue = queue.map(str::as_bytes);
+        self.state
+            .subscribe(id, subject.as_bytes(), queue, sid.as_bytes());
+    }
+
+    fn key(&self, id: ReceiverId) -> Key {
+        self.state.receiver(id).key
+    }
+
+    fn got(&mut self, id: ReceiverId) -> String {
+        let key = self.key(id);
+        self.out.take(key)
+    }
+
+    /// Publishes a frame as it stands on the wire.
+    fn try_to_publish(&mut self, from: ReceiverId, frame: &str) -> Published {
+        let message = message(frame);
+        let (mut memo, mut fanout) = (Memo::default(), None);
+        let published = publish(
+            &mut self.state,
+            from,
+            &message,
+            &mut memo,
+            &mut fanout,
+            |_, _| {},
+            &mut self.out,
+        );
+        match fanout {
+            None => published,
+            Some(mut fanout) => fanout.go_on(&mut self.state, from, &message, ALL, &mut self.out),
+        }
+    }
+
+    fn publish(&mut self, from: ReceiverId, frame: &str) -> usize {
+        match self.try_to_publish(from, frame) {
+            Published::Taken(taken) => taken,
+            other => panic!("{frame:?}: {other:?}"),
+        }
+    }
+
+    /// Makes one queue group or many plain subscriptions too much for one piece.
+    fn crowd(&mut self, subject: &str, queue: Option<&str>) -> Vec<ReceiverId> {
+        (0..=PIECE_SUBSCRIPTIONS_MAX)
+            .map(|_| {
+                let id = self.client(false, true);
+                self.subscribe(id, subject, queue, "1");
+                id
+            })
+            .collect()
+    }
+}
+
+const ALL: Allowance = Allowance {
+    work: usize::MAX,
+    bytes: usize::MAX,
+};
+
+fn message(frame: &str) -> Publish<'_> {
+    let rules = Rules {
+        control_line_bytes_max: 1 << 20,
+        headers: true,
+        pedantic: false,
+        ..Rules::default()
+    };
+    match Parser::default().next(frame.as_bytes(), &rules) {
+        Ok(Step::Op {
+            op: ClientOp::Publish(message),
+            ..
+        }) => message,
+        step => panic!("{frame:?} is not one whole publish: {step:?}"),
+    }
+}
+
+#[test]
+fn the_frame_is_the_same_whether_or_not_the_publishers_line_can_be_copied() {
+    let plain = ("MSG a 7 r 2\r\nhi\r\n", "MSG a 7 r 2\r\nhi\r\n");
+    let header = (
+        "HMSG a 7 r 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
+        "MSG a 7 r 2\r\nhi\r\n",
+    );
+    for (frame, (with_headers, without)) in [
+        ("PUB a r 2\r\nhi\r\n", plain),
+        ("pub  a\tr  2 \r\nhi\r\n", plain),
+        ("PUB a r 2\nhi\r\n", plain),
+        ("HPUB a r 0 2\r\nhi\r\n", plain),
+        ("HPUB a r 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", header),
+        ("HPub a  r 12 14 \r\nNATS/1.0\r\n\r\nhi\r\n", header),
+    ] {
+        let mut bench = Bench::new();
+        let [publisher, yes, no] = [false, true, false].map(|headers| bench.client(headers, true));
+        bench.subscribe(yes, "a", None, "7");
+        bench.subscribe(no, "*", None, "7");
+        assert_eq!(bench.publish(publisher, frame), 2);
+        assert_eq!(bench.got(yes), with_headers, "published {frame:?}");
+        assert_eq!(bench.got(no), without, "published {frame:?}");
+    }
+}
+
+#[test]
+fn sizes_are_repeated_as_they_were_sent() {
+    let mut bench = Bench::new();
+    let client = bench.client(true, true);
+    bench.subscribe(client, "a", None, "1");
+    bench.publish(client, "PUB a 002\r\nhi\r\n");
+    assert_eq!(bench.got(client), "MSG a 1 002\r\nhi\r\n");
+}
+
+#[test]
+fn a_client_without_echo_gets_others_messages_and_not_its_own() {
+    let mut bench = Bench::new();
+    let [mute, other] = [false, true].map(|echo| bench.client(false, echo));
+    bench.subscribe(mute, "a", None, "1");
+    assert_eq!(bench.publish(mute, "PUB a 1\r\nx\r\n"), 0);
+    assert_eq!(bench.publish(other, "PUB a 1\r\ny\r\n"), 1);
+    assert_eq!(bench.got(mute), "MSG a 1 1\r\ny\r\n");
+}
+
+#[test]
+fn a_subscription_ends_with_its_last_message_and_frees_its_sid() {
+    let mut bench = Bench::new();
+    let client = bench.client(false, true);
+    bench.subscribe(client, "a", None, "1");
+    let id = bench
+        .state
+        .subscription_of(client, b"1")
+        .expect("subscribed");
+    bench
+        .state
+        .sublist(crate::state::GLOBAL)
+        .subscription_mut(id)
+        .end_after(2);
+    let taken = [(); 3].map(|()| bench.publish(client, "PUB a 0\r\n\r\n"));
+    assert_eq!(taken, [1, 1, 0]);
+    assert!(bench.state.receiver(client).sids.is_empty());
+    assert!(bench.state.accounts[0].sublist.is_empty());
+}
+
+#[test]
+fn a_queue_group_is_one_group_over_all_subjects_and_chooses_evenly() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let members: Vec<ReceiverId> = ["job.x", "job.*", "job.>", "job.x", ">"]
+        .map(|subject| {
+            let member = bench.client(false, true);
+            bench.subscribe(member, subject, Some("workers"), "1");
+            member
+        })
+        .to_vec();
+    let rounds = 10_000;
+    for _ in 0..rounds {
+        assert_eq!(bench.publish(publisher, "PUB job.x 0\r\n\r\n"), 1);
+    }
+    let share = rounds / members.len();
+    for member in members {
+        let got = bench.got(member).matches("MSG").count();
+        assert!(
+            got.abs_diff(share) < share / 5,
+            "{got} messages where {share} are fair"
+        );
+    }
+}
+
+#[test]
+fn each_queue_group_and_each_plain_subscription_gets_a_copy() {
+    let mut bench = Bench::new();
+    let client = bench.client(false, true);
+    for (queue, sid) in [
+        (Some("q"), "1"),
+        (Some("q"), "2"),
+        (Some("r"), "3"),
+        (None, "4"),
+    ] {
+        bench.subscribe(client, "a", queue, sid);
+    }
+    assert_eq!(bench.publish(client, "PUB a 0\r\n\r\n"), 3);
+}
+
+#[test]
+fn what_a_member_cannot_take_goes_to_another() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, false);
+    let [gone, ended, well] = [true; 3].map(|echo| bench.client(false, echo));
+    for member in [publisher, gone, ended, well] {
+        bench.subscribe(member, "a", Some("q"), "1");
+    }
+    let key = bench.key(gone);
+    bench.out.closed.insert(key);
+    let id = bench
+        .state
+        .subscription_of(ended, b"1")
+        .expect("subscribed");
+    bench
+        .state
+        .sublist(crate::state::GLOBAL)
+        .subscription_mut(id)
+        .end_after(1);
+    for _ in 0..50 {
+        assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
+    }
+    let got = [publisher, gone, ended, well].map(|id| bench.got(id).matches("MSG").count());
+    assert_eq!(got, [0, 0, 1, 49]);
+    bench
+        .out
+        .closed
+        .extend([well].map(|id| bench.state.receiver(id).key));
+    assert_eq!(
+        bench.publish(publisher, "PUB a 0\r\n\r\n"),
+        0,
+        "nobody is left"
+    );
+}
+
+#[test]
+fn a_publisher_waits_for_a_congested_receiver_unless_it_has_stalled() {
+    let mut bench = Bench::new();
+    let [publisher, slow] = [true; 2].map(|echo| bench.client(false, echo));
+    bench.subscribe(slow, "a", None, "1");
+    let key = bench.key(slow);
+    let taken = |taken| Published::Taken(taken);
+    let (frame, other) = ("PUB a 0\r\n\r\n", "PUB b 0\r\n\r\n");
+    assert_eq!(bench.try_to_publish(publisher, frame), taken(1));
+    bench.out.congested.insert(key);
+    let wait = Published::WaitFor(key);
+    assert_eq!(bench.try_to_publish(publisher, frame), wait);
+    assert_eq!(bench.try_to_publish(publisher, other), taken(0));
+    bench.out.stalled.insert(key);
+    assert_eq!(bench.try_to_publish(publisher, frame), taken(1));
+    assert_eq!(bench.got(slow).matches("MSG").count(), 2);
+}
+
+#[test]
+fn a_publisher_without_echo_does_not_wait_for_itself() {
+    let mut bench = Bench::new();
+    let [mute, loud] = [false, true].map(|echo| bench.client(false, echo));
+    for client in [mute, loud] {
+        bench.subscribe(client, "a", None, "1");
+    }
+    let [mute_key, loud_key] = [mute, loud].map(|id| bench.key(id));
+    bench.out.congested.insert(mute_key);
+    let frame = "PUB a 0\r\n\r\n";
+    let wait = Published::WaitFor;
+    assert_eq!(bench.try_to_publish(mute, frame), Published::Taken(1));
+    assert_eq!(bench.try_to_publish(loud, frame), wait(mute_key));
+    bench.out.congested.insert(loud_key);
+    assert_eq!(bench.try_to_publish(mute, frame), wait(loud_key));
+}
+
+#[test]
+fn a_queue_group_spares_its_congested_members_and_is_waited_for_when_all_are() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let [one, other] = [true; 2].map(|echo| bench.client(false, echo));
+    for member in [one, other] {
+        bench.subscribe(member, "a", Some("q"), "1");
+    }
+    let key = bench.key(one);
+    bench.out.congested.insert(key);
+    for _ in 0..20 {
+        assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
+    }
+    assert_eq!(bench.got(one), "");
+    assert_eq!(bench.got(other).matches("MSG").count(), 20);
+    let key = bench.key(other);
+    bench.out.congested.insert(key);
+    let published = bench.try_to_publish(publisher, "PUB a 0\r\n\r\n");
+    assert!(matches!(published, Published::WaitFor(_)));
+    bench.out.stalled.insert(key);
+    assert_eq!(
+        bench.publish(publisher, "PUB a 0\r\n\r\n"),
+        1,
+        "better late than never"
+    );
+}
+
+#[test]
+fn whoever_leaves_takes_all_its_subscriptions_along() {
+    let mut bench = Bench::new();
+    let [stays, leaves] = [true; 2].map(|echo| bench.client(false, echo));
+    for sid in 0..100 {
+        bench.subscribe(leaves, &format!("a.{sid}.*"), None, &sid.to_string());
+    }
+    bench.subscribe(stays, "a.1.x", None, "1");
+    bench.state.leave(leaves);
+    assert_eq!(bench.publish(stays, "PUB a.1.x 0\r\n\r\n"), 1);
+    assert_eq!(bench.state.accounts[0].sublist.len(), 1);
+}
+
+#[test]
+fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let crowd = bench.crowd("a", None);
+    let [workers, others] = ["a", "*"].map(|subject| bench.crowd(subject, Some("q")));
+    let message = message("PUB a 1\r\nx\r\n");
+    let (mut memo, mut fanout) = (Memo::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    let published = publish(
+        state,
+        publisher,
+        &message,
+        &mut memo,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    assert_eq!(published, Published::InPieces);
+    let mut fanout = fanout.expect("it has begun");
+    let allowance = Allowance {
+        work: 100,
+        bytes: usize::MAX,
+    };
+    let mut pieces = 0;
+    let taken = loop {
+        let before = state.scratch.work();
+        match fanout.go_on(state, publisher, &message, allowance, out) {
+            Published::Taken(taken) => break taken,
+            Published::InPieces => pieces += 1,
+            Published::WaitFor(key) => panic!("nobody waits for {key:?}"),
+        }
+        assert!(state.scratch.work() - before < 400);
+    };
+    assert!(pieces > 10, "{pieces} pieces");
+    assert_eq!(taken, crowd.len() + 1);
+    for client in &crowd {
+        assert_eq!(bench.got(*client), "MSG a 1 1\r\nx\r\n");
+    }
+    let queued = workers.iter().chain(&others);
+    let got: usize = queued.map(|id| bench.got(*id).matches("MSG").count()).sum();
+    assert_eq!(got, 1);
+    let tally = bench.state.scratch.take_tally();
+    assert_eq!((tally.received.messages, tally.received.bytes), (1, 1));
+    assert_eq!(tally.sent.messages, taken as u64);
+    let got: u64 = bench
+        .state
+        .receivers
+        .iter()
+        .map(|(_, one)| one.sent.messages)
+        .sum();
+    assert_eq!(got, taken as u64);
+}
+
+#[test]
+fn long_messages_to_several_go_in_pieces_of_their_bytes() {
+    let mut bench = Bench::new();
+    let clients: Vec<ReceiverId> = (0..8).map(|_| bench.client(false, true)).collect();
+    for client in &clients {
+        bench.subscribe(*client, "a", None, "1");
+    }
+    let payload = "x".repeat(PIECE_BYTES_MAX / 4);
+    let frame = format!("PUB a {}\r\n{payload}\r\n", payload.len());
+    let message = message(&frame);
+    let (mut memo, mut fanout) = (Memo::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        clients[0],
+        &message,
+        &mut memo,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    let allowance = Allowance {
+        work: usize::MAX,
+        bytes: 2 * payload.len(),
+    };
+    let pieces = (0..).find(|_| {
+        let published = fanout.go_on(state, clients[0], &message, allowance, out);
+        published == Published::Taken(clients.len())
+    });
+    assert!(pieces >= Some(3), "{pieces:?} pieces");
+    for client in &clients {
+        assert_eq!(bench.got(*client).matches("MSG").count(), 1);
+    }
+}
+
+#[test]
+fn in_pieces_too_a_publisher_waits_for_each_receiver_and_a_group_passes_a_message_on() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let crowd = bench.crowd("a", None);
+    let members = bench.crowd("a", Some("q"));
+    let slow = bench.key(crowd[700]);
+    bench.out.congested.insert(slow);
+    // Of the group, all but one are behind; that one has it.
+    for member in &members[1..] {
+        let key = bench.key(*member);
+        bench.out.congested.insert(key);
+    }
+    let message = message("PUB a 0\r\n\r\n");
+    let (mut memo, mut fanout) = (Memo::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        publisher,
+        &message,
+        &mut memo,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    let wait = fanout.go_on(state, publisher, &message, ALL, out);
+    assert_eq!(wait, Published::WaitFor(slow));
+    let again = fanout.go_on(state, publisher, &message, ALL, out);
+    assert_eq!(again, Published::WaitFor(slow));
+    out.congested.remove(&slow);
+    let all = fanout.go_on(state, publisher, &message, ALL, out);
+    assert_eq!(all, Published::Taken(crowd.len() + 1));
+    assert_eq!(bench.got(members[0]).matches("MSG").count(), 1);
+    assert_eq!(bench.got(crowd[700]).matches("MSG").count(), 1);
+    // When all are behind, one of them is waited for; a crowd that is not is given its copies first.
+    let key = bench.key(members[0]);
+    bench.out.congested.insert(key);
+    let frame = "PUB a 0\r\n\r\n";
+    let published = bench.try_to_publish(publisher, frame);
+    assert!(matches!(published, Published::WaitFor(_)), "{published:?}");
+    bench.out.stalled.insert(key);
+    assert_eq!(bench.publish(publisher, frame), crowd.len() + 1);
+}
+
+#[test]
+fn who_comes_and_goes_while_a_message_is_on_its_way_changes_nothing_for_the_others() {
+    for seed in 1..=20 {
+        churn(seed);
+    }
+}
+
+/// A fan-out in small pieces, while subscriptions to what it reaches come and go.
+fn churn(seed: u64) {
+    let mut random = Random::seeded(seed);
+    let mut bench = Bench::new();
+    let publisher = bench.client(false, true);
+    let subjects = ["a.b", "a.*", "*.b", "*.*", "a.>", ">", "x.y", "a.*.c"];
+    let clients: Vec<ReceiverId> = (0..40).map(|_| bench.client(false, true)).collect();
+    // Sid, by client; each is used once.
+    let mut present: Vec<(ReceiverId, String, bool)> = Vec::new();
+    let mut sids = 0;
+    let mut come = |bench: &mut Bench, random: &mut Random| {
+        let client = clients[random.below(clients.len())];
+        let subject = subjects[random.below(subjects.len())];
+        let reached = subject::matches(subject.as_bytes(), b"a.b");
+        sids += 1;
+        let sid = format!("s{sids}");
+        bench.subscribe(client, subject, None, &sid);
+        (client, sid, reached)
+    };
+    for _ in 0..1500 {
+        let one = come(&mut bench, &mut random);
+        present.push(one);
+    }
+    let message = message("PUB a.b 0\r\n\r\n");
+    let (mut memo, mut fanout) = (Memo::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        publisher,
+        &message,
+        &mut memo,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    // Who stays must get it; who was there and has gone may have; who came later must not.
+    let mut stays = present.clone();
+    let mut gone: Vec<(ReceiverId, String, bool)> = Vec::new();
+    let mut young: Vec<(ReceiverId, String, bool)> = Vec::new();
+    let taken = loop {
+        let allowance = Allowance {
+            work: 1 + random.below(60),
+            bytes: usize::MAX,
+        };
+        let (state, out) = (&mut bench.state, &mut bench.out);
+        if let Published::Taken(taken) = fanout.go_on(state, publisher, &message, allowance, out) {
+            break taken;
+        }
+        for _ in 0..random.below(40) {
+            if random.below(2) == 0 {
+                young.push(come(&mut bench, &mut random));
+                continue;
+            }
+            let list = if random.below(3) == 0 {
+                &mut young
+            } else {
+                &mut stays
+            };
+            if list.is_empty() {
+                continue;
+            }
+            let place = random.below(list.len());
+            let one = list.swap_remove(place);
+            let id = bench.state.subscription_of(one.0, one.1.as_bytes());
+            bench.state.unsubscribe(one.0, id.expect("it is there"));
+            if present.contains(&one) {
+                gone.push(one);
+            }
+        }
+    };
+    let mut got: Vec<(ReceiverId, String)> = Vec::new();
+    for client in &clients {
+        let lines = bench.got(*client);
+        let sids = lines
+            .lines()
+            .filter_map(|line| line.strip_prefix("MSG a.b "));
+        got.extend(sids.filter_map(|rest| Some((*client, rest.strip_suffix(" 0")?.to_owned()))));
+    }
+    assert_eq!(got.len(), taken, "seed {seed}");
+    let mut once = got.clone();
+    once.sort_unstable_by(|one, other| (one.0.0, &one.1).cmp(&(other.0.0, &other.1)));
+    once.dedup();
+    assert_eq!(once.len(), taken, "seed {seed}: somebody got it twice");
+    for (client, sid, reached) in stays {
+        let has = got.contains(&(client, sid));
+        assert_eq!(has, reached, "seed {seed}");
+    }
+    assert!(
+        young
+            .iter()
+            .all(|one| !got.contains(&(one.0, one.1.clone())))
+    );
+    let may = |one: &(ReceiverId, String)| {
+        present
+            .iter()
+            .any(|(client, sid, reached)| (*client, sid) == (one.0, &one.1) && *reached)
+    };
+    assert!(got.iter().all(may), "seed {seed}: {} have gone", gone.len());
+}
+
+#[test]
+fn the_requester_is_told_on_its_own_subscription_however_many_others_match() {
+    for (others, own) in [(0, 1), (5000, 1), (5000, 3000), (3, 3000), (5000, 0)] {
+        let mut bench = Bench::new();
+        let [requester, other] = [true; 2].map(|echo| bench.client(false, echo));
+        for number in 0..others {
+            bench.subscribe(other, "r", None, &format!("o{number}"));
+        }
+        for number in 0..own {
+            let subject = if number == own / 2 {
+                "r".to_owned()
+            } else {
+                format!("x.{number}")
+            };
+            bench.subscribe(requester, &subject, None, &format!("own{number}"));
+        }
+        let mut asked = find_own(&mut bench.state, requester, b"r");
+        let allowance = Allowance { work: 10, bytes: 0 };
+        let mut pieces = 0;
+        while let Own::Among(asking) = asked {
+            let before = bench.state.scratch.work();
+            asked = asking.go_on(&mut bench.state, requester, b"r", allowance);
+            assert!(bench.state.scratch.work() - before <= PIECE_SUBSCRIPTIONS_MAX);
+            pieces += 1;
+        }
+        let sid = match asked {
+            Own::Found(id) => Some(bench.state.accounts[0].sublist.subscription(id).sid.clone()),
+            _ => None,
+        };
+        let sid = sid.map(|sid| String::from_utf8_lossy(sid.as_slice()).into_owned());
+        let expected = (own > 0).then(|| format!("own{}", own / 2));
+        assert_eq!(sid, expected, "{own} of its own, {others} of others");
+        assert_eq!(pieces > 0, own.min(others) > PIECE_SUBSCRIPTIONS_MAX);
+    }
+}
+
+#[test]
+fn to_compare_long_subjects_is_more_work_and_goes_in_more_pieces() {
+    let mut bench = Bench::new();
+    let requester = bench.client(false, true);
+    let long = "a.".repeat(1000);
+    for number in 0..200 {
+        bench.subscribe(
+            requester,
+            &format!("{long}{number}"),
+            None,
+            &number.to_string(),
+        );
+        // The trie is of no help: to search it takes more than one piece.
+        bench.subscribe(
+            requester,
+            &format!("{}*.{long}{number}", "*.".repeat(number)),
+            None,
+            &format!("x{number}"),
+        );
+    }
+    let reply = format!("{long}{long}a");
+    let mut asked = find_own(&mut bench.state, requester, reply.as_bytes());
+    let allowance = Allowance {
+        work: 500,
+        bytes: 0,
+    };
+    let (mut pieces, mut all) = (0, 0);
+    while let Own::Among(asking) = asked {
+        let before = bench.state.scratch.work();
+        asked = asking.go_on(&mut bench.state, requester, reply.as_bytes(), allowance);
+        let work = bench.state.scratch.work() - before;
+        assert!(work < 700, "{work}");
+        (pieces, all) = (pieces + 1, all + work);
+    }
+    assert!(matches!(asked, Own::None));
+    assert!(all > 400 * 60, "{all} in {pieces} pieces");
+}
+
+#[test]
+fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too() {
+    const TOKENS: usize = 12;
+    let mut bench = Bench::new();
+    let [publisher, member] = [true; 2].map(|echo| bench.client(false, echo));
+    for number in 0..1 << TOKENS {
+        let token = |place: usize| if number >> place & 1 == 1 { "*" } else { "a" };
+        let subject: Vec<&str> = (0..TOKENS).map(token).collect();
+        bench.subscribe(member, &subject.join("."), Some("q"), &number.to_string());
+    }
+    let frame = format!("PUB {} 0\r\n\r\n", ["a"; TOKENS].join("."));
+    let message = message(&frame);
+    let (mut memo, mut fanout) = (Memo::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(
+        state,
+        publisher,
+        &message,
+        &mut memo,
+        &mut fanout,
+        |_, _| {},
+        out,
+    );
+    let mut fanout = fanout.expect("it has begun");
+    let allowance = Allowance {
+        work: 50,
+        bytes: usize::MAX,
+    };
+    let mut pieces = 0;
+    let taken = loop {
+        let before = state.scratch.work();
+        let published = fanout.go_on(state, publisher, &message, allowance, out);
+        let work = state.scratch.work() - before;
+        assert!(work < 400, "{work} in piece {pieces}");
+        pieces += 1;
+        if let Published::Taken(taken) = published {
+            break taken;
+        }
+    };
+    assert_eq!(taken, 1);
+    assert_eq!(bench.got(member).matches("MSG").count(), 1);
+    assert!(pieces > 100, "{pieces}");
+}
+
+/// Begins to publish a message that goes in pieces.
+fn begin(bench: &mut Bench, from: ReceiverId, message: &Publish<'_>) -> Box<Fanout> {
+    let (mut memo, mut fanout) = (Memo::default(), None);
+    let (state, out) = (&mut bench.state, &mut bench.out);
+    publish(state, from, message, &mut memo, &mut fanout, |_, _| {}, out);
+    fanout.expect("it goes in pieces")
+}
+
+#[test]
+fn a_long_subject_makes_a_message_large_as_a_long_payload_does() {
+    let mut bench = Bench::new();
+    let [publisher, reader] = [true; 2].map(|echo| bench.client(false, echo));
+    for number in 0..300 {
+        bench.subscribe(reader, ">", None, &number.to_string());
+    }
+    let long = "s".repeat(100_000);
+    let line = format!("PUB {long} 0\r\n\r\n");
+    let message = message(&line);
+    let mut fanout = begin(&mut bench, publisher, &message);
+    let Bench { state, out } = &mut bench;
+    let mut pieces = 1;
+    let allowance = Allowance {
+        work: usize::MAX,
+        bytes: 1_000_000,
+    };
+    while fanout.go_on(state, publisher, &message, allowance, out) == Published::InPieces {
+        pieces += 1;
+    }
+    assert_eq!(pieces, 31, "thirty of a megabyte each, and the end");
+}
+
+#[test]
+fn what_large_fan_outs_keep_is_bounded_and_slow_receivers_do_not_keep_others_from_room() {
+    const MANY: usize = room::KEPT_MAX + 1000;
+    let mut bench = Bench::new();
+    bench.state.scratch.room.max = MANY + 2 * room::KEPT_MAX;
+    let [crowd, slow, one, two] = [true; 4].map(|echo| bench.client(false, echo));
+    for number in 0..MANY {
+        let owner = if number == 7 { slow } else { crowd };
+        bench.subscribe(owner, "a", None, &number.to_string());
+    }
+    let slow_key = bench.key(slow);
+    bench.out.congested.insert(slow_key);
+    let message = message("PUB a 0\r\n\r\n");
+    let mut first = begin(&mut bench, one, &message);
+    let mut second = begin(&mut bench, two, &message);
+    let Bench { state, out } = &mut bench;
+    let mut go_on = |fanout: &mut Fanout, from: ReceiverId| {
+        let published = fanout.go_on(state, from, &message, ALL, out);
+        (published, state.scratch.has_freed_room())
+    };
+    let (waits, no_room) = (
+        Published::WaitFor(slow_key),
+        Published::WaitFor(crate::core::backpressure::room()),
+    );
+    // Nobody waits for room yet: a slow receiver is waited for, however often.
+    for _ in 0..fanout::WAITS_MAX + 10 {
+        assert_eq!(go_on(&mut first, one), (waits, false));
+    }
+    assert_eq!(go_on(&mut second, two), (no_room, false));
+    assert_eq!(go_on(&mut first, one), (Published::Taken(MANY), true));
+    // It is the second now, for which nobody waits.
+    assert_eq!(go_on(&mut second, two), (waits, false));
+    // One that ends early gives back what it has too.
+    let third = begin(&mut bench, one, &message);
+    let mut third = third;
+    let Bench { state, out } = &mut bench;
+    let published = third.go_on(state, one, &message, ALL, out);
+    assert_eq!(published, no_room);
+    second.abandon(state);
+    assert!(state.scratch.has_freed_room());
+    let published = third.go_on(state, one, &message, ALL, out);
+    assert_eq!(published, waits);
+}
+
+#[test]
+fn what_is_left_of_one_that_has_gone_is_walked_over_once() {
+    const MANY: usize = 20_000;
+    for queue in [None, Some("q")] {
+        let mut bench = Bench::new();
+        let [publisher, gone, other] = [true; 3].map(|echo| bench.client(false, echo));
+        for number in 0..MANY {
+            bench.subscribe(gone, "a", queue, &number.to_string());
+        }
+        bench.subscribe(other, "a", queue, "1");
+        bench.state.leave(gone);
+        let work_of = |bench: &mut Bench| {
+            let before = bench.state.scratch.work();
+            assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
+            bench.state.scratch.work() - before
+        };
+        // A group is walked over up to the member that takes the message, so not all of it at once.
+        let work = [(); 40].map(|()| work_of(&mut bench));
+        let all: usize = work.iter().sum();
+        assert!((MANY..3 * MANY).contains(&all), "{work:?}");
+        // What is not too much for one piece may stay until it is removed.
+        let max = if queue.is_some() {
+            PIECE_SUBSCRIPTIONS_MAX
+        } else {
+            20
+        };
+        assert!(work[39] <= max, "{work:?}");
+        // More may be subscribed to it meanwhile, and all goes in the end.
+        bench.subscribe(other, "a", queue, "2");
+        let both = if queue.is_some() { 1 } else { 2 };
+        assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), both);
+        while bench.state.clear_a_piece() {}
+        assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), both);
+        bench.state.leave(other);
+        assert_eq!(bench.state.accounts[0].sublist.kept(), 0);
+    }
+}
+
+#[test]
+fn one_that_takes_nothing_any_more_is_waited_for_by_nobody_although_it_is_behind() {
+    for (queue, many) in [
+        (None, false),
+        (None, true),
+        (Some("q"), false),
+        (Some("q"), true),
+    ] {
+        let mut bench = Bench::new();
+        let [publisher, retired, other] = [true; 3].map(|echo| bench.client(false, echo));
+        for number in 0..2000 {
+            bench.subscribe(retired, "b", None, &format!("b{number}"));
+        }
+        for number in 0..if many { 2000 } else { 10 } {
+            bench.subscribe(retired, "a", queue, &number.to_string());
+        }
+        bench.subscribe(other, "a", queue, "1");
+        // It is sent away: it gets what is queued for it, and nothing more.
+        bench.state.unsubscribe_all(retired);
+        let key = bench.key(retired);
+        bench.out.congested.insert(key);
+        bench.out.closed.insert(key);
+        assert!(bench.state.receiver(retired).is_clearing);
+        let published = bench.publish(publisher, "PUB a 0\r\n\r\n");
+        assert_eq!(published, 1, "{queue:?} {many}");
+    }
+}
+
+#[test]
+fn whom_a_publisher_waits_for_is_known_by_its_subscription() {
+    for many in [false, true] {
+        for queue in [None, Some("q")] {
+            let mut bench = Bench::new();
+            let [publisher, other, slow] = [true; 3].map(|echo| bench.client(false, echo));
+            for number in 0..if many { 2000 } else { 3 } {
+                bench.subscribe(other, "b", None, &number.to_string());
+                bench.subscribe(slow, "x", None, &format!("x{number}"));
+            }
+            bench.subscribe(slow, "*", queue, "7");
+            if many {
+                for number in 0..2000 {
+                    bench.subscribe(other, "a", None, &format!("a{number}"));
+                }
+            }
+            let key = bench.key(slow);
+            bench.out.congested.insert(key);
+            let published = bench.try_to_publish(publisher, "PUB a 0\r\n\r\n");
+            assert_eq!(published, Published::WaitFor(key));
+            let fed = bench.state.scratch.take_behind();
+            let (account, id) = fed.expect("it is fed by a subscription");
+            let subscription = bench.state.accounts[account.0].sublist.subscription(id);
+            assert_eq!(subscription.sid.as_slice(), b"7");
+            assert_eq!(subscription.receiver, slow);
+            assert_eq!(bench.state.scratch.take_behind(), None);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `Leaving`: subscriptions of clients that have left, removed in pieces.
+//!
+//! To remove half a million subjects of 24 tokens takes seconds. So what a client leaves behind is
+//! removed a piece at a time, one in each turn, and the others have theirs. Meanwhile its receiver stays
+//! in the table, under [`Key::NONE`], which takes nothing: to everybody else it has gone.
+//!
+//! A client that leaves little behind is gone at once, as long as not too many do so in one turn.
+
+use crate::core::delivery::ending;
+use crate::core::receiver::{Receiver, Traffic};
+use crate::core::sublist::{ReceiverId, SidsRest};
+use crate::state::State;
+use midge_reactor::Key;
+use std::collections::VecDeque;
+
+/// Most work done in a piece, in places of the sublist looked at: about a millisecond.
+const PIECE_WORK_MAX: usize = 3000;
+
+/// Places for receivers that are kept in any case.
+const RECEIVERS_KEPT: usize = 1024;
+
+/// What is left of clients that have left.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    queue: VecDeque<Rest>,
+    /// Receivers that have gone and are still in the table.
+    receivers: usize,
+    /// Subscriptions that are to be removed.
+    subscriptions: usize,
+    /// Work that may be done at once until the next piece.
+    allowance: usize,
+    is_scheduled: bool,
+    /// Work that is owed for what was subscribed meanwhile; below zero if more was done than that.
+    owed: isize,
+    /// Receivers that were taken out of the table since it was last made shorter.
+    removed: usize,
+}
+
+/// What is left of one.
+#[derive(Debug)]
+struct Rest {
+    id: ReceiverId,
+    sids: SidsRest,
+}
+
+impl Default for Leaving {
+    fn default() -> Leaving {
+        Leaving {
+            queue: VecDeque::new(),
+            receivers: 0,
+            subscriptions: 0,
+            allowance: PIECE_WORK_MAX,
+            is_scheduled: false,
+            owed: 0,
+            removed: 0,
+        }
+    }
+}
+
+impl Leaving {
+    /// Subscriptions that are to be removed.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions
+    }
+
+    /// Whether [pieces](State::clear_a_piece) are to be done from now on, one in each turn.
+    pub(crate) fn is_to_be_scheduled(&mut self) -> bool {
+        let is_waiting = !self.queue.is_empty() || self.allowance == 0;
+        is_waiting && !std::mem::replace(&mut self.is_scheduled, true)
+    }
+}
+
+impl State {
+    /// Ends a receiver and all its subscriptions; answers what it has published, and what was delivered
+    /// to it.
+    pub(crate) fn leave(&mut self, id: ReceiverId) -> (Traffic, Traffic) {
+        self.unsubscribe_all(id);
+        self.leaving.receivers += 1;
+        let receiver = self.receiver_mut(id);
+        let traffic = (receiver.received, receiver.sent);
+        receiver.key = Key::NONE;
+        receiver.takes_info = false;
+        if !receiver.is_clearing {
+            self.remove(id);
+        }
+        traffic
+    }
+
+    /// Ends all subscriptions of a receiver, which takes nothing any more.
+    pub(crate) fn unsubscribe_all(&mut self, id: ReceiverId) {
+        let receiver = self.receiver_mut(id);
+        let sids = std::mem::take(&mut receiver.sids);
+        if sids.is_empty() {
+            return;
+        }
+        receiver.is_clearing = true;
+        self.leaving.subscriptions += sids.len();
+        let sids = sids.into_rest();
+        self.leaving.queue.push_back(Rest { id, sids });
+        let work = self.clear(self.leaving.allowance);
+        self.leaving.allowance = self.leaving.allowance.saturating_sub(work);
+    }
+
+    /// Something was subscribed to, with so much work: removes twice as much of what is left, if anything
+    /// is. Or who subscribes, leaves and comes again could leave more behind than is removed. Answers how
+    /// much work that was.
+    pub(crate) fn keep_up(&mut self, work: usize) -> usize {
+        if self.leaving.queue.is_empty() {
+            self.leaving.owed = 0;
+            return 0;
+        }
+        self.leaving.owed += 2 * work as isize;
+        let done = self.clear(usize::try_from(self.leaving.owed).unwrap_or(0));
+        self.leaving.owed -= done as isize;
+        done
+    }
+
+    /// Does a piece of what is left; answers whether there is more.
+    pub(crate) fn clear_a_piece(&mut self) -> bool {
+        self.clear(PIECE_WORK_MAX);
+        self.leaving.is_scheduled = !self.leaving.queue.is_empty();
+        if !self.leaving.is_scheduled {
+            self.leaving.allowance = PIECE_WORK_MAX;
+        }
+        self.leaving.is_scheduled
+    }
+
+    /// Removes what is left until so much work is done, or a little more; answers how much was.
+    fn clear(&mut self, work_max: usize) -> usize {
+        let mut work = 0;
+        while let Some(Rest { id, sids }) = self.leaving.queue.front_mut() {
+            let id = *id;
+            let account = self.receivers[id.0 as usize].account;
+            let sublist = &mut self.accounts[account.0].sublist;
+            loop {
+                if work >= work_max {
+                    return work;
+                }
+                let Some(subscription) = sids.next() else {
+                    break;
+                };
+                work += ending(sublist, subscription);
+                sublist.remove(subscription);
+                self.leaving.subscriptions -= 1;
+            }
+            self.leaving.queue.pop_front();
+            let receiver = self.receiver_mut(id);
+            receiver.is_clearing = false;
+            if receiver.key == Key::NONE {
+                self.remove(id);
+            }
+        }
+        self.leaving.queue.shrink_to(64);
+        work
+    }
+
+    /// Takes a receiver that has gone out of the table.
+    fn remove(&mut self, id: ReceiverId) {
+        self.receivers.remove(id.0 as usize);
+        self.leaving.receivers -= 1;
+        self.leaving.removed += 1;
+        let (len, capacity) = (self.receivers.len(), self.receivers.capacity());
+        if len < capacity / 4 && self.leaving.removed > capacity / 2 + RECEIVERS_KEPT {
+            // As far as the places at its end are free.
+            self.receivers.shrink_to_fit();
+            self.leaving.removed = 0;
+        }
+    }
+
+    /// How many clients there are.
+    pub(crate) fn client_count(&self) -> usize {
+        self.receivers.len() - self.leaving.receivers
+    }
+
+    /// The clients there are.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Receiver> {
+        let receivers = self.receivers.iter().map(|(_, receiver)| receiver);
+        receivers.filter(|receiver| receiver.key != Key::NONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use midge_protocol::Info;
+
+    fn client(state: &mut State, subscriptions: usize) -> ReceiverId {
+        let cid = state.next_cid();
+        let key = Key::new(usize::try_from(cid).expect("few"), 1);
+        let id = state.join(key, ([127, 0, 0, 1], 1).into(), cid);
+        for number in 0..subscriptions {
+            let subject = format!("{cid}.*.{number}.a.b.c");
+            // Some names are numbers, some are not.
+            let sid = match number % 3 {
+                0 => format!("x{number}"),
+                _ => number.to_string(),
+            };
+            state.subscribe(id, subject.as_bytes(), None, sid.as_bytes());
+        }
+        id
+    }
+
+    fn told(state: &State) -> (usize, usize) {
+        let stats = state.stats();
+        (stats.clients, stats.subscriptions)
+    }
+
+    #[test]
+    fn who_leaves_very_many_subscriptions_is_gone_at_once_and_they_go_in_pieces() {
+        let mut state = State::announcing(Config::default(), Info::default());
+        let [big, other, retired] = [20_000, 100, 5000].map(|count| client(&mut state, count));
+        state.leave(big);
+        assert_eq!(told(&state), (2, 5100));
+        assert!(state.leaving.is_to_be_scheduled());
+        assert!(!state.leaving.is_to_be_scheduled(), "it is already");
+        // Behind that, one that stays connected, and leaves before it is cleared.
+        state.unsubscribe_all(retired);
+        assert_eq!(told(&state), (2, 100));
+        state.leave(retired);
+        state.leave(other);
+        assert_eq!(told(&state), (0, 0));
+        assert_eq!(state.clients().count(), 0);
+        let mut before = state.leaving.subscriptions();
+        let mut pieces = 1;
+        while state.clear_a_piece() {
+            let now = state.leaving.subscriptions();
+            assert!(before - now <= PIECE_WORK_MAX / 4);
+            (before, pieces) = (now, pieces + 1);
+        }
+        assert!(pieces > 20, "{pieces}");
+        assert_eq!(state.kept(), 0);
+        assert!(state.receivers.is_empty());
+        // The next ones with little are gone at once.
+        let id = client(&mut state, 50);
+        state.leave(id);
+        assert!(state.receivers.is_empty());
+        assert!(!state.leaving.is_to_be_scheduled());
+    }
+
+    #[test]
+    fn who_subscribes_leaves_and_comes_again_leaves_no_more_behind_than_is_removed() {
+        let mut state = State::announcing(Config::default(), Info::default());
+        let mut most = 0;
+        for _ in 0..20 {
+            let id = client(&mut state, 0);
+            for number in 0..5000 {
+                let subject = format!("a.b.{number}");
+                state.subscribe(id, subject.as_bytes(), None, subject.as_bytes());
+                state.keep_up(crate::core::delivery::subscribing(subject.as_bytes()));
+            }
+            state.leave(id);
+            most = most.max(state.leaving.subscriptions());
+        }
+        // Without a single piece.
+        assert!(most <= 5000, "{most}");
+        while state.clear_a_piece() {}
+        assert_eq!(state.keep_up(100), 0);
+        assert_eq!(state.kept(), 0);
+    }
+
+    #[test]
+    fn a_name_is_used_again_only_when_all_that_was_subscribed_under_it_has_gone() {
+        let mut state = State::announcing(Config::default(), Info::default());
+        let big = client(&mut state, 2000);
+        state.leave(big);
+        assert_ne!(client(&mut state, 0), big);
+        while state.clear_a_piece() {}
+        assert_eq!(client(&mut state, 0), big);
+    }
+
+    #[test]
+    fn very_many_clients_that_leave_at_once_do_not_all_go_in_one_piece() {
+        let mut state = State::announcing(Config::default(), Info::default());
+        let ids: Vec<ReceiverId> = (0..1000).map(|_| client(&mut state, 10)).collect();
+        for id in ids {
+            state.leave(id);
+        }
+        assert_eq!(told(&state), (0, 0));
+        assert!(state.receivers.len() > 900);
+        while state.clear_a_piece() {}
+        assert!(state.receivers.is_empty());
+        assert_eq!(state.kept(), 0);
+    }
+}

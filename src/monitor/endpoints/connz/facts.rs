@@ -1,0 +1,173 @@
+//! `Facts`: a connection, open or closed, and the JSON that is made of one.
+
+use crate::core::close::CloseReason;
+use crate::core::receiver::{Receiver, Traffic};
+use crate::monitor::times::{round_trip, uptime};
+use crate::monitor::view::View;
+use crate::records::closed::Closed;
+use crate::records::presence::{Identity, Presence};
+use crate::state::account_name;
+use jiff::Timestamp;
+use midge_reactor::Time;
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A connection, open or closed.
+pub(super) struct Facts<'a> {
+    pub(super) cid: u64,
+    pub(super) peer: SocketAddr,
+    pub(super) identity: &'a Identity,
+    pub(super) start: Time,
+    /// When it closed, or now.
+    pub(super) end: Time,
+    pub(super) reason: Option<CloseReason>,
+    pub(super) last_active: Time,
+    pub(super) round_trip: Duration,
+    pub(super) pending: usize,
+    pub(super) pending_peak: usize,
+    pub(super) received: Traffic,
+    pub(super) sent: Traffic,
+    pub(super) subscriptions: usize,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of_present(
+        view: &View<'a>,
+        cid: u64,
+        presence: &'a Presence,
+        receiver: &Receiver,
+    ) -> Facts<'a> {
+        let (now, key) = (view.sockets.now(), presence.key);
+        let silence = view.sockets.idle_for(key);
+        Facts {
+            cid,
+            peer: presence.peer,
+            identity: &presence.identity,
+            start: presence.start,
+            end: now,
+            reason: None,
+            last_active: presence.last_active(now, silence),
+            round_trip: presence.round_trip,
+            pending: view.sockets.queued(key),
+            pending_peak: view.sockets.queued_peak(key),
+            received: receiver.received,
+            sent: receiver.sent,
+            subscriptions: receiver.sids.len(),
+        }
+    }
+
+    pub(super) fn of_closed(closed: &'a Closed) -> Facts<'a> {
+        Facts {
+            cid: closed.cid,
+            peer: closed.peer,
+            identity: &closed.identity,
+            start: closed.start,
+            end: closed.stop,
+            reason: Some(closed.reason),
+            last_active: closed.last_active,
+            round_trip: closed.round_trip,
+            pending: closed.pending,
+            pending_peak: closed.pending_peak,
+            received: closed.received,
+            sent: closed.sent,
+            subscriptions: closed.subscriptions,
+        }
+    }
+}
+
+impl Facts<'_> {
+    /// Whether `text`, in small letters, is the cid, or stands in name, user, language or address. An
+    /// address has a dot or a colon: a bare number is in too many.
+    pub(super) fn mention(&self, text: &str) -> bool {
+        let Identity {
+            name, lang, user, ..
+        } = self.identity;
+        if text.parse() == Ok(self.cid) {
+            return true;
+        }
+        if [name, user, lang]
+            .iter()
+            .any(|said| said.to_lowercase().contains(text))
+        {
+            return true;
+        }
+        let ip = self.peer.ip().to_canonical();
+        text.contains(['.', ':']) && format!("{ip}:{}", self.peer.port()).contains(text)
+    }
+}
+
+/// A connection as it is told; what belongs to it follows.
+#[derive(Serialize)]
+pub(super) struct Connection<'a> {
+    cid: u64,
+    kind: &'static str,
+    #[serde(rename = "type")]
+    kind_of_client: &'static str,
+    ip: String,
+    port: u16,
+    start: Timestamp,
+    last_activity: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    rtt: String,
+    uptime: String,
+    idle: String,
+    pending_bytes: usize,
+    /// The most bytes that the kernel has left waiting.
+    pending_bytes_peak: usize,
+    in_msgs: u64,
+    out_msgs: u64,
+    in_bytes: u64,
+    out_bytes: u64,
+    subscriptions: usize,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    lang: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    version: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    authorized_user: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    account: &'a str,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn of(view: &View<'_>, facts: &Facts<'a>, auth: bool) -> Connection<'a> {
+        let (stop, reason) = match facts.reason {
+            Some(reason) => (Some(view.wall_of(facts.end)), Some(reason.to_string())),
+            None => (None, None),
+        };
+        // Of one that has closed all is told, as in nats-server.
+        let tells_user = auth || reason.is_some();
+        Connection {
+            cid: facts.cid,
+            kind: "Client",
+            kind_of_client: "nats",
+            ip: facts.peer.ip().to_canonical().to_string(),
+            port: facts.peer.port(),
+            start: view.wall_of(facts.start),
+            last_activity: view.wall_of(facts.last_active),
+            stop,
+            reason,
+            rtt: round_trip(facts.round_trip),
+            uptime: uptime(facts.end - facts.start),
+            idle: uptime(facts.end - facts.last_active),
+            pending_bytes: facts.pending,
+            pending_bytes_peak: facts.pending_peak.max(facts.pending),
+            in_msgs: facts.received.messages,
+            out_msgs: facts.sent.messages,
+            in_bytes: facts.received.bytes,
+            out_bytes: facts.sent.bytes,
+            subscriptions: facts.subscriptions,
+            name: &facts.identity.name,
+            lang: &facts.identity.lang,
+            version: &facts.identity.version,
+            authorized_user: if tells_user { &facts.identity.user } else { "" },
+            account: if tells_user { account_name() } else { "" },
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `Detail`: a subscription as `/connz` and `/subsz` tell it.
+
+use crate::core::sublist::{ReceiverId, SubId};
+use crate::monitor::view::View;
+use crate::records::closed::Listed;
+use crate::state::{GLOBAL, account_name};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A subscription.
+#[derive(Serialize)]
+pub(super) struct Detail<'a> {
+    /// Whose it is.
+    #[serde(skip)]
+    pub(super) receiver: ReceiverId,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) account: &'a str,
+    pub(super) subject: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qgroup: Option<Cow<'a, str>>,
+    pub(super) sid: Cow<'a, str>,
+    msgs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<u64>,
+    cid: u64,
+}
+
+impl<'a> Detail<'a> {
+    /// A subscription, if it is there.
+    pub(super) fn of(view: &View<'a>, id: SubId) -> Option<Detail<'a>> {
+        let state = view.state;
+        let sublist = &state.accounts[GLOBAL.0].sublist;
+        let subscription = sublist.get(id)?;
+        let receiver = state.receiver(subscription.receiver);
+        // What a client has left behind is nobody's.
+        if receiver.is_clearing {
+            return None;
+        }
+        Some(Detail {
+            receiver: subscription.receiver,
+            account: account_name(),
+            subject: String::from_utf8_lossy(sublist.subject(id)),
+            qgroup: sublist.queue(id).map(String::from_utf8_lossy),
+            sid: String::from_utf8_lossy(subscription.sid.as_slice()),
+            msgs: subscription.delivered,
+            max: subscription.max(),
+            cid: receiver.label.cid,
+        })
+    }
+
+    /// One of a client that has left.
+    pub(super) fn of_listed(listed: &'a Listed, cid: u64) -> Detail<'a> {
+        Detail {
+            // Nobody's any more.
+            receiver: ReceiverId(u32::MAX),
+            account: account_name(),
+            subject: String::from_utf8_lossy(&listed.subject),
+            qgroup: listed.queue.as_deref().map(String::from_utf8_lossy),
+            sid: String::from_utf8_lossy(&listed.sid),
+            msgs: listed.messages,
+            max: listed.max,
+            cid,
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! `/metrics`: all numbers as OpenMetrics, under the names that the exporter for nats-server makes.
+//!
+//! That exporter turns each number of `/varz`, `/subsz` and `/routez` into a gauge that is named after
+//! its place in the JSON, and so does this file, from the same JSON: a number that is added there is
+//! here as well. What has no place there is called `midge_*`.
+//!
+//! The text is written by hand: there is nothing to register, since nothing is counted here, and the
+//! names, which are the exporter's, would be gauges to any library too.
+
+use super::Made;
+use super::accstatz::accstatz;
+use super::memz;
+use super::routez::routez;
+use super::subsz;
+use super::varz::varz;
+use crate::monitor::view::View;
+use crate::monitor::{Budget, Pieces};
+use crate::state::GLOBAL;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// Texts that become the label of a metric that is 1, or, if they are dates, its milliseconds.
+const TOLD: &[&str] = &[
+    "server_id",
+    "server_name",
+    "version",
+    "domain",
+    "leader",
+    "name",
+    "start",
+    "config_load_time",
+];
+
+pub(super) fn answer() -> Made {
+    Made::Metrics(Box::new(Metrics::default()))
+}
+
+/// The numbers, as far as they are collected.
+#[derive(Default)]
+struct Metrics {
+    clients: memz::Walk,
+    sublist: subsz::Walk,
+}
+
+impl Pieces for Metrics {
+    fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
+        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        if !self.clients.go_on(view, budget) || !self.sublist.go_on(sublist, budget) {
+            return true;
+        }
+        let mut text = Text::new(view.server_id());
+        text.tree("varz", &value(&varz(view)));
+        text.tree("subsz", &value(&self.sublist.stats(view)));
+        text.tree("routez", &value(&routez(view)));
+        self.connz(view, &mut text);
+        self.others(view, &mut text);
+        self.own(view, &mut text);
+        text.text.push_str("# EOF\n");
+        out.extend_from_slice(text.text.as_bytes());
+        false
+    }
+}
+
+fn value(of: &impl serde::Serialize) -> Value {
+    serde_json::to_value(of).unwrap_or_default()
+}
+
+impl Metrics {
+    fn connz(&self, view: &View<'_>, text: &mut Text) {
+        let clients = &self.clients;
+        let count = view.records.present.len();
+        for (name, number) in [
+            ("num_connections", count as u64),
+            ("total", count as u64),
+            ("offset", 0),
+            ("limit", count as u64),
+            ("pending_bytes", clients.queues as u64),
+            ("subscriptions", clients.subscriptions as u64),
+            ("in_bytes", clients.received.bytes),
+            ("out_bytes", clients.sent.bytes),
+            ("in_msgs", clients.received.messages),
+            ("out_msgs", clients.sent.messages),
+        ] {
+            text.gauge(&format!("gnatsd_connz_{name}"), name, &[("", number)]);
+        }
+    }
+
+    fn others(&self, view: &View<'_>, text: &mut Text) {
+        let is_bad = view.state.lame_duck;
+        let name = "gnatsd_healthz_status";
+        text.gauge(name, "status: 0 is good", &[("", u64::from(is_bad))]);
+        let (word, good) = if is_bad { ("error", 0) } else { ("ok", 1) };
+        let name = "gnatsd_healthz_status_value";
+        text.gauge(name, "status: 1 is good", &[(&label("value", word), good)]);
+        text.gauge(
+            "gnatsd_leafz_conn_nodes_total",
+            "nodes_total",
+            &[("", 0_u64)],
+        );
+        let statz = accstatz(view);
+        let labels = [
+            label("account", statz.acc),
+            label("account_id", statz.acc),
+            label("account_name", statz.name),
+        ]
+        .join(",");
+        for (name, number) in [
+            ("current_connections", statz.conns as u64),
+            ("total_connections", statz.total_conns as u64),
+            ("subscriptions", statz.num_subscriptions as u64),
+            ("leaf_nodes", statz.leafnodes as u64),
+            ("sent_messages", statz.sent.msgs),
+            ("sent_bytes", statz.sent.bytes),
+            ("received_messages", statz.received.msgs),
+            ("received_bytes", statz.received.bytes),
+            ("slow_consumers", statz.slow_consumers),
+        ] {
+            text.gauge(
+                &format!("gnatsd_accstatz_{name}"),
+                name,
+                &[(&labels, number)],
+            );
+        }
+    }
+
+    fn own(&self, view: &View<'_>, text: &mut Text) {
+        let owners = self.clients.owners(view);
+        let owners = owners
+            .each()
+            .map(|(owner, bytes)| (label("owner", owner), bytes));
+        let owners: Vec<_> = owners
+            .iter()
+            .map(|(l, bytes)| (l.as_str(), *bytes))
+            .collect();
+        text.gauge("midge_memory_bytes", "memory by owner, in bytes", &owners);
+        let stats = view.sockets.stats();
+        for (name, help, number) in [
+            (
+                "queue_longest_bytes",
+                "the longest queue of a client",
+                self.clients.longest_queue as u64,
+            ),
+            (
+                "clients_with_queue",
+                "clients for which something is queued",
+                self.clients.clients_with_queue as u64,
+            ),
+            (
+                "slow_episodes",
+                "times that a client was behind",
+                view.records.slow.total(),
+            ),
+            (
+                "auth_failures",
+                "connections closed for wrong credentials, or none in time",
+                view.records.auth_failures,
+            ),
+            ("loop_turns", "turns of the loop", stats.turns),
+            ("loop_polls", "polls of the loop", stats.polls),
+            (
+                "loop_events",
+                "events that polls have reported",
+                stats.events,
+            ),
+            ("loop_reads", "reads from sockets", stats.reads),
+            ("loop_writes", "writes to sockets", stats.writes),
+            (
+                "loop_read_bytes",
+                "bytes read from sockets",
+                stats.read_bytes,
+            ),
+            (
+                "loop_written_bytes",
+                "bytes written to sockets",
+                stats.written_bytes,
+            ),
+            (
+                "loop_timers_fired",
+                "timers that have fired",
+                stats.timers_fired,
+            ),
+        ] {
+            text.gauge(&format!("midge_{name}"), help, &[("", number)]);
+        }
+    }
+}
+
+/// The text as far as it is written.
+struct Text {
+    text: String,
+    /// The label that every metric has.
+    server: String,
+}
+
+impl Text {
+    fn new(server_id: &str) -> Text {
+        Text {
+            text: String::with_capacity(16 * 1024),
+            server: label("server_id", server_id),
+        }
+    }
+
+    /// One metric. Each sample is further labels and a number.
+    fn gauge<N: std::fmt::Display + Copy>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: &[(&str, N)],
+    ) {
+        let Text { text, server } = self;
+        let name = metric_name(name);
+        // Writing to memory does not fail.
+        let _ = writeln!(text, "# TYPE {name} gauge\n# HELP {name} {}", escaped(help));
+        for (labels, number) in samples {
+            let comma = if labels.is_empty() { "" } else { "," };
+            let _ = writeln!(text, "{name}{{{server}{comma}{labels}}} {number}");
+        }
+    }
+
+    /// All numbers of a tree, each named after its place.
+    fn tree(&mut self, endpoint: &str, value: &Value) {
+        self.branch(&format!("gnatsd_{endpoint}"), "", value);
+    }
+
+    fn branch(&mut self, root: &str, path: &str, value: &Value) {
+        let Value::Object(fields) = value else { return };
+        for (key, value) in fields {
+            let path = match path {
+                "" => key.clone(),
+                path => format!("{path}_{key}"),
+            };
+            let path = path.replace('/', "_").replace("__", "_");
+            let path = path.trim_matches('_');
+            let name = format!("{root}_{path}");
+            match value {
+                Value::Number(number) => self.gauge(&name, path, &[("", number)]),
+                Value::String(text) if TOLD.contains(&key.as_str()) => {
+                    match text.parse::<Timestamp>() {
+                        Ok(date) => self.gauge(&name, path, &[("", date.as_millisecond())]),
+                        Err(_) => self.gauge(&name, path, &[(&label("value", text), 1)]),
+                    }
+                }
+                value => self.branch(root, path, value),
+            }
+        }
+    }
+}
+
+fn metric_name(name: &str) -> String {
+    let is_good = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    let good = name
+        .chars()
+        .map(|char| if is_good(char) { char } else { '_' });
+    good.collect()
+}
+
+fn label(name: &str, value: &str) -> String {
+    format!("{name}=\"{}\"", escaped(value))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_are_named_after_their_place_and_texts_escaped() {
+        let mut text = Text::new("A\"");
+        text.tree(
+            "varz",
+            &json!({
+                "cpu": 1.5, "name": "a\\b\nc", "host": "left out", "tags": [1],
+                "start": "1970-01-01T00:00:01.5Z", "http_req_stats": {"/varz": 3}
+            }),
+        );
+        let samples: Vec<&str> = text
+            .text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
+        assert_eq!(
+            samples,
+            [
+                r#"gnatsd_varz_cpu{server_id="A\""} 1.5"#,
+                r#"gnatsd_varz_http_req_stats_varz{server_id="A\""} 3"#,
+                r#"gnatsd_varz_name{server_id="A\"",value="a\\b\nc"} 1"#,
+                r#"gnatsd_varz_start{server_id="A\""} 1500"#,
+            ]
+        );
+    }
+}

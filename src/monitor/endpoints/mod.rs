@@ -1,0 +1,418 @@
+//! Which endpoint a path is, who may ask it, and how its answer is dressed.
+
+mod accountz;
+mod accstatz;
+mod connz;
+mod detail;
+mod gatewayz;
+mod healthz;
+mod ipqueuesz;
+mod jsz;
+mod leafz;
+mod livez;
+mod loopz;
+mod memz;
+mod metrics;
+mod root;
+mod routez;
+mod slowz;
+mod subsz;
+mod topz;
+mod varz;
+
+use crate::Auth;
+use crate::auth::same;
+use crate::monitor::Pieces;
+use crate::monitor::http::request::Request;
+use crate::monitor::http::response::{BAD_REQUEST, MOVED, NOT_FOUND, OK, Status, UNAUTHORIZED};
+use crate::monitor::json;
+use crate::monitor::query::{Mistake, Query};
+use crate::monitor::view::View;
+use crate::state::State;
+use data_encoding::BASE64;
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A field of an answer's head.
+pub(super) type Field = (&'static str, Cow<'static, str>);
+
+/// Text for people.
+pub(super) const PLAIN: Field = content_type("text/plain; charset=utf-8");
+const JSON: Field = content_type("application/json");
+const SCRIPT: Field = content_type("application/javascript");
+const METRICS: Field = content_type("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const HTML: Field = content_type("text/html; charset=utf-8");
+
+/// Any page may read what is monitored, as with nats-server from 2.10 on.
+const ANY_ORIGIN: Field = ("Access-Control-Allow-Origin", Cow::Borrowed("*"));
+const NO_SNIFFING: Field = ("X-Content-Type-Options", Cow::Borrowed("nosniff"));
+
+/// What a page may do: run what it contains, and ask whoever it came from. What clients call
+/// themselves is shown in it.
+const ONLY_ITSELF: Field = (
+    "Content-Security-Policy",
+    Cow::Borrowed(
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'",
+    ),
+);
+
+const fn content_type(value: &'static str) -> Field {
+    ("Content-Type", Cow::Borrowed(value))
+}
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Endpoint {
+    Root,
+    Varz,
+    Jsz,
+    Connz,
+    Accountz,
+    Accstatz,
+    Subsz,
+    Routez,
+    Leafz,
+    Gatewayz,
+    Healthz,
+    Ipqueuesz,
+    Livez,
+    Readyz,
+    Loopz,
+    Memz,
+    Slowz,
+    Topz,
+    Metrics,
+}
+
+/// Each with its paths; the first is the one that is counted. The order is that of the root page.
+const ENDPOINTS: &[(Endpoint, &[&str])] = &[
+    (Endpoint::Root, &["/"]),
+    (Endpoint::Varz, &["/varz"]),
+    (Endpoint::Jsz, &["/jsz"]),
+    (Endpoint::Connz, &["/connz"]),
+    (Endpoint::Accountz, &["/accountz"]),
+    (Endpoint::Accstatz, &["/accstatz"]),
+    (Endpoint::Subsz, &["/subsz", "/subscriptionsz"]),
+    (Endpoint::Routez, &["/routez"]),
+    (Endpoint::Leafz, &["/leafz"]),
+    (Endpoint::Gatewayz, &["/gatewayz"]),
+    (Endpoint::Healthz, &["/healthz"]),
+    (Endpoint::Ipqueuesz, &["/ipqueuesz"]),
+    // From here on midge's own.
+    (Endpoint::Livez, &["/livez"]),
+    (Endpoint::Readyz, &["/readyz"]),
+    (Endpoint::Loopz, &["/loopz"]),
+    (Endpoint::Memz, &["/memz"]),
+    (Endpoint::Slowz, &["/slowz"]),
+    (Endpoint::Topz, &["/topz"]),
+    (Endpoint::Metrics, &["/metrics"]),
+];
+
+impl Endpoint {
+    /// The endpoint that a path is, below the base path.
+    pub(super) fn of(state: &State, path: &str) -> Option<Endpoint> {
+        let base = base_path(state);
+        let below = path.strip_prefix(base.as_str())?;
+        let below = match below {
+            "" => "/",
+            // The root page of a base path has no slash behind it.
+            "/" if !base.is_empty() => return None,
+            below => below,
+        };
+        let is_it = |(_, names): &&(Endpoint, &[&str])| names.contains(&below);
+        ENDPOINTS.iter().find(is_it).map(|(endpoint, _)| *endpoint)
+    }
+
+    /// The path by which it is counted.
+    pub(super) fn name(self) -> &'static str {
+        let found = ENDPOINTS.iter().find(|(endpoint, _)| *endpoint == self);
+        found.map_or("/", |(_, names)| names[0])
+    }
+
+    /// All of them but the root page.
+    pub(super) fn all() -> impl Iterator<Item = Endpoint> {
+        ENDPOINTS.iter().skip(1).map(|(endpoint, _)| *endpoint)
+    }
+
+    /// Whether it is asked by those who start and stop programs, which have no password and get no
+    /// more than a word.
+    pub(super) fn is_probe(self) -> bool {
+        matches!(self, Endpoint::Healthz | Endpoint::Livez | Endpoint::Readyz)
+    }
+}
+
+/// The base path with one slash in front and none behind, or nothing.
+pub(super) fn base_path(state: &State) -> String {
+    let monitor = state.config.monitor.as_ref();
+    let path = monitor.map_or("", |monitor| monitor.base_path.trim_matches('/'));
+    if path.is_empty() {
+        String::new()
+    } else {
+        format!("/{path}")
+    }
+}
+
+/// What goes back.
+pub(super) struct Answer {
+    pub(super) status: Status,
+    pub(super) fields: Vec<Field>,
+    pub(super) body: Body,
+}
+
+/// What goes back behind the head.
+pub(super) enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// Made a piece at a time.
+    Pieces {
+        /// What stands before the first.
+        first: Vec<u8>,
+        pieces: Box<dyn Pieces>,
+        /// What stands behind the last.
+        last: &'static [u8],
+    },
+}
+
+/// What an endpoint has to say.
+pub(super) enum Made {
+    /// JSON.
+    Json(Vec<u8>),
+    /// JSON, made a piece at a time.
+    Pieces(Box<dyn Pieces>),
+    /// JSON, and what it says is bad.
+    Failure(Status, Vec<u8>),
+    /// A page.
+    Page(String),
+    /// OpenMetrics, made a piece at a time.
+    Metrics(Box<dyn Pieces>),
+}
+
+impl Made {
+    /// All of a value.
+    pub(super) fn json(value: &impl Serialize) -> Made {
+        let mut body = Vec::with_capacity(2048);
+        json::put(&mut body, value, 0);
+        Made::Json(body)
+    }
+}
+
+/// Answers a request.
+pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
+    if let Some(path) = cleaned(&request.path) {
+        return moved(&path, &request.query);
+    }
+    let Some(endpoint) = Endpoint::of(view.state, &request.path) else {
+        return Answer {
+            status: NOT_FOUND,
+            fields: vec![PLAIN, NO_SNIFFING],
+            body: Body::Whole(b"404 page not found\n".to_vec()),
+        };
+    };
+    let monitor = view.state.config.monitor.as_ref();
+    let auth = monitor.map_or(&Auth::None, |monitor| &monitor.auth);
+    if !endpoint.is_probe() && !is_allowed(auth, request.authorization.as_deref()) {
+        return unauthorized(auth);
+    }
+    let query = Query::new(&request.query);
+    match callback(&query).and_then(|callback| Ok((callback, ask(endpoint, view, &query)?))) {
+        Ok((callback, made)) => dressed(made, callback),
+        Err(mistake) => Answer {
+            status: BAD_REQUEST,
+            fields: vec![PLAIN],
+            body: Body::Whole(mistake.into_bytes()),
+        },
+    }
+}
+
+fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+    match endpoint {
+        Endpoint::Root => Ok(root::answer(view)),
+        Endpoint::Varz => Ok(varz::answer(view)),
+        Endpoint::Jsz => Ok(jsz::answer(view)),
+        Endpoint::Connz => connz::answer(query),
+        Endpoint::Accountz => accountz::answer(view, query),
+        Endpoint::Accstatz => accstatz::answer(view, query),
+        Endpoint::Subsz => subsz::answer(query),
+        Endpoint::Routez => routez::answer(view, query),
+        Endpoint::Leafz => leafz::answer(view, query),
+        Endpoint::Gatewayz => gatewayz::answer(view, query),
+        Endpoint::Healthz => healthz::answer(view, query),
+        Endpoint::Ipqueuesz => Ok(ipqueuesz::answer()),
+        Endpoint::Livez => Ok(livez::live()),
+        Endpoint::Readyz => Ok(livez::ready(view)),
+        Endpoint::Loopz => Ok(loopz::answer(view)),
+        Endpoint::Memz => Ok(memz::answer()),
+        Endpoint::Slowz => Ok(slowz::answer(view)),
+        Endpoint::Topz => topz::answer(query),
+        Endpoint::Metrics => Ok(metrics::answer()),
+    }
+}
+
+/// The name of the function that a script wants its JSON given to. It stands in what a browser runs,
+/// so it must be a name.
+fn callback(query: &Query<'_>) -> Result<Option<String>, Mistake> {
+    let Some(name) = query.text("callback") else {
+        return Ok(None);
+    };
+    let is_part = |char: char| char.is_ascii_alphanumeric() || "_$.[]".contains(char);
+    if name.chars().all(is_part) {
+        Ok(Some(name))
+    } else {
+        Err("invalid callback, must be the name of a function".to_owned())
+    }
+}
+
+fn dressed(made: Made, callback: Option<String>) -> Answer {
+    let whole = |status, fields, body| Answer {
+        status,
+        fields,
+        body: Body::Whole(body),
+    };
+    let pieces = |fields, first, pieces, last| Answer {
+        status: OK,
+        fields,
+        body: Body::Pieces {
+            first,
+            pieces,
+            last,
+        },
+    };
+    let (fields, first, last) = match callback {
+        None => (vec![JSON, ANY_ORIGIN], Vec::new(), &b""[..]),
+        Some(name) => (vec![SCRIPT], (name + "(").into_bytes(), &b")"[..]),
+    };
+    match made {
+        Made::Json(body) => whole(OK, fields, [&first, &*body, last].concat()),
+        Made::Failure(status, body) => whole(status, fields, [&first, &*body, last].concat()),
+        Made::Pieces(made) => pieces(fields, first, made, last),
+        Made::Page(text) => whole(OK, vec![HTML, NO_SNIFFING, ONLY_ITSELF], text.into_bytes()),
+        Made::Metrics(made) => pieces(vec![METRICS], Vec::new(), made, b""),
+    }
+}
+
+/// The path without empty parts and dots, if it has any. None that a browser would take for the
+/// name of another host: `\` is as good as `/` to them.
+fn cleaned(path: &str) -> Option<String> {
+    if path.contains('\\') {
+        return None;
+    }
+    let has_any = path.contains("//") || path.split('/').any(|part| matches!(part, "." | ".."));
+    if !has_any {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let end = if path.ends_with('/') && !parts.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    Some(format!("/{}{end}", parts.join("/")))
+}
+
+fn moved(path: &str, query: &str) -> Answer {
+    let mark = if query.is_empty() { "" } else { "?" };
+    let location = format!("{path}{mark}{query}");
+    let shown = location
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&#34;");
+    Answer {
+        status: MOVED,
+        body: Body::Whole(format!("<a href=\"{shown}\">Moved Permanently</a>.\n\n").into_bytes()),
+        fields: vec![HTML, ("Location", location.into())],
+    }
+}
+
+fn unauthorized(auth: &Auth) -> Answer {
+    let scheme = match auth {
+        Auth::Token(_) => "Bearer realm=\"midge\"",
+        _ => "Basic realm=\"midge\", charset=\"UTF-8\"",
+    };
+    Answer {
+        status: UNAUTHORIZED,
+        fields: vec![PLAIN, ("WWW-Authenticate", scheme.into())],
+        body: Body::Whole(b"401 unauthorized".to_vec()),
+    }
+}
+
+fn is_allowed(auth: &Auth, authorization: Option<&[u8]>) -> bool {
+    let (scheme, given) = authorization
+        .and_then(|field| std::str::from_utf8(field).ok())
+        .and_then(|field| field.trim().split_once(' '))
+        .unwrap_or_default();
+    match auth {
+        Auth::None => true,
+        Auth::Token(token) => scheme.eq_ignore_ascii_case("Bearer") && same(token, given.trim()),
+        Auth::User { user, pass } => is_basic(scheme, given, |name, secret| {
+            same(user, name) & same(pass, secret)
+        }),
+        Auth::Users { users, .. } => is_basic(scheme, given, |name, secret| {
+            let known = users.iter().find(|user| user.name == name);
+            known.is_some_and(|user| same(&user.pass, secret))
+        }),
+    }
+}
+
+/// Whether `given` is a name and a password as HTTP's `Basic` has them, and good ones.
+fn is_basic(scheme: &str, given: &str, good: impl FnOnce(&str, &str) -> bool) -> bool {
+    let decoded = BASE64.decode(given.trim().as_bytes()).unwrap_or_default();
+    let decoded = String::from_utf8(decoded).unwrap_or_default();
+    let parts = decoded.split_once(':');
+    scheme.eq_ignore_ascii_case("Basic") && parts.is_some_and(|(name, secret)| good(name, secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cleaned_only_if_it_needs_it() {
+        for (path, expected) in [
+            ("/varz", None),
+            ("/varz/", None),
+            ("/", None),
+            ("//varz", Some("/varz")),
+            ("/a/../varz", Some("/varz")),
+            ("/./varz/", Some("/varz/")),
+            ("/../..", Some("/")),
+            ("//", Some("/")),
+            (r"/./\host", None),
+        ] {
+            assert_eq!(cleaned(path).as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_right_credentials_are_let_in() {
+        let user = Auth::User {
+            user: "ann".to_owned(),
+            pass: "a:b".to_owned(),
+        };
+        let basic = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
+        let token = Auth::Token("t".to_owned());
+        for (auth, field, expected) in [
+            (&user, Some(basic("ann:a:b")), true),
+            (&user, Some(basic("ann:a:c")), false),
+            (&user, Some(basic("ann")), false),
+            (&user, Some("Basic !".to_owned()), false),
+            (&user, Some("Bearer t".to_owned()), false),
+            (&user, None, false),
+            (&token, Some("bearer t".to_owned()), true),
+            (&token, Some("Bearer tt".to_owned()), false),
+            (&token, None, false),
+            (&Auth::None, None, true),
+        ] {
+            let field = field.as_deref().map(str::as_bytes);
+            assert_eq!(is_allowed(auth, field), expected, "{field:?}");
+        }
+    }
+}

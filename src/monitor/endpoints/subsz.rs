@@ -1,0 +1,261 @@
+//! `/subsz`: the subscriptions, and what the sublist does.
+//!
+//! `total` counts all that match, as in later releases of nats-server; in 2.9 it was the length of the
+//! page, by which nobody can tell whether there is another.
+//!
+//! Three walks, each in pieces: over the subscriptions, to count those that match and find the page;
+//! over the sets and the cache, for their sizes; over the page, to write it.
+
+use super::Made;
+use super::detail::Detail;
+use crate::core::sublist::{SubId, Sublist};
+use crate::monitor::query::{Mistake, Page, Query, Subscriptions};
+use crate::monitor::view::View;
+use crate::monitor::{Budget, Pieces, json};
+use crate::state::{GLOBAL, account_name};
+use jiff::Timestamp;
+use memchr::memmem::Finder;
+use midge_protocol::subject;
+use serde::Serialize;
+
+/// What writing one subscription costs, in places looked at.
+const WRITING: usize = 4;
+
+/// What a sublist has and has done.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct SublistStats {
+    num_subscriptions: usize,
+    /// Subjects of which the cache knows what they reach.
+    num_cache: usize,
+    num_inserts: u64,
+    num_removes: u64,
+    /// Messages published: each is matched.
+    num_matches: u64,
+    /// The share of them for which no subject had to be looked for in the trie.
+    cache_hit_rate: f64,
+    /// Copies of a message to the subject that most have subscribed to.
+    max_fanout: usize,
+    /// Copies of a message to a subject, over all that are subscribed to.
+    avg_fanout: f64,
+}
+
+/// A walk over what has sizes, in pieces.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// The next place of the sets, then of the cache.
+    set: usize,
+    pair: usize,
+    sets: usize,
+    copies: usize,
+    copies_max: usize,
+    cached: usize,
+}
+
+impl Walk {
+    /// Goes on; answers whether it is at its end.
+    pub(super) fn go_on(&mut self, sublist: &Sublist, budget: &mut Budget) -> bool {
+        while self.set < sublist.set_places() {
+            if !budget.take() {
+                return false;
+            }
+            if let Some(set) = sublist.set_at(self.set) {
+                let copies = set.plain().len() + set.groups().len();
+                self.sets += 1;
+                self.copies += copies;
+                self.copies_max = self.copies_max.max(copies);
+            }
+            self.set += 1;
+        }
+        while self.pair < sublist.cache_places() {
+            if !budget.take() {
+                return false;
+            }
+            self.cached += sublist.cached_at(self.pair);
+            self.pair += 1;
+        }
+        true
+    }
+
+    /// The statistics, with what the walk has found.
+    pub(super) fn stats(&self, view: &View<'_>) -> SublistStats {
+        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        let matches = view.state.stats.received.messages;
+        let subscriptions = view.state.stats().subscriptions;
+        let share = |part: u64, all: u64| {
+            if all == 0 {
+                0.0
+            } else {
+                part as f64 / all as f64
+            }
+        };
+        SublistStats {
+            num_subscriptions: subscriptions,
+            num_cache: self.cached,
+            num_inserts: sublist.inserts(),
+            num_removes: sublist.inserts() - subscriptions as u64,
+            num_matches: matches,
+            cache_hit_rate: share(matches.saturating_sub(sublist.searches()), matches),
+            max_fanout: self.copies_max,
+            avg_fanout: share(self.copies as u64, self.sets as u64),
+        }
+    }
+}
+
+/// The fields in front of the list. Without `subs` only those of the statistics.
+#[derive(Serialize)]
+struct Head<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Timestamp>,
+    #[serde(flatten)]
+    stats: SublistStats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+}
+
+pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
+    let lists = query.subscriptions()? != Subscriptions::None;
+    let page = query.page()?;
+    let test = query.text("test").map(String::into_bytes);
+    if let Some(test) = &test
+        && !subject::is_literal_form(test)
+    {
+        return Err(format!(
+            "invalid test subject, must be valid publish subject: {}",
+            String::from_utf8_lossy(test)
+        ));
+    }
+    let find = query.text("find").map(String::into_bytes);
+    let find = find.map(|text| Finder::new(&text).into_owned());
+    let account = query.text("acc");
+    Ok(Made::Pieces(Box::new(Subsz {
+        is_known: account.is_none_or(|name| name == account_name()),
+        lists,
+        page,
+        test,
+        find,
+        next: 0,
+        total: 0,
+        found: Vec::new(),
+        walk: Walk::default(),
+        written: None,
+    })))
+}
+
+struct Subsz {
+    /// Whether the account asked for is there.
+    is_known: bool,
+    lists: bool,
+    page: Page,
+    test: Option<Vec<u8>>,
+    /// What must stand somewhere in the subject.
+    find: Option<Finder<'static>>,
+    /// The next place to look at.
+    next: usize,
+    /// How many match.
+    total: usize,
+    /// Those of the page.
+    found: Vec<SubId>,
+    walk: Walk,
+    /// How many of the page are written, once the head is; and whether any was.
+    written: Option<(usize, bool)>,
+}
+
+impl Pieces for Subsz {
+    fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
+        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        if !self.look(view, budget) || !self.walk.go_on(sublist, budget) {
+            return true;
+        }
+        let (mut place, mut any) = match self.written {
+            Some(written) => written,
+            None => {
+                let head = self.head(view);
+                if !self.lists {
+                    json::put(out, &head, 0);
+                    return false;
+                }
+                json::put_open(out, &head, 0);
+                json::begin_list(out, "subscriptions_list", 0);
+                (0, false)
+            }
+        };
+        while let Some(id) = self.found.get(place) {
+            if !budget.spend(WRITING) {
+                self.written = Some((place, any));
+                return true;
+            }
+            if let Some(detail) = Detail::of(view, *id) {
+                json::put_element(out, !any, &detail, 0);
+                budget.spend_bytes(detail.subject.len() + detail.sid.len());
+                any = true;
+            }
+            place += 1;
+        }
+        json::end_list(out, !any, 0);
+        json::end_object(out, 0);
+        false
+    }
+
+    fn bytes(&self) -> usize {
+        self.found.capacity() * size_of::<SubId>()
+    }
+}
+
+impl Subsz {
+    fn head<'a>(&self, view: &View<'a>) -> Head<'a> {
+        let stats = if self.is_known {
+            self.walk.stats(view)
+        } else {
+            SublistStats::default()
+        };
+        let lists = self.lists;
+        Head {
+            server_id: lists.then(|| view.server_id()),
+            now: lists.then(|| view.now()),
+            stats,
+            total: lists.then_some(self.total),
+            offset: lists.then_some(self.page.offset),
+            limit: lists.then_some(self.page.limit),
+        }
+    }
+
+    fn is_wanted(&self, subject: &[u8]) -> bool {
+        let (test, find) = (self.test.as_deref(), self.find.as_ref());
+        test.is_none_or(|test| subject::matches(subject, test))
+            && find.is_none_or(|find| find.find(subject).is_some())
+    }
+
+    /// Looks for the page; answers whether that is done.
+    fn look(&mut self, view: &View<'_>, budget: &mut Budget) -> bool {
+        if !self.lists || !self.is_known {
+            return true;
+        }
+        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        let is_left = |id: SubId| {
+            let receiver = sublist.subscription(id).receiver;
+            view.state.receiver(receiver).is_clearing
+        };
+        while self.next < sublist.places() {
+            if !budget.take() {
+                return false;
+            }
+            if let Some(id) = sublist.id_at(self.next)
+                && self.is_wanted(sublist.subject(id))
+                && !is_left(id)
+            {
+                if (self.page.offset..self.page.end()).contains(&self.total) {
+                    self.found.push(id);
+                }
+                self.total += 1;
+            }
+            self.next += 1;
+        }
+        true
+    }
+}

@@ -1,0 +1,188 @@
+//! `/varz`: the server and its counters.
+
+use super::Made;
+use crate::ANNOUNCED_VERSION;
+use crate::monitor::view::View;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+/// What midge has not is an empty object, as in a nats-server where it is off.
+#[derive(Debug, Serialize)]
+pub(super) struct Nothing {}
+
+/// A cluster of one, which is nothing without a name.
+#[derive(Debug, Serialize)]
+struct Cluster<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+/// A count for each kind of connection.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct ByKind {
+    clients: u64,
+    routes: u64,
+    gateways: u64,
+    leafs: u64,
+}
+
+/// The answer. Durations are nanoseconds where nothing else is said.
+#[derive(Debug, Serialize)]
+pub(super) struct Varz<'a> {
+    server_id: &'a str,
+    server_name: &'a str,
+    version: &'a str,
+    proto: u32,
+    go: &'a str,
+    host: &'a str,
+    port: u16,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    auth_required: bool,
+    max_connections: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_subscriptions: Option<usize>,
+    ping_interval: u64,
+    ping_max: u32,
+    http_host: &'a str,
+    http_port: u16,
+    http_base_path: &'a str,
+    https_port: u16,
+    /// Seconds.
+    auth_timeout: f64,
+    max_control_line: usize,
+    max_payload: usize,
+    max_pending: usize,
+    cluster: Cluster<'a>,
+    gateway: Nothing,
+    leaf: Nothing,
+    mqtt: Nothing,
+    websocket: Nothing,
+    jetstream: Nothing,
+    /// Seconds.
+    tls_timeout: f64,
+    write_deadline: u64,
+    start: Timestamp,
+    now: Timestamp,
+    uptime: String,
+    mem: usize,
+    cores: usize,
+    gomaxprocs: usize,
+    cpu: f64,
+    pub(super) connections: usize,
+    pub(super) total_connections: u64,
+    routes: u64,
+    remotes: u64,
+    leafnodes: u64,
+    in_msgs: u64,
+    out_msgs: u64,
+    in_bytes: u64,
+    out_bytes: u64,
+    in_client_msgs: u64,
+    in_client_bytes: u64,
+    out_client_msgs: u64,
+    out_client_bytes: u64,
+    slow_consumers: u64,
+    stale_connections: u64,
+    pub(super) subscriptions: usize,
+    http_req_stats: &'a BTreeMap<&'static str, u64>,
+    config_load_time: Timestamp,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+    slow_consumer_stats: ByKind,
+    stale_connection_stats: ByKind,
+    /// midge's own version.
+    midge: &'a str,
+}
+
+pub(super) fn answer(view: &View<'_>) -> Made {
+    Made::json(&varz(view))
+}
+
+pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
+    let (state, records) = (view.state, view.records);
+    let (config, info) = (&state.config, &state.info);
+    let stats = state.stats();
+    let monitor = config.monitor.as_ref();
+    let start = view.wall_of(records.started);
+    Varz {
+        server_id: &info.server_id,
+        server_name: &info.server_name,
+        version: ANNOUNCED_VERSION,
+        proto: info.proto,
+        go: &info.go,
+        host: &info.host,
+        port: info.port,
+        auth_required: config.wants_credentials(),
+        max_connections: config.connections_max,
+        max_subscriptions: config.subscriptions_max,
+        ping_interval: nanos(config.ping_interval),
+        ping_max: config.pings_out_max,
+        http_host: monitor
+            .and_then(|monitor| monitor.host.as_deref())
+            .unwrap_or(&config.host),
+        http_port: records.port,
+        http_base_path: monitor.map_or("", |monitor| &monitor.base_path),
+        https_port: 0,
+        auth_timeout: config.auth_timeout.as_secs_f64(),
+        max_control_line: config.control_line_bytes_max,
+        max_payload: config.payload_bytes_max,
+        max_pending: config.pending_bytes_max,
+        cluster: Cluster {
+            name: config.cluster_name.as_deref(),
+        },
+        gateway: Nothing {},
+        leaf: Nothing {},
+        mqtt: Nothing {},
+        websocket: Nothing {},
+        jetstream: Nothing {},
+        // What nats-server tells without TLS.
+        tls_timeout: 2.0,
+        write_deadline: nanos(config.write_deadline),
+        start,
+        now: view.now(),
+        uptime: view.since(records.started),
+        mem: records.process.resident_bytes(),
+        cores: thread::available_parallelism().map_or(1, usize::from),
+        // One thread does all the work.
+        gomaxprocs: 1,
+        cpu: records.process.cpu_percent(),
+        connections: stats.clients,
+        total_connections: stats.connections,
+        routes: 0,
+        remotes: 0,
+        leafnodes: 0,
+        in_msgs: stats.received.messages,
+        out_msgs: stats.sent.messages,
+        in_bytes: stats.received.bytes,
+        out_bytes: stats.sent.bytes,
+        in_client_msgs: stats.received.messages,
+        in_client_bytes: stats.received.bytes,
+        out_client_msgs: stats.sent.messages,
+        out_client_bytes: stats.sent.bytes,
+        slow_consumers: stats.slow_consumers,
+        stale_connections: stats.stale,
+        subscriptions: stats.subscriptions,
+        http_req_stats: &records.requests,
+        config_load_time: view.wall_of(records.configured),
+        tags: &config.server_tags,
+        metadata: &config.server_metadata,
+        slow_consumer_stats: ByKind {
+            clients: stats.slow_consumers,
+            ..ByKind::default()
+        },
+        stale_connection_stats: ByKind {
+            clients: stats.stale,
+            ..ByKind::default()
+        },
+        midge: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

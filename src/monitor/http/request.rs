@@ -1,0 +1,274 @@
+//! One request out of bytes: its head by `httparse`, its body measured and skipped.
+//!
+//! Pure: bytes in, a [`Request`] or a [`Refusal`] out. "Not yet" is a value.
+
+use super::response::Refusal;
+
+/// Most bytes of a request's head.
+pub(in crate::monitor) const HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Most fields in a head.
+const FIELDS_MAX: usize = 64;
+
+/// Most bytes of a body. No endpoint reads one, but some tools send one along.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What has been read.
+#[derive(Debug, PartialEq)]
+pub(in crate::monitor) enum Step {
+    /// A request of `len` bytes, its body included.
+    Whole {
+        /// The request.
+        request: Request,
+        /// Bytes it took.
+        len: usize,
+    },
+    /// It does not end here: call again when there are `need` bytes, or with more than now if that
+    /// is 0.
+    Partial {
+        /// Bytes of the request, if its length is known.
+        need: usize,
+    },
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::monitor) struct Request {
+    /// Whether only the head of the answer is wanted.
+    pub(in crate::monitor) head_only: bool,
+    /// As it was sent, without the query.
+    pub(in crate::monitor) path: String,
+    /// As it was sent, without the question mark.
+    pub(in crate::monitor) query: String,
+    /// Whether the connection stays open after the answer.
+    pub(in crate::monitor) keep_alive: bool,
+    /// HTTP/1.0 knows no chunks.
+    pub(in crate::monitor) chunks: bool,
+    /// The field `Authorization`.
+    pub(in crate::monitor) authorization: Option<Vec<u8>>,
+}
+
+/// Reads the next request.
+///
+/// # Errors
+/// What is to be answered before the connection closes: where this request ends is not known.
+pub(in crate::monitor) fn next(input: &[u8]) -> Result<Step, Refusal> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut head = httparse::Request::new(&mut fields);
+    let looked_at = &input[..input.len().min(HEAD_BYTES_MAX)];
+    let head_len = match head.parse(looked_at) {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) if input.len() >= HEAD_BYTES_MAX => {
+            return Err(Refusal::HeadTooLarge);
+        }
+        Ok(httparse::Status::Partial) => return Ok(Step::Partial { need: 0 }),
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
+        Err(httparse::Error::Version) => return Err(Refusal::Version),
+        Err(_) => return Err(Refusal::Malformed),
+    };
+    let mut body_len = None;
+    let mut hosts = 0;
+    let mut request = Request {
+        chunks: head.version == Some(1),
+        keep_alive: head.version == Some(1),
+        head_only: head.method == Some("HEAD"),
+        ..Request::default()
+    };
+    for field in head.headers.iter() {
+        let value = field.value;
+        match field.name.to_ascii_lowercase().as_str() {
+            "host" => hosts += 1,
+            "connection" if has_word(value, b"close") => request.keep_alive = false,
+            "connection" if has_word(value, b"keep-alive") => request.keep_alive = true,
+            "authorization" => request.authorization = Some(value.to_vec()),
+            "content-length" => {
+                let len = length(value).ok_or(Refusal::Malformed)?;
+                // Two that differ: who is in front of us may have read the other one.
+                if body_len.replace(len).is_some_and(|before| before != len) {
+                    return Err(Refusal::Malformed);
+                }
+            }
+            "transfer-encoding" => return Err(Refusal::BodyInChunks),
+            _ => {}
+        }
+    }
+    if hosts > 1 || (hosts == 0 && request.chunks) {
+        return Err(Refusal::NoHost);
+    }
+    let body_len = body_len.unwrap_or(0);
+    if body_len > BODY_BYTES_MAX {
+        return Err(Refusal::BodyTooLarge);
+    }
+    let len = head_len + body_len;
+    if input.len() < len {
+        return Ok(Step::Partial { need: len });
+    }
+    let target = origin(head.path.unwrap_or("/"));
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    (request.path, request.query) = (path.to_owned(), query.to_owned());
+    Ok(Step::Whole { request, len })
+}
+
+/// The path and query of a target that may be written as a whole URL, as for a proxy.
+fn origin(target: &str) -> &str {
+    match target
+        .strip_prefix("http://")
+        .or_else(|| target.strip_prefix("https://"))
+    {
+        Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
+        None => target,
+    }
+}
+
+/// Whether a field with a list of words has this one.
+fn has_word(value: &[u8], word: &[u8]) -> bool {
+    value
+        .split(|byte| *byte == b',')
+        .any(|part| part.trim_ascii().eq_ignore_ascii_case(word))
+}
+
+/// A length: digits and nothing else.
+fn length(value: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(value.trim_ascii()).ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn whole(text: &str) -> (Request, usize) {
+        match next(text.as_bytes()) {
+            Ok(Step::Whole { request, len }) => (request, len),
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_comes_out_the_same_wherever_it_is_cut() {
+        let text = "GET /connz?limit=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nxyzGET";
+        let (request, len) = whole(text);
+        assert_eq!(
+            (request.path.as_str(), request.query.as_str()),
+            ("/connz", "limit=1")
+        );
+        assert!(request.keep_alive && request.chunks && !request.head_only);
+        assert_eq!(&text[len..], "GET");
+        for cut in 0..len {
+            let step = next(&text.as_bytes()[..cut]);
+            assert!(
+                matches!(step, Ok(Step::Partial { .. })),
+                "cut at {cut}: {step:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_connection_stays_open_as_the_version_and_the_field_say() {
+        for (version, field, expected) in [
+            ("1.1", "X: y", true),
+            ("1.1", "Connection: close", false),
+            ("1.1", "Connection: foo, Close", false),
+            ("1.0", "X: y", false),
+            ("1.0", "Connection: Keep-Alive", true),
+        ] {
+            let text = format!("GET / HTTP/{version}\r\nHost: a\r\n{field}\r\n\r\n");
+            assert_eq!(whole(&text).0.keep_alive, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_target_may_be_a_whole_url() {
+        assert_eq!(
+            whole("HEAD http://a:1/varz HTTP/1.1\r\nHost: a\r\n\r\n")
+                .0
+                .path,
+            "/varz"
+        );
+        assert_eq!(
+            whole("GET http://a:1 HTTP/1.1\r\nHost: a\r\n\r\n").0.path,
+            "/"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_answered_is_refused_with_a_word() {
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX));
+        let fields = format!(
+            "GET / HTTP/1.1\r\n{}\r\n",
+            "a: b\r\n".repeat(FIELDS_MAX + 1)
+        );
+        for (text, expected) in [
+            (long.as_str(), Refusal::HeadTooLarge),
+            (fields.as_str(), Refusal::HeadTooLarge),
+            ("GET / HTTP/2.0\r\n\r\n", Refusal::Version),
+            ("CONNECT {}\r\n", Refusal::Malformed),
+            ("\0", Refusal::Malformed),
+            ("GET / HTTP/1.1\r\n\r\n", Refusal::NoHost),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                Refusal::NoHost,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                Refusal::Malformed,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
+                Refusal::Malformed,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
+                Refusal::BodyTooLarge,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Refusal::BodyInChunks,
+            ),
+        ] {
+            assert_eq!(next(text.as_bytes()), Err(expected), "{text:.60}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_decided_stays_so_whatever_comes_behind(
+            parts in prop::collection::vec(prop::sample::select(PARTS), 0..12)
+        ) {
+            let text = parts.concat();
+            let mut decided: Option<Result<Step, Refusal>> = None;
+            for cut in 0..=text.len() {
+                let step = next(&text.as_bytes()[..cut]);
+                if let Ok(Step::Whole { len, .. }) = &step {
+                    prop_assert!(*len <= cut);
+                }
+                match &decided {
+                    Some(before) => prop_assert_eq!(before, &step, "{:?} cut at {}", &text, cut),
+                    None if matches!(step, Ok(Step::Partial { .. })) => {}
+                    None => decided = Some(step),
+                }
+            }
+        }
+    }
+
+    /// What requests are made of, good ones and bad ones.
+    const PARTS: &[&str] = &[
+        "GET /varz HTTP/1.1\r\n",
+        "POST /connz?a=b HTTP/1.0\r\n",
+        "GET ",
+        " HTTP/1.1",
+        "Host: a\r\n",
+        "Content-Length: 3\r\n",
+        "Content-Length: 0\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Connection: close\r\n",
+        "\r\n",
+        "\n",
+        "xyz",
+        ": ",
+        "\0",
+        "\u{e9}",
+    ];
+}

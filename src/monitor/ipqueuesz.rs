@@ -1,8 +1,0 @@
-//! `/ipqueuesz`: queues between threads. There is one thread.
-
-use super::endpoint::Made;
-use super::varz::Nothing;
-
-pub(super) fn answer() -> Made {
-    Made::json(&Nothing {})
-}
