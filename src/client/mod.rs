@@ -221,9 +221,9 @@ impl Client {
             cid: cx.state.next_cid(),
         };
         let max = cx.state.config.connections_max;
-        let welcome = cx.state.client_count() < max;
+        let welcome = cx.state.core.client_count() < max;
         // This one is open already. Where one more would be too many, one that is about to end goes at once.
-        let sockets = cx.state.client_count() + cx.state.ending.len() + 1;
+        let sockets = cx.state.core.client_count() + cx.state.ending.len() + 1;
         let sockets_max = cx.state.room.clients.min(max.saturating_add(ENDING_MAX));
         if sockets > sockets_max {
             cx.state.ending.close_one(&mut cx.io);
@@ -338,12 +338,14 @@ impl Client {
         let reason = *self.reason.get_or_insert(reason);
         if let Some(mut session) = self.session.take() {
             session.abandon(cx.state);
-            if cx.state.scratch.has_freed_room() {
+            if cx.state.core.scratch.has_freed_room() {
                 wake(cx);
             }
             let (id, options) = (session.id(), session.options());
-            cx.state.record_leaving(id, options, reason, &cx.io);
-            let (received, sent) = cx.state.leave(id);
+            if let Some(records) = &mut cx.state.records {
+                records.left(&cx.state.core, id, options, reason, &cx.io);
+            }
+            let (received, sent) = cx.state.core.leave(id);
             clear_later(cx);
             self.summary = Some(Box::new(Summary {
                 introduced: session.introduced(),
@@ -353,7 +355,7 @@ impl Client {
         } else if is_new && let Some(records) = &mut cx.state.records {
             records.turned_away(self.label, reason, cx.io.now());
         }
-        cx.state.backpressure.left(cx.key(), &mut cx.io);
+        cx.state.core.backpressure.left(cx.key(), &mut cx.io);
         self.asker = None;
         for timer in [self.ping_timer.take(), self.auth_timer.take()]
             .into_iter()
@@ -377,7 +379,7 @@ impl Client {
             // Answers wait in the same queue: a client that does not read them must wait with what is answered.
             // What has begun goes on, since others may wait for the room that it takes.
             let has_begun = self.session.as_ref().is_some_and(Session::has_begun);
-            let must_wait = !has_begun && cx.state.backpressure.must_wait(cx.key(), &cx.io);
+            let must_wait = !has_begun && cx.state.core.backpressure.must_wait(cx.key(), &cx.io);
             // One that must wait is asked of each op whether it is answered.
             let ended = match must_wait {
                 true => Ended::Over,
@@ -496,8 +498,17 @@ impl Client {
     #[cold]
     fn hold(&self, cx: &mut Context<'_, State>, receiver: Key, input: &Input<'_>) {
         let (label, unread) = (self.label, input.peek());
-        cx.state.record_waiting(label, receiver, unread, &cx.io);
-        cx.state.backpressure.hold(cx.key(), receiver, &mut cx.io);
+        let fed_by = cx.state.core.scratch.take_behind();
+        if let Some(records) = &mut cx.state.records {
+            let core = &cx.state.core;
+            records
+                .slow
+                .waits(core, label, receiver, fed_by, unread, &cx.io);
+        }
+        cx.state
+            .core
+            .backpressure
+            .hold(cx.key(), receiver, &mut cx.io);
     }
 
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
@@ -570,19 +581,13 @@ impl Client {
 
     /// Adds what the messages of a run have come to to the counters.
     fn settle(&self, state: &mut State) {
-        let tally = state.scratch.take_tally();
-        if let Some(session) = &self.session
-            && tally.received.messages > 0
+        let Some(session) = &self.session else {
+            return;
+        };
+        if let Some(received) = state.core.settle(session.id())
+            && let Some(records) = &mut state.records
         {
-            state.stats.received.add(tally.received);
-            state.stats.sent.add(tally.sent);
-            if let Some(records) = &mut state.records {
-                records.meter.end_turn(self.label.cid, tally.received);
-            }
-            state
-                .receiver_mut(session.id())
-                .received
-                .add(tally.received);
+            records.meter.end_turn(self.label.cid, received);
         }
     }
 
@@ -687,20 +692,20 @@ impl Handler<State> for Client {
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
         // What a panic may have left belongs to nobody.
-        cx.state.scratch.take_tally();
+        cx.state.core.scratch.take_tally();
         if let Some(records) = &mut cx.state.records {
             records.meter.begin_turn(cx.io.now());
         }
         let before = input.len();
-        cx.state.backpressure.begin(cx.key(), &cx.io);
+        cx.state.core.backpressure.begin(cx.key(), &cx.io);
         if cx.io.is_crowded() {
-            crowd::look(cx.state, &mut cx.io);
+            crowd::look(&mut cx.state.core, &mut cx.io);
         } else {
-            cx.state.backpressure.nobody_crowds();
+            cx.state.core.backpressure.nobody_crowds();
         }
         let outcome = self.run(cx, input);
         self.settle(cx.state);
-        if cx.state.scratch.has_freed_room() {
+        if cx.state.core.scratch.has_freed_room() {
             wake(cx);
         }
         if let Err(wrong) = outcome {
@@ -714,8 +719,11 @@ impl Handler<State> for Client {
     }
 
     fn on_drain(&mut self, cx: &mut Context<'_, State>) {
-        cx.state.record_caught_up(cx.key(), &cx.io);
-        cx.state.backpressure.caught_up(cx.key(), &mut cx.io);
+        let key = cx.key();
+        if let Some(records) = &mut cx.state.records {
+            records.slow.caught_up(key, &cx.io);
+        }
+        cx.state.core.backpressure.caught_up(cx.key(), &mut cx.io);
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_, State>, timer: u64) {
@@ -729,7 +737,7 @@ impl Handler<State> for Client {
                 self.refuse(cx, &Violation::AuthenticationTimeout);
             }
             DRAIN => self.check_drain(cx),
-            HOLD_TIMER => cx.state.backpressure.go_on(cx.key(), &mut cx.io),
+            HOLD_TIMER => cx.state.core.backpressure.go_on(cx.key(), &mut cx.io),
             other => debug_assert!(false, "nobody sets timer {other} on a client"),
         }
     }
@@ -755,7 +763,7 @@ impl Handler<State> for Client {
             }
             CloseReason::SlowConsumerTotal => {
                 cx.state.stats.slow_consumers += 1;
-                let max = cx.state.total_bytes_max;
+                let max = cx.state.core.total_bytes_max;
                 log::info!(
                     target: "midge",
                     "{label} - Slow Consumer Detected: MaxPendingTotal of {max} neared by all queues, this one among the longest with {queued} bytes"
@@ -783,18 +791,18 @@ impl Handler<State> for Client {
 #[cold]
 fn wake(cx: &mut Context<'_, State>) {
     let Context { state, io, .. } = cx;
-    state.backpressure.caught_up(backpressure::room(), io);
+    state.core.backpressure.caught_up(backpressure::room(), io);
 }
 
 /// Removes what clients have left behind, a piece in each turn.
 fn clear_later(cx: &mut Context<'_, State>) {
-    if cx.state.leaving.is_to_be_scheduled() {
+    if cx.state.core.leaving.is_to_be_scheduled() {
         cx.defer(clear);
     }
 }
 
 fn clear(cx: &mut Context<'_, State>) {
-    if cx.state.clear_a_piece() {
+    if cx.state.core.clear_a_piece() {
         cx.defer(clear);
     }
 }
@@ -816,7 +824,7 @@ fn bound_queue(cx: &mut Context<'_, State>) {
 
 /// What the present client may still do and queue in its turn, before the clock is looked at.
 fn allowance(state: &State, bytes: usize) -> Allowance {
-    let work = TURN_WORK_MAX.saturating_sub(state.scratch.work());
+    let work = TURN_WORK_MAX.saturating_sub(state.core.scratch.work());
     Allowance {
         work: work.min(RUN_WORK_MAX),
         bytes: bytes.min(RUN_BYTES_MAX),
@@ -833,14 +841,14 @@ fn a_piece(bytes: usize) -> Allowance {
 
 /// Whether it is the others' turn, where a message goes in pieces. One at least is done in each turn.
 fn has_done_its_pieces(cx: &mut Context<'_, State>) -> bool {
-    let work = cx.state.scratch.work();
+    let work = cx.state.core.scratch.work();
     work > 0 && (work >= PIECES_WORK_MAX || cx.io.output_left() == 0 || cx.io.is_time_up())
 }
 
 /// Whether the present client has made so much output or work that it is the others' turn.
 #[inline]
 fn has_had_its_turn(cx: &mut Context<'_, State>) -> bool {
-    let scratch = &cx.state.scratch;
+    let scratch = &cx.state.core.scratch;
     cx.io.output_left() == 0
         || scratch.work_since_look() >= WORK_BETWEEN_LOOKS && has_worked_enough(cx)
 }
@@ -848,8 +856,8 @@ fn has_had_its_turn(cx: &mut Context<'_, State>) -> bool {
 #[cold]
 #[inline(never)]
 fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
-    cx.state.scratch.look();
-    cx.state.scratch.work() >= TURN_WORK_MAX || cx.io.is_time_up()
+    cx.state.core.scratch.look();
+    cx.state.core.scratch.work() >= TURN_WORK_MAX || cx.io.is_time_up()
 }
 
 /// The present client has published so many bytes, and produced so much until `before`. Some of those it
@@ -867,9 +875,9 @@ fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
 fn pay_for_some(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
     let copies = cx.io.produced() - before;
     let bytes = if cx.io.is_crowded() { copies } else { bytes };
-    cx.state.backpressure.spend(bytes, &cx.io);
-    if cx.state.backpressure.pay_for_itself(&cx.io) {
-        cx.state.scratch.charge(TURN_WORK_MAX);
+    cx.state.core.backpressure.spend(bytes, &cx.io);
+    if cx.state.core.backpressure.pay_for_itself(&cx.io) {
+        cx.state.core.scratch.charge(TURN_WORK_MAX);
     }
 }
 

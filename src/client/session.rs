@@ -71,7 +71,8 @@ pub(crate) struct Session {
 impl Session {
     /// Makes the client that has just connected a receiver.
     pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
-        let id = state.join(key, label.peer, label.cid);
+        let account = state.core.accounts.global();
+        let id = state.core.join(account, key, label.peer, label.cid);
         let options = Box::new(ConnectOptions::default());
         let rules = rules(&state.config, &options, state.config.wants_credentials());
         Session {
@@ -130,7 +131,7 @@ impl Session {
                 Published::InPieces => After::InPieces,
             });
         }
-        state.scratch.charge(cost(op));
+        state.core.scratch.charge(cost(op));
         trace::received(&self.label, op, state.config.traced_bytes_max);
         match *op {
             ClientOp::Publish(_) => unreachable!("it was looked for above"),
@@ -140,9 +141,9 @@ impl Session {
                 sid,
             } => match self.check_subscribe(subject, queue, sid, state) {
                 Ok(true) => {
-                    state.subscribe(self.id, subject, queue, sid);
-                    let work = state.keep_up(delivery::subscribing(subject));
-                    state.scratch.charge(work);
+                    state.core.subscribe(self.id, subject, queue, sid);
+                    let work = state.core.keep_up(delivery::subscribing(subject));
+                    state.core.scratch.charge(work);
                     self.ok(out);
                 }
                 Ok(false) => self.ok(out),
@@ -218,13 +219,13 @@ impl Session {
 
     /// Nothing is to be delivered to this client any more; what it publishes still counts.
     pub(crate) fn drain(&mut self, state: &mut State) {
-        state.unsubscribe_all(self.id);
+        state.core.unsubscribe_all(self.id);
         self.is_draining = true;
     }
 
     /// From its first `PONG` on a client may be sent an `INFO`, and there may be news already.
     fn first_pong<O: Outbox>(&self, state: &mut State, out: &mut O) {
-        let receiver = state.receiver_mut(self.id);
+        let receiver = state.core.receiver_mut(self.id);
         if self.options.protocol < 1 || receiver.takes_info {
             return;
         }
@@ -283,7 +284,7 @@ impl Session {
         self.rules = rules(config, &self.options, false);
         self.vetted = state.auth_version;
         let (headers, echo) = (self.rules.headers, self.options.echo);
-        state.receiver_mut(self.id).kind = Kind::Client { headers, echo };
+        state.core.receiver_mut(self.id).kind = Kind::Client { headers, echo };
         self.ok(out);
         Ok(())
     }
@@ -341,7 +342,7 @@ impl Session {
         if is_answered || self.options.verbose {
             return 0;
         }
-        delivery::publish_run(state, self.id, run, &self.memo, allowance, out)
+        delivery::publish_run(&mut state.core, self.id, run, &self.memo, allowance, out)
     }
 
     /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
@@ -368,7 +369,8 @@ impl Session {
             return Published::Taken(0);
         }
         let (key, label, is_verbose) = (self.key, &self.label, self.options.verbose);
-        let begin = |config: &Config, out: &mut O| {
+        let State { core, config, .. } = state;
+        let begin = |out: &mut O| {
             if trace::wanted() {
                 let op = ClientOp::Publish(*message);
                 trace::received(label, &op, config.traced_bytes_max);
@@ -379,7 +381,7 @@ impl Session {
         };
         let mut fanout = None;
         let memo = &mut self.memo;
-        let published = delivery::publish(state, self.id, message, memo, &mut fanout, begin, out);
+        let published = delivery::publish(core, self.id, message, memo, &mut fanout, begin, out);
         match published {
             Published::Taken(0)
                 if self.options.no_responders
@@ -407,7 +409,7 @@ impl Session {
         match self.rest.take() {
             None => Published::InPieces,
             Some(Rest::Fanout(mut fanout)) => {
-                let published = fanout.go_on(state, self.id, message, allowance, out);
+                let published = fanout.go_on(&mut state.core, self.id, message, allowance, out);
                 match (published, message.reply()) {
                     (Published::Taken(0), Some(reply)) if self.options.no_responders => {
                         self.no_responders(reply, state, out)
@@ -421,7 +423,7 @@ impl Session {
             }
             Some(Rest::Asking(asking)) => {
                 let reply = message.reply().unwrap_or_default();
-                let own = asking.go_on(state, self.id, reply, allowance);
+                let own = asking.go_on(&mut state.core, self.id, reply, allowance);
                 self.answer(own, reply, state, out)
             }
         }
@@ -435,7 +437,7 @@ impl Session {
         state: &mut State,
         out: &mut O,
     ) -> Published {
-        let own = delivery::find_own(state, self.id, reply);
+        let own = delivery::find_own(&mut state.core, self.id, reply);
         self.answer(own, reply, state, out)
     }
 
@@ -449,8 +451,8 @@ impl Session {
         match own {
             Own::None => {}
             Own::Found(id) => {
-                let account = state.receiver(self.id).account;
-                let sid = state.sublist(account).subscription(id).sid.as_slice();
+                let account = state.core.receiver(self.id).account;
+                let sid = state.core.sublist(account).subscription(id).sid.as_slice();
                 let msg = encode::no_responders(reply, sid);
                 if let Some(mut writer) = out.writer(self.key, msg.encoded_len()) {
                     msg.put(&mut writer);
@@ -468,10 +470,10 @@ impl Session {
     /// The conversation is over: counts what became of a message that is on its way.
     pub(crate) fn abandon(&mut self, state: &mut State) {
         if let Some(Rest::Fanout(fanout)) = self.rest.take() {
-            let (received, sent) = fanout.abandon(state);
-            state.stats.received.add(received);
-            state.stats.sent.add(sent);
-            state.receiver_mut(self.id).received.add(received);
+            let (received, sent) = fanout.abandon(&mut state.core);
+            state.core.counters.received.add(received);
+            state.core.counters.sent.add(sent);
+            state.core.receiver_mut(self.id).received.add(received);
         }
     }
 
@@ -494,7 +496,7 @@ impl Session {
         if tokens_max.is_some_and(|max| subject::token_count(subject) > max) {
             return Err(Violation::TooManyTokens { subject });
         }
-        let sids = &state.receiver(self.id).sids;
+        let sids = &state.core.receiver(self.id).sids;
         if state
             .config
             .subscriptions_max
@@ -502,7 +504,7 @@ impl Session {
         {
             return Err(Violation::SubscriptionsMax);
         }
-        if state.subscription_of(self.id, sid).is_some() {
+        if state.core.subscription_of(self.id, sid).is_some() {
             return Ok(false);
         }
         if !subject::is_subscribable(subject) {
@@ -514,17 +516,17 @@ impl Session {
     /// Ends a subscription now, or says after how many messages, counted from its beginning, it
     /// will end.
     fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, state: &mut State) {
-        let Some(id) = state.subscription_of(self.id, sid) else {
+        let Some(id) = state.core.subscription_of(self.id, sid) else {
             return;
         };
-        let account = state.receiver(self.id).account;
-        let subscription = state.sublist(account).subscription_mut(id);
+        let account = state.core.receiver(self.id).account;
+        let subscription = state.core.sublist(account).subscription_mut(id);
         match max {
             Some(max) if max > subscription.delivered => subscription.end_after(max),
             _ => {
-                let cost = delivery::ending(state.sublist(account), id);
-                state.scratch.charge(cost);
-                state.unsubscribe(self.id, id);
+                let cost = delivery::ending(state.core.sublist(account), id);
+                state.core.scratch.charge(cost);
+                state.core.unsubscribe(self.id, id);
             }
         }
     }
@@ -576,7 +578,7 @@ pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut
 /// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their
 /// first `PONG`, or never asked for it.
 pub(crate) fn tell_news<O: Outbox>(state: &State, out: &mut O) {
-    for receiver in state.clients() {
+    for receiver in state.core.clients() {
         if receiver.takes_info {
             greet(state, receiver.key, &receiver.label, out);
         }

@@ -6,10 +6,10 @@
 //!
 //! A client that leaves little behind is gone at once, as long as not too many do so in one turn.
 
+use crate::core::Core;
 use crate::core::delivery::ending;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::core::sublist::{ReceiverId, SidsRest};
-use crate::state::State;
 use midge_reactor::Key;
 use std::collections::VecDeque;
 
@@ -70,7 +70,7 @@ impl Leaving {
     }
 }
 
-impl State {
+impl Core {
     /// Ends a receiver and all its subscriptions; answers what it has published, and what was delivered
     /// to it.
     pub(crate) fn leave(&mut self, id: ReceiverId) -> (Traffic, Traffic) {
@@ -131,7 +131,7 @@ impl State {
         while let Some(Rest { id, sids }) = self.leaving.queue.front_mut() {
             let id = *id;
             let account = self.receivers[id.0 as usize].account;
-            let sublist = &mut self.accounts[account.0].sublist;
+            let sublist = &mut self.accounts[account].sublist;
             loop {
                 if work >= work_max {
                     return work;
@@ -182,13 +182,12 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Config;
-    use midge_protocol::Info;
 
-    fn client(state: &mut State, subscriptions: usize) -> ReceiverId {
-        let cid = state.next_cid();
-        let key = Key::new(usize::try_from(cid).expect("few"), 1);
-        let id = state.join(key, ([127, 0, 0, 1], 1).into(), cid);
+    fn client(core: &mut Core, subscriptions: usize) -> ReceiverId {
+        let cid = core.client_count() as u64;
+        let account = core.accounts.global();
+        let key = Key::new(core.receivers.vacant_key(), 1);
+        let id = core.join(account, key, ([127, 0, 0, 1], 1).into(), cid);
         for number in 0..subscriptions {
             let subject = format!("{cid}.*.{number}.a.b.c");
             // Some names are numbers, some are not.
@@ -196,90 +195,89 @@ mod tests {
                 0 => format!("x{number}"),
                 _ => number.to_string(),
             };
-            state.subscribe(id, subject.as_bytes(), None, sid.as_bytes());
+            core.subscribe(id, subject.as_bytes(), None, sid.as_bytes());
         }
         id
     }
 
-    fn told(state: &State) -> (usize, usize) {
-        let stats = state.stats();
-        (stats.clients, stats.subscriptions)
+    fn told(core: &Core) -> (usize, usize) {
+        (core.client_count(), core.subscription_count())
     }
 
     #[test]
     fn who_leaves_very_many_subscriptions_is_gone_at_once_and_they_go_in_pieces() {
-        let mut state = State::announcing(Config::default(), Info::default());
-        let [big, other, retired] = [20_000, 100, 5000].map(|count| client(&mut state, count));
-        state.leave(big);
-        assert_eq!(told(&state), (2, 5100));
-        assert!(state.leaving.is_to_be_scheduled());
-        assert!(!state.leaving.is_to_be_scheduled(), "it is already");
+        let mut core = Core::new(usize::MAX);
+        let [big, other, retired] = [20_000, 100, 5000].map(|count| client(&mut core, count));
+        core.leave(big);
+        assert_eq!(told(&core), (2, 5100));
+        assert!(core.leaving.is_to_be_scheduled());
+        assert!(!core.leaving.is_to_be_scheduled(), "it is already");
         // Behind that, one that stays connected, and leaves before it is cleared.
-        state.unsubscribe_all(retired);
-        assert_eq!(told(&state), (2, 100));
-        state.leave(retired);
-        state.leave(other);
-        assert_eq!(told(&state), (0, 0));
-        assert_eq!(state.clients().count(), 0);
-        let mut before = state.leaving.subscriptions();
+        core.unsubscribe_all(retired);
+        assert_eq!(told(&core), (2, 100));
+        core.leave(retired);
+        core.leave(other);
+        assert_eq!(told(&core), (0, 0));
+        assert_eq!(core.clients().count(), 0);
+        let mut before = core.leaving.subscriptions();
         let mut pieces = 1;
-        while state.clear_a_piece() {
-            let now = state.leaving.subscriptions();
+        while core.clear_a_piece() {
+            let now = core.leaving.subscriptions();
             assert!(before - now <= PIECE_WORK_MAX / 4);
             (before, pieces) = (now, pieces + 1);
         }
         assert!(pieces > 20, "{pieces}");
-        assert_eq!(state.kept(), 0);
-        assert!(state.receivers.is_empty());
+        assert_eq!(core.kept(), 0);
+        assert!(core.receivers.is_empty());
         // The next ones with little are gone at once.
-        let id = client(&mut state, 50);
-        state.leave(id);
-        assert!(state.receivers.is_empty());
-        assert!(!state.leaving.is_to_be_scheduled());
+        let id = client(&mut core, 50);
+        core.leave(id);
+        assert!(core.receivers.is_empty());
+        assert!(!core.leaving.is_to_be_scheduled());
     }
 
     #[test]
     fn who_subscribes_leaves_and_comes_again_leaves_no_more_behind_than_is_removed() {
-        let mut state = State::announcing(Config::default(), Info::default());
+        let mut core = Core::new(usize::MAX);
         let mut most = 0;
         for _ in 0..20 {
-            let id = client(&mut state, 0);
+            let id = client(&mut core, 0);
             for number in 0..5000 {
                 let subject = format!("a.b.{number}");
-                state.subscribe(id, subject.as_bytes(), None, subject.as_bytes());
-                state.keep_up(crate::core::delivery::subscribing(subject.as_bytes()));
+                core.subscribe(id, subject.as_bytes(), None, subject.as_bytes());
+                core.keep_up(crate::core::delivery::subscribing(subject.as_bytes()));
             }
-            state.leave(id);
-            most = most.max(state.leaving.subscriptions());
+            core.leave(id);
+            most = most.max(core.leaving.subscriptions());
         }
         // Without a single piece.
         assert!(most <= 5000, "{most}");
-        while state.clear_a_piece() {}
-        assert_eq!(state.keep_up(100), 0);
-        assert_eq!(state.kept(), 0);
+        while core.clear_a_piece() {}
+        assert_eq!(core.keep_up(100), 0);
+        assert_eq!(core.kept(), 0);
     }
 
     #[test]
     fn a_name_is_used_again_only_when_all_that_was_subscribed_under_it_has_gone() {
-        let mut state = State::announcing(Config::default(), Info::default());
-        let big = client(&mut state, 2000);
-        state.leave(big);
-        assert_ne!(client(&mut state, 0), big);
-        while state.clear_a_piece() {}
-        assert_eq!(client(&mut state, 0), big);
+        let mut core = Core::new(usize::MAX);
+        let big = client(&mut core, 2000);
+        core.leave(big);
+        assert_ne!(client(&mut core, 0), big);
+        while core.clear_a_piece() {}
+        assert_eq!(client(&mut core, 0), big);
     }
 
     #[test]
     fn very_many_clients_that_leave_at_once_do_not_all_go_in_one_piece() {
-        let mut state = State::announcing(Config::default(), Info::default());
-        let ids: Vec<ReceiverId> = (0..1000).map(|_| client(&mut state, 10)).collect();
+        let mut core = Core::new(usize::MAX);
+        let ids: Vec<ReceiverId> = (0..1000).map(|_| client(&mut core, 10)).collect();
         for id in ids {
-            state.leave(id);
+            core.leave(id);
         }
-        assert_eq!(told(&state), (0, 0));
-        assert!(state.receivers.len() > 900);
-        while state.clear_a_piece() {}
-        assert!(state.receivers.is_empty());
-        assert_eq!(state.kept(), 0);
+        assert_eq!(told(&core), (0, 0));
+        assert!(core.receivers.len() > 900);
+        while core.clear_a_piece() {}
+        assert!(core.receivers.is_empty());
+        assert_eq!(core.kept(), 0);
     }
 }

@@ -1,6 +1,10 @@
-//! What a message meets on its way: the accounts with their subscriptions, the receivers, delivery, and who has
-//! to wait for whom. Nothing here knows of settings, of handlers, or of what is kept for monitoring.
+//! What a message meets on its way: the accounts with their subscriptions, the receivers, delivery, and what
+//! makes a publisher wait.
+//!
+//! `core/` knows no settings, no handlers and no monitoring. What it needs of the settings is put into
+//! [`Core`] when they change; what monitoring tells of it is counted here and read there.
 
+pub(crate) mod accounts;
 pub(crate) mod backpressure;
 pub(crate) mod close;
 pub(crate) mod delivery;
@@ -10,3 +14,177 @@ pub(crate) mod random;
 pub(crate) mod receiver;
 pub mod sublist;
 pub(crate) mod trace;
+
+use accounts::{AccountId, Accounts};
+use backpressure::Backpressure;
+use delivery::Scratch;
+use leaving::Leaving;
+use midge_reactor::Key;
+use random::Random;
+use receiver::{Kind, Label, Receiver, Traffic};
+use slab::Slab;
+use std::net::SocketAddr;
+use sublist::{ReceiverId, SubId, Sublist, Subscription};
+
+/// What a message meets.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub accounts: Accounts,
+    /// By [`ReceiverId`].
+    pub receivers: Slab<Receiver>,
+    /// What is left of those that have gone.
+    pub leaving: Leaving,
+    /// Who waits for whom.
+    pub backpressure: Backpressure,
+    /// Most bytes that all queues may hold together.
+    pub total_bytes_max: usize,
+    pub counters: Counters,
+    pub scratch: Scratch,
+    pub random: Random,
+}
+
+/// What all messages have come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    /// What was published.
+    pub received: Traffic,
+    /// What was delivered.
+    pub sent: Traffic,
+}
+
+impl Core {
+    /// The core of a broker with no clients.
+    pub(crate) fn new(total_bytes_max: usize) -> Core {
+        Core {
+            accounts: Accounts::default(),
+            receivers: Slab::new(),
+            leaving: Leaving::default(),
+            backpressure: Backpressure::default(),
+            total_bytes_max,
+            counters: Counters::default(),
+            scratch: Scratch::default(),
+            random: Random::seeded(1),
+        }
+    }
+
+    /// Takes a number for choices among the members of queue groups and for hashes. Whoever
+    /// simulates a broker gives the same one in each run.
+    pub(crate) fn seed(&mut self, random: u64) {
+        self.random = Random::seeded(random);
+        // A client that is here already may know of sets, by the version of a sublist.
+        if self.receivers.is_empty() {
+            self.accounts.seed(random);
+        }
+    }
+
+    /// Subscriptions there are.
+    pub(crate) fn subscription_count(&self) -> usize {
+        let subscriptions = self.accounts.iter().map(|account| account.sublist.len());
+        subscriptions.sum::<usize>() - self.leaving.subscriptions()
+    }
+
+    /// How many things are kept for the receivers there are and their subscriptions, apart from those
+    /// themselves.
+    pub(crate) fn kept(&self) -> usize {
+        let sublists = self.accounts.iter().map(|account| account.sublist.kept());
+        sublists.sum::<usize>() + self.backpressure.kept()
+    }
+
+    /// Makes a client a receiver, in an account. It has no subscriptions yet.
+    pub(crate) fn join(
+        &mut self,
+        account: AccountId,
+        key: Key,
+        peer: SocketAddr,
+        cid: u64,
+    ) -> ReceiverId {
+        let receiver = Receiver {
+            key,
+            kind: Kind::Client {
+                headers: false,
+                echo: true,
+            },
+            account,
+            takes_info: false,
+            label: Label { peer, cid },
+            sids: Default::default(),
+            received: Traffic::default(),
+            sent: Traffic::default(),
+            last_run: 0,
+            is_clearing: false,
+        };
+        let id = self.receivers.insert(receiver);
+        ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
+    }
+
+    /// A receiver, which must exist.
+    pub(crate) fn receiver(&self, id: ReceiverId) -> &Receiver {
+        &self.receivers[id.0 as usize]
+    }
+
+    /// A receiver, which must exist.
+    pub(crate) fn receiver_mut(&mut self, id: ReceiverId) -> &mut Receiver {
+        &mut self.receivers[id.0 as usize]
+    }
+
+    /// The sublist of an account.
+    pub(crate) fn sublist(&mut self, account: AccountId) -> &mut Sublist {
+        &mut self.accounts[account].sublist
+    }
+
+    /// The sublist of the global account.
+    pub(crate) fn global_sublist(&self) -> &Sublist {
+        &self.accounts[self.accounts.global()].sublist
+    }
+
+    /// The sublist of the global account.
+    #[cfg(test)]
+    pub(crate) fn global_sublist_mut(&mut self) -> &mut Sublist {
+        let global = self.accounts.global();
+        &mut self.accounts[global].sublist
+    }
+
+    /// What `id` has subscribed to under this name.
+    pub(crate) fn subscription_of(&self, id: ReceiverId, sid: &[u8]) -> Option<SubId> {
+        let receiver = self.receiver(id);
+        let sublist = &self.accounts[receiver.account].sublist;
+        receiver.sids.get(sid, sublist)
+    }
+
+    /// Subscribes `id` to `subject`, which must be subscribable, under a `sid` that is free.
+    pub(crate) fn subscribe(
+        &mut self,
+        id: ReceiverId,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+    ) {
+        let receiver = &mut self.receivers[id.0 as usize];
+        let sublist = &mut self.accounts[receiver.account].sublist;
+        let subscription = sublist.insert(subject, queue, sid, id);
+        receiver.sids.insert(subscription, sublist);
+    }
+
+    /// Ends a subscription, which must exist.
+    pub(crate) fn unsubscribe(&mut self, id: ReceiverId, subscription: SubId) -> Subscription {
+        let receiver = &mut self.receivers[id.0 as usize];
+        let sublist = &mut self.accounts[receiver.account].sublist;
+        let ended = sublist.remove(subscription);
+        receiver
+            .sids
+            .remove(subscription, ended.sid.as_slice(), sublist);
+        ended
+    }
+
+    /// Adds what the messages of `id`'s turn have come to to the counters; answers it, if there were any.
+    pub(crate) fn settle(&mut self, id: ReceiverId) -> Option<Traffic> {
+        let tally = self.scratch.take_tally();
+        if tally.received.messages == 0 {
+            return None;
+        }
+        self.counters.received.add(tally.received);
+        self.counters.sent.add(tally.sent);
+        self.receiver_mut(id).received.add(tally.received);
+        Some(tally.received)
+    }
+}

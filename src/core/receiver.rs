@@ -3,14 +3,11 @@
 //! Today every receiver is a client. Routes and leaf nodes are further kinds: they have keys,
 //! accounts and subscriptions as clients have, and differ in how a message is framed for them.
 
+use crate::core::accounts::AccountId;
 use crate::core::sublist::Sids;
 use midge_reactor::Key;
 use std::fmt;
 use std::net::SocketAddr;
-
-/// One of the broker's accounts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct AccountId(pub usize);
 
 /// What is at the far end, and so how a message is framed for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,9 +1,9 @@
 //! `ClosedRing`: the clients that have left last.
 
 use super::presence::{Identity, Presence};
+use crate::core::Core;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Receiver, Traffic};
-use crate::state::State;
 use midge_reactor::{Io, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -51,11 +51,11 @@ impl Closed {
         presence: &Presence,
         receiver: &Receiver,
         reason: CloseReason,
-        state: &State,
+        core: &Core,
         io: &Io<'_>,
     ) -> Closed {
         let (now, key) = (io.now(), presence.key);
-        let sublist = &state.accounts[receiver.account.0].sublist;
+        let sublist = &core.accounts[receiver.account].sublist;
         let ids = receiver.sids.first(LISTED_MAX);
         let listed = ids.into_iter().map(|id| {
             let subscription = sublist.subscription(id);

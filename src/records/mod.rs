@@ -18,10 +18,10 @@ pub(crate) use budget::Budget;
 pub(crate) use history::EVERY;
 pub(crate) use present::{ACCEPTS_MAX, NEWCOMERS_MAX, VISITORS_MAX};
 
+use crate::core::Core;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Label, Traffic};
 use crate::core::sublist::ReceiverId;
-use crate::state::State;
 use clock::Clock;
 use closed::{Closed, ClosedRing};
 use history::History;
@@ -176,34 +176,27 @@ impl Records {
             listed: Vec::new(),
         });
     }
-}
 
-impl State {
-    /// Notes that a client leaves, which is still a receiver: who it was, what it did and why it ends.
-    pub(crate) fn record_leaving(
+    /// A client leaves, which is still a receiver: who it was, what it did and why it ends.
+    pub(crate) fn left(
         &mut self,
+        core: &Core,
         id: ReceiverId,
         options: &ConnectOptions,
         reason: CloseReason,
         io: &Io<'_>,
     ) {
-        let Some(mut records) = self.records.take() else {
-            return;
-        };
-        let receiver = self.receiver(id);
-        records
-            .slow
-            .closed(receiver.key, receiver.label, reason, io);
-        records.auth_failures += u64::from(matches!(
+        let receiver = core.receiver(id);
+        self.slow.closed(receiver.key, receiver.label, reason, io);
+        self.auth_failures += u64::from(matches!(
             reason,
             CloseReason::AuthenticationFailure | CloseReason::AuthenticationTimeout
         ));
-        if let Some(mut presence) = records.present.remove(&receiver.label.cid) {
+        if let Some(mut presence) = self.present.remove(&receiver.label.cid) {
             // A `CONNECT` that was refused tells who it was as well.
             presence.identity = Identity::of(options);
-            let closed = Closed::of(&presence, receiver, reason, self, io);
-            records.closed.push(closed);
+            let closed = Closed::of(&presence, receiver, reason, core, io);
+            self.closed.push(closed);
         }
-        self.records = Some(records);
     }
 }

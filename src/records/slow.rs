@@ -1,9 +1,10 @@
 //! `Slow`: the clients that were behind, so that others waited for them or they were closed.
 
+use crate::core::Core;
+use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{AccountId, Label};
+use crate::core::receiver::Label;
 use crate::core::sublist::SubId;
-use crate::state::State;
 use midge_reactor::{Io, Key, Time};
 use std::collections::VecDeque;
 
@@ -144,60 +145,54 @@ impl Episode {
     }
 }
 
-impl State {
-    /// Notes that somebody has to wait for `receiver`: `from`, whose op is the next in `unread`.
+impl Slow {
+    /// Somebody has to wait for `receiver`: `from`, whose op is the next in `unread`.
     ///
     /// What it cannot take is told from that op, and by which subscription from how it was found, once for
     /// each time that it is behind.
-    pub(crate) fn record_waiting(
+    pub(crate) fn waits(
         &mut self,
+        core: &Core,
         from: Label,
         receiver: Key,
+        fed_by: Option<(AccountId, SubId)>,
         unread: &[u8],
         io: &Io<'_>,
     ) {
-        let fed_by = self.scratch.take_behind();
         if !io.congested(receiver) {
             // All queues together are too long, and not this one.
             return;
         }
-        let Some(mut records) = self.records.take() else {
-            return;
-        };
         let pending = io.queued(receiver);
-        if records.slow.present(receiver).is_none() {
+        if self.present(receiver).is_none() {
             // One that reads no answers waits for itself, and is fed by nothing.
-            let fed = fed_by.and_then(|(account, id)| self.fed(account, id));
+            let fed = fed_by.and_then(|(account, id)| fed(core, account, id));
             let (label, sid) = fed.map_or((from, None), |(label, sid)| (label, Some(sid)));
             let subject = published(unread).filter(|_| sid.is_some());
             let since = io.last_progress(receiver).unwrap_or(io.now());
-            records.slow.push(Episode {
+            self.push(Episode {
                 subject: subject.map(Into::into),
                 sid,
                 ..Episode::new(receiver, label, since, pending, io.queued_peak(receiver))
             });
         }
-        if let Some(episode) = records.slow.present(receiver) {
+        if let Some(episode) = self.present(receiver) {
             episode.waits += 1;
             episode.pending = episode.pending.max(pending);
         }
-        self.records = Some(records);
     }
 
-    /// Notes that a client's queue is short again.
-    pub(crate) fn record_caught_up(&mut self, key: Key, io: &Io<'_>) {
-        if let Some(records) = &mut self.records {
-            let peak = io.queued_peak(key);
-            records.slow.ended(key, Outcome::CaughtUp, io.now(), peak);
-        }
+    /// A client's queue is short again.
+    pub(crate) fn caught_up(&mut self, key: Key, io: &Io<'_>) {
+        self.ended(key, Outcome::CaughtUp, io.now(), io.queued_peak(key));
     }
+}
 
-    /// Who has a subscription, and under what name.
-    fn fed(&self, account: AccountId, id: SubId) -> Option<(Label, Box<[u8]>)> {
-        let subscription = self.accounts[account.0].sublist.get(id)?;
-        let owner = self.receivers.get(subscription.receiver.0 as usize)?;
-        Some((owner.label, subscription.sid.as_slice().into()))
-    }
+/// Who has a subscription, and under what name.
+fn fed(core: &Core, account: AccountId, id: SubId) -> Option<(Label, Box<[u8]>)> {
+    let subscription = core.accounts[account].sublist.get(id)?;
+    let owner = core.receivers.get(subscription.receiver.0 as usize)?;
+    Some((owner.label, subscription.sid.as_slice().into()))
 }
 
 /// The subject of the publish that `input` begins with, if it does.

@@ -369,7 +369,7 @@ impl Drop for Running {
 /// Opens the listener for clients, in a state that has an `INFO` from then on.
 fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     let random = cx.io.random();
-    cx.state.seed(random);
+    cx.state.core.seed(random);
     reload::bound_queues(cx);
     if cx.state.info.server_id.is_empty() {
         // From the reactor's numbers, so that a simulated broker is the same one in each run.

@@ -69,7 +69,7 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
 
 /// Ends the broker in lame duck mode if nobody is left; answers whether it does.
 pub(crate) fn end_if_alone(cx: &mut Context<'_, State>) -> bool {
-    let alone = cx.state.lame_duck && cx.state.client_count() == 0;
+    let alone = cx.state.lame_duck && cx.state.core.client_count() == 0;
     if alone && !cx.io.is_shutting_down() {
         cx.state.stop = Stop::LameDuck;
         signals::shut_down(&mut cx.io);
@@ -79,7 +79,7 @@ pub(crate) fn end_if_alone(cx: &mut Context<'_, State>) -> bool {
 
 fn send_away(cx: &mut Context<'_, State>) {
     log::info!(target: "midge", "Closing existing clients");
-    let keys: Vec<Key> = cx.state.clients().map(|one| one.key).collect();
+    let keys: Vec<Key> = cx.state.core.clients().map(|one| one.key).collect();
     let config = &cx.state.config;
     let spread = config.lame_duck_duration;
     let pace = Pace::of(

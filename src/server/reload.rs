@@ -31,7 +31,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     let news = News::of(former, &cx.state.config);
     if news.is_any() {
         let news = Rc::new(news);
-        let keys: Vec<Key> = cx.state.clients().map(|one| one.key).collect();
+        let keys: Vec<Key> = cx.state.core.clients().map(|one| one.key).collect();
         for key in keys {
             let news = Rc::clone(&news);
             cx.call(key, move |client: &mut Client, cx| {
@@ -45,8 +45,8 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
 
 /// Bounds what all queues may hold together.
 pub(crate) fn bound_queues(cx: &mut Context<'_, State>) {
-    cx.state.total_bytes_max = cx.state.config.total_bytes_max();
-    let (low, high) = crowd::marks(cx.state.total_bytes_max);
+    cx.state.core.total_bytes_max = cx.state.config.total_bytes_max();
+    let (low, high) = crowd::marks(cx.state.core.total_bytes_max);
     cx.io.total_watermarks(low, high);
 }
 
@@ -112,12 +112,12 @@ fn tell(cx: &mut Context<'_, State>) {
 
 /// Closes the clients that are too many now: those that came last.
 fn close_surplus(cx: &mut Context<'_, State>) {
-    let surplus = cx.state.client_count();
+    let surplus = cx.state.core.client_count();
     let surplus = surplus.saturating_sub(cx.state.config.connections_max);
     if surplus == 0 {
         return;
     }
-    let clients = cx.state.clients();
+    let clients = cx.state.core.clients();
     let mut clients: Vec<(u64, Key)> = clients.map(|one| (one.label.cid, one.key)).collect();
     clients.sort_unstable();
     for (_, key) in clients.split_off(clients.len() - surplus) {

@@ -6,12 +6,8 @@ pub(crate) mod ports;
 
 use crate::auth::hashing::Questions;
 use crate::client::AskedBy;
-use crate::core::backpressure::Backpressure;
-use crate::core::delivery::Scratch;
-use crate::core::leaving::Leaving;
-use crate::core::random::Random;
-use crate::core::receiver::{AccountId, Kind, Label, Receiver, Traffic};
-use crate::core::sublist::{ReceiverId, SubId, Sublist, Subscription};
+use crate::core::Core;
+use crate::core::receiver::{Receiver, Traffic};
 use crate::records::Records;
 use crate::server::preflight;
 use crate::state::ending::Ending;
@@ -20,8 +16,6 @@ use crate::state::ports::Files;
 use crate::{Config, StartError};
 use midge_protocol::Info;
 use midge_reactor::{Io, Key};
-use slab::Slab;
-use std::net::SocketAddr;
 
 /// What ended a broker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,21 +29,6 @@ pub enum Stop {
     Terminated,
     /// Lame duck mode has come to its end.
     LameDuck,
-}
-
-/// The account of everyone, `$G`, until there are others.
-pub(crate) const GLOBAL: AccountId = AccountId(0);
-
-/// The name of the one account.
-pub(crate) fn account_name() -> &'static str {
-    "$G"
-}
-
-/// A space of subjects of its own.
-#[derive(Debug, Default)]
-pub(crate) struct Account {
-    /// Who has subscribed to what in it.
-    pub sublist: Sublist,
 }
 
 /// What a broker has done since it was started, and what it has now.
@@ -83,16 +62,8 @@ pub struct State {
     pub(crate) config: Config,
     /// `INFO` as every client gets it, but for its own id and address.
     pub(crate) info: Info,
-    /// By [`AccountId`].
-    pub(crate) accounts: Vec<Account>,
-    /// By [`ReceiverId`].
-    pub(crate) receivers: Slab<Receiver>,
-    /// What is left of those that have gone.
-    pub(crate) leaving: Leaving,
-    /// Who waits for whom.
-    pub(crate) backpressure: Backpressure,
-    /// Most bytes that all queues may hold together.
-    pub(crate) total_bytes_max: usize,
+    /// What a message meets.
+    pub(crate) core: Core,
     /// Connections that are about to end.
     pub(crate) ending: Ending,
     /// How many files may be open for what.
@@ -117,8 +88,6 @@ pub struct State {
     pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
-    pub(crate) scratch: Scratch,
-    pub(crate) random: Random,
 }
 
 impl State {
@@ -134,13 +103,9 @@ impl State {
     /// As [`new`](State::new), with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {
         State {
-            total_bytes_max: config.total_bytes_max(),
+            core: Core::new(config.total_bytes_max()),
             config,
             info,
-            accounts: vec![Account::default()],
-            receivers: Slab::new(),
-            leaving: Leaving::default(),
-            backpressure: Backpressure::default(),
             ending: Ending::default(),
             room: Room::default(),
             stats: Stats::default(),
@@ -153,17 +118,16 @@ impl State {
             questions: Questions::new(),
             files: None,
             records: None,
-            scratch: Scratch::default(),
-            random: Random::seeded(1),
         }
     }
 
     /// The counters, with what there is now. Costs no more than reading them.
     pub fn stats(&self) -> Stats {
-        let subscriptions = self.accounts.iter().map(|account| account.sublist.len());
         Stats {
-            clients: self.client_count(),
-            subscriptions: subscriptions.sum::<usize>() - self.leaving.subscriptions(),
+            clients: self.core.client_count(),
+            subscriptions: self.core.subscription_count(),
+            received: self.core.counters.received,
+            sent: self.core.counters.sent,
             ..self.stats
         }
     }
@@ -181,27 +145,14 @@ impl State {
     /// Bytes in the longest queue of a client. Looks at each client.
     pub fn longest_queue_bytes(&self, io: &Io<'_>) -> usize {
         let queued = |(_, receiver): (usize, &Receiver)| io.queued(receiver.key);
-        self.receivers.iter().map(queued).max().unwrap_or(0)
+        self.core.receivers.iter().map(queued).max().unwrap_or(0)
     }
 
     /// How many things are kept for the clients there are and their subscriptions, apart from those
     /// themselves: subjects, places in the trie, names of queue groups, who waits for whom. Zero
     /// when all clients have left and what they left behind is removed, or something leaks.
     pub fn kept(&self) -> usize {
-        let sublists = self.accounts.iter().map(|account| account.sublist.kept());
-        sublists.sum::<usize>() + self.backpressure.kept()
-    }
-
-    /// Takes a number for choices among the members of queue groups and for hashes. Whoever
-    /// simulates a broker gives the same one in each run.
-    pub(crate) fn seed(&mut self, random: u64) {
-        self.random = Random::seeded(random);
-        for account in &mut self.accounts {
-            // A client that is here already may know of sets, by the version of this sublist.
-            if account.sublist.is_empty() && self.receivers.is_empty() {
-                account.sublist = Sublist::seeded(random);
-            }
-        }
+        self.core.kept()
     }
 
     /// A number for a new connection.
@@ -210,71 +161,12 @@ impl State {
         self.stats.connections
     }
 
-    /// Makes a client a receiver. It has no subscriptions yet.
-    pub(crate) fn join(&mut self, key: Key, peer: SocketAddr, cid: u64) -> ReceiverId {
-        let receiver = Receiver {
-            key,
-            kind: Kind::Client {
-                headers: false,
-                echo: true,
-            },
-            account: GLOBAL,
-            takes_info: false,
-            label: Label { peer, cid },
-            sids: Default::default(),
-            received: Traffic::default(),
-            sent: Traffic::default(),
-            last_run: 0,
-            is_clearing: false,
-        };
-        let id = self.receivers.insert(receiver);
-        ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
-    }
-
-    /// A receiver, which must exist.
-    pub(crate) fn receiver(&self, id: ReceiverId) -> &Receiver {
-        &self.receivers[id.0 as usize]
-    }
-
-    /// A receiver, which must exist.
-    pub(crate) fn receiver_mut(&mut self, id: ReceiverId) -> &mut Receiver {
-        &mut self.receivers[id.0 as usize]
-    }
-
-    /// The sublist of an account.
-    pub(crate) fn sublist(&mut self, account: AccountId) -> &mut Sublist {
-        &mut self.accounts[account.0].sublist
-    }
-
-    /// What `id` has subscribed to under this name.
-    pub(crate) fn subscription_of(&self, id: ReceiverId, sid: &[u8]) -> Option<SubId> {
-        let receiver = self.receiver(id);
-        let sublist = &self.accounts[receiver.account.0].sublist;
-        receiver.sids.get(sid, sublist)
-    }
-
-    /// Subscribes `id` to `subject`, which must be subscribable, under a `sid` that is free.
-    pub(crate) fn subscribe(
-        &mut self,
-        id: ReceiverId,
-        subject: &[u8],
-        queue: Option<&[u8]>,
-        sid: &[u8],
-    ) {
-        let receiver = &mut self.receivers[id.0 as usize];
-        let sublist = &mut self.accounts[receiver.account.0].sublist;
-        let subscription = sublist.insert(subject, queue, sid, id);
-        receiver.sids.insert(subscription, sublist);
-    }
-
-    /// Ends a subscription, which must exist.
-    pub(crate) fn unsubscribe(&mut self, id: ReceiverId, subscription: SubId) -> Subscription {
-        let receiver = &mut self.receivers[id.0 as usize];
-        let sublist = &mut self.accounts[receiver.account.0].sublist;
-        let ended = sublist.remove(subscription);
-        receiver
-            .sids
-            .remove(subscription, ended.sid.as_slice(), sublist);
-        ended
+    /// Measures what has been published since the last time in the present turn, all to `subject`, if
+    /// that is to be told.
+    #[inline(always)]
+    pub(crate) fn measure(&mut self, subject: &[u8]) {
+        if let Some(records) = &mut self.records {
+            records.meter.count(subject, self.core.scratch.tally());
+        }
     }
 }

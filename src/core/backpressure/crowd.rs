@@ -14,7 +14,7 @@
 //! is sent and taken beside it.
 
 use super::{PATIENCE, Progress, is_moving_alone};
-use crate::state::State;
+use crate::core::Core;
 use midge_reactor::{Io, Key, Time};
 use std::error::Error;
 use std::fmt;
@@ -186,9 +186,9 @@ impl Error for Crowded {}
 
 /// In a crowd: closes those that keep it up if it is time to.
 #[cold]
-pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
-    let (total, max) = (io.total_queued(), state.total_bytes_max);
-    let crowd = &mut state.backpressure.crowd;
+pub(crate) fn look(core: &mut Core, io: &mut Io<'_>) {
+    let (total, max) = (io.total_queued(), core.total_bytes_max);
+    let crowd = &mut core.backpressure.crowd;
     if !crowd.has_to_go(io.now(), io.resumed(), total, max) {
         return;
     }
@@ -199,14 +199,14 @@ pub(crate) fn look(state: &mut State, io: &mut Io<'_>) {
         held: io.held(key),
         is_stalled: !is_moving_alone(key, io),
     };
-    let mut queues: Vec<Queue> = state.clients().map(|one| queue(one.key)).collect();
+    let mut queues: Vec<Queue> = core.clients().map(|one| queue(one.key)).collect();
     let (low, _) = marks(max);
     let total_now = |io: &Io<'_>| io.total_queued();
     let close = |io: &mut Io<'_>, key: Key| {
         io.fail(key, Crowded);
     };
     let goes_on = close_worst(&mut queues, low, is_full, io, total_now, close);
-    let crowd = &mut state.backpressure.crowd;
+    let crowd = &mut core.backpressure.crowd;
     crowd.is_full = is_full;
     crowd.has_closed(io.now(), io.total_queued(), goes_on);
 }

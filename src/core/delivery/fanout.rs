@@ -15,12 +15,12 @@
 
 use super::room::Share;
 use super::{Allowance, Assembled, Published, Room, Scratch, copy_bytes, deliver, end, is_behind};
+use crate::core::Core;
 use crate::core::backpressure;
 use crate::core::outbox::Outbox;
 use crate::core::random::Random;
 use crate::core::receiver::{Kind, Receiver, Traffic};
 use crate::core::sublist::{QueueId, ReceiverId, Search, SetId, SubId, Sublist};
-use crate::state::State;
 use midge_protocol::Publish;
 use midge_reactor::Key;
 use slab::Slab;
@@ -118,8 +118,8 @@ impl Fanout {
     }
 
     /// It ends before it is over: what was published, and what of it was delivered.
-    pub(crate) fn abandon(mut self, state: &mut State) -> (Traffic, Traffic) {
-        self.share.give_back(&mut state.scratch.room);
+    pub(crate) fn abandon(mut self, core: &mut Core) -> (Traffic, Traffic) {
+        self.share.give_back(&mut core.scratch.room);
         let mut received = Traffic::default();
         received.count(self.bytes);
         (received, self.sent())
@@ -137,14 +137,14 @@ impl Fanout {
     /// something left, and at least a little.
     pub(crate) fn go_on<O: Outbox>(
         &mut self,
-        state: &mut State,
+        core: &mut Core,
         from: ReceiverId,
         message: &Publish<'_>,
         allowance: Allowance,
         out: &mut O,
     ) -> Published {
-        let account = state.receiver(from).account;
-        let State {
+        let account = core.receiver(from).account;
+        let Core {
             accounts,
             receivers,
             scratch:
@@ -157,12 +157,12 @@ impl Fanout {
             random,
             backpressure,
             ..
-        } = state;
+        } = core;
         let mut world = World {
             message,
             framing: Assembled::of(message),
             from,
-            sublist: &mut accounts[account.0].sublist,
+            sublist: &mut accounts[account].sublist,
             receivers,
             is_waited_for: &|key, out: &O| is_behind(key, backpressure, out),
             random,

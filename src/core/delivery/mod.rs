@@ -5,14 +5,14 @@
 //! allocates once its scratch vectors have grown, and nothing knows of sockets: bytes go to an
 //! [`Outbox`]. What is too much for one piece is left to a [`Fanout`].
 
-use crate::Config;
+use crate::core::Core;
+use crate::core::accounts::AccountId;
 use crate::core::backpressure::Backpressure;
 use crate::core::outbox::Outbox;
 use crate::core::random::Random;
-use crate::core::receiver::{AccountId, Kind, Receiver, Traffic};
+use crate::core::receiver::{Kind, Receiver, Traffic};
 use crate::core::sublist::{Group, QueueId, ReceiverId, SetId, Sid, SubId, Sublist, Subscription};
 use crate::core::trace;
-use crate::state::State;
 use midge_protocol::{Decimal, Msg, Piece, Publish, Sink, subject};
 use midge_reactor::Key;
 use slab::Slab;
@@ -246,25 +246,24 @@ fn is_large(found: &[SetId], bytes: usize, sublist: &mut Sublist) -> bool {
 /// What is too much for one piece has begun, and is left in `fanout`, which goes on.
 #[inline(always)]
 pub(crate) fn publish<O: Outbox>(
-    state: &mut State,
+    core: &mut Core,
     from: ReceiverId,
     message: &Publish<'_>,
     memo: &mut Memo,
     fanout: &mut Option<Box<Fanout>>,
-    begin: impl FnOnce(&Config, &mut O),
+    begin: impl FnOnce(&mut O),
     out: &mut O,
 ) -> Published {
-    let account = state.receiver(from).account;
-    let State {
+    let account = core.receiver(from).account;
+    let Core {
         accounts,
         receivers,
         scratch,
         random,
         backpressure,
-        config,
         ..
-    } = state;
-    let sublist = &mut accounts[account.0].sublist;
+    } = core;
+    let sublist = &mut accounts[account].sublist;
     let Scratch {
         found,
         groups,
@@ -286,7 +285,7 @@ pub(crate) fn publish<O: Outbox>(
                 Err(places) => {
                     tally.work += places;
                     memo.forget();
-                    begin(config, out);
+                    begin(out);
                     let search = sublist.search_on(message.subject());
                     *fanout = Some(Box::new(Fanout::new(search, message)));
                     return Published::InPieces;
@@ -307,7 +306,7 @@ pub(crate) fn publish<O: Outbox>(
             *behind = Some((account, id));
             return Published::WaitFor(key);
         }
-        begin(config, out);
+        begin(out);
         tally.received.count(bytes);
         tally.work += 1;
         let subscription = sublist.subscription_mut(id);
@@ -322,7 +321,7 @@ pub(crate) fn publish<O: Outbox>(
         return Published::Taken(usize::from(taken));
     }
     if is_large(found, copy_bytes(message), sublist) {
-        begin(config, out);
+        begin(out);
         let search = sublist.found(found);
         *fanout = Some(Box::new(Fanout::new(search, message)));
         return Published::InPieces;
@@ -333,7 +332,7 @@ pub(crate) fn publish<O: Outbox>(
         *behind = Some((account, id));
         return Published::WaitFor(key);
     }
-    begin(config, out);
+    begin(out);
     tally.received.count(bytes);
     if found.is_empty() {
         return Published::Taken(0);

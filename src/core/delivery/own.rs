@@ -4,8 +4,8 @@
 //! be looked at: among all of its own, or among all that match.
 
 use super::{Allowance, PIECE_PLACES_MAX, PIECE_SUBSCRIPTIONS_MAX, Scratch};
+use crate::core::Core;
 use crate::core::sublist::{ReceiverId, Set, SubId, Sublist, Subscription};
-use crate::state::State;
 use midge_protocol::subject;
 
 /// Of one's own subscriptions, so many are looked at before it is asked who else matches.
@@ -34,16 +34,16 @@ impl Asking {
     /// Goes on, as long as `allowance` has work left.
     pub(crate) fn go_on(
         mut self: Box<Asking>,
-        state: &mut State,
+        core: &mut Core,
         own: ReceiverId,
         reply: &[u8],
         allowance: Allowance,
     ) -> Own {
-        let account = state.receiver(own).account;
-        let sublist = &state.accounts[account.0].sublist;
+        let account = core.receiver(own).account;
+        let sublist = &core.accounts[account].sublist;
         let work_max = allowance.work.max(PIECE_SUBSCRIPTIONS_MAX / 4);
         let (found, work) = self.look(sublist, own, reply, work_max);
-        state.scratch.tally.work += work;
+        core.scratch.tally.work += work;
         match found {
             Some(id) => Own::Found(id),
             None if self.is_over() => Own::None,
@@ -85,16 +85,16 @@ impl Asking {
 }
 
 /// A subscription of `own`'s, outside of any queue group, that matches `reply`.
-pub(crate) fn find_own(state: &mut State, own: ReceiverId, reply: &[u8]) -> Own {
-    let State {
+pub(crate) fn find_own(core: &mut Core, own: ReceiverId, reply: &[u8]) -> Own {
+    let Core {
         accounts,
         receivers,
         scratch: Scratch { found, tally, .. },
         ..
-    } = state;
+    } = core;
     let receiver = &receivers[own.0 as usize];
     let (account, sids) = (receiver.account, &receiver.sids);
-    let sublist = &mut accounts[account.0].sublist;
+    let sublist = &mut accounts[account].sublist;
     let (mut matching, mut is_known) = (usize::MAX, false);
     if sids.len() > FEW {
         found.clear();

@@ -6,13 +6,13 @@
 //! takes messages one by one.
 
 use super::{Memo, Tally, copy_bytes, is_behind, is_large};
+use crate::core::Core;
 use crate::core::backpressure::Backpressure;
 use crate::core::outbox::Outbox;
 use crate::core::random::Random;
 use crate::core::receiver::{Kind, Receiver, Traffic};
 use crate::core::sublist::{ReceiverId, SetId, SubId, Sublist, Subscription};
 use crate::core::trace;
-use crate::state::State;
 use midge_protocol::{Piece, Publish, Run, Sink};
 use midge_reactor::Key;
 use slab::Slab;
@@ -52,7 +52,7 @@ type Draw = (u32, u32);
 /// zero if they must be published one by one, and nothing was done.
 #[inline]
 pub(crate) fn publish_run<O: Outbox>(
-    state: &mut State,
+    core: &mut Core,
     from: ReceiverId,
     run: &Run<'_>,
     memo: &Memo,
@@ -62,16 +62,16 @@ pub(crate) fn publish_run<O: Outbox>(
     if run.count() < MESSAGES_MIN || trace::wanted() {
         return 0;
     }
-    let account = state.receiver(from).account;
-    let State {
+    let account = core.receiver(from).account;
+    let Core {
         accounts,
         receivers,
         scratch,
         random,
         backpressure,
         ..
-    } = state;
-    let sublist = &mut accounts[account.0].sublist;
+    } = core;
+    let sublist = &mut accounts[account].sublist;
     let Some(found) = memo.of_repeated(run.first(), sublist) else {
         return 0;
     };

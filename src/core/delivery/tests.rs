@@ -1,41 +1,40 @@
 use super::*;
-use crate::Config;
 use crate::core::outbox::fake::FakeOutbox;
-use midge_protocol::{ClientOp, Info, Parser, Rules, Step};
+use midge_protocol::{ClientOp, Parser, Rules, Step};
 
 /// A broker without sockets: clients are numbers, queues are vectors.
 struct Bench {
-    state: State,
+    core: Core,
     out: FakeOutbox,
 }
 
 impl Bench {
     fn new() -> Bench {
-        let mut state = State::announcing(Config::default(), Info::default());
-        state.seed(43);
+        let mut core = Core::new(usize::MAX);
+        core.seed(43);
         Bench {
-            state,
+            core,
             out: FakeOutbox::default(),
         }
     }
 
     fn client(&mut self, headers: bool, echo: bool) -> ReceiverId {
-        let cid = self.state.next_cid();
+        let cid = self.core.receivers.len() as u64 + 1;
         let key = Key::new(usize::try_from(cid).expect("few"), 1);
         let peer = ([127, 0, 0, 1], 1).into();
-        let id = self.state.join(key, peer, cid);
-        self.state.receiver_mut(id).kind = Kind::Client { headers, echo };
+        let id = self.core.join(self.core.accounts.global(), key, peer, cid);
+        self.core.receiver_mut(id).kind = Kind::Client { headers, echo };
         id
     }
 
     fn subscribe(&mut self, id: ReceiverId, subject: &str, queue: Option<&str>, sid: &str) {
         let queue = queue.map(str::as_bytes);
-        self.state
+        self.core
             .subscribe(id, subject.as_bytes(), queue, sid.as_bytes());
     }
 
     fn key(&self, id: ReceiverId) -> Key {
-        self.state.receiver(id).key
+        self.core.receiver(id).key
     }
 
     fn got(&mut self, id: ReceiverId) -> String {
@@ -48,17 +47,17 @@ impl Bench {
         let message = message(frame);
         let (mut memo, mut fanout) = (Memo::default(), None);
         let published = publish(
-            &mut self.state,
+            &mut self.core,
             from,
             &message,
             &mut memo,
             &mut fanout,
-            |_, _| {},
+            |_| {},
             &mut self.out,
         );
         match fanout {
             None => published,
-            Some(mut fanout) => fanout.go_on(&mut self.state, from, &message, ALL, &mut self.out),
+            Some(mut fanout) => fanout.go_on(&mut self.core, from, &message, ALL, &mut self.out),
         }
     }
 
@@ -152,18 +151,18 @@ fn a_subscription_ends_with_its_last_message_and_frees_its_sid() {
     let client = bench.client(false, true);
     bench.subscribe(client, "a", None, "1");
     let id = bench
-        .state
+        .core
         .subscription_of(client, b"1")
         .expect("subscribed");
     bench
-        .state
-        .sublist(crate::state::GLOBAL)
+        .core
+        .global_sublist_mut()
         .subscription_mut(id)
         .end_after(2);
     let taken = [(); 3].map(|()| bench.publish(client, "PUB a 0\r\n\r\n"));
     assert_eq!(taken, [1, 1, 0]);
-    assert!(bench.state.receiver(client).sids.is_empty());
-    assert!(bench.state.accounts[0].sublist.is_empty());
+    assert!(bench.core.receiver(client).sids.is_empty());
+    assert!(bench.core.global_sublist().is_empty());
 }
 
 #[test]
@@ -216,13 +215,10 @@ fn what_a_member_cannot_take_goes_to_another() {
     }
     let key = bench.key(gone);
     bench.out.closed.insert(key);
-    let id = bench
-        .state
-        .subscription_of(ended, b"1")
-        .expect("subscribed");
+    let id = bench.core.subscription_of(ended, b"1").expect("subscribed");
     bench
-        .state
-        .sublist(crate::state::GLOBAL)
+        .core
+        .global_sublist_mut()
         .subscription_mut(id)
         .end_after(1);
     for _ in 0..50 {
@@ -233,7 +229,7 @@ fn what_a_member_cannot_take_goes_to_another() {
     bench
         .out
         .closed
-        .extend([well].map(|id| bench.state.receiver(id).key));
+        .extend([well].map(|id| bench.core.receiver(id).key));
     assert_eq!(
         bench.publish(publisher, "PUB a 0\r\n\r\n"),
         0,
@@ -311,9 +307,9 @@ fn whoever_leaves_takes_all_its_subscriptions_along() {
         bench.subscribe(leaves, &format!("a.{sid}.*"), None, &sid.to_string());
     }
     bench.subscribe(stays, "a.1.x", None, "1");
-    bench.state.leave(leaves);
+    bench.core.leave(leaves);
     assert_eq!(bench.publish(stays, "PUB a.1.x 0\r\n\r\n"), 1);
-    assert_eq!(bench.state.accounts[0].sublist.len(), 1);
+    assert_eq!(bench.core.global_sublist().len(), 1);
 }
 
 #[test]
@@ -324,14 +320,14 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
     let [workers, others] = ["a", "*"].map(|subject| bench.crowd(subject, Some("q")));
     let message = message("PUB a 1\r\nx\r\n");
     let (mut memo, mut fanout) = (Memo::default(), None);
-    let (state, out) = (&mut bench.state, &mut bench.out);
+    let (core, out) = (&mut bench.core, &mut bench.out);
     let published = publish(
-        state,
+        core,
         publisher,
         &message,
         &mut memo,
         &mut fanout,
-        |_, _| {},
+        |_| {},
         out,
     );
     assert_eq!(published, Published::InPieces);
@@ -342,13 +338,13 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
     };
     let mut pieces = 0;
     let taken = loop {
-        let before = state.scratch.work();
-        match fanout.go_on(state, publisher, &message, allowance, out) {
+        let before = core.scratch.work();
+        match fanout.go_on(core, publisher, &message, allowance, out) {
             Published::Taken(taken) => break taken,
             Published::InPieces => pieces += 1,
             Published::WaitFor(key) => panic!("nobody waits for {key:?}"),
         }
-        assert!(state.scratch.work() - before < 400);
+        assert!(core.scratch.work() - before < 400);
     };
     assert!(pieces > 10, "{pieces} pieces");
     assert_eq!(taken, crowd.len() + 1);
@@ -358,11 +354,11 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
     let queued = workers.iter().chain(&others);
     let got: usize = queued.map(|id| bench.got(*id).matches("MSG").count()).sum();
     assert_eq!(got, 1);
-    let tally = bench.state.scratch.take_tally();
+    let tally = bench.core.scratch.take_tally();
     assert_eq!((tally.received.messages, tally.received.bytes), (1, 1));
     assert_eq!(tally.sent.messages, taken as u64);
     let got: u64 = bench
-        .state
+        .core
         .receivers
         .iter()
         .map(|(_, one)| one.sent.messages)
@@ -381,14 +377,14 @@ fn long_messages_to_several_go_in_pieces_of_their_bytes() {
     let frame = format!("PUB a {}\r\n{payload}\r\n", payload.len());
     let message = message(&frame);
     let (mut memo, mut fanout) = (Memo::default(), None);
-    let (state, out) = (&mut bench.state, &mut bench.out);
+    let (core, out) = (&mut bench.core, &mut bench.out);
     publish(
-        state,
+        core,
         clients[0],
         &message,
         &mut memo,
         &mut fanout,
-        |_, _| {},
+        |_| {},
         out,
     );
     let mut fanout = fanout.expect("it has begun");
@@ -397,7 +393,7 @@ fn long_messages_to_several_go_in_pieces_of_their_bytes() {
         bytes: 2 * payload.len(),
     };
     let pieces = (0..).find(|_| {
-        let published = fanout.go_on(state, clients[0], &message, allowance, out);
+        let published = fanout.go_on(core, clients[0], &message, allowance, out);
         published == Published::Taken(clients.len())
     });
     assert!(pieces >= Some(3), "{pieces:?} pieces");
@@ -421,23 +417,23 @@ fn in_pieces_too_a_publisher_waits_for_each_receiver_and_a_group_passes_a_messag
     }
     let message = message("PUB a 0\r\n\r\n");
     let (mut memo, mut fanout) = (Memo::default(), None);
-    let (state, out) = (&mut bench.state, &mut bench.out);
+    let (core, out) = (&mut bench.core, &mut bench.out);
     publish(
-        state,
+        core,
         publisher,
         &message,
         &mut memo,
         &mut fanout,
-        |_, _| {},
+        |_| {},
         out,
     );
     let mut fanout = fanout.expect("it has begun");
-    let wait = fanout.go_on(state, publisher, &message, ALL, out);
+    let wait = fanout.go_on(core, publisher, &message, ALL, out);
     assert_eq!(wait, Published::WaitFor(slow));
-    let again = fanout.go_on(state, publisher, &message, ALL, out);
+    let again = fanout.go_on(core, publisher, &message, ALL, out);
     assert_eq!(again, Published::WaitFor(slow));
     out.congested.remove(&slow);
-    let all = fanout.go_on(state, publisher, &message, ALL, out);
+    let all = fanout.go_on(core, publisher, &message, ALL, out);
     assert_eq!(all, Published::Taken(crowd.len() + 1));
     assert_eq!(bench.got(members[0]).matches("MSG").count(), 1);
     assert_eq!(bench.got(crowd[700]).matches("MSG").count(), 1);
@@ -483,14 +479,14 @@ fn churn(seed: u64) {
     }
     let message = message("PUB a.b 0\r\n\r\n");
     let (mut memo, mut fanout) = (Memo::default(), None);
-    let (state, out) = (&mut bench.state, &mut bench.out);
+    let (core, out) = (&mut bench.core, &mut bench.out);
     publish(
-        state,
+        core,
         publisher,
         &message,
         &mut memo,
         &mut fanout,
-        |_, _| {},
+        |_| {},
         out,
     );
     let mut fanout = fanout.expect("it has begun");
@@ -503,8 +499,8 @@ fn churn(seed: u64) {
             work: 1 + random.below(60),
             bytes: usize::MAX,
         };
-        let (state, out) = (&mut bench.state, &mut bench.out);
-        if let Published::Taken(taken) = fanout.go_on(state, publisher, &message, allowance, out) {
+        let (core, out) = (&mut bench.core, &mut bench.out);
+        if let Published::Taken(taken) = fanout.go_on(core, publisher, &message, allowance, out) {
             break taken;
         }
         for _ in 0..random.below(40) {
@@ -522,8 +518,8 @@ fn churn(seed: u64) {
             }
             let place = random.below(list.len());
             let one = list.swap_remove(place);
-            let id = bench.state.subscription_of(one.0, one.1.as_bytes());
-            bench.state.unsubscribe(one.0, id.expect("it is there"));
+            let id = bench.core.subscription_of(one.0, one.1.as_bytes());
+            bench.core.unsubscribe(one.0, id.expect("it is there"));
             if present.contains(&one) {
                 gone.push(one);
             }
@@ -575,17 +571,17 @@ fn the_requester_is_told_on_its_own_subscription_however_many_others_match() {
             };
             bench.subscribe(requester, &subject, None, &format!("own{number}"));
         }
-        let mut asked = find_own(&mut bench.state, requester, b"r");
+        let mut asked = find_own(&mut bench.core, requester, b"r");
         let allowance = Allowance { work: 10, bytes: 0 };
         let mut pieces = 0;
         while let Own::Among(asking) = asked {
-            let before = bench.state.scratch.work();
-            asked = asking.go_on(&mut bench.state, requester, b"r", allowance);
-            assert!(bench.state.scratch.work() - before <= PIECE_SUBSCRIPTIONS_MAX);
+            let before = bench.core.scratch.work();
+            asked = asking.go_on(&mut bench.core, requester, b"r", allowance);
+            assert!(bench.core.scratch.work() - before <= PIECE_SUBSCRIPTIONS_MAX);
             pieces += 1;
         }
         let sid = match asked {
-            Own::Found(id) => Some(bench.state.accounts[0].sublist.subscription(id).sid.clone()),
+            Own::Found(id) => Some(bench.core.global_sublist().subscription(id).sid.clone()),
             _ => None,
         };
         let sid = sid.map(|sid| String::from_utf8_lossy(sid.as_slice()).into_owned());
@@ -616,16 +612,16 @@ fn to_compare_long_subjects_is_more_work_and_goes_in_more_pieces() {
         );
     }
     let reply = format!("{long}{long}a");
-    let mut asked = find_own(&mut bench.state, requester, reply.as_bytes());
+    let mut asked = find_own(&mut bench.core, requester, reply.as_bytes());
     let allowance = Allowance {
         work: 500,
         bytes: 0,
     };
     let (mut pieces, mut all) = (0, 0);
     while let Own::Among(asking) = asked {
-        let before = bench.state.scratch.work();
-        asked = asking.go_on(&mut bench.state, requester, reply.as_bytes(), allowance);
-        let work = bench.state.scratch.work() - before;
+        let before = bench.core.scratch.work();
+        asked = asking.go_on(&mut bench.core, requester, reply.as_bytes(), allowance);
+        let work = bench.core.scratch.work() - before;
         assert!(work < 700, "{work}");
         (pieces, all) = (pieces + 1, all + work);
     }
@@ -646,14 +642,14 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
     let frame = format!("PUB {} 0\r\n\r\n", ["a"; TOKENS].join("."));
     let message = message(&frame);
     let (mut memo, mut fanout) = (Memo::default(), None);
-    let (state, out) = (&mut bench.state, &mut bench.out);
+    let (core, out) = (&mut bench.core, &mut bench.out);
     publish(
-        state,
+        core,
         publisher,
         &message,
         &mut memo,
         &mut fanout,
-        |_, _| {},
+        |_| {},
         out,
     );
     let mut fanout = fanout.expect("it has begun");
@@ -663,9 +659,9 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
     };
     let mut pieces = 0;
     let taken = loop {
-        let before = state.scratch.work();
-        let published = fanout.go_on(state, publisher, &message, allowance, out);
-        let work = state.scratch.work() - before;
+        let before = core.scratch.work();
+        let published = fanout.go_on(core, publisher, &message, allowance, out);
+        let work = core.scratch.work() - before;
         assert!(work < 400, "{work} in piece {pieces}");
         pieces += 1;
         if let Published::Taken(taken) = published {
@@ -680,8 +676,8 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
 /// Begins to publish a message that goes in pieces.
 fn begin(bench: &mut Bench, from: ReceiverId, message: &Publish<'_>) -> Box<Fanout> {
     let (mut memo, mut fanout) = (Memo::default(), None);
-    let (state, out) = (&mut bench.state, &mut bench.out);
-    publish(state, from, message, &mut memo, &mut fanout, |_, _| {}, out);
+    let (core, out) = (&mut bench.core, &mut bench.out);
+    publish(core, from, message, &mut memo, &mut fanout, |_| {}, out);
     fanout.expect("it goes in pieces")
 }
 
@@ -696,13 +692,13 @@ fn a_long_subject_makes_a_message_large_as_a_long_payload_does() {
     let line = format!("PUB {long} 0\r\n\r\n");
     let message = message(&line);
     let mut fanout = begin(&mut bench, publisher, &message);
-    let Bench { state, out } = &mut bench;
+    let Bench { core, out } = &mut bench;
     let mut pieces = 1;
     let allowance = Allowance {
         work: usize::MAX,
         bytes: 1_000_000,
     };
-    while fanout.go_on(state, publisher, &message, allowance, out) == Published::InPieces {
+    while fanout.go_on(core, publisher, &message, allowance, out) == Published::InPieces {
         pieces += 1;
     }
     assert_eq!(pieces, 31, "thirty of a megabyte each, and the end");
@@ -712,7 +708,7 @@ fn a_long_subject_makes_a_message_large_as_a_long_payload_does() {
 fn what_large_fan_outs_keep_is_bounded_and_slow_receivers_do_not_keep_others_from_room() {
     const MANY: usize = room::KEPT_MAX + 1000;
     let mut bench = Bench::new();
-    bench.state.scratch.room.max = MANY + 2 * room::KEPT_MAX;
+    bench.core.scratch.room.max = MANY + 2 * room::KEPT_MAX;
     let [crowd, slow, one, two] = [true; 4].map(|echo| bench.client(false, echo));
     for number in 0..MANY {
         let owner = if number == 7 { slow } else { crowd };
@@ -723,10 +719,10 @@ fn what_large_fan_outs_keep_is_bounded_and_slow_receivers_do_not_keep_others_fro
     let message = message("PUB a 0\r\n\r\n");
     let mut first = begin(&mut bench, one, &message);
     let mut second = begin(&mut bench, two, &message);
-    let Bench { state, out } = &mut bench;
+    let Bench { core, out } = &mut bench;
     let mut go_on = |fanout: &mut Fanout, from: ReceiverId| {
-        let published = fanout.go_on(state, from, &message, ALL, out);
-        (published, state.scratch.has_freed_room())
+        let published = fanout.go_on(core, from, &message, ALL, out);
+        (published, core.scratch.has_freed_room())
     };
     let (waits, no_room) = (
         Published::WaitFor(slow_key),
@@ -743,12 +739,12 @@ fn what_large_fan_outs_keep_is_bounded_and_slow_receivers_do_not_keep_others_fro
     // One that ends early gives back what it has too.
     let third = begin(&mut bench, one, &message);
     let mut third = third;
-    let Bench { state, out } = &mut bench;
-    let published = third.go_on(state, one, &message, ALL, out);
+    let Bench { core, out } = &mut bench;
+    let published = third.go_on(core, one, &message, ALL, out);
     assert_eq!(published, no_room);
-    second.abandon(state);
-    assert!(state.scratch.has_freed_room());
-    let published = third.go_on(state, one, &message, ALL, out);
+    second.abandon(core);
+    assert!(core.scratch.has_freed_room());
+    let published = third.go_on(core, one, &message, ALL, out);
     assert_eq!(published, waits);
 }
 
@@ -762,11 +758,11 @@ fn what_is_left_of_one_that_has_gone_is_walked_over_once() {
             bench.subscribe(gone, "a", queue, &number.to_string());
         }
         bench.subscribe(other, "a", queue, "1");
-        bench.state.leave(gone);
+        bench.core.leave(gone);
         let work_of = |bench: &mut Bench| {
-            let before = bench.state.scratch.work();
+            let before = bench.core.scratch.work();
             assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
-            bench.state.scratch.work() - before
+            bench.core.scratch.work() - before
         };
         // A group is walked over up to the member that takes the message, so not all of it at once.
         let work = [(); 40].map(|()| work_of(&mut bench));
@@ -783,10 +779,10 @@ fn what_is_left_of_one_that_has_gone_is_walked_over_once() {
         bench.subscribe(other, "a", queue, "2");
         let both = if queue.is_some() { 1 } else { 2 };
         assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), both);
-        while bench.state.clear_a_piece() {}
+        while bench.core.clear_a_piece() {}
         assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), both);
-        bench.state.leave(other);
-        assert_eq!(bench.state.accounts[0].sublist.kept(), 0);
+        bench.core.leave(other);
+        assert_eq!(bench.core.global_sublist().kept(), 0);
     }
 }
 
@@ -808,11 +804,11 @@ fn one_that_takes_nothing_any_more_is_waited_for_by_nobody_although_it_is_behind
         }
         bench.subscribe(other, "a", queue, "1");
         // It is sent away: it gets what is queued for it, and nothing more.
-        bench.state.unsubscribe_all(retired);
+        bench.core.unsubscribe_all(retired);
         let key = bench.key(retired);
         bench.out.congested.insert(key);
         bench.out.closed.insert(key);
-        assert!(bench.state.receiver(retired).is_clearing);
+        assert!(bench.core.receiver(retired).is_clearing);
         let published = bench.publish(publisher, "PUB a 0\r\n\r\n");
         assert_eq!(published, 1, "{queue:?} {many}");
     }
@@ -838,12 +834,12 @@ fn whom_a_publisher_waits_for_is_known_by_its_subscription() {
             bench.out.congested.insert(key);
             let published = bench.try_to_publish(publisher, "PUB a 0\r\n\r\n");
             assert_eq!(published, Published::WaitFor(key));
-            let fed = bench.state.scratch.take_behind();
+            let fed = bench.core.scratch.take_behind();
             let (account, id) = fed.expect("it is fed by a subscription");
-            let subscription = bench.state.accounts[account.0].sublist.subscription(id);
+            let subscription = bench.core.accounts[account].sublist.subscription(id);
             assert_eq!(subscription.sid.as_slice(), b"7");
             assert_eq!(subscription.receiver, slow);
-            assert_eq!(bench.state.scratch.take_behind(), None);
+            assert_eq!(bench.core.scratch.take_behind(), None);
         }
     }
 }

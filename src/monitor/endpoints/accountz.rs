@@ -2,10 +2,10 @@
 
 use super::Made;
 use super::subsz::{SublistStats, Walk};
+use crate::core::accounts::AccountId;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
-use crate::state::{GLOBAL, account_name};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ struct Accountz<'a> {
     server_id: &'a str,
     now: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    accounts: Option<[&'a str; 1]>,
+    accounts: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account_detail: Option<Detail<'a>>,
 }
@@ -38,36 +38,49 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake
         None => Ok(Made::json(&Accountz {
             server_id: view.server_id(),
             now: view.now(),
-            accounts: Some([account_name()]),
+            accounts: Some(
+                view.state
+                    .core
+                    .accounts
+                    .iter()
+                    .map(|one| &*one.name)
+                    .collect(),
+            ),
             account_detail: None,
         })),
-        Some(name) if name == account_name() => {
-            Ok(Made::Pieces(Box::new(OneAccount(Walk::default()))))
-        }
-        Some(name) => Err(format!("Account {name} does not exist")),
+        Some(name) => match view.state.core.accounts.named(&name) {
+            Some(account) => Ok(Made::Pieces(Box::new(OneAccount {
+                account,
+                walk: Walk::default(),
+            }))),
+            None => Err(format!("Account {name} does not exist")),
+        },
     }
 }
 
-/// The account, with what a walk over its sublist finds.
-struct OneAccount(Walk);
+/// One account, with what a walk over its sublist finds.
+struct OneAccount {
+    account: AccountId,
+    walk: Walk,
+}
 
 impl Pieces for OneAccount {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
-        let sublist = &view.state.accounts[GLOBAL.0].sublist;
-        if !self.0.go_on(sublist, budget) {
+        let account = &view.state.core.accounts[self.account];
+        if !self.walk.go_on(&account.sublist, budget) {
             return true;
         }
         let detail = Detail {
-            account_name: account_name(),
+            account_name: &account.name,
             update_time: view.wall_of(view.records.started),
             expired: false,
             complete: true,
             jetstream_enabled: false,
             leafnode_connections: 0,
-            client_connections: view.state.client_count(),
-            subscriptions: sublist.len(),
-            name_tag: account_name(),
-            sublist_stats: self.0.stats(view),
+            client_connections: view.state.core.client_count(),
+            subscriptions: account.sublist.len(),
+            name_tag: &account.name,
+            sublist_stats: self.walk.stats(view),
         };
         let accountz = Accountz {
             server_id: view.server_id(),

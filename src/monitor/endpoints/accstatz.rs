@@ -1,10 +1,10 @@
 //! `/accstatz`: what the accounts do. There is one.
 
 use super::Made;
+use crate::core::accounts::Accounts;
 use crate::core::receiver::Traffic;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
-use crate::state::account_name;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -71,8 +71,8 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake
 pub(super) fn accstatz<'a>(view: &View<'a>) -> Statz<'a> {
     let stats = view.state.stats();
     Statz {
-        acc: account_name(),
-        name: account_name(),
+        acc: Accounts::GLOBAL,
+        name: Accounts::GLOBAL,
         conns: stats.clients,
         leafnodes: 0,
         total_conns: stats.clients,

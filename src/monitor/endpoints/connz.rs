@@ -9,12 +9,12 @@ mod wanted;
 
 use super::Made;
 use super::detail::Detail;
+use crate::core::accounts::Accounts;
 use crate::core::sublist::SubId;
 use crate::monitor::query::{Mistake, Query, Subscriptions};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
 use crate::records::closed::Listed;
-use crate::state::account_name;
 use facts::{Connection, Facts};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -130,7 +130,7 @@ impl Connz {
         let closed = Stage::Closed { next: 0 };
         // Nobody is in an account that is not there.
         let known = self.wanted.account.as_deref();
-        if !self.wanted.open || known.is_some_and(|name| name != account_name()) {
+        if !self.wanted.open || known.is_some_and(|name| name != Accounts::GLOBAL) {
             return (closed, true);
         }
         let next = self.wanted.cid.unwrap_or(next).max(next);
@@ -141,7 +141,7 @@ impl Connz {
             if self.wanted.cid.is_some_and(|wanted| wanted != *cid) {
                 break;
             }
-            let receiver = view.state.receiver(presence.receiver);
+            let receiver = view.state.core.receiver(presence.receiver);
             let facts = Facts::of_present(view, *cid, presence, receiver);
             self.consider(&facts, Which::Open(*cid));
         }
@@ -156,7 +156,7 @@ impl Connz {
         out: &mut Vec<u8>,
     ) -> (Stage, bool) {
         let known = self.wanted.account.as_deref();
-        let is_known = known.is_none_or(|name| name == account_name());
+        let is_known = known.is_none_or(|name| name == Accounts::GLOBAL);
         // One that was found among the open ones is not among these.
         if self.wanted.closed && is_known && !(self.wanted.cid.is_some() && self.total > 0) {
             while let Some((number, closed)) = view.records.closed.at_or_after(next) {
@@ -222,7 +222,7 @@ impl Connz {
             let (cid, closed) = match which {
                 Which::Open(cid) => match records.present.get(&cid) {
                     Some(presence) => {
-                        let receiver = view.state.receiver(presence.receiver);
+                        let receiver = view.state.core.receiver(presence.receiver);
                         let facts = Facts::of_present(view, cid, presence, receiver);
                         json::begin_element(out, is_first, 0);
                         is_first = false;
@@ -353,8 +353,9 @@ mod tests {
         const COUNT: u64 = 50_000;
         let (mut state, mut records) = fake::broker();
         let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+        let account = state.core.accounts.global();
         for cid in 1..=COUNT {
-            let id = state.join(Key::NONE, peer, cid);
+            let id = state.core.join(account, Key::NONE, peer, cid);
             records.arrived(Label { peer, cid }, Key::NONE, id, Time::ZERO);
         }
         let view = fake::view(&state, &records);

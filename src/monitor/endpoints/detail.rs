@@ -1,9 +1,9 @@
 //! `Detail`: a subscription as `/connz` and `/subsz` tell it.
 
+use crate::core::accounts::Accounts;
 use crate::core::sublist::{ReceiverId, SubId};
 use crate::monitor::view::View;
 use crate::records::closed::Listed;
-use crate::state::{GLOBAL, account_name};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -29,16 +29,16 @@ impl<'a> Detail<'a> {
     /// A subscription, if it is there.
     pub(super) fn of(view: &View<'a>, id: SubId) -> Option<Detail<'a>> {
         let state = view.state;
-        let sublist = &state.accounts[GLOBAL.0].sublist;
+        let sublist = state.core.global_sublist();
         let subscription = sublist.get(id)?;
-        let receiver = state.receiver(subscription.receiver);
+        let receiver = state.core.receiver(subscription.receiver);
         // What a client has left behind is nobody's.
         if receiver.is_clearing {
             return None;
         }
         Some(Detail {
             receiver: subscription.receiver,
-            account: account_name(),
+            account: Accounts::GLOBAL,
             subject: String::from_utf8_lossy(sublist.subject(id)),
             qgroup: sublist.queue(id).map(String::from_utf8_lossy),
             sid: String::from_utf8_lossy(subscription.sid.as_slice()),
@@ -53,7 +53,7 @@ impl<'a> Detail<'a> {
         Detail {
             // Nobody's any more.
             receiver: ReceiverId(u32::MAX),
-            account: account_name(),
+            account: Accounts::GLOBAL,
             subject: String::from_utf8_lossy(&listed.subject),
             qgroup: listed.queue.as_deref().map(String::from_utf8_lossy),
             sid: String::from_utf8_lossy(&listed.sid),

@@ -7,7 +7,6 @@ use super::Made;
 use crate::core::receiver::Receiver;
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
-use crate::state::GLOBAL;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -72,7 +71,7 @@ impl Walk {
                 self.next = *cid;
                 return false;
             }
-            let receiver = view.state.receiver(presence.receiver);
+            let receiver = view.state.core.receiver(presence.receiver);
             let queued = view.sockets.queued(presence.key);
             self.queues += queued;
             self.longest_queue = self.longest_queue.max(queued);
@@ -91,14 +90,14 @@ impl Walk {
     /// Bytes by owner, with what the walk has found.
     pub(super) fn owners(&self, view: &View<'_>) -> Owners {
         let state = view.state;
-        let sublist = &state.accounts[GLOBAL.0].sublist;
+        let sublist = state.core.global_sublist();
         let memory = view.sockets.memory();
         Owners {
             queues: self.queues,
             input: self.input,
             sublist: sublist.bytes(),
             cache: sublist.cache_bytes(),
-            receivers: state.receivers.capacity() * size_of::<Receiver>() + self.sids,
+            receivers: state.core.receivers.capacity() * size_of::<Receiver>() + self.sids,
             connections: memory.connections,
             pools: memory.pools,
             monitoring: self.names + view.records.bytes(),

@@ -15,7 +15,6 @@ use super::subsz;
 use super::varz::varz;
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces};
-use crate::state::GLOBAL;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -45,7 +44,7 @@ struct Metrics {
 
 impl Pieces for Metrics {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
-        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        let sublist = view.state.core.global_sublist();
         if !self.clients.go_on(view, budget) || !self.sublist.go_on(sublist, budget) {
             return true;
         }

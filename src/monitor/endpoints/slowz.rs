@@ -47,7 +47,7 @@ impl<'a> One<'a> {
     fn of(view: &View<'a>, episode: &'a Episode) -> One<'a> {
         let is_behind = episode.outcome == Outcome::Behind;
         let queued = view.sockets.queued(episode.key);
-        let given_up = view.state.backpressure.has_given_up(episode.key);
+        let given_up = view.state.core.backpressure.has_given_up(episode.key);
         let presence = view.records.present.get(&episode.label.cid);
         let closed = view.records.closed.find(episode.label.cid);
         let identity = presence.map(|presence| &presence.identity);

@@ -8,11 +8,11 @@
 
 use super::Made;
 use super::detail::Detail;
+use crate::core::accounts::Accounts;
 use crate::core::sublist::{SubId, Sublist};
 use crate::monitor::query::{Mistake, Page, Query, Subscriptions};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
-use crate::state::{GLOBAL, account_name};
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 use midge_protocol::subject;
@@ -78,7 +78,7 @@ impl Walk {
 
     /// The statistics, with what the walk has found.
     pub(super) fn stats(&self, view: &View<'_>) -> SublistStats {
-        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        let sublist = view.state.core.global_sublist();
         let matches = view.state.stats.received.messages;
         let subscriptions = view.state.stats().subscriptions;
         let share = |part: u64, all: u64| {
@@ -134,7 +134,7 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
     let find = find.map(|text| Finder::new(&text).into_owned());
     let account = query.text("acc");
     Ok(Made::Pieces(Box::new(Subsz {
-        is_known: account.is_none_or(|name| name == account_name()),
+        is_known: account.is_none_or(|name| name == Accounts::GLOBAL),
         lists,
         page,
         test,
@@ -168,7 +168,7 @@ struct Subsz {
 
 impl Pieces for Subsz {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
-        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        let sublist = view.state.core.global_sublist();
         if !self.look(view, budget) || !self.walk.go_on(sublist, budget) {
             return true;
         }
@@ -236,10 +236,10 @@ impl Subsz {
         if !self.lists || !self.is_known {
             return true;
         }
-        let sublist = &view.state.accounts[GLOBAL.0].sublist;
+        let sublist = view.state.core.global_sublist();
         let is_left = |id: SubId| {
             let receiver = sublist.subscription(id).receiver;
-            view.state.receiver(receiver).is_clearing
+            view.state.core.receiver(receiver).is_clearing
         };
         while self.next < sublist.places() {
             if !budget.take() {

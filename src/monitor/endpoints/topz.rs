@@ -166,7 +166,7 @@ impl Topz {
                 self.next = *cid;
                 return false;
             }
-            let receiver = view.state.receiver(presence.receiver);
+            let receiver = view.state.core.receiver(presence.receiver);
             let mut both = receiver.received;
             both.add(receiver.sent);
             self.best.insert((Reverse(self.sort.rank_of(both)), *cid));

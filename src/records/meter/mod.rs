@@ -32,7 +32,6 @@ pub(crate) use sketch::{Entry, SUBJECTS_MAX, Sketch};
 
 use crate::core::delivery::Tally;
 use crate::core::receiver::Traffic;
-use crate::state::State;
 use foldhash::SharedSeed;
 use midge_reactor::Time;
 use sampler::{Draw, Sampler};
@@ -169,7 +168,7 @@ impl Meter {
     ///
     /// Not inlined: whoever publishes has better use for the registers.
     #[inline(never)]
-    fn count(&mut self, subject: &[u8], now: &Tally) {
+    pub(crate) fn count(&mut self, subject: &[u8], now: &Tally) {
         let received = now.received.since(self.seen);
         let copies = now.sent.messages - self.copies_seen;
         (self.seen, self.copies_seen) = (now.received, now.sent.messages);
@@ -216,17 +215,6 @@ impl Meter {
 fn one_window_before(now: Time) -> Time {
     let window = Time::ZERO + WINDOW;
     Time::from_nanos(now.as_nanos().saturating_sub(window.as_nanos()))
-}
-
-impl State {
-    /// Measures what has been published since the last time in the present turn, all to `subject`, if
-    /// that is to be told.
-    #[inline(always)]
-    pub(crate) fn measure(&mut self, subject: &[u8]) {
-        if let Some(records) = &mut self.records {
-            records.meter.count(subject, self.scratch.tally());
-        }
-    }
 }
 
 #[cfg(test)]

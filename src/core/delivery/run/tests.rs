@@ -1,9 +1,8 @@
 use super::super::{Published, publish};
 use super::*;
-use crate::Config;
 use crate::core::outbox::fake::FakeOutbox;
-use crate::state::GLOBAL;
-use midge_protocol::{ClientOp, Info, Parser, Rules, Step};
+
+use midge_protocol::{ClientOp, Parser, Rules, Step};
 
 const ALL: Allowance = Allowance {
     work: 1_000_000,
@@ -52,7 +51,7 @@ const ODD: [Odd; 11] = [
 ];
 
 struct World {
-    state: State,
+    core: Core,
     out: FakeOutbox,
     publisher: ReceiverId,
     keys: Vec<Key>,
@@ -62,10 +61,10 @@ struct World {
 
 impl World {
     fn with(odd: &[Odd]) -> World {
-        let mut state = State::announcing(Config::default(), Info::default());
-        state.random = Random::seeded(43);
+        let mut core = Core::new(usize::MAX);
+        core.random = Random::seeded(43);
         let mut world = World {
-            state,
+            core,
             out: FakeOutbox::default(),
             publisher: ReceiverId(0),
             keys: Vec::new(),
@@ -87,7 +86,7 @@ impl World {
             Odd::Mute => self.publisher,
             _ => self.client(odd != Odd::NoHeaders, true),
         };
-        let key = self.state.receiver(client).key;
+        let key = self.core.receiver(client).key;
         match odd {
             Odd::LongSid => self.subscribe(client, None, &"sid".repeat(10)),
             Odd::Queue | Odd::GoneMember => self.subscribe(client, Some("q"), "1"),
@@ -117,11 +116,11 @@ impl World {
                 self.leave(client);
             }
             Odd::Ends => {
-                let id = self
-                    .state
-                    .subscription_of(client, b"1")
-                    .expect("subscribed");
-                self.state.sublist(GLOBAL).subscription_mut(id).end_after(2);
+                let id = self.core.subscription_of(client, b"1").expect("subscribed");
+                self.core
+                    .global_sublist_mut()
+                    .subscription_mut(id)
+                    .end_after(2);
             }
             _ => {}
         }
@@ -131,25 +130,30 @@ impl World {
     fn leave(&mut self, client: ReceiverId) {
         for sid in 3..800 {
             let sid = sid.to_string();
-            self.state.subscribe(client, b"b.b", None, sid.as_bytes());
+            self.core.subscribe(client, b"b.b", None, sid.as_bytes());
         }
-        self.state.leave(client);
-        let one = self.state.receiver(client);
+        self.core.leave(client);
+        let one = self.core.receiver(client);
         assert!(one.is_clearing && one.key == Key::NONE);
     }
 
     fn client(&mut self, headers: bool, echo: bool) -> ReceiverId {
-        let cid = self.state.next_cid();
+        let cid = self.core.receivers.len() as u64 + 1;
         let key = Key::new(usize::try_from(cid).expect("few"), 1);
-        let id = self.state.join(key, ([127, 0, 0, 1], 1).into(), cid);
-        self.state.receiver_mut(id).kind = Kind::Client { headers, echo };
+        let id = self.core.join(
+            self.core.accounts.global(),
+            key,
+            ([127, 0, 0, 1], 1).into(),
+            cid,
+        );
+        self.core.receiver_mut(id).kind = Kind::Client { headers, echo };
         self.keys.push(key);
         id
     }
 
     fn subscribe(&mut self, id: ReceiverId, queue: Option<&str>, sid: &str) {
         let queue = queue.map(str::as_bytes);
-        self.state.subscribe(id, b"a.*", queue, sid.as_bytes());
+        self.core.subscribe(id, b"a.*", queue, sid.as_bytes());
     }
 
     /// Publishes all that stands in `input`, up to `count_max` at once.
@@ -161,7 +165,7 @@ impl World {
         };
         let (mut parser, mut memo, mut rest) = (Parser::default(), Memo::default(), input);
         let World {
-            state,
+            core,
             out,
             publisher,
             ..
@@ -172,17 +176,17 @@ impl World {
                     break;
                 };
                 if let ClientOp::Publish(message) = op {
-                    one_by_one(state, *publisher, &message, &mut memo, out);
+                    one_by_one(core, *publisher, &message, &mut memo, out);
                 }
                 rest = &rest[len..];
                 continue;
             };
             rest = &rest[run.bytes()..];
             loop {
-                let mut count = publish_run(state, *publisher, &run, &memo, allowance, out);
+                let mut count = publish_run(core, *publisher, &run, &memo, allowance, out);
                 self.together += count;
                 if count == 0 {
-                    one_by_one(state, *publisher, run.first(), &mut memo, out);
+                    one_by_one(core, *publisher, run.first(), &mut memo, out);
                     count = 1;
                 }
                 if !run.advance(count) {
@@ -195,21 +199,21 @@ impl World {
     /// All that anyone can see of it.
     fn outcome(&mut self) -> impl PartialEq + std::fmt::Debug + use<> {
         let queues: Vec<String> = self.keys.iter().map(|key| self.out.take(*key)).collect();
-        let tally = self.state.scratch.take_tally();
-        let sent: Vec<Traffic> = self.state.receivers.iter().map(|(_, to)| to.sent).collect();
-        let len = self.state.accounts[0].sublist.len();
+        let tally = self.core.scratch.take_tally();
+        let sent: Vec<Traffic> = self.core.receivers.iter().map(|(_, to)| to.sent).collect();
+        let len = self.core.global_sublist().len();
         (queues, tally.received, tally.sent, sent, len)
     }
 }
 
 fn one_by_one(
-    state: &mut State,
+    core: &mut Core,
     from: ReceiverId,
     message: &Publish<'_>,
     memo: &mut Memo,
     out: &mut FakeOutbox,
 ) {
-    let published = publish(state, from, message, memo, &mut None, |_, _| {}, out);
+    let published = publish(core, from, message, memo, &mut None, |_| {}, out);
     assert!(matches!(published, Published::Taken(_)), "{published:?}");
 }
 
@@ -283,17 +287,17 @@ fn no_more_is_done_than_is_allowed() {
         let rules = Rules::default();
         let first = parser.next_run(&input, &rules, 100).expect("it is plain");
         let World {
-            state,
+            core,
             out,
             publisher,
             ..
         } = &mut world;
-        one_by_one(state, *publisher, first.first(), &mut memo, out);
+        one_by_one(core, *publisher, first.first(), &mut memo, out);
         let run = parser
             .next_run(&input[first.bytes()..], &rules, 100)
             .expect("it is plain");
         let allowance = Allowance { work, bytes };
-        let count = publish_run(state, *publisher, &run, &memo, allowance, out);
+        let count = publish_run(core, *publisher, &run, &memo, allowance, out);
         assert_eq!(count, most, "{allowance:?}");
     }
 }

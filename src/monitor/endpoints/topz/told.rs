@@ -110,7 +110,7 @@ impl<'a> Connection<'a> {
     ) -> Option<Connection<'a>> {
         let (peer, identity, received, sent, age, closed) = match view.records.present.get(&cid) {
             Some(present) => {
-                let receiver = view.state.receiver(present.receiver);
+                let receiver = view.state.core.receiver(present.receiver);
                 let age = view.sockets.now() - present.start;
                 let (received, sent) = (receiver.received, receiver.sent);
                 (present.peer, &present.identity, received, sent, age, false)

@@ -1,0 +1,96 @@
+//! `Accounts`: spaces of subjects that do not see each other, by name and by number.
+//!
+//! A name is looked up when somebody logs in or a request of monitoring names it; everything else holds an
+//! [`AccountId`].
+
+use super::sublist::Sublist;
+use std::ops::{Index, IndexMut};
+
+/// One of the broker's accounts.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct AccountId(u32);
+
+/// A space of subjects of its own.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub name: Box<str>,
+    /// Who has subscribed to what in it.
+    pub sublist: Sublist,
+}
+
+/// All accounts. There is one at least, the global one.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    accounts: Vec<Account>,
+}
+
+impl Default for Accounts {
+    fn default() -> Accounts {
+        let global = Account {
+            name: Accounts::GLOBAL.into(),
+            sublist: Sublist::default(),
+        };
+        Accounts {
+            accounts: vec![global],
+        }
+    }
+}
+
+impl Accounts {
+    /// The name of the account of those that name none.
+    pub(crate) const GLOBAL: &str = "$G";
+
+    /// The account of those that name none.
+    pub(crate) fn global(&self) -> AccountId {
+        AccountId(0)
+    }
+
+    /// The account of this name. Looks at each.
+    pub(crate) fn named(&self, name: &str) -> Option<AccountId> {
+        let place = self.accounts.iter().position(|one| &*one.name == name)?;
+        u32::try_from(place).ok().map(AccountId)
+    }
+
+    /// All of them, the global one first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter()
+    }
+
+    /// Takes a number for hashes, where nobody has subscribed yet.
+    pub(crate) fn seed(&mut self, random: u64) {
+        for account in &mut self.accounts {
+            if account.sublist.is_empty() {
+                account.sublist = Sublist::seeded(random);
+            }
+        }
+    }
+}
+
+impl Index<AccountId> for Accounts {
+    type Output = Account;
+
+    #[inline]
+    fn index(&self, id: AccountId) -> &Account {
+        &self.accounts[id.0 as usize]
+    }
+}
+
+impl IndexMut<AccountId> for Accounts {
+    #[inline]
+    fn index_mut(&mut self, id: AccountId) -> &mut Account {
+        &mut self.accounts[id.0 as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_name_and_the_global_one_is_there_from_the_first() {
+        let accounts = Accounts::default();
+        assert_eq!(accounts.named("$G"), Some(accounts.global()));
+        assert_eq!(accounts.named("$g"), None);
+        assert_eq!(&*accounts[accounts.global()].name, Accounts::GLOBAL);
+    }
+}
