@@ -30,9 +30,9 @@
 pub use config::{Advertise, Auth, Config, Monitor, User};
 pub use core::receiver::Traffic;
 pub use core::sublist;
+pub use midge_text::system_words;
 pub use server::{Broker, Handle, Running, StartError};
 pub use state::{State, Stats, Stop};
-pub use system_words::system_words;
 
 #[cfg(feature = "command")]
 pub mod cli;

@@ -3,7 +3,7 @@
 
 use crate::quantity;
 pub(crate) use crate::quantity::{bytes, some as number};
-use midge::cli::duration;
+use midge_text::duration;
 
 /// Bytes a second at which somebody reads.
 pub(crate) fn read_rate(text: &str) -> Result<u64, String> {

@@ -21,7 +21,6 @@ use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config, Monitor};
 pub use error::{NumberFault, UsageError};
 pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
 use value::Given;
-pub use value::duration;
 
 mod error;
 mod signal;

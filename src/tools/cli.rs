@@ -240,7 +240,7 @@ fn header(text: &str) -> Result<String, String> {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    midge::cli::duration(text).ok_or_else(|| "write a time as 2, 2s, 500ms or 1m30s".to_owned())
+    midge_text::duration(text).ok_or_else(|| "write a time as 2, 2s, 500ms or 1m30s".to_owned())
 }
 
 #[cfg(test)]
