@@ -1,16 +1,7 @@
 //! The command: flags in, an exit code out. `midge bench` and the tools go their own ways.
 
-#[cfg(feature = "bench")]
-mod bench;
-#[cfg(any(feature = "bench", feature = "tools"))]
-mod credentials;
 mod logger;
-#[cfg(any(feature = "bench", feature = "tools"))]
-mod quantity;
 mod send_signal;
-
-#[cfg(feature = "tools")]
-mod tools;
 
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
@@ -94,10 +85,10 @@ fn main() -> ExitCode {
     }
     match args.first() {
         #[cfg(feature = "bench")]
-        Some(word) if word == "bench" => return bench::main(args.into_iter().skip(1)),
+        Some(word) if word == "bench" => return midge_bench::main(args.into_iter().skip(1)),
         Some(word) if word == "check" => return check(&args[1..]),
         #[cfg(feature = "tools")]
-        Some(word) if is_command(word) => return tools::main(args.into_iter()),
+        Some(word) if is_command(word) => return midge_tools::main(args.into_iter()),
         _ => {}
     }
     match cli::parse(args.iter().cloned()) {
@@ -128,7 +119,7 @@ fn outlive_file_size_limit() {
 /// Whether something else than a broker is meant.
 fn is_command(word: &OsStr) -> bool {
     #[cfg(feature = "tools")]
-    if tools::WORDS.iter().any(|tool| word == *tool) {
+    if midge_tools::WORDS.iter().any(|tool| word == *tool) {
         return true;
     }
     word == "check" || cfg!(feature = "bench") && word == "bench"

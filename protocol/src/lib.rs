@@ -86,6 +86,7 @@ pub mod encode;
 pub mod subject;
 
 mod connect;
+mod credentials;
 mod fault;
 mod info;
 mod line;
@@ -100,6 +101,7 @@ mod server_parser;
 mod violation;
 
 pub use connect::{ConnectOptions, redacted};
+pub use credentials::Credentials;
 pub use encode::{Decimal, Msg, Sink};
 pub use fault::Fault;
 pub use info::Info;

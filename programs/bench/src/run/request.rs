@@ -1,0 +1,66 @@
+//! Requests and replies.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Error, Run, board, latency, need_files};
+use crate::frame::Shape;
+use crate::load::board::Schedule;
+use crate::load::publisher::{GO, LOOK};
+use crate::load::requester::Requester;
+use crate::load::responder::Responder;
+use crate::load::thread::{Clock, Plan, Thread, command};
+use crate::outcome::Outcome;
+use crate::workload::Request;
+
+pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Error> {
+    let connections = request.requesters + request.responders;
+    need_files(connections)?;
+    let shape = Shape::new(&run.subject(), request.size, false, run.nonce);
+    let (mut board, events) = board(request.requesters, request.responders);
+    board.schedule = request
+        .rate
+        .map(|rate| Schedule::new(rate, request.requesters));
+    let (board, meter) = (Arc::new(board), run.meter);
+    let hello = run.target.connect_line();
+
+    // All in one thread: the two ends of a request never work at the same time, and a second
+    // thread would only add the time it takes to wake it.
+    let plan = Plan {
+        name: "bench-req",
+        connections,
+        latency: true,
+        clock: board.schedule.map(|schedule| Clock {
+            pause: schedule.tick(),
+            tick: Box::new(|cx| command(cx, LOOK)),
+            hears: true,
+        }),
+    };
+    let (asked, addr) = (*request, run.target.addr);
+    let thread = Thread::spawn(plan, &board, move |cx, number| {
+        if number < asked.responders {
+            let queue = if asked.responders > 1 { " workers" } else { "" };
+            let hello = hello.clone() + &shape.sub_line(0, queue, false);
+            cx.connect(addr, Responder::new(number, &shape, &hello))
+        } else {
+            let number = number - asked.responders;
+            cx.connect(addr, Requester::new(number, &shape, &asked, &hello))
+        }
+    })?;
+    let mut outcome = run.outcome.clone();
+    let mut watch = run.watch(&board, events);
+    let result = (|| {
+        watch.ready(connections)?;
+        let meter = meter.begin();
+        let _ = board.began.set(Instant::now());
+        thread.command(GO);
+        let published = watch.published(request.requesters);
+        meter.end(&mut outcome);
+        published.map(drop)
+    })();
+    outcome.broker = watch.broker();
+    run.outcome = outcome;
+    run.count(&board, 2 * request.size);
+    run.outcome.latency = latency(thread.end());
+    Ok(run.finish(result))
+}

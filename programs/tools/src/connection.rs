@@ -1,0 +1,329 @@
+//! One connection to a broker, and waiting for what comes over it.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use midge_protocol::{ServerOp, ServerParser, ServerStep, encode};
+use midge_text::system_words;
+
+use super::message::Message;
+use super::plain;
+use super::server::Server;
+
+/// Bytes asked of the kernel in one read.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How long a broker that has closed the connection may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What ends a subcommand early.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// The broker is not there.
+    Connect {
+        /// Where it should be.
+        address: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The monitoring port does not answer.
+    Monitor {
+        /// What was asked.
+        url: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// What answers there is no NATS broker, or one that wants what we do not speak.
+    Foreign(String),
+    /// The broker says no.
+    Refused(String),
+    /// The broker has ended the connection.
+    Closed,
+    /// Nothing came in time.
+    Timeout(Duration),
+    /// Nobody answers requests on that subject.
+    NoResponders(String),
+    /// Standard input or output, or the connection.
+    Io(io::Error),
+}
+
+impl Error {
+    /// The exit code.
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Error::Timeout(_) => 3,
+            Error::NoResponders(_) => 4,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Connect { address, cause } => write!(
+                f,
+                "cannot connect to {address}: {}; start a broker there, or name another with --server",
+                system_words(cause)
+            ),
+            Error::Monitor { url, cause } => write!(
+                f,
+                "cannot ask {url}: {}; start the broker with -m PORT, or name its monitoring with \
+                 --monitor",
+                system_words(cause)
+            ),
+            Error::Foreign(text) => f.write_str(&plain::line(text)),
+            Error::Refused(text) => {
+                write!(f, "the broker says: {}", plain::line(text))?;
+                if text.eq_ignore_ascii_case("authorization violation") {
+                    f.write_str(
+                        "; give --user and --password, or --token, as the broker has them",
+                    )?;
+                }
+                Ok(())
+            }
+            Error::Closed => f.write_str("the broker has closed the connection"),
+            Error::Timeout(patience) => {
+                write!(
+                    f,
+                    "nothing came within {patience:?}; wait longer with --timeout"
+                )
+            }
+            Error::NoResponders(subject) => {
+                write!(f, "nobody answers requests on {subject:?}")
+            }
+            Error::Io(error) => f.write_str(&system_words(error)),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => Error::Closed,
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Error::Closed,
+            _ => Error::Io(error),
+        }
+    }
+}
+
+/// Whether a write has failed because the broker has ended the connection.
+fn is_end(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
+    )
+}
+
+/// What the broker has against us, if this says so.
+fn refusal(op: &ServerOp<'_>) -> Option<Error> {
+    match op {
+        ServerOp::Err { text } => Some(Error::Refused(String::from_utf8_lossy(text).into_owned())),
+        _ => None,
+    }
+}
+
+/// What is worth waiting for.
+#[derive(Debug)]
+pub(super) enum Event {
+    Message(Message),
+    /// All that was sent before the `PING` has been carried out.
+    Pong,
+}
+
+/// Until when to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    length: Duration,
+    /// `None` for as long as it takes.
+    end: Option<Instant>,
+}
+
+impl Patience {
+    /// So long from now; zero is for ever.
+    pub(super) fn new(length: Duration) -> Patience {
+        Patience {
+            length,
+            end: (!length.is_zero()).then(|| Instant::now() + length),
+        }
+    }
+
+    fn left(self) -> Result<Option<Duration>, Error> {
+        let Some(end) = self.end else { return Ok(None) };
+        match end.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(Error::Timeout(self.length)),
+            left => Ok(Some(left)),
+        }
+    }
+}
+
+/// A connection that has introduced itself.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    parser: ServerParser,
+    input: Vec<u8>,
+    /// Bytes of `input` that have been dealt with.
+    done: usize,
+    /// What waits to be sent.
+    output: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects, introduces itself, and has been let in.
+    pub(super) fn open(
+        server: &Server,
+        echo: bool,
+        patience: Patience,
+    ) -> Result<Connection, Error> {
+        let stream = connect(&server.address, patience)?;
+        stream.set_nodelay(true)?;
+        let mut connection = Connection {
+            stream,
+            parser: ServerParser::default(),
+            input: Vec::new(),
+            done: 0,
+            output: Vec::new(),
+        };
+        let info = connection.info(patience)?;
+        if info["tls_required"] == true {
+            let text = "the broker wants TLS, which these commands do not speak";
+            return Err(Error::Foreign(text.to_owned()));
+        }
+        let hello = server.credentials.introduction("midge", echo);
+        encode::connect(&mut connection.output, hello.as_bytes());
+        connection.sync(patience)?;
+        Ok(connection)
+    }
+
+    /// What is to be sent: it leaves with the next [`flush`](Connection::flush) or wait.
+    pub(super) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Sends what is to be sent.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        let sent = self.stream.write_all(&self.output);
+        self.output.clear();
+        match sent {
+            Err(error) if is_end(&error) => Err(self.last_words()),
+            sent => Ok(sent?),
+        }
+    }
+
+    /// Why the broker takes no more: it may have said so, in what is there to read.
+    fn last_words(&mut self) -> Error {
+        let patience = Patience::new(LAST_WORDS);
+        loop {
+            match self.op(patience, |op, _| refusal(op)) {
+                Ok(Some(error)) => return error,
+                Ok(None) => {}
+                Err(Error::Foreign(text)) => return Error::Foreign(text),
+                Err(_) => return Error::Closed,
+            }
+        }
+    }
+
+    /// Waits until the broker has carried out all that was sent. Messages are passed over.
+    pub(super) fn sync(&mut self, patience: Patience) -> Result<(), Error> {
+        self.output.extend_from_slice(encode::PING);
+        while !matches!(self.next(patience)?, Event::Pong) {}
+        Ok(())
+    }
+
+    /// Waits for a message or a `PONG`. `PING`s are answered.
+    pub(super) fn next(&mut self, patience: Patience) -> Result<Event, Error> {
+        loop {
+            self.flush()?;
+            let found = self.op(patience, |op, output| match op {
+                ServerOp::Msg(delivery) => Ok(Some(Event::Message(Message::of(delivery)))),
+                ServerOp::Pong => Ok(Some(Event::Pong)),
+                ServerOp::Ping => {
+                    output.extend_from_slice(encode::PONG);
+                    Ok(None)
+                }
+                ServerOp::Info { .. } | ServerOp::Ok | ServerOp::Err { .. } => {
+                    refusal(op).map_or(Ok(None), Err)
+                }
+            })?;
+            if let Some(event) = found? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// The broker's first words.
+    fn info(&mut self, patience: Patience) -> Result<serde_json::Value, Error> {
+        let stranger = || Error::Foreign("what answers there is no NATS broker".to_owned());
+        let info = self.op(patience, |op, _| match op {
+            ServerOp::Info { json } => serde_json::from_slice(json).ok(),
+            _ => None,
+        })?;
+        info.ok_or_else(stranger)
+    }
+
+    /// Waits for the next op, and hands it on.
+    fn op<R>(
+        &mut self,
+        patience: Patience,
+        see: impl FnOnce(&ServerOp<'_>, &mut Vec<u8>) -> R,
+    ) -> Result<R, Error> {
+        loop {
+            let step = self.parser.next(&self.input[self.done..]);
+            let step = step
+                .map_err(|_| Error::Foreign("what answers there does not speak NATS".to_owned()))?;
+            match step {
+                ServerStep::Op { op, len } => {
+                    let seen = see(&op, &mut self.output);
+                    self.done += len;
+                    return Ok(seen);
+                }
+                ServerStep::Partial { .. } => self.read(patience)?,
+            }
+        }
+    }
+
+    fn read(&mut self, patience: Patience) -> Result<(), Error> {
+        self.input.drain(..self.done);
+        self.done = 0;
+        let filled = self.input.len();
+        self.input.resize(filled + READ_BYTES, 0);
+        let read = loop {
+            self.stream.set_read_timeout(patience.left()?)?;
+            match self.stream.read(&mut self.input[filled..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // It is over, or was cut short: the next look tells.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => break read,
+            }
+        };
+        self.input
+            .truncate(filled + read.as_ref().map_or(0, |len| *len));
+        match read? {
+            0 => Err(Error::Closed),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn connect(address: &str, patience: Patience) -> Result<TcpStream, Error> {
+    let failed = |cause| Error::Connect {
+        address: address.to_owned(),
+        cause,
+    };
+    let mut last = io::Error::from(ErrorKind::NotFound);
+    for one in address.to_socket_addrs().map_err(failed)? {
+        let connected = match patience.left()? {
+            Some(left) => TcpStream::connect_timeout(&one, left),
+            None => TcpStream::connect(one),
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}

@@ -1,0 +1,65 @@
+//! `midge pub`, `midge sub`, `midge req`, `midge top`: a look at any NATS broker, with nothing else to
+//! install.
+//!
+//! * `cli.rs`: the command lines.
+//! * `server.rs`: where the broker is, and as whom to connect to it.
+//! * `connection.rs`: one connection that waits for what it wants. No reactor: each of these does one
+//!   thing after the other.
+//! * `message.rs`: messages and headers, for people and for programs.
+//! * `plain.rs`: text of others, for terminals.
+//! * `subject.rs`: where a message can go, and what can be subscribed to.
+//! * `publish.rs`, `subscribe.rs`, `request.rs`: one subcommand each.
+//! * `top/`: the broker's monitoring, as a table.
+//!
+//! The exit code says how it went: 0 it was done, 1 the broker cannot be reached or says no, 2 the
+//! command line is wrong, 3 nothing came in time, 4 nobody answers such requests.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod connection;
+mod message;
+mod plain;
+mod publish;
+mod request;
+mod server;
+mod subject;
+mod subscribe;
+mod top;
+
+use connection::Error;
+
+/// The words that these subcommands begin with.
+pub const WORDS: &[&str] = &["pub", "sub", "req", "top"];
+
+/// Runs the command line, whose first word is one of [`WORDS`].
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args = std::iter::once("midge".into()).chain(args);
+    let cli = match cli::Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is no error; where it cannot be printed nobody wants it.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let (word, done) = match &cli.command {
+        cli::Command::Pub(args) => ("pub", publish::run(args)),
+        cli::Command::Sub(args) => ("sub", subscribe::run(args)),
+        cli::Command::Req(args) => ("req", request::run(args)),
+        cli::Command::Top(args) => ("top", top::run(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that went away had enough.
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "midge {word}: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}

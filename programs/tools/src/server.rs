@@ -1,0 +1,96 @@
+//! Where the broker is, and as whom to connect to it.
+
+use midge_protocol::Credentials;
+
+/// The port of a broker that is not told another.
+const PORT: &str = "4222";
+
+/// A broker, and how to introduce oneself to it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Server {
+    /// `host:port`.
+    pub(super) address: String,
+    pub(super) credentials: Credentials,
+}
+
+impl Server {
+    /// Reads `host`, `host:port`, `nats://host:port`, `nats://user:password@host` or
+    /// `nats://token@host`.
+    pub(super) fn parse(text: &str) -> Result<Server, String> {
+        let rest = match text.split_once("://") {
+            Some(("nats", rest)) => rest,
+            Some((scheme, _)) => {
+                return Err(format!(
+                    "{scheme}:// is not spoken here; write nats://host:port"
+                ));
+            }
+            None => text,
+        };
+        let rest = rest.trim_end_matches('/');
+        let (secrets, host) = match rest.rsplit_once('@') {
+            Some((secrets, host)) => (Some(secrets), host),
+            None => (None, rest),
+        };
+        if host.is_empty() {
+            return Err("no host; write host:port".to_owned());
+        }
+        if host.contains(',') {
+            return Err("more than one; name one broker, host:port".to_owned());
+        }
+        // The colons of an IPv6 address stand in brackets, or there is no port behind them.
+        let bare = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
+        let address = match bare.matches(':').count() {
+            0 => format!("{host}:{PORT}"),
+            1 => host.to_owned(),
+            _ => format!("[{host}]:{PORT}"),
+        };
+        let mut server = Server {
+            address,
+            ..Server::default()
+        };
+        match secrets.map(|secrets| secrets.split_once(':').ok_or(secrets)) {
+            Some(Ok((user, password))) => {
+                server.credentials.user = Some(user.to_owned());
+                server.credentials.password = Some(password.to_owned());
+            }
+            Some(Err(token)) => server.credentials.token = Some(token.to_owned()),
+            None => {}
+        }
+        Ok(server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_a_host_or_an_address_with_what_belongs_to_it() {
+        for (text, address) in [
+            ("h", "h:4222"),
+            ("h:1", "h:1"),
+            ("nats://h", "h:4222"),
+            ("nats://h:1/", "h:1"),
+            ("::1", "[::1]:4222"),
+            ("[::1]", "[::1]:4222"),
+            ("nats://[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(Server::parse(text).expect(text).address, address);
+        }
+        let server = Server::parse("nats://ann:p@ss@h:1").expect("user and password");
+        let expected = (Some("ann".to_owned()), Some("p@ss".to_owned()), "h:1");
+        assert_eq!(
+            (
+                server.credentials.user,
+                server.credentials.password,
+                server.address.as_str()
+            ),
+            expected
+        );
+        let server = Server::parse("nats://t0k@h").expect("a token");
+        assert_eq!(server.credentials.token.as_deref(), Some("t0k"));
+        for text in ["", "nats://", "tls://h", "http://h"] {
+            assert!(Server::parse(text).is_err(), "{text}");
+        }
+    }
+}
