@@ -33,7 +33,7 @@ macro_rules! tools {
     () => {
         "    pub, sub, req                    Publish, subscribe, or send a request, on any broker: see
                                      midge pub --help
-    top                              Watch what a broker does: see midge top --help
+    top                              Watch a running broker: see midge top --help
 "
     };
 }
@@ -58,20 +58,21 @@ const COMMANDS: &str = if cfg!(all(feature = "bench", feature = "tools")) {
 
 /// The text of `midge check --help`.
 const CHECK_USAGE: &str = "\
-Explains a configuration file: every setting, its value, and where that came from
+Explain a configuration file: each setting, its value, and the source of the value
 
-Starts nothing. Fails, and tells all that is wrong, where midge would not start.
+No broker is started. If midge would not start, this command reports every error and fails.
 
 Usage: midge check [FILE] [OPTIONS]
 
 Arguments:
-  [FILE]  The file, and behind it the options that midge would get; without one, the defaults
+  [FILE]     Configuration file (default: none, all settings have their defaults)
+  [OPTIONS]  Flags of midge, which override the file
 
 Options:
   -h, --help  Print help
 
-Exit codes: 0 midge would start, 1 it would not. `midge -t -c FILE` fails also where nats-server's
-test does, over what is strange but works.
+Exit codes: 0 midge would start, 1 it would not. `midge -t -c FILE` also fails on warnings, as
+nats-server's test does.
 ";
 
 fn main() -> ExitCode {
@@ -213,7 +214,7 @@ fn read_again(running: &Options, args: &[OsString]) -> Result<Reload, Vec<String
     })?;
     let refused = reloaded.refused();
     let refused: Vec<String> = refused
-        .map(|change| format!("{change}; start midge anew for this"))
+        .map(|change| format!("{change}; restart midge to apply it"))
         .collect();
     if !refused.is_empty() {
         return Err(refused);

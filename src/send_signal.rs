@@ -97,7 +97,7 @@ impl fmt::Display for SendError {
             SendError::Kill(pid, Errno::ESRCH) => {
                 write!(
                     f,
-                    "no such process: {pid}; it has ended, or its pid file is old"
+                    "no such process: {pid}; it has ended, or the pid file is stale"
                 )
             }
             SendError::Kill(pid, Errno::EPERM) => write!(

@@ -8,8 +8,8 @@ use std::io;
 pub(crate) fn log_accept_error(listener: &ListenerAddr, error: &io::Error) {
     log::error!(
         target: "midge",
-        "Accept error on {listener}: {}; trying again in 100 ms; \
-         if files ran out, raise the limit (ulimit -n) or lower max_connections",
+        "Accept error on {listener}: {}; retrying in 100 ms; \
+         if open files ran out, raise the limit (ulimit -n) or lower max_connections",
         system_words(error)
     );
 }

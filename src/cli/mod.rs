@@ -119,48 +119,55 @@ impl Default for LogOptions {
 pub const USAGE: &str = "
 Usage: midge [options]
 
+A flag takes one dash or two; its value is the next word, or stands behind an equals sign.
+
 Server Options:
-    -c, --config <file>              Configuration file; flags count over it
-    -t                               Test the configuration file, and end
-    -a, --addr, --net <host>         Listen on this host name or address (default: 0.0.0.0)
+    -c, --config <file>              Read this configuration file; flags override it
+    -t                               Test the configuration file, and exit
+    -a, --addr, --net <host>         Listen on this address, or on each address of this host name;
+                                     0.0.0.0 and :: are all of IPv4 and IPv6 (default: 0.0.0.0)
     -p, --port <port>                Listen on this port, -1 for any free one (default: 4222)
-    -n, --name, --server_name <name> Name of this server (default: its id)
-        --cluster_name <name>        Tell clients that this is the name of the cluster
-        --client_advertise <address> Tell clients to connect to this host:port
+    -n, --name, --server_name <name> Name of the server (default: its id)
+        --cluster_name <name>        Cluster name told to clients; it has no other effect
+        --client_advertise <address> host:port told to clients, in place of the address listened on
     -P, --pid <file>                 Write the process id to this file
-        --ports_file_dir <dir>       Write a file with the addresses listened on into this directory
+        --ports_file_dir <dir>       Write the addresses listened on, as JSON, to midge_PID.ports in
+                                     this directory
     -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
-        --busy_poll <us>             Poll so many microseconds for more before sleeping, while that
-                                     pays; 0 sleeps at once (default: 50)
-        --lame_duck_duration <time>  Time over which clients are closed after SIGUSR2 (default: 2m)
-    --lame_duck_grace_period <time>  Time before the first of them is closed (default: 10s)
-    -sl, --signal <cmd>[=<pid>]      Send a signal to a broker that runs, and end; cmd is stop,
-                                     quit, term, reopen, reload or ldm, pid a process id or a pid
-                                     file, or 12* for all that begin so (default: the only one)
+        --busy_poll <us>             Microseconds, or a time such as 50us, to poll for input before
+                                     sleeping, while that shortens waits; while answers come at
+                                     once, this keeps a core busy; 0 sleeps at once (default: 50)
+        --lame_duck_duration <time>  Time until the last client is closed in lame duck mode
+                                     (default: 2m)
+    --lame_duck_grace_period <time>  Time before the first client is closed (default: 10s)
+    -sl, --signal <cmd>[=<pid>]      Send a signal to a running broker, and exit; cmd is stop, quit,
+                                     term, reopen, reload or ldm; pid is a process id, a pid file,
+                                     12* for all that begin so, or * for all (default: the only one)
 
 Logging Options:
     -l, --log <file>                 Append the log to this file (default: standard error)
         --log_size_limit <bytes>     Begin a new log file past this size (default: 0, never)
-        --log_max_num <count>        Keep so many log files, the new one included (default: 0, all)
+        --log_max_num <count>        Number of log files kept, the current one included
+                                     (default: 0, all)
     -s, --syslog                     Log to the system log of this machine
     -r, --remote_syslog <url>        Log to the system log at udp://host:port or tcp://host:port
-        --log_format <format>        Write lines as text or as json (default: text)
+        --log_format <format>        Format of log lines, text or json (default: text)
     -T, --logtime                    Time on log lines, none with -T=false (default: true)
-        --logtime_utc                Time on log lines in UTC, not that of this place
+        --logtime_utc                Time on log lines in UTC instead of local time
     -D, --debug                      Log debug lines
     -V, --trace                      Log each protocol operation
     -VV                              Log each protocol operation, as -V
-    -DV, -DVV                        Log both
-        --max_traced_msg_len <bytes> Cut traced messages at this length (default: 0, never)
+    -DV, -DVV                        Log debug lines and each protocol operation
+        --max_traced_msg_len <bytes> Length at which traced messages are cut (default: 0, never)
 
 Authorization Options:
-        --user <user>                User name that clients must present
-        --pass <password>            Password that belongs to the user name
-        --auth <token>               Token that clients must present, instead of a user name
+        --user <user>                User name required of clients
+        --pass <password>            Password of that user
+        --auth <token>               Token required of clients, instead of a user name
 
 Common Options:
-    -h, --help                       Print this text
-    -v, --version                    Print the version
+    -h, --help                       Print this help
+    -v, --version                    Print the version; the first line is that of nats-server
 ";
 
 /// The text of `--version`: first the release of nats-server that clients are told, in that
@@ -363,9 +370,9 @@ const IGNORED: &[(&str, &[&str])] = &[
         "JetStream is not supported: nothing is stored",
         &["js", "jetstream", "sd", "store_dir"],
     ),
-    ("there is no profiler to connect to", &["profile"]),
+    ("midge has no profiler", &["profile"]),
     (
-        "this server stands alone, and listens for no routes; of a cluster it takes only the name",
+        "this server runs alone and does not listen for routes; only the name of a cluster is used",
         &[
             "cluster",
             "cluster_listen",

@@ -553,8 +553,8 @@ fn a_flag_that_only_nats_server_has_is_named_and_refused() {
 #[test]
 fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
     let stored = "has no effect: JetStream is not supported: nothing is stored";
-    let alone = "has no effect: this server stands alone, and listens for \
-                 no routes; of a cluster it takes only the name";
+    let alone = "has no effect: this server runs alone and does not listen for \
+                 routes; only the name of a cluster is used";
     for (line, expected) in [
         ("-js", format!("~flag -js {stored}")),
         ("-jetstream=false -profile 0", String::new()),
@@ -564,7 +564,7 @@ fn a_flag_for_what_nobody_misses_is_accepted_and_told() {
         ),
         (
             "-profile 6060",
-            "~flag -profile has no effect: there is no profiler to connect to".to_owned(),
+            "~flag -profile has no effect: midge has no profiler".to_owned(),
         ),
         (
             "--no_advertise true -cluster_name x",

@@ -100,7 +100,7 @@ fn answer_next(cx: &mut Context<'_, State>) {
             },
         );
         if let Err(error) = given {
-            log::error!(target: "midge", "cannot look at a password: {error}");
+            log::error!(target: "midge", "Error checking a password: {error}");
             cx.state.questions.done();
             cx.call(key, move |client: &mut Client, cx| {
                 then(client, cx, false, version);

@@ -766,7 +766,7 @@ impl Handler<State> for Client {
                 let max = cx.state.core.total_bytes_max;
                 log::info!(
                     target: "midge",
-                    "{label} - Slow Consumer Detected: MaxPendingTotal of {max} neared by all queues, this one among the longest with {queued} bytes"
+                    "{label} - Slow Consumer Detected: MaxPendingTotal of {max} neared by all queues together; this one is among the longest, with {queued} bytes"
                 );
             }
             CloseReason::SlowConsumerDeadline => {
@@ -778,7 +778,7 @@ impl Handler<State> for Client {
                 );
             }
             CloseReason::ServerShutdown if queued > 0 => {
-                log::warn!(target: "midge", "{label} - {queued} bytes were queued and could not be sent before the end");
+                log::warn!(target: "midge", "{label} - {queued} queued bytes could not be sent before the connection ended");
             }
             _ => {}
         }

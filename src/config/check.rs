@@ -127,13 +127,13 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     if config.connections_max == 0 {
         wrong(
             "max_connections",
-            "max_connections is 0, so nobody could connect; it must be 1 or more",
+            "max_connections is 0, so no client could connect; it must be 1 or more",
         );
     }
     if config.control_line_bytes_max == 0 {
         wrong(
             "max_control_line",
-            "max_control_line is 0, so nothing could be said; it must be 1 or more",
+            "max_control_line is 0, so every operation would be refused; it must be 1 or more",
         );
     }
     if config.ping_interval.is_zero() {
@@ -151,7 +151,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     if config.auth_timeout.is_zero() {
         wrong(
             "authorization timeout",
-            "the authorization timeout is 0, so nobody could log in; it must be longer",
+            "the authorization timeout is 0, so no client could log in; it must be longer",
         );
     }
     faults

@@ -398,7 +398,7 @@ mod tests {
         let again = || reload(&running, &[], &System);
         std::fs::remove_file(&users).expect("it is there");
         let refused = again().expect_err("it is gone").to_string();
-        let begin = format!("{} is not there, had values", users.display());
+        let begin = format!("{} is gone, had values", users.display());
         assert!(refused.starts_with(&begin), "{refused}");
         // Credentials of another file will do.
         write(&folder.join("c.conf"), credentials);
@@ -422,7 +422,7 @@ mod tests {
         let again = || reload(&running, &[], &System);
         std::fs::write(&part.0, "# to be written\n").expect("a file of this test");
         let refused = again().expect_err("half written").to_string();
-        let begin = format!("{} has no values, and had some", part.0.display());
+        let begin = format!("{} is empty now and was not", part.0.display());
         assert!(refused.starts_with(&begin), "{refused}");
         std::fs::write(&part.0, "authorization {user: u, password: q}")
             .expect("a file of this test");

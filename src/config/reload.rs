@@ -43,7 +43,7 @@ impl fmt::Display for Change {
                     _ => write!(f, "Reloaded: {name} = {new}"),
                 }?;
                 if old == new {
-                    f.write_str(" (other secrets)")
+                    f.write_str(" (secrets changed)")
                 } else {
                     write!(f, " (was {old})")
                 }
@@ -140,8 +140,8 @@ fn emptied(running: &Options, loaded: &Loaded) -> Vec<Error> {
     let error = |file: &PathBuf| {
         let name = file.display();
         let text = format!(
-            "{name} has no values, and had some when it was last read; write it whole and reload again, \
-             or start midge anew if none are meant"
+            "{name} is empty now and was not when it was last read; write it whole and reload again, \
+             or restart midge if that is intended"
         );
         Error { at: None, text }
     };
@@ -159,8 +159,8 @@ fn missing(running: &Options, loaded: &Loaded, world: &dyn World) -> Vec<Error> 
     let error = |file: &PathBuf| {
         let name = file.display();
         let text = format!(
-            "{name} is not there, had values when it was last read, and without it clients need present no \
-             credentials; write it again and reload again, or start midge anew if none are meant"
+            "{name} is gone, had values when it was last read, and without it clients would need no \
+             credentials; write it again and reload again, or restart midge if that is intended"
         );
         Error { at: None, text }
     };
@@ -204,7 +204,7 @@ mod tests {
             lines(&running),
             [
                 "config reload not supported for ServerName: old=none, new=n",
-                "Reloaded: authorization users = user a (other secrets)",
+                "Reloaded: authorization users = user a (secrets changed)",
                 "Reloaded: max_payload = 2048 (was 1048576)",
                 "Reloaded: debug = false (was true)",
             ]
@@ -215,8 +215,8 @@ mod tests {
             assert_eq!(
                 lines(&running),
                 [format!(
-                    "{name} has no values, and had some when it was last read; write it whole and \
-                     reload again, or start midge anew if none are meant"
+                    "{name} is empty now and was not when it was last read; write it whole and \
+                     reload again, or restart midge if that is intended"
                 )]
             );
         }

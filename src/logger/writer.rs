@@ -126,7 +126,7 @@ impl Writer {
         let lost = self.lost;
         let why = match &self.fault {
             Some(error) => system_words(error),
-            None => "they were not taken from this log in time".to_owned(),
+            None => "the reader of this log was too slow".to_owned(),
         };
         let text = format_args!("{lost} log lines were lost: {why}");
         if self.write(Urgency::Warn, &Record::builder().args(text).build()) {
@@ -162,7 +162,7 @@ impl Writer {
         };
         let (path, said) = (file.path().display(), system_words(error));
         let text = format!(
-            "Log file {path}: {said}; lines are lost, and counted, until it can be written again"
+            "Log file {path}: {said}; lines are lost and counted until it can be written again"
         );
         self.line.clear();
         let (now, args) = (Timestamp::now(), format_args!("{text}"));
@@ -220,13 +220,14 @@ impl Writer {
             }
             Rotated::MadeAnew => {
                 let path = file.path().display().to_string();
-                let text = format_args!("Log file {path:?} was gone, and is made anew");
+                let text = format_args!("Log file {path:?} was gone and has been created again");
                 self.say(Urgency::Warn, text);
             }
             Rotated::Failed(error) => {
                 let path = file.path().display().to_string();
                 let said = system_words(&error);
-                let text = format_args!("Unable to rotate log file {path:?}: {said}; it grows on");
+                let text =
+                    format_args!("Unable to rotate log file {path:?}: {said}; it keeps growing");
                 self.say(Urgency::Warn, text);
             }
         }

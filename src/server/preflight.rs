@@ -89,12 +89,12 @@ impl fmt::Display for StartError {
             }
             StartError::OpenFiles { limit } => write!(
                 f,
-                "This process may open {limit} files, which leaves none for clients; \
+                "The limit of {limit} open files leaves none for clients; \
                  raise the limit (ulimit -n 1024 or more)"
             ),
             StartError::System(cause) => write!(
                 f,
-                "Error starting: {}; if files ran out, raise the limit (ulimit -n 1024 or more)",
+                "Error starting: {}; if open files ran out, raise the limit (ulimit -n 1024 or more)",
                 system_words(cause)
             ),
         }
@@ -163,14 +163,14 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
     if config.auth == Auth::None && before.is_some_and(|before| before.auth != Auth::None) {
         log::warn!(
             target: "midge",
-            "Clients need present no credentials any more: the configuration has none"
+            "Clients need no credentials now: the configuration has none"
         );
     }
     if is_new(|config| config.pending_bytes_max > QUEUE_BYTES_MAX) {
         let max = config.pending_bytes_max;
         log::warn!(
             target: "midge",
-            "max_pending is {max}, but no queue is longer than {QUEUE_BYTES_MAX} bytes, which holds instead"
+            "max_pending is {max}, but the limit of a queue is {QUEUE_BYTES_MAX} bytes, which is used instead"
         );
     }
     if is_new(|config| config.payload_bytes_max > PAYLOAD_BYTES_WISE) {
@@ -202,14 +202,14 @@ pub(crate) fn affordable_connections(
 
 /// Says how many clients can connect, with `limit` files, when it is fewer than `wanted`.
 fn too_few_files(limit: u64, affordable: usize, wanted: usize) -> String {
-    let begin = format!("This process may open {limit} files, so {affordable} clients can connect");
+    let begin = format!("The limit of {limit} open files allows {affordable} clients");
     if wanted == usize::MAX {
         return format!(
-            "{begin}, and max_connections sets no limit; raise that of files for more (ulimit -n)"
+            "{begin}, and max_connections is unlimited; raise the limit for more (ulimit -n)"
         );
     }
     let files = Room::limit_for(wanted as u64);
-    format!("{begin} instead of max_connections {wanted}; raise the limit (ulimit -n {files})")
+    format!("{begin} of max_connections {wanted}; raise the limit (ulimit -n {files})")
 }
 
 /// The file for the process id: opened early, so that a bad path is told before anything is served,
@@ -250,15 +250,15 @@ mod tests {
 
     #[test]
     fn too_few_files_are_told_in_words_that_make_sense_whatever_was_wanted() {
-        let begin = "This process may open 1024 files, so 992 clients can connect";
+        let begin = "The limit of 1024 open files allows 992 clients";
         assert_eq!(
             too_few_files(1024, 992, 5000),
-            format!("{begin} instead of max_connections 5000; raise the limit (ulimit -n 5192)")
+            format!("{begin} of max_connections 5000; raise the limit (ulimit -n 5192)")
         );
         // What -1 in a file stands for.
         let none = too_few_files(1024, 992, usize::MAX);
         assert!(
-            none.starts_with(&format!("{begin}, and max_connections sets no limit; ")),
+            none.starts_with(&format!("{begin}, and max_connections is unlimited; ")),
             "{none}"
         );
         assert!(!none.contains(&usize::MAX.to_string()), "{none}");

@@ -25,6 +25,6 @@ impl Broker {
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         let said = crate::system_words(&error);
-        log::warn!(target: "midge", "systemd cannot be told how this service is: {said}");
+        log::warn!(target: "midge", "Error notifying systemd: {said}");
     }
 }

@@ -258,18 +258,18 @@ fn what_has_no_effect_is_one_warning_each() {
         .iter()
         .filter_map(|line| line.split_once("[WRN] "))
         .map(|(_, text)| text)
-        .filter(|text| !text.starts_with("This process may open"))
+        .filter(|text| !text.starts_with("The limit of "))
         .collect();
     assert_eq!(
         warned,
         [
             "FILE:3:1: invalid use of field \"ping_interval\": ping_interval should be converted to a duration; write \"30s\"",
             "FILE:1:1: \"jetstream\" has no effect: JetStream is not supported: nothing is stored",
-            "FILE:2:1: \"mqtt\" has no effect: MQTT is not supported: nothing listens for its clients",
-            "FILE:4:1: \"cluster\" has no effect: this server stands alone, and listens for no routes; of a cluster it takes only the name",
+            "FILE:2:1: \"mqtt\" has no effect: MQTT is not supported",
+            "FILE:4:1: \"cluster\" has no effect: this server runs alone and does not listen for routes; only the name of a cluster is used",
             "flag -js has no effect: JetStream is not supported: nothing is stored",
-            "flag -profile has no effect: there is no profiler to connect to",
-            "flag -no_advertise has no effect: this server stands alone, and listens for no routes; of a cluster it takes only the name",
+            "flag -profile has no effect: midge has no profiler",
+            "flag -no_advertise has no effect: this server runs alone and does not listen for routes; only the name of a cluster is used",
         ]
     );
 }

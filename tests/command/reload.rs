@@ -211,7 +211,7 @@ fn what_needs_a_restart_is_named_and_then_nothing_is_taken_over() {
     ];
     let expected = expected.map(|change| {
         format!(
-            "{FAILED}config reload not supported for {change}; start midge anew for this; nothing has changed"
+            "{FAILED}config reload not supported for {change}; restart midge to apply it; nothing has changed"
         )
     });
     assert_eq!(lines, expected);
@@ -283,7 +283,7 @@ fn a_change_of_users_closes_only_whom_it_concerns() {
     let lines = it.reload(&text.replace("e1", "e2"));
     assert_eq!(
         lines,
-        ["[INF] Reloaded: authorization users = users ann, bob, dan, eve, fay (other secrets)"]
+        ["[INF] Reloaded: authorization users = users ann, bob, dan, eve, fay (secrets changed)"]
     );
     assert_eq!(late.rest(), ["-ERR 'Authorization Violation'"]);
     is_there(&mut ann);

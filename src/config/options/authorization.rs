@@ -20,7 +20,7 @@ pub(super) struct Credentials {
 
 /// What is wrong with a block that has a password and no user, unless a flag brings one.
 pub(in crate::config) const LONE_PASSWORD: &str =
-    "the block has a password and no user, so everyone would be let in; add user: NAME";
+    "the block has a password and no user, so every client would be accepted; add user: NAME";
 
 /// The names of connection types, of which only the first exists here.
 const CONNECTION_TYPES: [&str; 7] = [
@@ -78,7 +78,7 @@ impl Reader<'_> {
                     self.permissions(pair);
                 }
                 "auth_callout" | "auth_hook" => {
-                    self.refuse(pair, "no other program is asked who may connect");
+                    self.refuse(pair, "auth callout is not implemented");
                 }
                 "proxy_required" => self.proxy_required(pair),
                 _ if pair.used => {}
@@ -92,7 +92,7 @@ impl Reader<'_> {
         let text = self.text(pair)?;
         if text.is_empty() {
             let text = format!(
-                "{} is empty, so everyone would be let in; set {what}, or leave the block out",
+                "{} is empty, so every client would be accepted; set {what}, or leave the block out",
                 pair.key
             );
             self.report.error(&pair.at, text);
@@ -134,7 +134,7 @@ impl Reader<'_> {
     fn not_positive<T>(&mut self, pair: &Pair) -> Option<T> {
         self.wrong(
             pair,
-            "the authorization timeout is 0 or less, so nobody could log in; it must be longer",
+            "the authorization timeout is 0 or less, so no client could log in; it must be longer",
         )
     }
 
@@ -163,7 +163,7 @@ impl Reader<'_> {
             }
         }
         if users.is_empty() && list.is_empty() {
-            self.ignore(pair, "it lists nobody, so everyone is let in");
+            self.ignore(pair, "the list is empty, so every client is accepted");
         }
         Some(users)
     }
@@ -181,7 +181,7 @@ impl Reader<'_> {
                         self.report
                             .error(&pair.at, "Not a valid public nkey for a user");
                     } else {
-                        self.refuse(pair, "nobody logs in with an nkey");
+                        self.refuse(pair, "NKeys are not implemented");
                     }
                 }
                 "permissions" | "permission" | "authorization" => self.permissions(pair),
@@ -228,7 +228,7 @@ impl Reader<'_> {
         }
         self.refuse(
             pair,
-            "whoever may connect may publish and subscribe to everything",
+            "permissions are not implemented, every client may publish and subscribe to everything",
         );
     }
 
@@ -259,7 +259,7 @@ impl Reader<'_> {
 
     fn proxy_required(&mut self, pair: &Pair) {
         if self.switch(pair) == Some(true) {
-            self.refuse(pair, "no proxy is trusted with the name of a client");
+            self.refuse(pair, "trusted proxies are not implemented");
         }
     }
 

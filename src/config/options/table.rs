@@ -113,7 +113,7 @@ pub(super) static TABLE: &[Entry] = &[
     }),
     entry(&["prof_port"], &[], |r, p| {
         if r.integer(p).is_some_and(|port| port != 0) {
-            r.ignore(p, "there is no profiler to connect to");
+            r.ignore(p, "midge has no profiler");
         }
     }),
     entry(&["prof_block_rate"], &[], |r, p| {
@@ -121,7 +121,7 @@ pub(super) static TABLE: &[Entry] = &[
     }),
     entry(&["proxy_protocol"], &[], |r, p| {
         if r.switch(p) == Some(true) {
-            r.refuse(p, "the header of the PROXY protocol is not understood");
+            r.refuse(p, "the PROXY protocol is not implemented");
         }
     }),
     // Limits and timing.
@@ -188,10 +188,7 @@ pub(super) static TABLE: &[Entry] = &[
     entry(&["write_timeout"], &[], |r, p| {
         match r.text(p).unwrap_or_default().to_ascii_lowercase().as_str() {
             "" | "default" | "close" => {}
-            "retry" => r.refuse(
-                p,
-                "a client that does not take its output in time is closed",
-            ),
+            "retry" => r.refuse(p, "a client that misses its write_deadline is closed"),
             _ => {
                 let text = format!(
                     "unknown write_timeout {:?}; use default or close",
@@ -279,7 +276,7 @@ pub(super) static TABLE: &[Entry] = &[
         &[],
         |r, p| {
             if r.switch(p) == Some(true) {
-                r.ignore(p, "the cache is part of how subjects are matched");
+                r.ignore(p, "the cache cannot be disabled");
             }
         },
     ),
@@ -328,7 +325,7 @@ pub(super) static TABLE: &[Entry] = &[
     }),
     entry(&["trace_headers"], &[], |r, p| {
         if r.switch(p) == Some(true) {
-            r.ignore(p, "messages are traced whole; max_traced_msg_len cuts them");
+            r.ignore(p, "whole messages are traced; max_traced_msg_len cuts them");
         }
     }),
     entry(&["logtime"], &["logtime"], |r, p| {

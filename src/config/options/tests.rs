@@ -166,7 +166,7 @@ fn who_may_connect_is_a_token_one_user_or_many() {
         ),
         (
             "authorization {users: []}",
-            "~f:1:16: \"users\" has no effect: it lists nobody, so everyone is let in",
+            "~f:1:16: \"users\" has no effect: the list is empty, so every client is accepted",
         ),
         (
             "authorization {P: x, user: a, pass: $P}",
@@ -258,11 +258,11 @@ fn what_does_not_fit_is_told_by_place_and_name() {
         ),
         (
             "authorization {pass: a}",
-            "f:1:1: the block has a password and no user, so everyone would be let in; add user: NAME",
+            "f:1:1: the block has a password and no user, so every client would be accepted; add user: NAME",
         ),
         (
             "authorization {token: \"\"}",
-            "f:1:16: token is empty, so everyone would be let in; set a token, or leave the block out",
+            "f:1:16: token is empty, so every client would be accepted; set a token, or leave the block out",
         ),
         (
             "authorization {users: a}",
@@ -298,7 +298,7 @@ fn what_does_not_fit_is_told_by_place_and_name() {
         ),
         (
             "authorization {timeout: 0}",
-            "f:1:16: the authorization timeout is 0 or less, so nobody could log in; it must be longer",
+            "f:1:16: the authorization timeout is 0 or less, so no client could log in; it must be longer",
         ),
         (
             "authorization {users: [{nkey: foo}]}",
@@ -316,7 +316,7 @@ fn what_is_not_supported_yet_is_checked_and_refused_by_name() {
     check(&[
         (
             "tls {cert_file: a, foo: 1}",
-            "f:1:1: \"tls\" is not supported yet: connections are never encrypted; remove it\nf:1:20: error parsing tls config, unknown field \"foo\"",
+            "f:1:1: \"tls\" is not supported yet: TLS is not implemented; remove it\nf:1:20: error parsing tls config, unknown field \"foo\"",
         ),
         (
             "cluster {name: x, prot: 1}",
@@ -324,44 +324,44 @@ fn what_is_not_supported_yet_is_checked_and_refused_by_name() {
         ),
         (
             "cluster {name: x, routes: [\"nats://h:6222\"]}",
-            "f:1:1: \"cluster\" is not supported yet: a midge runs alone, and would not reach its routes; remove it",
+            "f:1:1: \"cluster\" is not supported yet: this server runs alone and cannot connect to routes; remove it",
         ),
         (
             "cluster {Routes: \"nats://h:6222\"}",
-            "f:1:1: \"cluster\" is not supported yet: a midge runs alone, and would not reach its routes; remove it",
+            "f:1:1: \"cluster\" is not supported yet: this server runs alone and cannot connect to routes; remove it",
         ),
         (
             "cluster: abc",
-            "f:1:1: Expected map to define cluster, got string\nf:1:1: \"cluster\" is not supported yet: a midge runs alone, and would not reach its routes; remove it",
+            "f:1:1: Expected map to define cluster, got string\nf:1:1: \"cluster\" is not supported yet: this server runs alone and cannot connect to routes; remove it",
         ),
         (
             "leaf {remotes: [{url: a, bar: 1}]}",
-            "f:1:1: \"leaf\" is not supported yet: a midge runs alone; remove it\nf:1:26: unknown field \"bar\"",
+            "f:1:1: \"leaf\" is not supported yet: leaf nodes are not implemented; remove it\nf:1:26: unknown field \"bar\"",
         ),
         (
             "leafnodes {port: x}",
-            "f:1:1: \"leafnodes\" is not supported yet: a midge runs alone; remove it\nf:1:12: interface conversion: interface {} is string, not int64; port takes a whole number, not text",
+            "f:1:1: \"leafnodes\" is not supported yet: leaf nodes are not implemented; remove it\nf:1:12: interface conversion: interface {} is string, not int64; port takes a whole number, not text",
         ),
         (
             "ws {port: 80, no_tls: true}",
-            "f:1:1: \"ws\" is not supported yet: clients connect over plain TCP only; remove it",
+            "f:1:1: \"ws\" is not supported yet: only clients over TCP can connect; remove it",
         ),
         (
             "accounts {A {users: [{user: a, pss: b}]}}",
-            "f:1:1: \"accounts\" is not supported yet: all clients share one space of subjects; remove it\nf:1:32: unknown field \"pss\"; did you mean pass?",
+            "f:1:1: \"accounts\" is not supported yet: all clients share one account; remove it\nf:1:32: unknown field \"pss\"; did you mean pass?",
         ),
         (
             "system_account: 5",
-            "f:1:1: system account name must be a string\nf:1:1: \"system_account\" is not supported yet: there is one account, for all; remove it",
+            "f:1:1: system account name must be a string\nf:1:1: \"system_account\" is not supported yet: all clients share one account; remove it",
         ),
         ("proxy_protocol: false", ""),
         (
             "proxy_protocol: true",
-            "f:1:1: \"proxy_protocol\" is not supported yet: the header of the PROXY protocol is not understood; remove it",
+            "f:1:1: \"proxy_protocol\" is not supported yet: the PROXY protocol is not implemented; remove it",
         ),
         (
             "authorization {users: [{user: a, permissions: {publish: x, foo: y}}]}",
-            "f:1:34: \"permissions\" is not supported yet: whoever may connect may publish and subscribe to everything; remove it\nf:1:60: Unknown field \"foo\" parsing permissions",
+            "f:1:34: \"permissions\" is not supported yet: permissions are not implemented, every client may publish and subscribe to everything; remove it\nf:1:60: Unknown field \"foo\" parsing permissions",
         ),
     ]);
 }
@@ -386,15 +386,15 @@ fn what_has_no_effect_is_accepted_and_told() {
         ("jetstream {foo: 1}", "f:1:12: unknown field \"foo\""),
         (
             "mqtt {port: 1883}",
-            "~f:1:1: \"mqtt\" has no effect: MQTT is not supported: nothing listens for its clients",
+            "~f:1:1: \"mqtt\" has no effect: MQTT is not supported",
         ),
         (
             "prof_port: 6060",
-            "~f:1:1: \"prof_port\" has no effect: there is no profiler to connect to",
+            "~f:1:1: \"prof_port\" has no effect: midge has no profiler",
         ),
         (
             "no_sublist_cache: true",
-            "~f:1:1: \"no_sublist_cache\" has no effect: the cache is part of how subjects are matched",
+            "~f:1:1: \"no_sublist_cache\" has no effect: the cache cannot be disabled",
         ),
         ("", "~f:1:1: config has no values or is empty"),
         (

@@ -289,7 +289,7 @@ static ACCOUNT_LIMITS: Block = Block {
 
 /// Why a cluster with nobody else in it has no effect.
 const ALONE: &str =
-    "this server stands alone, and listens for no routes; of a cluster it takes only the name";
+    "this server runs alone and does not listen for routes; only the name of a cluster is used";
 
 /// What a name at the top is for, and what it may hold.
 pub(super) struct Unsupported {
@@ -305,43 +305,43 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         names: &["tls"],
         no_map: "",
         shape: B(&TLS),
-        purpose: "connections are never encrypted",
+        purpose: "TLS is not implemented",
     },
     Unsupported {
         names: &["cluster"],
         no_map: "Expected map to define cluster, got ",
         shape: B(&CLUSTER),
-        purpose: "a midge runs alone, and would not reach its routes",
+        purpose: "this server runs alone and cannot connect to routes",
     },
     Unsupported {
         names: &["leafnodes", "leaf"],
         no_map: "Expected map to define a leafnode, got ",
         shape: B(&LEAFNODES),
-        purpose: "a midge runs alone",
+        purpose: "leaf nodes are not implemented",
     },
     Unsupported {
         names: &["gateway"],
         no_map: "Expected gateway to be a map, got ",
         shape: B(&GATEWAY),
-        purpose: "a midge runs alone",
+        purpose: "gateways are not implemented",
     },
     Unsupported {
         names: &["websocket", "ws"],
         no_map: "Expected websocket to be a map, got ",
         shape: B(&WEBSOCKET),
-        purpose: "clients connect over plain TCP only",
+        purpose: "only clients over TCP can connect",
     },
     Unsupported {
         names: &["accounts"],
         no_map: "",
         shape: Named(&ACCOUNT),
-        purpose: "all clients share one space of subjects",
+        purpose: "all clients share one account",
     },
     Unsupported {
         names: &["mappings", "maps"],
         no_map: "",
         shape: Any,
-        purpose: "subjects stay as they are",
+        purpose: "subject mapping is not implemented",
     },
     Unsupported {
         names: &[
@@ -354,73 +354,73 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         ],
         no_map: "",
         shape: Texts,
-        purpose: "nobody logs in with a JWT",
+        purpose: "JWTs are not implemented",
     },
     Unsupported {
         names: &["resolver", "account_resolver", "accounts_resolver"],
         no_map: "",
         shape: Any,
-        purpose: "nobody logs in with a JWT",
+        purpose: "JWTs are not implemented",
     },
     Unsupported {
         names: &["resolver_tls"],
         no_map: "",
         shape: B(&TLS),
-        purpose: "nobody logs in with a JWT",
+        purpose: "JWTs are not implemented",
     },
     Unsupported {
         names: &["resolver_preload"],
         no_map: "",
         shape: Any,
-        purpose: "nobody logs in with a JWT",
+        purpose: "JWTs are not implemented",
     },
     Unsupported {
         names: &["resolver_pinned_accounts"],
         no_map: "",
         shape: Texts,
-        purpose: "nobody logs in with a JWT",
+        purpose: "JWTs are not implemented",
     },
     Unsupported {
         names: &["trusted", "trusted_keys"],
         no_map: "",
         shape: Texts,
-        purpose: "nobody logs in with a JWT",
+        purpose: "JWTs are not implemented",
     },
     Unsupported {
         names: &["default_sentinel"],
         no_map: "",
         shape: Text,
-        purpose: "nobody logs in with a JWT",
+        purpose: "JWTs are not implemented",
     },
     Unsupported {
         names: &["system_account", "system"],
         no_map: "",
         shape: Text,
-        purpose: "there is one account, for all",
+        purpose: "all clients share one account",
     },
     Unsupported {
         names: &["ocsp", "ocsp_cache"],
         no_map: "",
         shape: Any,
-        purpose: "connections are never encrypted",
+        purpose: "TLS is not implemented",
     },
     Unsupported {
         names: &["https", "https_port"],
         no_map: "",
         shape: Address,
-        purpose: "monitoring is served over plain HTTP only",
+        purpose: "monitoring is served over HTTP only",
     },
     Unsupported {
         names: &["proxies"],
         no_map: "",
         shape: BlockOrElse(&PROXIES),
-        purpose: "no proxy is trusted with the name of a client",
+        purpose: "trusted proxies are not implemented",
     },
     Unsupported {
         names: &["feature_flags"],
         no_map: "",
         shape: Any,
-        purpose: "there are none",
+        purpose: "midge has no feature flags",
     },
 ];
 
@@ -581,10 +581,7 @@ impl Reader<'_> {
                 return self.report.error(&pair.at, text);
             }
         }
-        self.ignore(
-            pair,
-            "MQTT is not supported: nothing listens for its clients",
-        );
+        self.ignore(pair, "MQTT is not supported");
     }
 
     /// Says that something has no effect.

@@ -178,7 +178,7 @@ pub(crate) struct Crowded;
 
 impl fmt::Display for Crowded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("all queues together were too long, and this was one of the longest")
+        f.write_str("all queues together were too long, and this one was among the longest")
     }
 }
 

@@ -9,7 +9,7 @@ async function ask(path, parameters = {}) {
   const url = BASE + path + (query.size ? `?${query}` : "");
   const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(TIME_MAX) });
   if (response.ok) return response.json();
-  const text = response.status === 401 ? "it asks for a password: load this page again" : await response.text();
+  const text = response.status === 401 ? "a password is required: reload this page" : await response.text();
   throw new Error(`${response.status}: ${text.slice(0, 200)}`);
 }
 

@@ -50,7 +50,7 @@ function showConnections({ connections, total, offset, now }) {
 }
 
 function nobody() {
-  const cell = make("td", "muted", wanted.find ? `Nobody matches “${wanted.find}”.` : "Nobody is connected.");
+  const cell = make("td", "muted", wanted.find ? `No client matches “${wanted.find}”.` : "No clients.");
   cell.colSpan = 11;
   return make("tr", "", cell);
 }
@@ -103,7 +103,7 @@ async function showClient(cid) {
     const lists = one && one.subscriptions <= LISTED_MAX;
     if (lists) one = (await find({ subs: "detail" })) ?? one;
     say("client-name", one ? called(one) : `client ${cid}`);
-    const { subscriptions_list_detail: list = [], ...facts } = one ?? { cid, state: "gone and forgotten" };
+    const { subscriptions_list_detail: list = [], ...facts } = one ?? { cid, state: "closed, no longer remembered" };
     byId("client-facts").replaceChildren(...Object.entries(facts).map(([name, value]) => {
       return make("div", "", make("dt", "", name.replaceAll("_", " ")), make("dd", "", written(name, value)));
     }));

@@ -1,9 +1,9 @@
 // The top of the page: numbers, charts, limits, memory, who is slow.
 
 const charts = {
-  messages: new Chart(byId("c-messages"), "Messages a second", ["from clients", "to clients"], short, scales.counts),
-  bytes: new Chart(byId("c-bytes"), "Bytes a second", ["from clients", "to clients"], bytes, scales.bytes),
-  latency: new Chart(byId("c-latency"), "How soon it answers", ["longest turn", "request"], micros, scales.times),
+  messages: new Chart(byId("c-messages"), "Messages per second", ["in", "out"], short, scales.counts),
+  bytes: new Chart(byId("c-bytes"), "Bytes per second", ["in", "out"], bytes, scales.bytes),
+  latency: new Chart(byId("c-latency"), "Latency", ["longest turn", "request"], micros, scales.times),
 };
 
 /// The share of the queue's limit from which publishers are made to wait.
@@ -26,17 +26,17 @@ function showOverview({ ready, varz, loopz, slowz, memz, rate, request }) {
   document.title = `${rate ? `${short(rate.in_msgs)} msg/s · ` : ""}${byId("name").textContent}`;
 
   say("t-connections", exact(varz.connections));
-  say("t-connections-more", `of ${exact(varz.max_connections)}; ${exact(varz.total_connections)} since the start`);
+  say("t-connections-more", `of ${exact(varz.max_connections)}; ${exact(varz.total_connections)} since start`);
   say("t-subscriptions", exact(varz.subscriptions));
-  say("t-subscriptions-more", varz.connections ? `${(varz.subscriptions / varz.connections).toFixed(1)} a connection` : "");
+  say("t-subscriptions-more", varz.connections ? `${(varz.subscriptions / varz.connections).toFixed(1)} per connection` : "");
   say("t-slow", exact(slowz.num_slow));
-  say("t-slow-more", `${exact(varz.slow_consumers)} closed for it since the start`);
+  say("t-slow-more", `${exact(varz.slow_consumers)} closed since start`);
   say("t-cpu", `${varz.cpu.toFixed(varz.cpu < 10 ? 1 : 0)} %`);
   say("t-mem", bytes(varz.mem));
-  say("t-mem-more", memz ? `${bytes(memz.owners.queues)} of it wait for clients` : "");
+  say("t-mem-more", memz ? `${bytes(memz.owners.queues)} pending for clients` : "");
   if (loopz) {
     say("t-turn", micros(loopz.turn_max_ns / 1000));
-    say("t-turn-more", `of ${loopz.turns}; mean ${micros(loopz.turn_mean_ns / 1000)}`);
+    say("t-turn-more", `of ${loopz.turns} turns; mean ${micros(loopz.turn_mean_ns / 1000)}`);
   }
 
   const time = Date.parse(varz.now);
@@ -89,25 +89,25 @@ function showLimits(varz, memz, rate) {
   const row = (name, now, max, write, warn) =>
     rows.push(bar(name, `${write(now)} of ${write(max)}${now / max >= 0.001 ? `, ${percent(now / max)}` : ""}`, now / max, mood(now / max, warn)));
   row("Connections", varz.connections, varz.max_connections, exact);
-  if (memz) row(`Longest queue; publishers wait from ${bytes(varz.max_pending * WAIT_SHARE)} on`, memz.longest_queue, varz.max_pending, bytes, WAIT_SHARE);
+  if (memz) row(`Longest queue (publishers wait from ${bytes(varz.max_pending * WAIT_SHARE)})`, memz.longest_queue, varz.max_pending, bytes, WAIT_SHARE);
   const mean = rate?.in_msgs ? rate.in_bytes / rate.in_msgs : 0;
-  if (mean) row("Mean payload at present", mean, varz.max_payload, bytes);
+  if (mean) row("Mean payload", mean, varz.max_payload, bytes);
   const busy = varz.cpu / 100;
-  rows.push(bar("Processor, of the one core it uses", percent(busy), busy, mood(busy)));
+  rows.push(bar("CPU, of one core", percent(busy), busy, mood(busy)));
   byId("limits").replaceChildren(...rows);
 }
 
 const OWNERS = {
-  queues: "Waiting for clients", input: "Read and not complete", sublist: "Subscriptions", cache: "Cache of subjects",
-  receivers: "Clients, for delivery", connections: "Connections, in the loop", pools: "Buffers for reuse",
-  monitoring: "Kept for monitoring",
+  queues: "Pending for clients", input: "Incomplete input", sublist: "Subscriptions", cache: "Subject cache",
+  receivers: "Clients (delivery)", connections: "Connections (reactor)", pools: "Free buffers",
+  monitoring: "Monitoring",
 };
 
 function showMemory({ owners, mem, accounted }) {
   const rows = Object.entries(owners).filter(([, size]) => size > 0).sort((a, b) => b[1] - a[1]);
   const rest = Math.max(0, mem - accounted);
   const shown = [...rows, ["rest", rest]].map(([name, size]) =>
-    bar(OWNERS[name] ?? (name === "rest" ? "Program, allocator and the rest" : name), bytes(size), size / mem));
+    bar(OWNERS[name] ?? (name === "rest" ? "Program and allocator" : name), bytes(size), size / mem));
   byId("memory").replaceChildren(...shown);
 }
 
@@ -127,15 +127,15 @@ function showSlow({ slow, total }, time) {
   const past = each.filter((one) => !shown.includes(one));
   const caught = past.filter((one) => one.state === "caught up");
   const lines = [];
-  if (shown.length > SLOW_MAX) lines.push(`${exact(shown.length - SLOW_MAX)} more are behind or were closed for it.`);
+  if (shown.length > SLOW_MAX) lines.push(`${exact(shown.length - SLOW_MAX)} more clients are behind or were closed.`);
   if (caught.length) {
     const [last] = caught;
-    const who = caught.length === 1 ? `${called(last)} was behind and has caught up,` : `${exact(caught.length)} clients were behind and have caught up, the last ${called(last)},`;
+    const who = caught.length === 1 ? `${called(last)} was behind and caught up` : `${exact(caught.length)} clients were behind and caught up, ${called(last)} last,`;
     lines.push(`${who} ${span((time - Date.parse(last.until)) / 1000)} ago.`);
   }
-  if (past.length > caught.length) lines.push(`${exact(past.length - caught.length)} that were behind have gone since.`);
-  if (!shown.length && !lines.length) lines.push(total ? "Nobody is behind." : "Nobody has been behind.");
-  else if (!shown.length) lines.unshift("Nobody is behind.");
+  if (past.length > caught.length) lines.push(`${exact(past.length - caught.length)} clients that were behind have disconnected.`);
+  if (!shown.length && !lines.length) lines.push(total ? "No client is behind." : "No client has been behind.");
+  else if (!shown.length) lines.unshift("No client is behind.");
   byId("slow-none").hidden = lines.length === 0;
   say("slow-none", lines.join(" "));
   byId("slow-list").hidden = shown.length === 0;
@@ -145,7 +145,7 @@ function showSlow({ slow, total }, time) {
     return make("tr", "",
       make("td", "", called(one), address),
       make("td", "", one.state, make("small", "", one.reason ?? "")),
-      make("td", "desk", one.subject ?? (one.waits ? "its own answers" : "–"), make("small", "", one.sid ? `sid ${one.sid}` : "")),
+      make("td", "desk", one.subject ?? (one.waits ? "own answers" : "–"), make("small", "", one.sid ? `sid ${one.sid}` : "")),
       make("td", "number", bytes(one.pending_bytes)), make("td", "number wide", bytes(one.pending_bytes_peak)),
       make("td", "number wide", exact(one.waits)), make("td", "number desk", since));
   }));
@@ -156,17 +156,17 @@ function showAttention(ready, varz, loopz, slowz, memz, time) {
   const lines = [];
   const line = (mood, text) => lines.push({ mood, text });
   const names = (list) => list.slice(0, 3).map(called).join(", ") + (list.length > 3 ? " and others" : "");
-  if (!ready) line("warn", "Lame duck: it takes no new clients, sends away those it has, and then ends.");
+  if (!ready) line("warn", "Lame duck mode: no new clients are accepted, connected clients are closed one by one, and then the broker ends.");
   const share = varz.connections / varz.max_connections;
-  if (share >= 1) line("bad", "All connections are taken: whoever comes now is turned away. Raise max_connections or find who holds them.");
-  else if (share >= 0.75) line("warn", `${percent(share)} of the connections are taken.`);
+  if (share >= 1) line("bad", "max_connections is reached: new clients are refused. Raise it, or close connections that are not needed.");
+  else if (share >= 0.75) line("warn", `${percent(share)} of max_connections are in use.`);
   const behind = slowz.slow.filter(isBehind);
-  if (behind.length) line("bad", `Behind, so that publishers wait or the connection will end: ${names(behind)}.`);
+  if (behind.length) line("bad", `Slow consumers: ${names(behind)}. Publishers to them wait, and they are closed if they stay behind.`);
   const recent = slowz.slow.filter((one) => one.state === "closed" && time - Date.parse(one.until) < RECENT);
-  if (recent.length) line("warn", `Closed as slow in the last ten minutes: ${names(recent)}.`);
-  if (memz && !behind.length && memz.longest_queue >= varz.max_pending * WAIT_SHARE) line("warn", `${bytes(memz.longest_queue)} wait for one client.`);
-  if (varz.cpu >= 90) line("warn", "The one core it uses is nearly full: what comes from now on takes longer.");
-  if (loopz?.turn_max_ns >= 50e6) line("warn", `A turn of the loop has taken ${micros(loopz.turn_max_ns / 1000)}: everyone waits so long.`);
+  if (recent.length) line("warn", `Closed as slow consumers in the last ten minutes: ${names(recent)}.`);
+  if (memz && !behind.length && memz.longest_queue >= varz.max_pending * WAIT_SHARE) line("warn", `${bytes(memz.longest_queue)} are pending for one client.`);
+  if (varz.cpu >= 90) line("warn", "CPU use is above 90 % of one core: latency rises.");
+  if (loopz?.turn_max_ns >= 50e6) line("warn", `A turn of the loop took ${micros(loopz.turn_max_ns / 1000)}: all clients wait that long.`);
   if (!lines.length) line("good", "Nothing needs attention.");
   lines.sort((a, b) => a.mood.localeCompare(b.mood));
   const list = byId("attention");

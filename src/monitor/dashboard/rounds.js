@@ -50,13 +50,13 @@ async function round() {
 
 function lost(error) {
   const refused = /^\d{3}: /.test(error.message);
-  const since = known.heard ? ` What is shown is from ${new Date(known.heard).toLocaleTimeString()}, ${span((Date.now() - known.heard) / 1000)} ago.` : "";
-  tell("bad", refused ? "Refused" : "Gone");
+  const since = known.heard ? ` The data shown is from ${new Date(known.heard).toLocaleTimeString()}, ${span((Date.now() - known.heard) / 1000)} ago.` : "";
+  tell("bad", refused ? "Refused" : "Unreachable");
   say("gone", refused
-    ? `The broker does not answer this page, ${error.message}.${since}`
-    : `The broker is gone, or cannot be reached.${since} Trying again every two seconds.`);
+    ? `The broker refused the request, ${error.message}.${since}`
+    : `The broker cannot be reached.${since} Retrying every two seconds.`);
   byId("gone").hidden = false;
-  document.title = `${refused ? "refused" : "gone"} · ${byId("name").textContent}`;
+  document.title = `${refused ? "refused" : "unreachable"} · ${byId("name").textContent}`;
   // No rate bridges the time without answers, and nothing long was kept.
   known.varz = null;
   known.round = 0;
@@ -80,7 +80,7 @@ document.addEventListener("visibilitychange", () => (rests() ? rest() : round())
 byId("pause").addEventListener("click", () => {
   known.paused = !known.paused;
   byId("pause").ariaPressed = `${known.paused}`;
-  byId("pause").textContent = known.paused ? "Go on" : "Pause";
+  byId("pause").textContent = known.paused ? "Resume" : "Pause";
   if (known.paused) rest();
   else round();
 });

@@ -36,7 +36,7 @@ function showSubscriptions({ problem, subscriptions_list: list = [], total = 0 }
   fresh = new Map();
   place(byId("s-tree"), branches(root, ""));
   kept = fresh;
-  const cut = total > list.length ? `The first ${exact(list.length)} of ${exact(total)} subscriptions; part of a subject above narrows them.` : null;
+  const cut = total > list.length ? `The first ${exact(list.length)} of ${exact(total)} subscriptions. Search for part of a subject to see others.` : null;
   say("s-place", problem ?? cut ?? (total === 1 ? "1 subscription." : `${exact(total)} subscriptions.`));
 }
 

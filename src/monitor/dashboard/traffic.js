@@ -22,10 +22,10 @@ async function askTraffic() {
 
 function showTraffic({ problem, period, seconds, sampled, sample_every, totals, num_subjects, max_subjects, subjects = [], connections = [] }) {
   if (problem) return say("o-place", problem);
-  const time = period === "now" ? `the last ${span(seconds)}` : "all time since the start";
-  const how = sampled ? ` Where messages come many at once, one of ${sample_every} is looked at and stands for all: ± is the standard deviation.` : "";
-  say("o-place", `${exact(totals.msgs)} messages in ${time}, ${short(totals.unrouted)} of them to nobody.${how}` +
-    (num_subjects >= max_subjects ? ` Of so many subjects the ${max_subjects} heaviest are kept; + is what may be missing.` : ""));
+  const time = period === "now" ? `the last ${span(seconds)}` : "the time since start";
+  const how = sampled ? ` Sampled: when many messages come at once, one in ${sample_every} is counted for all; ± is the standard deviation.` : "";
+  say("o-place", `${exact(totals.msgs)} messages in ${time}, ${short(totals.unrouted)} of them unrouted.${how}` +
+    (num_subjects >= max_subjects ? ` Only the ${max_subjects} heaviest subjects are kept; + is the number that may be missing.` : ""));
   const now = period === "now";
   const shown = subjects.filter((one) => carried.subject || shareOf(one, totals) >= SHARE_MIN).slice(0, TOP);
   byId("o-subjects").replaceChildren(...(shown.length ? shown.map((one) => subjectRow(one, now, totals)) : [noTraffic(4)]));
@@ -36,7 +36,7 @@ function showTraffic({ problem, period, seconds, sampled, sample_every, totals, 
   place(byId("o-connections"), publishers.size ? [...publishers.values()] : [noTraffic(3)]);
   const gone = connections.filter((one) => one.closed);
   const sent = gone.reduce((sum, one) => sum + one.in_msgs, 0);
-  say("o-gone", gone.length ? `and ${exact(gone.length)} that have gone, ${short(sent)} messages together` : "");
+  say("o-gone", gone.length ? `and ${exact(gone.length)} disconnected clients with ${short(sent)} messages` : "");
 }
 
 /// How much of all that by which the list is ordered.
@@ -49,7 +49,7 @@ const perSecond = (number) => `${number < 10 ? Number(number.toFixed(1)) : short
 
 function subjectRow(one, now, totals) {
   const doubt = [one.error && `+${short(one.error)}`, one.deviation && `±${short(one.deviation)}`].filter(Boolean).join(" ");
-  const share = shareOf(one, totals) ? `${percent(shareOf(one, totals))} of all` : "";
+  const share = shareOf(one, totals) ? `${percent(shareOf(one, totals))} of total` : "";
   return make("tr", "",
     make("td", "", make("code", "", one.subject + (one.cut ? "…" : "")), make("small", "", share)),
     make("td", "number", now ? perSecond(one.msgs_rate) : short(one.msgs), make("small", "", doubt)),
@@ -73,7 +73,7 @@ function publisherRow(row, one) {
 }
 
 function noTraffic(columns) {
-  const cell = make("td", "muted", "Nothing was published.");
+  const cell = make("td", "muted", "No messages.");
   cell.colSpan = columns;
   return make("tr", "", cell);
 }

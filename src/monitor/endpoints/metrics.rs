@@ -137,31 +137,27 @@ impl Metrics {
         for (name, help, number) in [
             (
                 "queue_longest_bytes",
-                "the longest queue of a client",
+                "longest queue of a client, in bytes",
                 self.clients.longest_queue as u64,
             ),
             (
                 "clients_with_queue",
-                "clients for which something is queued",
+                "clients with queued bytes",
                 self.clients.clients_with_queue as u64,
             ),
             (
                 "slow_episodes",
-                "times that a client was behind",
+                "times a client fell behind",
                 view.records.slow.total(),
             ),
             (
                 "auth_failures",
-                "connections closed for wrong credentials, or none in time",
+                "connections closed for wrong or missing credentials",
                 view.records.auth_failures,
             ),
             ("loop_turns", "turns of the loop", stats.turns),
             ("loop_polls", "polls of the loop", stats.polls),
-            (
-                "loop_events",
-                "events that polls have reported",
-                stats.events,
-            ),
+            ("loop_events", "events reported by polls", stats.events),
             ("loop_reads", "reads from sockets", stats.reads),
             ("loop_writes", "writes to sockets", stats.writes),
             (
@@ -174,11 +170,7 @@ impl Metrics {
                 "bytes written to sockets",
                 stats.written_bytes,
             ),
-            (
-                "loop_timers_fired",
-                "timers that have fired",
-                stats.timers_fired,
-            ),
+            ("loop_timers_fired", "timers fired", stats.timers_fired),
         ] {
             text.gauge(&format!("midge_{name}"), help, &[("", number)]);
         }
