@@ -47,5 +47,7 @@ mod server;
 mod state;
 mod system_words;
 
-/// The release of nats-server whose behaviour clients may rely on; `INFO` announces it.
+/// The release of nats-server whose behaviour clients may rely on; `INFO` announces it. Client libraries decide
+/// by it what they may use, so it is one whose client protocol midge speaks: a promise about the wire, and not
+/// about features.
 pub const ANNOUNCED_VERSION: &str = "2.10.29";

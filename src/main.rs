@@ -19,6 +19,11 @@ use midge::{Broker, Config, StartError, Stop, system_words};
 
 /// Gives memory back in whatever order it is freed. The system's allocator gives back what lies at the
 /// end alone, and one small block that stays there keeps all the rest.
+///
+/// When a million subscriptions of one client have gone, glibc keeps 150 of 150 MB, mimalloc 2 20 to 40, and
+/// 60 to 90 if a hundred others subscribed in between; musl 5 and 100. jemalloc, told to keep nothing, has 10
+/// to 23, but takes three minutes of processor time to build and 2 MB more when idle. Huge pages would add
+/// 4 MB to an idle broker (`no_thp`). The library sets no allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

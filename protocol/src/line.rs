@@ -1,4 +1,13 @@
 //! What both directions share: names, words of a control line, sizes.
+//!
+//! Two rules are stricter than nats-server's, and no client library writes what they refuse:
+//!
+//! * A line ends at its line feed, everywhere. nats-server takes a line feed behind `SUB` and a blank for the
+//!   first byte of the arguments and reads on into the next line. Two rules for where a line ends are an
+//!   invitation to smuggle one; here such a line has no arguments, and the connection closes.
+//! * A carriage return separates arguments, in every op. In nats-server it does so in `SUB` and `UNSUB`, and is
+//!   a byte like any other in `PUB`; so a publisher can put one into a subject, and the receivers' libraries,
+//!   which take it for a blank, give up their connection over the `MSG` they get.
 
 use crate::violation::Violation;
 

@@ -3,6 +3,11 @@
 //! A large one is a mapping of its own and goes back to the system when it is dropped, whatever lies
 //! beside it and whatever the program's allocator does: an allocator that keeps what was freed below
 //! something that stays would keep nearly all of it.
+//!
+//! Of 440 MB to 1.2 GB that waited for stalled connections, and was freed in no order, glibc kept 270 to
+//! 430 MB, jemalloc 300 to 500, mimalloc all while nothing else was allocated. With mappings 14 to 18 MB
+//! stay, under each of these and under musl. A mapping costs more than an allocation; so some free blocks are
+//! kept for reuse, and of these the mapped ones are used first.
 
 use memmap2::{MmapMut, MmapOptions};
 use std::ops::{Deref, DerefMut};

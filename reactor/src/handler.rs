@@ -75,7 +75,8 @@ pub trait Handler<S = ()>: AsAny {
     }
 
     /// The peer will send nothing more; it may still be reading. [`Context::unread`] is what was left
-    /// of its last message. By default, what is queued is sent and the connection closed.
+    /// of its last message. By default, what is queued is sent and the connection closed: so a handler that
+    /// forgets the case leaks nothing.
     fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {
         let _ = cx;
         Eof::Close

@@ -1,4 +1,8 @@
 //! `Random`: numbers for choices that clients cannot foresee, and that one seed repeats.
+//!
+//! A queue group's message goes to a member by chance, evenly over all members, even where they joined the
+//! group under different subjects. A turn by turn choice would need a counter for each group and each set of
+//! subjects that messages reach.
 
 /// Xorshift: a few instructions a number, which is what a choice in a delivery may cost.
 #[derive(Clone, Debug)]

@@ -155,7 +155,8 @@ impl State {
         self.core.kept()
     }
 
-    /// A number for a new connection.
+    /// A number for a new connection, from 1 on: it is the `client_id` of `INFO`, where client libraries expect
+    /// a positive number, and a leaf node that is told none takes this for the wrong port.
     pub(crate) fn next_cid(&mut self) -> u64 {
         self.stats.connections += 1;
         self.stats.connections

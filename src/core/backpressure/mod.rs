@@ -31,6 +31,9 @@
 //! and what stands behind them waits too. What adds nothing to its queue passes: `UNSUB`, `PONG`, `SUB`, a
 //! message to others. So the floods of others do not keep it from being read.
 //!
+//! Two clients that write all before they read, and feed each other, both stall: what is more than the
+//! limit is lost with the connection.
+//!
 //! All queues together have a bound too: see [`crowd`].
 
 use midge_reactor::{Io, Key, Time};

@@ -7,7 +7,9 @@ use std::hash::Hasher;
 use std::iter::Flatten;
 use std::vec;
 
-/// How bytes are hashed: seeded, so that nobody can choose names that fall together.
+/// How bytes are hashed: seeded, so that clients cannot choose names that fall together. One seed is for all
+/// hashes of a sublist, and in a broker it is the reactor's. The cost of a search depends on what the cache
+/// has dropped, so on the hashes, and a client's turn ends by that cost: a simulated broker must repeat it.
 #[derive(Clone, Debug)]
 pub(super) struct Hashing {
     shared: SharedSeed,

@@ -13,6 +13,9 @@
 //! messages and one that has many bytes are both heavy, and the one bound holds for both, as `error /
 //! MESSAGE_WEIGHT` messages and as `error` bytes.
 //!
+//! One sketch for both costs half of two, which would also disagree. A list is sorted by what was counted: by
+//! upper bounds it would show inboxes that were used once.
+//!
 //! Two sketches become one by [`Sketch::merge`], with the same bounds for both streams together.
 //!
 //! ```text
