@@ -41,6 +41,7 @@ pub mod config;
 mod auth;
 mod client;
 mod core;
+mod link;
 mod monitor;
 mod records;
 mod server;

@@ -1,9 +1,10 @@
 //! Passwords that another thread has to look at, since their hashes take some tenths of a second.
 
-use super::{AUTH, Client, Queues};
+use super::{AUTH, Client};
 use crate::auth::hashing::ANSWER_WAIT_MAX;
 use crate::auth::{Question, Verdict};
 use crate::client::session::Session;
+use crate::link::queues::Queues;
 use crate::state::State;
 use midge_reactor::{Context, Key};
 

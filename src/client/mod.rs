@@ -2,50 +2,27 @@
 
 use crate::auth::hashing::Asker;
 use crate::config::Auth;
-use crate::core::backpressure::{self, HOLD_TIMER, Progress, crowd};
+use crate::core::backpressure::{self, HOLD_TIMER, crowd};
 use crate::core::close::CloseReason;
-use crate::core::delivery::{Allowance, Published};
-use crate::core::outbox::Outbox;
 use crate::core::receiver::{Label, Traffic};
+use crate::link::queues::Queues;
 use crate::server::lame_duck;
 use crate::state::State;
 use crate::state::ending::{self, ENDING_MAX};
-use midge_protocol::{ClientOp, Fault, Parser, Sink, Step, Violation};
-use midge_reactor::{
-    Close, Context, Eof, Handler, Input, Io, Key, QUEUE_BYTES_MAX, Time, TimerId, Writer,
-};
+use midge_protocol::{ClientOp, Fault, Parser, Step, Violation};
+use midge_reactor::{Close, Context, Eof, Handler, Input, Key, QUEUE_BYTES_MAX, Time, TimerId};
+use publishing::{Ended, a_piece, has_done_its_pieces, has_had_its_turn, pay};
 use session::{After, Session};
 use std::time::Duration;
 
 pub(crate) mod listener;
 mod login;
 mod news;
+mod publishing;
 pub(crate) mod session;
 
 pub(crate) use login::AskedBy;
 pub(crate) use news::{News, is_same_auth};
-
-/// Most work done for one client's messages before the others have their turn, in subscriptions
-/// and places of the sublist looked at: a few hundred bytes may ask for much and produce nothing.
-const TURN_WORK_MAX: usize = 50_000;
-
-/// After so much of it the clock is looked at: what a place costs is not always the same.
-const WORK_BETWEEN_LOOKS: usize = 400;
-
-/// Most work and output of messages that are delivered together, without a look at the clock: some 0.2
-/// milliseconds, or ten times as much where memory must come from the system.
-const RUN_WORK_MAX: usize = 8_000;
-const RUN_BYTES_MAX: usize = 512 * 1024;
-
-/// What is done of a message that goes in pieces before the clock is looked at, about 50 microseconds,
-/// and most of it in one turn: very many clients may each have such a message.
-const PIECE_WORK: usize = 500;
-const PIECE_BYTES: usize = 128 * 1024;
-const PIECES_WORK_MAX: usize = 4_000;
-
-/// Most messages of one control line that are taken together: by then a look at each receiver costs
-/// nothing.
-const RUN_MESSAGES_MAX: usize = 256;
 
 /// A `PING` measures the round trip soon after `CONNECT`, whatever `ping_interval` is.
 const FIRST_PING: Duration = Duration::from_secs(2);
@@ -68,57 +45,6 @@ const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 const PING: u64 = 1;
 const AUTH: u64 = 2;
 const DRAIN: u64 = 4;
-
-/// The reactor's queues, as delivery sees them.
-pub(crate) struct Queues<'a, 'b>(pub(crate) &'a mut Io<'b>);
-
-impl Outbox for Queues<'_, '_> {
-    type Writer<'a>
-        = QueueWriter<'a>
-    where
-        Self: 'a;
-
-    #[inline(always)]
-    fn writer(&mut self, to: Key, len: usize) -> Option<QueueWriter<'_>> {
-        self.0.writer(to, len).map(QueueWriter)
-    }
-
-    #[inline]
-    fn has_room(&self, to: Key, len: usize) -> bool {
-        self.0.has_room(to, len)
-    }
-
-    #[inline]
-    fn any_congested(&self) -> bool {
-        self.0.any_congested()
-    }
-
-    fn is_congested(&self, to: Key) -> bool {
-        backpressure::is_congested(to, self.0)
-    }
-
-    fn progress(&self, to: Key) -> Progress {
-        Progress::of(to, self.0)
-    }
-
-    fn is_moving(&self, to: Key) -> bool {
-        backpressure::is_moving(to, self.0)
-    }
-}
-
-pub(crate) struct QueueWriter<'a>(Writer<'a>);
-
-impl Sink for QueueWriter<'_> {
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        self.0.put(bytes);
-    }
-
-    #[inline]
-    fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
-        self.0.put_block(block, len);
-    }
-}
 
 /// What has ended a conversation.
 struct Wrong {
@@ -153,16 +79,6 @@ impl From<Violation<'static>> for Box<Wrong> {
             place: None,
         })
     }
-}
-
-/// What has ended the publishes that came one behind the other.
-enum Ended {
-    /// Something else comes next, or nothing.
-    Over,
-    /// The next one must wait for this receiver.
-    WaitFor(Key),
-    /// It is the others' turn.
-    Yield,
 }
 
 /// One client's socket.
@@ -511,86 +427,6 @@ impl Client {
             .hold(cx.key(), receiver, &mut cx.io);
     }
 
-    /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
-    /// are spent here.
-    fn run_publishes(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> Ended {
-        let Some(session) = &mut self.session else {
-            return Ended::Over;
-        };
-        // One that has begun goes on as any op does.
-        if session.has_begun() {
-            return Ended::Over;
-        }
-        let mut rest = input.peek();
-        let end = 'input: loop {
-            let rules = session.rules();
-            let Some(mut run) = self.parser.next_run(rest, rules, RUN_MESSAGES_MAX) else {
-                break Ended::Over;
-            };
-            let each = run.bytes_each();
-            if run.count() > 1 {
-                let allowance = allowance(cx.state, cx.io.output_left());
-                let before = cx.io.produced();
-                let mut out = Queues(&mut cx.io);
-                let count = session.publish_run(&run, allowance, cx.state, &mut out);
-                if count > 0 {
-                    pay(cx, count * each, before);
-                    cx.state.measure(run.first().subject());
-                    rest = &rest[count * each..];
-                    if has_had_its_turn(cx) {
-                        break Ended::Yield;
-                    }
-                    continue;
-                }
-            }
-            loop {
-                // Before it is asked whose turn it is: to find out that a run must go one by one may
-                // take all of a turn, and one at least goes in each.
-                let before = cx.io.produced();
-                match session.publish(run.first(), cx.state, &mut Queues(&mut cx.io)) {
-                    Published::Taken(_) => pay(cx, each, before),
-                    Published::WaitFor(receiver) => {
-                        cx.state.measure(run.first().subject());
-                        break 'input Ended::WaitFor(receiver);
-                    }
-                    Published::InPieces => break 'input Ended::Over,
-                }
-                rest = &rest[each..];
-                let is_over = has_had_its_turn(cx);
-                let is_last = is_over || !run.advance(1);
-                // Once for all of the run, so that a long one is counted and not sampled. Behind the loop,
-                // where it would be plainer, it costs 4 % more where subjects do not repeat.
-                if is_last {
-                    cx.state.measure(run.first().subject());
-                }
-                if is_over {
-                    break 'input Ended::Yield;
-                }
-                if is_last {
-                    break;
-                }
-            }
-        };
-        let done = input.len() - rest.len();
-        if done > 0 {
-            input.consume(done);
-            self.last_active = cx.now();
-        }
-        end
-    }
-
-    /// Adds what the messages of a run have come to to the counters.
-    fn settle(&self, state: &mut State) {
-        let Some(session) = &self.session else {
-            return;
-        };
-        if let Some(received) = state.core.settle(session.id())
-            && let Some(records) = &mut state.records
-        {
-            records.meter.end_turn(self.label.cid, received);
-        }
-    }
-
     /// One line about a connection that has ended: who, why, how long, how much.
     fn log_end(&self, reason: CloseReason, open: Duration) {
         if !log::log_enabled!(target: "midge", log::Level::Debug) {
@@ -820,65 +656,6 @@ fn bound_queue(cx: &mut Context<'_, State>) {
     // The parser bounds each op, by settings that may change while one is under way.
     cx.io.input_max(key, usize::MAX);
     cx.io.write_timeout(key, Some(config.write_deadline));
-}
-
-/// What the present client may still do and queue in its turn, before the clock is looked at.
-fn allowance(state: &State, bytes: usize) -> Allowance {
-    let work = TURN_WORK_MAX.saturating_sub(state.core.scratch.work());
-    Allowance {
-        work: work.min(RUN_WORK_MAX),
-        bytes: bytes.min(RUN_BYTES_MAX),
-    }
-}
-
-/// What is done at once of a message that goes in pieces.
-fn a_piece(bytes: usize) -> Allowance {
-    Allowance {
-        work: PIECE_WORK,
-        bytes: bytes.min(PIECE_BYTES),
-    }
-}
-
-/// Whether it is the others' turn, where a message goes in pieces. One at least is done in each turn.
-fn has_done_its_pieces(cx: &mut Context<'_, State>) -> bool {
-    let work = cx.state.core.scratch.work();
-    work > 0 && (work >= PIECES_WORK_MAX || cx.io.output_left() == 0 || cx.io.is_time_up())
-}
-
-/// Whether the present client has made so much output or work that it is the others' turn.
-#[inline]
-fn has_had_its_turn(cx: &mut Context<'_, State>) -> bool {
-    let scratch = &cx.state.core.scratch;
-    cx.io.output_left() == 0
-        || scratch.work_since_look() >= WORK_BETWEEN_LOOKS && has_worked_enough(cx)
-}
-
-#[cold]
-#[inline(never)]
-fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
-    cx.state.core.scratch.look();
-    cx.state.core.scratch.work() >= TURN_WORK_MAX || cx.io.is_time_up()
-}
-
-/// The present client has published so many bytes, and produced so much until `before`. Some of those it
-/// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts. Its turn is
-/// over if it has made more for itself than it may.
-#[inline]
-fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
-    if cx.io.any_congested() {
-        pay_for_some(cx, bytes, before);
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn pay_for_some(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
-    let copies = cx.io.produced() - before;
-    let bytes = if cx.io.is_crowded() { copies } else { bytes };
-    cx.state.core.backpressure.spend(bytes, &cx.io);
-    if cx.state.core.backpressure.pay_for_itself(&cx.io) {
-        cx.state.core.scratch.charge(TURN_WORK_MAX);
-    }
 }
 
 /// Sets the next look at whether a client is alive, in place of the one set before.

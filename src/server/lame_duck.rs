@@ -14,6 +14,7 @@
 
 use crate::client::Client;
 use crate::client::session;
+use crate::link::queues::Queues;
 use crate::server::signals;
 use crate::state::{State, Stop};
 use midge_reactor::{Context, Key};
@@ -62,7 +63,7 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
     if end_if_alone(cx) {
         return;
     }
-    session::tell_news(cx.state, &mut crate::client::Queues(&mut cx.io));
+    session::tell_news(cx.state, &mut Queues(&mut cx.io));
     let grace = cx.state.config.lame_duck_grace_period;
     cx.after(grace, send_away);
 }

@@ -5,9 +5,10 @@
 //! monitoring, and the clients, each through a call of its own.
 
 use crate::client::session;
-use crate::client::{Client, News, Queues};
+use crate::client::{Client, News};
 use crate::config::{Config, Monitor};
 use crate::core::backpressure::crowd;
+use crate::link::queues::Queues;
 use crate::server::broker::announce_settings;
 use crate::server::preflight::{self, PidFile};
 use crate::state::State;
