@@ -79,7 +79,7 @@ impl Walk {
     /// The statistics, with what the walk has found.
     pub(super) fn stats(&self, view: &View<'_>) -> SublistStats {
         let sublist = view.state.core.global_sublist();
-        let matches = view.state.stats.received.messages;
+        let matches = view.state.core.counters.received.messages;
         let subscriptions = view.state.stats().subscriptions;
         let share = |part: u64, all: u64| {
             if all == 0 {
