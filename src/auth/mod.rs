@@ -1,7 +1,7 @@
-//! Whether what a client presents is what it must present. Pure, but for `hashing.rs`: passwords that are looked at
+//! Whether what a client presents is what it must present. Pure, but for `inquiry.rs`: passwords that are looked at
 //! on other threads.
 
-pub(crate) mod hashing;
+pub(crate) mod inquiry;
 pub(crate) mod nkey;
 
 use crate::config::{Auth, Config, is_hash};
@@ -13,24 +13,24 @@ pub(crate) enum Verdict {
     Welcome,
     Refused,
     /// It takes a computation of some tenths of a second to say.
-    Hashed(Question),
+    Pending(Inquiry),
 }
 
 /// Whether a guess is what a hash was made of.
-pub(crate) struct Question {
+pub(crate) struct Inquiry {
     hash: String,
     guess: String,
 }
 
-impl std::fmt::Debug for Question {
+impl std::fmt::Debug for Inquiry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Question([REDACTED])")
+        f.write_str("Inquiry([REDACTED])")
     }
 }
 
-impl Question {
-    pub(crate) fn new(hash: String, guess: String) -> Question {
-        Question { hash, guess }
+impl Inquiry {
+    pub(crate) fn new(hash: String, guess: String) -> Inquiry {
+        Inquiry { hash, guess }
     }
 
     /// The answer. Takes as long as whoever made the hash has wanted: some tenths of a second, mostly.
@@ -112,7 +112,7 @@ pub(crate) fn is_untouched(former: &Config, config: &Config, options: &ConnectOp
 
 fn compare(secret: &str, guess: &str) -> Verdict {
     if is_hash(secret) {
-        Verdict::Hashed(Question::new(secret.to_owned(), guess.to_owned()))
+        Verdict::Pending(Inquiry::new(secret.to_owned(), guess.to_owned()))
     } else if same(secret, guess) {
         Verdict::Welcome
     } else {

@@ -1,8 +1,8 @@
 //! Passwords that another thread has to look at, since their hashes take some tenths of a second.
 
 use super::{AUTH, Client};
-use crate::auth::hashing::ANSWER_WAIT_MAX;
-use crate::auth::{Question, Verdict};
+use crate::auth::inquiry::ANSWER_WAIT_MAX;
+use crate::auth::{Inquiry, Verdict};
 use crate::client::session::Session;
 use crate::link::queues::Queues;
 use crate::state::State;
@@ -13,7 +13,7 @@ type Verified = fn(&mut Client, &mut Context<'_, State>, bool, u32);
 
 /// Whoever wants to know whether a password is good.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AskedBy {
+pub(crate) struct Origin {
     key: Key,
     version: u32,
     then: Verified,
@@ -22,7 +22,7 @@ pub(crate) struct AskedBy {
 impl Client {
     /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
     pub(super) fn ask(&mut self, cx: &mut Context<'_, State>) {
-        let Some(question) = self.session.as_mut().and_then(Session::take_question) else {
+        let Some(inquiry) = self.session.as_mut().and_then(Session::take_inquiry) else {
             return;
         };
         // The client has done its part; what remains is not to wait for ever.
@@ -31,24 +31,24 @@ impl Client {
             cx.io.cancel(timer);
         }
         cx.io.pause(cx.key());
-        self.compute(cx, question, Client::answered);
+        self.compute(cx, inquiry, Client::answered);
     }
 
-    /// Has a question answered by another thread; `then` gets the answer, and the
+    /// Has an inquiry answered by another thread; `then` gets the answer, and the
     /// [version](State::auth_version) of what clients must present to which it belongs.
     pub(super) fn compute(
         &mut self,
         cx: &mut Context<'_, State>,
-        question: Question,
+        inquiry: Inquiry,
         then: Verified,
     ) {
-        let asked_by = AskedBy {
+        let origin = Origin {
             key: cx.key(),
             version: cx.state.auth_version,
             then,
         };
-        let asker = self.asker.get_or_insert_default();
-        cx.state.questions.ask(asker, question, asked_by);
+        let inquirer = self.inquirer.get_or_insert_default();
+        cx.state.inquiries.ask(inquirer, inquiry, origin);
         answer_next(cx);
     }
 
@@ -63,7 +63,7 @@ impl Client {
             match session.check(cx.state) {
                 Verdict::Welcome => is_good = true,
                 Verdict::Refused => is_good = false,
-                Verdict::Hashed(question) => return self.compute(cx, question, Client::answered),
+                Verdict::Pending(inquiry) => return self.compute(cx, inquiry, Client::answered),
             }
         }
         match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
@@ -79,18 +79,18 @@ impl Client {
     }
 }
 
-/// Gives questions to threads, as long as there are both.
+/// Gives inquiries to threads, as long as there are both.
 fn answer_next(cx: &mut Context<'_, State>) {
     loop {
-        let (io, questions) = (&cx.io, &mut cx.state.questions);
-        let Some((question, asked_by)) = questions.start(|by| io.has_hung_up(by.key)) else {
+        let (io, inquiries) = (&cx.io, &mut cx.state.inquiries);
+        let Some((inquiry, origin)) = inquiries.start(|by| io.has_hung_up(by.key)) else {
             return;
         };
-        let AskedBy { key, version, then } = asked_by;
+        let Origin { key, version, then } = origin;
         let given = cx.offload(
-            move || question.answer(),
+            move || inquiry.answer(),
             move |cx, answer| {
-                cx.state.questions.done();
+                cx.state.inquiries.done();
                 // One that could not be answered is not good.
                 let is_good = answer.unwrap_or(false);
                 // A client that has gone meanwhile does not care.
@@ -102,7 +102,7 @@ fn answer_next(cx: &mut Context<'_, State>) {
         );
         if let Err(error) = given {
             log::error!(target: "midge", "Error checking a password: {error}");
-            cx.state.questions.done();
+            cx.state.inquiries.done();
             cx.call(key, move |client: &mut Client, cx| {
                 then(client, cx, false, version);
             });

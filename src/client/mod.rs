@@ -1,6 +1,6 @@
 //! `Client`: one client's socket. Bytes to ops, deadlines, the end.
 
-use crate::auth::hashing::Asker;
+use crate::auth::inquiry::Inquirer;
 use crate::config::Auth;
 use crate::core::backpressure::{self, HOLD_TIMER, crowd};
 use crate::core::close::CloseReason;
@@ -17,12 +17,12 @@ use std::time::Duration;
 
 pub(crate) mod listener;
 mod login;
-mod news;
 mod publishing;
+mod reload;
 pub(crate) mod session;
 
-pub(crate) use login::AskedBy;
-pub(crate) use news::{News, is_same_auth};
+pub(crate) use login::Origin;
+pub(crate) use reload::{Changes, is_same_auth};
 
 /// A `PING` measures the round trip soon after `CONNECT`, whatever `ping_interval` is.
 const FIRST_PING: Duration = Duration::from_secs(2);
@@ -102,8 +102,8 @@ pub(crate) struct Client {
     unread: usize,
     ping_timer: Option<TimerId>,
     auth_timer: Option<TimerId>,
-    /// What its questions about passwords hang on, if there were any.
-    asker: Option<Asker>,
+    /// What its inquiries about passwords hang on, if there were any.
+    inquirer: Option<Inquirer>,
     /// When it came.
     opened: Time,
     /// What became of the conversation, once it is over. In a box, since most clients stay.
@@ -162,7 +162,7 @@ impl Client {
             unread: 0,
             ping_timer: None,
             auth_timer: None,
-            asker: None,
+            inquirer: None,
             opened: cx.now(),
             summary: None,
         }
@@ -272,7 +272,7 @@ impl Client {
             records.turned_away(self.label, reason, cx.io.now());
         }
         cx.state.core.backpressure.left(cx.key(), &mut cx.io);
-        self.asker = None;
+        self.inquirer = None;
         for timer in [self.ping_timer.take(), self.auth_timer.take()]
             .into_iter()
             .flatten()
@@ -371,7 +371,7 @@ impl Client {
                 // One that was sent away is asked no more.
                 After::Connected if self.reason.is_some() => {}
                 After::Connected => self.connected(cx),
-                After::Hashing => {
+                After::Pending => {
                     input.consume(len);
                     self.ask(cx);
                     return Ok(());

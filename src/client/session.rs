@@ -2,7 +2,7 @@
 //!
 //! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
 
-use crate::auth::{self, Question, Verdict};
+use crate::auth::{self, Inquiry, Verdict};
 use crate::config::Config;
 use crate::core::delivery::{self, Allowance, Asking, Fanout, Memo, Own, Published};
 use crate::core::outbox::Outbox;
@@ -22,9 +22,9 @@ pub(crate) enum After {
     Next,
     /// `CONNECT` was accepted: other deadlines hold from here on.
     Connected,
-    /// `CONNECT` came, and it takes [a computation](Session::take_question) to say whether it is
+    /// `CONNECT` came, and it takes [a computation](Session::take_inquiry) to say whether it is
     /// accepted. Read no more until [`Session::answered`] was called.
-    Hashing,
+    Pending,
     /// The peer has answered our `PING`.
     Pong,
     /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
@@ -56,7 +56,7 @@ pub(crate) struct Session {
     /// What is left to do for the op that comes next, which has begun.
     rest: Option<Rest>,
     /// What is to be computed before its `CONNECT` is accepted.
-    question: Option<Box<Question>>,
+    inquiry: Option<Box<Inquiry>>,
     /// Whether nothing is delivered any more, the connection being about to be closed.
     is_draining: bool,
     /// Said in the log once for each client, however often it tries.
@@ -83,7 +83,7 @@ impl Session {
             rules,
             memo: Memo::default(),
             rest: None,
-            question: None,
+            inquiry: None,
             is_draining: false,
             told_subscriptions_max: false,
             info_version: state.info_version,
@@ -223,7 +223,7 @@ impl Session {
         self.is_draining = true;
     }
 
-    /// From its first `PONG` on a client may be sent an `INFO`, and there may be news already.
+    /// From its first `PONG` on a client may be sent an `INFO`, and it may have changed already.
     fn first_pong<O: Outbox>(&self, state: &mut State, out: &mut O) {
         let receiver = state.core.receiver_mut(self.id);
         if self.options.protocol < 1 || receiver.takes_info {
@@ -250,18 +250,18 @@ impl Session {
         let answer = match auth::check(&state.config, &self.options) {
             Verdict::Welcome => true,
             Verdict::Refused => false,
-            Verdict::Hashed(question) => {
-                self.question = Some(Box::new(question));
-                return Ok(After::Hashing);
+            Verdict::Pending(inquiry) => {
+                self.inquiry = Some(Box::new(inquiry));
+                return Ok(After::Pending);
             }
         };
         self.answered(answer, state, out)?;
         Ok(After::Connected)
     }
 
-    /// What is to be computed after [`After::Hashing`], once. It takes too long for the loop.
-    pub(crate) fn take_question(&mut self) -> Option<Question> {
-        self.question.take().map(|question| *question)
+    /// What is to be computed after [`After::Pending`], once. It takes too long for the loop.
+    pub(crate) fn take_inquiry(&mut self) -> Option<Inquiry> {
+        self.inquiry.take().map(|inquiry| *inquiry)
     }
 
     /// Goes on with the last `CONNECT`, now that it is known whether the credentials are good.
@@ -560,7 +560,7 @@ fn cost(op: &ClientOp<'_>) -> usize {
     }
 }
 
-/// The first line that a client gets; once more where there is news.
+/// The first line that a client gets; again where it has changed.
 pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut O) {
     let mut line = Vec::with_capacity(512);
     let client_ip = label.peer.ip().to_canonical().to_string();
@@ -577,7 +577,7 @@ pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut
 
 /// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their
 /// first `PONG`, or never asked for it.
-pub(crate) fn tell_news<O: Outbox>(state: &State, out: &mut O) {
+pub(crate) fn broadcast_info<O: Outbox>(state: &State, out: &mut O) {
     for receiver in state.core.clients() {
         if receiver.takes_info {
             greet(state, receiver.key, &receiver.label, out);

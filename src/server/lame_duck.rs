@@ -63,7 +63,7 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
     if end_if_alone(cx) {
         return;
     }
-    session::tell_news(cx.state, &mut Queues(&mut cx.io));
+    session::broadcast_info(cx.state, &mut Queues(&mut cx.io));
     let grace = cx.state.config.lame_duck_grace_period;
     cx.after(grace, send_away);
 }

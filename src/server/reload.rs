@@ -5,7 +5,7 @@
 //! monitoring, and the clients, each through a call of its own.
 
 use crate::client::session;
-use crate::client::{Client, News};
+use crate::client::{Changes, Client};
 use crate::config::{Config, Monitor};
 use crate::core::backpressure::crowd;
 use crate::link::queues::Queues;
@@ -29,14 +29,14 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     if !crate::client::is_same_auth(&former, &cx.state.config) {
         cx.state.auth_version += 1;
     }
-    let news = News::of(former, &cx.state.config);
-    if news.is_any() {
-        let news = Rc::new(news);
+    let changes = Changes::of(former, &cx.state.config);
+    if changes.is_any() {
+        let changes = Rc::new(changes);
         let keys: Vec<Key> = cx.state.core.clients().map(|one| one.key).collect();
         for key in keys {
-            let news = Rc::clone(&news);
+            let changes = Rc::clone(&changes);
             cx.call(key, move |client: &mut Client, cx| {
-                client.reloaded(cx, &news);
+                client.reloaded(cx, &changes);
             });
         }
     }
@@ -107,7 +107,7 @@ fn tell(cx: &mut Context<'_, State>) {
     announce_settings(info, config, *port);
     if *info != before {
         cx.state.info_version += 1;
-        session::tell_news(cx.state, &mut Queues(&mut cx.io));
+        session::broadcast_info(cx.state, &mut Queues(&mut cx.io));
     }
 }
 
@@ -122,7 +122,7 @@ fn close_surplus(cx: &mut Context<'_, State>) {
     let mut clients: Vec<(u64, Key)> = clients.map(|one| (one.label.cid, one.key)).collect();
     clients.sort_unstable();
     for (_, key) in clients.split_off(clients.len() - surplus) {
-        cx.call(key, Client::is_surplus);
+        cx.call(key, Client::close_as_surplus);
     }
     log::info!(target: "midge", "Closed {surplus} connections to fall within max_connections");
 }

@@ -4,8 +4,8 @@ pub(crate) mod ending;
 pub(crate) mod open_files;
 pub(crate) mod ports;
 
-use crate::auth::hashing::Questions;
-use crate::client::AskedBy;
+use crate::auth::inquiry::Inquiries;
+use crate::client::Origin;
 use crate::core::Core;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::records::Records;
@@ -83,7 +83,7 @@ pub struct State {
     /// How often what clients must present has changed.
     pub(crate) auth_version: u32,
     /// Passwords that other threads look at.
-    pub(crate) questions: Questions<AskedBy>,
+    pub(crate) inquiries: Inquiries<Origin>,
     /// Files that tell of this process; `None` if it is not the broker's.
     pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
@@ -115,7 +115,7 @@ impl State {
             lame_duck: false,
             info_version: 0,
             auth_version: 0,
-            questions: Questions::new(),
+            inquiries: Inquiries::new(),
             files: None,
             records: None,
         }

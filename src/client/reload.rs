@@ -9,16 +9,16 @@ use midge_reactor::Context;
 
 /// New settings, and what about them concerns clients that are connected.
 #[derive(Debug)]
-pub(crate) struct News {
+pub(crate) struct Changes {
     former: Config,
     bounds: bool,
     pings: bool,
     other: bool,
 }
 
-impl News {
+impl Changes {
     /// The settings are `config` now and were `former`.
-    pub(crate) fn of(former: Config, config: &Config) -> News {
+    pub(crate) fn of(former: Config, config: &Config) -> Changes {
         let bounds = |config: &Config| {
             let Config {
                 pending_bytes_max,
@@ -29,7 +29,7 @@ impl News {
             (pending_bytes_max, stall_producers, write_deadline)
         };
         let limits = |config: &Config| (config.payload_bytes_max, config.control_line_bytes_max);
-        News {
+        Changes {
             bounds: bounds(&former) != bounds(config),
             pings: former.ping_interval != config.ping_interval,
             other: limits(&former) != limits(config) || !is_same_auth(&former, config),
@@ -50,20 +50,20 @@ pub(crate) fn is_same_auth(one: &Config, other: &Config) -> bool {
 
 impl Client {
     /// Goes on under new settings, or ends.
-    pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, news: &News) {
+    pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, changes: &Changes) {
         let Some(session) = &mut self.session else {
             return;
         };
-        let verdict = session.reloaded(&news.former, cx.state);
+        let verdict = session.reloaded(&changes.former, cx.state);
         if !session.is_awaited()
             && let Some(timer) = self.auth_timer.take()
         {
             cx.io.cancel(timer);
         }
-        if news.bounds {
+        if changes.bounds {
             bound_queue(cx);
         }
-        if news.pings && self.ping_timer.is_some() {
+        if changes.pings && self.ping_timer.is_some() {
             let interval = cx.state.config.ping_interval;
             let is_new = self.last_ping.is_none();
             let delay = if is_new {
@@ -77,8 +77,8 @@ impl Client {
             Verdict::Welcome => Ok(()),
             Verdict::Refused => Err(Violation::Authorization),
             // It goes on meanwhile: a moment ago all was well.
-            Verdict::Hashed(question) => {
-                self.compute(cx, question, Client::reconsidered);
+            Verdict::Pending(inquiry) => {
+                self.compute(cx, inquiry, Client::reconsidered);
                 Ok(())
             }
         };
@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// There are too many clients, and this one is to go.
-    pub(crate) fn is_surplus(&mut self, cx: &mut Context<'_, State>) {
+    pub(crate) fn close_as_surplus(&mut self, cx: &mut Context<'_, State>) {
         if self.session.is_some() {
             self.refuse(cx, &Violation::ConnectionsMax);
         }
