@@ -2,7 +2,7 @@
 //! what it pays for.
 
 use super::Client;
-use crate::core::delivery::{Allowance, Published};
+use crate::core::delivery::{Published, Quota};
 use crate::link::queues::Queues;
 use crate::state::State;
 use midge_reactor::{Context, Input, Key};
@@ -62,10 +62,10 @@ impl Client {
             };
             let each = run.bytes_each();
             if run.count() > 1 {
-                let allowance = allowance(cx.state, cx.io.output_left());
+                let quota = quota(cx.state, cx.io.output_left());
                 let before = cx.io.produced();
                 let mut out = Queues(&mut cx.io);
-                let count = session.publish_run(&run, allowance, cx.state, &mut out);
+                let count = session.publish_run(&run, quota, cx.state, &mut out);
                 if count > 0 {
                     pay(cx, count * each, before);
                     cx.state.measure(run.first().subject());
@@ -126,17 +126,17 @@ impl Client {
 }
 
 /// What the present client may still do and queue in its turn, before the clock is looked at.
-fn allowance(state: &State, bytes: usize) -> Allowance {
+fn quota(state: &State, bytes: usize) -> Quota {
     let work = TURN_WORK_MAX.saturating_sub(state.core.scratch.work());
-    Allowance {
+    Quota {
         work: work.min(RUN_WORK_MAX),
         bytes: bytes.min(RUN_BYTES_MAX),
     }
 }
 
 /// What is done at once of a message that goes in pieces.
-pub(super) fn a_piece(bytes: usize) -> Allowance {
-    Allowance {
+pub(super) fn a_piece(bytes: usize) -> Quota {
+    Quota {
         work: PIECE_WORK,
         bytes: bytes.min(PIECE_BYTES),
     }

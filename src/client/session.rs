@@ -4,7 +4,7 @@
 
 use crate::auth::{self, Inquiry, Verdict};
 use crate::config::Config;
-use crate::core::delivery::{self, Allowance, Asking, Fanout, Memo, Own, Published};
+use crate::core::delivery::{self, Asking, Fanout, Memo, Own, Published, Quota};
 use crate::core::outbox::Outbox;
 use crate::core::receiver::{Kind, Label};
 use crate::core::sublist::ReceiverId;
@@ -106,14 +106,14 @@ impl Session {
         &self.options
     }
 
-    /// Carries out one op; of one that is too much for one piece as much as `allowance` has for.
+    /// Carries out one op; of one that is too much for one piece as much as `quota` has for.
     ///
     /// # Errors
     /// The violation after which the connection is to be closed. It has not been told yet.
     pub(crate) fn op<O: Outbox>(
         &mut self,
         op: &ClientOp<'_>,
-        allowance: Allowance,
+        quota: Quota,
         state: &mut State,
         out: &mut O,
     ) -> Result<After, Violation<'static>> {
@@ -123,7 +123,7 @@ impl Session {
                 published = self.publish(message, state, out);
             }
             if published == Published::InPieces {
-                published = self.go_on(message, allowance, state, out);
+                published = self.go_on(message, quota, state, out);
             }
             return Ok(match published {
                 Published::Taken(_) => After::Next,
@@ -329,12 +329,12 @@ impl Session {
         auth::check(&state.config, &self.options)
     }
 
-    /// Carries out as many publishes of `run` at once as `allowance` has for, and answers how many;
+    /// Carries out as many publishes of `run` at once as `quota` has for, and answers how many;
     /// zero if they must be [published](Session::publish) one by one.
     pub(crate) fn publish_run<O: Outbox>(
         &mut self,
         run: &Run<'_>,
-        allowance: Allowance,
+        quota: Quota,
         state: &mut State,
         out: &mut O,
     ) -> usize {
@@ -342,7 +342,7 @@ impl Session {
         if is_answered || self.options.verbose {
             return 0;
         }
-        delivery::publish_run(&mut state.core, self.id, run, &self.memo, allowance, out)
+        delivery::publish_run(&mut state.core, self.id, run, &self.memo, quota, out)
     }
 
     /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
@@ -397,19 +397,19 @@ impl Session {
         }
     }
 
-    /// Goes on with a publish that has begun, as far as `allowance` goes.
+    /// Goes on with a publish that has begun, as far as `quota` goes.
     #[cold]
     pub(crate) fn go_on<O: Outbox>(
         &mut self,
         message: &Publish<'_>,
-        allowance: Allowance,
+        quota: Quota,
         state: &mut State,
         out: &mut O,
     ) -> Published {
         match self.rest.take() {
             None => Published::InPieces,
             Some(Rest::Fanout(mut fanout)) => {
-                let published = fanout.go_on(&mut state.core, self.id, message, allowance, out);
+                let published = fanout.go_on(&mut state.core, self.id, message, quota, out);
                 match (published, message.reply()) {
                     (Published::Taken(0), Some(reply)) if self.options.no_responders => {
                         self.no_responders(reply, state, out)
@@ -423,7 +423,7 @@ impl Session {
             }
             Some(Rest::Asking(asking)) => {
                 let reply = message.reply().unwrap_or_default();
-                let own = asking.go_on(&mut state.core, self.id, reply, allowance);
+                let own = asking.go_on(&mut state.core, self.id, reply, quota);
                 self.answer(own, reply, state, out)
             }
         }

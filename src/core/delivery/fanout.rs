@@ -14,7 +14,7 @@
 //! its copy is due, so that a queue passes its mark by no more than one message here too.
 
 use super::room::Share;
-use super::{Allowance, Assembled, Published, Room, Scratch, copy_bytes, deliver, end, is_behind};
+use super::{Assembled, Published, Quota, Room, Scratch, copy_bytes, deliver, end, is_behind};
 use crate::core::Core;
 use crate::core::backpressure;
 use crate::core::outbox::Outbox;
@@ -133,14 +133,14 @@ impl Fanout {
         }
     }
 
-    /// Goes on with `message`, which is the one that it began with, for as long as `allowance` has
+    /// Goes on with `message`, which is the one that it began with, for as long as `quota` has
     /// something left, and at least a little.
     pub(crate) fn go_on<O: Outbox>(
         &mut self,
         core: &mut Core,
         from: ReceiverId,
         message: &Publish<'_>,
-        allowance: Allowance,
+        quota: Quota,
         out: &mut O,
     ) -> Published {
         let account = core.receiver(from).account;
@@ -172,11 +172,11 @@ impl Fanout {
         };
         let taken = self.taken;
         let outcome = loop {
-            if let Some(outcome) = self.step(&mut world, room, allowance.work) {
+            if let Some(outcome) = self.step(&mut world, room, quota.work) {
                 break outcome;
             }
             let produced = (self.taken - taken).saturating_mul(self.copy_bytes);
-            if world.work >= allowance.work || produced >= allowance.bytes {
+            if world.work >= quota.work || produced >= quota.bytes {
                 break Published::InPieces;
             }
         };

@@ -26,7 +26,7 @@ pub(crate) use fanout::{Fanout, ending};
 pub(crate) use own::{Asking, Own, find_own};
 use room::Room;
 use run::RunScratch;
-pub(crate) use run::{Allowance, publish_run};
+pub(crate) use run::{Quota, publish_run};
 
 /// Vectors used again for each message, and what messages have come to since it was last asked.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 //! It is one of the requester's own that matches the reply subject. It is looked for where fewer are to
 //! be looked at: among all of its own, or among all that match.
 
-use super::{Allowance, PIECE_PLACES_MAX, PIECE_SUBSCRIPTIONS_MAX, Scratch};
+use super::{PIECE_PLACES_MAX, PIECE_SUBSCRIPTIONS_MAX, Quota, Scratch};
 use crate::core::Core;
 use crate::core::sublist::{ReceiverId, Set, SubId, Sublist, Subscription};
 use midge_protocol::subject;
@@ -31,17 +31,17 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// Goes on, as long as `allowance` has work left.
+    /// Goes on, as long as `quota` has work left.
     pub(crate) fn go_on(
         mut self: Box<Asking>,
         core: &mut Core,
         own: ReceiverId,
         reply: &[u8],
-        allowance: Allowance,
+        quota: Quota,
     ) -> Own {
         let account = core.receiver(own).account;
         let sublist = &core.accounts[account].sublist;
-        let work_max = allowance.work.max(PIECE_SUBSCRIPTIONS_MAX / 4);
+        let work_max = quota.work.max(PIECE_SUBSCRIPTIONS_MAX / 4);
         let (found, work) = self.look(sublist, own, reply, work_max);
         core.scratch.tally.work += work;
         match found {

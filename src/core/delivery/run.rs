@@ -26,7 +26,7 @@ const RECEIVER_BYTES_MAX: usize = 128 * 1024;
 
 /// What may be spent before it is the others' turn.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct Quota {
     /// Subscriptions and places in the sublist to look at.
     pub work: usize,
     /// Bytes to queue.
@@ -48,7 +48,7 @@ pub(super) struct RunScratch {
 /// Who of a group gets which message: the place among the members, then that of the message.
 type Draw = (u32, u32);
 
-/// Delivers as many messages of `run` as `allowance` has for, at least one, and answers how many;
+/// Delivers as many messages of `run` as `quota` has for, at least one, and answers how many;
 /// zero if they must be published one by one, and nothing was done.
 #[inline]
 pub(crate) fn publish_run<O: Outbox>(
@@ -56,7 +56,7 @@ pub(crate) fn publish_run<O: Outbox>(
     from: ReceiverId,
     run: &Run<'_>,
     memo: &Memo,
-    allowance: Allowance,
+    quota: Quota,
     out: &mut O,
 ) -> usize {
     if run.count() < MESSAGES_MIN || trace::wanted() {
@@ -98,7 +98,7 @@ pub(crate) fn publish_run<O: Outbox>(
         sid_bytes_max: 0,
         nobody_is_congested: !out.any_congested(),
         looked_at: 0,
-        looked_at_max: allowance.work,
+        looked_at_max: quota.work,
     };
     let everybody = targets.find(found, sublist);
     tally.work += targets.looked_at;
@@ -106,8 +106,8 @@ pub(crate) fn publish_run<O: Outbox>(
         return 0;
     };
     let copies = everybody + targets.groups.len();
-    let by_work = allowance.work.saturating_sub(targets.looked_at) / (copies + 1);
-    let by_bytes = allowance.bytes / (copy_bytes * copies).max(1);
+    let by_work = quota.work.saturating_sub(targets.looked_at) / (copies + 1);
+    let by_bytes = quota.bytes / (copy_bytes * copies).max(1);
     let by_receiver = RECEIVER_BYTES_MAX / copy_bytes;
     let count = run.count().min(by_work).min(by_bytes).min(by_receiver);
     let count = count.max(1);

@@ -80,7 +80,7 @@ impl Bench {
     }
 }
 
-const ALL: Allowance = Allowance {
+const ALL: Quota = Quota {
     work: usize::MAX,
     bytes: usize::MAX,
 };
@@ -332,14 +332,14 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
     );
     assert_eq!(published, Published::InPieces);
     let mut fanout = fanout.expect("it has begun");
-    let allowance = Allowance {
+    let quota = Quota {
         work: 100,
         bytes: usize::MAX,
     };
     let mut pieces = 0;
     let taken = loop {
         let before = core.scratch.work();
-        match fanout.go_on(core, publisher, &message, allowance, out) {
+        match fanout.go_on(core, publisher, &message, quota, out) {
             Published::Taken(taken) => break taken,
             Published::InPieces => pieces += 1,
             Published::WaitFor(key) => panic!("nobody waits for {key:?}"),
@@ -388,12 +388,12 @@ fn long_messages_to_several_go_in_pieces_of_their_bytes() {
         out,
     );
     let mut fanout = fanout.expect("it has begun");
-    let allowance = Allowance {
+    let quota = Quota {
         work: usize::MAX,
         bytes: 2 * payload.len(),
     };
     let pieces = (0..).find(|_| {
-        let published = fanout.go_on(core, clients[0], &message, allowance, out);
+        let published = fanout.go_on(core, clients[0], &message, quota, out);
         published == Published::Taken(clients.len())
     });
     assert!(pieces >= Some(3), "{pieces:?} pieces");
@@ -495,12 +495,12 @@ fn churn(seed: u64) {
     let mut gone: Vec<(ReceiverId, String, bool)> = Vec::new();
     let mut young: Vec<(ReceiverId, String, bool)> = Vec::new();
     let taken = loop {
-        let allowance = Allowance {
+        let quota = Quota {
             work: 1 + random.below(60),
             bytes: usize::MAX,
         };
         let (core, out) = (&mut bench.core, &mut bench.out);
-        if let Published::Taken(taken) = fanout.go_on(core, publisher, &message, allowance, out) {
+        if let Published::Taken(taken) = fanout.go_on(core, publisher, &message, quota, out) {
             break taken;
         }
         for _ in 0..random.below(40) {
@@ -572,11 +572,11 @@ fn the_requester_is_told_on_its_own_subscription_however_many_others_match() {
             bench.subscribe(requester, &subject, None, &format!("own{number}"));
         }
         let mut asked = find_own(&mut bench.core, requester, b"r");
-        let allowance = Allowance { work: 10, bytes: 0 };
+        let quota = Quota { work: 10, bytes: 0 };
         let mut pieces = 0;
         while let Own::Among(asking) = asked {
             let before = bench.core.scratch.work();
-            asked = asking.go_on(&mut bench.core, requester, b"r", allowance);
+            asked = asking.go_on(&mut bench.core, requester, b"r", quota);
             assert!(bench.core.scratch.work() - before <= PIECE_SUBSCRIPTIONS_MAX);
             pieces += 1;
         }
@@ -613,14 +613,14 @@ fn to_compare_long_subjects_is_more_work_and_goes_in_more_pieces() {
     }
     let reply = format!("{long}{long}a");
     let mut asked = find_own(&mut bench.core, requester, reply.as_bytes());
-    let allowance = Allowance {
+    let quota = Quota {
         work: 500,
         bytes: 0,
     };
     let (mut pieces, mut all) = (0, 0);
     while let Own::Among(asking) = asked {
         let before = bench.core.scratch.work();
-        asked = asking.go_on(&mut bench.core, requester, reply.as_bytes(), allowance);
+        asked = asking.go_on(&mut bench.core, requester, reply.as_bytes(), quota);
         let work = bench.core.scratch.work() - before;
         assert!(work < 700, "{work}");
         (pieces, all) = (pieces + 1, all + work);
@@ -653,14 +653,14 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
         out,
     );
     let mut fanout = fanout.expect("it has begun");
-    let allowance = Allowance {
+    let quota = Quota {
         work: 50,
         bytes: usize::MAX,
     };
     let mut pieces = 0;
     let taken = loop {
         let before = core.scratch.work();
-        let published = fanout.go_on(core, publisher, &message, allowance, out);
+        let published = fanout.go_on(core, publisher, &message, quota, out);
         let work = core.scratch.work() - before;
         assert!(work < 400, "{work} in piece {pieces}");
         pieces += 1;
@@ -694,11 +694,11 @@ fn a_long_subject_makes_a_message_large_as_a_long_payload_does() {
     let mut fanout = begin(&mut bench, publisher, &message);
     let Bench { core, out } = &mut bench;
     let mut pieces = 1;
-    let allowance = Allowance {
+    let quota = Quota {
         work: usize::MAX,
         bytes: 1_000_000,
     };
-    while fanout.go_on(core, publisher, &message, allowance, out) == Published::InPieces {
+    while fanout.go_on(core, publisher, &message, quota, out) == Published::InPieces {
         pieces += 1;
     }
     assert_eq!(pieces, 31, "thirty of a megabyte each, and the end");

@@ -4,7 +4,7 @@ use crate::core::outbox::fake::FakeOutbox;
 
 use midge_protocol::{ClientOp, Parser, Rules, Step};
 
-const ALL: Allowance = Allowance {
+const ALL: Quota = Quota {
     work: 1_000_000,
     bytes: 1_000_000,
 };
@@ -157,7 +157,7 @@ impl World {
     }
 
     /// Publishes all that stands in `input`, up to `count_max` at once.
-    fn publish(&mut self, input: &[u8], count_max: usize, allowance: Allowance) {
+    fn publish(&mut self, input: &[u8], count_max: usize, quota: Quota) {
         let rules = Rules {
             headers: true,
             pedantic: false,
@@ -183,7 +183,7 @@ impl World {
             };
             rest = &rest[run.bytes()..];
             loop {
-                let mut count = publish_run(core, *publisher, &run, &memo, allowance, out);
+                let mut count = publish_run(core, *publisher, &run, &memo, quota, out);
                 self.together += count;
                 if count == 0 {
                     one_by_one(core, *publisher, run.first(), &mut memo, out);
@@ -296,8 +296,8 @@ fn no_more_is_done_than_is_allowed() {
         let run = parser
             .next_run(&input[first.bytes()..], &rules, 100)
             .expect("it is plain");
-        let allowance = Allowance { work, bytes };
-        let count = publish_run(core, *publisher, &run, &memo, allowance, out);
-        assert_eq!(count, most, "{allowance:?}");
+        let quota = Quota { work, bytes };
+        let count = publish_run(core, *publisher, &run, &memo, quota, out);
+        assert_eq!(count, most, "{quota:?}");
     }
 }
