@@ -28,9 +28,9 @@ mod pool;
 mod queues;
 mod search;
 mod set;
-mod short;
 mod sid;
 mod sids;
+mod small_bytes;
 mod subscription;
 #[cfg(test)]
 mod tests;

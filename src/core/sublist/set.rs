@@ -1,7 +1,7 @@
 //! `Set`: all subscriptions with one subject.
 
 use super::queues::{Group, Groups, QueueId};
-use super::short::Short;
+use super::small_bytes::SmallBytes;
 use super::{SubId, index, shrink};
 use std::slice;
 
@@ -10,7 +10,7 @@ use std::slice;
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Set {
-    subject: Short<38>,
+    subject: SmallBytes<38>,
     /// Where in the trie the subject ends, if it has a wildcard.
     end: Option<u32>,
     members: Members,
@@ -40,7 +40,7 @@ struct Many {
 impl Set {
     pub(super) fn new(subject: &[u8], end: Option<u32>) -> Set {
         Set {
-            subject: Short::new([subject]),
+            subject: SmallBytes::new([subject]),
             end,
             members: Members::None,
         }

@@ -1,6 +1,6 @@
 //! `Sid`: a client's own name for a subscription.
 
-use super::short::Short;
+use super::small_bytes::SmallBytes;
 use std::fmt;
 
 /// A client's own name for a subscription: opaque bytes, kept with the blank that follows them on
@@ -9,7 +9,7 @@ use std::fmt;
 /// Client libraries count, so nearly all are short: up to 15 bytes stand inline, and whoever copies
 /// them may copy a block of a fixed size.
 #[derive(Clone)]
-pub struct Sid(Short<{ Sid::BLOCK_BYTES }>);
+pub struct Sid(SmallBytes<{ Sid::BLOCK_BYTES }>);
 
 impl Sid {
     /// Bytes of a [`block`](Sid::block).
@@ -17,7 +17,7 @@ impl Sid {
 
     /// Copies `sid`. Allocates if it has more than 15 bytes.
     pub fn new(sid: &[u8]) -> Sid {
-        Sid(Short::new([sid, b" "]))
+        Sid(SmallBytes::new([sid, b" "]))
     }
 
     /// The name.

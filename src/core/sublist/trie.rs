@@ -16,13 +16,13 @@ use super::SetId;
 use super::index::{Hashing, Index};
 use super::pool::Pool;
 use super::search::Branch;
-use super::short::Short;
+use super::small_bytes::SmallBytes;
 use midge_protocol::subject;
 
 /// A place in the trie.
 #[derive(Debug)]
 struct Node {
-    token: Short<22>,
+    token: SmallBytes<22>,
     parent: u32,
     /// Children under a token that is no wildcard.
     literals: u32,
@@ -57,7 +57,7 @@ impl Branch {
 impl Node {
     fn new(parent: u32, token: &[u8]) -> Node {
         Node {
-            token: Short::new([token]),
+            token: SmallBytes::new([token]),
             parent,
             literals: 0,
             partial: NONE,

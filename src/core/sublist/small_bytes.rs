@@ -1,4 +1,4 @@
-//! `Short`: bytes that mostly are few, and then stand where they are named.
+//! `SmallBytes`: bytes that mostly are few, and then stand where they are named.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use std::fmt;
 /// Shape: a byte that tells the two apart, the length, and `N` bytes; so `N` of 22, 38 and 54 waste
 /// nothing.
 #[derive(Clone)]
-pub(super) enum Short<const N: usize> {
+pub(super) enum SmallBytes<const N: usize> {
     Inline { len: u8, bytes: [u8; N] },
     Boxed(Box<[u8]>),
 }
 
-impl<const N: usize> Short<N> {
+impl<const N: usize> SmallBytes<N> {
     /// Copies the pieces, one behind the other. Allocates if they are more than `N` bytes.
-    pub(super) fn new<const PIECES: usize>(pieces: [&[u8]; PIECES]) -> Short<N> {
+    pub(super) fn new<const PIECES: usize>(pieces: [&[u8]; PIECES]) -> SmallBytes<N> {
         let len: usize = pieces.iter().map(|piece| piece.len()).sum();
         if len > N {
-            return Short::Boxed(pieces.concat().into());
+            return SmallBytes::Boxed(pieces.concat().into());
         }
         let mut bytes = [0; N];
         let mut rest = &mut bytes[..];
@@ -27,27 +27,27 @@ impl<const N: usize> Short<N> {
             rest = end;
         }
         let len = u8::try_from(len).expect("few enough to stand inline");
-        Short::Inline { len, bytes }
+        SmallBytes::Inline { len, bytes }
     }
 
     /// The bytes.
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
-            Short::Inline { len, bytes } => &bytes[..usize::from(*len)],
-            Short::Boxed(bytes) => bytes,
+            SmallBytes::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            SmallBytes::Boxed(bytes) => bytes,
         }
     }
 
     /// The room in which they stand, if they do so inline.
     pub(super) fn inline(&self) -> Option<&[u8; N]> {
         match self {
-            Short::Inline { bytes, .. } => Some(bytes),
-            Short::Boxed(_) => None,
+            SmallBytes::Inline { bytes, .. } => Some(bytes),
+            SmallBytes::Boxed(_) => None,
         }
     }
 }
 
-impl<const N: usize> fmt::Debug for Short<N> {
+impl<const N: usize> fmt::Debug for SmallBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.as_slice().escape_ascii())
     }
@@ -62,15 +62,15 @@ mod tests {
         let text = b"abcdefghijklmnopqrstuvwxyz";
         for len in 0..=text.len() {
             let (start, end) = text[..len].split_at(len / 3);
-            let short = Short::<22>::new([start, end]);
-            assert_eq!(short.as_slice(), &text[..len]);
-            assert_eq!(short.inline().is_some(), len <= 22, "{len} bytes");
+            let small = SmallBytes::<22>::new([start, end]);
+            assert_eq!(small.as_slice(), &text[..len]);
+            assert_eq!(small.inline().is_some(), len <= 22, "{len} bytes");
         }
     }
 
     #[test]
     fn nothing_is_wasted() {
-        assert_eq!(size_of::<Short<22>>(), 24);
-        assert_eq!(size_of::<Option<Short<38>>>(), 40);
+        assert_eq!(size_of::<SmallBytes<22>>(), 24);
+        assert_eq!(size_of::<Option<SmallBytes<38>>>(), 40);
     }
 }
