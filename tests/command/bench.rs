@@ -204,7 +204,7 @@ fn a_broker_that_does_wrong_is_found_out() {
             "the answer of 2 of 2 connections",
         ),
         (Mischief::Refuse, "fanout -n 10", "-ERR 'no such thing'"),
-        (Mischief::CutOff(5), "fanout -n 10", "was cut off after"),
+        (Mischief::CutOff(5), "fanout -n 10", "was closed after"),
     ] {
         let broker = FaultyBroker::start(mischief);
         let output = bench(&format!("{args} --server {}", broker.addr));
@@ -299,7 +299,7 @@ fn numbers_that_make_no_sense_are_refused_by_the_flag_that_has_them() {
     }
     refused(
         "fanout --subs 0",
-        "\"midge bench pub\" is for messages that nobody wants",
+        "\"midge bench pub\" is for messages without a subscriber",
     );
     refused("fanout --size big", "write bytes as");
     refused("queue --size 4", "use --size 16 or more");

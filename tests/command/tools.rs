@@ -165,13 +165,13 @@ fn a_request_that_nobody_answers_says_why() {
     for target in targets(&[]) {
         let to = target.server.as_str();
         let end = run("req", to, &["nobody", "there"]);
-        let err = "midge req: nobody answers requests on \"nobody\"\n";
+        let err = "midge req: no subscriber answers requests on \"nobody\"\n";
         assert_eq!((end.code, end.err.as_str()), (Some(4), err));
         let silent = Subscriber::start(to, &["silent", "--count=1"]);
         let end = run("req", to, &["silent", "?", "--timeout", "50ms"]);
         assert_eq!(end.code, Some(3), "{end:?}");
         assert!(
-            end.err.starts_with("midge req: nothing came within 50ms; "),
+            end.err.starts_with("midge req: timeout after 50ms; "),
             "{end:?}"
         );
         assert_eq!(silent.end().0, Some(0));
@@ -203,7 +203,7 @@ fn who_is_not_let_in_or_finds_nobody_is_told_what_to_do() {
         let to = target.server.as_str();
         let end = run("pub", to, &["a", "b"]);
         assert_eq!(end.code, Some(1), "{end:?}");
-        let text = "midge pub: the broker says: Authorization Violation; give --user";
+        let text = "midge pub: the broker refused: Authorization Violation; give --user";
         assert!(end.err.starts_with(text), "{end:?}");
         for args in [
             &[
@@ -360,7 +360,7 @@ fn top_tells_the_busiest_subjects_of_a_broker_that_knows_them() {
     let (address, asked) = monitor(3, true);
     let end = end_of(&["top", "-m", &address, "-n", "1"]);
     asked.join().expect("it was asked");
-    let expected = "\nnow  a.?[2J: 2.0k messages and 1.0KiB a second, 25% of them unrouted\n";
+    let expected = "\nnow  a.?[2J: 2.0k messages and 1.0KiB per second, 25% of them unrouted\n";
     assert!(end.out.contains(expected), "{end:?}");
 }
 
@@ -418,7 +418,7 @@ fn an_answer_is_refused_with_words_where_nobody_can_be_reached() {
         let mut raw = std::net::TcpStream::connect(to).expect("it listens");
         raw.write_all(b"CONNECT {\"verbose\":false}\r\nPUB help a.* 2\r\nme\r\n")
             .expect("it reads");
-        let err = "midge sub: no answer to \"a.*\": no client can be reached there\n";
+        let err = "midge sub: no answer to \"a.*\": it has no subscriber\n";
         assert_eq!(sub.end(), (Some(0), "me\n".to_owned(), err.to_owned()));
     }
 }

@@ -106,7 +106,7 @@ impl fmt::Display for Fault {
             Fault::Refused { who, text } => write!(f, "the broker told {who}: -ERR '{text}'"),
             Fault::CutOff { who, messages, why } => {
                 let messages = plural(*messages, "message");
-                write!(f, "{who} was cut off after {messages}: {why}")
+                write!(f, "{who} was closed after {messages}: {why}")
             }
             Fault::Silent { seconds, missing } => {
                 write!(

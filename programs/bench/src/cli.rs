@@ -12,25 +12,24 @@ use super::versus::VersusArgs;
 use super::workload::{Connect, Crowd, Flow, Idle, Kind, Request, Span, SubUnsub, Workload};
 
 const ABOUT: &str = "\
-Loads a NATS broker, checks every message that comes, and tells what it cost.
+Load a NATS broker, check every message, and report the cost.
 
-Any broker will do: midge, nats-server, or whatever speaks their protocol. With --pid its processor \
-time is measured too, and so messages for each second of it, which is the fairest figure where load \
-and broker share a machine.";
+Any broker that speaks the NATS protocol can be loaded. With --pid the CPU time of the broker is \
+measured too. Messages per CPU second are the fairest figure where load and broker share a machine.";
 
 const AFTER: &str = "\
-Every message has a number and a check of all its bytes. One that is lost, doubled, out of order, \
-altered or foreign makes the run a failure: it is named.
+Every message has a number and a checksum. A message that is lost, doubled, out of order, altered or \
+foreign is named, and the run fails.
 
-Exit codes: 0 all checks have passed, 1 one has failed or there is nobody to load, 2 what is asked \
-cannot be done.
+Exit codes: 0 all checks passed, 1 a check failed or the broker cannot be reached, 2 the request cannot \
+be carried out.
 
 Examples:
   midge bench fanout --subs 8                        one publisher, eight subscribers
-  midge bench pub --pid $(pidof nats-server)         what a message costs that nobody wants
-  midge bench latency --rate 500k --duration 10s     latency under a load, from when each was due
+  midge bench pub --pid $(pidof nats-server)         cost of a message without a subscriber
+  midge bench latency --rate 500k --duration 10s     latency under load, from each due time
   midge bench request --outstanding 32 --json        closed loop, for a script
-  midge bench versus                                 everything, beside nats-server";
+  midge bench versus                                 all workloads, beside nats-server";
 
 /// The words behind `midge bench`.
 #[derive(Debug, Parser)]
@@ -38,7 +37,7 @@ Examples:
     name = "midge bench",
     bin_name = "midge bench",
     version,
-    about = "Loads a NATS broker, checks every message that comes, and tells what it cost",
+    about = "Load a NATS broker, check every message, and report the cost",
     long_about = ABOUT,
     after_long_help = AFTER,
     max_term_width = 100
@@ -51,33 +50,33 @@ pub(crate) struct Cli {
 /// What to measure.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Publish where nobody listens
+    /// Publish without subscribers
     Pub(FlowArgs),
-    /// Publishers to subscribers, of which each gets every message [1 to 1]
+    /// Publishers to subscribers; each subscriber gets every message [1 to 1]
     Fanout(FlowArgs),
     /// Many publishers to one subscriber [8 to 1]
     Fanin(FlowArgs),
-    /// Publishers to the members of a queue group, of which one gets each message [2 to 4]
+    /// Publishers to a queue group; one member gets each message [2 to 4]
     Queue(FlowArgs),
-    /// Many subscriptions, half with wildcards, and messages to random ones [100k]
+    /// Many subscriptions, half with wildcards, and messages to random subjects [100k]
     Subjects(FlowArgs),
-    /// Open loop: messages at a fixed rate, and how late each comes [1.5M a second]
+    /// Open loop: latency of messages at a fixed rate [1.5M per second]
     Latency(FlowArgs),
-    /// One subscriber of three that reads nothing: what do the others get?
+    /// One of three subscribers reads nothing: what do the others get?
     Slow(FlowArgs),
-    /// A publisher that outruns a subscriber which reads 40 MB/s: is anything lost?
+    /// A publisher outruns a subscriber that reads 40 MB/s: is anything lost?
     Outrun(FlowArgs),
-    /// Requests and replies: so many at a time, or open loop with --rate
+    /// Requests and replies: closed loop, or open loop with --rate
     Request(RequestArgs),
-    /// Many connections that each publish now and then, at one rate together
+    /// Many connections that share one rate of messages
     Crowd(CrowdArgs),
-    /// Connections that do nothing: memory of each
+    /// Idle connections: memory of each
     Idle(IdleArgs),
-    /// Connect, greet, close, again and again
+    /// Connect and close, repeatedly
     Connect(ConnectArgs),
     /// Subscribe many times, then unsubscribe
     SubUnsub(SubUnsubArgs),
-    /// Everything, on two brokers or more in turns, with a report
+    /// All workloads on two or more brokers in turns, with a report
     #[command(after_long_help = super::versus::names())]
     Versus(VersusArgs),
 }
@@ -86,7 +85,7 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Broker and output")]
 pub(crate) struct Common {
-    /// Where the broker listens
+    /// Address of the broker
     #[arg(
         short,
         long,
@@ -94,28 +93,28 @@ pub(crate) struct Common {
         value_name = "HOST:PORT"
     )]
     pub(crate) server: String,
-    /// Its process on this machine, to measure its CPU time and memory
+    /// Process id of the broker on this machine, to measure CPU time and memory
     #[arg(long)]
     pub(crate) pid: Option<u32>,
     /// User name
     #[arg(long)]
     pub(crate) user: Option<String>,
-    /// Password that belongs to the user name
+    /// Password of that user
     #[arg(long, requires = "user")]
     pub(crate) password: Option<String>,
     /// Token, instead of a user name
     #[arg(long, conflicts_with = "user")]
     pub(crate) token: Option<String>,
-    /// Print the outcome as one JSON object, on one line
+    /// Print the result as a JSON object on one line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Append the outcome to a file of comma-separated values
+    /// Append the result to a file of comma-separated values
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// No progress on the terminal
+    /// Show no progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Silence after which the broker has failed
+    /// Time without progress after which the broker has failed
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = some_seconds)]
     patience: f64,
 }
@@ -131,10 +130,10 @@ impl Common {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct SpanArgs {
-    /// How long the load lasts: 2, 10s, 500ms, 1m
+    /// Duration of the load: 2, 10s, 500ms, 1m
     #[arg(short, long, value_name = "TIME", value_parser = some_seconds, default_value = "2s")]
     duration: f64,
-    /// Messages, all together, instead of a time: 100000, 10M
+    /// Total number of messages, instead of a duration: 100000, 10M
     #[arg(short = 'n', long, value_parser = number, value_name = "COUNT", conflicts_with = "duration")]
     msgs: Option<u64>,
 }
@@ -152,13 +151,13 @@ impl SpanArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct FlowArgs {
-    /// Connections that publish
+    /// Number of publishers
     #[arg(long, value_parser = some, value_name = "COUNT")]
     pubs: Option<usize>,
-    /// Connections that subscribe
+    /// Number of subscribers
     #[arg(long, value_parser = subscribers, value_name = "COUNT")]
     subs: Option<usize>,
-    /// Bytes of payload: 0, 16, 1k, 64KiB, 1MiB [default: 16]
+    /// Payload size: 0, 16, 1k, 64KiB, 1MiB [default: 16]
     #[arg(long, value_parser = bytes, value_name = "BYTES")]
     size: Option<u64>,
     /// Give each message a header block
@@ -166,31 +165,31 @@ pub(crate) struct FlowArgs {
     headers: bool,
     #[command(flatten)]
     span: SpanArgs,
-    /// Open loop: messages a second, all publishers together, each due at its own time
+    /// Open loop: messages per second of all publishers together, each due at its own time
     #[arg(long, value_parser = rate, value_name = "COUNT")]
     rate: Option<u64>,
-    /// Bytes that publishers may be ahead of the slowest subscriber; 0 is no bound
+    /// Lead of the publishers over the slowest subscriber; 0 is no bound
     ///
-    /// Brokers cut off subscribers that are too far behind, so a load without a bound would measure
-    /// that. Checked once for each write. No bound applies with --rate.
+    /// Brokers close subscribers that are too far behind, and a load without a bound would measure
+    /// that. The bound is checked once for each write. With --rate there is none.
     #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16MiB")]
     window: u64,
-    /// Subjects with a subscription each; each message goes to one of them at random
+    /// Number of subjects, with a subscription each; each message goes to a random one
     #[arg(long, value_parser = some, value_name = "COUNT")]
     subjects: Option<usize>,
     /// Subscribe to half of these subjects with wildcards
     #[arg(long)]
     wildcards: bool,
-    /// Literal subscriptions to other subjects, on a connection beside
+    /// Literal subscriptions to other subjects, on a further connection
     #[arg(long, value_parser = count, value_name = "COUNT", default_value = "0", hide_default_value = true)]
     bystanders: usize,
-    /// Idle connections beside, with one subscription each
+    /// Further idle connections, with one subscription each
     #[arg(long, value_parser = count, value_name = "COUNT", default_value = "0", hide_default_value = true)]
     idle: usize,
-    /// So many of the subscribers read nothing
+    /// Number of subscribers that read nothing
     #[arg(long, value_parser = count, value_name = "COUNT")]
     stalled: Option<usize>,
-    /// Bytes a second that a subscriber reads
+    /// Bytes per second that a subscriber reads
     #[arg(long, value_parser = read_rate, value_name = "BYTES")]
     read_rate: Option<u64>,
     #[command(flatten)]
@@ -225,21 +224,21 @@ impl FlowArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct RequestArgs {
-    /// Connections that ask
+    /// Number of requesters
     #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1")]
     clients: usize,
-    /// Connections that answer, in a queue group
+    /// Number of responders, in one queue group
     #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1")]
     responders: usize,
-    /// Requests of a connection that may be unanswered
+    /// Number of outstanding requests per connection
     #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1")]
     outstanding: usize,
-    /// Bytes of payload, of request and reply
+    /// Payload size of request and reply
     #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16")]
     size: u64,
     #[command(flatten)]
     span: SpanArgs,
-    /// Open loop: requests a second, all connections together, each due at its own time
+    /// Open loop: requests per second of all connections together, each due at its own time
     #[arg(long, value_parser = rate, value_name = "COUNT", conflicts_with = "outstanding")]
     rate: Option<u64>,
     #[command(flatten)]
@@ -250,16 +249,16 @@ pub(crate) struct RequestArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct CrowdArgs {
-    /// Connections; each publishes to the next
+    /// Number of connections; each publishes to the next
     #[arg(long, value_parser = some, value_name = "COUNT", default_value = "1000")]
     conns: usize,
-    /// Messages a second, all together
+    /// Messages per second of all connections together
     #[arg(long, value_parser = rate, value_name = "COUNT", default_value = "50k")]
     rate: u64,
-    /// The same load before it counts: a broker sends its first PING after about two seconds
+    /// Duration of the same load before the measurement: a broker sends its first PING after two seconds
     #[arg(long, value_parser = seconds, value_name = "TIME", default_value = "0s")]
     warm_up: f64,
-    /// Bytes of payload
+    /// Payload size
     #[arg(long, value_parser = bytes, value_name = "BYTES", default_value = "16")]
     size: u64,
     #[command(flatten)]
@@ -272,13 +271,13 @@ pub(crate) struct CrowdArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct IdleArgs {
-    /// Connections
+    /// Number of connections
     #[arg(long, value_parser = some, value_name = "COUNT", default_value = "5000")]
     conns: usize,
-    /// Subscriptions of each
+    /// Subscriptions per connection
     #[arg(long, value_parser = count, value_name = "COUNT", default_value = "1")]
     subs: usize,
-    /// How long they stay, to see what the broker does meanwhile
+    /// Time that they stay connected
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = seconds)]
     hold: f64,
     #[command(flatten)]
@@ -289,7 +288,7 @@ pub(crate) struct IdleArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct ConnectArgs {
-    /// Connections at a time
+    /// Number of connections at a time
     #[arg(long, value_parser = some, value_name = "COUNT", default_value = "16")]
     concurrency: usize,
     #[command(flatten)]
@@ -302,7 +301,7 @@ pub(crate) struct ConnectArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct SubUnsubArgs {
-    /// Subscriptions
+    /// Number of subscriptions
     #[arg(long, value_parser = some, value_name = "COUNT", default_value = "100k")]
     subs: usize,
     #[command(flatten)]

@@ -109,7 +109,7 @@ fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, 
         complain(fault);
     }
     if outcome.is_good() && !outcome.is_measured() {
-        complain(&"nothing came in that time; give it more with --duration");
+        complain(&"no message came in that time; use a longer --duration");
     }
     Ok(outcome.is_good() && outcome.is_measured())
 }

@@ -70,7 +70,7 @@ pub(crate) fn render(outcome: &Outcome) -> String {
         row(&name.replace('_', " "), figure(name, *value));
     }
     if outcome.cut_off > 0 {
-        row("cut off", plural(outcome.cut_off as u64, "subscriber"));
+        row("closed", plural(outcome.cut_off as u64, "subscriber"));
     }
     if outcome.interrupted {
         row("interrupted", "measured up to the signal".to_owned());
@@ -78,7 +78,7 @@ pub(crate) fn render(outcome: &Outcome) -> String {
     let checks = match (outcome.is_good(), outcome.lost) {
         (true, _) => "all passed".to_owned(),
         (false, 0) => "FAILED".to_owned(),
-        (false, lost) => format!("FAILED, {} did not come", plural(lost, "message")),
+        (false, lost) => format!("FAILED, {} are missing", plural(lost, "message")),
     };
     row("checks", checks);
     columns(&rows)
@@ -123,7 +123,7 @@ fn summary(outcome: &Outcome) -> String {
                 let _ = write!(words, ", {} subjects", flow.subjects);
             }
             if let Some(rate) = flow.rate {
-                let _ = write!(words, ", {} a second due", count(rate));
+                let _ = write!(words, ", {} per second due", count(rate));
             }
             if let Some(rate) = flow.read_rate {
                 let _ = write!(words, ", read at {}/s", bytes(rate as f64));
@@ -132,7 +132,7 @@ fn summary(outcome: &Outcome) -> String {
         }
         Kind::Request(request) => {
             let loops = match request.rate {
-                Some(rate) => format!("{} a second due", count(rate)),
+                Some(rate) => format!("{} per second due", count(rate)),
                 None => format!("{} outstanding each", request.outstanding),
             };
             format!(
@@ -141,7 +141,7 @@ fn summary(outcome: &Outcome) -> String {
             )
         }
         Kind::Crowd(crowd) => format!(
-            "{}, {} messages a second due, {} bytes{}",
+            "{}, {} messages per second due, {} bytes{}",
             plural(crowd.connections as u64, "connection"),
             count(crowd.rate),
             crowd.size,

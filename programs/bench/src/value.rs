@@ -25,9 +25,9 @@ pub(crate) fn some(text: &str) -> Result<usize, String> {
 /// A count of subscribers.
 pub(crate) fn subscribers(text: &str) -> Result<usize, String> {
     match count(text)? {
-        0 => {
-            Err("write 1 or more; \"midge bench pub\" is for messages that nobody wants".to_owned())
-        }
+        0 => Err(
+            "write 1 or more; \"midge bench pub\" is for messages without a subscriber".to_owned(),
+        ),
         count => Ok(count),
     }
 }

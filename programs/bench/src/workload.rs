@@ -49,7 +49,7 @@ pub(crate) enum Kind {
 pub(crate) struct Flow {
     /// Connections that publish.
     pub(crate) publishers: usize,
-    /// Connections that subscribe; 0 measures what a message costs that nobody wants.
+    /// Connections that subscribe; 0 measures the cost of a message without a subscriber.
     pub(crate) subscribers: usize,
     /// The subscribers form one queue group: each message goes to one of them.
     pub(crate) queue: bool,

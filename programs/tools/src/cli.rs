@@ -13,8 +13,8 @@ use super::top::{Monitor, Sort};
 use midge_text::quantity::{count, some};
 
 const CODES: &str = "\
-Exit codes: 0 done, 1 the broker cannot be reached or says no, 2 wrong command line, 3 nothing came in \
-time, 4 nobody answers such requests.";
+Exit codes: 0 done, 1 the broker cannot be reached or refuses, 2 wrong command line, 3 timeout, \
+4 no subscriber answers the request.";
 
 /// The words behind `midge`.
 #[derive(Debug, Parser)]
@@ -27,7 +27,7 @@ pub(super) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Publish a message, and wait until the broker has it
+    /// Publish a message, and wait until the broker has received it
     #[command(after_help = CODES)]
     Pub(PubArgs),
     /// Subscribe, and print each message that comes
@@ -36,7 +36,7 @@ pub(super) enum Command {
     /// Send a request, and print the reply
     #[command(after_help = CODES)]
     Req(ReqArgs),
-    /// Watch what a broker does, by its monitoring port
+    /// Watch a running broker by its monitoring port
     #[command(after_help = CODES)]
     Top(TopArgs),
 }
@@ -45,7 +45,7 @@ pub(super) enum Command {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Broker")]
 pub(super) struct ServerArgs {
-    /// Where the broker listens: host, host:port or nats://user:password@host:port
+    /// Address of the broker: host, host:port or nats://user:password@host:port
     #[arg(
         short,
         long,
@@ -58,7 +58,7 @@ pub(super) struct ServerArgs {
     /// User name
     #[arg(long)]
     user: Option<String>,
-    /// Password that belongs to the user name
+    /// Password of that user
     #[arg(long, requires = "user")]
     password: Option<String>,
     /// Token, instead of a user name
@@ -82,12 +82,12 @@ impl ServerArgs {
 /// What is sent.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MessageArgs {
-    /// Where to: a subject without wildcards
+    /// Subject, without wildcards
     #[arg(value_parser = literal)]
     pub(super) subject: String,
-    /// The message; without it all of standard input
+    /// Payload; without it, all of standard input
     payload: Option<String>,
-    /// A header, as "Name: value"; may be repeated
+    /// Header, as "Name: value"; may be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER", action = ArgAction::Append, value_parser = header)]
     pub(super) headers: Vec<String>,
 }
@@ -108,7 +108,7 @@ impl MessageArgs {
 /// How messages that come are shown.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct ShowArgs {
-    /// Print payloads and nothing else
+    /// Print payloads only
     #[arg(short, long)]
     raw: bool,
     /// Print each message as a JSON object on one line
@@ -131,19 +131,19 @@ impl ShowArgs {
 pub(super) struct PubArgs {
     #[command(flatten)]
     pub(super) message: MessageArgs,
-    /// Where answers are to go
+    /// Reply subject
     #[arg(short, long, value_parser = literal)]
     pub(super) reply: Option<String>,
-    /// Publish it so many times
+    /// Number of times to publish it
     #[arg(short = 'n', long, default_value = "1", value_parser = count)]
     pub(super) count: u64,
     /// Publish each line of standard input as a message
     #[arg(short, long, conflicts_with = "payload")]
     pub(super) lines: bool,
-    /// Say nothing when it is done
+    /// Print nothing when done
     #[arg(short, long)]
     pub(super) quiet: bool,
-    /// How long the broker may take: 5, 5s, 500ms, 2m
+    /// Time limit for the broker: 5, 5s, 500ms, 2m
     #[arg(short, long, default_value = "5s", value_name = "TIME", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]
@@ -159,19 +159,19 @@ impl PubArgs {
 /// `midge sub`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SubArgs {
-    /// What to subscribe to; wildcards are * and >
+    /// Subjects; wildcards are * and >
     #[arg(required = true, value_parser = pattern)]
     pub(super) subjects: Vec<String>,
-    /// Share the messages with the others of this queue group
+    /// Queue group that shares the messages
     #[arg(short, long, value_parser = queue)]
     pub(super) queue: Option<String>,
-    /// End after so many messages
+    /// Exit after this number of messages
     #[arg(short = 'n', long, value_parser = some)]
     pub(super) count: Option<u64>,
     /// Answer each request with this text
     #[arg(short, long, value_name = "TEXT")]
     pub(super) answer: Option<String>,
-    /// End with code 3 when so much time has passed: 5, 5s, 500ms, 2m; 0 for never
+    /// Exit with code 3 after this time: 5, 5s, 500ms, 2m; 0 for never
     #[arg(short, long, default_value = "0s", value_name = "TIME", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]
@@ -191,10 +191,10 @@ impl SubArgs {
 pub(super) struct ReqArgs {
     #[command(flatten)]
     pub(super) message: MessageArgs,
-    /// Wait for so many replies
+    /// Number of replies to wait for
     #[arg(short = 'n', long, default_value = "1", value_parser = some)]
     pub(super) replies: u64,
-    /// How long to wait for them: 5, 5s, 500ms, 2m
+    /// Time limit for the replies: 5, 5s, 500ms, 2m
     #[arg(short, long, default_value = "2s", value_name = "TIME", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]
@@ -212,19 +212,19 @@ impl ReqArgs {
 /// `midge top`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct TopArgs {
-    /// Where monitoring listens: port, host:port or http://host:port/base
+    /// Address of monitoring: port, host:port or http://host:port/base
     #[arg(short, long, default_value = "127.0.0.1:8222", value_name = "ADDRESS", value_parser = Monitor::parse)]
     pub(super) monitor: Monitor,
     /// Time between two samples: 5, 5s, 500ms, 2m
     #[arg(short, long, default_value = "1s", value_name = "TIME", value_parser = time)]
     pub(super) delay: Duration,
-    /// Print so many samples, one below the other, and end: 1 for a script
+    /// Number of samples to print before exiting: 1 for a script
     #[arg(short = 'n', long, value_parser = some)]
     pub(super) samples: Option<u64>,
-    /// Order of the connections
+    /// Column by which connections are sorted
     #[arg(short, long, value_enum, default_value = "cid", value_name = "COLUMN")]
     pub(super) sort: Sort,
-    /// Most connections that are listed
+    /// Maximum number of connections listed
     #[arg(short, long, default_value_t = 1024)]
     pub(super) limit: u32,
     /// Print each sample as a JSON object on one line

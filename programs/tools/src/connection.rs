@@ -76,7 +76,7 @@ impl fmt::Display for Error {
             ),
             Error::Foreign(text) => f.write_str(&plain::line(text)),
             Error::Refused(text) => {
-                write!(f, "the broker says: {}", plain::line(text))?;
+                write!(f, "the broker refused: {}", plain::line(text))?;
                 if text.eq_ignore_ascii_case("authorization violation") {
                     f.write_str(
                         "; give --user and --password, or --token, as the broker has them",
@@ -86,13 +86,10 @@ impl fmt::Display for Error {
             }
             Error::Closed => f.write_str("the broker has closed the connection"),
             Error::Timeout(patience) => {
-                write!(
-                    f,
-                    "nothing came within {patience:?}; wait longer with --timeout"
-                )
+                write!(f, "timeout after {patience:?}; wait longer with --timeout")
             }
             Error::NoResponders(subject) => {
-                write!(f, "nobody answers requests on {subject:?}")
+                write!(f, "no subscriber answers requests on {subject:?}")
             }
             Error::Io(error) => f.write_str(&system_words(error)),
         }
@@ -190,7 +187,7 @@ impl Connection {
         };
         let info = connection.info(patience)?;
         if info["tls_required"] == true {
-            let text = "the broker wants TLS, which these commands do not speak";
+            let text = "the broker requires TLS, which these commands do not support";
             return Err(Error::Foreign(text.to_owned()));
         }
         let hello = server.credentials.introduction("midge", echo);
@@ -257,7 +254,7 @@ impl Connection {
 
     /// The broker's first words.
     fn info(&mut self, patience: Patience) -> Result<serde_json::Value, Error> {
-        let stranger = || Error::Foreign("what answers there is no NATS broker".to_owned());
+        let stranger = || Error::Foreign("the peer is not a NATS broker".to_owned());
         let info = self.op(patience, |op, _| match op {
             ServerOp::Info { json } => serde_json::from_slice(json).ok(),
             _ => None,
@@ -273,8 +270,9 @@ impl Connection {
     ) -> Result<R, Error> {
         loop {
             let step = self.parser.next(&self.input[self.done..]);
-            let step = step
-                .map_err(|_| Error::Foreign("what answers there does not speak NATS".to_owned()))?;
+            let step = step.map_err(|_| {
+                Error::Foreign("the peer does not speak the NATS protocol".to_owned())
+            })?;
             match step {
                 ServerStep::Op { op, len } => {
                     let seen = see(&op, &mut self.output);

@@ -7,9 +7,7 @@ use midge_protocol::subject;
 pub(super) fn literal(text: &str) -> Result<String, String> {
     whole(text)?;
     if subject::has_wildcard(text.as_bytes()) {
-        return Err(
-            "a message goes to one subject; * and > are for those who subscribe".to_owned(),
-        );
+        return Err("a message has one subject; * and > are only for subscriptions".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -18,7 +16,7 @@ pub(super) fn literal(text: &str) -> Result<String, String> {
 pub(super) fn pattern(text: &str) -> Result<String, String> {
     whole(text)?;
     if !subject::is_subscribable(text.as_bytes()) {
-        return Err("> stands for all tokens that follow, and so only at the end".to_owned());
+        return Err("> stands for all following tokens, so it must be at the end".to_owned());
     }
     Ok(text.to_owned())
 }

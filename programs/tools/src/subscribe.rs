@@ -46,7 +46,7 @@ pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
                 publish(connection.output(), reply, None, &[], answer.as_bytes());
             } else {
                 let reply = plain::line(reply);
-                eprintln!("midge sub: no answer to {reply:?}: no client can be reached there");
+                eprintln!("midge sub: no answer to {reply:?}: it has no subscriber");
             }
         }
     }

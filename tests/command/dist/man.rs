@@ -5,38 +5,38 @@ use std::fmt::Write;
 use super::help::{Flag, Page};
 
 const DESCRIPTION: &str = "\
-midge is a NATS message broker in one thread: programs connect to it with any NATS client library, and \
-speak to each other by publish and subscribe, queue groups, or request and reply. It has the flags of \
-nats-server, with one dash or two; a value stands in the next word or behind an equals sign.";
+midge is a NATS message broker in one thread. Programs connect to it with any NATS client library, and \
+communicate by publish and subscribe, queue groups, or request and reply. It has the flags of nats-server. A \
+flag takes one dash or two; its value is the next word, or stands behind an equals sign.";
 
 /// Signal, effect.
 const SIGNALS: &[(&str, &str)] = &[
     (
         "SIGINT",
-        "Ends in good order, with code 0; a second one ends at once.",
+        "Shutdown, status 0. A second signal ends the process at once.",
     ),
     (
         "SIGTERM",
-        "Ends in good order, with code 1, as nats-server 2.10 does. Ignored in lame duck mode.",
+        "Shutdown, status 1, as in nats-server 2.10. Ignored in lame duck mode.",
     ),
-    ("SIGHUP", "Reads the configuration again."),
-    ("SIGUSR1", "Opens the log file again, after it was renamed."),
+    ("SIGHUP", "Reads the configuration file again."),
+    ("SIGUSR1", "Opens the log file again, after a rename."),
     (
         "SIGUSR2",
-        "Lame duck mode: takes no new clients, tells those there are, sends them away one by one over \
-         the time that --lame_duck_duration gives, and ends with code 0.",
+        "Lame duck mode: no new clients are accepted, connected clients are told and are closed one by one \
+         over --lame_duck_duration, and the process ends with status 0.",
     ),
 ];
 
 const CODES: &[(&str, &str)] = &[
-    ("0", "It has ended as it should, or done what was asked."),
+    ("0", "Success."),
     (
         "1",
-        "It could not start, was ended by SIGTERM, or could not do what was asked.",
+        "The start or the command failed, or SIGTERM ended the broker.",
     ),
     ("2", "The command line of a command is wrong."),
-    ("3", "Nothing came in time (sub, req)."),
-    ("4", "Nobody answers such requests (req)."),
+    ("3", "Timeout (sub, req)."),
+    ("4", "No subscriber answers the request (req)."),
 ];
 
 /// The whole page.

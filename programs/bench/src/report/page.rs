@@ -13,11 +13,11 @@ const STYLE: &str = include_str!("style.css");
 /// How it was measured, for readers who have not seen the program.
 const METHOD: &[&str] = &[
     "Every broker gets the same bytes in the same writes. In each round a workload runs on all brokers one after the other, each started anew with its defaults; every second round begins at the other end.",
-    "Every message has a number and a check of all its bytes. A message that is lost, doubled, out of order, altered or foreign makes the measurement a failure and no number.",
-    "Publishers are never more than 16 MiB ahead of the slowest subscriber, since brokers cut off subscribers that are too far behind. There is no such bound where a publisher outruns a subscriber, or with a fixed rate.",
-    "In an open loop each message is due at its own time whatever the broker does, and its latency counts from then on: a broker that stops for a while is charged for all that waited.",
-    "Broker CPU is the user and system time of all the broker's threads. It is the fairest figure where load and broker share the processors: what the load itself uses is not in it.",
-    "A ratio is the median of the rounds' own ratios, each of two measurements made within seconds. Above 1 the first broker is better, whichever way the figure goes.",
+    "Every message has a number and a check of all its bytes. A message that is lost, doubled, out of order, altered or foreign makes the measurement a failure.",
+    "Publishers are never more than 16 MiB ahead of the slowest subscriber, since brokers close subscribers that are too far behind. There is no such bound where a publisher outruns a subscriber, or with a fixed rate.",
+    "In an open loop each message is due at its own time whatever the broker does, and its latency counts from that time: a broker that stops for a while is charged for all messages that waited.",
+    "Broker CPU is the user and system time of all the broker's threads. It does not include the CPU time of the load, so it is the fairest figure where load and broker share a machine.",
+    "A ratio is the median of the rounds' own ratios, each of two measurements made within seconds. Above 1 the first broker is better, also where less is better.",
 ];
 
 /// The whole report.
@@ -42,18 +42,13 @@ pub(crate) fn page(results: &Results) -> String {
             escaped(&results.brokers[0].label),
             escaped(&results.brokers[other].label)
         );
-        let text = "By the most telling figure of each workload; bars that go left are the other's. The thin line is the lowest and the highest round.";
+        let text = "One figure for each workload; a bar to the left means that the other broker is better. The thin line spans the lowest and the highest round.";
         section(&mut html, &heading, text, &rows::ratios(results, other));
     }
     let legend = legend(results);
-    let text = "Messages, requests or connections for each second of processor time that the broker spends. Dots are medians, lines the lowest and highest round.";
+    let text = "Messages, requests or connections per second of CPU time that the broker spends. Dots are medians, lines span the lowest and the highest round.";
     let body = legend.clone() + &rows::dots(results, Metric::CpuRate);
-    section(
-        &mut html,
-        "For each second of the broker's CPU",
-        text,
-        &body,
-    );
+    section(&mut html, "Per second of the broker's CPU", text, &body);
     latencies(&mut html, results, &legend);
     growths(&mut html, results, &legend);
     let text = match results.rounds {
@@ -122,22 +117,18 @@ fn tiles(html: &mut String, results: &Results) {
         tiles.push((
             times(mean),
             format!(
-                "the work for each CPU second, geometric mean of {} workloads",
+                "the work per CPU second, geometric mean of {} workloads",
                 rates.len()
             ),
         ));
     }
     let wanted = [
-        (
-            "1-to-1",
-            Metric::CpuRate,
-            "1 to 1, 16 B, for each CPU second",
-        ),
+        ("1-to-1", Metric::CpuRate, "1 to 1, 16 B, per CPU second"),
         ("request-1", Metric::P50, "shorter request and reply, p50"),
         (
             "idle",
             Metric::ConnectionBytes,
-            "less memory for each connection",
+            "less memory per connection",
         ),
     ];
     for (name, metric, text) in wanted {
@@ -194,7 +185,7 @@ fn latencies(html: &mut String, results: &Results, legend: &str) {
         }
     }
     if !plots.is_empty() {
-        let text = "How long the fastest so many percent took, up to the slowest of ten thousand. Of requests from sending to the reply; in the open loop from when a message was due to its arrival.";
+        let text = "Percentiles, up to the slowest of ten thousand. A request is timed from sending to the reply; in the open loop a message is timed from its due time to its arrival.";
         let body = format!("{legend}<div class=\"plots\">{plots}</div>");
         section(html, "Latency", text, &body);
     }
@@ -214,9 +205,9 @@ fn growths(html: &mut String, results: &Results, legend: &str) {
         }
     }
     if !plots.is_empty() {
-        let text = "The same load while something else grows.";
+        let text = "The same load, while the number on the horizontal axis grows.";
         let body = format!("{legend}<div class=\"plots\">{plots}</div>");
-        section(html, "What grows", text, &body);
+        section(html, "Scaling", text, &body);
     }
 }
 
@@ -329,7 +320,7 @@ fn notes(results: &Results) -> String {
         {
             let _ = writeln!(
                 items,
-                "<li>{title}: {} cut off a subscriber in {count} of {}.</li>",
+                "<li>{title}: {} closed a subscriber in {count} of {}.</li>",
                 escaped(&results.brokers[broker].label),
                 table::plural(results.rounds as u64, "round")
             );

@@ -30,33 +30,33 @@ pub(crate) use text::letter;
 /// What `versus` is asked.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct VersusArgs {
-    /// The first broker: a program and its flags, started with -a HOST -p PORT behind them
+    /// First broker: a program and its flags; -a HOST -p PORT is appended
     /// [default: this midge]
     #[arg(long, value_name = "COMMAND")]
     a: Option<String>,
-    /// The second [default: nats-server, wherever PATH has it]
+    /// Second broker [default: nats-server in PATH]
     #[arg(long, value_name = "COMMAND")]
     b: Option<String>,
-    /// One more; may be repeated
+    /// A further broker; may be repeated
     #[arg(long, value_name = "COMMAND")]
     broker: Vec<String>,
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, value_name = "COUNT", default_value = "5", value_parser = super::value::some)]
     rounds: usize,
-    /// How long the load of each measurement lasts
+    /// Duration of the load of each measurement
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::value::some_seconds)]
     seconds: f64,
-    /// Only these workloads, by name, the beginning of one, or subcommand; --list and --help name them
+    /// Only these workloads, by name, beginning of a name, or subcommand; --list and --help name them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Name the workloads, and end
+    /// List the workloads, and exit
     #[arg(long)]
     list: bool,
-    /// Everything once and little of it, to see whether it works
+    /// One short round, to see whether everything works
     #[arg(long)]
     quick: bool,
-    /// Write a report, one HTML file that needs no other [default: report.html, or report-2.html and so
-    /// on if that is there]
+    /// Write the report to this file, one HTML page [default: report.html, or report-2.html and so on if
+    /// that exists]
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Write no report
@@ -68,10 +68,10 @@ pub(crate) struct VersusArgs {
     /// Write all results as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     force: bool,
-    /// No progress
+    /// Show no progress
     #[arg(short, long)]
     quiet: bool,
 }

@@ -36,7 +36,7 @@ pub(super) fn render(results: &Results) -> String {
     text += &aligned(&rows);
     let _ = writeln!(
         text,
-        "\nA ratio is how many times better A is, the median over rounds:\nabove 1 A is better, whichever way the figure goes."
+        "\nA ratio is how many times better A is, the median over rounds:\nabove 1 A is better, also where less is better."
     );
     for workload in &results.workloads {
         notes(&mut text, workload, results);
@@ -109,7 +109,7 @@ fn notes(text: &mut String, workload: &Compared, results: &Results) {
             let rounds = plural(results.rounds as u64, "round");
             let _ = writeln!(
                 text,
-                "{name}: {label} cut off a subscriber in {count} of {rounds}"
+                "{name}: {label} closed a subscriber in {count} of {rounds}"
             );
         }
     }

@@ -75,11 +75,11 @@ pub(super) fn render(
     let rows = sample.connections.iter();
     let rows: Vec<Vec<String>> = rows.map(|one| row(one, rates.as_ref())).collect();
     if rows.is_empty() {
-        page.push_str("no client is connected\n");
+        page.push_str("no connections\n");
     } else {
         let (shown, total, order) = (rows.len(), sample.total, sort.name());
         let what = if rates.is_some() {
-            ", messages and bytes a second"
+            ", messages and bytes per second"
         } else {
             ""
         };
@@ -151,7 +151,7 @@ fn head(sample: &Sample, before: Option<&Sample>) -> String {
         if let Some(Flow { msgs, bytes: rate }) = rate {
             let _ = write!(
                 out,
-                "; {} messages and {} a second",
+                "; {} messages and {} per second",
                 count(msgs),
                 bytes(rate)
             );
@@ -169,7 +169,7 @@ fn busiest(sample: &Sample, columns: usize) -> String {
         let number = |name: &str| one[name].as_f64().unwrap_or_default();
         let name = if place == 0 { "now" } else { "" };
         let mut told = format!(
-            ": {} messages and {} a second",
+            ": {} messages and {} per second",
             count(number("msgs_rate")),
             bytes(number("bytes_rate"))
         );
@@ -363,6 +363,6 @@ mod tests {
         // Without connections there is no head of a table.
         sample.connections.clear();
         let page = render(&sample, None, Sort::Cid, None);
-        assert!(page.ends_with("no client is connected\n") && !page.contains("CID"));
+        assert!(page.ends_with("no connections\n") && !page.contains("CID"));
     }
 }
