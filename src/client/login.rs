@@ -1,6 +1,6 @@
 //! Passwords that another thread has to look at, since their hashes take some tenths of a second.
 
-use super::{AUTH, Client};
+use super::Client;
 use crate::auth::inquiry::ANSWER_WAIT_MAX;
 use crate::auth::{Inquiry, Verdict};
 use crate::client::session::Session;
@@ -26,10 +26,7 @@ impl Client {
             return;
         };
         // The client has done its part; what remains is not to wait for ever.
-        let deadline = cx.set_deadline(ANSWER_WAIT_MAX, AUTH);
-        if let Some(timer) = self.auth_timer.replace(deadline) {
-            cx.io.cancel(timer);
-        }
+        self.link.await_login(cx, ANSWER_WAIT_MAX);
         cx.io.pause(cx.key());
         self.compute(cx, inquiry, Client::answered);
     }
@@ -69,7 +66,7 @@ impl Client {
         match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
             Ok(()) => {
                 // One that was sent away is asked no more.
-                if self.reason.is_none() {
+                if !self.link.is_over() {
                     self.connected(cx);
                 }
                 cx.io.resume(cx.key());

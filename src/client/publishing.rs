@@ -107,7 +107,7 @@ impl Client {
         let done = input.len() - rest.len();
         if done > 0 {
             input.consume(done);
-            self.last_active = cx.now();
+            self.link.heard(cx.now());
         }
         end
     }
@@ -120,7 +120,7 @@ impl Client {
         if let Some(received) = state.core.settle(session.id())
             && let Some(records) = &mut state.records
         {
-            records.meter.end_turn(self.label.cid, received);
+            records.meter.end_turn(self.link.label.cid, received);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What new settings mean for a client that is connected.
 
-use super::{Client, FIRST_PING, bound_queue};
+use super::Client;
 use crate::auth::Verdict;
 use crate::config::Config;
+use crate::link::queues;
 use crate::state::State;
 use midge_protocol::Violation;
 use midge_reactor::Context;
@@ -55,23 +56,14 @@ impl Client {
             return;
         };
         let verdict = session.reloaded(&changes.former, cx.state);
-        if !session.is_awaited()
-            && let Some(timer) = self.auth_timer.take()
-        {
-            cx.io.cancel(timer);
+        if !session.is_awaited() {
+            self.link.end_login(cx);
         }
         if changes.bounds {
-            bound_queue(cx);
+            queues::bound(cx);
         }
-        if changes.pings && self.ping_timer.is_some() {
-            let interval = cx.state.config.ping_interval;
-            let is_new = self.last_ping.is_none();
-            let delay = if is_new {
-                FIRST_PING.min(interval)
-            } else {
-                interval
-            };
-            self.arm_ping_about(cx, delay);
+        if changes.pings {
+            self.link.ping_interval_changed(cx);
         }
         let outcome = match verdict {
             Verdict::Welcome => Ok(()),

@@ -1,3 +1,179 @@
-//! What every connection has, whatever is spoken on it.
+//! `Link`: what every connection has, whatever is spoken on it. Deadlines, a look whether the far end lives,
+//! waiting for others, the end and the line about it in the log.
+//!
+//! A conversation owns its link: `client/` has that of a client. The link says what is [due](Due); what is then
+//! said is a matter of the conversation's protocol.
 
+mod draining;
+mod end;
+mod liveness;
 pub(crate) mod queues;
+pub(crate) mod shutdown;
+pub(crate) mod upkeep;
+
+pub(crate) use end::Summary;
+
+use crate::core::backpressure::HOLD_TIMER;
+use crate::core::close::CloseReason;
+use crate::core::receiver::Label;
+use crate::state::State;
+use crate::state::ending::{self, ENDING_MAX};
+use draining::Drain;
+use liveness::Liveness;
+use midge_reactor::{Context, Input, Key, Time, TimerId};
+use std::time::Duration;
+
+/// Numbers of a link's timers; [`HOLD_TIMER`] is one more.
+const PING: u64 = 1;
+const LOGIN: u64 = 2;
+const DRAIN: u64 = 4;
+
+/// What a timer asks of the conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Due {
+    Nothing,
+    /// The far end is to be asked for a sign of life.
+    Ping,
+    /// It has left too many of those questions unanswered, and is to be closed.
+    Stale,
+    /// It has not logged in in time.
+    LoginTimeout,
+}
+
+/// One connection.
+pub(crate) struct Link {
+    pub label: Label,
+    /// Why it is over, once it is.
+    reason: Option<CloseReason>,
+    /// Its place among those that are about to end.
+    ending: Option<ending::Place>,
+    /// What it has done since it was sent away.
+    drain: Option<Drain>,
+    liveness: Liveness,
+    login_timer: Option<TimerId>,
+    /// When it came.
+    opened: Time,
+    /// What became of the conversation, once it is over. In a box, since most links stay.
+    summary: Option<Box<Summary>>,
+}
+
+impl Link {
+    /// The link of a connection that comes now.
+    pub(crate) fn new(label: Label, now: Time) -> Link {
+        Link {
+            label,
+            reason: None,
+            ending: None,
+            drain: None,
+            liveness: Liveness::new(now),
+            login_timer: None,
+            opened: now,
+            summary: None,
+        }
+    }
+
+    /// The conversation begins: bounds the queue, and sets the first look whether the far end lives.
+    pub(crate) fn open(&mut self, cx: &mut Context<'_, State>) {
+        queues::bound(cx);
+        let interval = cx.state.config.ping_interval;
+        self.liveness.arm(cx, interval);
+    }
+
+    /// Gives the far end so long to log in, from now on.
+    pub(crate) fn await_login(&mut self, cx: &mut Context<'_, State>, timeout: Duration) {
+        let deadline = cx.set_deadline(timeout, LOGIN);
+        if let Some(before) = self.login_timer.replace(deadline) {
+            cx.io.cancel(before);
+        }
+    }
+
+    /// Nothing more is awaited of it.
+    pub(crate) fn end_login(&mut self, cx: &mut Context<'_, State>) {
+        if let Some(timer) = self.login_timer.take() {
+            cx.io.cancel(timer);
+        }
+    }
+
+    /// It has logged in: it is asked for a sign of life soon, to know the round trip.
+    pub(crate) fn logged_in(&mut self, cx: &mut Context<'_, State>) {
+        self.end_login(cx);
+        self.liveness.arm_first(cx);
+    }
+
+    /// The interval of questions has changed.
+    pub(crate) fn ping_interval_changed(&mut self, cx: &mut Context<'_, State>) {
+        self.liveness.arm_anew(cx);
+    }
+
+    /// It has done more than to answer a question.
+    #[inline]
+    pub(crate) fn heard(&mut self, now: Time) {
+        self.liveness.heard(now);
+    }
+
+    /// It has answered a question.
+    pub(crate) fn answered(&mut self, cx: &mut Context<'_, State>) {
+        let asked = self.liveness.answered();
+        if let Some(records) = &mut cx.state.records {
+            records.answered(self.label.cid, cx.io.now(), asked);
+        }
+    }
+
+    /// Stops reading from it, whose next op is unread, until `receiver` has caught up.
+    #[cold]
+    pub(crate) fn hold(&self, cx: &mut Context<'_, State>, receiver: Key, input: &Input<'_>) {
+        let key = cx.key();
+        let fed_by = cx.state.core.scratch.take_behind();
+        if let Some(records) = &mut cx.state.records {
+            let (core, unread) = (&cx.state.core, input.peek());
+            let slow = &mut records.slow;
+            slow.waits(core, self.label, receiver, fed_by, unread, &cx.io);
+        }
+        let backpressure = &mut cx.state.core.backpressure;
+        backpressure.hold(key, receiver, &mut cx.io);
+    }
+
+    /// Its queue is short again: reads from those that wait for it.
+    pub(crate) fn caught_up(&mut self, cx: &mut Context<'_, State>) {
+        let key = cx.key();
+        if let Some(records) = &mut cx.state.records {
+            records.slow.caught_up(key, &cx.io);
+        }
+        cx.state.core.backpressure.caught_up(key, &mut cx.io);
+    }
+
+    /// A timer has come; `is_busy` if the conversation cannot come to an answer before something else is over.
+    pub(crate) fn on_timer(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        timer: u64,
+        is_busy: bool,
+    ) -> Due {
+        match timer {
+            // Nothing is asked of it any more.
+            PING if self.is_over() => {}
+            PING => return self.liveness.look(cx, self.label.cid, is_busy),
+            LOGIN => {
+                self.login_timer = None;
+                return Due::LoginTimeout;
+            }
+            DRAIN => self.check_drain(cx),
+            HOLD_TIMER => {
+                let key = cx.key();
+                cx.state.core.backpressure.go_on(key, &mut cx.io);
+            }
+            other => debug_assert!(false, "nobody sets timer {other} on a link"),
+        }
+        Due::Nothing
+    }
+}
+
+/// Another socket is open: where one more would be too many, one that is about to end goes at once.
+pub(crate) fn make_room(cx: &mut Context<'_, State>) {
+    let max = cx.state.config.connections_max;
+    let sockets = cx.state.core.client_count() + cx.state.ending.len() + 1;
+    let sockets_max = cx.state.room.clients.min(max.saturating_add(ENDING_MAX));
+    if sockets > sockets_max {
+        cx.state.ending.close_one(&mut cx.io);
+    }
+}

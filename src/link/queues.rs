@@ -2,8 +2,9 @@
 
 use crate::core::backpressure::{self, Progress};
 use crate::core::outbox::Outbox;
+use crate::state::State;
 use midge_protocol::Sink;
-use midge_reactor::{Io, Key, Writer};
+use midge_reactor::{Context, Io, Key, QUEUE_BYTES_MAX, Writer};
 
 /// The reactor's queues, as delivery sees them.
 pub(crate) struct Queues<'a, 'b>(pub(crate) &'a mut Io<'b>);
@@ -54,4 +55,19 @@ impl Sink for QueueWriter<'_> {
     fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
         self.0.put_block(block, len);
     }
+}
+
+/// Bounds what may wait for the present connection, and for how long.
+pub(crate) fn bound(cx: &mut Context<'_, State>) {
+    let (key, config) = (cx.key(), &cx.state.config);
+    let pending = config.pending_bytes_max.min(QUEUE_BYTES_MAX);
+    let (low, high) = match config.stall_producers {
+        true => backpressure::marks(pending),
+        // Nobody is ever so far behind: past this the connection is closed.
+        false => (pending, pending),
+    };
+    cx.io.watermarks(key, low, high, pending);
+    // The parser bounds each op, by settings that may change while one is under way.
+    cx.io.input_max(key, usize::MAX);
+    cx.io.write_timeout(key, Some(config.write_deadline));
 }

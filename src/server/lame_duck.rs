@@ -15,8 +15,8 @@
 use crate::client::Client;
 use crate::client::session;
 use crate::link::queues::Queues;
-use crate::server::signals;
-use crate::state::{State, Stop};
+use crate::link::shutdown::end_if_alone;
+use crate::state::State;
 use midge_reactor::{Context, Key};
 use std::time::Duration;
 
@@ -66,16 +66,6 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
     session::broadcast_info(cx.state, &mut Queues(&mut cx.io));
     let grace = cx.state.config.lame_duck_grace_period;
     cx.after(grace, send_away);
-}
-
-/// Ends the broker in lame duck mode if nobody is left; answers whether it does.
-pub(crate) fn end_if_alone(cx: &mut Context<'_, State>) -> bool {
-    let alone = cx.state.lame_duck && cx.state.core.client_count() == 0;
-    if alone && !cx.io.is_shutting_down() {
-        cx.state.stop = Stop::LameDuck;
-        signals::shut_down(&mut cx.io);
-    }
-    alone
 }
 
 fn send_away(cx: &mut Context<'_, State>) {

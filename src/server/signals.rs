@@ -6,20 +6,17 @@
 //! | SIGUSR2 | lame duck mode, in which SIGTERM does nothing |
 //! | SIGUSR1, SIGHUP | what the program has given: opening its log again, reading its configuration |
 
+use crate::link::shutdown::shut_down;
 use crate::server::broker::Broker;
 use crate::server::lame_duck;
 use crate::server::preflight::StartError;
 use crate::state::{State, Stop};
+use midge_reactor::Context;
 use midge_reactor::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-use midge_reactor::{Context, Io};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
-
-/// How long a stopping broker waits for clients to take what is queued for them.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 impl Broker {
     /// Stops in good order when SIGINT or SIGTERM comes, and at once when a second one does. SIGUSR2
@@ -149,12 +146,6 @@ fn not_reloaded(cause: &dyn Display) {
         target: "midge",
         "Failed to reload server configuration: {cause}; nothing has changed"
     );
-}
-
-/// Ends the broker in good order.
-pub(crate) fn shut_down(io: &mut Io<'_>) {
-    log::info!(target: "midge", "Initiating Shutdown...");
-    io.shutdown(SHUTDOWN_GRACE);
 }
 
 fn trapped(name: &str) {

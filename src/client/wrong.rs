@@ -1,0 +1,79 @@
+//! What a client does wrong, as the log tells it.
+
+use crate::config::Auth;
+use crate::core::receiver::Label;
+use crate::state::State;
+use midge_protocol::{Fault, Violation};
+
+/// What has ended a conversation.
+pub(super) struct Wrong {
+    pub(super) violation: Violation<'static>,
+    /// Where the parser stopped, for the log.
+    pub(super) place: Option<Place>,
+}
+
+/// Where in its input a client was wrong, as far as the log may show it.
+pub(super) struct Place {
+    text: String,
+    /// Bytes that a message was to have, if it was one.
+    announced: Option<usize>,
+}
+
+impl Place {
+    #[cold]
+    pub(super) fn of(fault: Fault<'_>) -> Place {
+        let announced = match fault {
+            Fault::Arguments { announced, .. } => announced,
+            _ => None,
+        };
+        let text = fault.to_string();
+        Place { text, announced }
+    }
+}
+
+impl From<Violation<'static>> for Box<Wrong> {
+    fn from(violation: Violation<'static>) -> Box<Wrong> {
+        Box::new(Wrong {
+            violation,
+            place: None,
+        })
+    }
+}
+
+/// One line for the operator about what a client did wrong, who says to be `user`.
+pub(super) fn log_violation(
+    label: &Label,
+    user: Option<&str>,
+    violation: &Violation<'_>,
+    place: Option<&Place>,
+    state: &State,
+) {
+    let text = place.map_or("", |place| place.text.as_str());
+    match violation {
+        Violation::UnknownOperation => {
+            log::error!(target: "midge", "{label} - Client parser ERROR: {violation}, {text}");
+        }
+        Violation::Parse => {
+            // The parser leaves the object of a CONNECT to the session.
+            let text = place.map_or("in the arguments of CONNECT", |_| text);
+            log::error!(target: "midge", "{label} - Client parser ERROR: {violation} {text}");
+        }
+        Violation::PeerError => log::error!(target: "midge", "{label} - Client Error {text}"),
+        Violation::ControlLineTooLong => {
+            let max = state.config.control_line_bytes_max;
+            log::error!(target: "midge", "{label} - {violation}: max_control_line {max}, {text}");
+        }
+        Violation::Authorization => match (&state.config.auth, user) {
+            (Auth::Users { .. }, Some(user)) => {
+                log::error!(target: "midge", "{label} - authentication error - User {user:?}");
+            }
+            _ => log::error!(target: "midge", "{label} - authentication error"),
+        },
+        Violation::PayloadTooLarge => {
+            let max = state.config.payload_bytes_max;
+            let announced = place.and_then(|place| place.announced).unwrap_or_default();
+            log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {max}");
+        }
+        _ => log::error!(target: "midge", "{label} - {violation}"),
+    }
+}

@@ -1,0 +1,145 @@
+//! The end of a connection: why, what is told of it, and what it leaves.
+
+use super::Link;
+use super::shutdown::end_if_alone;
+use crate::core::close::CloseReason;
+use crate::core::receiver::{Label, Traffic};
+use crate::state::State;
+use midge_reactor::Context;
+use std::time::Duration;
+
+/// What there is to tell of a conversation that is over.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    /// How the far end has introduced itself.
+    pub introduced: String,
+    pub received: Traffic,
+    pub sent: Traffic,
+}
+
+impl Link {
+    /// Whether it is over, or is being sent away.
+    pub(crate) fn is_over(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    /// The conversation is over, or never began: answers why, which is the first reason that there was, and
+    /// whether that is this one.
+    pub(crate) fn over(&mut self, reason: CloseReason) -> (CloseReason, bool) {
+        let is_new = self.reason.is_none();
+        (*self.reason.get_or_insert(reason), is_new)
+    }
+
+    /// What became of the conversation.
+    pub(crate) fn sum_up(&mut self, summary: Summary) {
+        self.summary = Some(Box::new(summary));
+    }
+
+    /// Nothing is asked of it any more, and nobody waits for it.
+    pub(crate) fn release(&mut self, cx: &mut Context<'_, State>) {
+        let key = cx.key();
+        cx.state.core.backpressure.left(key, &mut cx.io);
+        self.liveness.end(cx);
+        self.end_login(cx);
+    }
+
+    /// Its conversation is over and its socket is not closed.
+    pub(crate) fn stand_with_ending(&mut self, cx: &mut Context<'_, State>, is_sent_away: bool) {
+        if self.ending.is_none() {
+            self.ending = cx.state.ending.add(cx.key(), is_sent_away);
+        }
+    }
+
+    /// Closes it once its last words are written.
+    pub(crate) fn dismiss(&mut self, cx: &mut Context<'_, State>) {
+        self.stand_with_ending(cx, true);
+        if cx.io.congested(cx.key()) {
+            // It reads nothing, so it would not read this: its queue is better spent on others.
+            cx.close();
+        } else {
+            cx.close_after_write();
+        }
+    }
+
+    /// Its socket is closed: tells why, and ends the broker in lame duck mode if it was the last. `kind` is what the
+    /// log calls it.
+    pub(crate) fn closed(&mut self, cx: &mut Context<'_, State>, kind: &str) {
+        if let Some(place) = self.ending.take() {
+            cx.state.ending.remove(place);
+        }
+        let reason = self.reason.unwrap_or(CloseReason::ClientClosed);
+        self.log_loss(cx, reason);
+        self.log_end(kind, reason, cx.now() - self.opened);
+        end_if_alone(cx);
+    }
+
+    /// Counts and tells what it did not get, if it was too slow or the broker ends.
+    fn log_loss(&self, cx: &mut Context<'_, State>, reason: CloseReason) {
+        let (label, config, queued) = (&self.label, &cx.state.config, cx.queued());
+        match reason {
+            CloseReason::SlowConsumerPending => {
+                cx.state.stats.slow_consumers += 1;
+                let max = config.pending_bytes_max;
+                log::info!(target: "midge", "{label} - Slow Consumer Detected: MaxPending of {max} Exceeded");
+            }
+            CloseReason::SlowConsumerTotal => {
+                cx.state.stats.slow_consumers += 1;
+                let max = cx.state.core.total_bytes_max;
+                log::info!(
+                    target: "midge",
+                    "{label} - Slow Consumer Detected: MaxPendingTotal of {max} neared by all queues together; this one is among the longest, with {queued} bytes"
+                );
+            }
+            CloseReason::SlowConsumerDeadline => {
+                cx.state.stats.slow_consumers += 1;
+                let deadline = config.write_deadline;
+                log::info!(
+                    target: "midge",
+                    "{label} - Slow Consumer Detected: WriteDeadline of {deadline:?} exceeded with {queued} total bytes."
+                );
+            }
+            CloseReason::ServerShutdown if queued > 0 => {
+                log::warn!(target: "midge", "{label} - {queued} queued bytes could not be sent before the connection ended");
+            }
+            _ => {}
+        }
+    }
+
+    /// One line about a connection that has ended: who, why, how long, how much.
+    fn log_end(&self, kind: &str, reason: CloseReason, open: Duration) {
+        if !log::log_enabled!(target: "midge", log::Level::Debug) {
+            return;
+        }
+        let Label { peer, cid } = self.label;
+        let Some(summary) = &self.summary else {
+            return log::debug!(
+                target: "midge", cid, peer:%, reason:%, open_seconds = open.as_secs_f64();
+                "{} - {kind} connection closed: {reason}", self.label
+            );
+        };
+        let Summary {
+            introduced,
+            received,
+            sent,
+        } = &**summary;
+        let who = match introduced.as_str() {
+            "" => String::new(),
+            text => format!("{text:?}, "),
+        };
+        log::debug!(
+            target: "midge",
+            cid,
+            peer:%,
+            reason:%,
+            client = introduced.as_str(),
+            open_seconds = open.as_secs_f64(),
+            in_msgs = received.messages,
+            in_bytes = received.bytes,
+            out_msgs = sent.messages,
+            out_bytes = sent.bytes;
+            "{} - {kind} connection closed: {reason}; {who}open for {open:.3?}, \
+             in {} messages, {} bytes, out {} messages, {} bytes",
+            self.label, received.messages, received.bytes, sent.messages, sent.bytes
+        );
+    }
+}
