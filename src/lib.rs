@@ -28,6 +28,8 @@
 //! file or a ports file written, under such a limit needs one too.
 
 pub use config::{Advertise, Auth, Config, Monitor, User};
+#[doc(hidden)]
+pub use core::interest::Mirror;
 pub use core::receiver::Traffic;
 pub use core::sublist;
 pub use midge_text::system_words;

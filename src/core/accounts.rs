@@ -56,6 +56,11 @@ impl Accounts {
         self.accounts.iter()
     }
 
+    /// The number of each, in the same order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = AccountId> {
+        (0..).take(self.accounts.len()).map(AccountId)
+    }
+
     /// Takes a number for hashes, where nobody has subscribed yet.
     pub(crate) fn seed(&mut self, random: u64) {
         for account in &mut self.accounts {

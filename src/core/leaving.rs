@@ -8,6 +8,7 @@
 
 use crate::core::Core;
 use crate::core::delivery::ending;
+use crate::core::interest;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::core::sublist::{ReceiverId, SidsRest};
 use midge_reactor::Key;
@@ -132,6 +133,7 @@ impl Core {
             let id = *id;
             let account = self.receivers[id.0 as usize].account;
             let sublist = &mut self.accounts[account].sublist;
+            let (receivers, ledger) = (&mut self.receivers, &mut self.interest);
             loop {
                 if work >= work_max {
                     return work;
@@ -140,7 +142,7 @@ impl Core {
                     break;
                 };
                 work += ending(sublist, subscription);
-                sublist.remove(subscription);
+                interest::remove(subscription, sublist, receivers, ledger);
                 self.leaving.subscriptions -= 1;
             }
             self.leaving.queue.pop_front();

@@ -8,6 +8,7 @@ pub(crate) mod accounts;
 pub(crate) mod backpressure;
 pub(crate) mod close;
 pub(crate) mod delivery;
+pub(crate) mod interest;
 pub(crate) mod leaving;
 pub(crate) mod outbox;
 pub(crate) mod random;
@@ -18,13 +19,14 @@ pub(crate) mod trace;
 use accounts::{AccountId, Accounts};
 use backpressure::Backpressure;
 use delivery::Scratch;
+use interest::Ledger;
 use leaving::Leaving;
 use midge_reactor::Key;
 use random::Random;
 use receiver::{Kind, Label, Receiver, Traffic};
 use slab::Slab;
 use std::net::SocketAddr;
-use sublist::{ReceiverId, SubId, Sublist, Subscription};
+use sublist::{ReceiverId, Sublist};
 
 /// What a message meets.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct Core {
     pub accounts: Accounts,
     /// By [`ReceiverId`].
     pub receivers: Slab<Receiver>,
+    /// What peers are to be told of what has been subscribed to.
+    pub interest: Ledger,
     /// What is left of those that have gone.
     pub leaving: Leaving,
     /// Who waits for whom.
@@ -58,6 +62,7 @@ impl Core {
         Core {
             accounts: Accounts::default(),
             receivers: Slab::new(),
+            interest: Ledger::default(),
             leaving: Leaving::default(),
             backpressure: Backpressure::default(),
             total_bytes_max,
@@ -142,38 +147,6 @@ impl Core {
     pub(crate) fn global_sublist_mut(&mut self) -> &mut Sublist {
         let global = self.accounts.global();
         &mut self.accounts[global].sublist
-    }
-
-    /// What `id` has subscribed to under this name.
-    pub(crate) fn subscription_of(&self, id: ReceiverId, sid: &[u8]) -> Option<SubId> {
-        let receiver = self.receiver(id);
-        let sublist = &self.accounts[receiver.account].sublist;
-        receiver.sids.get(sid, sublist)
-    }
-
-    /// Subscribes `id` to `subject`, which must be subscribable, under a `sid` that is free.
-    pub(crate) fn subscribe(
-        &mut self,
-        id: ReceiverId,
-        subject: &[u8],
-        queue: Option<&[u8]>,
-        sid: &[u8],
-    ) {
-        let receiver = &mut self.receivers[id.0 as usize];
-        let sublist = &mut self.accounts[receiver.account].sublist;
-        let subscription = sublist.insert(subject, queue, sid, id);
-        receiver.sids.insert(subscription, sublist);
-    }
-
-    /// Ends a subscription, which must exist.
-    pub(crate) fn unsubscribe(&mut self, id: ReceiverId, subscription: SubId) -> Subscription {
-        let receiver = &mut self.receivers[id.0 as usize];
-        let sublist = &mut self.accounts[receiver.account].sublist;
-        let ended = sublist.remove(subscription);
-        receiver
-            .sids
-            .remove(subscription, ended.sid.as_slice(), sublist);
-        ended
     }
 
     /// Adds what the messages of `id`'s turn have come to to the counters; answers it, if there were any.

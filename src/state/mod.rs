@@ -7,6 +7,7 @@ pub(crate) mod ports;
 use crate::auth::inquiry::Inquiries;
 use crate::client::Origin;
 use crate::core::Core;
+use crate::core::interest::Mirror;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::records::Records;
 use crate::server::preflight;
@@ -153,6 +154,15 @@ impl State {
     /// when all clients have left and what they left behind is removed, or something leaks.
     pub fn kept(&self) -> usize {
         self.core.kept()
+    }
+
+    /// Looks whether what the broker's parts promise holds, and keeps `mirror` beside the interest there is.
+    ///
+    /// # Panics
+    /// If something does not hold.
+    #[doc(hidden)]
+    pub fn check(&mut self, mirror: &mut Mirror) {
+        mirror.follow(&mut self.core);
     }
 
     /// A number for a new connection, from 1 on: it is the `client_id` of `INFO`, where client libraries expect

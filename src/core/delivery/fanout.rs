@@ -17,6 +17,7 @@ use super::room::Share;
 use super::{Assembled, Published, Quota, Room, Scratch, copy_bytes, deliver, end, is_behind};
 use crate::core::Core;
 use crate::core::backpressure;
+use crate::core::interest::{self, Ledger};
 use crate::core::outbox::Outbox;
 use crate::core::random::Random;
 use crate::core::receiver::{Kind, Receiver, Traffic};
@@ -147,6 +148,7 @@ impl Fanout {
         let Core {
             accounts,
             receivers,
+            interest,
             scratch:
                 Scratch {
                     tally,
@@ -164,6 +166,7 @@ impl Fanout {
             from,
             sublist: &mut accounts[account].sublist,
             receivers,
+            ledger: interest,
             is_waited_for: &|key, out: &O| is_behind(key, backpressure, out),
             random,
             out,
@@ -386,6 +389,7 @@ struct World<'a, O> {
     from: ReceiverId,
     sublist: &'a mut Sublist,
     receivers: &'a mut Slab<Receiver>,
+    ledger: &'a mut Ledger,
     is_waited_for: &'a dyn Fn(Key, &O) -> bool,
     random: &'a mut Random,
     out: &'a mut O,
@@ -420,13 +424,13 @@ impl<O: Outbox> World<'_, O> {
         ) {
             if self.receivers[subscription.receiver.0 as usize].is_clearing {
                 // It may take long until it is removed, and the next message need not come to it.
-                self.sublist.detach(id);
+                interest::detach(id, self.sublist, self.receivers, self.ledger);
             }
             return Given::Refused;
         }
         if subscription.count() {
             self.work += ending(self.sublist, id);
-            end([id], self.sublist, self.receivers);
+            end([id], self.sublist, self.receivers, self.ledger);
         }
         Given::Taken
     }

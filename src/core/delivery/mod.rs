@@ -8,6 +8,7 @@
 use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::backpressure::Backpressure;
+use crate::core::interest::{self, Ledger};
 use crate::core::outbox::Outbox;
 use crate::core::random::Random;
 use crate::core::receiver::{Kind, Receiver, Traffic};
@@ -259,6 +260,7 @@ pub(crate) fn publish<O: Outbox>(
         accounts,
         receivers,
         scratch,
+        interest,
         random,
         backpressure,
         ..
@@ -315,7 +317,7 @@ pub(crate) fn publish<O: Outbox>(
             tally.sent.count(bytes);
             if subscription.count() {
                 tally.work += ending(sublist, id);
-                end([id], sublist, receivers);
+                end([id], sublist, receivers, interest);
             }
         }
         return Published::Taken(usize::from(taken));
@@ -355,7 +357,7 @@ pub(crate) fn publish<O: Outbox>(
     if !finished.is_empty() {
         let endings = finished.iter().map(|id| ending(sublist, *id));
         tally.work += endings.sum::<usize>();
-        end(finished.drain(..), sublist, receivers);
+        end(finished.drain(..), sublist, receivers, interest);
     }
     Published::Taken(taken)
 }
@@ -367,11 +369,11 @@ fn end(
     finished: impl IntoIterator<Item = SubId>,
     sublist: &mut Sublist,
     receivers: &mut Slab<Receiver>,
+    ledger: &mut Ledger,
 ) {
     for id in finished {
-        let ended = sublist.remove(id);
-        let receiver = &mut receivers[ended.receiver.0 as usize];
-        receiver.sids.remove(id, ended.sid.as_slice(), sublist);
+        let (ended, _) = interest::remove(id, sublist, receivers, ledger);
+        let receiver = &receivers[ended.receiver.0 as usize];
         trace::ended(&receiver.label, ended.sid.as_slice());
     }
 }

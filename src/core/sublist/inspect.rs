@@ -36,6 +36,20 @@ impl Sublist {
         self.sets.get(place)
     }
 
+    /// What there is interest in: each subject, with how many have subscribed outside of queue groups, and
+    /// for each of its groups with the group's name and members.
+    pub fn interest(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>, usize)> {
+        let sets = (0..self.set_places()).filter_map(|place| self.set_at(place));
+        sets.flat_map(|set| {
+            let plain = (None, set.plain().len());
+            let groups = set.groups().iter();
+            let groups = groups.map(|one| (Some(self.queues.name(one.queue)), one.members.len()));
+            let parts = [plain].into_iter().chain(groups);
+            let parts = parts.filter(|(_, members)| *members > 0);
+            parts.map(|(queue, members)| (set.subject(), queue, members))
+        })
+    }
+
     /// Places of the cache.
     pub fn cache_places(&self) -> usize {
         self.cache.pairs()

@@ -210,6 +210,17 @@ impl Sublist {
         &mut self.subscriptions[id.0 as usize]
     }
 
+    /// How many stand in the list that a subscription, which must exist, stands in, or stood before it was
+    /// detached: those outside of queue groups that share its subject, or the members of its group there.
+    pub fn members_with(&self, id: SubId) -> usize {
+        let subscription = self.subscription(id);
+        let set = &self.sets[subscription.set.0 as usize];
+        match subscription.queue() {
+            None => set.plain().len(),
+            Some(queue) => set.group(queue).map_or(0, |group| group.members.len()),
+        }
+    }
+
     /// What a subscription is for.
     pub fn subject(&self, id: SubId) -> &[u8] {
         self.sets[self.subscription(id).set.0 as usize].subject()

@@ -54,7 +54,7 @@ impl Subscription {
     }
 
     /// Whether it stands in no list any more.
-    pub(super) fn is_detached(&self) -> bool {
+    pub fn is_detached(&self) -> bool {
         self.place == DETACHED
     }
 
