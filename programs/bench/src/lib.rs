@@ -7,7 +7,7 @@
 //! * `load/`: the handlers that make the load, on reactors.
 //! * `run/`: one workload on one broker, from the first connection to the last check.
 //! * `process.rs`: CPU time and memory of a process.
-//! * `catalogue.rs`, `versus/`: all workloads on several brokers in turns.
+//! * `suite.rs`, `versus/`: all workloads on several brokers in turns.
 //! * `report/`: their results as a page and as a plot.
 //! * `progress.rs`, `table.rs`, `csv.rs`: outcomes for people and for programs.
 //!
@@ -31,7 +31,6 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 
-mod catalogue;
 mod check;
 mod cli;
 mod csv;
@@ -43,6 +42,7 @@ mod process;
 mod progress;
 mod report;
 mod run;
+mod suite;
 mod table;
 mod value;
 mod versus;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::scale::Scale;
 use super::{colour, escaped};
-use crate::catalogue::{Metric, Series};
+use crate::suite::{Metric, Series};
 use crate::table;
 use crate::versus::results::{Compared, Results};
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{colour, curves, escaped, rows, times};
-use crate::catalogue::{Metric, Series};
+use crate::suite::{Metric, Series};
 use crate::table;
 use crate::versus::letter;
 use crate::versus::results::{Compared, Comparison, Results, Spread};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::scale::Scale;
 use super::{colour, escaped, times};
-use crate::catalogue::Metric;
+use crate::suite::Metric;
 use crate::table;
 use crate::versus::results::{Compared, Comparison, Results, Spread};
 

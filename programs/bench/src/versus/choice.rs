@@ -2,24 +2,24 @@
 
 use std::fmt::Write;
 
-use crate::catalogue::{Entry, Scale, catalogue};
 use crate::run::Error;
+use crate::suite::{Case, Scale, suite};
 
 /// Least likeness of a name that is offered in place of an unknown one; 1 is the same.
 const LIKENESS_MIN: f64 = 0.7;
 
 /// For the help of `versus`: all names, behind the subcommands that they belong to.
 pub(crate) fn names() -> String {
-    let entries = catalogue(Scale {
+    let cases = suite(Scale {
         seconds: 1.0,
         quick: false,
     });
     let mut commands: Vec<(&str, Vec<&str>)> = Vec::new();
-    for entry in &entries {
-        let name = &*entry.workload.name;
-        match commands.iter_mut().find(|one| one.0 == entry.command) {
+    for case in &cases {
+        let name = &*case.workload.name;
+        match commands.iter_mut().find(|one| one.0 == case.command) {
             Some((_, names)) => names.push(name),
-            None => commands.push((entry.command, vec![name])),
+            None => commands.push((case.command, vec![name])),
         }
     }
     let mut text =
@@ -32,44 +32,44 @@ pub(crate) fn names() -> String {
     text
 }
 
-/// Those of `entries` that are wanted, in their own order: by name, by subcommand, or by the beginning
+/// Those of `cases` that are wanted, in their own order: by name, by subcommand, or by the beginning
 /// of a name. Nothing wanted is everything.
 ///
 /// # Errors
 /// [`Error::Usage`]: one of `wanted` is no name.
-pub(super) fn choose(entries: Vec<Entry>, wanted: &[String]) -> Result<Vec<Entry>, Error> {
+pub(super) fn choose(cases: Vec<Case>, wanted: &[String]) -> Result<Vec<Case>, Error> {
     if wanted.is_empty() {
-        return Ok(entries);
+        return Ok(cases);
     }
-    let mut kept = vec![false; entries.len()];
+    let mut kept = vec![false; cases.len()];
     for word in wanted {
-        let found = find(&entries, word);
+        let found = find(&cases, word);
         if found.is_empty() {
-            return Err(Error::Usage(unknown(&entries, word)));
+            return Err(Error::Usage(unknown(&cases, word)));
         }
         for place in found {
             kept[place] = true;
         }
     }
-    let both = entries.into_iter().zip(kept);
+    let both = cases.into_iter().zip(kept);
     Ok(both
         .filter(|(_, kept)| *kept)
-        .map(|(entry, _)| entry)
+        .map(|(case, _)| case)
         .collect())
 }
 
-/// The places of the entries that `word` names.
-fn find(entries: &[Entry], word: &str) -> Vec<usize> {
-    let places = |is: &dyn Fn(&Entry) -> bool| -> Vec<usize> {
-        let all = entries.iter().enumerate();
-        all.filter(|(_, entry)| is(entry))
+/// The places of the cases that `word` names.
+fn find(cases: &[Case], word: &str) -> Vec<usize> {
+    let places = |is: &dyn Fn(&Case) -> bool| -> Vec<usize> {
+        let all = cases.iter().enumerate();
+        all.filter(|(_, case)| is(case))
             .map(|(place, _)| place)
             .collect()
     };
-    let ways: [&dyn Fn(&Entry) -> bool; 3] = [
-        &|entry| entry.workload.name == word,
-        &|entry| entry.command == word,
-        &|entry| !word.is_empty() && entry.workload.name.starts_with(word),
+    let ways: [&dyn Fn(&Case) -> bool; 3] = [
+        &|case| case.workload.name == word,
+        &|case| case.command == word,
+        &|case| !word.is_empty() && case.workload.name.starts_with(word),
     ];
     let found = ways.iter().map(|way| places(*way));
     found
@@ -78,10 +78,10 @@ fn find(entries: &[Entry], word: &str) -> Vec<usize> {
         .unwrap_or_default()
 }
 
-fn unknown(entries: &[Entry], word: &str) -> String {
-    let candidates = entries
+fn unknown(cases: &[Case], word: &str) -> String {
+    let candidates = cases
         .iter()
-        .flat_map(|entry| [&*entry.workload.name, entry.command]);
+        .flat_map(|case| [&*case.workload.name, case.command]);
     let likeness = |name: &str| strsim::jaro_winkler(word, name);
     let nearest = candidates
         .filter(|name| likeness(name) >= LIKENESS_MIN)
@@ -105,11 +105,8 @@ mod tests {
             quick: false,
         };
         let words: Vec<String> = words.split(',').map(str::to_owned).collect();
-        let chosen = choose(catalogue(scale), &words).map_err(|error| error.to_string())?;
-        Ok(chosen
-            .into_iter()
-            .map(|entry| entry.workload.name)
-            .collect())
+        let chosen = choose(suite(scale), &words).map_err(|error| error.to_string())?;
+        Ok(chosen.into_iter().map(|case| case.workload.name).collect())
     }
 
     #[test]
@@ -165,11 +162,11 @@ mod tests {
         use clap::CommandFactory;
         let cli = crate::cli::Cli::command();
         let there: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-        for entry in catalogue(Scale {
+        for case in suite(Scale {
             seconds: 1.0,
             quick: false,
         }) {
-            assert!(there.contains(&entry.command), "{}", entry.command);
+            assert!(there.contains(&case.command), "{}", case.command);
         }
     }
 }

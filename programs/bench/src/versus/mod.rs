@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::catalogue::{Scale, catalogue};
 use super::files;
 use super::report;
 use super::run;
+use super::suite::{Scale, suite};
 
 mod broker;
 mod choice;
@@ -94,11 +94,11 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
         seconds: if args.quick { 0.1 } else { args.seconds },
         quick: args.quick,
     };
-    let entries = choice::choose(catalogue(scale), &args.only)?;
+    let cases = choice::choose(suite(scale), &args.only)?;
     if args.list {
         let mut out = io::stdout().lock();
-        for entry in &entries {
-            let (name, command, title) = (&entry.workload.name, entry.command, &entry.title);
+        for case in &cases {
+            let (name, command, title) = (&case.workload.name, case.command, &case.title);
             let _ = writeln!(out, "{name:<16} {command:<10} {title}");
         }
         return Ok(true);
@@ -107,7 +107,7 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
     let report_path = args.report();
     expect_ready(args, report_path.as_deref(), &brokers)?;
     let rounds = if args.quick { 1 } else { args.rounds };
-    let results = rounds::run(&brokers, &entries, rounds, scale.seconds, args.quiet)?;
+    let results = rounds::run(&brokers, &cases, rounds, scale.seconds, args.quiet)?;
     files::print(&text::render(&results))?;
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&results).map_err(io::Error::other)?;

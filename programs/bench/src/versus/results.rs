@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
-use crate::catalogue::{Entry, Metric, Series};
 use crate::outcome::{Latency, Outcome};
+use crate::suite::{Case, Metric, Series};
 
 /// All that was measured.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -103,12 +103,12 @@ pub(crate) type Outcomes = Vec<Vec<Option<Outcome>>>;
 impl Compared {
     /// Works out what came of one workload on so many brokers.
     pub(crate) fn of(
-        entry: &Entry,
+        case: &Case,
         outcomes: &Outcomes,
         brokers: usize,
         skipped: Option<String>,
     ) -> Compared {
-        let metrics = entry.metrics.iter();
+        let metrics = case.metrics.iter();
         let latency = (0..brokers).map(|broker| middle_latency(of_broker(outcomes, broker)));
         let mut faults = Vec::new();
         for (round, row) in outcomes.iter().enumerate() {
@@ -118,14 +118,14 @@ impl Compared {
                     broker,
                     round: round + 1,
                     text: text.clone(),
-                    expected: entry.may_be_cut_off() && outcome.cut_off > 0,
+                    expected: case.may_be_cut_off() && outcome.cut_off > 0,
                 }));
             }
         }
         Compared {
-            name: entry.workload.name.clone(),
-            title: entry.title.clone(),
-            series: entry.series,
+            name: case.workload.name.clone(),
+            title: case.title.clone(),
+            series: case.series,
             metrics: metrics
                 .map(|metric| compare(*metric, outcomes, brokers))
                 .collect(),

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::broker::{BrokerCommand, Running};
 use super::machine::Machine;
 use super::results::{BrokerInfo, Compared, Outcomes, Results};
-use crate::catalogue::Entry;
 use crate::outcome::Outcome;
 use crate::progress::Line;
 use crate::run::{self, Target};
+use crate::suite::Case;
 use crate::table;
 use midge_protocol::Credentials;
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// results.
 pub(super) fn run(
     brokers: &[BrokerCommand],
-    entries: &[Entry],
+    cases: &[Case],
     rounds: usize,
     seconds: f64,
     quiet: bool,
@@ -37,14 +37,13 @@ pub(super) fn run(
         .strftime("%Y-%m-%d %H:%M UTC")
         .to_string();
     let interrupted = crate::interruption()?;
-    let mut outcomes: Vec<Outcomes> = vec![Vec::new(); entries.len()];
-    let mut skipped: Vec<Option<String>> =
-        entries.iter().map(|entry| entry.unfit.clone()).collect();
-    let fit = entries.iter().filter(|entry| entry.unfit.is_none()).count();
+    let mut outcomes: Vec<Outcomes> = vec![Vec::new(); cases.len()];
+    let mut skipped: Vec<Option<String>> = cases.iter().map(|case| case.unfit.clone()).collect();
+    let fit = cases.iter().filter(|case| case.unfit.is_none()).count();
     let mut clock = Clock::new(rounds * fit * brokers.len(), quiet);
     'all: for round in 0..rounds {
-        for (place, entry) in entries.iter().enumerate() {
-            if entry.unfit.is_some() {
+        for (place, case) in cases.iter().enumerate() {
+            if case.unfit.is_some() {
                 continue;
             }
             let mut row: Vec<Option<Outcome>> = vec![None; brokers.len()];
@@ -53,10 +52,10 @@ pub(super) fn run(
                 order.reverse();
             }
             for broker in order {
-                clock.begin(round + 1, &brokers[broker].label, entry);
-                match measure(&brokers[broker], entry, &interrupted, &mut clock) {
+                clock.begin(round + 1, &brokers[broker].label, case);
+                match measure(&brokers[broker], case, &interrupted, &mut clock) {
                     Ok(outcome) => {
-                        clock.end(entry, &outcome);
+                        clock.end(case, &outcome);
                         row[broker] = Some(outcome);
                     }
                     Err(error @ (run::Error::TooFewFiles { .. } | run::Error::TooLarge { .. })) => {
@@ -88,9 +87,9 @@ pub(super) fn run(
         }
     });
     let info: Vec<BrokerInfo> = info.collect();
-    let workloads = entries.iter().zip(&outcomes).zip(skipped);
+    let workloads = cases.iter().zip(&outcomes).zip(skipped);
     let workloads = workloads
-        .map(|((entry, outcomes), skipped)| Compared::of(entry, outcomes, brokers.len(), skipped))
+        .map(|((case, outcomes), skipped)| Compared::of(case, outcomes, brokers.len(), skipped))
         .collect();
     Ok(Results {
         date,
@@ -106,7 +105,7 @@ pub(super) fn run(
 
 fn measure(
     command: &BrokerCommand,
-    entry: &Entry,
+    case: &Case,
     interrupted: &Arc<AtomicBool>,
     clock: &mut Clock,
 ) -> Result<Outcome, run::Error> {
@@ -118,7 +117,7 @@ fn measure(
         patience: PATIENCE,
         interrupted: Arc::clone(interrupted),
     };
-    run::run(&entry.workload, &target, &mut |progress| {
+    run::run(&case.workload, &target, &mut |progress| {
         clock.line.show(progress);
     })
 }
@@ -146,9 +145,9 @@ impl Clock {
         }
     }
 
-    fn begin(&mut self, round: usize, label: &str, entry: &Entry) {
+    fn begin(&mut self, round: usize, label: &str, case: &Case) {
         let (done, all) = (self.done + 1, self.all);
-        let name = &entry.workload.name;
+        let name = &case.workload.name;
         let left = self.left();
         self.heading = format!("{done}/{all}{left}  round {round}  {name}  {label}");
         self.line.begin(&self.heading);
@@ -168,10 +167,10 @@ impl Clock {
         }
     }
 
-    fn end(&mut self, entry: &Entry, outcome: &Outcome) {
+    fn end(&mut self, case: &Case, outcome: &Outcome) {
         self.done += 1;
         if self.log {
-            let metric = entry.metrics[0];
+            let metric = case.metrics[0];
             let told = match (outcome.faults.first(), metric.of(outcome)) {
                 (Some(fault), _) => fault.clone(),
                 (None, Some(value)) => format!("{} {}", metric.show(value), metric.title()),

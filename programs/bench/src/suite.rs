@@ -6,9 +6,9 @@ use super::workload::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A workload of the catalogue.
+/// A workload of the suite.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Case {
     pub(crate) workload: Workload,
     /// The subcommand that runs it by itself.
     pub(crate) command: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Entry {
     pub(crate) unfit: Option<String>,
 }
 
-impl Entry {
+impl Case {
     /// Whether a broker may cut off a subscriber here and be honest.
     pub(crate) fn may_be_cut_off(&self) -> bool {
         matches!(&self.workload.kind, Kind::Flow(flow) if flow.read_rate.is_some())
@@ -144,7 +144,7 @@ pub(crate) struct Scale {
 const STALLED_SECONDS: f64 = 8.0;
 
 /// All workloads.
-pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
+pub(crate) fn suite(scale: Scale) -> Vec<Case> {
     use Metric::{CpuRate, P50, P99, Rate};
     let span = Span::Seconds(scale.seconds);
     let many = |full: usize, quick: usize| if scale.quick { quick } else { full };
@@ -152,9 +152,9 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
         span,
         ..Flow::default()
     };
-    let mut entries = Vec::new();
+    let mut cases = Vec::new();
     let mut add = |name: &str, title: &str, kind: Kind, metrics: &[Metric]| {
-        entries.push(Entry {
+        cases.push(Case {
             workload: Workload {
                 name: name.to_owned(),
                 kind,
@@ -315,13 +315,13 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
             &[CpuRate, P50],
         );
     }
-    for entry in &mut entries {
-        if scale.quick && matches!(&entry.workload.kind, Kind::Flow(flow) if flow.stalled > 0) {
-            entry.unfit = Some(format!(
+    for case in &mut cases {
+        if scale.quick && matches!(&case.workload.kind, Kind::Flow(flow) if flow.stalled > 0) {
+            case.unfit = Some(format!(
                 "a broker shows only after some seconds what it does with a stalled subscriber; without --quick this takes {STALLED_SECONDS} s of load"
             ));
         }
-        entry.series = match &entry.workload.kind {
+        case.series = match &case.workload.kind {
             Kind::Flow(flow) if flow.bystanders > 0 => {
                 Some((Series::Subscriptions, flow.bystanders))
             }
@@ -329,7 +329,7 @@ pub(crate) fn catalogue(scale: Scale) -> Vec<Entry> {
             _ => None,
         };
     }
-    entries
+    cases
 }
 
 /// The subcommand that runs a workload of this kind.
@@ -361,19 +361,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_entry_can_be_done_and_has_a_name_of_its_own() {
+    fn every_case_can_be_done_and_has_a_name_of_its_own() {
         for quick in [false, true] {
-            let entries = catalogue(Scale {
+            let cases = suite(Scale {
                 seconds: 1.0,
                 quick,
             });
-            let mut names: Vec<_> = entries.iter().map(|entry| &entry.workload.name).collect();
+            let mut names: Vec<_> = cases.iter().map(|case| &case.workload.name).collect();
             names.sort();
             names.dedup();
-            assert_eq!(names.len(), entries.len());
-            for entry in entries {
-                assert_eq!(entry.workload.validate(), Ok(()), "{entry:?}");
-                assert!(!entry.metrics.is_empty());
+            assert_eq!(names.len(), cases.len());
+            for case in cases {
+                assert_eq!(case.workload.validate(), Ok(()), "{case:?}");
+                assert!(!case.metrics.is_empty());
             }
         }
     }
