@@ -5,8 +5,8 @@
 use midge_protocol::Delivery;
 use midge_reactor::{Close, Context, Handler, Input};
 
-use super::board::Event;
 use super::hello;
+use super::shared::Event;
 use super::thread::{self, Shard};
 use crate::check::{Fault, shown};
 
@@ -102,7 +102,7 @@ impl Handler<Shard> for Churner {
                 },
             );
         }
-        cx.state.board.tell(Event::Done);
+        cx.state.shared.report(Event::Done);
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_, Shard>, timer: u64) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use midge_reactor::{Close, Context, Handler, Input};
 
-use super::board::{Event, Schedule};
 use super::hello;
+use super::shared::{Event, Schedule};
 use super::subscriber::FINISH;
 use super::thread::{self, Shard};
 use crate::check::Receiver;
@@ -54,15 +54,17 @@ impl Member {
         self.pongs += 1;
         match self.pongs {
             1 => thread::ready(cx),
-            2 => cx.state.board.tell(Event::Done),
+            2 => cx.state.shared.report(Event::Done),
             _ => {
                 if let Some(receiver) = self.receiver.take() {
-                    cx.state.board.tell(Event::Checked(super::board::Checked {
-                        subscriber: self.number,
-                        received: receiver.received(),
-                        next: receiver.next().to_vec(),
-                        seen: Vec::new(),
-                    }));
+                    cx.state
+                        .shared
+                        .report(Event::Checked(super::shared::Checked {
+                            subscriber: self.number,
+                            received: receiver.received(),
+                            next: receiver.next().to_vec(),
+                            seen: Vec::new(),
+                        }));
                 }
             }
         }
@@ -80,8 +82,8 @@ impl Handler<Shard> for Member {
             input.take();
             return;
         };
-        let now = cx.state.board.elapsed();
-        let (schedule, warm_up) = (cx.state.board.schedule, self.warm_up);
+        let now = cx.state.shared.elapsed();
+        let (schedule, warm_up) = (cx.state.shared.schedule, self.warm_up);
         let mut asides = Vec::new();
         let shard = &mut *cx.state;
         let fed = receiver.feed(
@@ -92,7 +94,7 @@ impl Handler<Shard> for Member {
                 if due >= warm_up {
                     shard.record(now.saturating_sub(due));
                 }
-                shard.board.received[0].add(1);
+                shard.shared.received[0].add(1);
             },
         );
         match fed {
@@ -174,15 +176,15 @@ impl Speaker {
 
     /// Publishes what is due; tells when that was the last.
     pub(crate) fn tick(&mut self, cx: &mut Context<'_, Shard>) {
-        if self.over || cx.state.board.began.get().is_none() {
+        if self.over || cx.state.shared.began.get().is_none() {
             return;
         }
-        let elapsed = cx.state.board.elapsed();
-        let stopping = cx.state.board.stopping();
+        let elapsed = cx.state.shared.elapsed();
+        let stopping = cx.state.shared.stopping();
         if !self.warm && (elapsed >= self.warm_up || stopping) {
             self.warm = true;
             self.messages_max = self.messages_max.saturating_add(self.sent);
-            cx.state.board.tell(Event::Done);
+            cx.state.shared.report(Event::Done);
         }
         let due = self.schedule.due_by(elapsed.min(self.time));
         let due = if self.warm {
@@ -201,11 +203,13 @@ impl Speaker {
             cx.io.send(key, &self.frame);
             self.sent += 1;
         }
-        cx.state.board.published[0].set(self.sent);
+        cx.state.shared.published[0].set(self.sent);
         if elapsed >= self.time || (self.warm && self.sent >= self.messages_max) || stopping {
             self.over = true;
             let (publisher, count) = (0, self.sent);
-            cx.state.board.tell(Event::Published { publisher, count });
+            cx.state
+                .shared
+                .report(Event::Published { publisher, count });
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
 use midge_reactor::{Close, ConnectOptions, Context, Handler, Input, Key};
 
-use super::board::Event;
+use super::shared::Event;
 use super::thread::Shard;
 use crate::check::{Aside, Fault, shown};
 
@@ -87,21 +87,21 @@ pub(crate) fn asides(cx: &mut Context<'_, Shard>, who: &str, input: &mut Input<'
 
 /// Tells of a fault and closes the connection.
 pub(crate) fn fail(cx: &mut Context<'_, Shard>, fault: Fault) {
-    cx.state.board.tell(Event::Failed(fault));
+    cx.state.shared.report(Event::Failed(fault));
     cx.close();
 }
 
 /// Does what is the same in all roles; answers whether it was a `PONG`.
 pub(crate) fn common(cx: &mut Context<'_, Shard>, who: &str, aside: Aside) -> bool {
     match aside {
-        Aside::Info(json) => cx.state.board.tell(Event::Info(json)),
+        Aside::Info(json) => cx.state.shared.report(Event::Info(json)),
         Aside::Ping => {
             cx.send(b"PONG\r\n");
         }
         Aside::Pong => return true,
         Aside::Refused(text) => {
             let who = who.to_owned();
-            let messages = cx.state.board.received_total();
+            let messages = cx.state.shared.received_total();
             // Some brokers say why before they cut a subscriber off.
             let fault = if text.eq_ignore_ascii_case("slow consumer") {
                 Fault::CutOff {
@@ -126,6 +126,6 @@ pub(crate) fn ended(cx: &mut Context<'_, Shard>, who: &str, messages: u64, why: 
             messages,
             why: why.to_string(),
         };
-        cx.state.board.tell(Event::Failed(fault));
+        cx.state.shared.report(Event::Failed(fault));
     }
 }

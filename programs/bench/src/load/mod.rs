@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! thread bench-pub   Reactor<Shard> ── Publisher, Publisher, ...  ─┐
-//!                                                                  ├─ Board: counters, events
+//!                                                                  ├─ Shared: counters, events
 //! thread bench-sub   Reactor<Shard> ── Subscriber, Subscriber, ... ┘
 //! ```
 //!
-//! * `board.rs`: what threads tell each other, in atomics and over one channel.
+//! * `shared.rs`: counters, flags and events between threads, in atomics and over one channel.
 //! * `thread.rs`: a reactor on a thread of its own, which opens its connections in waves.
 //! * `hello.rs`: how a connection introduces itself; what every one of them hears besides messages.
 //! * `publisher.rs`, `subscriber.rs`: the two ends of a flow.
@@ -15,7 +15,6 @@
 //! * `idler.rs`, `visitor.rs`: connections that do nothing, and that come and go.
 //! * `churner.rs`: subscriptions that come and go.
 
-pub(crate) mod board;
 pub(crate) mod churner;
 pub(crate) mod crowd;
 pub(crate) mod hello;
@@ -23,6 +22,7 @@ pub(crate) mod idler;
 pub(crate) mod publisher;
 pub(crate) mod requester;
 pub(crate) mod responder;
+pub(crate) mod shared;
 pub(crate) mod subscriber;
 pub(crate) mod thread;
 pub(crate) mod visitor;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use midge_reactor::{Close, Context, Handler, Input};
 
-use super::board::Event;
 use super::hello;
+use super::shared::Event;
 use super::thread::{self, Shard};
 use crate::frame::{Shape, Stamper};
 use crate::workload::Span;
@@ -84,10 +84,10 @@ impl Publisher {
         if self.phase != Phase::Publishing {
             return;
         }
-        let board = &cx.state.board;
-        let elapsed = board.elapsed();
-        let stopping = board.stopping();
-        match board.schedule {
+        let shared = &cx.state.shared;
+        let elapsed = shared.elapsed();
+        let stopping = shared.stopping();
+        match shared.schedule {
             Some(schedule) => {
                 // What is due at the end is sent, however late it is.
                 let due = schedule.due_of(self.number, elapsed.min(self.time));
@@ -113,7 +113,7 @@ impl Publisher {
 
     /// Sends a whole ring without a copy, if the window is open.
     fn send_ring(&mut self, cx: &mut Context<'_, Shard>) {
-        if !cx.state.board.may_publish() {
+        if !cx.state.shared.may_publish() {
             self.look_later(cx);
             return;
         }
@@ -146,7 +146,7 @@ impl Publisher {
 
     fn count(&mut self, cx: &mut Context<'_, Shard>, count: usize) {
         self.sent += count as u64;
-        cx.state.board.published[self.number].set(self.sent);
+        cx.state.shared.published[self.number].set(self.sent);
     }
 
     fn look_later(&mut self, cx: &mut Context<'_, Shard>) {
@@ -187,7 +187,9 @@ impl Handler<Shard> for Publisher {
             Phase::Ending => {
                 self.phase = Phase::Done;
                 let (publisher, count) = (self.number, self.sent);
-                cx.state.board.tell(Event::Published { publisher, count });
+                cx.state
+                    .shared
+                    .report(Event::Published { publisher, count });
             }
             Phase::Waiting | Phase::Publishing | Phase::Done => {}
         }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use midge_protocol::Delivery;
 use midge_reactor::{Close, Context, Handler, Input};
 
-use super::board::Event;
 use super::hello;
 use super::publisher::GO;
+use super::shared::Event;
 use super::thread::{self, Shard};
 use crate::check::{Fault, shown};
 use crate::frame::{Shape, Stamp, set_digits};
@@ -85,9 +85,9 @@ impl Requester {
 
     fn pump(&mut self, cx: &mut Context<'_, Shard>) {
         if self.phase == Phase::Asking {
-            let board = &cx.state.board;
-            let elapsed = board.elapsed();
-            let (stopping, schedule) = (board.stopping(), board.schedule);
+            let shared = &cx.state.shared;
+            let elapsed = shared.elapsed();
+            let (stopping, schedule) = (shared.stopping(), shared.schedule);
             let waiting = (self.sent - self.answered) as usize;
             let (most, over) = match schedule {
                 Some(schedule) => {
@@ -109,7 +109,7 @@ impl Requester {
                 let due = schedule.map_or(elapsed, |schedule| schedule.due(stamp));
                 self.ask(cx, stamp, due);
             }
-            cx.state.board.published[self.number].set(self.sent);
+            cx.state.shared.published[self.number].set(self.sent);
             if over || stopping {
                 self.phase = Phase::Ending;
             }
@@ -117,7 +117,9 @@ impl Requester {
         if self.phase == Phase::Ending && self.answered == self.sent {
             self.phase = Phase::Done;
             let (publisher, count) = (self.number, self.sent);
-            cx.state.board.tell(Event::Published { publisher, count });
+            cx.state
+                .shared
+                .report(Event::Published { publisher, count });
         }
     }
 
@@ -177,7 +179,7 @@ impl Handler<Shard> for Requester {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, Shard>, input: &mut Input<'_>) {
-        let now = cx.state.board.elapsed();
+        let now = cx.state.shared.elapsed();
         let mut asides = Vec::new();
         let mut latency = cx.state.latency.take();
         let read = hello::ops(

@@ -2,8 +2,8 @@
 
 use midge_reactor::{Close, Context, Handler, Input};
 
-use super::board::Event;
 use super::hello;
+use super::shared::Event;
 use super::thread::{self, Shard};
 use crate::check::{Fault, shown};
 use crate::frame::Shape;
@@ -68,7 +68,7 @@ impl Handler<Shard> for Responder {
         cx.send(&*answers);
         answers.clear();
         self.answered += count;
-        cx.state.board.received[self.number].set(self.answered);
+        cx.state.shared.received[self.number].set(self.answered);
         if let Err(fault) = read {
             return hello::fail(cx, fault);
         }
@@ -76,7 +76,7 @@ impl Handler<Shard> for Responder {
             self.joined = true;
             thread::ready(cx);
         } else if pong {
-            cx.state.board.tell(Event::Done);
+            cx.state.shared.report(Event::Done);
         }
     }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use midge_reactor::{Close, Context, Handler, Input};
 
-use super::board::{Checked, Event};
 use super::hello;
 use super::publisher::GO;
+use super::shared::{Checked, Event};
 use super::thread::{self, Shard};
 use crate::check::{Aside, Receiver};
 
@@ -67,7 +67,7 @@ impl Subscriber {
         } else if self.finishing
             && let Some(receiver) = self.receiver.take()
         {
-            cx.state.board.tell(Event::Checked(Checked {
+            cx.state.shared.report(Event::Checked(Checked {
                 subscriber: self.number,
                 received: receiver.received(),
                 next: receiver.next().to_vec(),
@@ -88,7 +88,7 @@ impl Subscriber {
         };
         self.read += bytes as u64;
         let allowed = Duration::from_secs_f64(self.read as f64 / rate as f64);
-        let early = allowed.saturating_sub(cx.state.board.elapsed());
+        let early = allowed.saturating_sub(cx.state.shared.elapsed());
         if self.joined && early > Duration::ZERO {
             cx.pause();
             cx.set_timer(early, READ);
@@ -109,11 +109,11 @@ impl Handler<Shard> for Subscriber {
         let before = input.len();
         let heard = &mut self.heard;
         let heard = |aside| heard.push(aside);
-        let board = &cx.state.board;
-        let fed = match (board.schedule, &mut cx.state.latency) {
+        let shared = &cx.state.shared;
+        let fed = match (shared.schedule, &mut cx.state.latency) {
             (Some(schedule), Some(histogram)) => {
                 // One look at the clock for all that one read has brought.
-                let now = board.elapsed();
+                let now = shared.elapsed();
                 receiver.feed(input.peek(), heard, |stamp| {
                     let late = now.saturating_sub(schedule.due(stamp));
                     histogram.saturating_record(late.as_nanos() as u64);
@@ -125,7 +125,7 @@ impl Handler<Shard> for Subscriber {
             Ok((len, need)) => {
                 input.consume(len);
                 input.need(need);
-                cx.state.board.received[self.number].set(receiver.received());
+                cx.state.shared.received[self.number].set(receiver.received());
             }
             Err(fault) => return hello::fail(cx, fault),
         }
@@ -159,7 +159,7 @@ impl Handler<Shard> for Subscriber {
         if self.pace == Pace::Stalled {
             // Nobody has to keep a subscriber that does not read.
             if self.receiver.is_some() {
-                cx.state.board.tell(Event::Cut);
+                cx.state.shared.report(Event::Cut);
             }
             return;
         }

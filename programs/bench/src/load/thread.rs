@@ -11,7 +11,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use midge_reactor::{Context, Key, Reactor, Remote};
 
-use super::board::{Board, Event};
+use super::shared::{Event, Shared};
 
 /// Connections that may be on their way at once: more than a listener's backlog would be lost.
 const OPENING_MAX: usize = 128;
@@ -27,7 +27,7 @@ pub(crate) type Tick = Box<dyn FnMut(&mut Context<'_, Shard>) + Send>;
 
 /// What the handlers of one load thread share.
 pub(crate) struct Shard {
-    pub(crate) board: Arc<Board>,
+    pub(crate) shared: Arc<Shared>,
     /// The connections of this thread, by number.
     pub(crate) keys: Vec<Key>,
     /// Latencies in nanoseconds.
@@ -58,7 +58,7 @@ impl Shard {
 
 /// A connection has joined: tells so, and opens the next.
 pub(crate) fn ready(cx: &mut Context<'_, Shard>) {
-    cx.state.board.tell(Event::Ready);
+    cx.state.shared.report(Event::Ready);
     open_next(cx);
 }
 
@@ -115,16 +115,16 @@ impl Thread {
     ///
     /// # Errors
     /// Those of the system: no more threads or files.
-    pub(crate) fn spawn<O>(plan: Plan, board: &Arc<Board>, open: O) -> io::Result<Thread>
+    pub(crate) fn spawn<O>(plan: Plan, shared: &Arc<Shared>, open: O) -> io::Result<Thread>
     where
         O: FnMut(&mut Context<'_, Shard>, usize) -> Key + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel();
-        let board = Arc::clone(board);
+        let shared = Arc::clone(shared);
         let name = plan.name.to_owned();
         let join = thread::Builder::new().name(name).spawn(move || {
             let shard = Shard {
-                board,
+                shared,
                 keys: Vec::with_capacity(plan.connections),
                 latency: plan.latency.then(histogram),
                 open: Box::new(open),

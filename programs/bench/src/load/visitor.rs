@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use midge_reactor::{Close, Context, Handler, Input};
 
-use super::board::Event;
 use super::hello;
+use super::shared::Event;
 use super::thread::Shard;
 use crate::workload::Span;
 
@@ -51,7 +51,7 @@ impl Handler<Shard> for Visitor {
         if hello::asides(cx, "a visitor", input) && !self.served {
             self.served = true;
             cx.state.record(self.began.elapsed());
-            cx.state.board.published[self.place].add(1);
+            cx.state.shared.published[self.place].add(1);
             cx.close();
         }
     }
@@ -61,14 +61,14 @@ impl Handler<Shard> for Visitor {
         if !self.served {
             return;
         }
-        let board = &cx.state.board;
-        let count = board.published[self.place].get();
+        let shared = &cx.state.shared;
+        let count = shared.published[self.place].get();
         let over = count >= self.visit.span.share(self.place, self.visit.concurrency)
-            || board.elapsed() >= self.visit.span.time()
-            || board.stopping();
+            || shared.elapsed() >= self.visit.span.time()
+            || shared.stopping();
         if over {
             let publisher = self.place;
-            board.tell(Event::Published { publisher, count });
+            shared.report(Event::Published { publisher, count });
         } else {
             let visit = Arc::clone(&self.visit);
             let next = Visitor::new(&visit, self.place);

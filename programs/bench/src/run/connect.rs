@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Error, Run, board, latency, need_files};
+use super::{Error, Run, latency, need_files, shared};
 use crate::load::thread::{Plan, Thread};
 use crate::load::visitor::{Visit, Visitor};
 use crate::outcome::Outcome;
@@ -12,8 +12,8 @@ use crate::workload::Connect;
 pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Error> {
     // Those of the last moment may not have gone yet.
     need_files(4 * connect.concurrency)?;
-    let (board, events) = board(connect.concurrency, 0);
-    let (board, meter) = (Arc::new(board), run.meter.begin());
+    let (shared, events) = shared(connect.concurrency, 0);
+    let (shared, meter) = (Arc::new(shared), run.meter.begin());
     let visit = Arc::new(Visit {
         addr: run.target.addr,
         hello: run.target.connect_line() + "PING\r\n",
@@ -26,17 +26,17 @@ pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Er
         latency: true,
         clock: None,
     };
-    let _ = board.began.set(Instant::now());
-    let thread = Thread::spawn(plan, &board, move |cx, place| {
+    let _ = shared.began.set(Instant::now());
+    let thread = Thread::spawn(plan, &shared, move |cx, place| {
         cx.connect(visit.addr, Visitor::new(&visit, place))
     })?;
     let mut outcome = run.outcome.clone();
-    let mut watch = run.watch(&board, events);
+    let mut watch = run.watch(&shared, events);
     let result = watch.published(connect.concurrency).map(drop);
     meter.end(&mut outcome);
     outcome.broker = watch.broker();
     run.outcome = outcome;
-    run.count(&board, 0);
+    run.count(&shared, 0);
     run.outcome.latency = latency(thread.end());
     Ok(run.finish(result))
 }

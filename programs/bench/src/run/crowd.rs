@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::flow::settle;
-use super::{Error, Run, board, latency, need_files};
+use super::{Error, Run, latency, need_files, shared};
 use crate::check::{Receiver, Share};
 use crate::frame::Shape;
-use crate::load::board::Schedule;
 use crate::load::crowd::{ASK, Member, Speaker};
 use crate::load::hello;
+use crate::load::shared::Schedule;
 use crate::load::subscriber::FINISH;
 use crate::load::thread::{Clock, Plan, Thread};
 use crate::outcome::Outcome;
@@ -20,10 +20,10 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     need_files(connections)?;
     let shape = Shape::new(&run.subject(), crowd.size, false, run.nonce).subjects(connections);
     // One counter each: all members live in one thread.
-    let (mut board, events) = board(1, 1);
+    let (mut shared, events) = shared(1, 1);
     let schedule = Schedule::new(crowd.rate, connections);
-    board.schedule = Some(schedule);
-    let (board, meter) = (Arc::new(board), run.meter);
+    shared.schedule = Some(schedule);
+    let (shared, meter) = (Arc::new(shared), run.meter);
     let hello = run.target.connect_line();
 
     let warm_up = Duration::from_secs_f64(crowd.warm_up);
@@ -39,7 +39,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
         }),
     };
     let addr = run.target.addr;
-    let thread = Thread::spawn(plan, &board, move |cx, number| {
+    let thread = Thread::spawn(plan, &shared, move |cx, number| {
         // As it is for itself: one subject without a number of its own.
         let own = shape.with_subject(&shape.subject(number));
         let publisher = (number + connections - 1) % connections;
@@ -48,14 +48,14 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
         hello::connect(cx, addr, Member::new(number, receiver, hello, warm_up))
     })?;
     let mut outcome = run.outcome.clone();
-    let mut watch = run.watch(&board, events);
+    let mut watch = run.watch(&shared, events);
     let mut uncounted = 0;
     let result = (|| {
         watch.ready(connections)?;
-        let _ = board.began.set(Instant::now());
+        let _ = shared.began.set(Instant::now());
         watch.done(1, "the end of the warm-up")?;
         let meter = meter.begin();
-        uncounted = board.received_total();
+        uncounted = shared.received_total();
         let sent = watch.published(1)?;
         // What is asked of each connection behind this would count as much as the messages.
         watch.until_received(sent[0])?;
@@ -64,7 +64,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
         watch.done(connections, "the broker's answer behind the last message")?;
         thread.command(FINISH);
         let checked = watch.checked(connections)?;
-        let total = board.published_total();
+        let total = shared.published_total();
         checked.into_iter().try_for_each(|one| {
             let publisher = (one.subscriber + connections - 1) % connections;
             let (publisher, count) = (publisher as u64, connections as u64);
@@ -74,7 +74,7 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     })();
     outcome.broker = watch.broker();
     run.outcome = outcome;
-    run.count(&board, crowd.size);
+    run.count(&shared, crowd.size);
     run.outcome.messages -= uncounted;
     run.outcome.bytes -= uncounted * crowd.size as u64;
     run.outcome.latency = latency(thread.end());

@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Error, Run, board, latency, need_files};
+use super::{Error, Run, latency, need_files, shared};
 use crate::check::{Bits, Fault, Receiver, Share};
 use crate::frame::Shape;
-use crate::load::board::{Board, Checked, Schedule};
 use crate::load::idler::Idler;
 use crate::load::publisher::{GO, LOOK, Publisher};
+use crate::load::shared::{Checked, Schedule, Shared};
 use crate::load::subscriber::{FINISH, Pace, Subscriber};
 use crate::load::thread::{Clock, Plan, Thread, command};
 use crate::outcome::Outcome;
@@ -19,26 +19,26 @@ pub(super) fn measure(mut run: Run<'_>, flow: &Flow) -> Result<Outcome, Error> {
     need_files(flow.publishers + flow.subscribers + flow.idle)?;
     let shape = Shape::new(&run.subject(), flow.size, flow.headers, run.nonce);
     let shape = shape.subjects(flow.subjects);
-    let (mut board, events) = board(flow.publishers, flow.subscribers);
+    let (mut shared, events) = shared(flow.publishers, flow.subscribers);
     // With one subscriber all messages come to it, whatever their subjects are.
     let spread = flow.queue || (flow.subjects > 0 && flow.subscribers > 1);
-    board.share = if spread { Share::Once } else { Share::Each };
-    board.window = window(flow, &shape);
-    board.readers = flow.subscribers - flow.stalled;
-    board.schedule = flow.rate.map(|rate| Schedule::new(rate, flow.publishers));
-    let (board, meter) = (Arc::new(board), run.meter);
+    shared.share = if spread { Share::Once } else { Share::Each };
+    shared.window = window(flow, &shape);
+    shared.readers = flow.subscribers - flow.stalled;
+    shared.schedule = flow.rate.map(|rate| Schedule::new(rate, flow.publishers));
+    let (shared, meter) = (Arc::new(shared), run.meter);
     let hello = run.target.connect_line();
 
-    let beside = beside(&run, flow, &shape, &board, &hello)?;
-    let subscribers = subscribers(&run, flow, &shape, &board, &hello)?;
-    let publishers = publishers(&run, flow, &shape, &board, &hello)?;
+    let beside = beside(&run, flow, &shape, &shared, &hello)?;
+    let subscribers = subscribers(&run, flow, &shape, &shared, &hello)?;
+    let publishers = publishers(&run, flow, &shape, &shared, &hello)?;
     let mut outcome = run.outcome.clone();
-    let mut watch = run.watch(&board, events);
+    let mut watch = run.watch(&shared, events);
     let others = flow.idle + usize::from(flow.bystanders > 0);
     let result = (|| {
         watch.ready(flow.publishers + flow.subscribers + others)?;
         let meter = meter.begin();
-        let _ = board.began.set(Instant::now());
+        let _ = shared.began.set(Instant::now());
         subscribers.command(GO);
         publishers.command(GO);
         let published = watch.published(flow.publishers);
@@ -52,17 +52,17 @@ pub(super) fn measure(mut run: Run<'_>, flow: &Flow) -> Result<Outcome, Error> {
         // A stalled one reads at last: it gets all that the broker has kept for it, or its end.
         subscribers.command_range(readers..flow.subscribers, FINISH);
         checked.extend(watch.checked_or_cut(flow.stalled)?);
-        settle(&published, &checked, board.share)
+        settle(&published, &checked, shared.share)
     })();
     outcome.broker = watch.broker();
     outcome.cut_off = watch.cut_off;
     run.outcome = outcome;
-    run.count(&board, flow.size + shape.header.len());
+    run.count(&shared, flow.size + shape.header.len());
     drop((publishers, beside));
     run.outcome.latency = latency(subscribers.end());
     if flow.subscribers > 0 {
-        let copies = match board.share {
-            Share::Each => board.readers as u64,
+        let copies = match shared.share {
+            Share::Each => shared.readers as u64,
             Share::Once => 1,
         };
         let due = run.outcome.published * copies;
@@ -86,7 +86,7 @@ fn beside(
     run: &Run<'_>,
     flow: &Flow,
     shape: &Shape,
-    board: &Arc<Board>,
+    shared: &Arc<Shared>,
     hello: &str,
 ) -> io::Result<Option<Thread>> {
     let (idle, bystanders) = (flow.idle, flow.bystanders);
@@ -100,7 +100,7 @@ fn beside(
         latency: false,
         clock: None,
     };
-    let thread = Thread::spawn(plan, board, move |cx, number| {
+    let thread = Thread::spawn(plan, shared, move |cx, number| {
         let subs: String = if number < idle {
             format!("SUB {subject}.idle.{number:06} 1\r\n")
         } else {
@@ -120,18 +120,18 @@ fn subscribers(
     run: &Run<'_>,
     flow: &Flow,
     shape: &Shape,
-    board: &Arc<Board>,
+    shared: &Arc<Shared>,
     hello: &str,
 ) -> io::Result<Thread> {
     let (flow, shape, addr) = (*flow, shape.clone(), run.target.addr);
-    let (hello, share) = (hello.to_owned(), board.share);
+    let (hello, share) = (hello.to_owned(), shared.share);
     let plan = Plan {
         name: "bench-sub",
         connections: flow.subscribers,
         latency: flow.rate.is_some(),
         clock: None,
     };
-    Thread::spawn(plan, board, move |cx, number| {
+    Thread::spawn(plan, shared, move |cx, number| {
         let step = flow.subscribers;
         let queue = if flow.queue { " workers" } else { "" };
         let subs: String = if flow.subjects == 0 {
@@ -156,7 +156,7 @@ fn publishers(
     run: &Run<'_>,
     flow: &Flow,
     shape: &Shape,
-    board: &Arc<Board>,
+    shared: &Arc<Shared>,
     hello: &str,
 ) -> io::Result<Thread> {
     let (flow, shape, addr) = (*flow, shape.clone(), run.target.addr);
@@ -165,13 +165,13 @@ fn publishers(
         name: "bench-pub",
         connections: flow.publishers,
         latency: false,
-        clock: board.schedule.map(|schedule| Clock {
+        clock: shared.schedule.map(|schedule| Clock {
             pause: schedule.tick(),
             tick: Box::new(|cx| command(cx, LOOK)),
             hears: false,
         }),
     };
-    Thread::spawn(plan, board, move |cx, number| {
+    Thread::spawn(plan, shared, move |cx, number| {
         let publisher = Publisher::new(number, flow.publishers, &shape, flow.span, &hello);
         cx.connect(addr, publisher)
     })

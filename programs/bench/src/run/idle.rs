@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Error, Run, board, need_files};
+use super::{Error, Run, need_files, shared};
 use crate::load::hello;
 use crate::load::idler::Idler;
 use crate::load::thread::{Plan, Thread};
@@ -13,8 +13,8 @@ use crate::workload::Idle;
 pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
     let connections = idle.connections;
     need_files(connections)?;
-    let (board, events) = board(0, 0);
-    let (board, meter) = (Arc::new(board), run.meter);
+    let (shared, events) = shared(0, 0);
+    let (shared, meter) = (Arc::new(shared), run.meter);
     let hello = run.target.connect_line();
     let (subject, addr, subscriptions) = (run.subject(), run.target.addr, idle.subscriptions);
     let plan = Plan {
@@ -23,14 +23,14 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
         latency: false,
         clock: None,
     };
-    let thread = Thread::spawn(plan, &board, move |cx, number| {
+    let thread = Thread::spawn(plan, &shared, move |cx, number| {
         let line = |sub| format!("SUB {subject}.{number:06}.{sub:06} {sub}\r\n");
         let subs: String = (0..subscriptions).map(line).collect();
         let hello = hello.clone() + &subs;
         hello::connect(cx, addr, Idler::new("an idle connection", &hello))
     })?;
     let mut outcome = run.outcome.clone();
-    let mut watch = run.watch(&board, events);
+    let mut watch = run.watch(&shared, events);
     let mut held = None;
     let result = (|| {
         let ready = watch.ready(connections);

@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::check::Fault;
-use super::load::board::{Board, Event};
+use super::load::shared::{Event, Shared};
 use super::outcome::{Latency, Outcome};
 use super::process;
 use super::workload::{Impossible, Kind, Workload};
@@ -214,17 +214,17 @@ impl<'a> Run<'a> {
         format!("bench.{:04x}", self.nonce & 0xffff)
     }
 
-    /// Waits for the events of `board`.
-    fn watch(&mut self, board: &Arc<Board>, events: Receiver<Event>) -> Watch<'_> {
-        Watch::new(Arc::clone(board), events, self.target, self.progress)
+    /// Waits for the events of `shared`.
+    fn watch(&mut self, shared: &Arc<Shared>, events: Receiver<Event>) -> Watch<'_> {
+        Watch::new(Arc::clone(shared), events, self.target, self.progress)
     }
 
-    /// Counts what `board` has counted, in `each` bytes of header and payload.
-    fn count(&mut self, board: &Board, each: usize) {
+    /// Counts what `shared` has counted, in `each` bytes of header and payload.
+    fn count(&mut self, shared: &Shared, each: usize) {
         let outcome = &mut self.outcome;
-        outcome.published = board.published_total();
-        outcome.delivered = board.received_total();
-        outcome.messages = if board.received.is_empty() {
+        outcome.published = shared.published_total();
+        outcome.delivered = shared.received_total();
+        outcome.messages = if shared.received.is_empty() {
             outcome.published
         } else {
             outcome.delivered
@@ -243,10 +243,10 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A board, and the channel of its events.
-fn board(publishers: usize, subscribers: usize) -> (Board, Receiver<Event>) {
+/// What the threads of one measurement share, and the channel of its events.
+fn shared(publishers: usize, subscribers: usize) -> (Shared, Receiver<Event>) {
     let (sender, events) = mpsc::channel();
-    (Board::new(publishers, subscribers, sender), events)
+    (Shared::new(publishers, subscribers, sender), events)
 }
 
 /// Sees to it that so many connections can be open.

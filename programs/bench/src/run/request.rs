@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Error, Run, board, latency, need_files};
+use super::{Error, Run, latency, need_files, shared};
 use crate::frame::Shape;
-use crate::load::board::Schedule;
 use crate::load::publisher::{GO, LOOK};
 use crate::load::requester::Requester;
 use crate::load::responder::Responder;
+use crate::load::shared::Schedule;
 use crate::load::thread::{Clock, Plan, Thread, command};
 use crate::outcome::Outcome;
 use crate::workload::Request;
@@ -17,11 +17,11 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
     let connections = request.requesters + request.responders;
     need_files(connections)?;
     let shape = Shape::new(&run.subject(), request.size, false, run.nonce);
-    let (mut board, events) = board(request.requesters, request.responders);
-    board.schedule = request
+    let (mut shared, events) = shared(request.requesters, request.responders);
+    shared.schedule = request
         .rate
         .map(|rate| Schedule::new(rate, request.requesters));
-    let (board, meter) = (Arc::new(board), run.meter);
+    let (shared, meter) = (Arc::new(shared), run.meter);
     let hello = run.target.connect_line();
 
     // All in one thread: the two ends of a request never work at the same time, and a second
@@ -30,14 +30,14 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
         name: "bench-req",
         connections,
         latency: true,
-        clock: board.schedule.map(|schedule| Clock {
+        clock: shared.schedule.map(|schedule| Clock {
             pause: schedule.tick(),
             tick: Box::new(|cx| command(cx, LOOK)),
             hears: true,
         }),
     };
     let (asked, addr) = (*request, run.target.addr);
-    let thread = Thread::spawn(plan, &board, move |cx, number| {
+    let thread = Thread::spawn(plan, &shared, move |cx, number| {
         if number < asked.responders {
             let queue = if asked.responders > 1 { " workers" } else { "" };
             let hello = hello.clone() + &shape.sub_line(0, queue, false);
@@ -48,11 +48,11 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
         }
     })?;
     let mut outcome = run.outcome.clone();
-    let mut watch = run.watch(&board, events);
+    let mut watch = run.watch(&shared, events);
     let result = (|| {
         watch.ready(connections)?;
         let meter = meter.begin();
-        let _ = board.began.set(Instant::now());
+        let _ = shared.began.set(Instant::now());
         thread.command(GO);
         let published = watch.published(request.requesters);
         meter.end(&mut outcome);
@@ -60,7 +60,7 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
     })();
     outcome.broker = watch.broker();
     run.outcome = outcome;
-    run.count(&board, 2 * request.size);
+    run.count(&shared, 2 * request.size);
     run.outcome.latency = latency(thread.end());
     Ok(run.finish(result))
 }

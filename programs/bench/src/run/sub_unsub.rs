@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Error, Run, board};
+use super::{Error, Run, shared};
 use crate::load::churner::{Churner, SUBSCRIBE, TRY, TRY_AGAIN, UNSUBSCRIBE};
 use crate::load::thread::{Plan, Thread};
 use crate::outcome::Outcome;
 use crate::workload::SubUnsub;
 
 pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Error> {
-    let (board, events) = board(0, 0);
-    let (board, meter) = (Arc::new(board), run.meter);
+    let (shared, events) = shared(0, 0);
+    let (shared, meter) = (Arc::new(shared), run.meter);
     let hello = run.target.connect_line();
     let (subject, addr, count) = (run.subject(), run.target.addr, subs.subscriptions);
     let plan = Plan {
@@ -20,11 +20,11 @@ pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Erro
         latency: false,
         clock: None,
     };
-    let thread = Thread::spawn(plan, &board, move |cx, _| {
+    let thread = Thread::spawn(plan, &shared, move |cx, _| {
         cx.connect(addr, Churner::new(&subject, count, &hello))
     })?;
     let mut outcome = run.outcome.clone();
-    let mut watch = run.watch(&board, events);
+    let mut watch = run.watch(&shared, events);
     let result = (|| {
         watch.ready(1)?;
         let whole = meter.begin();

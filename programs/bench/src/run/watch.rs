@@ -9,7 +9,7 @@ use midge_protocol::Info;
 
 use super::{Progress, Target};
 use crate::check::Fault;
-use crate::load::board::{Board, Checked, Event};
+use crate::load::shared::{Checked, Event, Shared};
 use crate::table::plural;
 
 /// How often the measuring thread looks at counters.
@@ -23,7 +23,7 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// The measuring thread's side of a load.
 pub(super) struct Watch<'a> {
-    board: Arc<Board>,
+    shared: Arc<Shared>,
     events: Receiver<Event>,
     target: &'a Target,
     progress: &'a mut dyn FnMut(Progress),
@@ -36,13 +36,13 @@ pub(super) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     pub(super) fn new(
-        board: Arc<Board>,
+        shared: Arc<Shared>,
         events: Receiver<Event>,
         target: &'a Target,
         progress: &'a mut dyn FnMut(Progress),
     ) -> Watch<'a> {
         Watch {
-            board,
+            shared,
             events,
             target,
             progress,
@@ -65,7 +65,7 @@ impl<'a> Watch<'a> {
     fn next(&mut self, missing: impl Fn() -> String) -> Result<Event, Fault> {
         loop {
             if self.target.interrupted.load(Ordering::Relaxed) {
-                self.board.stop.store(true, Ordering::Relaxed);
+                self.shared.stop.store(true, Ordering::Relaxed);
             }
             match self.events.recv_timeout(LOOK_EVERY) {
                 Ok(Event::Failed(fault)) => return Err(fault),
@@ -79,7 +79,7 @@ impl<'a> Watch<'a> {
                     return Ok(event);
                 }
                 Err(RecvTimeoutError::Timeout) => self.look(&missing)?,
-                // The board keeps a sender.
+                // `Shared` keeps a sender.
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(Fault::Silent {
                         seconds: 0,
@@ -91,7 +91,7 @@ impl<'a> Watch<'a> {
     }
 
     fn look(&mut self, missing: &impl Fn() -> String) -> Result<(), Fault> {
-        let (published, delivered) = (self.board.published_total(), self.board.received_total());
+        let (published, delivered) = (self.shared.published_total(), self.shared.received_total());
         if published + delivered != self.moved.0 {
             self.moved = (published + delivered, Instant::now());
         } else if self.moved.1.elapsed() >= self.target.patience {
@@ -100,7 +100,7 @@ impl<'a> Watch<'a> {
                 missing: missing(),
             });
         }
-        if let Some(began) = self.board.began.get() {
+        if let Some(began) = self.shared.began.get() {
             (self.progress)(Progress {
                 elapsed: began.elapsed(),
                 published,
@@ -130,11 +130,11 @@ impl<'a> Watch<'a> {
     /// By publisher, how many messages it has published.
     pub(super) fn published(&mut self, publishers: usize) -> Result<Vec<u64>, Fault> {
         let mut counts = vec![None; publishers];
-        let board = Arc::clone(&self.board);
+        let shared = Arc::clone(&self.shared);
         while counts.contains(&None) {
             let missing = || {
                 let waiting = counts.iter().filter(|count| count.is_none()).count();
-                let (published, received) = (board.published_total(), board.received_total());
+                let (published, received) = (shared.published_total(), shared.received_total());
                 format!(
                     "the end of {waiting} of {}; {published} published, {received} received",
                     plural(publishers as u64, "publisher")
@@ -155,7 +155,7 @@ impl<'a> Watch<'a> {
             if let Ok(Event::Failed(fault)) = self.events.recv_timeout(GLANCE_EVERY) {
                 return Err(fault);
             }
-            let received = self.board.received_total();
+            let received = self.shared.received_total();
             if received != moved.0 {
                 moved = (received, Instant::now());
             }
@@ -186,9 +186,9 @@ impl<'a> Watch<'a> {
     }
 
     fn next_checked(&mut self, left: usize) -> Result<Event, Fault> {
-        let board = Arc::clone(&self.board);
+        let shared = Arc::clone(&self.shared);
         self.next_or_cut(|| {
-            let (published, received) = (board.published_total(), board.received_total());
+            let (published, received) = (shared.published_total(), shared.received_total());
             let left = plural(left as u64, "subscriber");
             format!("the end of {left}; {published} published, {received} received")
         })

@@ -1,4 +1,4 @@
-//! What the threads of a load tell each other.
+//! `Shared`: counters, flags and events between the threads of one measurement.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -100,7 +100,7 @@ impl Schedule {
 
 /// Shared by all threads of one measurement.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct Shared {
     /// When publishing began.
     pub(crate) began: OnceLock<Instant>,
     /// Publishers are to end.
@@ -120,10 +120,10 @@ pub(crate) struct Board {
     events: Sender<Event>,
 }
 
-impl Board {
-    pub(crate) fn new(publishers: usize, subscribers: usize, events: Sender<Event>) -> Board {
+impl Shared {
+    pub(crate) fn new(publishers: usize, subscribers: usize, events: Sender<Event>) -> Shared {
         let counters = |count| (0..count).map(|_| Counter::default()).collect();
-        Board {
+        Shared {
             began: OnceLock::new(),
             stop: AtomicBool::new(false),
             published: counters(publishers),
@@ -136,8 +136,8 @@ impl Board {
         }
     }
 
-    /// Nobody listens only when the measurement is over.
-    pub(crate) fn tell(&self, event: Event) {
+    /// Sends an event to the measuring thread. Nothing receives it once the measurement is over.
+    pub(crate) fn report(&self, event: Event) {
         let _ = self.events.send(event);
     }
 
