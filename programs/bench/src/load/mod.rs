@@ -12,7 +12,7 @@
 //! * `publisher.rs`, `subscriber.rs`: the two ends of a flow.
 //! * `requester.rs`, `responder.rs`: the two ends of a request.
 //! * `crowd.rs`: many connections that each do little.
-//! * `idler.rs`, `visitor.rs`: connections that do nothing, and that come and go.
+//! * `idler.rs`, `short_lived.rs`: connections that do nothing, and that come and go.
 //! * `churner.rs`: subscriptions that come and go.
 
 pub(crate) mod churner;
@@ -23,6 +23,6 @@ pub(crate) mod publisher;
 pub(crate) mod requester;
 pub(crate) mod responder;
 pub(crate) mod shared;
+pub(crate) mod short_lived;
 pub(crate) mod subscriber;
 pub(crate) mod thread;
-pub(crate) mod visitor;

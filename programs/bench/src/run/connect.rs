@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Error, Run, latency, need_files, shared};
+use crate::load::short_lived::{ShortLived, Storm};
 use crate::load::thread::{Plan, Thread};
-use crate::load::visitor::{Visit, Visitor};
 use crate::outcome::Outcome;
 use crate::workload::Connect;
 
@@ -14,21 +14,21 @@ pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Er
     need_files(4 * connect.concurrency)?;
     let (shared, events) = shared(connect.concurrency, 0);
     let (shared, meter) = (Arc::new(shared), run.meter.begin());
-    let visit = Arc::new(Visit {
+    let storm = Arc::new(Storm {
         addr: run.target.addr,
         hello: run.target.connect_line() + "PING\r\n",
         span: connect.span,
         concurrency: connect.concurrency,
     });
     let plan = Plan {
-        name: "bench-visit",
+        name: "bench-connect",
         connections: connect.concurrency,
         latency: true,
         clock: None,
     };
     let _ = shared.began.set(Instant::now());
     let thread = Thread::spawn(plan, &shared, move |cx, place| {
-        cx.connect(visit.addr, Visitor::new(&visit, place))
+        cx.connect(storm.addr, ShortLived::new(&storm, place))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&shared, events);

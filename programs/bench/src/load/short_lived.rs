@@ -1,4 +1,4 @@
-//! Connects, greets, and goes; the next comes in its place.
+//! `ShortLived`: connects, introduces itself, and closes; the next one takes its place.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,9 +10,9 @@ use super::shared::Event;
 use super::thread::Shard;
 use crate::workload::Span;
 
-/// What all visitors of one run have in common.
+/// What all connections of one storm have in common.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct Storm {
     pub(crate) addr: std::net::SocketAddr,
     /// `CONNECT` and `PING`.
     pub(crate) hello: String,
@@ -23,18 +23,18 @@ pub(crate) struct Visit {
 
 /// One connection of the storm.
 #[derive(Debug)]
-pub(crate) struct Visitor {
-    visit: Arc<Visit>,
+pub(crate) struct ShortLived {
+    storm: Arc<Storm>,
     place: usize,
     began: Instant,
     served: bool,
 }
 
-impl Visitor {
-    /// The next visitor at its place.
-    pub(crate) fn new(visit: &Arc<Visit>, place: usize) -> Visitor {
-        Visitor {
-            visit: Arc::clone(visit),
+impl ShortLived {
+    /// The next connection at its place.
+    pub(crate) fn new(storm: &Arc<Storm>, place: usize) -> ShortLived {
+        ShortLived {
+            storm: Arc::clone(storm),
             place,
             began: Instant::now(),
             served: false,
@@ -42,13 +42,13 @@ impl Visitor {
     }
 }
 
-impl Handler<Shard> for Visitor {
+impl Handler<Shard> for ShortLived {
     fn on_open(&mut self, cx: &mut Context<'_, Shard>) {
-        cx.send(self.visit.hello.as_bytes());
+        cx.send(self.storm.hello.as_bytes());
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, Shard>, input: &mut Input<'_>) {
-        if hello::asides(cx, "a visitor", input) && !self.served {
+        if hello::asides(cx, "a short-lived connection", input) && !self.served {
             self.served = true;
             cx.state.record(self.began.elapsed());
             cx.state.shared.published[self.place].add(1);
@@ -57,22 +57,22 @@ impl Handler<Shard> for Visitor {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, Shard>, why: &Close) {
-        hello::ended(cx, "a visitor", 0, why);
+        hello::ended(cx, "a short-lived connection", 0, why);
         if !self.served {
             return;
         }
         let shared = &cx.state.shared;
         let count = shared.published[self.place].get();
-        let over = count >= self.visit.span.share(self.place, self.visit.concurrency)
-            || shared.elapsed() >= self.visit.span.time()
+        let over = count >= self.storm.span.share(self.place, self.storm.concurrency)
+            || shared.elapsed() >= self.storm.span.time()
             || shared.stopping();
         if over {
             let publisher = self.place;
             shared.report(Event::Published { publisher, count });
         } else {
-            let visit = Arc::clone(&self.visit);
-            let next = Visitor::new(&visit, self.place);
-            hello::connect(cx, visit.addr, next);
+            let storm = Arc::clone(&self.storm);
+            let next = ShortLived::new(&storm, self.place);
+            hello::connect(cx, storm.addr, next);
         }
     }
 }
