@@ -31,7 +31,7 @@
 use crate::load::{Measured, Workload};
 use crate::process::{Server, failed, on_server_core, pin};
 use crate::servers::{Contender, Service};
-use crate::spread::Spread;
+use crate::summary::Summary;
 use std::env;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
@@ -41,7 +41,7 @@ mod load;
 mod memory;
 mod process;
 mod servers;
-mod spread;
+mod summary;
 mod timers;
 
 const ECHO: &[Workload] = &[
@@ -236,10 +236,10 @@ fn run_workload(plan: &Plan, workload: &Workload) -> io::Result<()> {
     println!("|---|---:|---:|---:|");
     let all = [&midge, &mio, &tokio, &calloop];
     for (contender, results) in Contender::ALL.iter().zip(all) {
-        let cpu = Spread::of(results.iter().map(Measured::cpu_nanos));
-        let rate = Spread::of(results.iter().map(|it| it.per_second() / 1e6));
+        let cpu = Summary::of(results.iter().map(Measured::cpu_nanos));
+        let rate = Summary::of(results.iter().map(|it| it.per_second() / 1e6));
         let pairs = results.iter().zip(&mio);
-        let ratio = Spread::of(pairs.map(|(this, mio)| this.cpu_nanos() / mio.cpu_nanos()));
+        let ratio = Summary::of(pairs.map(|(this, mio)| this.cpu_nanos() / mio.cpu_nanos()));
         println!("| {contender} | {cpu:.0} | {rate:.3} | {ratio} |");
     }
     Ok(())
@@ -262,7 +262,7 @@ fn run_timers(plan: &Plan) -> io::Result<()> {
             _ => print!("| {contender} |"),
         }
         for exercise in 0..timers::EXERCISES.len() {
-            let nanos = Spread::of(results.iter().map(|nanos| nanos[exercise]));
+            let nanos = Summary::of(results.iter().map(|nanos| nanos[exercise]));
             print!(" {nanos:.0} |");
         }
         println!();
@@ -304,8 +304,8 @@ fn run_memory(plan: &Plan) -> io::Result<()> {
     println!("| server | silent so far | after one message |");
     println!("|---|---:|---:|");
     for (contender, results) in Contender::ALL.iter().zip(&all) {
-        let silent = Spread::of(results.iter().map(|[silent, _]| *silent));
-        let used = Spread::of(results.iter().map(|[_, used]| *used));
+        let silent = Summary::of(results.iter().map(|[silent, _]| *silent));
+        let used = Summary::of(results.iter().map(|[_, used]| *used));
         println!("| {contender} | {silent:.0} | {used:.0} |");
     }
     Ok(())

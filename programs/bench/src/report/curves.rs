@@ -87,10 +87,10 @@ pub(super) fn growth(results: &Results, series: Series, metric: Metric) -> Optio
         comparison.values[broker]
     };
     let brokers = 0..results.brokers.len();
-    let spreads = members
+    let summaries = members
         .iter()
         .flat_map(|(_, workload)| brokers.clone().filter_map(|broker| found(workload, broker)));
-    let ends = spreads.flat_map(|spread| [spread.lowest, spread.highest]);
+    let ends = summaries.flat_map(|summary| [summary.lowest, summary.highest]);
     let scale = Scale::around(ends, 10.0);
     let numbers = Scale::around(members.iter().map(|(number, _)| *number as f64), 10.0);
     let x = |number: usize| LEFT + (WIDTH - LEFT - RIGHT - 16.0) * numbers.place(number as f64);
@@ -111,18 +111,18 @@ pub(super) fn growth(results: &Results, series: Series, metric: Metric) -> Optio
             .filter_map(|(number, workload)| Some((*number, found(workload, broker)?)));
         let middle = points
             .clone()
-            .map(|(number, spread)| (x(number), y(&scale, spread.median)));
+            .map(|(number, summary)| (x(number), y(&scale, summary.median)));
         line(&mut svg, middle, broker, &results.brokers[broker].label);
-        for (number, spread) in points {
+        for (number, summary) in points {
             let (x, colour) = (x(number), colour(broker));
-            let (low, high) = (y(&scale, spread.lowest), y(&scale, spread.highest));
+            let (low, high) = (y(&scale, summary.lowest), y(&scale, summary.highest));
             let _ = write!(
                 svg,
                 "<line class=\"range\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{low:.1}\" y2=\"{high:.1}\" style=\"stroke:{colour}\"/>\
                  <circle class=\"mark\" cx=\"{x:.1}\" cy=\"{:.1}\" r=\"5\" style=\"fill:{colour}\"><title>{} {}</title></circle>",
-                y(&scale, spread.median),
+                y(&scale, summary.median),
                 escaped(&results.brokers[broker].label),
-                metric.show(spread.median)
+                metric.show(summary.median)
             );
         }
     }

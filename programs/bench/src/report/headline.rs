@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::scale::Scale;
 use super::{escaped, times};
 use crate::table::plural;
-use crate::versus::results::{Results, Spread};
+use crate::versus::results::{Results, Summary};
 
 /// What it shows, if it was measured.
 const SHOWN: &[&str] = &[
@@ -38,7 +38,7 @@ text{font:13px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:#0b0b0b
 
 /// The plot of the first broker beside the second, as SVG.
 pub(crate) fn headline(results: &Results) -> String {
-    let rows: Vec<(&str, &str, Spread)> = results
+    let rows: Vec<(&str, &str, Summary)> = results
         .workloads
         .iter()
         .filter(|workload| {

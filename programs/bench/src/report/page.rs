@@ -6,7 +6,7 @@ use super::{colour, curves, escaped, rows, times};
 use crate::suite::{Metric, Series};
 use crate::table;
 use crate::versus::letter;
-use crate::versus::results::{Compared, Comparison, Results, Spread};
+use crate::versus::results::{Compared, Comparison, Results, Summary};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -172,7 +172,7 @@ fn tiles(html: &mut String, results: &Results) {
 fn ratio(workload: &Compared, metric: Metric) -> Option<f64> {
     let mut metrics = workload.metrics.iter();
     let found = metrics.find(|comparison| comparison.metric == metric)?;
-    found.ratios.get(1)?.map(|spread| spread.median)
+    found.ratios.get(1)?.map(|summary| summary.median)
 }
 
 fn latencies(html: &mut String, results: &Results, legend: &str) {
@@ -237,17 +237,17 @@ fn all(results: &Results) -> String {
 }
 
 fn cells(html: &mut String, comparison: &Comparison) {
-    let mut cell = |spread: &Option<Spread>, show: &dyn Fn(f64) -> String| {
-        let _ = match spread {
-            Some(spread) if spread.is_point() => {
-                write!(html, "<td>{}</td>", show(spread.median))
+    let mut cell = |summary: &Option<Summary>, show: &dyn Fn(f64) -> String| {
+        let _ = match summary {
+            Some(summary) if summary.is_point() => {
+                write!(html, "<td>{}</td>", show(summary.median))
             }
-            Some(spread) => write!(
+            Some(summary) => write!(
                 html,
                 "<td>{}<small>{} – {}</small></td>",
-                show(spread.median),
-                show(spread.lowest),
-                show(spread.highest)
+                show(summary.median),
+                show(summary.lowest),
+                show(summary.highest)
             ),
             None => write!(html, "<td>–</td>"),
         };

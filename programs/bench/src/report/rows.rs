@@ -6,12 +6,12 @@ use super::scale::Scale;
 use super::{colour, escaped, times};
 use crate::suite::Metric;
 use crate::table;
-use crate::versus::results::{Compared, Comparison, Results, Spread};
+use crate::versus::results::{Compared, Comparison, Results, Summary};
 
 /// How many times better the first broker is than the one of this number: a bar for each workload,
 /// by its most telling figure.
 pub(super) fn ratios(results: &Results, other: usize) -> String {
-    let rows: Vec<(&Compared, &Comparison, Spread)> = results
+    let rows: Vec<(&Compared, &Comparison, Summary)> = results
         .workloads
         .iter()
         .filter_map(|workload| {
@@ -44,7 +44,7 @@ pub(super) fn ratios(results: &Results, other: usize) -> String {
         let (low, high) = (scale.percent(ratio.lowest), scale.percent(ratio.highest));
         let _ = write!(
             track,
-            "<i class=\"spread\" style=\"left:{low:.2}%;width:{:.2}%\"></i>",
+            "<i class=\"range\" style=\"left:{low:.2}%;width:{:.2}%\"></i>",
             high - low
         );
         let range = if ratio.is_point() {
@@ -79,11 +79,11 @@ pub(super) fn dots(results: &Results, metric: Metric) -> String {
                 .then_some((workload, found))
         })
         .collect();
-    let spreads = rows
+    let summaries = rows
         .iter()
         .flat_map(|(_, found)| found.values.iter().flatten());
     let scale = Scale::around(
-        spreads.flat_map(|spread| [spread.lowest, spread.highest]),
+        summaries.flat_map(|summary| [summary.lowest, summary.highest]),
         10.0,
     );
     let ticks = scale.ticks(10.0);
@@ -95,9 +95,12 @@ pub(super) fn dots(results: &Results, metric: Metric) -> String {
     for (workload, found) in rows {
         let mut track = grid(ticks.iter().map(|tick| scale.percent(*tick)));
         let mut values = Vec::new();
-        for (broker, spread) in found.values.iter().enumerate() {
-            let Some(spread) = spread else { continue };
-            let (low, high) = (scale.percent(spread.lowest), scale.percent(spread.highest));
+        for (broker, summary) in found.values.iter().enumerate() {
+            let Some(summary) = summary else { continue };
+            let (low, high) = (
+                scale.percent(summary.lowest),
+                scale.percent(summary.highest),
+            );
             let _ = write!(
                 track,
                 "<i class=\"reach\" style=\"left:{low:.2}%;width:{:.2}%;background:{}\"></i>",
@@ -105,12 +108,12 @@ pub(super) fn dots(results: &Results, metric: Metric) -> String {
                 colour(broker)
             );
             let label = &results.brokers[broker].label;
-            let shown = metric.show(spread.median);
+            let shown = metric.show(summary.median);
             let _ = write!(
                 track,
                 "<i class=\"dot\" title=\"{} {shown}\" style=\"left:{:.2}%;background:{}\"></i>",
                 escaped(label),
-                scale.percent(spread.median),
+                scale.percent(summary.median),
                 colour(broker)
             );
             values.push(shown);

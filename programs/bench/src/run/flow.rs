@@ -21,8 +21,8 @@ pub(super) fn measure(mut run: Run<'_>, flow: &Flow) -> Result<Outcome, Error> {
     let shape = shape.subjects(flow.subjects);
     let (mut shared, events) = shared(flow.publishers, flow.subscribers);
     // With one subscriber all messages come to it, whatever their subjects are.
-    let spread = flow.queue || (flow.subjects > 0 && flow.subscribers > 1);
-    shared.share = if spread { Share::Once } else { Share::Each };
+    let once = flow.queue || (flow.subjects > 0 && flow.subscribers > 1);
+    shared.share = if once { Share::Once } else { Share::Each };
     shared.window = window(flow, &shape);
     shared.readers = flow.subscribers - flow.stalled;
     shared.schedule = flow.rate.map(|rate| Schedule::new(rate, flow.publishers));

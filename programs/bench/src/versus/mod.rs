@@ -3,7 +3,7 @@
 //! * `choice.rs`: which workloads.
 //! * `broker.rs`: starts one, and stops it.
 //! * `rounds.rs`: all workloads on all brokers, several times.
-//! * `results.rs`: medians, spreads, ratios. Plain values.
+//! * `results.rs`: medians, summaries, ratios. Plain values.
 //! * `machine.rs`: where it was measured.
 //! * `text.rs`: the results on a terminal.
 

@@ -1,4 +1,4 @@
-//! Medians, spreads, ratios: plain values.
+//! Medians, summaries, ratios: plain values.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,27 +64,27 @@ pub(crate) struct Flaw {
 pub(crate) struct Comparison {
     pub(crate) metric: Metric,
     /// By broker.
-    pub(crate) values: Vec<Option<Spread>>,
+    pub(crate) values: Vec<Option<Summary>>,
     /// By broker, how many times better the first one is, in the same round: above 1 it is better,
     /// whichever way the metric goes.
-    pub(crate) ratios: Vec<Option<Spread>>,
+    pub(crate) ratios: Vec<Option<Summary>>,
 }
 
 /// Some numbers: the one in the middle, and the two ends.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Spread {
+pub(crate) struct Summary {
     pub(crate) lowest: f64,
     pub(crate) median: f64,
     pub(crate) highest: f64,
 }
 
-impl Spread {
+impl Summary {
     /// Of these; `None` if there are none.
-    pub(crate) fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Spread> {
+    pub(crate) fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Summary> {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().checked_sub(1)?;
-        Some(Spread {
+        Some(Summary {
             lowest: sorted[0],
             median: f64::midpoint(sorted[last / 2], sorted[last.div_ceil(2)]),
             highest: sorted[last],
@@ -175,7 +175,7 @@ fn compare(metric: Metric, outcomes: &Outcomes, brokers: usize) -> Comparison {
     };
     let values = (0..brokers).map(|broker| {
         let values = outcomes.iter().filter_map(|row| at(row, broker));
-        Spread::of(values)
+        Summary::of(values)
     });
     let ratios = (0..brokers).map(|broker| {
         let ratios = outcomes.iter().filter_map(|row| {
@@ -186,7 +186,7 @@ fn compare(metric: Metric, outcomes: &Outcomes, brokers: usize) -> Comparison {
                 other / first
             })
         });
-        Spread::of(ratios)
+        Summary::of(ratios)
     });
     Comparison {
         metric,
@@ -203,8 +203,8 @@ fn middle_latency<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Option<Lat
         .collect();
     let first = all.first()?;
     let middle = |part: &dyn Fn(&Latency) -> f64| {
-        let spread = Spread::of(all.iter().map(|latency| part(latency)));
-        spread.map_or(0.0, |spread| spread.median)
+        let summary = Summary::of(all.iter().map(|latency| part(latency)));
+        summary.map_or(0.0, |summary| summary.median)
     };
     let whole = |part: &dyn Fn(&Latency) -> u64| middle(&|latency| part(latency) as f64) as u64;
     let curve = first
@@ -235,11 +235,11 @@ mod tests {
 
     #[test]
     fn the_median_of_an_even_number_is_between_two() {
-        let spread = Spread::of([4.0, 1.0, 3.0, 2.0]).expect("there are some");
+        let summary = Summary::of([4.0, 1.0, 3.0, 2.0]).expect("there are some");
         assert_eq!(
-            (spread.lowest, spread.median, spread.highest),
+            (summary.lowest, summary.median, summary.highest),
             (1.0, 2.5, 4.0)
         );
-        assert_eq!(Spread::of([]), None);
+        assert_eq!(Summary::of([]), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::results::{Compared, Comparison, Results, Spread};
+use super::results::{Compared, Comparison, Results, Summary};
 use crate::table::plural;
 
 /// All tables.
@@ -19,11 +19,11 @@ pub(super) fn render(results: &Results) -> String {
         machine.congestion_control
     );
     let (rounds, seconds) = (plural(results.rounds as u64, "round"), results.seconds);
-    let spreads = match results.rounds {
+    let summaries = match results.rounds {
         0 | 1 => "",
         _ => "; medians, and the lowest and highest in brackets",
     };
-    let _ = writeln!(text, "{}: {rounds} of {seconds} s{spreads}", results.date);
+    let _ = writeln!(text, "{}: {rounds} of {seconds} s{summaries}", results.date);
     for (place, broker) in results.brokers.iter().enumerate() {
         let letter = letter(place);
         let _ = writeln!(text, "{letter}: {} ({})", broker.version, broker.command);
@@ -72,16 +72,16 @@ fn table(workload: &Compared, results: &Results) -> Vec<Vec<String>> {
 }
 
 fn value(comparison: &Comparison, broker: usize) -> String {
-    let Some(spread) = comparison.values[broker] else {
+    let Some(summary) = comparison.values[broker] else {
         return "-".to_owned();
     };
     let show = |value| comparison.metric.show(value);
-    let Spread {
+    let Summary {
         lowest,
         median,
         highest,
-    } = spread;
-    if spread.is_point() {
+    } = summary;
+    if summary.is_point() {
         return show(median);
     }
     format!("{} ({} - {})", show(median), show(lowest), show(highest))
@@ -89,10 +89,10 @@ fn value(comparison: &Comparison, broker: usize) -> String {
 
 fn ratio(comparison: &Comparison, broker: usize) -> String {
     match comparison.ratios[broker] {
-        Some(spread) if spread.is_point() => format!("{:.2}", spread.median),
-        Some(spread) => format!(
+        Some(summary) if summary.is_point() => format!("{:.2}", summary.median),
+        Some(summary) => format!(
             "{:.2} ({:.2} - {:.2})",
-            spread.median, spread.lowest, spread.highest
+            summary.median, summary.lowest, summary.highest
         ),
         None => "-".to_owned(),
     }
