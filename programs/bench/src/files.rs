@@ -54,7 +54,7 @@ pub(crate) fn expect_lines(flag: &str, path: &Path, heading: &str) -> Result<(),
     if path.is_file()
         && let Ok(file) = fs::File::open(path)
     {
-        // What cannot be read is told when it is written.
+        // What cannot be read is error when it is written.
         let _ = BufReader::new(file).read_until(b'\n', &mut first);
     }
     if first.is_empty() || first.starts_with(heading.as_bytes()) {
@@ -124,16 +124,16 @@ mod tests {
         let first = new_name(&stem, "html");
         assert!(expect_new("--report", &first).is_ok());
         fs::write(&first, "old").expect("it can be written");
-        let told = expect_new("--report", &first).expect_err("it is there");
-        assert!(told.to_string().contains("--force"), "{told}");
+        let error = expect_new("--report", &first).expect_err("it is there");
+        assert!(error.to_string().contains("--force"), "{error}");
         let second = new_name(&stem, "html");
         assert!(second.ends_with("report-2.html"), "{second:?}");
         fs::write(&second, "workload,broker\n").expect("it can be written");
         assert!(new_name(&stem, "html").ends_with("report-3.html"));
         assert!(expect_new("--json", Path::new("/dev/null")).is_ok());
         assert!(expect_lines("--csv", &second, "workload,").is_ok());
-        let told = expect_lines("--csv", &first, "workload,").expect_err("it is a report");
-        assert!(told.to_string().contains("name another"), "{told}");
+        let error = expect_lines("--csv", &first, "workload,").expect_err("it is a report");
+        assert!(error.to_string().contains("name another"), "{error}");
         fs::remove_dir_all(&folder).expect("it is ours");
     }
 }

@@ -89,7 +89,7 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_is_refused_where_it_makes_no_sense() {
-        let told = [
+        let errors = [
             number("0").expect_err("no messages"),
             number("0.4").expect_err("less than one message"),
             rate("0k").expect_err("a rate of nothing"),
@@ -98,7 +98,7 @@ pub(super) mod tests {
             read_rate("0").expect_err("never reads"),
             some_seconds("0").expect_err("no time"),
         ];
-        for text in told {
+        for text in errors {
             assert!(text.contains("or more"), "{text}");
         }
     }

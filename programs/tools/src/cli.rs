@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::connection::Patience;
+use super::connection::Deadline;
 use super::message::Show;
 use super::server::Server;
 use super::subject::{literal, pattern, queue};
@@ -151,8 +151,8 @@ pub(super) struct PubArgs {
 }
 
 impl PubArgs {
-    pub(super) fn patience(&self) -> Patience {
-        Patience::new(self.timeout)
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::new(self.timeout)
     }
 }
 
@@ -181,8 +181,8 @@ pub(super) struct SubArgs {
 }
 
 impl SubArgs {
-    pub(super) fn patience(&self) -> Patience {
-        Patience::new(self.timeout)
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::new(self.timeout)
     }
 }
 
@@ -204,8 +204,8 @@ pub(super) struct ReqArgs {
 }
 
 impl ReqArgs {
-    pub(super) fn patience(&self) -> Patience {
-        Patience::new(self.timeout)
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::new(self.timeout)
     }
 }
 

@@ -85,8 +85,8 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Error::Closed => f.write_str("the broker has closed the connection"),
-            Error::Timeout(patience) => {
-                write!(f, "timeout after {patience:?}; wait longer with --timeout")
+            Error::Timeout(length) => {
+                write!(f, "timeout after {length:?}; wait longer with --timeout")
             }
             Error::NoResponders(subject) => {
                 write!(f, "no subscriber answers requests on {subject:?}")
@@ -133,16 +133,16 @@ pub(super) enum Event {
 
 /// Until when to wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct Deadline {
     length: Duration,
     /// `None` for as long as it takes.
     end: Option<Instant>,
 }
 
-impl Patience {
+impl Deadline {
     /// So long from now; zero is for ever.
-    pub(super) fn new(length: Duration) -> Patience {
-        Patience {
+    pub(super) fn new(length: Duration) -> Deadline {
+        Deadline {
             length,
             end: (!length.is_zero()).then(|| Instant::now() + length),
         }
@@ -174,9 +174,9 @@ impl Connection {
     pub(super) fn open(
         server: &Server,
         echo: bool,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<Connection, Error> {
-        let stream = connect(&server.address, patience)?;
+        let stream = connect(&server.address, deadline)?;
         stream.set_nodelay(true)?;
         let mut connection = Connection {
             stream,
@@ -185,14 +185,14 @@ impl Connection {
             done: 0,
             output: Vec::new(),
         };
-        let info = connection.info(patience)?;
+        let info = connection.info(deadline)?;
         if info["tls_required"] == true {
             let text = "the broker requires TLS, which these commands do not support";
             return Err(Error::Foreign(text.to_owned()));
         }
         let hello = server.credentials.introduction("midge", echo);
         encode::connect(&mut connection.output, hello.as_bytes());
-        connection.sync(patience)?;
+        connection.sync(deadline)?;
         Ok(connection)
     }
 
@@ -213,9 +213,9 @@ impl Connection {
 
     /// Why the broker takes no more: it may have said so, in what is there to read.
     fn last_words(&mut self) -> Error {
-        let patience = Patience::new(LAST_WORDS);
+        let deadline = Deadline::new(LAST_WORDS);
         loop {
-            match self.op(patience, |op, _| refusal(op)) {
+            match self.op(deadline, |op, _| refusal(op)) {
                 Ok(Some(error)) => return error,
                 Ok(None) => {}
                 Err(Error::Foreign(text)) => return Error::Foreign(text),
@@ -225,17 +225,17 @@ impl Connection {
     }
 
     /// Waits until the broker has carried out all that was sent. Messages are passed over.
-    pub(super) fn sync(&mut self, patience: Patience) -> Result<(), Error> {
+    pub(super) fn sync(&mut self, deadline: Deadline) -> Result<(), Error> {
         self.output.extend_from_slice(encode::PING);
-        while !matches!(self.next(patience)?, Event::Pong) {}
+        while !matches!(self.next(deadline)?, Event::Pong) {}
         Ok(())
     }
 
     /// Waits for a message or a `PONG`. `PING`s are answered.
-    pub(super) fn next(&mut self, patience: Patience) -> Result<Event, Error> {
+    pub(super) fn next(&mut self, deadline: Deadline) -> Result<Event, Error> {
         loop {
             self.flush()?;
-            let found = self.op(patience, |op, output| match op {
+            let found = self.op(deadline, |op, output| match op {
                 ServerOp::Msg(delivery) => Ok(Some(Event::Message(Message::of(delivery)))),
                 ServerOp::Pong => Ok(Some(Event::Pong)),
                 ServerOp::Ping => {
@@ -253,9 +253,9 @@ impl Connection {
     }
 
     /// The broker's first words.
-    fn info(&mut self, patience: Patience) -> Result<serde_json::Value, Error> {
+    fn info(&mut self, deadline: Deadline) -> Result<serde_json::Value, Error> {
         let stranger = || Error::Foreign("the peer is not a NATS broker".to_owned());
-        let info = self.op(patience, |op, _| match op {
+        let info = self.op(deadline, |op, _| match op {
             ServerOp::Info { json } => serde_json::from_slice(json).ok(),
             _ => None,
         })?;
@@ -265,7 +265,7 @@ impl Connection {
     /// Waits for the next op, and hands it on.
     fn op<R>(
         &mut self,
-        patience: Patience,
+        deadline: Deadline,
         see: impl FnOnce(&ServerOp<'_>, &mut Vec<u8>) -> R,
     ) -> Result<R, Error> {
         loop {
@@ -279,18 +279,18 @@ impl Connection {
                     self.done += len;
                     return Ok(seen);
                 }
-                ServerStep::Partial { .. } => self.read(patience)?,
+                ServerStep::Partial { .. } => self.read(deadline)?,
             }
         }
     }
 
-    fn read(&mut self, patience: Patience) -> Result<(), Error> {
+    fn read(&mut self, deadline: Deadline) -> Result<(), Error> {
         self.input.drain(..self.done);
         self.done = 0;
         let filled = self.input.len();
         self.input.resize(filled + READ_BYTES, 0);
         let read = loop {
-            self.stream.set_read_timeout(patience.left()?)?;
+            self.stream.set_read_timeout(deadline.left()?)?;
             match self.stream.read(&mut self.input[filled..]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // It is over, or was cut short: the next look tells.
@@ -307,14 +307,14 @@ impl Connection {
     }
 }
 
-fn connect(address: &str, patience: Patience) -> Result<TcpStream, Error> {
+fn connect(address: &str, deadline: Deadline) -> Result<TcpStream, Error> {
     let failed = |cause| Error::Connect {
         address: address.to_owned(),
         cause,
     };
     let mut last = io::Error::from(ErrorKind::NotFound);
     for one in address.to_socket_addrs().map_err(failed)? {
-        let connected = match patience.left()? {
+        let connected = match deadline.left()? {
             Some(left) => TcpStream::connect_timeout(&one, left),
             None => TcpStream::connect(one),
         };

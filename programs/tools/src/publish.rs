@@ -12,7 +12,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// Publishes, and waits until the broker has carried it out: what it has to say against it comes by
 /// then.
 pub(super) fn run(args: &PubArgs) -> Result<(), Error> {
-    let mut connection = Connection::open(&args.server.server(), true, args.patience())?;
+    let mut connection = Connection::open(&args.server.server(), true, args.deadline())?;
     let (mut messages, mut bytes) = (0_u64, 0_u64);
     let mut send = |payload: &[u8], is_last: bool| {
         for _ in 0..args.count {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &PubArgs) -> Result<(), Error> {
     } else {
         send(&args.message.payload()?, true)?;
     }
-    connection.sync(args.patience())?;
+    connection.sync(args.deadline())?;
     if !args.quiet {
         let subject = &args.message.subject;
         let s = if messages == 1 { "" } else { "s" };

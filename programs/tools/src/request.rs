@@ -11,8 +11,8 @@ use super::message::publish;
 /// Sends a request, and prints the replies that come in time.
 pub(super) fn run(args: &ReqArgs) -> Result<(), Error> {
     let payload = args.message.payload()?;
-    let patience = args.patience();
-    let mut connection = Connection::open(&args.server.server(), true, patience)?;
+    let deadline = args.deadline();
+    let mut connection = Connection::open(&args.server.server(), true, deadline)?;
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(io::Error::from)?;
     let inbox = format!("_INBOX.{}", data_encoding::BASE64URL_NOPAD.encode(&random));
@@ -29,7 +29,7 @@ pub(super) fn run(args: &ReqArgs) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let mut number = 0;
     while number < args.replies {
-        let Event::Message(reply) = connection.next(patience)? else {
+        let Event::Message(reply) = connection.next(deadline)? else {
             continue;
         };
         if reply.payload.is_empty() && reply.status().as_deref() == Some("503") {

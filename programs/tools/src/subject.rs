@@ -74,9 +74,9 @@ mod tests {
             for (found, expected) in [(literal(text), to_publish), (pattern(text), to_subscribe)] {
                 match found {
                     Ok(same) => assert_eq!((same.as_str(), expected), (text, "")),
-                    Err(told) => assert!(
-                        !expected.is_empty() && told.contains(expected),
-                        "{text:?}: {told}"
+                    Err(error) => assert!(
+                        !expected.is_empty() && error.contains(expected),
+                        "{text:?}: {error}"
                     ),
                 }
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use midge_protocol::encode;
 
 use super::cli::SubArgs;
-use super::connection::{Connection, Error, Event, Patience};
+use super::connection::{Connection, Deadline, Error, Event};
 use super::message::publish;
 use super::{plain, subject};
 
@@ -15,8 +15,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Prints messages until there were enough, or it is ended.
 pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
-    let patience = args.patience();
-    let mut connection = Connection::open(&args.server.server(), true, patience)?;
+    let deadline = args.deadline();
+    let mut connection = Connection::open(&args.server.server(), true, deadline)?;
     for (sid, subject) in args.subjects.iter().enumerate() {
         let queue = args.queue.as_deref().map(str::as_bytes);
         let sid = (sid + 1).to_string();
@@ -32,7 +32,7 @@ pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let mut number = 0;
     while args.count.is_none_or(|count| number < count) {
-        let message = match connection.next(patience)? {
+        let message = match connection.next(deadline)? {
             Event::Message(message) => message,
             Event::Pong => {
                 eprintln!("subscribed to {}", args.subjects.join(", "));
@@ -50,5 +50,5 @@ pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
             }
         }
     }
-    connection.sync(Patience::new(LAST_WORDS))
+    connection.sync(Deadline::new(LAST_WORDS))
 }

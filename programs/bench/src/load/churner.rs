@@ -69,8 +69,8 @@ impl Handler<Shard> for Churner {
             |aside| pong |= hello::common(cx, "the subscriber", aside),
             |delivery: &Delivery<'_>| {
                 let number = *got as usize * TRY_EVERY;
-                let wanted = format!("{subject}.{number:06}");
-                let good = delivery.subject == wanted.as_bytes()
+                let due = format!("{subject}.{number:06}");
+                let good = delivery.subject == due.as_bytes()
                     && delivery.sid == number.to_string().as_bytes()
                     && *got < expected;
                 if !good {

@@ -122,7 +122,7 @@ fn tiles(html: &mut String, results: &Results) {
             ),
         ));
     }
-    let wanted = [
+    let figures = [
         ("1-to-1", Metric::CpuRate, "1 to 1, 16 B, per CPU second"),
         ("request-1", Metric::P50, "shorter request and reply, p50"),
         (
@@ -131,7 +131,7 @@ fn tiles(html: &mut String, results: &Results) {
             "less memory per connection",
         ),
     ];
-    for (name, metric, text) in wanted {
+    for (name, metric, text) in figures {
         let mut workloads = results.workloads.iter();
         let found = workloads.find(|workload| workload.name == name);
         if let Some(ratio) = found.and_then(|workload| ratio(workload, metric)) {
@@ -192,13 +192,13 @@ fn latencies(html: &mut String, results: &Results, legend: &str) {
 }
 
 fn growths(html: &mut String, results: &Results, legend: &str) {
-    let wanted = [
+    let growing = [
         (Series::Subscriptions, Metric::CpuRate),
         (Series::Connections, Metric::CpuRate),
         (Series::Connections, Metric::P50),
     ];
     let mut plots = String::new();
-    for (series, metric) in wanted {
+    for (series, metric) in growing {
         if let Some(plot) = curves::growth(results, series, metric) {
             let (title, metric) = (series.title(), metric.title());
             let _ = write!(plots, "<div><h3>{title}: {metric}</h3>{plot}</div>");

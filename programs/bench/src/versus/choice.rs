@@ -32,28 +32,28 @@ pub(crate) fn names() -> String {
     text
 }
 
-/// Those of `cases` that are wanted, in their own order: by name, by subcommand, or by the beginning
-/// of a name. Nothing wanted is everything.
+/// The cases that `words` name, in their own order: by name, by subcommand, or by the beginning
+/// of a name. Without words, all cases.
 ///
 /// # Errors
-/// [`Error::Usage`]: one of `wanted` is no name.
-pub(super) fn choose(cases: Vec<Case>, wanted: &[String]) -> Result<Vec<Case>, Error> {
-    if wanted.is_empty() {
+/// [`Error::Usage`]: one of `words` is no name.
+pub(super) fn choose(cases: Vec<Case>, words: &[String]) -> Result<Vec<Case>, Error> {
+    if words.is_empty() {
         return Ok(cases);
     }
-    let mut kept = vec![false; cases.len()];
-    for word in wanted {
+    let mut chosen = vec![false; cases.len()];
+    for word in words {
         let found = find(&cases, word);
         if found.is_empty() {
             return Err(Error::Usage(unknown(&cases, word)));
         }
         for place in found {
-            kept[place] = true;
+            chosen[place] = true;
         }
     }
-    let both = cases.into_iter().zip(kept);
+    let both = cases.into_iter().zip(chosen);
     Ok(both
-        .filter(|(_, kept)| *kept)
+        .filter(|(_, chosen)| *chosen)
         .map(|(case, _)| case)
         .collect())
 }
@@ -151,9 +151,9 @@ mod tests {
             ("staled", "did you mean stalled?"),
             ("", "no such workload"),
         ] {
-            let told = chosen(words).expect_err("it is no name");
-            assert!(told.contains(hint), "{words}: {told}");
-            assert!(told.contains("queue-2-to-4"), "{told}");
+            let error = chosen(words).expect_err("it is no name");
+            assert!(error.contains(hint), "{words}: {error}");
+            assert!(error.contains("queue-2-to-4"), "{error}");
         }
     }
 

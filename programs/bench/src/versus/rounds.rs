@@ -171,12 +171,12 @@ impl Clock {
         self.done += 1;
         if self.log {
             let metric = case.metrics[0];
-            let told = match (outcome.faults.first(), metric.of(outcome)) {
+            let text = match (outcome.faults.first(), metric.of(outcome)) {
                 (Some(fault), _) => fault.clone(),
                 (None, Some(value)) => format!("{} {}", metric.show(value), metric.title()),
                 (None, None) => format!("{}/s", table::count(outcome.messages_per_second)),
             };
-            let _ = writeln!(io::stderr(), "{}: {told}", self.heading);
+            let _ = writeln!(io::stderr(), "{}: {text}", self.heading);
         }
     }
 

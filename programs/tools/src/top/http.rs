@@ -12,7 +12,7 @@ use crate::connection::Error;
 const PORT: &str = "8222";
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most bytes of one answer: 1024 connections with their subscriptions take about a megabyte.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -90,14 +90,14 @@ impl Monitor {
     fn ask(&self, endpoint: &str) -> std::io::Result<Vec<u8>> {
         let mut last = std::io::Error::from(ErrorKind::NotFound);
         for addr in self.address.to_socket_addrs()? {
-            let mut stream = match TcpStream::connect_timeout(&addr, PATIENCE) {
+            let mut stream = match TcpStream::connect_timeout(&addr, TIMEOUT) {
                 Ok(stream) => stream,
                 Err(error) => {
                     last = error;
                     continue;
                 }
             };
-            let end = Instant::now() + PATIENCE;
+            let end = Instant::now() + TIMEOUT;
             let (host, base) = (&self.address, &self.base);
             let ask = format!("GET {base}{endpoint} HTTP/1.0\r\nHost: {host}\r\n\r\n");
             stream.write_all(ask.as_bytes())?;

@@ -168,18 +168,18 @@ fn busiest(sample: &Sample, columns: usize) -> String {
     for (place, one) in subjects.enumerate() {
         let number = |name: &str| one[name].as_f64().unwrap_or_default();
         let name = if place == 0 { "now" } else { "" };
-        let mut told = format!(
+        let mut line = format!(
             ": {} messages and {} per second",
             count(number("msgs_rate")),
             bytes(number("bytes_rate"))
         );
-        let unheard = 100.0 * number("unrouted") / number("msgs").max(1.0);
-        if unheard >= 0.5 {
-            let _ = write!(told, ", {unheard:.0}% of them unrouted");
+        let unrouted = 100.0 * number("unrouted") / number("msgs").max(1.0);
+        if unrouted >= 0.5 {
+            let _ = write!(line, ", {unrouted:.0}% of them unrouted");
         }
-        let room = columns.saturating_sub(5 + told.chars().count());
+        let room = columns.saturating_sub(5 + line.chars().count());
         let subject = cut(&shown(&one["subject"]), room.max(8));
-        let _ = writeln!(out, "{name:<3}  {subject}{told}");
+        let _ = writeln!(out, "{name:<3}  {subject}{line}");
     }
     out
 }
@@ -297,16 +297,16 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (number, wanted) in [
+        for (number, expected) in [
             (0.0, "0"),
             (999.0, "999"),
             (1000.0, "1.0k"),
             (2.5e9, "2.5G"),
         ] {
-            assert_eq!(count(number), wanted);
+            assert_eq!(count(number), expected);
         }
-        for (number, wanted) in [(0.0, "0B"), (1023.0, "1023B"), (1536.0, "1.5KiB")] {
-            assert_eq!(bytes(number), wanted);
+        for (number, expected) in [(0.0, "0B"), (1023.0, "1023B"), (1536.0, "1.5KiB")] {
+            assert_eq!(bytes(number), expected);
         }
     }
 
@@ -348,8 +348,8 @@ mod tests {
             );
             assert!(!page.contains("NNNN"), "{page}");
             if columns >= 80 {
-                let told = "at [::]:4222, up 12d3h4m5s\n";
-                assert!(page.contains(told), "{page}");
+                let line = "at [::]:4222, up 12d3h4m5s\n";
+                assert!(page.contains(line), "{page}");
                 assert!(page.contains("100% of them unrouted"), "{page}");
                 assert!(page.contains("953.7MiB"), "{page}");
             }

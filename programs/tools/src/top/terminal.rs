@@ -59,12 +59,12 @@ impl Terminal {
     }
 
     /// Waits for a key, so long.
-    pub(super) fn key(&mut self, patience: Duration) -> io::Result<Option<Key>> {
+    pub(super) fn key(&mut self, timeout: Duration) -> io::Result<Option<Key>> {
         if self.before.is_none() {
-            std::thread::sleep(patience);
+            std::thread::sleep(timeout);
             return Ok(None);
         }
-        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         let stdin = io::stdin();
         match poll(
             &mut [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)],
