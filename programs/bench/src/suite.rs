@@ -23,6 +23,21 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    fn new(name: &str, title: &str, kind: impl Into<Kind>, metrics: &[Metric]) -> Case {
+        let kind = kind.into();
+        Case {
+            workload: Workload {
+                name: name.to_owned(),
+                kind,
+            },
+            command: command(&kind),
+            title: title.to_owned(),
+            metrics: metrics.to_vec(),
+            series: None,
+            unfit: None,
+        }
+    }
+
     /// Whether a broker may cut off a subscriber here and be honest.
     pub(crate) fn may_be_cut_off(&self) -> bool {
         matches!(&self.workload.kind, Kind::Flow(flow) if flow.read_rate.is_some())
@@ -143,193 +158,226 @@ pub(crate) struct Scale {
 /// three seconds, and until then the others get next to nothing.
 const STALLED_SECONDS: f64 = 8.0;
 
+impl Scale {
+    fn span(self) -> Span {
+        Span::Seconds(self.seconds)
+    }
+
+    fn count(self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+
+    /// One publisher and one subscriber, 16 bytes.
+    fn flow(self) -> Flow {
+        Flow {
+            span: self.span(),
+            ..Flow::default()
+        }
+    }
+}
+
+const RATES: [Metric; 2] = [Metric::CpuRate, Metric::Rate];
+
 /// All workloads.
 pub(crate) fn suite(scale: Scale) -> Vec<Case> {
-    use Metric::{CpuRate, P50, P99, Rate};
-    let span = Span::Seconds(scale.seconds);
-    let many = |full: usize, quick: usize| if scale.quick { quick } else { full };
-    let flow = Flow {
-        span,
-        ..Flow::default()
+    let mut cases = throughput(scale);
+    cases.extend(latency(scale));
+    cases.extend(slow_subscribers(scale));
+    cases.extend(connections(scale));
+    cases.extend(growing_subscriptions(scale));
+    cases.extend(growing_connections(scale));
+    cases
+}
+
+/// Publishers as fast as their subscribers: payloads, fan-out, fan-in, queue groups, subjects.
+fn throughput(scale: Scale) -> Vec<Case> {
+    let flow = scale.flow();
+    let sized = |size| Flow { size, ..flow };
+    let fan = |publishers, subscribers| Flow {
+        publishers,
+        subscribers,
+        ..flow
     };
-    let mut cases = Vec::new();
-    let mut add = |name: &str, title: &str, kind: Kind, metrics: &[Metric]| {
-        cases.push(Case {
-            workload: Workload {
-                name: name.to_owned(),
-                kind,
-            },
-            command: command(&kind),
-            title: title.to_owned(),
-            metrics: metrics.to_vec(),
-            series: None,
-            unfit: None,
-        });
-    };
-    let rates = [CpuRate, Rate];
-    let sized = |size| Flow { size, ..flow }.into();
-    let fan = |publishers, subscribers| {
-        Flow {
-            publishers,
-            subscribers,
-            ..flow
-        }
-        .into()
-    };
-    add("pub-only", "Publish only, 16 B", fan(1, 0), &rates);
-    add("1-to-1", "1 to 1, 16 B", fan(1, 1), &rates);
     let headers = Flow {
         headers: true,
         ..flow
     };
-    add(
-        "1-to-1-headers",
-        "1 to 1, 16 B and headers",
-        headers.into(),
-        &rates,
-    );
-    add("1-to-1-1k", "1 to 1, 1 KiB", sized(1024), &rates);
-    add("1-to-1-4k", "1 to 1, 4 KiB", sized(4096), &rates);
-    add("1-to-1-64k", "1 to 1, 64 KiB", sized(65536), &rates);
-    add("1-to-8", "1 to 8, 16 B", fan(1, 8), &rates);
-    add("1-to-64", "1 to 64, 16 B", fan(1, 64), &rates);
-    add("8-to-1", "8 to 1, 16 B", fan(8, 1), &rates);
     let queue = Flow {
-        span,
+        span: flow.span,
         ..Flow::queue()
     };
-    add(
-        "queue-2-to-4",
-        "2 to a queue group of 4, 16 B",
-        queue.into(),
-        &rates,
-    );
     let subjects = Flow {
-        span,
-        subjects: many(100_000, 1000),
+        span: flow.span,
+        subjects: scale.count(100_000, 1000),
         ..Flow::subjects()
     };
-    add(
-        "subjects-100k",
-        "100,000 literal and wildcard subscriptions, random subjects",
-        subjects.into(),
-        &rates,
-    );
+    let flows = [
+        ("pub-only", "Publish only, 16 B", fan(1, 0)),
+        ("1-to-1", "1 to 1, 16 B", fan(1, 1)),
+        ("1-to-1-headers", "1 to 1, 16 B and headers", headers),
+        ("1-to-1-1k", "1 to 1, 1 KiB", sized(1024)),
+        ("1-to-1-4k", "1 to 1, 4 KiB", sized(4096)),
+        ("1-to-1-64k", "1 to 1, 64 KiB", sized(65536)),
+        ("1-to-8", "1 to 8, 16 B", fan(1, 8)),
+        ("1-to-64", "1 to 64, 16 B", fan(1, 64)),
+        ("8-to-1", "8 to 1, 16 B", fan(8, 1)),
+        ("queue-2-to-4", "2 to a queue group of 4, 16 B", queue),
+        (
+            "subjects-100k",
+            "100,000 literal and wildcard subscriptions, random subjects",
+            subjects,
+        ),
+    ];
+    let cases = flows.map(|(name, title, flow)| Case::new(name, title, flow, &RATES));
+    cases.into()
+}
+
+/// Requests in a closed loop, and messages in an open one.
+fn latency(scale: Scale) -> Vec<Case> {
+    use Metric::{CpuRate, P50, P99, Rate};
     let request = |outstanding| {
         Kind::Request(Request {
             requesters: 1,
             responders: 1,
             outstanding,
             size: STAMPED_BYTES,
-            span,
+            span: scale.span(),
             rate: None,
         })
     };
-    add(
-        "request-1",
-        "Request and reply, 1 outstanding",
-        request(1),
-        &[CpuRate, Rate, P50, P99],
-    );
-    add(
-        "request-32",
-        "Request and reply, 32 outstanding",
-        request(32),
-        &[CpuRate, Rate, P50, P99],
-    );
-    let rate = if scale.quick { 10e3 } else { 1.5e6 };
-    let latency = Flow {
-        span,
-        ..Flow::latency(rate)
+    let open_loop = Flow {
+        span: scale.span(),
+        ..Flow::latency(if scale.quick { 10e3 } else { 1.5e6 })
     };
-    add(
-        "latency-1.5m",
-        "Open loop, 1.5 M messages/s",
-        latency.into(),
-        &[P50, P99, CpuRate],
-    );
-    let slow = Flow {
+    let metrics = [CpuRate, Rate, P50, P99];
+    vec![
+        Case::new(
+            "request-1",
+            "Request and reply, 1 outstanding",
+            request(1),
+            &metrics,
+        ),
+        Case::new(
+            "request-32",
+            "Request and reply, 32 outstanding",
+            request(32),
+            &metrics,
+        ),
+        Case::new(
+            "latency-1.5m",
+            "Open loop, 1.5 M messages/s",
+            open_loop,
+            &[P50, P99, CpuRate],
+        ),
+    ]
+}
+
+/// Subscribers that read nothing, or less than is published.
+fn slow_subscribers(scale: Scale) -> Vec<Case> {
+    let stalled = Flow {
         span: Span::Seconds(scale.seconds.max(STALLED_SECONDS)),
         ..Flow::slow()
     };
-    add(
-        "stalled",
-        "One stalled subscriber of three",
-        slow.into(),
-        &rates_of_others(),
-    );
     let outrun = Flow {
-        span,
+        span: scale.span(),
         ..Flow::outrun()
     };
-    add(
+    let mut stalled = Case::new(
+        "stalled",
+        "One stalled subscriber of three",
+        stalled,
+        // Processors are idle while everybody waits for the stalled one: the clock tells more.
+        &[Metric::Rate, Metric::CpuRate],
+    );
+    stalled.unfit = scale.quick.then(|| {
+        format!(
+            "a broker shows only after some seconds what it does with a stalled subscriber; without --quick this takes {STALLED_SECONDS} s of load"
+        )
+    });
+    let outrun = Case::new(
         "outrun",
         "A publisher outruns a subscriber of 40 MB/s",
-        outrun.into(),
-        &[Metric::PeakMemory, CpuRate],
+        outrun,
+        &[Metric::PeakMemory, Metric::CpuRate],
     );
+    vec![stalled, outrun]
+}
+
+/// Connections and subscriptions that come, stay and go.
+fn connections(scale: Scale) -> Vec<Case> {
     let connect = Kind::Connect(Connect {
         concurrency: 16,
-        span,
+        span: scale.span(),
     });
-    add("connect", "Connect, greet, close", connect, &rates);
     let idle = Kind::Idle(Idle {
-        connections: many(5000, 100),
+        connections: scale.count(5000, 100),
         subscriptions: 1,
         hold: 0.0,
     });
-    add("idle", "Idle connections", idle, &[Metric::ConnectionBytes]);
     let subs = Kind::SubUnsub(SubUnsub {
-        subscriptions: many(100_000, 1000),
+        subscriptions: scale.count(100_000, 1000),
     });
-    let sub_metrics = [
-        Metric::SubRate,
-        Metric::UnsubRate,
-        Metric::SubscriptionBytes,
-        CpuRate,
-    ];
-    add("sub-unsub", "100,000 SUB, then UNSUB", subs, &sub_metrics);
-    for bystanders in [1, 1000, many(100_000, 2000)] {
-        let flow = Flow { bystanders, ..flow };
-        let count = super::table::thousands(bystanders);
-        let s = if bystanders == 1 { "" } else { "s" };
-        let title = format!("1 to 1, {count} subscription{s} beside");
-        add(&format!("beside-{bystanders}"), &title, flow.into(), &rates);
-    }
-    for connections in [1, 100, many(1000, 150), many(10_000, 200)] {
+    vec![
+        Case::new("connect", "Connect, greet, close", connect, &RATES),
+        Case::new("idle", "Idle connections", idle, &[Metric::ConnectionBytes]),
+        Case::new(
+            "sub-unsub",
+            "100,000 SUB, then UNSUB",
+            subs,
+            &[
+                Metric::SubRate,
+                Metric::UnsubRate,
+                Metric::SubscriptionBytes,
+                Metric::CpuRate,
+            ],
+        ),
+    ]
+}
+
+/// One flow beside ever more subscriptions that get nothing of it.
+fn growing_subscriptions(scale: Scale) -> Vec<Case> {
+    let case = |bystanders| {
+        let flow = Flow {
+            bystanders,
+            ..scale.flow()
+        };
+        let title = format!("1 to 1, {} beside", counted(bystanders, "subscription"));
+        let mut case = Case::new(&format!("beside-{bystanders}"), &title, flow, &RATES);
+        case.series = Some((Series::Subscriptions, bystanders));
+        case
+    };
+    [1, 1000, scale.count(100_000, 2000)].map(case).into()
+}
+
+/// One rate over ever more connections.
+fn growing_connections(scale: Scale) -> Vec<Case> {
+    let case = |connections| {
         let crowd = Kind::Crowd(Crowd {
             connections,
             size: STAMPED_BYTES,
             // At this rate each message travels alone, also where all come from one connection.
             rate: 5e3,
             warm_up: if scale.quick { 0.0 } else { 3.5 },
-            span,
+            span: scale.span(),
         });
-        let count = super::table::thousands(connections);
-        let s = if connections == 1 { "" } else { "s" };
-        let title = format!("{count} connection{s}, 5,000 messages/s together");
-        add(
-            &format!("crowd-{connections}"),
-            &title,
-            crowd,
-            &[CpuRate, P50],
+        let title = format!(
+            "{}, 5,000 messages/s together",
+            counted(connections, "connection")
         );
-    }
-    for case in &mut cases {
-        if scale.quick && matches!(&case.workload.kind, Kind::Flow(flow) if flow.stalled > 0) {
-            case.unfit = Some(format!(
-                "a broker shows only after some seconds what it does with a stalled subscriber; without --quick this takes {STALLED_SECONDS} s of load"
-            ));
-        }
-        case.series = match &case.workload.kind {
-            Kind::Flow(flow) if flow.bystanders > 0 => {
-                Some((Series::Subscriptions, flow.bystanders))
-            }
-            Kind::Crowd(crowd) => Some((Series::Connections, crowd.connections)),
-            _ => None,
-        };
-    }
-    cases
+        let metrics = [Metric::CpuRate, Metric::P50];
+        let mut case = Case::new(&format!("crowd-{connections}"), &title, crowd, &metrics);
+        case.series = Some((Series::Connections, connections));
+        case
+    };
+    [1, 100, scale.count(1000, 150), scale.count(10_000, 200)]
+        .map(case)
+        .into()
+}
+
+/// `1 connection`, `10,000 connections`.
+fn counted(count: usize, thing: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{s}", super::table::thousands(count))
 }
 
 /// The subcommand that runs a workload of this kind.
@@ -349,11 +397,6 @@ fn command(kind: &Kind) -> &'static str {
         Kind::Connect(_) => "connect",
         Kind::SubUnsub(_) => "sub-unsub",
     }
-}
-
-/// Where one subscriber stalls, time counts: processors are idle while everybody waits.
-fn rates_of_others() -> [Metric; 2] {
-    [Metric::Rate, Metric::CpuRate]
 }
 
 #[cfg(test)]
