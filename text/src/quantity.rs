@@ -50,3 +50,21 @@ fn scaled(text: &str, base: u64) -> Option<u64> {
     let number = number * base.pow(power) as f64;
     (number < 1e15).then_some(number as u64)
 }
+
+/// So many of a thing: `1 round`, `3 rounds`.
+pub fn plural(count: u64, thing: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{s}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_has_no_s() {
+        assert_eq!(plural(0, "message"), "0 messages");
+        assert_eq!(plural(1, "message"), "1 message");
+        assert_eq!(plural(2, "message"), "2 messages");
+    }
+}

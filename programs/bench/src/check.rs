@@ -5,7 +5,7 @@ use std::fmt;
 use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
 
 use super::frame::{Shape, Stamp, set_digits};
-use super::table::plural;
+use midge_text::quantity::plural;
 
 /// What a broker did wrong. Any of these makes a measurement a failure.
 #[derive(Clone, Debug, Eq, PartialEq)]

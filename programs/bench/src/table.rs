@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::outcome::Outcome;
 use super::workload::Kind;
+use midge_text::quantity::plural;
 
 /// The outcome of one run.
 pub(crate) fn render(outcome: &Outcome) -> String {
@@ -181,12 +182,6 @@ pub(crate) fn count(number: f64) -> String {
     scaled(number, &[(1e9, " G"), (1e6, " M"), (1e4, " k")], "")
 }
 
-/// So many of a thing: `1 round`, `3 rounds`.
-pub(crate) fn plural(count: u64, thing: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{s}")
-}
-
 /// A whole number with its thousands apart: `100,000`.
 pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
@@ -231,13 +226,6 @@ fn scaled(number: f64, units: &[(f64, &str)], plain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_is_not_many() {
-        assert_eq!(plural(0, "message"), "0 messages");
-        assert_eq!(plural(1, "message"), "1 message");
-        assert_eq!(plural(2, "message"), "2 messages");
-    }
 
     #[test]
     fn numbers_have_three_digits_and_a_unit() {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::scale::Scale;
 use super::{escaped, times};
-use crate::table::plural;
 use crate::versus::results::{Results, Summary};
+use midge_text::quantity::plural;
 
 /// What it shows, if it was measured.
 const SHOWN: &[&str] = &[

@@ -7,6 +7,7 @@ use crate::suite::{Metric, Series};
 use crate::table;
 use crate::versus::letter;
 use crate::versus::results::{Compared, Comparison, Results, Summary};
+use midge_text::quantity::plural;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -71,9 +72,9 @@ fn lead(html: &mut String, results: &Results) {
         html,
         "<p>{}, {} of {} s on {} ({}), shared by broker and load.</p>",
         escaped(&results.date),
-        table::plural(results.rounds as u64, "round"),
+        plural(results.rounds as u64, "round"),
         results.seconds,
-        table::plural(machine.cores as u64, "core"),
+        plural(machine.cores as u64, "core"),
         escaped(&machine.processor)
     );
 }
@@ -274,7 +275,7 @@ fn how(results: &Results) -> String {
         &format!(
             "{}, {}",
             machine.processor,
-            table::plural(machine.cores as u64, "core")
+            plural(machine.cores as u64, "core")
         ),
     );
     if machine.memory_bytes > 0 {
@@ -322,7 +323,7 @@ fn notes(results: &Results) -> String {
                 items,
                 "<li>{title}: {} closed a subscriber in {count} of {}.</li>",
                 escaped(&results.brokers[broker].label),
-                table::plural(results.rounds as u64, "round")
+                plural(results.rounds as u64, "round")
             );
         }
         for flaw in &workload.faults {

@@ -10,7 +10,7 @@ use midge_protocol::Info;
 use super::{Progress, Target};
 use crate::check::Fault;
 use crate::load::shared::{Checked, Event, Shared};
-use crate::table::plural;
+use midge_text::quantity::plural;
 
 /// How often the measuring thread looks at counters.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

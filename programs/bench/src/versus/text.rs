@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::results::{Compared, Comparison, Results, Summary};
-use crate::table::plural;
+use midge_text::quantity::plural;
 
 /// All tables.
 pub(super) fn render(results: &Results) -> String {
