@@ -111,7 +111,7 @@ fn what_is_published_is_printed_by_whoever_has_subscribed() {
         assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
         run("pub", to, &["a.c", "x"]);
         let expected = "[1] a.b 5 bytes, reply to answer\nKind: greeting\nhello\n\
-                        [2] b 0 bytes\n\n[3] b 0 bytes\n\n[4] a.c 1 bytes\nx\n";
+                        [2] b 0 bytes\n\n[3] b 0 bytes\n\n[4] a.c 1 byte\nx\n";
         assert_eq!(sub.end(), (Some(0), expected.to_owned(), String::new()));
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::plain;
 use midge_protocol::{Delivery, encode};
+use midge_text::quantity::plural;
 use serde_json::{Map, Value, json};
 
 /// The first line of a header block without a status.
@@ -62,9 +63,9 @@ impl Message {
     pub(super) fn show(&self, number: u64, how: Show, out: &mut impl Write) -> io::Result<()> {
         match how {
             Show::Text => {
-                let bytes = self.payload.len();
+                let bytes = plural(self.payload.len() as u64, "byte");
                 let subject = plain::line(&self.subject);
-                write!(out, "[{number}] {subject} {bytes} bytes")?;
+                write!(out, "[{number}] {subject} {bytes}")?;
                 if let Some(reply) = &self.reply {
                     write!(out, ", reply to {}", plain::line(reply))?;
                 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader};
 
+use midge_text::quantity::plural;
+
 use super::cli::PubArgs;
 use super::connection::{Connection, Error};
 use super::message::publish;
@@ -45,8 +47,8 @@ pub(super) fn run(args: &PubArgs) -> Result<(), Error> {
     connection.sync(args.deadline())?;
     if !args.quiet {
         let subject = &args.message.subject;
-        let s = if messages == 1 { "" } else { "s" };
-        eprintln!("{messages} message{s}, {bytes} bytes published to {subject}");
+        let (messages, bytes) = (plural(messages, "message"), plural(bytes, "byte"));
+        eprintln!("{messages}, {bytes} published to {subject}");
     }
     Ok(())
 }
