@@ -41,9 +41,20 @@ pub(super) enum Error {
     Refused(String),
     /// The broker has ended the connection.
     Closed,
-    /// Nothing came in time.
+    /// The broker does not answer in time.
     Timeout(Duration),
-    /// Nobody answers requests on that subject.
+    /// Fewer messages came in time than were waited for.
+    Incomplete {
+        /// How long they were waited for.
+        after: Duration,
+        /// `message` or `reply`, and the plural of it.
+        thing: [&'static str; 2],
+        /// How many came.
+        received: u64,
+        /// How many were waited for; `None` for any number.
+        of: Option<u64>,
+    },
+    /// No client has subscribed to the subject of a request.
     NoResponders(String),
     /// Standard input or output, or the connection.
     Io(io::Error),
@@ -53,7 +64,7 @@ impl Error {
     /// The exit code.
     pub(super) fn code(&self) -> u8 {
         match self {
-            Error::Timeout(_) => 3,
+            Error::Timeout(_) | Error::Incomplete { .. } => 3,
             Error::NoResponders(_) => 4,
             _ => 1,
         }
@@ -85,13 +96,49 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Error::Closed => f.write_str("the broker has closed the connection"),
-            Error::Timeout(length) => {
-                write!(f, "timeout after {length:?}; wait longer with --timeout")
+            Error::Timeout(after) => write!(
+                f,
+                "timeout after {after:?}: the broker does not answer; wait longer with --timeout"
+            ),
+            Error::Incomplete {
+                after,
+                thing: [one, many],
+                received,
+                of,
+            } => {
+                write!(f, "timeout after {after:?}: ")?;
+                match (received, of) {
+                    (0, _) => write!(f, "no {one} received")?,
+                    (_, Some(of)) => write!(f, "{received} of {of} {many} received")?,
+                    (1, None) => write!(f, "1 {one} received")?,
+                    (_, None) => write!(f, "{received} {many} received")?,
+                }
+                f.write_str("; wait longer with --timeout")
             }
             Error::NoResponders(subject) => {
                 write!(f, "no subscriber answers requests on {subject:?}")
             }
             Error::Io(error) => f.write_str(&system_words(error)),
+        }
+    }
+}
+
+impl Error {
+    /// The same, where messages are waited for: a timeout tells how many came.
+    pub(super) fn while_receiving(
+        self,
+        thing: [&'static str; 2],
+        received: u64,
+        of: Option<u64>,
+    ) -> Error {
+        match self {
+            Error::Timeout(after) => Error::Incomplete {
+                after,
+                thing,
+                received,
+                of,
+            },
+            other => other,
         }
     }
 }
@@ -324,4 +371,27 @@ fn connect(address: &str, deadline: Deadline) -> Result<TcpStream, Error> {
         }
     }
     Err(failed(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_says_how_many_messages_came() {
+        let after = Duration::from_millis(1500);
+        for (received, of, expected) in [
+            (0, None, "no reply received"),
+            (0, Some(1), "no reply received"),
+            (1, None, "1 reply received"),
+            (7, None, "7 replies received"),
+            (1, Some(2), "1 of 2 replies received"),
+        ] {
+            let error = Error::Timeout(after).while_receiving(["reply", "replies"], received, of);
+            let expected = format!("timeout after 1.5s: {expected}; wait longer with --timeout");
+            assert_eq!((error.to_string(), error.code()), (expected, 3));
+        }
+        let closed = Error::Closed.while_receiving(["reply", "replies"], 0, None);
+        assert!(matches!(closed, Error::Closed), "{closed:?}");
+    }
 }

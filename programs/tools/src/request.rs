@@ -29,7 +29,11 @@ pub(super) fn run(args: &ReqArgs) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let mut number = 0;
     while number < args.replies {
-        let Event::Message(reply) = connection.next(deadline)? else {
+        let event = connection.next(deadline).map_err(|error| {
+            let thing = ["reply", "replies"];
+            error.while_receiving(thing, number, Some(args.replies))
+        });
+        let Event::Message(reply) = event? else {
             continue;
         };
         if reply.payload.is_empty() && reply.status().as_deref() == Some("503") {

@@ -32,7 +32,11 @@ pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let mut number = 0;
     while args.count.is_none_or(|count| number < count) {
-        let message = match connection.next(deadline)? {
+        let event = connection.next(deadline).map_err(|error| {
+            let thing = ["message", "messages"];
+            error.while_receiving(thing, number, args.count)
+        });
+        let message = match event? {
             Event::Message(message) => message,
             Event::Pong => {
                 eprintln!("subscribed to {}", args.subjects.join(", "));

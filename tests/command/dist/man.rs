@@ -35,7 +35,7 @@ const CODES: &[(&str, &str)] = &[
         "The start or the command failed, or SIGTERM ended the broker.",
     ),
     ("2", "The command line of a command is wrong."),
-    ("3", "Timeout (sub, req)."),
+    ("3", "Timeout (pub, sub, req)."),
     ("4", "No subscriber answers the request (req)."),
 ];
 
