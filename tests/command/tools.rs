@@ -170,13 +170,39 @@ fn a_request_that_nobody_answers_says_why() {
         let silent = Subscriber::start(to, &["silent", "--count=1"]);
         let end = run("req", to, &["silent", "?", "--timeout", "50ms"]);
         assert_eq!(end.code, Some(3), "{end:?}");
-        assert!(
-            end.err.starts_with("midge req: timeout after 50ms; "),
-            "{end:?}"
-        );
+        let err = "midge req: timeout after 50ms: no reply received; wait longer with --timeout\n";
+        assert_eq!(end.err, err);
         assert_eq!(silent.end().0, Some(0));
-        let end = run("sub", to, &["silent", "-t", "50ms"]);
+    }
+}
+
+#[test]
+fn a_subscriber_that_times_out_says_what_it_received() {
+    for target in targets(&[]) {
+        let to = target.server.as_str();
+        let end = run("sub", to, &["silent", "--timeout", "200ms"]);
         assert_eq!(end.code, Some(3), "{end:?}");
+        let err =
+            "midge sub: timeout after 200ms: no message received; wait longer with --timeout\n";
+        assert!(end.err.ends_with(err), "{end:?}");
+    }
+}
+
+#[test]
+fn a_usage_is_the_same_where_the_environment_names_a_broker() {
+    for (command, usage) in [
+        ("pub", "Usage: midge pub [OPTIONS] <SUBJECT> [PAYLOAD]\n"),
+        ("sub", "Usage: midge sub [OPTIONS] <SUBJECTS>...\n"),
+        ("req", "Usage: midge req [OPTIONS] <SUBJECT> [PAYLOAD]\n"),
+    ] {
+        for url in [None, Some("nats://h:1")] {
+            let mut midge = Command::new(env!("CARGO_BIN_EXE_midge"));
+            midge.arg(command).env_remove("NATS_URL");
+            let midge = midge.envs(url.map(|url| ("NATS_URL", url)));
+            let output = midge.output().expect("midge starts");
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert!(err.contains(usage), "{err}");
+        }
     }
 }
 

@@ -25,16 +25,17 @@ pub(super) struct Cli {
 }
 
 /// What to do.
+// An error names the options in use, and one that the environment sets is in use: hence the usages.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Publish a message, and wait until the broker has received it
-    #[command(after_help = CODES)]
+    #[command(after_help = CODES, override_usage = "midge pub [OPTIONS] <SUBJECT> [PAYLOAD]")]
     Pub(PubArgs),
     /// Subscribe, and print each message that comes
-    #[command(after_help = CODES)]
+    #[command(after_help = CODES, override_usage = "midge sub [OPTIONS] <SUBJECTS>...")]
     Sub(SubArgs),
     /// Send a request, and print the reply
-    #[command(after_help = CODES)]
+    #[command(after_help = CODES, override_usage = "midge req [OPTIONS] <SUBJECT> [PAYLOAD]")]
     Req(ReqArgs),
     /// Watch a running broker by its monitoring port
     #[command(after_help = CODES)]

@@ -12,7 +12,8 @@
 //! * `top/`: the broker's monitoring, as a table.
 //!
 //! The exit code says how it went: 0 it was done, 1 the broker cannot be reached or says no, 2 the
-//! command line is wrong, 3 timed out, 4 no responders.
+//! command line is wrong, 3 timeout, 4 no subscriber answers the
+//! request.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
