@@ -33,8 +33,9 @@ pub use core::interest::Mirror;
 pub use core::receiver::Traffic;
 pub use core::sublist;
 pub use midge_text::system_words;
+pub use records::Stats;
 pub use server::{Broker, Handle, Running, StartError};
-pub use state::{State, Stats, Stop};
+pub use state::{State, Stop};
 
 #[cfg(feature = "command")]
 pub mod cli;
@@ -45,10 +46,10 @@ mod client;
 mod core;
 mod link;
 mod monitor;
+mod nkey;
 mod records;
 mod server;
 mod state;
-mod system_words;
 
 /// The release of nats-server whose behaviour clients may rely on; `INFO` announces it. Client libraries decide
 /// by it what they may use, so it is one whose client protocol midge speaks: a promise about the wire, and not

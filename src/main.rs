@@ -11,10 +11,9 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use midge::cli::{self, Command, Options};
+use midge::cli::{self, Command, Loaded, Options};
 use midge::config::language::System;
 use midge::config::options::Refused;
-use midge::config::{self, Loaded};
 use midge::{Broker, Config, StartError, Stop, system_words};
 
 /// Gives memory back in whatever order it is freed. The system's allocator gives back what lies at the
@@ -134,7 +133,7 @@ fn is_command(word: &OsStr) -> bool {
 /// What a broker is to be started with: the file, if there is one, and the flags.
 fn load(options: Options, args: &[OsString]) -> Result<Loaded, Refused> {
     match &options.file {
-        Some(file) => config::load(file, args, &System),
+        Some(file) => cli::load(file, args, &System),
         None => Ok(Loaded {
             options,
             ..Loaded::default()
@@ -207,13 +206,13 @@ fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> i
 struct Reload {
     options: Options,
     remarks: Vec<String>,
-    changes: Vec<config::Change>,
+    changes: Vec<cli::Change>,
     log: logger::Change,
 }
 
 /// Reads the file again and makes ready what it wants; or answers why not, a text for each reason.
 fn read_again(running: &Options, args: &[OsString]) -> Result<Reload, Vec<String>> {
-    let reloaded = config::reload(running, args, &System).map_err(|Refused(errors)| {
+    let reloaded = cli::reload(running, args, &System).map_err(|Refused(errors)| {
         let texts = errors.iter().map(ToString::to_string);
         texts.collect::<Vec<String>>()
     })?;
@@ -287,7 +286,7 @@ fn check(args: &[OsString]) -> ExitCode {
     }
     match cli::parse(args.iter().cloned()) {
         Ok(Command::Run(options) | Command::Test(options)) => match load(*options, &args) {
-            Ok(loaded) => print(&config::explain(&loaded)),
+            Ok(loaded) => print(&cli::explain(&loaded)),
             Err(refused) => refuse_config(&refused),
         },
         Ok(_) => print(CHECK_USAGE),

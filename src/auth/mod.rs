@@ -2,7 +2,6 @@
 //! on other threads.
 
 pub(crate) mod inquiry;
-pub(crate) mod nkey;
 
 use crate::config::{Auth, Config, is_hash};
 use midge_protocol::ConnectOptions;

@@ -1,8 +1,8 @@
 //! Accepts client sockets. When files run out, those that come wait until there are some again.
 
 use crate::client::Client;
+use crate::link::log_accept_error;
 use crate::state::State;
-use crate::system_words::log_accept_error;
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
 use std::net::IpAddr;
 use std::{fs, io};

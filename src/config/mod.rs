@@ -6,26 +6,19 @@ pub(crate) mod duration;
 mod secrets;
 
 #[cfg(feature = "command")]
-mod explain;
-#[cfg(feature = "command")]
 pub mod language;
-#[cfg(feature = "command")]
-mod load;
 mod memory;
 #[cfg(feature = "command")]
 pub mod options;
+mod program;
 #[cfg(feature = "command")]
-mod reload;
+mod run;
 #[cfg(feature = "command")]
 pub mod settings;
 
+pub(crate) use program::program;
 #[cfg(feature = "command")]
-pub use explain::explain;
-#[cfg(feature = "command")]
-pub use load::{Loaded, load};
-#[cfg(feature = "command")]
-pub use reload::{Change, Reloaded, changes, reload};
-
+pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
 
 use std::collections::BTreeMap;

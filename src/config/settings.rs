@@ -3,7 +3,7 @@
 //! The names are those of nats-server's options, the first where there are several.
 
 use super::{Advertise, Auth, Config, duration};
-use crate::cli::{LogFormat, LogOptions, Options};
+use crate::config::{LogFormat, LogOptions, Options};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;

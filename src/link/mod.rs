@@ -4,6 +4,7 @@
 //! A conversation owns its link: `client/` has that of a client. The link says what is [due](Due); what is then
 //! said is a matter of the conversation's protocol.
 
+mod accepting;
 mod draining;
 mod end;
 mod liveness;
@@ -11,6 +12,7 @@ pub(crate) mod queues;
 pub(crate) mod shutdown;
 pub(crate) mod upkeep;
 
+pub(crate) use accepting::log_accept_error;
 pub(crate) use end::Summary;
 
 use crate::core::backpressure::HOLD_TIMER;

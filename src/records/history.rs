@@ -1,7 +1,7 @@
 //! `History`: the traffic of the last two minutes, a moment each second, for plots that begin before
 //! somebody looks.
 
-use crate::state::Stats;
+use super::Stats;
 use midge_reactor::Time;
 use std::collections::VecDeque;
 use std::time::Duration;

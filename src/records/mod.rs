@@ -13,10 +13,12 @@ pub(crate) mod presence;
 pub(crate) mod present;
 mod process;
 pub(crate) mod slow;
+mod stats;
 
 pub(crate) use budget::Budget;
 pub(crate) use history::EVERY;
 pub(crate) use present::{ACCEPTS_MAX, NEWCOMERS_MAX, VISITORS_MAX};
+pub use stats::Stats;
 
 use crate::core::Core;
 use crate::core::close::CloseReason;

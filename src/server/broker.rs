@@ -1,17 +1,18 @@
 //! `Broker`: binds the port, runs the reactor, stops in good order.
 
 use crate::ANNOUNCED_VERSION;
-use crate::auth::nkey;
 use crate::client::listener::Clients;
 use crate::config::Config;
 use crate::link::shutdown::shut_down;
 use crate::monitor::Visitors;
+use crate::nkey;
+use crate::records::Stats;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::lame_duck;
 use crate::server::preflight::{self, PidFile, StartError};
 use crate::server::reload;
 use crate::state::ports::{Files, Ports};
-use crate::state::{State, Stats, Stop};
+use crate::state::{State, Stop};
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
 use std::io;

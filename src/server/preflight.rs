@@ -1,8 +1,9 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
+use crate::config::{self, Auth, Config};
 use crate::state::open_files::Room;
-use crate::{Auth, Config, config, system_words};
 use midge_reactor::QUEUE_BYTES_MAX;
+use midge_text::system_words;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

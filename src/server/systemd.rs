@@ -24,7 +24,7 @@ impl Broker {
 
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        let said = crate::system_words(&error);
+        let said = midge_text::system_words(&error);
         log::warn!(target: "midge", "Error notifying systemd: {said}");
     }
 }

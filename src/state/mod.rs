@@ -8,8 +8,9 @@ use crate::auth::inquiry::Inquiries;
 use crate::client::Origin;
 use crate::core::Core;
 use crate::core::interest::Mirror;
-use crate::core::receiver::{Receiver, Traffic};
+use crate::core::receiver::Receiver;
 use crate::records::Records;
+use crate::records::Stats;
 use crate::server::preflight;
 use crate::state::ending::Ending;
 use crate::state::open_files::Room;
@@ -30,26 +31,6 @@ pub enum Stop {
     Terminated,
     /// Lame duck mode has come to its end.
     LameDuck,
-}
-
-/// What a broker has done since it was started, and what it has now.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Clients there are.
-    pub clients: usize,
-    /// Subscriptions there are.
-    pub subscriptions: usize,
-    /// Connections accepted so far, those that were turned away included.
-    pub connections: u64,
-    /// What clients have published.
-    pub received: Traffic,
-    /// What was delivered.
-    pub sent: Traffic,
-    /// Connections closed for being slow consumers.
-    pub slow_consumers: u64,
-    /// Connections closed for not answering `PING`s.
-    pub stale: u64,
 }
 
 /// What all handlers of a broker share: the state of the reactor that it lives in. Opaque, but for

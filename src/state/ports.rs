@@ -3,7 +3,8 @@
 //! Shape: `{"nats":["nats://127.0.0.1:39325"]}`, a list of URLs for each kind of listener there is; in
 //! a file `<name>_<pid>.ports`, that is there at once and whole, and goes when the broker ends.
 
-use crate::system_words;
+use crate::config::program;
+use midge_text::system_words;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -95,16 +96,6 @@ impl Files {
 pub(crate) fn path(directory: &Path) -> PathBuf {
     let name = program();
     directory.join(format!("{name}_{}.ports", std::process::id()))
-}
-
-/// The name this program was called by, without its directory.
-pub(crate) fn program() -> String {
-    let called = std::env::args_os().next().map(PathBuf::from);
-    let name = called.as_deref().and_then(Path::file_name);
-    name.map_or_else(
-        || "midge".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }
 
 /// The file, which goes when this is dropped.

@@ -1,6 +1,6 @@
 //! Where something stands, and what is wrong there.
 
-use crate::system_words;
+use midge_text::system_words;
 use std::fmt;
 use std::io;
 use std::path::Path;

@@ -2,9 +2,9 @@
 
 use super::reader::Reader;
 use super::unsupported::PERMISSIONS;
-use crate::auth::nkey;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, User};
+use crate::nkey;
 use std::time::Duration;
 
 /// What the block says, until all of it is known.
@@ -19,7 +19,7 @@ pub(super) struct Credentials {
 }
 
 /// What is wrong with a block that has a password and no user, unless a flag brings one.
-pub(in crate::config) const LONE_PASSWORD: &str =
+pub(crate) const LONE_PASSWORD: &str =
     "the block has a password and no user, so every client would be accepted; add user: NAME";
 
 /// The names of connection types, of which only the first exists here.

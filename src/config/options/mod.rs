@@ -21,11 +21,11 @@ mod unsupported;
 
 pub use report::{Refused, Report};
 
-use crate::cli::Options;
 use crate::config::Monitor;
+use crate::config::Options;
 use crate::config::language::{Document, Error, Kind, Origin, Pair, Position, Value};
 use authorization::Credentials;
-pub(super) use authorization::LONE_PASSWORD;
+pub(crate) use authorization::LONE_PASSWORD;
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ pub struct Settings {
     /// By the names of [`settings`](crate::config::settings): those the file sets, and where.
     pub written: BTreeMap<&'static str, Written>,
     /// What it says of monitoring beside the port, which a flag may bring.
-    pub(super) monitor: Monitor,
+    pub(crate) monitor: Monitor,
     /// What is wrong, and what is worth telling. With errors, `options` are of no use.
     pub report: Report,
 }

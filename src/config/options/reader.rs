@@ -2,8 +2,8 @@
 
 use super::authorization::Credentials;
 use super::report::Report;
-use crate::cli::Options;
 use crate::config::Monitor;
+use crate::config::Options;
 use crate::config::address::split_address;
 use crate::config::duration;
 use crate::config::language::{Kind, Map, Pair, Value};

@@ -1,7 +1,7 @@
 //! The options at the top of a file: every name, and what it sets.
 
 use super::reader::Reader;
-use crate::cli::LogFormat;
+use crate::config::LogFormat;
 use crate::config::language::{Kind, Pair};
 use crate::config::{Config, Monitor};
 use std::time::Duration;

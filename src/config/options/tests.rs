@@ -20,7 +20,7 @@ fn outcome(text: &str) -> String {
             .collect();
         return lines.join("\n");
     }
-    let defaults = crate::cli::Options::default();
+    let defaults = crate::config::Options::default();
     let differ = SETTINGS
         .iter()
         .filter(|s| !s.is_same(&defaults, &found.options));

@@ -84,7 +84,7 @@ fn first(view: &View<'_>) -> String {
 mod tests {
     use super::*;
     use crate::monitor::view::fake;
-    use crate::state::Stats;
+    use crate::records::Stats;
     use midge_reactor::Time;
 
     #[test]

@@ -3,12 +3,12 @@
 pub(super) mod request;
 pub(super) mod response;
 
+use crate::link::log_accept_error;
 use crate::monitor::endpoints::{self, Answer, Body, Endpoint, Field};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces};
 use crate::records::present::Present;
 use crate::state::State;
-use crate::system_words::log_accept_error;
 use jiff::Timestamp;
 use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Io, Key, ListenerAddr, TimerId};
 use request::{Request, Step};

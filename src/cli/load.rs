@@ -1,9 +1,10 @@
 //! A file and the flags over it: all that a broker is started with, or refused for.
 
-use super::language::{self, Error, World};
-use super::options::{self, LONE_PASSWORD, Refused, Report, Written};
-use crate::cli::{self, Command, Options};
+use super::{Command, parse_over};
 use crate::config::Auth;
+use crate::config::Options;
+use crate::config::language::{self, Error, World};
+use crate::config::options::{self, LONE_PASSWORD, Refused, Report, Written};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub struct Loaded {
     /// The defaults, over them the file, and over that the flags.
     pub options: Options,
-    /// What the file sets, and where, by the names of [`settings`](super::settings).
+    /// What the file sets, and where, by the names of [`settings`](crate::config::settings).
     pub written: BTreeMap<&'static str, Written>,
     /// Every file that was read.
     pub files: Vec<PathBuf>,
@@ -25,7 +26,7 @@ pub struct Loaded {
 /// Nothing is opened but files to include.
 ///
 /// ```
-/// use midge::config::{language::System, load};
+/// use midge::{cli::load, config::language::System};
 ///
 /// let refused = load("no such file".as_ref(), &["-D".into()], &System).expect_err("there is none");
 /// assert_eq!(refused.to_string(), "open no such file: no such file or directory");
@@ -42,7 +43,7 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
         filled: document.filled,
         ..settings.options
     };
-    let mut options = match cli::parse_over(base, args.iter().cloned()) {
+    let mut options = match parse_over(base, args.iter().cloned()) {
         Ok(Command::Run(options) | Command::Test(options)) => *options,
         Ok(_) => Options::default(),
         Err(error) => {
@@ -63,7 +64,7 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
         report.errors.retain(|error| error.text != LONE_PASSWORD);
     }
     let told_already = !report.errors.is_empty();
-    for fault in super::check::faults(&options.config) {
+    for fault in crate::config::check::faults(&options.config) {
         // What is wrong with the block was told by its parts.
         if told_already && fault.setting == "authorization" {
             continue;
@@ -121,10 +122,10 @@ impl Loaded {
 
 #[cfg(test)]
 mod tests {
-    use super::super::language::System;
-    use super::super::settings::SETTINGS;
-    use super::super::{changes, reload};
     use super::*;
+    use crate::cli::{changes, reload};
+    use crate::config::language::System;
+    use crate::config::settings::SETTINGS;
 
     /// Every setting that a file can have, none at its default.
     const FULL: &str = r#"

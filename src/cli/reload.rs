@@ -1,11 +1,11 @@
 //! What changes when a file is read again.
 
-use super::language::{Error, World};
 use super::load::{Loaded, load};
-use super::options::Refused;
-use super::settings::{SETTINGS, Setting, Takes};
-use crate::cli::Options;
 use crate::config::Auth;
+use crate::config::Options;
+use crate::config::language::{Error, World};
+use crate::config::options::Refused;
+use crate::config::settings::{SETTINGS, Setting, Takes};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// before.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Change {
-    /// Its name, as in [`settings`](super::settings).
+    /// Its name, as in [`settings`](crate::config::settings).
     pub name: &'static str,
     /// Its value before, without secrets.
     pub old: String,
@@ -86,7 +86,7 @@ impl Reloaded {
 ///
 /// ```
 /// use midge::cli::Options;
-/// use midge::config::{changes, settings::Takes};
+/// use midge::{cli::changes, config::settings::Takes};
 ///
 /// let old = Options::default();
 /// let mut new = old.clone();
@@ -174,8 +174,8 @@ fn missing(running: &Options, loaded: &Loaded, world: &dyn World) -> Vec<Error> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::language::System;
     use super::*;
+    use crate::config::language::System;
 
     #[test]
     fn a_file_is_read_again_and_compared_with_what_runs() {

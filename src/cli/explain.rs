@@ -1,8 +1,8 @@
 //! What a configuration comes to, for people: every setting, its value, and where that came from.
 
-use super::language::Origin;
 use super::load::Loaded;
-use super::settings::SETTINGS;
+use crate::config::language::Origin;
+use crate::config::settings::SETTINGS;
 
 /// One line for each setting, with secrets left out; above them the files, below them what is worth
 /// telling.
