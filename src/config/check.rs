@@ -35,8 +35,8 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     if has_empty_name {
         wrong(
             "http_port",
-            "the token, or the user name, that monitoring asks for is empty, so everyone would be let \
-             in; set it, or ask for none",
+            "the token, or the user name, that monitoring asks for is empty, so every client \
+             would be accepted; set it, or ask for none",
         );
     }
     let has_hash = match asked_by_monitor {
@@ -67,8 +67,8 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     if has_empty_secret {
         wrong(
             "authorization",
-            "the token, or the user name, that clients must present is empty, so everyone would be let \
-             in; set it, or ask for none",
+            "the token, or the user name, that clients must present is empty, so every client \
+             would be accepted; set it, or ask for none",
         );
     }
     if cfg!(not(feature = "bcrypt")) && config.auth.has_hash() {
