@@ -1,60 +1,81 @@
-//! Inquiries that take too long for the loop: whether passwords are what hashes were made of.
+//! Inquiries: what must be worked out elsewhere before it is known who a client is.
 //!
 //! ```text
-//! ask ──▶ waiting, the newest on top ──▶ at most JOBS_MAX at once, on other threads ──▶ the answer
+//! ask ──▶ waiting, the newest on top ──▶ at most JOBS_MAX at once, on other threads ──▶ the verdict
 //! ```
 //!
-//! The newest is answered first. When more come than can be answered, somebody has to wait too long;
-//! if it is those who have waited the longest, who may have given up already, the others still get
-//! in. First come, first served would keep everybody waiting equally long, which is too long. Whoever
-//! has hung up meanwhile comes last of all.
+//! Today there is one kind: whether a password is what a bcrypt hash was made of.
+//!
+//! The newest inquiry is worked out first. When more come than can be worked out, some wait too long. If
+//! these are the oldest, whose clients may have given up already, the others still get in; first come,
+//! first served would keep all of them waiting too long. Inquiries of clients that have hung up come last.
 
-use crate::auth::Inquiry;
+use super::{Inquiry, Verdict};
+use midge_reactor::Key;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How long a client may wait for the answer. Clients give up after about two seconds; this is for
+/// How long a client may wait for the verdict. Clients give up after about two seconds; this is for
 /// those that are patient, and for hashes that take long.
 pub(crate) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Most inquiries on other threads at once: one fewer than the reactor has threads, so that what else
-/// is given to them need not wait for passwords.
+/// Most inquiries on other threads at once: one fewer than the reactor has threads, so that its other
+/// jobs need not wait for passwords.
 const JOBS_MAX: usize = 3;
 
-/// Below so many inquiries it is not worth looking for those whose askers have gone.
+/// With fewer inquiries than this, a search for withdrawn ones is not worth its cost.
 const WAITING_MIN: usize = 64;
 
-/// Whoever asks. While it is there, so are its inquiries.
-#[derive(Debug, Default)]
-pub(crate) struct Inquirer {
-    alive: Arc<()>,
+/// Why it is asked who a client is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// It has sent a `CONNECT`, and is not read until the verdict.
+    Connect,
+    /// Settings have changed. It goes on meanwhile: a moment ago all was well.
+    Reload,
 }
 
-/// An inquiry, and what to do with the answer.
+/// Whose inquiry it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) connection: Key,
+    /// The version of the settings that the client is held against.
+    pub(crate) version: u32,
+    pub(crate) purpose: Purpose,
+}
+
+/// The inquiry that a client waits for. Dropped, it is withdrawn.
 #[derive(Debug)]
-struct Asked<T> {
-    inquiry: Inquiry,
-    then: T,
-    inquirer: Weak<()>,
+pub(crate) struct Pending {
+    pub(crate) origin: Origin,
+    _wanted: Arc<()>,
 }
 
-impl<T> Asked<T> {
+/// An inquiry that waits for a thread.
+#[derive(Debug)]
+struct Waiting {
+    inquiry: Inquiry,
+    origin: Origin,
+    wanted: Weak<()>,
+}
+
+impl Waiting {
     fn is_wanted(&self) -> bool {
-        self.inquirer.strong_count() > 0
+        self.wanted.strong_count() > 0
     }
 }
 
-/// Inquiries that wait for a thread, each with a `T` that says what to do with the answer.
+/// Inquiries that wait for a thread, and how many are with one.
 #[derive(Debug)]
-pub(crate) struct Inquiries<T> {
-    waiting: Vec<Asked<T>>,
-    /// As many as this, and those that nobody wants answered any more are dropped.
+pub(crate) struct Inquiries {
+    waiting: Vec<Waiting>,
+    /// At this length the withdrawn ones are dropped.
     waiting_max: usize,
     jobs: usize,
 }
 
-impl<T> Inquiries<T> {
-    pub(crate) fn new() -> Inquiries<T> {
+impl Inquiries {
+    pub(crate) fn new() -> Inquiries {
         Inquiries {
             waiting: Vec::new(),
             waiting_max: WAITING_MIN,
@@ -63,68 +84,103 @@ impl<T> Inquiries<T> {
     }
 
     /// Adds one. Costs a few nanoseconds on average, whatever waits already.
-    pub(crate) fn ask(&mut self, inquirer: &Inquirer, inquiry: Inquiry, then: T) {
+    pub(crate) fn ask(&mut self, inquiry: Inquiry, origin: Origin) -> Pending {
         if self.waiting.len() >= self.waiting_max {
-            self.waiting.retain(Asked::is_wanted);
+            self.waiting.retain(Waiting::is_wanted);
             self.waiting_max = WAITING_MIN.max(2 * self.waiting.len());
         }
-        self.waiting.push(Asked {
+        let wanted = Arc::new(());
+        self.waiting.push(Waiting {
             inquiry,
-            then,
-            inquirer: Arc::downgrade(&inquirer.alive),
+            origin,
+            wanted: Arc::downgrade(&wanted),
         });
+        Pending {
+            origin,
+            _wanted: wanted,
+        }
     }
 
-    /// The inquiry to answer next, if there is one and a thread for it: the newest whose inquirer is
-    /// still there, of those who have not hung up if there are any. [`done`](Inquiries::done) has to
-    /// follow. Costs a look at each that waits, at worst, which is little beside the answer.
-    pub(crate) fn start(&mut self, has_hung_up: impl Fn(&T) -> bool) -> Option<(Inquiry, T)> {
+    /// The inquiry to work out next, if there is one and a thread for it: the newest that is not
+    /// withdrawn, of clients that have not hung up if there are any. [`done`](Inquiries::done) has to
+    /// follow. Costs a look at each that waits, at worst, which is little beside the work.
+    pub(crate) fn start(&mut self, has_hung_up: impl Fn(Key) -> bool) -> Option<(Inquiry, Origin)> {
         if self.jobs >= JOBS_MAX {
             return None;
         }
         while self.waiting.pop_if(|newest| !newest.is_wanted()).is_some() {}
-        let is_first = |asked: &Asked<T>| asked.is_wanted() && !has_hung_up(&asked.then);
+        let is_first = |one: &Waiting| one.is_wanted() && !has_hung_up(one.origin.connection);
         let place = match self.waiting.iter().rposition(is_first) {
             Some(place) => place,
             None => self.waiting.len().checked_sub(1)?,
         };
-        let Asked { inquiry, then, .. } = self.waiting.remove(place);
+        let Waiting {
+            inquiry, origin, ..
+        } = self.waiting.remove(place);
         self.jobs += 1;
-        Some((inquiry, then))
+        Some((inquiry, origin))
     }
 
-    /// One that was started has been answered, or could not be.
+    /// One that was started has been worked out, or could not be.
     pub(crate) fn done(&mut self) {
         self.jobs -= 1;
     }
 }
 
+impl Inquiry {
+    /// The verdict. Takes as long as the maker of the hash has chosen: some tenths of a second, mostly.
+    pub(crate) fn work_out(self) -> Verdict {
+        // bcrypt looks at 72 bytes; Go refuses longer passwords, so none was ever set.
+        match self.guess.len() <= 72 && verify(&self.guess, &self.hash) {
+            true => Verdict::Login(self.login),
+            false => Verdict::Refused,
+        }
+    }
+}
+
+#[cfg(feature = "bcrypt")]
+fn verify(guess: &str, hash: &str) -> bool {
+    bcrypt::verify(guess, hash).unwrap_or(false)
+}
+
+/// No broker starts with a hash: the [check](crate::config::check::faults) of its settings refuses it.
+#[cfg(not(feature = "bcrypt"))]
+fn verify(_: &str, _: &str) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Login;
+    use crate::config::Config;
+    use midge_protocol::ConnectOptions;
 
-    fn inquiries<'a>(
-        asked: impl IntoIterator<Item = (&'a Inquirer, &'static str)>,
-    ) -> Inquiries<&'static str> {
-        let mut inquiries = Inquiries::new();
-        for (inquirer, then) in asked {
-            let inquiry = Inquiry::new(String::new(), String::new());
-            inquiries.ask(inquirer, inquiry, then);
-        }
-        inquiries
+    fn ask(inquiries: &mut Inquiries, client: usize) -> Pending {
+        let inquiry = Inquiry {
+            hash: String::new(),
+            guess: String::new(),
+            login: Login::of(&Config::default(), &ConnectOptions::default()),
+        };
+        let origin = Origin {
+            connection: Key::new(client, 1),
+            version: 0,
+            purpose: Purpose::Connect,
+        };
+        inquiries.ask(inquiry, origin)
     }
 
-    fn next(inquiries: &mut Inquiries<&'static str>) -> Option<&'static str> {
-        let hung_up = |then: &&str| then.starts_with("hung up");
-        inquiries.start(hung_up).map(|(_, then)| then)
+    /// The client whose turn it is, where those from 100 up have hung up.
+    fn next(inquiries: &mut Inquiries) -> Option<usize> {
+        let started = inquiries.start(|connection| connection.index() >= 100);
+        started.map(|(_, origin)| origin.connection.index())
     }
 
     #[test]
-    fn the_newest_comes_first_and_who_hung_up_last() {
-        let inquirer = Inquirer::default();
-        let all = ["hung up 1", "old", "new", "hung up 2"];
-        let mut inquiries = inquiries(all.map(|then| (&inquirer, then)));
-        for expected in ["new", "old", "hung up 2", "hung up 1"] {
+    fn the_newest_comes_first_and_clients_that_hung_up_last() {
+        let mut inquiries = Inquiries::new();
+        let _pending = [101, 1, 2, 102].map(|client| ask(&mut inquiries, client));
+        for expected in [2, 1, 102, 101] {
             assert_eq!(next(&mut inquiries), Some(expected));
             inquiries.done();
         }
@@ -132,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn so_many_are_answered_at_once_and_no_more() {
-        let inquirer = Inquirer::default();
-        let mut inquiries = inquiries([(&inquirer, "one"); JOBS_MAX + 1]);
+    fn so_many_are_worked_out_at_once_and_no_more() {
+        let mut inquiries = Inquiries::new();
+        let _pending = [1; JOBS_MAX + 1].map(|client| ask(&mut inquiries, client));
         for _ in 0..JOBS_MAX {
             assert!(next(&mut inquiries).is_some());
         }
@@ -144,15 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_wants_to_know_is_neither_answered_nor_kept() {
-        let stays = Inquirer::default();
-        let mut inquiries = inquiries([(&stays, "stays")]);
+    fn a_withdrawn_inquiry_is_neither_worked_out_nor_kept() {
+        let mut inquiries = Inquiries::new();
+        let _stays = ask(&mut inquiries, 1);
         for _ in 0..10_000 {
-            let inquiry = Inquiry::new(String::new(), String::new());
-            inquiries.ask(&Inquirer::default(), inquiry, "gone");
+            drop(ask(&mut inquiries, 2));
             assert!(inquiries.waiting.len() <= WAITING_MIN);
         }
-        assert_eq!(next(&mut inquiries), Some("stays"));
+        assert_eq!(next(&mut inquiries), Some(1));
         assert_eq!(next(&mut inquiries), None);
     }
 }

@@ -1,24 +1,86 @@
-//! Whether what a client presents is what it must present. Pure, but for `inquiry.rs`: passwords that are looked at
-//! on other threads.
+//! Who a client is: what it presents, held against the settings. Pure, and nothing here waits.
+//!
+//! ```text
+//! check ──▶ Login      who the client is
+//!       ──▶ Refused
+//!       ──▶ Pending    an inquiry (`inquiry.rs`) that is worked out elsewhere and ends in a verdict too
+//! ```
+//!
+//! | field of [`Login`] | comes from |
+//! | --- | --- |
+//! | `account` | nothing names one yet, so it is the global one; the user in the settings will |
+//! | `user` | what the client has presented: its nkey or its name |
+//! | `limits` | the settings of the server; the smaller of those and the user's, once users have some |
+//!
+//! Permissions and an end of validity will be fields beside these: of a user in the settings, or of one
+//! that an inquiry brings. [`Login::of`] is the one place that fills them.
 
 pub(crate) mod inquiry;
 
 use crate::config::{Auth, Config, is_hash};
+use crate::core::accounts::Accounts;
 use midge_protocol::ConnectOptions;
 
-/// What there is to say at once.
+/// Who a client is, and what it may therefore do. All else reads this and decides nothing about it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Login {
+    /// The name of the account whose subjects it sees.
+    pub(crate) account: Box<str>,
+    /// The user, as monitoring shows it: empty without one, and never a token.
+    pub(crate) user: Box<str>,
+    pub(crate) limits: Limits,
+}
+
+/// How much of it a client may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Limits {
+    /// Bytes of one message, headers included.
+    pub(crate) payload_bytes_max: usize,
+    /// Subscriptions at once; `None` is any number.
+    pub(crate) subscriptions_max: Option<usize>,
+}
+
+impl Login {
+    /// The login of a client that has proved what it says in `options`, or need prove nothing.
+    fn of(config: &Config, options: &ConnectOptions) -> Login {
+        Login {
+            account: Accounts::GLOBAL.into(),
+            user: claimed_user(options).into(),
+            limits: Limits {
+                payload_bytes_max: config.payload_bytes_max,
+                subscriptions_max: config.subscriptions_max,
+            },
+        }
+    }
+}
+
+/// Who a client says to be, proved or not. A token is not shown.
+pub(crate) fn claimed_user(options: &ConnectOptions) -> &str {
+    if !options.nkey.is_empty() {
+        &options.nkey
+    } else if options.user.is_empty() && !options.auth_token.is_empty() {
+        "[REDACTED]"
+    } else {
+        &options.user
+    }
+}
+
+/// What is known about who a client is.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    Welcome,
+    /// It is this.
+    Login(Login),
+    /// It is nobody who may come in.
     Refused,
-    /// It takes a computation of some tenths of a second to say.
+    /// It takes a computation of some tenths of a second to know.
     Pending(Inquiry),
 }
 
-/// Whether a guess is what a hash was made of.
+/// Whether a guess is what a hash was made of, and who the client is if so.
 pub(crate) struct Inquiry {
     hash: String,
     guess: String,
+    login: Login,
 }
 
 impl std::fmt::Debug for Inquiry {
@@ -27,37 +89,14 @@ impl std::fmt::Debug for Inquiry {
     }
 }
 
-impl Inquiry {
-    pub(crate) fn new(hash: String, guess: String) -> Inquiry {
-        Inquiry { hash, guess }
-    }
-
-    /// The answer. Takes as long as whoever made the hash has wanted: some tenths of a second, mostly.
-    pub(crate) fn answer(&self) -> bool {
-        // bcrypt looks at 72 bytes; Go refuses longer passwords, so none was ever set.
-        self.guess.len() <= 72 && verify(&self.guess, &self.hash)
-    }
-}
-
-#[cfg(feature = "bcrypt")]
-fn verify(guess: &str, hash: &str) -> bool {
-    bcrypt::verify(guess, hash).unwrap_or(false)
-}
-
-/// No broker starts with a hash: the [check](crate::config::check::faults) of its settings refuses it.
-#[cfg(not(feature = "bcrypt"))]
-fn verify(_: &str, _: &str) -> bool {
-    false
-}
-
-/// What decides whether a client is welcome.
+/// What decides whether a client is let in.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Ground<'a> {
-    /// Nothing: everyone is, or everyone who presents nothing.
+    /// Nothing: every client is, or every client that presents nothing.
     Open,
     /// This secret, and what the client has presented for it.
     Secret { secret: &'a str, guess: &'a str },
-    /// Nobody is known by such a name.
+    /// There is no user of such a name.
     Unknown,
 }
 
@@ -93,30 +132,45 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// Who a client is before it has presented anything; `None` where it has to.
+pub(crate) fn before_connect(config: &Config, options: &ConnectOptions) -> Option<Login> {
+    (!config.wants_credentials()).then(|| Login::of(config, options))
+}
+
 /// Holds what a client presents against what it must.
 pub(crate) fn check(config: &Config, options: &ConnectOptions) -> Verdict {
     match Ground::of(config, options) {
-        Ground::Open => Verdict::Welcome,
-        Ground::Secret { secret, guess } => compare(secret, guess),
+        Ground::Open => Verdict::Login(Login::of(config, options)),
         Ground::Unknown => Verdict::Refused,
+        Ground::Secret { secret, guess } if is_hash(secret) => Verdict::Pending(Inquiry {
+            hash: secret.to_owned(),
+            guess: guess.to_owned(),
+            login: Login::of(config, options),
+        }),
+        Ground::Secret { secret, guess } => match same(secret, guess) {
+            true => Verdict::Login(Login::of(config, options)),
+            false => Verdict::Refused,
+        },
     }
 }
 
-/// Whether a client that was welcome under `former` settings is so under `config` for the same
-/// reason, so that nothing has to be computed once more.
-pub(crate) fn is_untouched(former: &Config, config: &Config, options: &ConnectOptions) -> bool {
+/// As [`check`], for a client that was let in under `former` settings. Where it would be let in for the
+/// same reason, nothing is computed again.
+pub(crate) fn check_again(former: &Config, config: &Config, options: &ConnectOptions) -> Verdict {
+    match is_untouched(former, config, options) {
+        true => Verdict::Login(Login::of(config, options)),
+        false => check(config, options),
+    }
+}
+
+fn is_untouched(former: &Config, config: &Config, options: &ConnectOptions) -> bool {
     let ground = Ground::of(config, options);
     ground != Ground::Unknown && ground == Ground::of(former, options)
 }
 
-fn compare(secret: &str, guess: &str) -> Verdict {
-    if is_hash(secret) {
-        Verdict::Pending(Inquiry::new(secret.to_owned(), guess.to_owned()))
-    } else if same(secret, guess) {
-        Verdict::Welcome
-    } else {
-        Verdict::Refused
-    }
+/// Whether clients must present the same under both.
+pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
+    one.auth == other.auth && one.no_auth_user == other.no_auth_user
 }
 
 /// Compares secrets in a time that does not tell how much of a guess was right.
@@ -146,6 +200,58 @@ mod tests {
             no_auth_user: no_auth_user.map(str::to_owned),
             ..Config::default()
         }
+    }
+
+    /// A hash of some password, in form.
+    const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+    #[test]
+    fn a_login_names_the_account_the_user_and_the_limits_of_the_settings() {
+        let config = Config {
+            payload_bytes_max: 1000,
+            subscriptions_max: Some(7),
+            ..users(&[("ann", "a")], None)
+        };
+        let options = ConnectOptions {
+            user: "ann".to_owned(),
+            pass: "a".to_owned(),
+            ..ConnectOptions::default()
+        };
+        let Verdict::Login(login) = check(&config, &options) else {
+            panic!("the password is right");
+        };
+        let limits = Limits {
+            payload_bytes_max: 1000,
+            subscriptions_max: Some(7),
+        };
+        assert_eq!((&*login.account, &*login.user), ("$G", "ann"));
+        assert_eq!(login.limits, limits);
+        assert_eq!(before_connect(&config, &ConnectOptions::default()), None);
+        let open = before_connect(&Config::default(), &ConnectOptions::default());
+        assert_eq!(open.map(|login| login.user), Some("".into()));
+    }
+
+    #[test]
+    fn a_token_is_the_name_of_nobody() {
+        let options = ConnectOptions {
+            auth_token: "secret".to_owned(),
+            ..ConnectOptions::default()
+        };
+        assert_eq!(claimed_user(&options), "[REDACTED]");
+    }
+
+    #[test]
+    fn a_hash_is_not_computed_again_where_it_has_not_changed() {
+        let (one, other) = (users(&[("ann", HASH)], None), users(&[("ann", "a")], None));
+        let options = ConnectOptions {
+            user: "ann".to_owned(),
+            pass: "a".to_owned(),
+            ..ConnectOptions::default()
+        };
+        assert!(matches!(check(&one, &options), Verdict::Pending(_)));
+        let again = |former| check_again(former, &one, &options);
+        assert!(matches!(again(&one), Verdict::Login(_)));
+        assert!(matches!(again(&other), Verdict::Pending(_)));
     }
 
     #[test]

@@ -1,108 +1,133 @@
-//! Passwords that another thread has to look at, since their hashes take some tenths of a second.
+//! Who a client is: asked for each `CONNECT`, and again when settings change. Both go one way.
+//!
+//! ```text
+//!                                            ┌──▶ Login      it is that user, and may go on
+//! CONNECT, reload ──▶ Verdict ──▶ decide ────┼──▶ Refused    -ERR, and the end
+//!                        ▲                   └──▶ Pending    an inquiry, worked out on another thread
+//!                        └───────────────────────────┘
+//! ```
+//!
+//! A client has one inquiry at most: the next verdict takes its place, and an answer that comes later
+//! is for nobody.
 
 use super::Client;
-use crate::auth::inquiry::ANSWER_WAIT_MAX;
+use crate::auth::inquiry::{ANSWER_WAIT_MAX, Origin, Purpose};
 use crate::auth::{Inquiry, Verdict};
-use crate::client::session::Session;
 use crate::link::queues::Queues;
 use crate::state::State;
-use midge_reactor::{Context, Key};
-
-/// What goes on once it is known whether a password is good, under the settings of this version.
-type Verified = fn(&mut Client, &mut Context<'_, State>, bool, u32);
-
-/// Whoever wants to know whether a password is good.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin {
-    key: Key,
-    version: u32,
-    then: Verified,
-}
+use midge_protocol::Violation;
+use midge_reactor::Context;
 
 impl Client {
-    /// Has the credentials of a `CONNECT` looked at by another thread, and reads no more until then.
-    pub(super) fn ask(&mut self, cx: &mut Context<'_, State>) {
-        let Some(inquiry) = self.session.as_mut().and_then(Session::take_inquiry) else {
-            return;
+    /// A `CONNECT` has come: finds out who the client is.
+    ///
+    /// # Errors
+    /// The violation after which the connection is to be closed.
+    pub(super) fn log_in(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+        let Some(session) = &self.session else {
+            return Ok(());
         };
-        // The client has done its part; what remains is not to wait for ever.
-        self.link.await_login(cx, ANSWER_WAIT_MAX);
-        cx.io.pause(cx.key());
-        self.compute(cx, inquiry, Client::answered);
+        let verdict = session.check(cx.state);
+        self.decide(cx, origin(cx, Purpose::Connect), verdict)
     }
 
-    /// Has an inquiry answered by another thread; `then` gets the answer, and the
-    /// [version](State::auth_version) of what clients must present to which it belongs.
-    pub(super) fn compute(
+    /// Whether it is not read until it is known who it is.
+    pub(super) fn is_connecting(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| pending.origin.purpose == Purpose::Connect)
+    }
+
+    /// Goes on with a verdict, whether it was known at once or was worked out.
+    ///
+    /// # Errors
+    /// As [`log_in`](Client::log_in).
+    pub(super) fn decide(
         &mut self,
         cx: &mut Context<'_, State>,
-        inquiry: Inquiry,
-        then: Verified,
-    ) {
-        let origin = Origin {
-            key: cx.key(),
-            version: cx.state.auth_version,
-            then,
+        origin: Origin,
+        verdict: Verdict,
+    ) -> Result<(), Violation<'static>> {
+        let was_connecting = self.is_connecting();
+        self.pending = None;
+        let Some(session) = &mut self.session else {
+            return Ok(());
         };
-        let inquirer = self.inquirer.get_or_insert_default();
-        cx.state.inquiries.ask(inquirer, inquiry, origin);
-        answer_next(cx);
+        let login = match verdict {
+            Verdict::Login(login) => login,
+            Verdict::Refused => return Err(Violation::Authorization),
+            Verdict::Pending(inquiry) => {
+                if origin.purpose == Purpose::Connect && !was_connecting {
+                    // The client has done its part; what remains is not to wait for ever.
+                    self.link.await_login(cx, ANSWER_WAIT_MAX);
+                    cx.io.pause(cx.key());
+                }
+                self.pending = Some(cx.state.inquiries.ask(inquiry, origin));
+                work_out_next(cx);
+                return Ok(());
+            }
+        };
+        session.log_in(login, origin.version, cx.state)?;
+        if origin.purpose == Purpose::Connect {
+            session.accept(cx.state, &mut Queues(&mut cx.io))?;
+            // One that was sent away is sent no more PINGs.
+            if !self.link.is_over() {
+                self.connected(cx);
+            }
+        }
+        if was_connecting {
+            cx.io.resume(cx.key());
+        }
+        Ok(())
     }
 
-    /// What came of it.
-    fn answered(&mut self, cx: &mut Context<'_, State>, is_good: bool, version: u32) {
-        let Some(session) = &mut self.session else {
+    /// An inquiry was worked out.
+    fn worked_out(&mut self, cx: &mut Context<'_, State>, origin: Origin, verdict: Verdict) {
+        let pending = self.pending.as_ref();
+        if !pending.is_some_and(|pending| pending.origin == origin) {
             return;
-        };
-        let mut is_good = is_good;
-        if version != cx.state.auth_version {
-            // Meanwhile it must present something else.
-            match session.check(cx.state) {
-                Verdict::Welcome => is_good = true,
-                Verdict::Refused => is_good = false,
-                Verdict::Pending(inquiry) => return self.compute(cx, inquiry, Client::answered),
-            }
         }
-        match session.answered(is_good, cx.state, &mut Queues(&mut cx.io)) {
-            Ok(()) => {
-                // One that was sent away is asked no more.
-                if !self.link.is_over() {
-                    self.connected(cx);
-                }
-                cx.io.resume(cx.key());
-            }
-            Err(violation) => self.refuse(cx, &violation),
+        if let Err(violation) = self.decide(cx, origin, verdict) {
+            self.refuse(cx, &violation);
         }
+    }
+}
+
+/// The present client, asked who it is under the present settings.
+pub(super) fn origin(cx: &Context<'_, State>, purpose: Purpose) -> Origin {
+    Origin {
+        connection: cx.key(),
+        version: cx.state.settings_version,
+        purpose,
     }
 }
 
 /// Gives inquiries to threads, as long as there are both.
-fn answer_next(cx: &mut Context<'_, State>) {
+fn work_out_next(cx: &mut Context<'_, State>) {
     loop {
         let (io, inquiries) = (&cx.io, &mut cx.state.inquiries);
-        let Some((inquiry, origin)) = inquiries.start(|by| io.has_hung_up(by.key)) else {
+        let Some((inquiry, origin)) = inquiries.start(|connection| io.has_hung_up(connection))
+        else {
             return;
         };
-        let Origin { key, version, then } = origin;
         let given = cx.offload(
-            move || inquiry.answer(),
+            move || Inquiry::work_out(inquiry),
             move |cx, answer| {
-                cx.state.inquiries.done();
-                // One that could not be answered is not good.
-                let is_good = answer.unwrap_or(false);
-                // A client that has gone meanwhile does not care.
-                cx.call(key, move |client: &mut Client, cx| {
-                    then(client, cx, is_good, version);
-                });
-                answer_next(cx);
+                // One that could not be worked out is no login.
+                finish(cx, origin, answer.unwrap_or(Verdict::Refused));
+                work_out_next(cx);
             },
         );
         if let Err(error) = given {
             log::error!(target: "midge", "Error checking a password: {error}");
-            cx.state.inquiries.done();
-            cx.call(key, move |client: &mut Client, cx| {
-                then(client, cx, false, version);
-            });
+            finish(cx, origin, Verdict::Refused);
         }
     }
+}
+
+/// Brings the verdict to its client, if that is still there.
+fn finish(cx: &mut Context<'_, State>, origin: Origin, verdict: Verdict) {
+    cx.state.inquiries.done();
+    cx.call(origin.connection, move |client: &mut Client, cx| {
+        client.worked_out(cx, origin, verdict);
+    });
 }

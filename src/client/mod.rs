@@ -1,7 +1,7 @@
 //! `Client`: a client's conversation on a [link](crate::link::Link). Bytes to ops, ops to the session, errors to an
 //! end.
 
-use crate::auth::inquiry::Inquirer;
+use crate::auth::inquiry::Pending;
 use crate::core::backpressure::crowd;
 use crate::core::close::CloseReason;
 use crate::core::receiver::Label;
@@ -22,8 +22,7 @@ mod reload;
 pub(crate) mod session;
 mod wrong;
 
-pub(crate) use login::Origin;
-pub(crate) use reload::{Changes, is_same_auth};
+pub(crate) use reload::Changes;
 
 /// One client: a conversation on a link.
 pub(crate) struct Client {
@@ -32,8 +31,8 @@ pub(crate) struct Client {
     /// `None` once the conversation is over, and for a client that was turned away: its last
     /// words may still be on their way.
     session: Option<Session>,
-    /// What its inquiries about passwords hang on, if there were any.
-    inquirer: Option<Inquirer>,
+    /// The inquiry about who it is, while it is not known.
+    pending: Option<Pending>,
 }
 
 impl Client {
@@ -56,7 +55,7 @@ impl Client {
             link: Link::new(label, now),
             parser: Parser::default(),
             session,
-            inquirer: None,
+            pending: None,
         }
     }
 
@@ -98,9 +97,9 @@ impl Client {
         if let Some(mut session) = self.session.take() {
             session.abandon(cx.state);
             wake_if_room_is_free(cx);
-            let (id, options) = (session.id(), session.options());
+            let (id, identity) = (session.id(), session.identity());
             if let Some(records) = &mut cx.state.records {
-                records.left(&cx.state.core, id, options, reason, &cx.io);
+                records.left(&cx.state.core, id, identity, reason, &cx.io);
             }
             let (received, sent) = cx.state.core.leave(id);
             clear_later(cx);
@@ -113,7 +112,7 @@ impl Client {
             records.turned_away(self.link.label, reason, cx.io.now());
         }
         self.link.release(cx);
-        self.inquirer = None;
+        self.pending = None;
     }
 
     /// Carries out the ops in `input`; `Err` ends the conversation.
@@ -197,13 +196,13 @@ impl Client {
             match after {
                 After::Next => self.link.heard(cx.now()),
                 After::Pong => self.link.answered(cx),
-                // One that was sent away is asked no more.
-                After::Connected if self.link.is_over() => {}
-                After::Connected => self.connected(cx),
-                After::Pending => {
-                    input.consume(len);
-                    self.ask(cx);
-                    return Ok(());
+                After::LogIn => {
+                    self.log_in(cx)?;
+                    pay(cx, 0, before);
+                    if self.is_connecting() {
+                        input.consume(len);
+                        return Ok(());
+                    }
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
@@ -224,7 +223,7 @@ impl Client {
     /// A `CONNECT` was accepted.
     fn connected(&mut self, cx: &mut Context<'_, State>) {
         if let (Some(session), Some(records)) = (&self.session, &mut cx.state.records) {
-            records.introduced(self.link.label.cid, session.options(), cx.io.now());
+            records.introduced(self.link.label.cid, session.identity(), cx.io.now());
         }
         self.link.logged_in(cx);
     }

@@ -1,7 +1,10 @@
 //! What new settings mean for a client that is connected.
 
 use super::Client;
-use crate::auth::Verdict;
+use super::login::origin;
+use super::session::Session;
+use crate::auth;
+use crate::auth::inquiry::Purpose;
 use crate::config::Config;
 use crate::link::queues;
 use crate::state::State;
@@ -29,11 +32,19 @@ impl Changes {
             } = *config;
             (pending_bytes_max, stall_producers, write_deadline)
         };
-        let limits = |config: &Config| (config.payload_bytes_max, config.control_line_bytes_max);
+        let limits = |config: &Config| {
+            let Config {
+                payload_bytes_max,
+                control_line_bytes_max,
+                subscriptions_max,
+                ..
+            } = *config;
+            (payload_bytes_max, control_line_bytes_max, subscriptions_max)
+        };
         Changes {
             bounds: bounds(&former) != bounds(config),
             pings: former.ping_interval != config.ping_interval,
-            other: limits(&former) != limits(config) || !is_same_auth(&former, config),
+            other: limits(&former) != limits(config) || !auth::is_same(&former, config),
             former,
         }
     }
@@ -44,19 +55,25 @@ impl Changes {
     }
 }
 
-/// Whether clients must present the same under both.
-pub(crate) fn is_same_auth(one: &Config, other: &Config) -> bool {
-    one.auth == other.auth && one.no_auth_user == other.no_auth_user
-}
-
 impl Client {
     /// Goes on under new settings, or ends.
     pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, changes: &Changes) {
+        let is_connecting = self.is_connecting();
         let Some(session) = &mut self.session else {
             return;
         };
-        let verdict = session.reloaded(&changes.former, cx.state);
-        if !session.is_awaited() {
+        let (purpose, verdict) = match is_connecting {
+            // What it has presented is held against the new settings instead.
+            true => (Purpose::Connect, Some(session.check(cx.state))),
+            false => (Purpose::Reload, session.reloaded(&changes.former, cx.state)),
+        };
+        if let Some(verdict) = verdict
+            && let Err(violation) = self.decide(cx, origin(cx, purpose), verdict)
+        {
+            return self.refuse(cx, &violation);
+        }
+        let is_awaited = self.session.as_ref().is_some_and(Session::is_awaited);
+        if !is_awaited && !self.is_connecting() {
             self.link.end_login(cx);
         }
         if changes.bounds {
@@ -64,34 +81,6 @@ impl Client {
         }
         if changes.pings {
             self.link.ping_interval_changed(cx);
-        }
-        let outcome = match verdict {
-            Verdict::Welcome => Ok(()),
-            Verdict::Refused => Err(Violation::Authorization),
-            // It goes on meanwhile: a moment ago all was well.
-            Verdict::Pending(inquiry) => {
-                self.compute(cx, inquiry, Client::reconsidered);
-                Ok(())
-            }
-        };
-        if let Err(violation) = outcome {
-            self.refuse(cx, &violation);
-        }
-    }
-
-    /// Another thread has looked whether its credentials are still good.
-    fn reconsidered(&mut self, cx: &mut Context<'_, State>, is_good: bool, version: u32) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        // If the settings have changed again, or it has presented others, this was done again too.
-        if version != cx.state.auth_version || !session.is_suspect(cx.state) {
-            return;
-        }
-        if is_good {
-            session.reconsidered(&Verdict::Welcome, cx.state);
-        } else {
-            self.refuse(cx, &Violation::Authorization);
         }
     }
 

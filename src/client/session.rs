@@ -2,13 +2,14 @@
 //!
 //! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
 
-use crate::auth::{self, Inquiry, Verdict};
+use crate::auth::{self, Login, Verdict};
 use crate::config::Config;
 use crate::core::delivery::{self, Asking, Fanout, Memo, Own, Published, Quota};
 use crate::core::outbox::Outbox;
 use crate::core::receiver::{Kind, Label};
 use crate::core::sublist::ReceiverId;
 use crate::core::trace;
+use crate::records::presence::Identity;
 use crate::state::State;
 use midge_protocol::{
     ClientOp, ConnectOptions, Info, Publish, Rules, Run, Sink, Violation, encode, subject,
@@ -20,11 +21,8 @@ use midge_reactor::Key;
 pub(crate) enum After {
     /// Go on with the next.
     Next,
-    /// `CONNECT` was accepted: other deadlines hold from here on.
-    Connected,
-    /// `CONNECT` came, and it takes [a computation](Session::take_inquiry) to say whether it is
-    /// accepted. Read no more until [`Session::answered`] was called.
-    Pending,
+    /// `CONNECT` came. Go on as it is found out [who the client is](Session::check).
+    LogIn,
     /// The peer has answered our `PING`.
     Pong,
     /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
@@ -55,16 +53,15 @@ pub(crate) struct Session {
     memo: Memo,
     /// What is left to do for the op that comes next, which has begun.
     rest: Option<Rest>,
-    /// What is to be computed before its `CONNECT` is accepted.
-    inquiry: Option<Box<Inquiry>>,
+    /// Who the client is, once that is known; from each `CONNECT` on it is asked anew.
+    login: Option<Box<Login>>,
     /// Whether nothing is delivered any more, the connection being about to be closed.
     is_draining: bool,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
     /// The [version](State::info_version) of `INFO` that it was greeted with.
     info_version: u32,
-    /// The [version](State::auth_version) of what clients must present under which its credentials
-    /// were found to be good.
+    /// The [version](State::settings_version) of the settings under which it was found out.
     vetted: u32,
 }
 
@@ -74,7 +71,8 @@ impl Session {
         let account = state.core.accounts.global();
         let id = state.core.join(account, key, label.peer, label.cid);
         let options = Box::new(ConnectOptions::default());
-        let rules = rules(&state.config, &options, state.config.wants_credentials());
+        let login = auth::before_connect(&state.config, &options).map(Box::new);
+        let rules = rules(&state.config, &options, login.as_deref());
         Session {
             id,
             key,
@@ -83,11 +81,11 @@ impl Session {
             rules,
             memo: Memo::default(),
             rest: None,
-            inquiry: None,
+            login,
             is_draining: false,
             told_subscriptions_max: false,
             info_version: state.info_version,
-            vetted: state.auth_version,
+            vetted: state.settings_version,
         }
     }
 
@@ -165,7 +163,9 @@ impl Session {
             }
             ClientOp::Pong => return Ok(After::Pong),
             ClientOp::Connect { json } => {
-                return self.connect(json, state, out);
+                self.options.merge(json)?;
+                self.login = None;
+                return Ok(After::LogIn);
             }
             ClientOp::Ok | ClientOp::Info { .. } => {}
         }
@@ -240,83 +240,63 @@ impl Session {
         self.send(encode::PING, "PING", out);
     }
 
-    fn connect<O: Outbox>(
+    /// Holds what the client presents against what it must.
+    pub(crate) fn check(&self, state: &State) -> Verdict {
+        auth::check(&state.config, &self.options)
+    }
+
+    /// It is known who the client is, under the settings of this version.
+    ///
+    /// # Errors
+    /// [`Violation::Authorization`]: it cannot be in that account.
+    pub(crate) fn log_in(
         &mut self,
-        json: &[u8],
+        login: Login,
+        version: u32,
         state: &mut State,
-        out: &mut O,
-    ) -> Result<After, Violation<'static>> {
-        self.options.merge(json)?;
-        let answer = match auth::check(&state.config, &self.options) {
-            Verdict::Welcome => true,
-            Verdict::Refused => false,
-            Verdict::Pending(inquiry) => {
-                self.inquiry = Some(Box::new(inquiry));
-                return Ok(After::Pending);
-            }
-        };
-        self.answered(answer, state, out)?;
-        Ok(After::Connected)
+    ) -> Result<(), Violation<'static>> {
+        let account = state.core.accounts.named(&login.account);
+        if !account.is_some_and(|account| state.core.enter(self.id, account)) {
+            return Err(Violation::Authorization);
+        }
+        self.rules = rules(&state.config, &self.options, Some(&login));
+        self.login = Some(Box::new(login));
+        self.vetted = version;
+        Ok(())
     }
 
-    /// What is to be computed after [`After::Pending`], once. It takes too long for the loop.
-    pub(crate) fn take_inquiry(&mut self) -> Option<Inquiry> {
-        self.inquiry.take().map(|inquiry| *inquiry)
-    }
-
-    /// Goes on with the last `CONNECT`, now that it is known whether the credentials are good.
+    /// Accepts the last `CONNECT`, of a client that is [logged in](Session::log_in).
     ///
     /// # Errors
     /// As [`op`](Session::op).
-    pub(crate) fn answered<O: Outbox>(
-        &mut self,
-        is_good: bool,
+    pub(crate) fn accept<O: Outbox>(
+        &self,
         state: &mut State,
         out: &mut O,
     ) -> Result<(), Violation<'static>> {
-        if !is_good {
-            return Err(Violation::Authorization);
-        }
-        let config = &state.config;
         self.options.check_account()?;
         self.options.check_protocol()?;
-        self.options.check_no_responders(config.headers)?;
-        self.rules = rules(config, &self.options, false);
-        self.vetted = state.auth_version;
+        self.options.check_no_responders(state.config.headers)?;
         let (headers, echo) = (self.rules.headers, self.options.echo);
         state.core.receiver_mut(self.id).kind = Kind::Client { headers, echo };
         self.ok(out);
         Ok(())
     }
 
-    /// Takes over settings that are new in `state`; answers whether it may stay. They were `former`.
-    pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Verdict {
+    /// Takes over settings that are new in `state` and were `former`; answers what they say about who the
+    /// client is. `None`: it has yet to present something, or what it has presented was not looked at yet.
+    pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Option<Verdict> {
         let config = &state.config;
-        let is_awaited = self.rules.connect_required && config.wants_credentials();
-        self.rules = rules(config, &self.options, is_awaited);
-        // One that has not logged in yet will be looked at when it does.
-        let is_vetted = self.vetted == state.auth_version
-            || self.vetted + 1 == state.auth_version
-                && auth::is_untouched(former, config, &self.options);
-        if is_awaited || is_vetted {
-            self.vetted = state.auth_version;
-            return Verdict::Welcome;
+        if self.login.is_none() && config.wants_credentials() {
+            self.rules = rules(config, &self.options, None);
+            return None;
         }
-        let verdict = auth::check(config, &self.options);
-        self.reconsidered(&verdict, state);
-        verdict
-    }
-
-    /// Whether it waits to be found good under the present settings.
-    pub(crate) fn is_suspect(&self, state: &State) -> bool {
-        self.vetted != state.auth_version
-    }
-
-    /// Notes what was found.
-    pub(crate) fn reconsidered(&mut self, verdict: &Verdict, state: &State) {
-        if matches!(verdict, Verdict::Welcome) {
-            self.vetted = state.auth_version;
-        }
+        // Each version is asked about, so one that was not found good under the last waits for an answer.
+        let is_vetted = self.login.is_some() && self.vetted + 1 == state.settings_version;
+        Some(match is_vetted {
+            true => auth::check_again(former, config, &self.options),
+            false => auth::check(config, &self.options),
+        })
     }
 
     /// Whether a `CONNECT` must come before anything else.
@@ -324,9 +304,13 @@ impl Session {
         self.rules.connect_required
     }
 
-    /// Holds what it presents against what it must under the present settings.
-    pub(crate) fn check(&self, state: &State) -> Verdict {
-        auth::check(&state.config, &self.options)
+    /// The client, as monitoring shows it: with the user that it is logged in as, or else claims to be.
+    pub(crate) fn identity(&self) -> Identity {
+        let user = match &self.login {
+            Some(login) => &login.user,
+            None => auth::claimed_user(&self.options),
+        };
+        Identity::of(&self.options, user)
     }
 
     /// Carries out as many publishes of `run` at once as `quota` has for, and answers how many;
@@ -497,11 +481,9 @@ impl Session {
             return Err(Violation::TooManyTokens { subject });
         }
         let sids = &state.core.receiver(self.id).sids;
-        if state
-            .config
-            .subscriptions_max
-            .is_some_and(|max| sids.len() >= max)
-        {
+        let limits = self.login.as_ref().map(|login| &login.limits);
+        let max = limits.and_then(|limits| limits.subscriptions_max);
+        if max.is_some_and(|max| sids.len() >= max) {
             return Err(Violation::SubscriptionsMax);
         }
         if state.core.subscription_of(self.id, sid).is_some() {
@@ -595,13 +577,16 @@ pub(crate) fn tell<O: Outbox>(key: Key, label: &Label, violation: &Violation<'_>
     }
 }
 
-fn rules(config: &Config, options: &ConnectOptions, connect_required: bool) -> Rules {
+/// What the parser holds a client's bytes against: the settings, what it has asked for, and its login. Without
+/// one, nothing but a `CONNECT` passes.
+fn rules(config: &Config, options: &ConnectOptions, login: Option<&Login>) -> Rules {
+    let limits = login.map(|login| &login.limits);
     Rules {
         control_line_bytes_max: config.control_line_bytes_max,
-        payload_bytes_max: config.payload_bytes_max,
+        payload_bytes_max: limits.map_or(config.payload_bytes_max, |one| one.payload_bytes_max),
         headers: options.headers && config.headers,
         pedantic: options.pedantic,
-        connect_required,
+        connect_required: login.is_none(),
     }
 }
 
@@ -620,4 +605,53 @@ fn reserved<'a>(message: &Publish<'a>) -> Option<Violation<'a>> {
     };
     let reply = reply.filter(|reply| kept(reply))?;
     Some(Violation::ReplyDenied { reply })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Auth, Config};
+
+    fn config(pass: &str, payload_bytes_max: usize) -> Config {
+        Config {
+            auth: Auth::User {
+                user: "ann".to_owned(),
+                pass: pass.to_owned(),
+            },
+            payload_bytes_max,
+            ..Config::default()
+        }
+    }
+
+    /// What the session says to settings that come now.
+    fn reload(session: &mut Session, state: &mut State, config: Config) -> Option<Verdict> {
+        let former = std::mem::replace(&mut state.config, config);
+        state.settings_version += 1;
+        session.reloaded(&former, state)
+    }
+
+    #[test]
+    fn a_client_whose_new_password_is_being_looked_at_is_not_let_in_by_the_next_reload() {
+        let hash = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+        let mut state = State::announcing(config("a", 1000), Info::default());
+        let label = Label {
+            peer: ([127, 0, 0, 1], 1).into(),
+            cid: 1,
+        };
+        let mut session = Session::new(&mut state, Key::NONE, label);
+        assert!(session.is_awaited());
+        let json = br#"{"user":"ann","pass":"a"}"#;
+        session.options.merge(json).expect("it is JSON");
+        let Verdict::Login(login) = session.check(&state) else {
+            panic!("the password is right");
+        };
+        session
+            .log_in(login, state.settings_version, &mut state)
+            .expect("the account is there");
+        let verdict = reload(&mut session, &mut state, config(hash, 1000));
+        assert!(matches!(verdict, Some(Verdict::Pending(_))));
+        // Its credentials have not changed since, and have not been found good either.
+        let verdict = reload(&mut session, &mut state, config(hash, 500));
+        assert!(matches!(verdict, Some(Verdict::Pending(_))));
+    }
 }

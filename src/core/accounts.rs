@@ -3,7 +3,8 @@
 //! A name is looked up when somebody logs in or a request of monitoring names it; everything else holds an
 //! [`AccountId`].
 
-use super::sublist::Sublist;
+use super::Core;
+use super::sublist::{ReceiverId, Sublist};
 use std::ops::{Index, IndexMut};
 
 /// One of the broker's accounts.
@@ -87,9 +88,42 @@ impl IndexMut<AccountId> for Accounts {
     }
 }
 
+impl Core {
+    /// Puts a receiver into an account; answers whether it is there now. One that has subscriptions stays
+    /// where those are.
+    pub(crate) fn enter(&mut self, id: ReceiverId, account: AccountId) -> bool {
+        let receiver = self.receiver_mut(id);
+        let may_enter =
+            receiver.account == account || receiver.sids.is_empty() && !receiver.is_clearing;
+        if may_enter {
+            receiver.account = account;
+        }
+        may_enter
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use midge_reactor::Key;
+
+    #[test]
+    fn a_receiver_enters_another_account_until_it_has_subscribed() {
+        let mut core = Core::new(usize::MAX);
+        core.accounts.accounts.push(Account {
+            name: "A".into(),
+            sublist: Sublist::default(),
+        });
+        let (global, other) = (core.accounts.global(), AccountId(1));
+        let peer = ([127, 0, 0, 1], 1).into();
+        let id = core.join(global, Key::NONE, peer, 1);
+        assert!(core.enter(id, other));
+        core.subscribe(id, b"a", None, b"1");
+        assert_eq!(core.accounts[other].sublist.len(), 1);
+        assert!(core.accounts[global].sublist.is_empty());
+        assert!(core.enter(id, other) && !core.enter(id, global));
+        assert_eq!(core.receiver(id).account, other);
+    }
 
     #[test]
     fn an_account_is_found_by_its_name_and_the_global_one_is_there_from_the_first() {

@@ -28,7 +28,6 @@ use clock::Clock;
 use closed::{Closed, ClosedRing};
 use history::History;
 use meter::Meter;
-use midge_protocol::ConnectOptions;
 use midge_reactor::{Io, Key, Time};
 use presence::{Identity, Presence};
 use present::Present;
@@ -139,9 +138,9 @@ impl Records {
     }
 
     /// A client has said who it is.
-    pub(crate) fn introduced(&mut self, cid: u64, options: &ConnectOptions, now: Time) {
+    pub(crate) fn introduced(&mut self, cid: u64, identity: Identity, now: Time) {
         if let Some(presence) = self.present.get_mut(&cid) {
-            presence.introduced(Identity::of(options), now);
+            presence.introduced(identity, now);
         }
     }
 
@@ -184,7 +183,7 @@ impl Records {
         &mut self,
         core: &Core,
         id: ReceiverId,
-        options: &ConnectOptions,
+        identity: Identity,
         reason: CloseReason,
         io: &Io<'_>,
     ) {
@@ -196,7 +195,7 @@ impl Records {
         ));
         if let Some(mut presence) = self.present.remove(&receiver.label.cid) {
             // A `CONNECT` that was refused tells who it was as well.
-            presence.identity = Identity::of(options);
+            presence.identity = identity;
             let closed = Closed::of(&presence, receiver, reason, core, io);
             self.closed.push(closed);
         }

@@ -17,14 +17,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn of(options: &ConnectOptions) -> Identity {
-        let user = if !options.nkey.is_empty() {
-            &options.nkey
-        } else if options.user.is_empty() && !options.auth_token.is_empty() {
-            "[REDACTED]"
-        } else {
-            &options.user
-        };
+    /// A client that has said this about itself, and is `user`.
+    pub(crate) fn of(options: &ConnectOptions, user: &str) -> Identity {
         Identity {
             name: options.name.as_str().into(),
             lang: options.lang.as_str().into(),

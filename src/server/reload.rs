@@ -26,11 +26,9 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
     }
     tell(cx);
-    if !crate::client::is_same_auth(&former, &cx.state.config) {
-        cx.state.auth_version += 1;
-    }
     let changes = Changes::of(former, &cx.state.config);
     if changes.is_any() {
+        cx.state.settings_version += 1;
         let changes = Rc::new(changes);
         let keys: Vec<Key> = cx.state.core.clients().map(|one| one.key).collect();
         for key in keys {

@@ -5,7 +5,6 @@ pub(crate) mod open_files;
 pub(crate) mod ports;
 
 use crate::auth::inquiry::Inquiries;
-use crate::client::Origin;
 use crate::core::Core;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
@@ -62,10 +61,10 @@ pub struct State {
     pub(crate) lame_duck: bool,
     /// How often `info` has changed.
     pub(crate) info_version: u32,
-    /// How often what clients must present has changed.
-    pub(crate) auth_version: u32,
-    /// Passwords that other threads look at.
-    pub(crate) inquiries: Inquiries<Origin>,
+    /// How often settings that clients go by have changed.
+    pub(crate) settings_version: u32,
+    /// What is worked out on other threads about who clients are.
+    pub(crate) inquiries: Inquiries,
     /// Files that tell of this process; `None` if it is not the broker's.
     pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
@@ -96,7 +95,7 @@ impl State {
             port: 0,
             lame_duck: false,
             info_version: 0,
-            auth_version: 0,
+            settings_version: 0,
             inquiries: Inquiries::new(),
             files: None,
             records: None,
