@@ -57,7 +57,7 @@ class Cli:
         return Raw(self.broker.port, {"headers": True, "no_responders": True})
 
     def wait_for_interest(self, subject):
-        """Publishes a probe until the broker no longer says that nobody receives it.
+        """Publishes a probe until the broker no longer says that it has no receiver.
 
         The one that gets through is the first message of the subscription.
         """
@@ -177,7 +177,7 @@ def a_health_check_finds_the_broker_well(cli):
     expect_equal([value["name"] for value in found["perf_data"]], ["connect_time", "rtt", "request_time"], "measured")
     out, _ = cli.run("server", "check", "connection", "--format", "prometheus")
     expect('_status_code{item="Connection",status="OK"} 0' in out, f"it printed {out!r}")
-    # Nobody connects within a nanosecond; the exit codes are those that monitoring plugins have.
+    # No client connects within a nanosecond; the exit codes are those that monitoring plugins have.
     cli.run("server", "check", "connection", "--connect-warn", "1ns", "--connect-critical", "20s", status=1)
     cli.run("server", "check", "connection", "--connect-warn", "1ns", "--connect-critical", "1ns", status=2)
 
@@ -212,7 +212,7 @@ def account_info_tells_of_the_connection(cli):
 
 
 def who_is_not_in_the_system_account_learns_nothing_of_servers(cli):
-    """As with a nats-server whose user is not in the system account: here nobody is."""
+    """As with a nats-server whose user is not in the system account: here no user is."""
     out, err = cli.run("server", "check", "server", "--name", "x", status=2)
     expect("no responders available" in out, f"it printed {out!r} {err!r}")
 

@@ -27,7 +27,7 @@ COLLECTORS = ["-varz", "-connz_detailed", "-subz", "-routez", "-gatewayz", "-lea
 # Metrics of releases after 2.10, the one that midge announces: where its disks are waited for, and
 # fields of /subsz that 2.10 sends only with a list.
 LATER = re.compile("gnatsd_(varz_(disk_io_wait_stats|stalled_clients)|subsz_(server_id|total|offset|limit))")
-# Numbers of /varz that change from one look to the next, by themselves or since somebody looks.
+# Numbers of /varz that change from one look to the next, by themselves or since they are asked for.
 RESTLESS = ("cpu", "mem")
 
 
@@ -71,7 +71,7 @@ def exporter(*flags):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + ANSWER_SECONDS
-        # It tells nobody when it listens.
+        # It does not tell when it listens.
         while True:
             expect(process.poll() is None, f"the exporter has ended: {process.stderr}")
             try:
@@ -202,7 +202,7 @@ def metrics_of_nats_server_are_all_there():
     for name, kind in theirs.types.items():
         if not LATER.match(name):
             expect_equal(ours.types.get(name), kind, f"type of {name}")
-    # What two clients have done is the same, whoever counts. Subscriptions are not: nats-server has
+    # What two clients have done is the same, whichever server counts. Subscriptions are not: nats-server has
     # dozens of its own.
     for name in ("in_msgs", "out_msgs", "in_bytes", "out_bytes", "connections", "max_payload", "ping_interval"):
         name = f"gnatsd_varz_{name}"

@@ -45,7 +45,7 @@ pub struct ConnectOptions {
     pub echo: bool,
     /// The client takes `HMSG` and sends `HPUB`.
     pub headers: bool,
-    /// The client wants to be told when nobody took its request.
+    /// The client wants to be told when no client took its request.
     pub no_responders: bool,
     /// From an older way of choosing accounts. Anything but empty is refused.
     pub account: String,
@@ -210,7 +210,7 @@ impl fmt::Debug for ConnectOptions {
 /// The argument of a `CONNECT` as a log may show it: without the secrets, wherever they are nested
 /// and whatever the letter case of their keys. Keys come out sorted.
 ///
-/// What does not parse is never repeated, as nobody can tell where its secrets are; its length is.
+/// What does not parse is never repeated, as it is not known where its secrets are; its length is.
 pub fn redacted(json: &[u8]) -> String {
     match serde_json::from_str(&lossy(json)) {
         Ok(mut value @ serde_json::Value::Object(_)) => {

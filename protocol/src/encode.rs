@@ -133,7 +133,7 @@ impl Msg<'_> {
     }
 }
 
-/// The answer to a request that nobody took: status 503 to the publisher's own subscription `sid`
+/// The answer to a request that no client took: status 503 to the publisher's own subscription `sid`
 /// on its reply subject.
 ///
 /// Shape: `HMSG <reply> <sid> 16 16\r\nNATS/1.0 503\r\n\r\n\r\n`.

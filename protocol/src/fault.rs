@@ -360,7 +360,7 @@ mod tests {
                             for end in ["", "\r\n", "\"}\r\n"] {
                                 let input = format!("{before}{name}{between}{secret}{end}");
                                 let told = told(&input);
-                                // On a line of its own it is an op that nobody knows.
+                                // On a line of its own it is an unknown op.
                                 if between == "\r\n" && secret == "ZZZ" {
                                     continue;
                                 }

@@ -17,7 +17,7 @@ pub enum ClientOp<'a> {
         /// Everything behind the name and its blanks, without the line end.
         json: &'a [u8],
     },
-    /// `PUB` or `HPUB`: a message for whoever is interested.
+    /// `PUB` or `HPUB`: a message for all who are interested.
     Publish(Publish<'a>),
     /// `SUB <subject> [queue] <sid>`: interest in a subject.
     Subscribe {
@@ -58,7 +58,7 @@ pub enum ClientOp<'a> {
 ///                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ tail
 /// ```
 ///
-/// Made of the input and the places in it, so that what nobody asks for costs nothing.
+/// Made of the input and the places in it, so that what is not asked for costs nothing.
 #[derive(Clone, Copy)]
 pub struct Publish<'a> {
     /// From the first byte of the op on, as far as the input goes.

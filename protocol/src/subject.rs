@@ -38,7 +38,7 @@ pub fn is_literal_form(subject: &[u8]) -> bool {
     tokens(subject).all(|token| !token.is_empty() && !is_wildcard(token))
 }
 
-/// Whether some token of `subject` is empty. A message published there reaches nobody.
+/// Whether some token of `subject` is empty. A message published there reaches no subscription.
 pub fn has_empty_token(subject: &[u8]) -> bool {
     let mut previous = b'.';
     for &byte in subject {
@@ -59,7 +59,7 @@ pub fn has_wildcard(subject: &[u8]) -> bool {
 ///
 /// Wildcards mean something in `pattern` only: in a published subject they are ordinary tokens, so
 /// `foo.*` as a subject reaches `foo.*`, `foo.>` and `>`, but not `foo.bar`. A subject with an
-/// empty token reaches nothing, not even `>`. A pattern that nobody may subscribe to
+/// empty token reaches nothing, not even `>`. A pattern that no client may subscribe to
 /// ([`is_subscribable`]) matches nothing.
 ///
 /// Cost: one pass, no allocation; but one pass per pattern. The broker's trie answers for all

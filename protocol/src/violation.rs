@@ -16,7 +16,7 @@ use crate::quote;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Violation<'a> {
-    /// An op with a name nobody knows, or a payload not followed by CR LF. Fatal.
+    /// An op with an unknown name, or a payload not followed by CR LF. Fatal.
     UnknownOperation,
     /// The arguments of an op are longer than `max_control_line`. Fatal.
     ControlLineTooLong,

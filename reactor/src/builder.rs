@@ -164,12 +164,12 @@ impl<S> Builder<S> {
 
     /// As [`spin`](Builder::spin), but only while it pays. It is tried when at least half of the
     /// waits of late ended within that time, and goes on while at least half of them end within
-    /// three quarters of it: when what is waited for comes sooner because nobody slept. A reactor
+    /// three quarters of it: when what is waited for comes sooner because no one slept. A reactor
     /// with little to do, whose peers are far, or whose input keeps to a schedule of its own,
     /// sleeps; what has not paid is tried again more and more seldom.
     ///
     /// 20 to 50 microseconds are what it takes to wake a thread. Where there is one processor alone
-    /// it never pays, since whoever is waited for needs it.
+    /// it never pays, since the awaited peer needs it.
     #[must_use]
     pub fn spin_while_it_pays(mut self, time: Duration) -> Builder<S> {
         self.spin = Spin::new(time, true);

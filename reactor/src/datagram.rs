@@ -35,11 +35,11 @@ pub trait Datagram<S = ()> {
     #[doc(alias = "receive_data")]
     fn on_packet(&mut self, cx: &mut Context<'_, S>, from: SocketAddr, packet: &[u8]);
 
-    /// Something has gone wrong, and the socket goes on: somebody has told that a packet sent
-    /// earlier did not arrive (`ConnectionRefused`: nobody has that port; `HostUnreachable`), or a
+    /// Something has gone wrong, and the socket goes on: a host has told that a packet sent
+    /// earlier did not arrive (`ConnectionRefused`: no socket has that port; `HostUnreachable`), or a
     /// packet could not be sent (too long for the way, no way there) and is given up.
     ///
-    /// Linux tells of ports that nobody has only where [`UdpOptions::peer`] is set.
+    /// Linux tells of ports without a socket only where [`UdpOptions::peer`] is set.
     fn on_error(&mut self, cx: &mut Context<'_, S>, error: &io::Error) {
         let _ = (cx, error);
     }

@@ -97,7 +97,7 @@ impl Io<'_> {
     }
 
     /// The address being tried has failed: tries the next. Gives the error back if the connection
-    /// is none to a name: whoever asks has to close it.
+    /// is none to a name: the caller has to close it.
     pub(crate) fn dial_failed(&mut self, key: Key, error: io::Error) -> Result<(), io::Error> {
         let Some(dial) = self.dial(key) else {
             return Err(error);

@@ -44,7 +44,7 @@ pub enum Event {
     Exited {
         /// The key it was started under.
         key: Key,
-        /// How; `None` if somebody else in this program has taken the status.
+        /// How; `None` if another part of this program has taken the status.
         status: Option<ExitStatus>,
     },
 }

@@ -1,4 +1,4 @@
-//! Why a connection is not read: several reasons at once, each lifted by whoever gave it.
+//! Why a connection is not read: several reasons at once, each lifted where it was given.
 
 /// One reason not to read a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

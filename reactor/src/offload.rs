@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) const THREADS: usize = 4;
 
 /// Jobs that may wait for a thread, unless a reactor is told otherwise. More than any burst of
-/// lookups; what waits behind so many is not worth waiting for.
+/// lookups; what waits behind these is not worth waiting for.
 pub(crate) const WAITING_MAX: usize = 1024;
 
 /// Why work on another thread has no result: it has panicked, and with what message.
@@ -66,7 +66,7 @@ impl std::error::Error for Panic {}
 
 /// One piece of work for another thread, as a [`Driver`](crate::Driver) gets it.
 ///
-/// Dropped without having been run, it tells the reactor so: whoever waits for it gets an error.
+/// Dropped without having been run, it tells the reactor so: what waits for it gets an error.
 pub struct OffloadJob(Box<dyn FnOnce() + Send>);
 
 impl OffloadJob {
@@ -91,7 +91,7 @@ impl fmt::Debug for OffloadJob {
 
 /// A question's one answer, to be given from any thread.
 ///
-/// Dropped without having been given, it tells the reactor so: whoever waits gets an error.
+/// Dropped without having been given, it tells the reactor so: what waits gets an error.
 pub struct Answer<T> {
     slot: Slot<T>,
     ticket: u64,
@@ -99,7 +99,7 @@ pub struct Answer<T> {
 }
 
 impl<T> Answer<T> {
-    /// Gives the answer; whoever waits for it is called in the reactor's next turn.
+    /// Gives the answer; what waits for it is called in the reactor's next turn.
     pub fn give(self, value: T) {
         *self.slot.lock() = Some(value);
     }
@@ -219,7 +219,7 @@ impl<S> Offloads<S> {
         self.waiting.remove(&ticket)
     }
 
-    /// The reactor has ended: nobody waits any longer.
+    /// The reactor has ended: nothing waits any longer.
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
     }

@@ -22,7 +22,7 @@ pub struct ListenOptions {
     /// limit (`somaxconn` on Linux) still applies.
     pub backlog: i32,
     /// Most connections accepted in one turn of the loop; the rest wait for the next, in which
-    /// everyone else has a turn too. Default 64; zero counts as one.
+    /// all others have a turn too. Default 64; zero counts as one.
     #[doc(alias = "simultaneous_accept_count")]
     pub accepts_max: usize,
     /// Most connections that the listener has accepted and that are still there. While there are so

@@ -39,7 +39,7 @@
 //!
 //! A connection that this program closes itself, by `close`, a timeout or a stop, closes at once,
 //! and there is a status only if the child has ended before. The child is not killed by that, though
-//! most end when nobody reads what they write: see [`Io::kill`](crate::Io::kill). It is never waited
+//! most end when what they write has no reader: see [`Io::kill`](crate::Io::kill). It is never waited
 //! for, and when it ends its entry in the system's table of processes is cleared.
 //!
 //! A process to which the child has passed on its output, as a shell does with `&`, holds the output

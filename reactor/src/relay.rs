@@ -22,10 +22,10 @@ use std::fmt;
 /// How to relay: see [`Io::proxy`](crate::Io::proxy).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProxyOptions {
-    /// End after so many bytes; what the source sends behind them goes to its own handler. Default
+    /// End after this number of bytes; what the source sends behind them goes to its own handler. Default
     /// none.
     pub limit: Option<u64>,
-    /// The source is not read from the moment at which the target's queue holds so many bytes until
+    /// The source is not read from the moment at which the target's queue holds this number of bytes until
     /// it is down at half of that. Default none: the [marks](crate::Io::watermarks) of the target.
     /// Where the system moves the bytes by itself, the source is held as soon as the target's socket
     /// is full, until all that was queued by then has left.
@@ -203,7 +203,7 @@ impl Core {
         self.hold(source, Hold::Relay);
     }
 
-    /// A connection is being released: nobody's relay may name it afterwards.
+    /// A connection is being released: no relay may name it afterwards.
     pub(crate) fn unlink_relay(&mut self, gone: &mut Conn) {
         if let Some(relay) = gone.relay.take()
             && let Some(target) = self.conn_mut(relay.to)

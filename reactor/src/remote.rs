@@ -47,7 +47,7 @@ impl std::error::Error for Ended {}
 /// What was not accepted, and why; it is handed back.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Refused<T> {
-    /// So many wait already that no more are taken. There will be room when the reactor has turned.
+    /// The bound on waiting jobs is reached. There will be room when the reactor has turned.
     Full(T),
     /// The reactor has ended, and will take nothing any more.
     Ended(T),
@@ -128,7 +128,7 @@ impl<S> Remote<S> {
     /// As [`post`](Remote::post), unless too many jobs wait for the reactor: then `work` is handed
     /// back. For threads that make work faster than the reactor does it.
     ///
-    /// All jobs that wait are counted, whoever has posted them and how;
+    /// All jobs that wait are counted, wherever they were posted and how;
     /// [`Builder::posted_max`](crate::Builder::posted_max) and [`Context::set_posted_max`] say how many
     /// are too many.
     ///

@@ -19,7 +19,7 @@ const REST_WAITS_MAX: u32 = 1 << 14;
 
 /// How long to poll before sleeping, and whether it has paid lately.
 ///
-/// Two kinds of traffic look alike to whoever sleeps through them. The one is an answer that comes
+/// Two kinds of traffic look alike to a loop that sleeps through them. The one is an answer that comes
 /// as soon as the peer has been woken: spinning makes that quicker, and the wait shorter. The other
 /// comes when it comes, and spinning only burns the time until then. So spinning is tried: it begins
 /// when at least half of the waits that slept were no longer than the time, and it ends when fewer

@@ -56,7 +56,7 @@ pub struct Stats {
 pub struct Memory {
     /// The table of connections and listeners, and what is known of each connection.
     pub connections: usize,
-    /// Buffers that nobody uses, kept for reuse.
+    /// Unused buffers, kept for reuse.
     pub pools: usize,
 }
 

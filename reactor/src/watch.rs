@@ -1,4 +1,4 @@
-//! `Watch`: descriptors that the reactor watches and somebody else reads and writes.
+//! `Watch`: descriptors that the reactor watches and other code reads and writes.
 
 use crate::{Close, Context};
 use std::ops::{BitAnd, BitOr, Sub};
@@ -77,14 +77,14 @@ impl Sub for Readiness {
 /// Whether a watched descriptor has more to give than was taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Again {
-    /// It may have: call again next turn, after everyone else has had theirs, even if nothing
+    /// It may have: call again next turn, after all others have had theirs, even if nothing
     /// new happens. A handler that always answers so keeps the loop from sleeping.
     Yes,
     /// The last call answered `WouldBlock`: call again when that changes.
     No,
 }
 
-/// Somebody else's descriptor: a database client's socket, a device, an `inotify` queue. The
+/// A foreign descriptor: a database client's socket, a device, an `inotify` queue. The
 /// reactor tells when it is ready; you do the reading and writing, and own it.
 ///
 /// Made with [`Context::watch`]. The descriptor should be non-blocking: a call that waits stops

@@ -66,7 +66,7 @@ pub enum UsageError {
     },
     /// What `-signal` wants cannot be sent.
     Signal(SignalError),
-    /// `-pass` without `-user` would let everybody in.
+    /// `-pass` without `-user` would let every client in.
     PasswordAlone,
     /// `-t` without `-c`.
     NothingToTest,

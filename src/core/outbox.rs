@@ -15,14 +15,14 @@ pub(crate) trait Outbox {
     /// nothing any more, because it is closed or has just been for having too much queued.
     fn writer(&mut self, to: Key, len: usize) -> Option<Self::Writer<'_>>;
 
-    /// Whether `to` takes `len` more bytes and is then no more congested than before: nobody who
+    /// Whether `to` takes `len` more bytes and is then no more congested than before: no publisher that
     /// feeds it has to be told anything.
     fn has_room(&self, to: Key, len: usize) -> bool;
 
     /// Whether any receiver is congested. Asked for each message, so it must be cheap.
     fn any_congested(&self) -> bool;
 
-    /// Whether so much is queued for `to` that whoever feeds it should wait.
+    /// Whether so much is queued for `to` that its publishers should wait.
     fn is_congested(&self, to: Key) -> bool;
 
     /// Whether `to`, which is congested, still takes bytes, so that it is worth waiting for.

@@ -15,7 +15,7 @@ const DRAIN_SILENCE_MAX: Duration = Duration::from_secs(1);
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// How much one that is sent away may still say, in bytes: several times what the kernels on both
-/// sides hold of what it sent before it saw the end. It counts where nobody catches up with it.
+/// sides hold of what it sent before it saw the end. It counts where midge does not catch up with it.
 const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What one has done since it was sent away.
@@ -28,7 +28,7 @@ pub(super) struct Drain {
 }
 
 impl Link {
-    /// Sends it away, unless it is ending already; answers whether it does. Whoever owns the link sees to it that
+    /// Sends it away, unless it is ending already; answers whether it does. The owner of the link sees to it that
     /// nothing more is delivered on it.
     pub(crate) fn begin_drain(&mut self, cx: &mut Context<'_, State>) -> bool {
         if self.reason.replace(CloseReason::ServerShutdown).is_some() {
@@ -41,7 +41,7 @@ impl Link {
         true
     }
 
-    /// It has said so many bytes in this turn.
+    /// It has said this number of bytes in this turn.
     pub(crate) fn said(&mut self, cx: &mut Context<'_, State>, bytes: usize) {
         if let Some(drain) = &mut self.drain {
             drain.said += bytes;

@@ -35,7 +35,7 @@ impl Link {
         self.summary = Some(Box::new(summary));
     }
 
-    /// Nothing is asked of it any more, and nobody waits for it.
+    /// Nothing is asked of it any more, and no publisher waits for it.
     pub(crate) fn release(&mut self, cx: &mut Context<'_, State>) {
         let key = cx.key();
         cx.state.core.backpressure.left(key, &mut cx.io);

@@ -63,7 +63,7 @@ pub(crate) fn bound(cx: &mut Context<'_, State>) {
     let pending = config.pending_bytes_max.min(QUEUE_BYTES_MAX);
     let (low, high) = match config.stall_producers {
         true => backpressure::marks(pending),
-        // Nobody is ever so far behind: past this the connection is closed.
+        // No client is ever so far behind: past this the connection is closed.
         false => (pending, pending),
     };
     cx.io.watermarks(key, low, high, pending);

@@ -34,7 +34,7 @@ pub(super) enum Rotated {
         /// Old files that were removed.
         purged: Vec<String>,
     },
-    /// Somebody has removed the full file, or given it another name; there is a new one.
+    /// The full file was removed, or given another name; there is a new one.
     MadeAnew,
     /// It grows on.
     Failed(io::Error),

@@ -128,7 +128,7 @@ impl Logger {
     }
 
     fn prepare(&self, options: &LogOptions) -> Result<Change, LogError> {
-        // Not locked while it is opened: nobody else could log.
+        // Not locked while it is opened: no other thread could log.
         let is_elsewhere = destination(self.writer().options()) != destination(options);
         let output = is_elsewhere.then(|| Output::open(options)).transpose()?;
         Ok(Change {

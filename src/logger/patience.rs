@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// back sooner.
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// One part in so many of the time may be spent waiting. It is a matter of all lines together: a
+/// One part in this number of the time may be spent waiting. It is a matter of all lines together: a
 /// reader that always comes back just in time for one line would else hold the broker up at each.
 const SHARE: u32 = 10;
 

@@ -1,6 +1,6 @@
 //! What lines are written to: standard error, a file, a FIFO, a terminal.
 //!
-//! A file is waited for. Anything else may be read by somebody, who may have stopped or be slow: for
+//! A file is waited for. Anything else may have a reader, who may have stopped or be slow: for
 //! room there lines wait as long as [`Patience`] lasts, and then they are lost until there is room
 //! again. The broker's clients do not stand still for a reader of its log.
 

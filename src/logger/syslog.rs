@@ -21,7 +21,7 @@ use nix::errno::Errno;
 /// Lines that may wait for the daemon.
 const WAITING_MAX: usize = 8192;
 
-/// Bytes in them, since a line that traces a message may be as long as that: 2 kB for each of so many.
+/// Bytes in them, since a line that traces a message may be as long as that: 2 kB for each line.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long the daemon may take for one line, or for a connection.
@@ -225,7 +225,7 @@ impl Syslog {
 
     /// Has one packet sent. Answers `false` if it is lost, since too much waits already.
     pub(super) fn write(&mut self, packet: &[u8]) -> bool {
-        // Nobody is left to be told of what comes behind the last word.
+        // What comes behind the last word is not told any more.
         let Some(lines) = &self.lines else {
             return true;
         };

@@ -13,7 +13,7 @@
 //!
 //! **Nothing here may stall the loop.** An answer whose length depends on how many clients or
 //! subscriptions there are is made in [`Pieces`], each of which looks at no more places than the [`Budget`] of
-//! the turn, which all who ask share. Between two of them everyone else has a turn, and none is made while the
+//! the turn, which all who ask share. Between two of them all others have a turn, and none is made while the
 //! queue to its reader is long. Without `Config::monitor` nothing is kept at all, and with it nothing is counted for
 //! a message but what the [meter](crate::records::meter) says.
 

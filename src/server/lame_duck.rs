@@ -34,7 +34,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// For so many clients in so long a time.
+    /// For this number of clients in this time.
     fn of(clients: usize, spread: Duration) -> Pace {
         let clients = u32::try_from(clients.max(1)).unwrap_or(u32::MAX);
         let even = spread / clients;

@@ -640,7 +640,7 @@ async function attempt(check, broker) {
 }
 
 let current = null;
-/** A rejection that nobody handles belongs to the check that runs, and must not end the suite. */
+/** An unhandled rejection belongs to the check that runs, and must not end the suite. */
 process.on("unhandledRejection", (error) => current?.trouble(`unhandled rejection: ${error}`));
 
 const broker = new Broker(resolve(binary), Number(port));

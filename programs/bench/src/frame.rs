@@ -108,7 +108,7 @@ impl Shape {
         }
     }
 
-    /// The same over so many subjects.
+    /// The same over this number of subjects.
     pub(crate) fn subjects(mut self, count: usize) -> Shape {
         self.subjects = count;
         self

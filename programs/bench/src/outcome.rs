@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
     pub(crate) delivered: u64,
     /// Messages that did not come to those who read.
     pub(crate) lost: u64,
-    /// What rates are counted in: deliveries, or what was published where nobody subscribes; of
+    /// What rates are counted in: deliveries, or what was published without subscribers; of
     /// requests the pair of question and answer; connections, where these are what is measured.
     pub(crate) messages: u64,
     /// Bytes of header and payload of these messages.

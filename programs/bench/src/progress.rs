@@ -18,7 +18,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// On standard error, if that is a terminal and nobody wants it quiet.
+    /// On standard error, if that is a terminal, and not with --quiet.
     pub(crate) fn new(quiet: bool) -> Line {
         Line {
             live: !quiet && io::stderr().is_terminal(),

@@ -74,7 +74,7 @@ pub(crate) struct Flow {
     /// Most bytes on the wire that publishers may be ahead of the slowest subscriber. `None` is no
     /// bound.
     pub(crate) window_bytes: Option<u64>,
-    /// So many of the subscribers, the last ones, read nothing.
+    /// This number of subscribers, the last ones, read nothing.
     pub(crate) stalled: usize,
     /// Bytes a second that a subscriber reads. `None` is as fast as it goes.
     pub(crate) read_rate: Option<u64>,
@@ -218,7 +218,7 @@ pub(crate) struct SubUnsub {
 pub(crate) enum Span {
     /// After so long.
     Seconds(f64),
-    /// After so many messages, all together.
+    /// After this number of messages, all together.
     Messages(u64),
 }
 

@@ -84,7 +84,7 @@ impl<S> Context<'_, S> {
 
     /// Queues a packet for the sender of the one in hand; outside of
     /// [`on_packet`](Datagram::on_packet), for [`UdpOptions::peer`]. Answers `false` as
-    /// [`Io::send_to`](crate::Io::send_to) does, and where there is nobody to answer.
+    /// [`Io::send_to`](crate::Io::send_to) does, and where there is no peer to answer.
     #[doc(alias = "send_data")]
     pub fn reply(&mut self, packet: &[u8]) -> bool {
         let udp = self.io.core.udp(self.key);

@@ -26,7 +26,7 @@ const LIGHT_MARKS: u32 = 16;
 /// As many writes cost the flush as much as [`OUTPUT_BYTES`] do.
 const OUTPUT_WRITES: u64 = 1024;
 
-/// One part in so many of the time pays a debt back.
+/// One part in this number of the time pays a debt back.
 const PAYBACK: u64 = 32;
 
 /// How long the parts of a turn may take, and what makes a connection heavy, in nanoseconds: shares of one

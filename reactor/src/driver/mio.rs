@@ -56,7 +56,7 @@ const SIGNAL_NUMBERS: std::ops::Range<i32> = 1..128;
 enum Socket {
     Listener(Listener),
     Stream(Stream),
-    /// A duplicate of somebody else's descriptor.
+    /// A duplicate of a foreign descriptor.
     Watched(OwnedFd),
     Udp(datagram::Udp),
 }

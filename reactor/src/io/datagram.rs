@@ -12,7 +12,7 @@ impl Io<'_> {
     /// longer than [`PACKET_BYTES_MAX`](crate::PACKET_BYTES_MAX); if `to` is not the socket's
     /// [`peer`](crate::UdpOptions::peer), where it has one; and if the queue is full. Only the last
     /// is counted as [`dropped`](Io::dropped) and followed by
-    /// [`on_drain`](crate::Datagram::on_drain). The new packet is the one to go, so that whoever sent
+    /// [`on_drain`](crate::Datagram::on_drain). The new packet is the one to go, so that the one who sent
     /// it knows.
     ///
     /// Cost: copies the packet; allocates nothing once the reactor's buffers are warm. One system

@@ -5,8 +5,8 @@ use crate::Key;
 
 impl Io<'_> {
     /// Has what is queued for the connection written as soon as the present callback has returned,
-    /// and not only at the end of the turn: for the rare answer that must not wait until everybody
-    /// else has had their slice of input.
+    /// and not only at the end of the turn: for the rare answer that must not wait until all others
+    /// have had their slice of input.
     ///
     /// Costs a system call that would have carried the rest of the turn's output as well; what is
     /// queued later leaves at the end of the turn as always. `false` if the connection has gone or

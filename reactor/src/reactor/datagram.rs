@@ -12,13 +12,13 @@ use std::time::Duration;
 /// Most packets given to one socket's handler in a turn.
 const PACKETS_MAX: usize = 64;
 
-/// No further packet in this turn once so many bytes have come.
+/// No further packet in this turn once this number of bytes has come.
 const RECEIVE_BYTES_MAX: usize = 256 * 1024;
 
 /// Most packets sent from one socket in a turn.
 const SENDS_MAX: usize = 256;
 
-/// No further packet is sent in this turn once so many bytes have left.
+/// No further packet is sent in this turn once this number of bytes has left.
 const SEND_BYTES_MAX: usize = 1024 * 1024;
 
 /// Failures in a row after which a socket rests. An error of the way is told once, and then the next

@@ -64,7 +64,7 @@ impl<S> Reactor<S> {
     /// #     }
     /// # }
     /// # fn main() -> std::io::Result<()> {
-    /// // Somebody else's loop ...
+    /// // Another loop ...
     /// let mut poll = Poll::new()?;
     /// let mut events = Events::with_capacity(16);
     ///

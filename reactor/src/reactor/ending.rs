@@ -7,7 +7,7 @@ impl<S> Reactor<S> {
     /// The loop is over: hooks run, last in first out, and every handler that is left learns of it.
     pub(super) fn end(&mut self) {
         self.tasks.remote.end();
-        // Taken from there, and left over by the last turn: whoever waits for one learns that it is gone.
+        // Taken from there, and left over by the last turn: what waits for one learns that it is gone.
         self.jobs.clear();
         self.tasks.offloads.clear();
         // Left over by the last turn, if it did not know that it was the last.

@@ -100,7 +100,7 @@ impl<S> Reactor<S> {
         self.core.enqueue(listener);
         let owner = std::mem::replace(&mut self.panics.inside, Key::NONE);
         self.abandon(owner, String::new());
-        // What was being closed has had its last call, whoever panicked in it.
+        // What was being closed has had its last call, whatever panicked in it.
         let closing = std::mem::replace(&mut self.panics.closing, Key::NONE);
         self.close_again(closing);
     }

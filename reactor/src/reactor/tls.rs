@@ -223,7 +223,7 @@ impl<S> Reactor<S> {
                 conn.readable = failed;
                 let why = Close::Tls(error);
                 if handshaking && !failed {
-                    // Whoever left in the middle of a handshake is not waiting for the rest of it.
+                    // A peer that left in the middle of a handshake is not waiting for the rest of it.
                     self.core.close(key, why);
                 } else if conn.phase == Phase::Open {
                     self.read_clock();

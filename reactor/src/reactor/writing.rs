@@ -229,7 +229,7 @@ impl<S> Reactor<S> {
         self.end_broken_stream(key);
     }
 
-    /// Nobody reads from our pipe any more. The other one has its own end, and may have much to say
+    /// Our pipe has no reader any more. The other one has its own end, and may have much to say
     /// before: a program that wants no more input is often about to answer.
     fn pipe_broken(&mut self, key: Key) {
         let Some((conn, pools)) = self.core.conn_and_pools(key) else {

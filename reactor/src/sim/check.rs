@@ -54,7 +54,7 @@ pub fn check_deterministic(seed: u64, scenario: impl Fn(&mut Sim)) {
 }
 
 thread_local! {
-    /// This thread plays runs whose panics are told to nobody.
+    /// This thread plays runs whose panics are not told.
     static SILENT: Cell<bool> = const { Cell::new(false) };
 }
 

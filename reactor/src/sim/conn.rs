@@ -22,7 +22,7 @@ pub(super) enum Packet {
     Open,
     /// The connection stands.
     Opened,
-    /// Nobody listens there.
+    /// There is no listener.
     Refused,
     Data(Vec<u8>),
     /// Nothing will follow.

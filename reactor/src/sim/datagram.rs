@@ -62,7 +62,7 @@ pub(super) struct Flight {
 #[derive(Clone, Debug)]
 enum Load {
     Packet(Vec<u8>),
-    /// Nobody has the port `from`, to which `to` has sent something.
+    /// No socket has the port `from`, to which `to` has sent something.
     Unreachable,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Flights {
     last_at: std::collections::BTreeMap<(usize, usize), u64>,
     /// What has arrived on a link that is held.
     held: Vec<Flight>,
-    /// Packets that were sent and that nobody was given.
+    /// Packets that were sent and never given to a handler.
     pub(super) lost: u64,
 }
 
@@ -228,7 +228,7 @@ impl Net {
             owner.into_iter().collect()
         };
         if hosts.is_empty() {
-            // Nobody has this address.
+            // No host has this address.
             self.lose_packet(host);
         }
         for to_host in hosts {

@@ -4,7 +4,7 @@ use super::conn::{Conn, Dial, News, Packet};
 use super::net::{ConnId, Due, Link, Net, nanos};
 use std::time::Duration;
 
-/// After how long a connect that found nobody is tried again.
+/// After how long a connect that found no listener is tried again.
 const DIAL_AGAIN: Duration = Duration::from_secs(1);
 
 /// What was lost on a cut link is sent again no later than this after the link is whole.

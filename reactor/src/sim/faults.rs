@@ -101,7 +101,7 @@ pub struct Faults {
     /// How likely it is that a site of [`Io::chance`](crate::Io::chance) is on in a run: one that is
     /// off always answers false.
     pub sites: f64,
-    /// A packet is lost on its way, or the word of a port that nobody has.
+    /// A packet is lost on its way, or the error of a port without a socket.
     pub packet_loss: f64,
     /// A packet arrives twice.
     pub packet_duplicate: f64,

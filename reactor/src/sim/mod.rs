@@ -61,7 +61,7 @@
 //! addresses, which are its own alone. Datagrams are of IPv4. A client is a host like any other, whose handlers do what a test wants.
 //!
 //! Datagrams go from host to host as well, to 255.255.255.255, and to multicast groups that sockets
-//! have joined. A packet to a port that nobody has is answered with an error, which every sender is
+//! have joined. A packet to a port without a socket is answered with an error, which every sender is
 //! told of, with a [peer](crate::UdpOptions::peer) or without.
 //!
 //! Time stands still but for a few microseconds that each turn and each system call take, and for what
@@ -86,7 +86,7 @@
 //!
 //! The seed, the faults that there were and the last things that happened are printed, where what
 //! repeats, as a periodic timer does, stands once with its number. `SIM_SEED=17 cargo test`
-//! runs [`check()`] with that seed alone; `SIM_SEEDS=100000` with so many. `SIM_SHRINK=1` beside the
+//! runs [`check()`] with that seed alone; `SIM_SEEDS=100000` with that number. `SIM_SHRINK=1` beside the
 //! seed switches off every fault without which the run fails as well, and halves each
 //! [`size`](Sim::size) that the scenario has asked for as long as it fails; of all these runs only the
 //! last is told.
@@ -138,7 +138,7 @@ pub struct Sim {
     net: Rc<RefCell<Net>>,
     nodes: Vec<Node>,
     sizes: Sizes,
-    /// One of many runs that fail: it tells nobody.
+    /// One of many runs that fail: it is silent.
     quiet: bool,
 }
 
@@ -479,7 +479,7 @@ impl Sim {
     }
 
     /// How many packets were sent so far that no socket was given: lost on the way, by a link that
-    /// is cut, a host that is down, a socket that holds no more, a port that nobody has. Where none
+    /// is cut, a host that is down, a socket that holds no more, a port without a socket. Where none
     /// was lost, all that left has arrived or is on its way.
     #[must_use]
     pub fn lost_packets(&self) -> u64 {

@@ -12,7 +12,7 @@ const SLOW_MAX: Duration = Duration::from_secs(30);
 
 impl Sim {
     /// Lets `name` stand for `addrs` wherever it is looked up from now on, in this order: see
-    /// [`Context::resolve`](crate::Context::resolve). With no address at all, nobody knows it.
+    /// [`Context::resolve`](crate::Context::resolve). With no address at all, the name is unknown.
     ///
     /// The name of a host stands for its address without being told so, and `localhost` for the
     /// host that asks.

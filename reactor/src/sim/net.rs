@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The first port that is given to whoever does not ask for one.
+/// The first port that is given to a socket that does not ask for one.
 const PORT_MIN: u16 = 49_152;
 
 /// Names a connection, for ever.
@@ -42,7 +42,7 @@ pub(super) enum Due {
     Job(usize, u64),
     /// A packet, or word of one, reaches its host.
     Packet(Box<Flight>),
-    /// So many bytes leave the send buffer of this socket.
+    /// A number of bytes leaves the send buffer of this socket.
     Left(usize, Key, u64, usize),
     /// A link that had broken may be whole again.
     Mended(usize, usize),
@@ -90,7 +90,7 @@ pub(super) struct Listener {
     pub(super) bound: Vec<Bound>,
     pub(super) waiting: VecDeque<ConnId>,
     pub(super) waiting_max: usize,
-    /// An accept has found nobody since the last event.
+    /// An accept has found no connection since the last event.
     pub(super) armed: bool,
     pub(super) news: bool,
 }
@@ -347,7 +347,7 @@ impl Net {
             end(host, local, Dial::Pending),
             end(to.unwrap_or(host), addr, Dial::Done),
         ];
-        // Nobody is there and nobody will answer.
+        // No host is there and none will answer.
         ends[1].closed = to.is_none();
         self.conn_count += 1;
         let conn = Conn {
@@ -379,10 +379,10 @@ impl Host {
         }
     }
 
-    /// A port for whoever does not ask for one: one that nobody here is bound to.
+    /// A port for a socket that does not ask for one: one that no socket here is bound to.
     pub(super) fn port(&mut self) -> u16 {
         let mut port = self.next_port;
-        // So many that each is tried once.
+        // As often as it takes to try each once.
         for _ in PORT_MIN..u16::MAX {
             if !self.is_bound(port) {
                 break;

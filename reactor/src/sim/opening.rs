@@ -197,7 +197,7 @@ impl Net {
         let late = rng.chance(faults.connect_late);
         let late = if late { rng.up_to(nanos(LATE_MAX)) } else { 0 };
         if self.end(id, 1).closed {
-            // Nobody has this address.
+            // No host has this address.
         } else if lost || refused {
             self.end(id, 1).closed = true;
             if refused && !lost {

@@ -310,7 +310,7 @@ impl Net {
         }
     }
 
-    /// The process on a host is gone: the system closes what it had open, or nobody does.
+    /// The process on a host is gone: the system closes what it had open, or it stays open.
     pub(super) fn close_all(&mut self, host: usize) {
         let keys: Vec<Key> = self.hosts[host].sockets.keys().copied().collect();
         if self.hosts[host].up {

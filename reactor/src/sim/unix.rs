@@ -1,4 +1,4 @@
-//! Unix sockets: a path is a name on its host, for a port of the host's own that nobody else is told.
+//! Unix sockets: a path is a name on its host, for a port of the host's own that no other host is told.
 //!
 //! As in a file system, the name stays when its listener has gone, and when the host is restarted.
 //! Connecting there meets the same faults as anywhere: more than a real Unix socket has.

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A result that will be there later, once, and those who wait for it. Clones are the same promise.
 ///
 /// * It is settled once, with a value or an error; what comes later changes nothing.
-/// * Whoever waits is called later in the turn, never inside of the call that settles, and in the
+/// * What waits is called later in the turn, never inside of the call that settles, and in the
 ///   order in which they began to wait. (From deferred work, `later` is the next turn.)
 /// * One who begins to wait when all is settled is called as well, by the same rules.
 ///
@@ -72,7 +72,7 @@ impl<T, E, S> fmt::Debug for Promise<T, E, S> {
 }
 
 impl<T, E, S> Promise<T, E, S> {
-    /// A promise that nobody has settled and nobody waits for.
+    /// A promise that is not settled, and that nothing waits for.
     #[must_use]
     pub fn new() -> Self {
         Promise::default()

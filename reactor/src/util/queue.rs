@@ -77,7 +77,7 @@ impl<T, S> Queue<T, S> {
         }
     }
 
-    /// Items that wait for somebody to want one.
+    /// Items that wait for a taker.
     #[doc(alias = "size")]
     #[must_use]
     pub fn len(&self) -> usize {

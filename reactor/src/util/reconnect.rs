@@ -121,7 +121,7 @@ impl Reconnect {
         keeper.connect(cx, None)
     }
 
-    /// How long to wait after so many failures, the first being 1. `random` is any number.
+    /// How long to wait after this number of failures, the first being 1. `random` is any number.
     fn wait(&self, failures: u32, random: u64) -> Duration {
         let whole = self.longest(failures);
         let part = (random >> 11) as f64 / (1_u64 << 53) as f64;

@@ -14,10 +14,10 @@ use super::world::World;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Most files that one may come to. Nobody has so many; a bomb has.
+/// Most files that one may come to. Only a bomb has more.
 const FILES_MAX: usize = 1000;
 
-/// Most errors that are told. Who has so many has one, early on.
+/// Most errors that are told. A file with more has one, early on.
 const ERRORS_MAX: usize = 100;
 
 /// One file being read, and all that it leads to.

@@ -96,7 +96,7 @@ impl<'t> Lexer<'t> {
         found
     }
 
-    /// Goes on by `len` bytes, of which there must be so many.
+    /// Goes on by `len` bytes, which must be there.
     pub(super) fn advance(&mut self, len: usize) {
         let passed = &self.bytes[self.at..self.at + len];
         for newline in memchr::memchr_iter(b'\n', passed) {

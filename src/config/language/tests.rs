@@ -265,7 +265,7 @@ fn variables_are_pairs_above_or_of_the_environment() {
     ] {
         assert_eq!(outcome_in(text.as_bytes(), &world), expected, "{text:?}");
     }
-    // Whoever wants text gets what the environment says, letter by letter.
+    // Where text is wanted, it is what the environment says, letter by letter.
     let document = parse("f".as_ref(), b"a $PIN", &world).expect("it is right");
     let value = &document.root.get("a").expect("it is there").value;
     assert_eq!(

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! nats-server stops at words that begin like a number and go on otherwise (`1.5k`, `1234-abcd`,
-//! `.5`, `-x`), or loses them (`1kbb`). Here they are text: a password may look like that, and whoever
-//! wants a number refuses them by name.
+//! `.5`, `-x`), or loses them (`1kbb`). Here they are text: a password may look like that, and an
+//! option that wants a number refuses them by name.
 
 use super::values::Kind;
 

@@ -4,7 +4,7 @@ use super::error::Position;
 use std::fmt;
 use std::sync::Arc;
 
-/// One value. Whoever wants text takes [`text`](Value::text), however the word looks: `12345`, `1e3`
+/// One value. Where text is wanted, it is [`text`](Value::text), however the word looks: `12345`, `1e3`
 /// and `on` are good passwords.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {

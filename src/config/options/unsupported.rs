@@ -287,7 +287,7 @@ static ACCOUNT_LIMITS: Block = Block {
     ],
 };
 
-/// Why a cluster with nobody else in it has no effect.
+/// Why a cluster without routes has no effect.
 const ALONE: &str =
     "this server runs alone and does not listen for routes; only the name of a cluster is used";
 

@@ -37,7 +37,7 @@ pub(crate) fn marks(total_bytes_max: usize) -> (usize, usize) {
     (total_bytes_max / 2, total_bytes_max / 4 * 3)
 }
 
-/// In [`PATIENCE`] a crowd has to become shorter by one part in so many of the bound.
+/// In [`PATIENCE`] a crowd has to become shorter by one part in this number of the bound.
 const SHRINKS: usize = 16;
 
 /// How far all are together. What they have taken is shared among those who wait; what a wait is worth is
@@ -91,7 +91,7 @@ impl Crowd {
             // Once in each turn.
             return self.closed.is_none_or(|last| last < now);
         }
-        // Where it is old nobody has looked for long: this is another one.
+        // Where it is old there was no look for long: this is another one.
         let Some((since, before)) = self.judged.filter(is_new) else {
             self.number = self.number.wrapping_add(1).max(1);
             self.judged = Some((now, total));
@@ -218,7 +218,7 @@ mod tests {
     const MIB: usize = 1024 * 1024;
     const MAX: usize = 1024 * MIB;
 
-    /// Who is closed of queues of so many bytes, each stalled or not, by their places.
+    /// Which of queues of these lengths are closed, each stalled or not, by their places.
     fn closed(queues: &[(usize, bool)], low: usize, is_full: bool) -> Vec<usize> {
         let mut all: Vec<Queue> = (0..)
             .zip(queues)
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(closed(&short, MIB, true).len(), 24);
     }
 
-    /// A second after which the queues hold so many MiB, each; answers at which of them some must go.
+    /// A second after which each queue holds a number of MiB; answers at which of them some must go.
     fn judged(totals: &[usize]) -> Vec<usize> {
         let mut crowd = Crowd::default();
         let at = |second: usize| Time::ZERO + Duration::from_secs(second as u64);
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(crowd.key().index(), Key::NONE.index());
         assert!(!crowd.has_to_go(at(4000), at(3000), 900 * MIB, MAX));
         assert!(crowd.has_to_go(at(4500), at(3000), 900 * MIB, MAX));
-        // Nobody has looked for long.
+        // There was no look for long.
         assert!(!crowd.has_to_go(at(9000), Time::ZERO, 900 * MIB, MAX));
     }
 }

@@ -17,10 +17,10 @@ const ALLOWANCE: i64 = 3 * SECOND;
 /// What receivers of which nothing is known may cost beyond that.
 const UNKNOWN: i64 = SECOND;
 
-/// One part in so many of the time comes back.
+/// One part in this number of the time comes back.
 const SHARE: i64 = 10;
 
-/// In so many nanoseconds what one has published past receivers comes back too: `2 * SMALL_BYTES` at
+/// In this number of nanoseconds what one has published past receivers comes back too: `2 * SMALL_BYTES` at
 /// `SMALL_RATE`.
 const RECOVERED_AFTER: i64 = 8 * SECOND;
 
@@ -50,7 +50,7 @@ pub(super) struct Wait {
     pub(super) waiters: usize,
     /// How far the receiver was.
     pub(super) progress: Progress,
-    /// It is not charged: its own queue is waited for, which is nobody else's matter, or room.
+    /// It is not charged: its own queue is waited for, which concerns no other client, or room.
     pub(super) is_free: bool,
     pub(super) since: Time,
     pub(super) timer: TimerId,
@@ -154,7 +154,7 @@ impl Publisher {
         }
     }
 
-    /// It has published so many bytes past receivers that are behind.
+    /// It has published a number of bytes past receivers that are behind.
     pub(super) fn spend(&mut self, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         if self.credit > 0 {
@@ -185,7 +185,7 @@ impl Publisher {
         self.own = self.own.max(0);
     }
 
-    /// A wait is over, as one of so many for that receiver at its end. Many that began together end one by
+    /// A wait is over, as one of several for that receiver at its end. Many that began together end one by
     /// one, and the last of them has no right to all.
     pub(super) fn has_waited(
         &mut self,

@@ -6,8 +6,8 @@ use std::fmt;
 /// A client's own name for a subscription: opaque bytes, kept with the blank that follows them on
 /// the wire.
 ///
-/// Client libraries count, so nearly all are short: up to 15 bytes stand inline, and whoever copies
-/// them may copy a block of a fixed size.
+/// Client libraries count, so nearly all are short: up to 15 bytes stand inline, and a copy
+/// of them may be one of a block of a fixed size.
 #[derive(Clone)]
 pub struct Sid(SmallBytes<{ Sid::BLOCK_BYTES }>);
 

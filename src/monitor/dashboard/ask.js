@@ -37,7 +37,7 @@ class Asker {
     if (number === this.number) this.show(answer);
   }
 
-  /// Somebody waits for it. A failure is the loop's to tell.
+  /// The reader waits for it. A failure is the loop's to tell.
   now() {
     this.refresh().catch(() => {});
   }

@@ -1,4 +1,4 @@
-// The rounds of questions: when they are asked, and what the page says when nobody answers.
+// The rounds of questions: when they are asked, and what the page says without an answer.
 
 const EVERY = 2000;
 /// Long answers are asked for in one round of three.
@@ -67,7 +67,7 @@ function tell(mood, text) {
   say("state", text);
 }
 
-/// Rates begin anew: nobody has looked meanwhile.
+/// Rates begin anew: the page has not looked meanwhile.
 function rest() {
   clearTimeout(timer);
   if (known.varz) gap(Date.parse(known.varz.now));

@@ -15,7 +15,7 @@ async function askSubscriptions() {
   try {
     return await ask("subsz", { subs: 1, limit: SUBSCRIPTIONS_MAX, [asked.how]: asked.subject });
   } catch (error) {
-    // A subject that nobody can publish to.
+    // An invalid subject for a message.
     if (error.message.startsWith("400")) return { problem: error.message.slice(5) };
     throw error;
   }

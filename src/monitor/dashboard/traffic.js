@@ -1,7 +1,7 @@
 // Who carries the traffic: subjects and publishers, now or since the start.
 
 const TOP = 15;
-/// So many are asked for, since what is folded leaves room for others.
+/// How many are asked for: what is folded leaves room for others.
 const ASKED = 100;
 /// What has a smaller share has no row.
 const SHARE_MIN = 0.001;
@@ -14,7 +14,7 @@ async function askTraffic() {
   try {
     return await ask("topz", { ...carried, limit: ASKED });
   } catch (error) {
-    // A subject that nobody can subscribe to.
+    // An invalid subject for a subscription.
     if (error.message.startsWith("400")) return { problem: error.message.slice(5) };
     throw error;
   }

@@ -6,7 +6,7 @@ use super::healthz::{Healthz, NOT_READY};
 use crate::monitor::http::response::UNAVAILABLE;
 use crate::monitor::view::View;
 
-/// Whoever gets an answer knows: the loop turns.
+/// An answer means that the loop turns.
 pub(super) fn live() -> Made {
     Made::Json(Healthz::good().body())
 }

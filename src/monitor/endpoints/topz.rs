@@ -49,7 +49,7 @@ impl Sort {
         }
     }
 
-    /// Of a connection it is not known what nobody received.
+    /// Unrouted messages are not known by connection.
     fn rank_of(self, traffic: Traffic) -> u64 {
         match self {
             Sort::Bytes => traffic.bytes,

@@ -68,7 +68,7 @@ impl Refusal {
 /// How long a body is, as its receiver is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::monitor) enum Framing {
-    /// So many bytes.
+    /// This number of bytes.
     Length(usize),
     /// In chunks, each behind its length.
     Chunks,

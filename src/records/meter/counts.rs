@@ -1,6 +1,6 @@
 //! `Counts`: what was published to a subject.
 
-/// A message weighs as much as so many bytes: about what it costs the broker, beside what its payload
+/// A message weighs as much as this number of bytes: about what it costs the broker, beside what its payload
 /// does.
 pub(crate) const MESSAGE_WEIGHT: u64 = 256;
 
@@ -10,14 +10,14 @@ pub(crate) struct Counts {
     pub(crate) messages: u64,
     /// Bytes of their headers and payloads.
     pub(crate) bytes: u64,
-    /// Messages that nobody received.
+    /// Messages without a receiver.
     pub(crate) unrouted: u64,
     /// Messages that were not counted but estimated from those that were looked at.
     pub(crate) estimated: u64,
 }
 
 impl Counts {
-    /// What it weighs, so that whoever has a share of the messages or of the bytes is heavy.
+    /// What it weighs: a share of the messages or of the bytes makes it heavy.
     pub(super) fn weight(&self) -> u64 {
         MESSAGE_WEIGHT * self.messages + self.bytes
     }

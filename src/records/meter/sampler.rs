@@ -2,10 +2,10 @@
 
 use crate::core::random::Random;
 
-/// Where messages are sampled, one of so many is looked at, and stands for all of them.
+/// Where messages are sampled, one of this number is looked at, and stands for all of them.
 pub(crate) const SAMPLE_EVERY: u64 = 64;
 
-/// So many runs at the beginning of a client's turn are counted in full: by then what the turn itself
+/// This number of runs at the beginning of a client's turn is counted in full: by then what the turn itself
 /// costs, with its read from a socket, is more than what counting does. Who sends little at a time is
 /// so never estimated.
 const RUNS_IN_FULL: u32 = 8;
@@ -35,7 +35,7 @@ pub(super) struct Sampler {
 pub(super) enum Draw {
     /// Each for itself.
     InFull,
-    /// They stand for so many; none of them may have been looked at.
+    /// How many they stand for; none of them may have been looked at.
     For(u64),
 }
 

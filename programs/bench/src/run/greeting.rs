@@ -14,7 +14,7 @@ const LINE_BYTES_MAX: u64 = 1 << 20;
 /// Connects, reads the broker's first line, and leaves.
 ///
 /// # Errors
-/// Nobody answers, or does not answer as a broker does within `patience`.
+/// No peer answers, or not as a broker does within `patience`.
 pub(super) fn hear(addr: SocketAddr, patience: Duration) -> Result<Info, Error> {
     let connected = TcpStream::connect(addr);
     let stream = connected.map_err(|error| Error::NoBroker { addr, error })?;

@@ -23,7 +23,7 @@ pub(super) use sample::Sort;
 use sample::Sample;
 use terminal::{Key, Terminal};
 
-/// Shows samples until there were enough, or somebody presses q.
+/// Shows samples until there were enough, or the user presses q.
 pub(super) fn run(args: &TopArgs) -> Result<(), Error> {
     if args.samples.is_none() && !args.json && io::stdout().is_terminal() {
         watch(args)

@@ -82,7 +82,7 @@ impl Children {
             Ok(None) => return,
             Ok(Some(status)) => Some(status),
             Err(error) if error.kind() == ErrorKind::Interrupted => return,
-            // Somebody else has waited for it.
+            // Another part of the program has waited for it.
             Err(_) => None,
         };
         let running = self.running.remove(slot);

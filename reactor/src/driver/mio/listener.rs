@@ -170,7 +170,7 @@ impl Listener {
     }
 }
 
-/// Whether a socket stands at `path` that refuses connections: whoever made it has gone.
+/// Whether a socket stands at `path` that refuses connections: its maker has gone.
 fn is_stale(path: &Path, addr: &SockAddr) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let refuses = || -> io::Result<bool> {

@@ -45,7 +45,7 @@ impl Stream {
         })
     }
 
-    /// The same for somebody else.
+    /// The same for another.
     pub(super) fn into_transport(self) -> Transport {
         match self {
             Stream::Tcp(stream) => Transport::Tcp(OwnedFd::from(stream).into()),

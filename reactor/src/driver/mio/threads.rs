@@ -97,7 +97,7 @@ impl Shared {
     /// What each thread does.
     fn work(&self) {
         while let Some(job) = self.next() {
-            // The work itself cannot panic; the drop of what it returned to nobody may.
+            // The work itself cannot panic; the drop of what it returned in vain may.
             let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
         }
     }

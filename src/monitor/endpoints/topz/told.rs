@@ -101,7 +101,7 @@ pub(super) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    /// A connection that has published so much in so many seconds; `None` if nobody knows it any more.
+    /// A connection that has published this much in this number of seconds; `None` if it is known no more.
     /// Without a number of seconds it is since it came.
     pub(super) fn of(
         view: &View<'a>,
