@@ -13,7 +13,7 @@ mod stopped;
 mod talker;
 
 use client::{Log, Manner, Peers};
-use midge::{Broker, Config, State};
+use midge::{Broker, Config, Mirror, State};
 use midge_reactor::sim::{self, HostId, Sim};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -21,6 +21,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const PORT: u16 = 4222;
+/// How often the broker's parts are looked at in each round.
+const CHECKS: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn broker(sim: &mut Sim, config: Config) -> HostId<State> {
@@ -78,6 +80,7 @@ fn play(sim: &mut Sim) {
     causes::listen();
     let broker = broker(sim, config);
     let timers_at_start = sim.timers(broker);
+    let mut mirror = Mirror::default();
     let stamp = Rc::new(Cell::new(0));
     let manner = Manner {
         broker: sim.addr(broker, PORT),
@@ -153,10 +156,14 @@ fn play(sim: &mut Sim) {
             _ => {}
         }
         let time = 50 + random(sim, broker, 1_000 * (1 + round));
-        sim.run_for(Duration::from_millis(time));
+        for _ in 0..CHECKS {
+            sim.run_for(Duration::from_millis(time) / CHECKS);
+            sim.with(broker, |cx| cx.state.check(&mut mirror));
+        }
         sim.heal(host, broker);
         sim.release(broker, host);
         let (stats, longest) = sim.with(broker, |cx| {
+            cx.state.check(&mut mirror);
             (cx.state.stats(), cx.state.longest_queue_bytes(&cx.io))
         });
         assert!(stats.clients <= connections_max, "{stats:?}");
@@ -214,7 +221,10 @@ fn play(sim: &mut Sim) {
     wait(sim, "the fresh pair goes", |sim| {
         sim.connections(broker) == 0
     });
-    let (stats, kept) = sim.with(broker, |cx| (cx.state.stats(), cx.state.kept()));
+    let (stats, kept) = sim.with(broker, |cx| {
+        cx.state.check(&mut mirror);
+        (cx.state.stats(), cx.state.kept())
+    });
     assert_eq!((stats.clients, stats.subscriptions, kept), (0, 0, 0));
     assert_eq!(sim.timers(broker), timers_at_start);
 }
