@@ -23,6 +23,9 @@ const TOKENS: [&[u8]; 8] = [b"a", b"b", b"c", b"*", b">", b"a*", b">b", b""];
 
 const TOKENS_MAX: u8 = 6;
 
+/// All of the sublist is looked at after so many commands.
+const CHECKED_EVERY: u32 = 16;
+
 const QUEUES: [Option<&[u8]>; 4] = [None, Some(b"q"), Some(b"r"), Some(b"*")];
 
 /// One subscription as the twin remembers it.
@@ -47,6 +50,7 @@ fuzz_target!(|data: &[u8]| {
     let mut sublist = Sublist::default();
     let mut twins: Vec<Twin> = Vec::new();
     let mut receiver = 0;
+    let mut commands = 0;
     while let Some(command) = data.next() {
         match command % 4 {
             0 => {
@@ -70,6 +74,11 @@ fuzz_target!(|data: &[u8]| {
             }
             1 => {
                 if let Some(at) = choose(&mut data, &twins) {
+                    let twin = &twins[at];
+                    let is_like =
+                        |one: &&Twin| (&one.subject, one.queue) == (&twin.subject, twin.queue);
+                    let members = twins.iter().filter(is_like).count();
+                    assert_eq!(sublist.members_with(twin.id), members);
                     end(&mut sublist, &twins.swap_remove(at));
                 }
             }
@@ -82,7 +91,13 @@ fuzz_target!(|data: &[u8]| {
         }
         assert_eq!(sublist.len(), twins.len());
         assert_eq!(sublist.is_empty(), twins.is_empty());
+        // What a change has touched is looked at by itself, as debug assertions are on.
+        commands += 1;
+        if commands % CHECKED_EVERY == 0 {
+            sublist.invariants();
+        }
     }
+    sublist.invariants();
     for twin in &twins {
         compare(&mut sublist, &twins, &twin.subject);
     }
@@ -90,6 +105,7 @@ fuzz_target!(|data: &[u8]| {
         end(&mut sublist, &twin);
     }
     assert!(sublist.is_empty());
+    sublist.invariants();
     for subject in [&b"a"[..], b"a.b", b"a.b.c", b"*", b">"] {
         compare(&mut sublist, &[], subject);
     }

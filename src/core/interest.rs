@@ -93,6 +93,13 @@ impl Ledger {
         self.changes.as_mut()?.pop_first()
     }
 
+    /// Each entry is something to tell.
+    pub(super) fn invariants(&self) {
+        for (interest, change) in self.changes.iter().flatten() {
+            assert!(!change.is_none(), "{interest:?}: {change:?}");
+        }
+    }
+
     fn note(&mut self, interest: impl FnOnce() -> Interest, change: Change) {
         let Some(changes) = self.changes.as_mut().filter(|_| !change.is_none()) else {
             return;
@@ -135,6 +142,8 @@ impl Core {
         let change = Change::between(members - 1, members, queue.is_some());
         let interest = || Interest::of(account, sublist, subscription);
         self.interest.note(interest, change);
+        debug_assert_eq!(self.subscription_of(id, sid), Some(subscription));
+        self.changed();
         change
     }
 
@@ -159,7 +168,9 @@ impl Core {
         let account = self.receiver(id).account;
         let sublist = &mut self.accounts[account].sublist;
         let (receivers, ledger) = (&mut self.receivers, &mut self.interest);
-        remove(subscription, sublist, receivers, ledger).1
+        let (_, change) = remove(subscription, sublist, receivers, ledger);
+        self.changed();
+        change
     }
 }
 
@@ -216,8 +227,7 @@ impl Mirror {
     /// Takes the changes out of the ledger.
     ///
     /// # Panics
-    /// If one of them does not begin where the last one ended, or changes nothing, or if what is known then
-    /// is not what there is.
+    /// If one of them does not begin where the last one ended, or if what is known then is not what there is.
     pub(crate) fn follow(&mut self, core: &mut Core) {
         let there_is: BTreeMap<Interest, u32> = core.all_interest().collect();
         let Some(known) = &mut self.known else {
@@ -228,7 +238,6 @@ impl Mirror {
         let noted = core.interest.changes.as_ref().map_or(0, BTreeMap::len);
         assert!(noted <= known.len() + there_is.len(), "{noted} changes");
         while let Some((interest, change)) = core.interest.next() {
-            assert!(!change.is_none(), "{interest:?}: {change:?}");
             let before = match change.now {
                 0 => known.remove(&interest),
                 now => known.insert(interest.clone(), now),
@@ -472,6 +481,7 @@ mod tests {
                     Step::Tell => mirror.follow(&mut bench.core),
                     Step::Leave(_) | Step::Unsubscribe(_) | Step::EndAfter(..) => {}
                 }
+                bench.core.invariants();
             }
             while !bench.clients.is_empty() {
                 bench.leave(0);

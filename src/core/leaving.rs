@@ -12,7 +12,8 @@ use crate::core::interest;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::core::sublist::{ReceiverId, SidsRest};
 use midge_reactor::Key;
-use std::collections::VecDeque;
+use slab::Slab;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Most work done in a piece, in places of the sublist looked at: about a millisecond.
 const PIECE_WORK_MAX: usize = 3000;
@@ -64,6 +65,21 @@ impl Leaving {
         self.subscriptions
     }
 
+    /// Who is in the queue is being cleared, and stands there once; so many subscriptions there are of them.
+    pub(super) fn invariants(&self, subscriptions: usize, receivers: &Slab<Receiver>) {
+        assert_eq!(self.subscriptions, subscriptions);
+        let left: usize = self.queue.iter().map(|rest| rest.sids.len()).sum();
+        assert_eq!(self.subscriptions, left);
+        let queued = self.queue.iter().map(|rest| rest.id.0 as usize);
+        let queued: BTreeSet<usize> = queued.collect();
+        let clearing = receivers.iter().filter(|(_, one)| one.is_clearing);
+        let clearing: BTreeSet<usize> = clearing.map(|(place, _)| place).collect();
+        assert_eq!(queued, clearing);
+        assert_eq!(queued.len(), self.queue.len(), "one is queued twice");
+        let gone = receivers.iter().filter(|(_, one)| one.key == Key::NONE);
+        assert_eq!(self.receivers, gone.count());
+    }
+
     /// Whether [pieces](State::clear_a_piece) are to be done from now on, one in each turn.
     pub(crate) fn is_to_be_scheduled(&mut self) -> bool {
         let is_waiting = !self.queue.is_empty() || self.allowance == 0;
@@ -84,6 +100,7 @@ impl Core {
         if !receiver.is_clearing {
             self.remove(id);
         }
+        self.changed();
         traffic
     }
 
@@ -119,6 +136,7 @@ impl Core {
     /// Does a piece of what is left; answers whether there is more.
     pub(crate) fn clear_a_piece(&mut self) -> bool {
         self.clear(PIECE_WORK_MAX);
+        self.changed();
         self.leaving.is_scheduled = !self.leaving.queue.is_empty();
         if !self.leaving.is_scheduled {
             self.leaving.allowance = PIECE_WORK_MAX;

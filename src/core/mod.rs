@@ -9,6 +9,7 @@ pub(crate) mod backpressure;
 pub(crate) mod close;
 pub(crate) mod delivery;
 pub(crate) mod interest;
+pub(crate) mod invariants;
 pub(crate) mod leaving;
 pub(crate) mod outbox;
 pub(crate) mod random;
@@ -20,6 +21,7 @@ use accounts::{AccountId, Accounts};
 use backpressure::Backpressure;
 use delivery::Scratch;
 use interest::Ledger;
+use invariants::Due;
 use leaving::Leaving;
 use midge_reactor::Key;
 use random::Random;
@@ -45,6 +47,8 @@ pub(crate) struct Core {
     pub counters: Counters,
     pub scratch: Scratch,
     pub random: Random,
+    /// When the receivers are to be looked at again.
+    due: Due,
 }
 
 /// What all messages have come to.
@@ -69,6 +73,7 @@ impl Core {
             counters: Counters::default(),
             scratch: Scratch::default(),
             random: Random::seeded(1),
+            due: Due::default(),
         }
     }
 

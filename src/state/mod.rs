@@ -142,6 +142,7 @@ impl State {
     /// If something does not hold.
     #[doc(hidden)]
     pub fn check(&mut self, mirror: &mut Mirror) {
+        self.core.invariants();
         mirror.follow(&mut self.core);
     }
 

@@ -36,6 +36,7 @@
 //!
 //! All queues together have a bound too: see [`crowd`].
 
+use super::invariants::Due;
 use midge_reactor::{Io, Key, Time};
 use publisher::{Publisher, Wait};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -170,6 +171,8 @@ pub(crate) struct Backpressure {
     /// Receivers that some publisher waits for no longer, until they have caught up.
     given_up: HashSet<Key>,
     crowd: crowd::Crowd,
+    /// When all of it is to be looked at again.
+    due: Due,
 }
 
 impl Backpressure {
@@ -278,6 +281,36 @@ impl Backpressure {
         self.publishers.len() + self.waiting.len() + self.given_up.len()
     }
 
+    /// Clients that something is kept of.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Key> {
+        self.publishers.keys().chain(&self.given_up).copied()
+    }
+
+    /// Who waits is a publisher with that wait, and the reverse.
+    pub(crate) fn invariants(&self) {
+        let mut waiting = 0;
+        for (of, waits) in &self.waiting {
+            assert!(!waits.is_empty(), "nobody waits for {of:?}");
+            waiting += waits.len();
+            for (number, publisher) in waits {
+                assert!(*number <= self.waits);
+                let wait = self.publishers.get(publisher).and_then(|one| one.wait);
+                let wait = wait.map(|wait| (wait.number, wait.progress.of));
+                assert_eq!(wait, Some((*number, *of)), "of {publisher:?}");
+            }
+        }
+        let waits = self.publishers.values().filter(|one| one.wait.is_some());
+        assert_eq!(waits.count(), waiting);
+    }
+
+    #[inline(always)]
+    fn changed(&mut self) {
+        let things = self.publishers.len();
+        if cfg!(debug_assertions) && self.due.is_due(things) {
+            self.invariants();
+        }
+    }
+
     /// Stops reading from `publisher` until `receiver` has caught up, or for a while.
     pub(crate) fn hold(&mut self, publisher: Key, receiver: Key, io: &mut Io<'_>) {
         let is_own = publisher == receiver && io.congested(receiver);
@@ -306,6 +339,7 @@ impl Backpressure {
         };
         self.publisher(publisher, io.now()).wait = Some(wait);
         io.pause(publisher);
+        self.changed();
     }
 
     /// `publisher` has been held long enough for now.
@@ -326,6 +360,7 @@ impl Backpressure {
             }
         }
         self.release(publisher, waiters, io);
+        self.changed();
     }
 
     /// `receiver` has caught up: reads again from all that wait for it.
@@ -336,6 +371,7 @@ impl Backpressure {
         }
         // Last: of one that has gone, the queue still looks long.
         self.given_up.remove(&receiver);
+        self.changed();
     }
 
     /// `client` has gone.

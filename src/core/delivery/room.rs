@@ -5,7 +5,7 @@
 //! [`KEPT_MAX`] is a share of a room that is bounded; who finds none is held until there is some.
 //!
 //! ```text
-//! all shares <= ROOM_MAX, or there is one alone
+//! all shares but the oldest <= ROOM_MAX
 //! ```
 //!
 //! The oldest share grows without asking. So its fan-out comes to its end, and then the next is the
@@ -47,6 +47,13 @@ impl Default for Room {
 }
 
 impl Room {
+    /// All shares but the oldest are no more than there is room for.
+    fn invariants(&self) {
+        let younger = self.shares.iter().skip(1).filter_map(Weak::upgrade);
+        let sizes = younger.map(|size| size.load(Ordering::Relaxed));
+        assert!(sizes.sum::<usize>() <= self.max);
+    }
+
     /// Whether some wait for it.
     pub(super) fn is_awaited(&self) -> bool {
         self.is_awaited
@@ -115,6 +122,9 @@ impl Share {
                 room.shares.push(Arc::downgrade(&size));
                 self.size = Some(size);
             }
+        }
+        if cfg!(debug_assertions) {
+            room.invariants();
         }
         true
     }

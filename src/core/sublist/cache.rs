@@ -205,6 +205,55 @@ impl Cache {
         ways.iter().filter(|way| self.is_good(way)).count()
     }
 
+    /// An entry that is not old holds what `search` finds now, if that does so; each stands where it is looked
+    /// for, is no larger than its room, and is not from the future.
+    ///
+    /// ```text
+    /// filled, classes, changed <= time       pairs: 0, or a power of two within PAIRS
+    /// ```
+    pub(super) fn invariants(
+        &self,
+        hashing: &Hashing,
+        search: impl Fn(&[u8]) -> Option<Vec<SetId>>,
+    ) {
+        let len = self.pairs.len();
+        let is_in_limits = len.is_power_of_two() && len >= PAIRS[0] && len <= PAIRS[1];
+        assert!(len == 0 || is_in_limits, "{len} pairs");
+        assert!(self.changed >= 1 && self.changed <= self.time);
+        assert!(self.classes.iter().all(|class| *class <= self.time));
+        for (place, pair) in self.pairs.iter().enumerate() {
+            assert!(!pair.is_long() || pair.ways[1].filled == 0);
+            for (number, way) in pair.ways.iter().enumerate() {
+                assert!(way.filled <= self.time);
+                if way.filled == 0 || !self.is_good(way) {
+                    continue;
+                }
+                let subject = pair.subject(number);
+                let hash = hashing.of(subject);
+                assert_eq!((self.place(hash), tag(hash)), (place, way.tag));
+                assert_eq!(class(first_token(subject), hashing), way.class);
+                self.agrees(subject, hashing, &search);
+            }
+        }
+    }
+
+    /// What is known of a subject is what `search` finds now, if that does so.
+    pub(super) fn agrees(
+        &self,
+        subject: &[u8],
+        hashing: &Hashing,
+        search: impl Fn(&[u8]) -> Option<Vec<SetId>>,
+    ) {
+        let mut known = Vec::new();
+        if self.get(hashing.of(subject), subject, &mut known)
+            && let Some(mut found) = search(subject)
+        {
+            known.sort_unstable();
+            found.sort_unstable();
+            assert_eq!(known, found, "of {}", subject.escape_ascii());
+        }
+    }
+
     /// Gives memory back if it has become too large for so many sets.
     pub(super) fn shrink(&mut self, sets: usize) {
         if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 8 {

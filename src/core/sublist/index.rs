@@ -147,6 +147,23 @@ impl Index {
         self.table.iter().chain(parts).map(|entry| entry.number)
     }
 
+    /// All are in one table as long as they are not too many, then each in the table of its part.
+    pub(super) fn invariants(&self) {
+        let mut len = self.table.len();
+        for (place, part) in self.parts.iter().enumerate() {
+            assert!(part.iter().all(|entry| entry.part() == place));
+            len += part.len();
+        }
+        assert_eq!(self.len, len);
+        match self.parts.len() {
+            0 => assert!(len <= Index::PARTED_FROM),
+            parts => {
+                assert_eq!((parts, self.table.len()), (PARTS, 0));
+                assert!(len >= Index::JOINED_BELOW);
+            }
+        }
+    }
+
     fn table_of(&mut self, entry: &Entry) -> &mut HashTable<Entry> {
         if self.parts.is_empty() {
             &mut self.table

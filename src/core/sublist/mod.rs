@@ -24,6 +24,7 @@
 mod cache;
 mod index;
 mod inspect;
+mod invariants;
 mod pool;
 mod queues;
 mod search;
@@ -44,6 +45,7 @@ pub use sid::Sid;
 pub use sids::{Sids, SidsRest};
 pub use subscription::Subscription;
 
+use crate::core::invariants::Due;
 use cache::Cache;
 use foldhash::quality::RandomState;
 use index::{Hashing, Index};
@@ -94,6 +96,8 @@ pub struct Sublist {
     branches: Vec<Branch>,
     /// What the last one has found that was given up.
     given_up: Vec<SetId>,
+    /// When all of it is to be looked at again.
+    due: Due,
 }
 
 impl Default for Sublist {
@@ -120,6 +124,7 @@ impl Sublist {
             searches: 0,
             branches: Vec::new(),
             given_up: Vec::new(),
+            due: Due::default(),
         }
     }
 
@@ -140,6 +145,7 @@ impl Sublist {
         let born = self.inserts;
         let subscription = Subscription::new(receiver, sid, set_id, queue, place, born);
         self.subscriptions.insert(subscription);
+        self.changed(Some(id));
         id
     }
 
@@ -147,9 +153,13 @@ impl Sublist {
     pub fn remove(&mut self, id: SubId) -> Subscription {
         let subscription = self.subscriptions.remove(id.0);
         let set = &mut self.sets[subscription.set.0 as usize];
+        let mut moved = None;
         if subscription.is_detached() {
             set.forget_detached();
-        } else if let Some(moved) = set.leave(subscription.queue(), subscription.place) {
+        } else {
+            moved = set.leave(subscription.queue(), subscription.place);
+        }
+        if let Some(moved) = moved {
             self.subscriptions[moved.0 as usize].place = subscription.place;
         }
         if let Some(queue) = subscription.queue() {
@@ -158,6 +168,7 @@ impl Sublist {
         if set.is_empty() {
             self.forget(subscription.set);
         }
+        self.changed(moved);
         subscription
     }
 
@@ -172,6 +183,7 @@ impl Sublist {
         if let Some(moved) = self.sets[set.0 as usize].detach(queue, place) {
             self.subscriptions[moved.0 as usize].place = place;
         }
+        self.changed(Some(id));
     }
 
     /// Appends to `found` the sets that a message to `subject` reaches, in no particular order;
@@ -294,6 +306,9 @@ impl Sublist {
             }
         }
         self.cache.shrink(self.sets.len());
+        if cfg!(debug_assertions) {
+            self.has_gone(set.subject());
+        }
     }
 }
 

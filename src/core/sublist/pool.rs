@@ -81,6 +81,41 @@ impl<T> Pool<T> {
         }
     }
 
+    /// All things, with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let places = 0..self.places();
+        places.filter_map(|place| Some((index(place), self.get(place)?)))
+    }
+
+    /// What each chunk holds is counted; its vacant slots hang together, up to the first that was never used;
+    /// those that have room are known; one empty chunk at most has memory, and the last one has.
+    pub(super) fn invariants(&self) {
+        assert_eq!(self.chunks.len(), self.uses.len());
+        assert!(self.chunks.last().is_none_or(|last| last.capacity() > 0));
+        for (number, (chunk, used)) in self.chunks.iter().zip(&self.uses).enumerate() {
+            let is_there = |slot: &&Slot<T>| matches!(slot, Slot::Occupied(_));
+            assert_eq!(used.len, chunk.iter().filter(is_there).count());
+            let mut next = used.next;
+            for _ in used.len..chunk.len() {
+                let Some(Slot::Vacant(then)) = chunk.get(next) else {
+                    panic!("{next} is not vacant in chunk {number}");
+                };
+                next = *then;
+            }
+            assert_eq!(next, chunk.len(), "in chunk {number}");
+            let is_roomy = self.roomy[number / 64] >> (number % 64) & 1 == 1;
+            assert_eq!(is_roomy, used.len < CHUNK, "chunk {number}");
+            assert!(!is_roomy || self.roomy_from <= number / 64);
+            let is_spare = used.len == 0 && chunk.capacity() > 0;
+            assert!(!is_spare || self.spare == Some(number), "chunk {number}");
+        }
+        let roomy: u32 = self.roomy.iter().map(|word| word.count_ones()).sum();
+        let uses = self.uses.iter().filter(|used| used.len < CHUNK);
+        assert_eq!(roomy as usize, uses.count());
+        let len: usize = self.uses.iter().map(|used| used.len).sum();
+        assert_eq!(self.len, len);
+    }
+
     /// The number that the next thing will get.
     pub(super) fn vacant(&self) -> u32 {
         let chunk = self.first_roomy();

@@ -70,6 +70,20 @@ impl Groups {
         moved
     }
 
+    /// Each group has members, and is found where it stands.
+    pub(super) fn invariants(&self) {
+        self.places.invariants();
+        let places = match self.list.len() {
+            len if len <= Groups::SEARCHED_MAX => 0,
+            len => len,
+        };
+        assert_eq!(self.places.len(), places);
+        for (place, group) in self.list.iter().enumerate() {
+            assert!(!group.members.is_empty());
+            assert_eq!(self.place_of(group.queue), Some(place));
+        }
+    }
+
     fn place_of(&self, queue: QueueId) -> Option<usize> {
         if self.list.len() <= Groups::SEARCHED_MAX {
             return self.list.iter().position(|group| group.queue == queue);
@@ -126,8 +140,22 @@ pub(super) struct Queues {
 impl Queues {
     /// Names that are kept.
     pub(super) fn len(&self) -> usize {
-        debug_assert_eq!(self.ids.len(), self.names.len());
         self.names.len()
+    }
+
+    /// Each name is found, and has users: so many all together.
+    pub(super) fn invariants(&self, users: usize, hashing: &Hashing) {
+        self.ids.invariants();
+        self.names.invariants();
+        assert_eq!(self.ids.len(), self.names.len());
+        let mut used = 0;
+        for (number, (name, users)) in self.names.iter() {
+            assert!(*users > 0);
+            used += users;
+            let is = |queue: u32| self.names[queue as usize].0 == *name;
+            assert_eq!(self.ids.get(hashing.of(name), is), Some(number));
+        }
+        assert_eq!(used, users);
     }
 
     /// The name behind a number, which must be in use.

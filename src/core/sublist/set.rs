@@ -106,7 +106,19 @@ impl Set {
         self.len() == 0 && self.detached() == 0
     }
 
-    fn detached(&self) -> usize {
+    /// Who is in it is counted.
+    pub(super) fn invariants(&self) {
+        assert!(!self.is_empty(), "{self:?} is kept");
+        if let Members::Many(many) = &self.members {
+            many.groups.invariants();
+            let groups = many.groups.as_slice().iter();
+            let grouped: usize = groups.map(|group| group.members.len()).sum();
+            assert_eq!(many.grouped, grouped);
+        }
+    }
+
+    /// Subscriptions that are in no list, and have not ended.
+    pub(super) fn detached(&self) -> usize {
         match &self.members {
             Members::None | Members::One(_) => 0,
             Members::Many(many) => many.detached,

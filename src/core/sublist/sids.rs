@@ -10,7 +10,7 @@ use super::{SubId, Sublist};
 /// would have come to, is a place in a vector; the others stand in a hash table.
 #[derive(Debug, Default)]
 pub struct Sids {
-    /// Subscriptions by number, or `NONE`. The last is one.
+    /// Subscriptions by number, or `NONE`.
     counted: Vec<u32>,
     /// How many of these there are.
     count: usize,
@@ -83,6 +83,7 @@ impl Sids {
     /// All of them, one by one. The same ones come in the same order in each run with one seed.
     pub fn into_rest(self) -> SidsRest {
         SidsRest {
+            len: self.len(),
             counted: self.counted,
             others: self.others.into_numbers(),
         }
@@ -91,6 +92,19 @@ impl Sids {
     /// So many of them, or all if there are fewer.
     pub fn first(&self, max: usize) -> Vec<SubId> {
         self.numbers().take(max).map(SubId).collect()
+    }
+
+    /// Each name leads to a subscription of the receiver with that number, which bears it.
+    pub(crate) fn invariants(&self, receiver: usize, sublist: &Sublist) {
+        let counted = self.counted.iter().filter(|id| **id != NONE);
+        assert_eq!(self.count, counted.count());
+        self.others.invariants();
+        for id in self.numbers().map(SubId) {
+            let subscription = sublist.get(id).expect("what has a name has not ended");
+            assert_eq!(subscription.receiver.0 as usize, receiver);
+            let sid = subscription.sid.as_slice();
+            assert_eq!(self.get(sid, sublist), Some(id), "{subscription:?}");
+        }
     }
 
     fn numbers(&self) -> impl Iterator<Item = u32> {
@@ -108,6 +122,7 @@ impl Sids {
 /// What is left of the subscriptions of a receiver that has left.
 #[derive(Debug)]
 pub struct SidsRest {
+    len: usize,
     counted: Vec<u32>,
     others: Numbers,
 }
@@ -116,6 +131,7 @@ impl Iterator for SidsRest {
     type Item = SubId;
 
     fn next(&mut self) -> Option<SubId> {
+        self.len = self.len.saturating_sub(1);
         while let Some(id) = self.counted.pop() {
             if id != NONE {
                 return Some(SubId(id));
@@ -123,7 +139,13 @@ impl Iterator for SidsRest {
         }
         self.others.next().map(SubId)
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len, Some(self.len))
+    }
 }
+
+impl ExactSizeIterator for SidsRest {}
 
 /// The number that `sid` is the usual way to write.
 fn number(sid: &[u8]) -> Option<usize> {

@@ -261,6 +261,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(sublist.len(), naive.len());
+            sublist.invariants();
         }
         for (id, ..) in naive {
             sublist.remove(id);

@@ -117,10 +117,7 @@ impl Trie {
     /// The set for `subject`: `new`, if there was none. The place where it ends comes with it; it is
     /// needed for leaving.
     pub(super) fn enter(&mut self, subject: &[u8], new: SetId, hashing: &Hashing) -> (SetId, u32) {
-        let (way, last) = match memchr::memrchr(b'.', subject) {
-            Some(dot) => (Some(&subject[..dot]), &subject[dot + 1..]),
-            None => (None, subject),
-        };
+        let (way, last) = split_last(subject);
         let mut node = ROOT;
         for token in way.into_iter().flat_map(subject::tokens) {
             node = self.child(node, token, hashing);
@@ -139,6 +136,55 @@ impl Trie {
             self.sets += 1;
         }
         (SetId(*set), node)
+    }
+
+    /// The set for `subject`, if there is one.
+    pub(super) fn find(&self, subject: &[u8], hashing: &Hashing) -> Option<SetId> {
+        let (way, last) = split_last(subject);
+        let below = |number: u32, token: &[u8]| {
+            let node = &self.nodes[number as usize];
+            match token {
+                b"*" => (node.partial != NONE).then_some(node.partial),
+                token => self.literal(number, node, token, hashing),
+            }
+        };
+        let way = way.into_iter().flat_map(subject::tokens);
+        let mut tokens = way;
+        let place = tokens.try_fold(ROOT, below)?;
+        let (place, end) = match last {
+            b"*" => (place, End::Partial),
+            b">" => (place, End::Full),
+            token => (below(place, token)?, End::Here),
+        };
+        self.nodes[place as usize].end(end)
+    }
+
+    /// Each place but the root leads somewhere, and is found below its parent by its token; what ends there is
+    /// counted.
+    pub(super) fn invariants(&self, hashing: &Hashing) {
+        self.nodes.invariants();
+        self.edges.invariants();
+        let (mut sets, mut literals, mut children) = (0, 0, 0);
+        for (number, node) in self.nodes.iter() {
+            sets += node.ends.iter().filter(|end| **end != NONE).count();
+            literals += node.literals as usize;
+            if number == ROOT {
+                assert_eq!(node.parent, NONE);
+                continue;
+            }
+            assert!(!node.is_empty(), "{node:?} leads nowhere");
+            let parent = &self.nodes[node.parent as usize];
+            let token = node.token.as_slice();
+            if token == b"*" {
+                assert_eq!(parent.partial, number);
+            } else {
+                children += 1;
+                let found = self.literal(node.parent, parent, token, hashing);
+                assert_eq!(found, Some(number), "{node:?}");
+            }
+        }
+        assert_eq!((sets, literals), (self.sets, self.edges.len()));
+        assert_eq!(children, literals);
     }
 
     /// Removes a set from the place where it ends, and the places that then lead nowhere.
@@ -238,6 +284,14 @@ impl Trie {
             self.edges.insert(hashing.of_part(number, token), child);
         }
         child
+    }
+}
+
+/// The last token of a subject, and what stands before it.
+fn split_last(subject: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match memchr::memrchr(b'.', subject) {
+        Some(dot) => (Some(&subject[..dot]), &subject[dot + 1..]),
+        None => (None, subject),
     }
 }
 
