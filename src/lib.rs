@@ -9,7 +9,7 @@
 //! The reactor reads a socket and calls [its handler](midge_reactor::Handler), which cuts the bytes
 //! into ops and has them carried out; deliveries are appended to the receivers' queues, and the
 //! reactor writes each queue once per turn. All of it happens in one thread, on state that is lent
-//! as `&mut`, with no lock anywhere.
+//! as `&mut`, with no lock on the way of a message.
 //!
 //! # A broker inside another program
 //!
