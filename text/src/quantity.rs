@@ -51,7 +51,7 @@ fn scaled(text: &str, base: u64) -> Option<u64> {
     (number < 1e15).then_some(number as u64)
 }
 
-/// So many of a thing: `1 round`, `3 rounds`.
+/// A number of a thing: `1 round`, `3 rounds`.
 pub fn plural(count: u64, thing: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{s}")

@@ -36,7 +36,7 @@ pub(crate) enum Fault {
         expected: u64,
         shown: String,
     },
-    /// A message of somebody else, or to another subject or subscription.
+    /// A message of another program, or to another subject or subscription.
     Foreign { shown: String },
     /// Bytes that are no op.
     Nonsense { shown: String },
@@ -144,7 +144,7 @@ pub(crate) struct Receiver {
     /// What must stand in front of a payload; of numbered subjects, the digits are set for each.
     head: Vec<u8>,
     digits: Option<[usize; 2]>,
-    /// Of numbered subjects this one has the first of these, and every so many more.
+    /// Of numbered subjects this one has the first, and each at this distance.
     own_subjects: (usize, usize),
     /// Set where all messages have 16 bytes and one head.
     small: Option<SmallHead>,
@@ -182,7 +182,7 @@ impl Receiver {
         }
     }
 
-    /// Hears one publisher only, that of this number, whose ring has so many frames.
+    /// Hears one publisher only, that of the first number, whose ring has the second number of frames.
     pub(crate) fn of_publisher(shape: &Shape, publisher: usize, ring_frames: usize) -> Receiver {
         let mut receiver = Receiver::new(shape, 1, Share::Each);
         receiver.first = publisher;
@@ -702,7 +702,7 @@ mod tests {
             let got = feed(&mut each(&source), &stream, 1000);
             assert!(matches!(got, Err(Fault::Foreign { .. })), "{what}: {got:?}");
         }
-        // Somebody else's publisher, and another run.
+        // A foreign publisher, and another run.
         let mut other = Source::new(source.shape.clone(), 3);
         let got = feed(&mut each(&source), &other.message(2, 0), 1000);
         assert!(matches!(got, Err(Fault::Foreign { .. })), "{got:?}");

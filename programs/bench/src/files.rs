@@ -30,7 +30,7 @@ pub(crate) fn expect_writable(flag: &str, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// A file that `flag` names must not be there: what it holds is somebody's. What is no plain file, as
+/// A file that `flag` names must not be there: what it holds belongs to the user. What is no plain file, as
 /// `/dev/stdout`, holds nothing.
 ///
 /// # Errors

@@ -4,7 +4,7 @@
 pub(crate) use midge_text::quantity::{bytes, some as number};
 use midge_text::{duration, quantity};
 
-/// Bytes a second at which somebody reads.
+/// Bytes per second at which a subscriber reads.
 pub(crate) fn read_rate(text: &str) -> Result<u64, String> {
     match bytes(text)? {
         0 => Err("write 1 or more; --stalled is for those that read nothing".to_owned()),
@@ -32,7 +32,7 @@ pub(crate) fn subscribers(text: &str) -> Result<usize, String> {
     }
 }
 
-/// So many a second.
+/// A number per second.
 pub(crate) fn rate(text: &str) -> Result<u64, String> {
     match quantity::count(text)? {
         0 => Err("write 1 or more, or leave it out".to_owned()),

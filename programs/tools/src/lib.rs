@@ -43,7 +43,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help is no error; where it cannot be printed nobody wants it.
+            // Help is no error; where it cannot be printed it has no reader.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }

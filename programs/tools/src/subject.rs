@@ -1,4 +1,4 @@
-//! Subjects as they are typed, looked at before anything is sent: the broker takes what reaches nobody
+//! Subjects as they are typed, looked at before anything is sent: the broker takes what reaches no subscriber
 //! without a word.
 
 use midge_protocol::subject;

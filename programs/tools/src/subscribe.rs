@@ -27,7 +27,7 @@ pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
             sid.as_bytes(),
         );
     }
-    // Whoever waits for the line that follows misses nothing from then on.
+    // A program that waits for the line that follows misses nothing from then on.
     connection.output().extend_from_slice(encode::PING);
     let mut out = io::stdout().lock();
     let mut number = 0;

@@ -19,7 +19,7 @@ pub(crate) const UNSUBSCRIBE: u64 = 3;
 /// The same messages, of which none must come.
 pub(crate) const TRY_AGAIN: u64 = 4;
 
-/// Of so many subscriptions one is tried.
+/// Of this number of subscriptions one is tried.
 const TRY_EVERY: usize = 97;
 
 /// The connection.
@@ -35,7 +35,7 @@ pub(crate) struct Churner {
 }
 
 impl Churner {
-    /// Will have so many subscriptions below `subject`.
+    /// Will have a number of subscriptions below `subject`.
     pub(crate) fn new(subject: &str, subscriptions: usize, hello: &str) -> Churner {
         Churner {
             hello: format!("{hello}PING\r\n"),

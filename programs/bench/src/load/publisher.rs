@@ -33,7 +33,7 @@ pub(crate) struct Publisher {
     who: String,
     hello: String,
     stamper: Stamper,
-    /// Whoever holds the only reference may write.
+    /// The holder of the only reference may write.
     rings: [Option<Bytes>; RINGS],
     turn: usize,
     /// Messages handed to the reactor.

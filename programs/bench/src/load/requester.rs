@@ -1,4 +1,4 @@
-//! Asks, and checks the answers: so many requests at a time, or what is due by a schedule.
+//! Asks, and checks the answers: a number of requests at a time, or what is due by a schedule.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -34,7 +34,7 @@ pub(crate) enum Event {
     Ready,
     /// What the broker says of itself.
     Info(Vec<u8>),
-    /// A publisher has published so many, and the broker has answered its last `PING`.
+    /// A publisher has published this number, and the broker has answered its last `PING`.
     Published { publisher: usize, count: u64 },
     /// A subscriber has got all that there was, by the broker's answer to its last `PING`.
     Checked(Checked),
@@ -107,7 +107,7 @@ pub(crate) struct Shared {
     pub(crate) stop: AtomicBool,
     /// By publisher, messages handed to the socket.
     pub(crate) published: Box<[Counter]>,
-    /// The first so many subscribers read; the others are not waited for, nor counted.
+    /// Only the first subscribers, this number, read; the others are not waited for, nor counted.
     pub(crate) readers: usize,
     /// By subscriber, messages checked.
     pub(crate) received: Box<[Counter]>,

@@ -20,7 +20,7 @@ const READ: u64 = 4;
 pub(crate) enum Pace {
     /// As fast as it can.
     Free,
-    /// At most so many bytes a second.
+    /// At most this number of bytes per second.
     Limited(u64),
     /// Nothing, from the beginning on.
     Stalled,
@@ -157,7 +157,7 @@ impl Handler<Shard> for Subscriber {
     fn on_close(&mut self, cx: &mut Context<'_, Shard>, why: &Close) {
         let received = self.receiver.as_ref().map_or(0, Receiver::received);
         if self.pace == Pace::Stalled {
-            // Nobody has to keep a subscriber that does not read.
+            // A broker need not keep a subscriber that does not read.
             if self.receiver.is_some() {
                 cx.state.shared.report(Event::Cut);
             }

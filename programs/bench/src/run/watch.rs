@@ -110,7 +110,7 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Waits until so many connections have joined.
+    /// Waits until this number of connections has joined.
     pub(super) fn ready(&mut self, connections: usize) -> Result<(), Fault> {
         let mut left = connections;
         while left > 0 {
@@ -147,7 +147,7 @@ impl<'a> Watch<'a> {
         Ok(counts.into_iter().flatten().collect())
     }
 
-    /// Waits until so many messages have come, or none for a while: then the broker's answers to
+    /// Waits until this number of messages has come, or none for a while: then the broker's answers to
     /// `PING` will tell what is missing.
     pub(super) fn until_received(&mut self, count: u64) -> Result<(), Fault> {
         let mut moved = (0, Instant::now());
@@ -163,7 +163,7 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// What all of so many subscribers have got.
+    /// What all of these subscribers have got.
     pub(super) fn checked(&mut self, subscribers: usize) -> Result<Vec<Checked>, Fault> {
         let mut all = Vec::new();
         while all.len() < subscribers {

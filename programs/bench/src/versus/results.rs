@@ -101,7 +101,7 @@ impl Summary {
 pub(crate) type Outcomes = Vec<Vec<Option<Outcome>>>;
 
 impl Compared {
-    /// Works out what came of one workload on so many brokers.
+    /// Works out what came of one workload on a number of brokers.
     pub(crate) fn of(
         case: &Case,
         outcomes: &Outcomes,

@@ -11,7 +11,7 @@ use terminal_size::terminal_size;
 
 use super::page::Size;
 
-/// What somebody wants.
+/// What the user wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Key {
     Quit,
