@@ -29,7 +29,6 @@ mod pool;
 mod queues;
 mod search;
 mod set;
-mod sid;
 mod sids;
 mod small_bytes;
 mod subscription;
@@ -41,9 +40,8 @@ pub use pool::Pool;
 pub use queues::{Group, QueueId};
 pub use search::{Moment, Search};
 pub use set::Set;
-pub use sid::Sid;
 pub use sids::{Sids, SidsRest};
-pub use subscription::Subscription;
+pub use subscription::{Sid, Subscription};
 
 use crate::core::invariants::Due;
 use cache::Cache;
