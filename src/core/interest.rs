@@ -374,7 +374,7 @@ mod tests {
             bench.unsubscribe(0);
             bench.unsubscribe(0);
         }
-        assert_eq!(bench.core.kept(), 0);
+        assert_eq!(bench.core.retained(), 0);
     }
 
     #[test]

@@ -247,7 +247,7 @@ mod tests {
             (before, pieces) = (now, pieces + 1);
         }
         assert!(pieces > 20, "{pieces}");
-        assert_eq!(core.kept(), 0);
+        assert_eq!(core.retained(), 0);
         assert!(core.receivers.is_empty());
         // The next ones with little are gone at once.
         let id = client(&mut core, 50);
@@ -274,7 +274,7 @@ mod tests {
         assert!(most <= 5000, "{most}");
         while core.clear_a_piece() {}
         assert_eq!(core.keep_up(100), 0);
-        assert_eq!(core.kept(), 0);
+        assert_eq!(core.retained(), 0);
     }
 
     #[test]
@@ -298,6 +298,6 @@ mod tests {
         assert!(core.receivers.len() > 900);
         while core.clear_a_piece() {}
         assert!(core.receivers.is_empty());
-        assert_eq!(core.kept(), 0);
+        assert_eq!(core.retained(), 0);
     }
 }

@@ -95,9 +95,12 @@ impl Core {
 
     /// How many things are kept for the receivers there are and their subscriptions, apart from those
     /// themselves.
-    pub(crate) fn kept(&self) -> usize {
-        let sublists = self.accounts.iter().map(|account| account.sublist.kept());
-        sublists.sum::<usize>() + self.backpressure.kept()
+    pub(crate) fn retained(&self) -> usize {
+        let sublists = self
+            .accounts
+            .iter()
+            .map(|account| account.sublist.retained());
+        sublists.sum::<usize>() + self.backpressure.retained()
     }
 
     /// Makes a client a receiver, in an account. It has no subscriptions yet.

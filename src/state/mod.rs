@@ -132,8 +132,8 @@ impl State {
     /// How many things are kept for the clients there are and their subscriptions, apart from those
     /// themselves: subjects, places in the trie, names of queue groups, who waits for whom. Zero
     /// when all clients have left and what they left behind is removed, or something leaks.
-    pub fn kept(&self) -> usize {
-        self.core.kept()
+    pub fn retained(&self) -> usize {
+        self.core.retained()
     }
 
     /// Looks whether what the broker's parts promise holds, and keeps `mirror` beside the interest there is.

@@ -223,7 +223,7 @@ fn play(sim: &mut Sim) {
     });
     let (stats, kept) = sim.with(broker, |cx| {
         cx.state.check(&mut mirror);
-        (cx.state.stats(), cx.state.kept())
+        (cx.state.stats(), cx.state.retained())
     });
     assert_eq!((stats.clients, stats.subscriptions, kept), (0, 0, 0));
     assert_eq!(sim.timers(broker), timers_at_start);

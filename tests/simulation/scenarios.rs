@@ -78,7 +78,7 @@ fn leave(sim: &mut Sim, at: (HostId<State>, HostId<Notes>), timers: usize) {
     assert_eq!((stats.clients, stats.subscriptions), (0, 0));
     // What they leave behind goes in pieces.
     wait(sim, "nothing is kept", |sim| {
-        sim.with(at.0, |cx| cx.state.kept()) == 0
+        sim.with(at.0, |cx| cx.state.retained()) == 0
     });
     assert_eq!(sim.timers(at.0), timers);
 }
@@ -185,7 +185,7 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
         for id in 2..=4 {
             join(sim, at, id, HELLO, Habit::Listens);
         }
-        let kept = sim.with(at.0, |cx| cx.state.kept());
+        let kept = sim.with(at.0, |cx| cx.state.retained());
         sim.with(at.1, |cx| {
             for id in 2..=4 {
                 let mut storm = messages(&format!("s.{id}"), 0..400, 2_048);
@@ -205,7 +205,7 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
             for _ in 0..5 {
                 sim.run_for(SECOND / 50);
                 let (now, queued) = sim.with(at.0, |cx| {
-                    (cx.state.kept(), cx.state.longest_queue_bytes(&cx.io))
+                    (cx.state.retained(), cx.state.longest_queue_bytes(&cx.io))
                 });
                 held |= now > kept;
                 longest = longest.max(queued);
@@ -232,7 +232,7 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
             })
         });
         assert!(counts, "each publisher's messages, once");
-        let (now, stats) = sim.with(at.0, |cx| (cx.state.kept(), cx.state.stats()));
+        let (now, stats) = sim.with(at.0, |cx| (cx.state.retained(), cx.state.stats()));
         // What each of the three has waited lately is kept with it.
         assert!(now <= kept + 3, "{now} are kept, and {kept} were");
         assert_eq!(stats.slow_consumers, 0);

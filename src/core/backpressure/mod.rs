@@ -277,7 +277,7 @@ impl Backpressure {
     }
 
     /// Publishers that are held or were, and receivers that were given up.
-    pub(crate) fn kept(&self) -> usize {
+    pub(crate) fn retained(&self) -> usize {
         self.publishers.len() + self.waiting.len() + self.given_up.len()
     }
 

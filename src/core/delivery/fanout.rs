@@ -262,7 +262,7 @@ impl Fanout {
         };
         let members = self.round.as_ref().map_or(0, |round| round.members.len());
         let lists = self.takers.len() + self.parts.len() + self.groups.len();
-        let kept = self.search.kept() + lists + members;
+        let kept = self.search.retained() + lists + members;
         self.share.grow(kept + more, room)
     }
 

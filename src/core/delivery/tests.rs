@@ -782,7 +782,7 @@ fn what_is_left_of_one_that_has_gone_is_walked_over_once() {
         while bench.core.clear_a_piece() {}
         assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), both);
         bench.core.leave(other);
-        assert_eq!(bench.core.global_sublist().kept(), 0);
+        assert_eq!(bench.core.global_sublist().retained(), 0);
     }
 }
 

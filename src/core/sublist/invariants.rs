@@ -57,7 +57,7 @@ impl Sublist {
                 self.is_found(subscription.set);
                 self.agrees(self.subject(id));
             }
-            let things = self.kept() + self.len() + self.cache.pairs();
+            let things = self.retained() + self.len() + self.cache.pairs();
             if self.due.is_due(things) {
                 self.invariants();
             }

@@ -248,7 +248,7 @@ impl Sublist {
 
     /// Subjects, places of the trie and names of queue groups that are kept: none, if there is no
     /// subscription.
-    pub fn kept(&self) -> usize {
+    pub fn retained(&self) -> usize {
         self.sets.len() + self.literals.len() + self.trie.len() + self.queues.len()
     }
 

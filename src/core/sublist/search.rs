@@ -53,7 +53,7 @@ impl Search {
     }
 
     /// Things that it keeps.
-    pub fn kept(&self) -> usize {
+    pub fn retained(&self) -> usize {
         self.branches.len() + self.found.len()
     }
 }

@@ -70,7 +70,7 @@ fn leaving_frees_every_place_and_every_name() {
         sublist.remove(id);
     }
     assert!(sublist.is_empty());
-    assert_eq!(sublist.kept(), 0);
+    assert_eq!(sublist.retained(), 0);
 }
 
 #[test]
@@ -266,7 +266,7 @@ proptest! {
         for (id, ..) in naive {
             sublist.remove(id);
         }
-        prop_assert_eq!(sublist.kept(), 0);
+        prop_assert_eq!(sublist.retained(), 0);
     }
 }
 
@@ -374,7 +374,7 @@ fn subjects_of_a_hundred_thousand_tokens_take_no_stack() {
         assert_eq!(found.len(), 1);
         assert!(subject::matches(subject.as_bytes(), published.as_bytes()));
         sublist.remove(id);
-        assert_eq!(sublist.kept(), 0);
+        assert_eq!(sublist.retained(), 0);
     };
     let thread = std::thread::Builder::new().stack_size(64 * 1024);
     let thread = thread.spawn(work).expect("a thread starts");
