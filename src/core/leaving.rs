@@ -2,7 +2,7 @@
 //!
 //! To remove half a million subjects of 24 tokens takes seconds. So what a client leaves behind is
 //! removed a piece at a time, one in each turn, and the others have theirs. Meanwhile its receiver stays
-//! in the table, under [`Key::NONE`], which takes nothing: to everybody else it has gone.
+//! in the table, under [`Key::NONE`], which takes nothing: to all others it has gone.
 //!
 //! A client that leaves little behind is gone at once, as long as not too many do so in one turn.
 
@@ -65,7 +65,8 @@ impl Leaving {
         self.subscriptions
     }
 
-    /// Who is in the queue is being cleared, and stands there once; so many subscriptions there are of them.
+    /// A receiver in the queue is being cleared, the reverse is true, and it stands there once; all of them have
+    /// `subscriptions` left.
     pub(super) fn invariants(&self, subscriptions: usize, receivers: &Slab<Receiver>) {
         assert_eq!(self.subscriptions, subscriptions);
         let left: usize = self.queue.iter().map(|rest| rest.sids.len()).sum();
@@ -120,7 +121,7 @@ impl Core {
     }
 
     /// Something was subscribed to, with so much work: removes twice as much of what is left, if anything
-    /// is. Or who subscribes, leaves and comes again could leave more behind than is removed. Answers how
+    /// is. Or clients that subscribe, leave and come again could leave more behind than is removed. Answers how
     /// much work that was.
     pub(crate) fn keep_up(&mut self, work: usize) -> usize {
         if self.leaving.queue.is_empty() {

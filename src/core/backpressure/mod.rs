@@ -12,9 +12,9 @@
 //!
 //! To hold is not to read. A held publisher is let go on after [`HELD_FOR`] with a message at least, so
 //! that what stands behind it, a `PING` or a request, is late by that and no more; with more, if the
-//! subscriber has taken much meanwhile. Who publishes little is not held below half of the limit.
+//! subscriber has taken much meanwhile. A publisher of little is not held below half of the limit.
 //!
-//! What a publisher waits is bounded, whoever it waits for: see [`publisher`]. A subscriber that has
+//! What a publisher waits is bounded, over all receivers: see [`publisher`]. A subscriber that has
 //! taken nothing for [`PATIENCE`] is waited for by no one. Its queue grows to the limit, or its write
 //! deadline passes, and it is a slow consumer. Time in which the broker itself stood still is nobody's
 //! fault, and does not count.
@@ -63,7 +63,7 @@ pub(crate) const HOLD_TIMER: u64 = u64::MAX;
 /// Fewer publishers than this are not looked through for those to be forgotten.
 const PUBLISHERS_MIN: usize = 64;
 
-/// Who waits for [`room()`] is woken when there is some, and looks by itself only so often.
+/// A publisher that waits for [`room()`] is woken when there is some, and looks by itself only so often.
 const ROOM_AGAIN: Duration = PATIENCE;
 
 /// What stands for room for a large message where receivers are named by their keys: no receiver, and not
@@ -77,7 +77,7 @@ pub(crate) fn marks(pending_bytes_max: usize) -> (usize, usize) {
     (pending_bytes_max / 16, pending_bytes_max / 8)
 }
 
-/// Whether so much is queued for `receiver` that whoever feeds it should wait: it is congested, or all
+/// Whether so much is queued for `receiver` that those who feed it should wait: it is congested, or all
 /// queues together are too long and this one is not short.
 pub(crate) fn is_congested(receiver: Key, io: &Io<'_>) -> bool {
     io.congested(receiver) || io.is_crowded() && io.queued(receiver) > crowd::SHORT_BYTES
@@ -286,7 +286,7 @@ impl Backpressure {
         self.publishers.keys().chain(&self.given_up).copied()
     }
 
-    /// Who waits is a publisher with that wait, and the reverse.
+    /// Each that is waiting is a publisher with that wait, and the reverse.
     pub(crate) fn invariants(&self) {
         let mut waiting = 0;
         for (of, waits) in &self.waiting {

@@ -1,4 +1,4 @@
-//! `Cache`: what subjects have reached lately, those that reach nobody among them.
+//! `Cache`: what subjects have reached lately, those without a subscriber among them.
 //!
 //! A table of pairs, two cache lines each; a subject stands in one pair, in one of its two ways:
 //!
@@ -9,7 +9,7 @@
 //!
 //! What does not fit into half the room takes all of it, in way 0, and then way 1 is empty.
 //!
-//! It holds sets and not subscriptions: who joins or leaves a set changes nothing here. A set with
+//! It holds sets and not subscriptions: a member that joins or leaves a set changes nothing here. A set with
 //! a literal subject that appears or disappears drops the one entry it could be in. One with a
 //! wildcard makes old all entries with its first token (with one of the 256 classes into which
 //! their hashes fall), or just all, if its first token is a wildcard. They are not searched for:
@@ -34,7 +34,7 @@ const CLASSES: usize = 256;
 /// Fewest and most pairs: 128 KiB and 8 MiB.
 const PAIRS: [usize; 2] = [1 << 10, 1 << 16];
 
-/// So many misses for others a candidate outlasts. Some subjects in turn must not keep each other
+/// Misses for others that a candidate outlasts. Some subjects in turn must not keep each other
 /// from being asked for twice.
 const PATIENCE: u8 = 3;
 

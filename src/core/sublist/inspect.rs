@@ -1,5 +1,5 @@
-//! What monitoring may ask of a sublist: reads that change nothing, each of one place, so that who
-//! walks over very many can stop anywhere.
+//! What monitoring may ask of a sublist: reads that change nothing, each of one place, so that a walk
+//! over very many can stop anywhere. All interest there is can be told at once.
 
 use super::{Set, SubId, Sublist, Subscription};
 

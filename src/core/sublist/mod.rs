@@ -14,8 +14,15 @@
 //!
 //! A match is a list of sets, so that its cost does not grow with the number of subscribers, and so
 //! that a caller may change subscriptions while it walks the sets. Sets keep their subscriptions in
-//! lists; each subscription knows its place there, so that leaving moves one other and searches
+//! lists; each subscription knows its place there, so that its removal moves one other and searches
 //! nothing. No socket, no clock, no lock.
+//!
+//! | to read of | file |
+//! | --- | --- |
+//! | a subscription and its sid, those that share a subject, queue groups, the sids of a client | `subscription.rs`, `set.rs`, `queues.rs`, `sids.rs` |
+//! | the sets that a subject reaches: in the trie, in the cache, in pieces | `trie.rs`, `cache.rs`, `search.rs` |
+//! | memory: numbers for things, a hash table of numbers, short names | `pool.rs`, `index.rs`, `small_bytes.rs` |
+//! | what monitoring asks, and what must hold | `inspect.rs`, `invariants.rs` |
 //!
 //! With very many subscriptions the cost is that of fetching memory, so all is laid out in lines of
 //! a cache: a message to a literal subject with one subscriber touches the table, one line for the
@@ -68,7 +75,7 @@ impl SubId {
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct SetId(u32);
 
-/// Who gets what a subscription matches. Opaque here.
+/// The receiver of what a subscription matches. Opaque here.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ReceiverId(pub u32);
 
@@ -106,7 +113,7 @@ impl Default for Sublist {
 }
 
 impl Sublist {
-    /// One without subscriptions. `seed` goes into all hashes: whoever does not know it cannot
+    /// One without subscriptions. `seed` goes into all hashes: a client that does not know it cannot
     /// choose subjects that fall together.
     pub fn seeded(seed: u64) -> Sublist {
         Sublist {
@@ -170,8 +177,8 @@ impl Sublist {
         subscription
     }
 
-    /// Takes a subscription, which must exist, out of the lists of those who get messages: who walks over
-    /// them comes to it no more. It stays until it is [removed](Sublist::remove).
+    /// Takes a subscription, which must exist, out of the lists of those that get messages: a walk over them
+    /// comes to it no more. It stays until it is [removed](Sublist::remove).
     pub fn detach(&mut self, id: SubId) {
         let subscription = &mut self.subscriptions[id.0 as usize];
         let (set, queue) = (subscription.set, subscription.queue());
@@ -194,7 +201,7 @@ impl Sublist {
     }
 
     /// A number that changes whenever the answer of [`matches`](Sublist::matches) to some subject
-    /// may have: when a set appears or disappears, not when somebody joins one.
+    /// may have: when a set appears or disappears, not when a subscription joins one.
     #[inline]
     pub fn version(&self) -> u64 {
         self.version

@@ -36,7 +36,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// So many groups are searched one by one.
+    /// Most groups that are searched one by one.
     const SEARCHED_MAX: usize = 8;
 
     pub(super) fn as_slice(&self) -> &[Group] {
@@ -56,7 +56,7 @@ impl Groups {
         index(members.len() - 1)
     }
 
-    /// Removes the member at `place` of a group; answers who stands there now.
+    /// Removes the member at `place` of a group; answers the one that stands there now.
     pub(super) fn leave(&mut self, queue: QueueId, place: u32) -> Option<SubId> {
         let group = self.place_of(queue).expect("a member's group is there");
         let members = &mut self.list[group].members;
@@ -129,7 +129,7 @@ impl Groups {
     }
 }
 
-/// The names of queue groups, each kept once while someone uses it.
+/// The names of queue groups, each kept once while a subscription uses it.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     ids: Index,
@@ -143,7 +143,7 @@ impl Queues {
         self.names.len()
     }
 
-    /// Each name is found, and has users: so many all together.
+    /// Each name is found and has users, `users` all together.
     pub(super) fn invariants(&self, users: usize, hashing: &Hashing) {
         self.ids.invariants();
         self.names.invariants();

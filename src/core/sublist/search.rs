@@ -7,9 +7,9 @@
 //!
 //! The sublist may have changed when it goes on. A place that has gone is passed over. One whose
 //! number was used again is new, as is all below it: so the search may also find sets, which need
-//! not match, but of which all subscriptions are younger than the search. Who takes the sets that it
-//! has found takes only those who [were there](Sublist::was_there) when it began, and so each of
-//! those once.
+//! not match, but of which all subscriptions are younger than the search. Of the sets that it has
+//! found, a delivery takes only the subscriptions that [were there](Sublist::was_there) when it began,
+//! and so each of those once.
 
 use super::{SetId, SubId, Sublist};
 use midge_protocol::subject;

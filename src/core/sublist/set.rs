@@ -5,8 +5,8 @@ use super::small_bytes::SmallBytes;
 use super::{SubId, index, shrink};
 use std::slice;
 
-/// All subscriptions with one subject. A cache line, if the subject is not long and nobody shares
-/// it, which is how most are.
+/// All subscriptions with one subject. A cache line, if the subject is not long and has one
+/// subscription, which is how most are.
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Set {
@@ -16,14 +16,14 @@ pub struct Set {
     members: Members,
 }
 
-/// Who is in a set.
+/// The members of a set.
 #[derive(Debug)]
 enum Members {
-    /// Nobody yet or any longer: the set is about to be filled, or removed.
+    /// None yet or any longer: the set is about to be filled, or removed.
     None,
     /// One subscription outside of any queue group.
     One(SubId),
-    /// However many.
+    /// Any number.
     Many(Box<Many>),
 }
 
@@ -65,7 +65,7 @@ impl Set {
         }
     }
 
-    /// The one who is in it, if that is one, and outside of any queue group.
+    /// Its only member, if there is one and outside of any queue group.
     #[inline]
     pub fn only_member(&self) -> Option<SubId> {
         match self.members {
@@ -100,13 +100,13 @@ impl Set {
         }
     }
 
-    /// Whether nobody is in it.
+    /// Whether it has no member.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0 && self.detached() == 0
     }
 
-    /// Who is in it is counted.
+    /// Its members are counted.
     pub(super) fn invariants(&self) {
         assert!(!self.is_empty(), "{self:?} is kept");
         if let Members::Many(many) = &self.members {
@@ -145,7 +145,7 @@ impl Set {
         }
     }
 
-    /// Removes the one at `place`; answers who stands there now.
+    /// Removes the one at `place`; answers the one that stands there now.
     pub(super) fn leave(&mut self, queue: Option<QueueId>, place: u32) -> Option<SubId> {
         match (&mut self.members, queue) {
             (Members::Many(many), None) => {
@@ -164,7 +164,7 @@ impl Set {
         }
     }
 
-    /// Takes the one at `place` out of its list, but not out of the set; answers who stands there now.
+    /// Takes the one at `place` out of its list, but not out of the set; answers the one that stands there now.
     pub(super) fn detach(&mut self, queue: Option<QueueId>, place: u32) -> Option<SubId> {
         self.many().detached += 1;
         self.leave(queue, place)

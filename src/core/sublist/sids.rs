@@ -89,7 +89,7 @@ impl Sids {
         }
     }
 
-    /// So many of them, or all if there are fewer.
+    /// `max` of them, or all if there are fewer.
     pub fn first(&self, max: usize) -> Vec<SubId> {
         self.numbers().take(max).map(SubId).collect()
     }

@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Subscription {
-    /// Who gets the messages.
+    /// The receiver of the messages.
     pub receiver: ReceiverId,
     /// The receiver's own name for it.
     pub sid: Sid,
