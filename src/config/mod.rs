@@ -1,6 +1,5 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
-mod address;
 pub(crate) mod check;
 pub(crate) mod duration;
 mod secrets;
@@ -21,6 +20,7 @@ pub(crate) use program::program;
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
 
+use midge_text::host_port;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,8 +118,8 @@ impl Advertise {
         if text.is_empty() {
             return Ok(None);
         }
-        let (host, port) = match address::split_address(text) {
-            Some((host, port)) => match port.parse::<i64>() {
+        let (host, port) = match host_port::split(text) {
+            Some((host, Some(port))) => match port.parse::<i64>() {
                 Ok(-1 | 0) => (host, None),
                 Ok(number) => match u16::try_from(number) {
                     Ok(port) => (host, Some(port)),
@@ -127,7 +127,8 @@ impl Advertise {
                 },
                 Err(_) => return Err(format!("could not parse port {port:?}")),
             },
-            None => (text.trim_matches(['[', ']']), None),
+            Some((host, None)) => (host, None),
+            None => ("", None),
         };
         if host.is_empty() {
             return Err(format!(

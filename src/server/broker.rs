@@ -15,6 +15,7 @@ use crate::state::ports::{Files, Ports};
 use crate::state::{State, Stop};
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
+use midge_text::host_port;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -202,10 +203,10 @@ impl Broker {
         let mut files = Files::new(ports);
         files.write_ports(config.ports_file_dir.as_deref());
         if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr()) {
-            let address = host_and_port(&host, addr.port());
+            let address = host_port::join(&host, addr.port());
             log::info!(target: "midge", "Starting http monitor on {address}");
         }
-        let address = host_and_port(host(config), self.addr().port());
+        let address = host_port::join(host(config), self.addr().port());
         log::info!(target: "midge", "Listening for client connections on {address}");
         log::info!(target: "midge", "Server is ready");
         self.reactor.state.files = Some(files);
@@ -386,7 +387,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     let listener = cx
         .listen_with(&address, &options, clients)
         .map_err(|cause| StartError::Listen {
-            address: host_and_port(&address.0, address.1),
+            address: host_port::join(&address.0, address.1),
             cause,
         })?;
     let addr = cx.listening_on(listener).expect("it listens");
@@ -410,7 +411,7 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let listener = cx
         .listen_with(&address, &options, Visitors)
         .map_err(|cause| StartError::Monitor {
-            address: host_and_port(&address.0, address.1),
+            address: host_port::join(&address.0, address.1),
             cause,
         })?;
     let port = cx
@@ -470,15 +471,6 @@ pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
     info.auth_required = config.wants_credentials();
     info.max_payload = config.payload_bytes_max as u64;
     info.cluster.clone_from(&config.cluster_name);
-}
-
-/// `host:port`, with brackets round an IPv6 address.
-fn host_and_port(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
 }
 
 /// None with a single processor: whoever is waited for needs it.

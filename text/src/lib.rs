@@ -3,6 +3,7 @@
 //! This crate is functions of text: no socket, no clock, no log, and nothing of NATS.
 
 mod duration;
+pub mod host_port;
 pub mod quantity;
 mod system_words;
 

@@ -1,9 +1,10 @@
 //! Where the broker is, and as whom to connect to it.
 
 use midge_protocol::Credentials;
+use midge_text::host_port;
 
 /// The port of a broker that is not told another.
-const PORT: &str = "4222";
+const PORT: u16 = 4222;
 
 /// A broker, and how to introduce oneself to it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -31,21 +32,11 @@ impl Server {
             Some((secrets, host)) => (Some(secrets), host),
             None => (None, rest),
         };
-        if host.is_empty() {
-            return Err("no host; write host:port".to_owned());
-        }
         if host.contains(',') {
             return Err("more than one; name one broker, host:port".to_owned());
         }
-        // The colons of an IPv6 address stand in brackets, or there is no port behind them.
-        let bare = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
-        let address = match bare.matches(':').count() {
-            0 => format!("{host}:{PORT}"),
-            1 => host.to_owned(),
-            _ => format!("[{host}]:{PORT}"),
-        };
         let mut server = Server {
-            address,
+            address: host_port::server(host, PORT)?,
             ..Server::default()
         };
         match secrets.map(|secrets| secrets.split_once(':').ok_or(secrets)) {
@@ -89,7 +80,9 @@ mod tests {
         );
         let server = Server::parse("nats://t0k@h").expect("a token");
         assert_eq!(server.credentials.token.as_deref(), Some("t0k"));
-        for text in ["", "nats://", "tls://h", "http://h"] {
+        for text in [
+            "", "nats://", "tls://h", "http://h", "h:0", "h:65536", ":4222",
+        ] {
             assert!(Server::parse(text).is_err(), "{text}");
         }
     }

@@ -4,9 +4,9 @@ use super::authorization::Credentials;
 use super::report::Report;
 use crate::config::Monitor;
 use crate::config::Options;
-use crate::config::address::split_address;
 use crate::config::duration;
 use crate::config::language::{Kind, Map, Pair, Value};
+use midge_text::host_port;
 use std::time::Duration;
 
 /// Reads options into settings.
@@ -114,7 +114,7 @@ impl Reader<'_> {
                 return self.wrong(pair, text);
             }
         };
-        let Some((host, port)) = split_address(text) else {
+        let Some((host, Some(port))) = host_port::split(text) else {
             let text =
                 format!("could not parse address string {text:?}; write host:port or just a port");
             return self.wrong(pair, text);

@@ -21,6 +21,7 @@ use super::process;
 use super::workload::{Impossible, Kind, Workload};
 use meter::Meter;
 use midge_protocol::Credentials;
+use midge_text::host_port;
 use watch::Watch;
 
 mod connect;
@@ -32,6 +33,9 @@ mod meter;
 mod request;
 mod sub_unsub;
 mod watch;
+
+/// The port of a broker, if no other is given.
+const PORT: u16 = 4222;
 
 /// Whom to measure, and who asks for the end.
 #[derive(Clone, Debug)]
@@ -133,18 +137,12 @@ impl From<Impossible> for Error {
 /// The address of `host:port`, or of a host with the port of NATS.
 ///
 /// # Errors
-/// [`Error::NoAddress`].
+/// [`Error::Usage`] and [`Error::NoAddress`].
 pub(crate) fn resolve(server: &str) -> Result<SocketAddr, Error> {
     let name = server.strip_prefix("nats://").unwrap_or(server);
-    let has_port = name
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let name = if has_port {
-        name.to_owned()
-    } else {
-        format!("{name}:4222")
-    };
-    let found = name.to_socket_addrs().and_then(|mut addrs| {
+    let address = host_port::server(name, PORT);
+    let address = address.map_err(|text| Error::Usage(format!("--server {server}: {text}")))?;
+    let found = address.to_socket_addrs().and_then(|mut addrs| {
         let none = || io::Error::other("the name has no address");
         addrs.next().ok_or_else(none)
     });

@@ -4,12 +4,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use midge_text::host_port;
 use serde_json::Value;
 
 use crate::connection::Error;
 
 /// The port of monitoring, if no other is given.
-const PORT: &str = "8222";
+const PORT: u16 = 8222;
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,15 +44,9 @@ impl Monitor {
             None => (rest, ""),
         };
         let is_port = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit());
-        let has_port = host
-            .rsplit_once(']')
-            .map_or(host, |(_, rest)| rest)
-            .contains(':');
-        let address = match () {
-            () if host.is_empty() => return Err("no host; write host:port".to_owned()),
-            () if is_port => format!("127.0.0.1:{host}"),
-            () if has_port => host.to_owned(),
-            () => format!("{host}:{PORT}"),
+        let address = match is_port {
+            true => host_port::server(&format!("127.0.0.1:{host}"), PORT)?,
+            false => host_port::server(host, PORT)?,
         };
         Ok(Monitor {
             address,
@@ -132,13 +127,14 @@ mod tests {
             ("h", "h:8222", ""),
             ("h:1", "h:1", ""),
             ("[::1]", "[::1]:8222", ""),
+            ("::1", "[::1]:8222", ""),
             ("http://h:1/", "h:1", ""),
             ("http://h/nats/", "h:8222", "/nats"),
         ] {
             let monitor = Monitor::parse(text).expect(text);
             assert_eq!((&*monitor.address, &*monitor.base), (address, base));
         }
-        for text in ["", "https://h", "http:///x"] {
+        for text in ["", "https://h", "http:///x", "0", "65536", ":8222"] {
             assert!(Monitor::parse(text).is_err(), "{text}");
         }
     }

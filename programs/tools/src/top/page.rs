@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use midge_text::host_port;
 use serde_json::Value;
 
 use super::sample::{Flow, Sample, Sort, Traffic};
@@ -109,10 +110,7 @@ fn product(varz: &Value, asked: &str) -> String {
     };
     if let (Some(host), Some(port)) = (varz["host"].as_str(), varz["port"].as_u64()) {
         let host = plain::line(host);
-        let _ = match host.contains(':') {
-            true => write!(line, " at [{host}]:{port}"),
-            false => write!(line, " at {host}:{port}"),
-        };
+        let _ = write!(line, " at {}", host_port::join(&host, port));
     }
     let _ = writeln!(line, ", up {}", text("uptime"));
     // A name that nobody gave is the id, which says nothing.
@@ -193,10 +191,7 @@ fn row(one: &Value, rates: Option<&HashMap<u64, Traffic>>) -> Vec<String> {
         None => ["out_msgs", "in_msgs", "out_bytes", "in_bytes"].map(number),
     };
     let [msgs_to, msgs_from, bytes_to, bytes_from] = traffic;
-    let host = match text("ip") {
-        ip if ip.contains(':') => format!("[{ip}]:{}", text("port")),
-        ip => format!("{ip}:{}", text("port")),
-    };
+    let host = host_port::join(&text("ip"), text("port"));
     vec![
         text("cid"),
         text("name"),
