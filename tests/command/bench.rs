@@ -234,7 +234,10 @@ fn a_well_behaved_stranger_passes() {
 
 #[test]
 fn mistakes_are_told_with_what_to_do() {
-    refused("pub --server 127.0.0.1:0", "invalid port \"0\"; use 1 to 65535");
+    refused(
+        "pub --server 127.0.0.1:0",
+        "invalid port \"0\"; use 1 to 65535",
+    );
     refused("pub --server :4222", "no host; write host:port");
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let free = free.expect("a port is free");

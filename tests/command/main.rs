@@ -14,9 +14,13 @@ mod cli;
 mod command_line;
 mod config;
 
+mod lame_duck;
+mod log;
 mod memory_given_back;
 mod operate;
 mod reload;
+mod signals;
+mod syslog;
 
 #[cfg(feature = "bench")]
 mod bench;

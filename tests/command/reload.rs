@@ -5,11 +5,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 
 use crate::http;
-use crate::process::{Broker, Client, PATIENCE, scratch, signal, wait_for_file};
+use crate::process::{Broker, Client, PATIENCE, scratch, signal, text, wait_for_file};
+use crate::syslog::{packets, patient};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 const DONE: &str = "[INF] Reloaded server configuration";
@@ -519,27 +520,6 @@ fn a_log_that_cannot_be_opened_yet_keeps_nobody_waiting() {
     is_there(&mut client);
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of this test")
-}
-
-/// Reads packets of a log until one is the last of a reload.
-fn packets(socket: &UdpSocket) -> Vec<String> {
-    let mut packets: Vec<String> = Vec::new();
-    let mut buffer = [0; 4096];
-    while packets
-        .last()
-        .is_none_or(|packet| !packet.ends_with(": Reloaded server configuration\n"))
-    {
-        match socket.recv(&mut buffer) {
-            Ok(len) => packets.push(String::from_utf8_lossy(&buffer[..len]).into_owned()),
-            // A read with a time limit is not resumed by itself when the process was stopped.
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{packets:?}"),
-        }
-    }
-    packets
-}
-
 #[test]
 fn lines_go_on_in_a_syslog_in_another_one_and_come_back() {
     let mut it = Configured::start("syslog", "debug: false", &[]);
@@ -552,7 +532,8 @@ fn lines_go_on_in_a_syslog_in_another_one_and_come_back() {
     for (socket, url) in sockets.iter().zip(&urls) {
         fs::write(&it.file, format!("remote_syslog: \"{url}\"")).expect("a file of this test");
         signal(it.broker.child.id(), "HUP");
-        let packets = packets(socket);
+        let receive = |buffer: &mut [u8]| patient(|| socket.recv(buffer));
+        let packets = packets(receive, ": Reloaded server configuration\n");
         let told = format!(": Reloaded: remote_syslog = {url} (was {former})\n");
         assert!(packets[0].ends_with(&told), "{packets:?}");
         assert!(packets[0].starts_with("<5>"), "{packets:?}");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -17,6 +17,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const READY: &str = "[INF] Server is ready";
 pub(crate) const LISTENING: &str = "[INF] Listening for client connections on 127.0.0.1:";
+
+/// The options of a client that can be told of lame duck mode.
+pub(crate) const PROTOCOL_1: &str =
+    r#"{"verbose":false,"protocol":1,"name":"app","lang":"go","version":"1.2"}"#;
 
 /// A broker on a free port whose log is read line by line. Killed when dropped.
 pub(crate) struct Broker {
@@ -99,6 +103,11 @@ impl Broker {
             lines: Vec::new(),
             log,
         }
+    }
+
+    /// Where clients connect to one that listens on 127.0.0.1.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// Reads the log until a line contains `text`, and returns its index in `lines`.
@@ -322,6 +331,21 @@ pub(crate) fn scratch(test: &str) -> PathBuf {
         _ => fs::create_dir_all(&directory).expect("a directory of our own"),
     }
     directory
+}
+
+/// A path as a flag has it.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of this test")
+}
+
+/// The files of a directory, by name.
+pub(crate) fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory is there");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    files
 }
 
 /// Looks into a file again and again until it contains `text`: another process writes it, and tells
