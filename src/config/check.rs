@@ -165,104 +165,57 @@ mod tests {
 
     #[test]
     fn settings_that_would_serve_nobody_or_everybody_are_refused_by_name() {
-        let check_refused = |config: Config, word: &str| {
-            let texts: Vec<String> = faults(&config)
-                .into_iter()
-                .map(|fault| fault.text)
-                .collect();
+        type Case = (fn(&mut Config), &'static str);
+        let cases: [Case; 11] = [
+            (|c| c.auth = Auth::Token(String::new()), "token"),
+            (
+                |c| {
+                    c.auth = Auth::User {
+                        user: String::new(),
+                        pass: "secret".to_owned(),
+                    }
+                },
+                "user name",
+            ),
+            (|c| c.connections_max = 0, "max_connections"),
+            (|c| c.control_line_bytes_max = 0, "max_control_line"),
+            (|c| c.ping_interval = Duration::ZERO, "ping_interval"),
+            (|c| c.pings_out_max = 0, "ping_max"),
+            (|c| c.auth_timeout = Duration::ZERO, "timeout"),
+            (
+                |c| {
+                    let user = User {
+                        name: "ann".to_owned(),
+                        pass: String::new(),
+                    };
+                    c.auth = Auth::Users {
+                        users: vec![user],
+                        token: None,
+                    };
+                    c.no_auth_user = Some("bob".to_owned());
+                },
+                "no_auth_user: \"bob\" not present",
+            ),
+            (
+                |c| c.no_auth_user = Some("bob".to_owned()),
+                "users/nkeys are not defined",
+            ),
+            (
+                |c| c.lame_duck_grace_period = Duration::from_secs(120),
+                "lame duck grace period (2m0s) should",
+            ),
+            (|c| c.pending_bytes_max = 1, "max_pending"),
+        ];
+        for (set, word) in cases {
+            let mut config = Config::default();
+            set(&mut config);
+            let texts = faults(&config).into_iter().map(|fault| fault.text);
+            let texts: Vec<String> = texts.collect();
             assert!(
                 texts.iter().any(|text| text.contains(word)),
                 "{word}: {texts:?}"
             );
-        };
-        let empty = String::new;
-        let user = Auth::User {
-            user: empty(),
-            pass: "secret".to_owned(),
-        };
-        let base = Config::default;
-        check_refused(
-            Config {
-                auth: Auth::Token(empty()),
-                ..base()
-            },
-            "token",
-        );
-        check_refused(
-            Config {
-                auth: user,
-                ..base()
-            },
-            "user name",
-        );
-        check_refused(
-            Config {
-                connections_max: 0,
-                ..base()
-            },
-            "max_connections",
-        );
-        check_refused(
-            Config {
-                control_line_bytes_max: 0,
-                ..base()
-            },
-            "max_control_line",
-        );
-        check_refused(
-            Config {
-                ping_interval: Duration::ZERO,
-                ..base()
-            },
-            "ping_interval",
-        );
-        check_refused(
-            Config {
-                pings_out_max: 0,
-                ..base()
-            },
-            "ping_max",
-        );
-        check_refused(
-            Config {
-                auth_timeout: Duration::ZERO,
-                ..base()
-            },
-            "timeout",
-        );
-        let users = vec![User {
-            name: "ann".to_owned(),
-            pass: empty(),
-        }];
-        check_refused(
-            Config {
-                auth: Auth::Users { users, token: None },
-                no_auth_user: Some("bob".to_owned()),
-                ..base()
-            },
-            "no_auth_user: \"bob\" not present",
-        );
-        check_refused(
-            Config {
-                no_auth_user: Some("bob".to_owned()),
-                ..base()
-            },
-            "users/nkeys are not defined",
-        );
-        check_refused(
-            Config {
-                lame_duck_grace_period: Duration::from_secs(120),
-                ..base()
-            },
-            "lame duck grace period (2m0s) should",
-        );
-        check_refused(
-            Config {
-                pending_bytes_max: 1,
-                ..base()
-            },
-            "max_pending",
-        );
-        assert!(faults(&base()).is_empty());
+        }
+        assert!(faults(&Config::default()).is_empty());
     }
 }
