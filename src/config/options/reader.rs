@@ -7,6 +7,7 @@ use crate::config::Options;
 use crate::config::duration;
 use crate::config::language::{Kind, Map, Pair, Value};
 use midge_text::host_port;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Reads options into settings.
@@ -169,6 +170,24 @@ impl Reader<'_> {
             Kind::Integer(_) => self.duration_text(pair),
             _ => self.mismatch(pair, "string", "a duration such as \"2m\""),
         }
+    }
+
+    /// A duration in `range`, or a number of microseconds. `allowed` is an example and the range.
+    pub(super) fn microseconds(
+        &mut self,
+        pair: &Pair,
+        range: RangeInclusive<Duration>,
+        allowed: &str,
+    ) -> Option<Duration> {
+        let time = self.duration_in(Duration::from_micros(1), pair)?;
+        if range.contains(&time) {
+            return Some(time);
+        }
+        let text = format!(
+            "{} takes a number of microseconds, or a duration such as {allowed}",
+            pair.key
+        );
+        self.wrong(pair, text)
     }
 
     fn duration_text(&mut self, pair: &Pair) -> Option<Duration> {

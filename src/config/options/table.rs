@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use crate::config::LogFormat;
-use crate::config::language::{Kind, Pair};
+use crate::config::language::Pair;
 use crate::config::{Config, Monitor};
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use std::time::Duration;
 const TOKENS_MAX: i64 = 255;
 
 /// Units of numbers that have none.
-const MICROSECOND: Duration = Duration::from_micros(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Shortest `lame_duck_duration`, as in nats-server.
@@ -381,24 +380,15 @@ pub(super) static TABLE: &[Entry] = &[
         }
     }),
     entry(&["busy_poll"], &["busy_poll"], |r, p| {
-        let time = match p.value.kind {
-            Kind::Integer(number) => u64::try_from(number).ok().map(Duration::from_micros),
-            _ => r.duration_in(MICROSECOND, p),
-        };
-        match time {
-            Some(time) if time <= Duration::from_secs(1) => r.options.config.busy_poll = time,
-            _ => {
-                let text = "busy_poll takes a number of microseconds, or a duration such as \"50us\", 0 to 1s";
-                r.report.error(&p.at, text);
-            }
+        let range = Duration::ZERO..=SECOND;
+        if let Some(time) = r.microseconds(p, range, "\"50us\", 0 to 1s") {
+            r.options.config.busy_poll = time;
         }
     }),
     entry(&["turn_time"], &["turn_time"], |r, p| {
-        let range = Duration::from_micros(100)..=Duration::from_secs(1);
-        match r.duration_in(MICROSECOND, p) {
-            Some(time) if range.contains(&time) => r.options.config.turn_time = time,
-            Some(_) => r.report.error(&p.at, "turn_time takes a number of microseconds, or a duration such as \"4ms\", 100us to 1s"),
-            None => {}
+        let range = Duration::from_micros(100)..=SECOND;
+        if let Some(time) = r.microseconds(p, range, "\"4ms\", 100us to 1s") {
+            r.options.config.turn_time = time;
         }
     }),
     // Accepted, and not there.

@@ -233,6 +233,18 @@ fn what_does_not_fit_is_told_by_place_and_name() {
             "f:1:1: invalid lame_duck_duration of 10s, minimum is 30 seconds",
         ),
         (
+            "busy_poll: 1000001",
+            "f:1:1: busy_poll takes a number of microseconds, or a duration such as \"50us\", 0 to 1s",
+        ),
+        (
+            "busy_poll: -1",
+            "f:1:1: invalid busy_poll, needs to be positive",
+        ),
+        (
+            "turn_time: \"99us\"",
+            "f:1:1: turn_time takes a number of microseconds, or a duration such as \"4ms\", 100us to 1s",
+        ),
+        (
             "lame_duck_grace_period: \"-1s\"",
             "f:1:1: invalid lame_duck_grace_period, needs to be positive",
         ),
