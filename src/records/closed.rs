@@ -173,11 +173,12 @@ impl ClosedRing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::fixtures::PEER;
 
     fn closed(cid: u64, name_bytes: usize) -> Closed {
         Closed {
             cid,
-            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            peer: PEER,
             identity: Identity {
                 name: "x".repeat(name_bytes).into(),
                 ..Identity::default()

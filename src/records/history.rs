@@ -45,6 +45,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::fixtures::at;
 
     #[test]
     fn the_last_two_minutes_are_kept() {
@@ -54,7 +55,7 @@ mod tests {
                 connections: seconds,
                 ..Stats::default()
             };
-            history.note(Time::from_nanos(seconds * 1_000_000_000), stats);
+            history.note(at(seconds), stats);
         }
         let kept: Vec<u64> = history.moments().map(|one| one.stats.connections).collect();
         assert_eq!(kept, (180..300).collect::<Vec<u64>>());

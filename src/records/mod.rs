@@ -7,6 +7,8 @@
 mod budget;
 mod clock;
 pub(crate) mod closed;
+#[cfg(test)]
+mod fixtures;
 mod history;
 pub(crate) mod meter;
 pub(crate) mod presence;

@@ -103,15 +103,11 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(seconds: u64) -> Time {
-        Time::from_nanos(seconds * 1_000_000_000)
-    }
+    use crate::records::fixtures::{PEER, at};
 
     #[test]
     fn a_ping_and_its_answer_are_no_activity() {
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut presence = Presence::new(peer, Key::NONE, ReceiverId(0), at(10));
+        let mut presence = Presence::new(PEER, Key::NONE, ReceiverId(0), at(10));
         let second = Duration::from_secs(1);
         assert_eq!(presence.last_active(at(20), 10 * second), at(10));
         // Something at 25, silence, a question at 30, its answer at 31.

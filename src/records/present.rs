@@ -172,6 +172,7 @@ impl Present {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::fixtures::at;
     use std::collections::BTreeMap;
 
     /// A reactor of which only what is asked here is known, by the indexes of keys.
@@ -194,10 +195,6 @@ mod tests {
         fn last_progress(&self, key: Key) -> Option<Time> {
             self.progress.get(&key.index()).copied()
         }
-    }
-
-    fn at(seconds: u64) -> Time {
-        Time::from_nanos(seconds * 1_000_000_000)
     }
 
     fn key(index: usize) -> Key {

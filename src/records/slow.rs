@@ -209,7 +209,7 @@ fn published(input: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::SocketAddr;
+    use crate::records::fixtures::LABEL;
 
     #[test]
     fn the_subject_is_told_from_the_op_that_waits() {
@@ -227,14 +227,10 @@ mod tests {
 
     #[test]
     fn the_peak_is_that_of_the_time_and_not_of_the_connection() {
-        let label = Label {
-            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
-            cid: 1,
-        };
         let mut slow = Slow::default();
         let now = Time::from_nanos(1);
         let mut pending = |before, peak| {
-            slow.push(Episode::new(Key::NONE, label, now, 10, before));
+            slow.push(Episode::new(Key::NONE, LABEL, now, 10, before));
             slow.ended(Key::NONE, Outcome::CaughtUp, now, peak);
             slow.episodes().next().expect("it is there").pending
         };
@@ -246,15 +242,11 @@ mod tests {
 
     #[test]
     fn the_list_is_bounded_and_an_end_ends_the_present_one_only() {
-        let label = Label {
-            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
-            cid: 1,
-        };
         let mut slow = Slow::default();
         for number in 0..200 {
             let now = Time::from_nanos(number);
             slow.ended(Key::NONE, Outcome::CaughtUp, now, 1);
-            slow.push(Episode::new(Key::NONE, label, now, 1, 1));
+            slow.push(Episode::new(Key::NONE, LABEL, now, 1, 1));
         }
         let ends: Vec<_> = slow.episodes().map(|episode| episode.until).collect();
         assert_eq!((ends.len(), slow.total()), (EPISODES_MAX, 200));

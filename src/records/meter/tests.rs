@@ -1,8 +1,5 @@
 use super::*;
-
-fn at(seconds: u64) -> Time {
-    Time::ZERO + Duration::from_secs(seconds)
-}
+use crate::records::fixtures::at;
 
 fn meter() -> Meter {
     Meter::new(Time::ZERO, 5)
