@@ -1,10 +1,10 @@
 //! Who waits for whom, for how long, and what is told of it.
 
-use crate::scenarios::{join, messages, stage_with};
+use crate::scenarios::{Stage, join, messages, stage_with};
 use crate::talker::{self, Habit, Notes};
 use crate::wait;
-use midge::{Config, Monitor, State};
-use midge_reactor::sim::{self, Faults, HostId, Sim};
+use midge::{Config, Monitor};
+use midge_reactor::sim::{self, Faults, Sim};
 use midge_reactor::{Context, Handler, Input};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -13,8 +13,6 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 const HELLO: &str = "CONNECT {\"verbose\":false}\r\n";
 const KIB: usize = 1024;
-
-type Stage = (HostId<State>, HostId<Notes>);
 
 /// Reads from a talker until it has one more message, or is closed.
 fn take_one(sim: &mut Sim, at: Stage, id: u64) {

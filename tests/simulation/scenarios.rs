@@ -5,14 +5,18 @@ use crate::talker::{self, Habit, Notes};
 use crate::{MINUTE, PORT, broker, random, wait};
 use midge::{Auth, Broker, Config, State};
 use midge_reactor::sim::{self, HostId, Sim};
+use std::ops::Range;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HELLO: &str = "CONNECT {\"verbose\":false}\r\n";
 
+/// A broker, and the host of all that talk to it.
+pub(crate) type Stage = (HostId<State>, HostId<Notes>);
+
 /// A broker and a host of talkers. Faults that would end connections are left out, and links are
 /// fast: what a slow one does to a subscriber is another matter.
-fn stage(sim: &mut Sim, config: Config) -> (HostId<State>, HostId<Notes>) {
+fn stage(sim: &mut Sim, config: Config) -> Stage {
     let config = Config {
         pings_out_max: u32::MAX,
         ..config
@@ -21,7 +25,7 @@ fn stage(sim: &mut Sim, config: Config) -> (HostId<State>, HostId<Notes>) {
 }
 
 /// The same with exactly these settings.
-pub(crate) fn stage_with(sim: &mut Sim, config: Config) -> (HostId<State>, HostId<Notes>) {
+pub(crate) fn stage_with(sim: &mut Sim, config: Config) -> Stage {
     let mut faults = sim.faults();
     let none = sim::Faults::none();
     (faults.reset, faults.connect_refused) = (none.reset, none.connect_refused);
@@ -37,13 +41,7 @@ pub(crate) fn stage_with(sim: &mut Sim, config: Config) -> (HostId<State>, HostI
 }
 
 /// Connects a talker and waits until the broker has done what its first words ask.
-pub(crate) fn join(
-    sim: &mut Sim,
-    at: (HostId<State>, HostId<Notes>),
-    id: u64,
-    words: &str,
-    habit: Habit,
-) {
+pub(crate) fn join(sim: &mut Sim, at: Stage, id: u64, words: &str, habit: Habit) {
     let addr = sim.addr(at.0, PORT);
     let words = format!("{words}PING\r\n").into_bytes();
     sim.with(at.1, |cx| talker::dial(cx, id, addr, words, habit));
@@ -53,7 +51,7 @@ pub(crate) fn join(
 }
 
 /// Numbered messages, each of `len` bytes.
-pub(crate) fn messages(subject: &str, numbers: std::ops::Range<usize>, len: usize) -> Vec<u8> {
+pub(crate) fn messages(subject: &str, numbers: Range<usize>, len: usize) -> Vec<u8> {
     let message = |number| format!("PUB {subject} {len}\r\n{number:0len$}\r\n");
     numbers.map(message).collect::<String>().into_bytes()
 }
@@ -66,8 +64,34 @@ pub(crate) fn has_all(notes: &Notes, id: u64, count: usize, len: usize) -> bool 
     payloads.len() == count
 }
 
+/// Plays a scenario for each seed, until all have left and nothing is kept of them.
+fn play(seeds: Range<u64>, config: &Config, scenario: impl Fn(&mut Sim, Stage)) {
+    sim::check(seeds, |sim| {
+        let at = stage(sim, config.clone());
+        let timers = sim.timers(at.0);
+        scenario(sim, at);
+        leave(sim, at, timers);
+    });
+}
+
+/// A talker reads no more, or again.
+fn set_reading(sim: &mut Sim, at: Stage, id: u64, reads: bool) {
+    sim.with(at.1, |cx| {
+        let key = cx.state[&id].key;
+        match reads {
+            true => cx.io.resume(key),
+            false => cx.io.pause(key),
+        };
+    });
+}
+
+/// Says something more.
+fn say(sim: &mut Sim, at: Stage, id: u64, words: &[u8]) {
+    sim.with(at.1, |cx| talker::say(cx, id, words));
+}
+
 /// Closes all talkers' connections and looks whether anything is left of them.
-fn leave(sim: &mut Sim, at: (HostId<State>, HostId<Notes>), timers: usize) {
+fn leave(sim: &mut Sim, at: Stage, timers: usize) {
     sim.with(at.1, |cx| {
         for heard in cx.state.values() {
             cx.io.close(heard.key);
@@ -85,9 +109,7 @@ fn leave(sim: &mut Sim, at: (HostId<State>, HostId<Notes>), timers: usize) {
 
 #[test]
 fn a_client_that_makes_endless_work_yields_to_the_others() {
-    sim::check(0..30, |sim| {
-        let at = stage(sim, Config::default());
-        let timers = sim.timers(at.0);
+    play(0..30, &Config::default(), |sim, at| {
         // Each message costs a look at a thousand subscriptions, and none gets it. No two with one
         // control line stand together: those would share the look.
         let subscriptions: String = (0..1_000).map(|sid| format!("SUB x {sid}\r\n")).collect();
@@ -112,47 +134,38 @@ fn a_client_that_makes_endless_work_yields_to_the_others() {
         assert_eq!(before, 3_000);
         // 50,000 looks, in a turn of the loop or two that stand for one step.
         assert!(most <= 102, "{most} messages before anyone else had a turn");
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn a_client_whose_every_message_takes_more_than_a_turn_goes_on() {
-    sim::check(0..3, |sim| {
-        let at = stage(sim, Config::default());
-        let timers = sim.timers(at.0);
+    play(0..3, &Config::default(), |sim, at| {
         let subscriptions: String = (0..51_000).map(|sid| format!("SUB x {sid}\r\n")).collect();
         let hello = format!("CONNECT {{\"verbose\":false,\"echo\":false}}\r\n{subscriptions}");
         join(sim, at, 1, &hello, Habit::Listens);
         // All with one control line, so that they are looked at together first.
         let work = [b"PUB x 0\r\n\r\n".repeat(20), b"PING\r\n".to_vec()].concat();
-        sim.with(at.1, |cx| talker::say(cx, 1, &work));
+        say(sim, at, 1, &work);
         wait(sim, "all that work", |sim| {
             sim.with(at.1, |cx| cx.state[&1].pongs == 2)
         });
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn a_stalled_subscriber_is_cut_and_the_others_lose_nothing() {
-    sim::check(0..30, |sim| {
-        let config = Config {
-            payload_bytes_max: 4_096,
-            pending_bytes_max: 128 << 10,
-            ..Config::default()
-        };
-        let at = stage(sim, config);
-        let timers = sim.timers(at.0);
+    let config = Config {
+        payload_bytes_max: 4_096,
+        pending_bytes_max: 128 << 10,
+        ..Config::default()
+    };
+    play(0..30, &config, |sim, at| {
         for id in 1..=3 {
             join(sim, at, id, &format!("{HELLO}SUB s 1\r\n"), Habit::Listens);
         }
         join(sim, at, 4, HELLO, Habit::Listens);
-        sim.with(at.1, |cx| {
-            let key = cx.state[&2].key;
-            cx.io.pause(key);
-            talker::say(cx, 4, &messages("s", 0..1_000, 1_024));
-        });
+        set_reading(sim, at, 2, false);
+        say(sim, at, 4, &messages("s", 0..1_000, 1_024));
         wait(sim, "all messages, for those who read", |sim| {
             let counts = sim.with(at.1, |cx| [1, 3].map(|id| cx.state[&id].payloads.len()));
             counts == [1_000; 2]
@@ -166,21 +179,18 @@ fn a_stalled_subscriber_is_cut_and_the_others_lose_nothing() {
         });
         let ended = sim.with(at.1, |cx| [1, 3, 4].map(|id| cx.state[&id].ended));
         assert_eq!(ended, [false; 3], "nobody else is cut");
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
-    sim::check(0..30, |sim| {
-        let pending = 512 << 10;
-        let config = Config {
-            payload_bytes_max: 4_096,
-            pending_bytes_max: pending,
-            ..Config::default()
-        };
-        let at = stage(sim, config);
-        let timers = sim.timers(at.0);
+    let pending = 512 << 10;
+    let config = Config {
+        payload_bytes_max: 4_096,
+        pending_bytes_max: pending,
+        ..Config::default()
+    };
+    play(0..30, &config, |sim, at| {
         join(sim, at, 1, &format!("{HELLO}SUB s.* 1\r\n"), Habit::Listens);
         for id in 2..=4 {
             join(sim, at, id, HELLO, Habit::Listens);
@@ -198,10 +208,7 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
         let end = sim.now() + 5 * MINUTE;
         while sim.with(at.1, |cx| cx.state[&1].payloads.len() < 1_200) {
             assert!(sim.now() < end, "a publisher is still held");
-            sim.with(at.1, |cx| {
-                let key = cx.state[&1].key;
-                cx.io.pause(key);
-            });
+            set_reading(sim, at, 1, false);
             for _ in 0..5 {
                 sim.run_for(SECOND / 50);
                 let (now, queued) = sim.with(at.0, |cx| {
@@ -210,10 +217,7 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
                 held |= now > kept;
                 longest = longest.max(queued);
             }
-            sim.with(at.1, |cx| {
-                let key = cx.state[&1].key;
-                cx.io.resume(key);
-            });
+            set_reading(sim, at, 1, true);
             sim.run_for(SECOND / 50);
         }
         assert!(held, "nobody was held back");
@@ -236,27 +240,21 @@ fn publishers_are_held_back_for_a_slow_reader_and_let_go_and_nothing_is_lost() {
         // What each of the three has waited lately is kept with it.
         assert!(now <= kept + 3, "{now} are kept, and {kept} were");
         assert_eq!(stats.slow_consumers, 0);
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn a_client_that_asks_and_does_not_read_waits_with_what_is_answered() {
-    sim::check(0..30, |sim| {
-        let pending = 128 << 10;
-        let config = Config {
-            payload_bytes_max: 4_096,
-            pending_bytes_max: pending,
-            ..Config::default()
-        };
-        let at = stage(sim, config);
-        let timers = sim.timers(at.0);
+    let pending = 128 << 10;
+    let config = Config {
+        payload_bytes_max: 4_096,
+        pending_bytes_max: pending,
+        ..Config::default()
+    };
+    play(0..30, &config, |sim, at| {
         join(sim, at, 1, HELLO, Habit::Listens);
-        sim.with(at.1, |cx| {
-            let key = cx.state[&1].key;
-            cx.io.pause(key);
-            talker::say(cx, 1, &b"PING\r\n".repeat(100_000));
-        });
+        set_reading(sim, at, 1, false);
+        say(sim, at, 1, &b"PING\r\n".repeat(100_000));
         // Less than the broker's patience with it.
         sim.run_for(SECOND);
         let (stats, longest) = sim.with(at.0, |cx| {
@@ -269,22 +267,16 @@ fn a_client_that_asks_and_does_not_read_waits_with_what_is_answered() {
             longest <= pending / 8 + pending / 16,
             "{longest} bytes in a queue"
         );
-        sim.with(at.1, |cx| {
-            let key = cx.state[&1].key;
-            cx.io.resume(key);
-        });
+        set_reading(sim, at, 1, true);
         wait(sim, "each answer", |sim| {
             sim.with(at.1, |cx| cx.state[&1].pongs == 100_001)
         });
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn more_than_a_turn_may_write_goes_out_in_the_next() {
-    sim::check(0..30, |sim| {
-        let at = stage(sim, Config::default());
-        let timers = sim.timers(at.0);
+    play(0..30, &Config::default(), |sim, at| {
         // A socket that takes it all.
         let mut faults = sim.faults();
         (faults.window_bytes_min, faults.window_bytes_max) = (4 << 20, 4 << 20);
@@ -298,14 +290,11 @@ fn more_than_a_turn_may_write_goes_out_in_the_next() {
             Habit::Listens,
         );
         join(sim, at, 2, HELLO, Habit::Listens);
-        sim.with(at.1, |cx| {
-            talker::say(cx, 2, &messages("s", 0..1, 50_000));
-        });
+        say(sim, at, 2, &messages("s", 0..1, 50_000));
         // Before the broker's first `PING` comes and takes along what was left behind.
         sim.run_for(SECOND);
         let copies = sim.with(at.1, |cx| cx.state[&1].payloads.len());
         assert_eq!(copies, 40, "a copy for each subscription");
-        leave(sim, at, timers);
     });
 }
 
@@ -315,9 +304,8 @@ fn a_shutdown_delivers_what_was_accepted() {
         let at = stage(sim, Config::default());
         join(sim, at, 1, &format!("{HELLO}SUB s 1\r\n"), Habit::Listens);
         join(sim, at, 2, HELLO, Habit::Listens);
+        set_reading(sim, at, 1, false);
         sim.with(at.1, |cx| {
-            let key = cx.state[&1].key;
-            cx.io.pause(key);
             let mut words = messages("s", 0..200, 1_024);
             words.extend(b"PING\r\n");
             talker::say(cx, 2, &words);
@@ -329,10 +317,7 @@ fn a_shutdown_delivers_what_was_accepted() {
         assert!(queued > 100 << 10, "only {queued} bytes are still queued");
         sim.with(at.0, |cx| cx.io.shutdown(2 * SECOND));
         sim.run_for(SECOND / 10);
-        sim.with(at.1, |cx| {
-            let key = cx.state[&1].key;
-            cx.io.resume(key);
-        });
+        set_reading(sim, at, 1, true);
         wait(sim, "the end", |sim| {
             sim.with(at.1, |cx| cx.state.values().all(|heard| heard.ended))
         });
@@ -355,9 +340,7 @@ fn a_lame_duck_sends_everyone_away_and_loses_no_message_of_theirs() {
         let hello = HELLO.replace('{', "{\"protocol\":1,");
         join(sim, at, 2, &hello, Habit::Listens);
         // Most of this is still on its way when the broker closes its side.
-        sim.with(at.1, |cx| {
-            talker::say(cx, 2, &messages("s", 0..400, 1_024));
-        });
+        say(sim, at, 2, &messages("s", 0..400, 1_024));
         sim.with(at.0, Broker::lame_duck);
         assert!(sim.with(at.0, |cx| cx.state.is_lame_duck()));
         wait(sim, "the end", |sim| {
@@ -374,9 +357,7 @@ fn a_lame_duck_sends_everyone_away_and_loses_no_message_of_theirs() {
 
 #[test]
 fn two_megabytes_of_garbage_end_their_sender_and_nobody_else() {
-    sim::check(0..32, |sim| {
-        let at = stage(sim, Config::default());
-        let timers = sim.timers(at.0);
+    play(0..32, &Config::default(), |sim, at| {
         join(sim, at, 1, &format!("{HELLO}SUB > 1\r\n"), Habit::Listens);
         let garbage: Vec<u8> = match sim.seed() % 4 {
             0 => sim.with(at.0, |cx| {
@@ -402,19 +383,16 @@ fn two_megabytes_of_garbage_end_their_sender_and_nobody_else() {
             assert!(cx.state[&1].payloads.is_empty() && !cx.state[&1].ended);
             assert!(cx.state[&2].errors.len() <= 1, "{:?}", cx.state[&2].errors);
         });
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn nothing_is_done_for_a_client_before_it_has_shown_its_token() {
-    sim::check(0..20, |sim| {
-        let config = Config {
-            auth: Auth::Token("secret".to_owned()),
-            ..Config::default()
-        };
-        let at = stage(sim, config);
-        let timers = sim.timers(at.0);
+    let config = Config {
+        auth: Auth::Token("secret".to_owned()),
+        ..Config::default()
+    };
+    play(0..20, &config, |sim, at| {
         let hello = "CONNECT {\"verbose\":false,\"auth_token\":\"secret\"}\r\nSUB > 1\r\n";
         join(sim, at, 1, hello, Habit::Listens);
         let addr = sim.addr(at.0, PORT);
@@ -440,15 +418,12 @@ fn nothing_is_done_for_a_client_before_it_has_shown_its_token() {
             assert_eq!(cx.state[&5].errors, ["Authentication Timeout"]);
             assert!(cx.state[&1].payloads.is_empty() && !cx.state[&1].ended);
         });
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn each_request_gets_one_answer_or_the_news_that_nobody_takes_it() {
-    sim::check(0..40, |sim| {
-        let at = stage(sim, Config::default());
-        let timers = sim.timers(at.0);
+    play(0..40, &Config::default(), |sim, at| {
         for id in 1..=3 {
             let hello = format!("{HELLO}SUB ask workers 1\r\n");
             join(sim, at, id, &hello, Habit::Answers);
@@ -513,23 +488,18 @@ fn each_request_gets_one_answer_or_the_news_that_nobody_takes_it() {
                 assert!(cx.state[&id].payloads.iter().all(Vec::is_empty));
             }
         });
-        leave(sim, at, timers);
     });
 }
 
 #[test]
 fn after_a_crash_of_the_broker_those_who_come_again_are_served() {
-    sim::check(0..40, |sim| {
-        let at = stage(sim, Config::default());
-        let timers = sim.timers(at.0);
+    play(0..40, &Config::default(), |sim, at| {
         let hello = |id: u64| format!("{HELLO}SUB a.{id} 1\r\nSUB > 2\r\nSUB a.* q 3\r\n");
         for round in 0..3 {
             for id in 1..=3 {
                 join(sim, at, id, &hello(id), Habit::Listens);
             }
-            sim.with(at.1, |cx| {
-                talker::say(cx, 1, &messages("a.2", 0..20, 100));
-            });
+            say(sim, at, 1, &messages("a.2", 0..20, 100));
             wait(sim, "the messages", |sim| {
                 // Its own subscription and the other one, and perhaps some of the group's.
                 sim.with(at.1, |cx| cx.state[&2].payloads.len() >= 40)
@@ -538,9 +508,7 @@ fn after_a_crash_of_the_broker_those_who_come_again_are_served() {
                 break;
             }
             // In the middle of much more.
-            sim.with(at.1, |cx| {
-                talker::say(cx, 3, &messages("a.1", 0..300, 500));
-            });
+            say(sim, at, 3, &messages("a.1", 0..300, 500));
             let time = Duration::from_micros(random(sim, at.0, 5_000));
             sim.run_for(time);
             if random(sim, at.0, 2) == 0 {
@@ -570,6 +538,5 @@ fn after_a_crash_of_the_broker_those_who_come_again_are_served() {
             let stats = sim.with(at.0, |cx| cx.state.stats());
             assert_eq!(stats, Default::default(), "it remembers nothing");
         }
-        leave(sim, at, timers);
     });
 }
