@@ -317,7 +317,7 @@ fn refuse(error: &dyn Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Ends a process that has a log and serves nobody yet. Whoever has just started it looks at the
+/// Ends a process that has a log and no clients yet. The person who has just started it looks at the
 /// terminal, wherever the log goes.
 fn fail_to_start(error: &StartError) -> ExitCode {
     if !logger::is_on_stderr() {

@@ -5,7 +5,7 @@
 //!                               = 35 bytes, 56 letters, of which the first tells the kind
 //! ```
 //!
-//! Nobody signs with the key in a server's id, so it is random bytes. Signatures will be checked by
+//! The key in a server's id signs nothing, so it is random bytes. Signatures will be checked by
 //! ring, which TLS brings along. Source: nats-io/nkeys v0.4, `strkey.go`.
 
 use crc::{CRC_16_XMODEM, Crc};

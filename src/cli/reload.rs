@@ -133,7 +133,7 @@ pub fn reload(
 }
 
 /// Files that say nothing now, and did when they were last read, an error for each: an editor that empties
-/// a file before it writes would open the broker to everybody for that moment.
+/// a file before it writes would open the broker to every client for that moment.
 fn emptied(running: &Options, loaded: &Loaded) -> Vec<Error> {
     let filled = &loaded.options.filled;
     let is_emptied = |file: &&PathBuf| running.filled.contains(file) && !filled.contains(file);

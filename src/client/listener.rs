@@ -21,7 +21,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// The listener on `host`, and how it is to listen: it accepts so many in a turn.
+    /// The listener on `host`, and how it is to listen: it accepts a number of them in a turn.
     pub(crate) fn of(host: &str, accepts_max: usize) -> (ListenOptions, Clients) {
         let default = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
         let paced = default.is_ok_and(|name| name.starts_with("bbr"));
@@ -36,7 +36,7 @@ impl Clients {
     }
 }
 
-/// Whether this is an address that nobody but this machine reaches. What a name stands for is found out
+/// Whether this is an address that only this machine reaches. What a name stands for is found out
 /// when it is listened on.
 fn is_loopback(host: &str) -> bool {
     host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

@@ -43,7 +43,7 @@ impl Ports {
             .map_err(|error| failed("open", &error))?;
         let written = file.write_all(text.as_bytes());
         let written = written.map_err(|error| failed("write", &error));
-        // Whoever waits for the file finds all of it.
+        // A program that waits for the file finds all of it.
         let there = written.and_then(|()| {
             let renamed = fs::rename(&draft, &path);
             renamed.map_err(|error| failed("rename", &error))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// A place in a file: `FILE:LINE:COLUMN`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Position {
-    /// The file, as it was named by whoever asked for it.
+    /// The file, as the flag or the including file names it.
     pub file: Arc<str>,
     /// The line, from 1.
     pub line: u32,

@@ -87,7 +87,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text that must not be empty, or everyone would be let in.
+    /// A text that must not be empty, or every client would be accepted.
     fn secret(&mut self, pair: &Pair, what: &str) -> Option<String> {
         let text = self.text(pair)?;
         if text.is_empty() {

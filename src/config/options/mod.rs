@@ -2,7 +2,7 @@
 //!
 //! What midge does is set. What midge has not yet (clusters, accounts, TLS) is checked and then refused by
 //! name, since to leave it out in silence would be worse; JetStream and MQTT, which clients of the core
-//! do not miss, and a cluster of one are accepted with a notice. A name that nobody knows is an error,
+//! do not miss, and a cluster of one are accepted with a notice. An unknown name is an error,
 //! unless a `$NAME` has used it. All errors are told at once.
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect

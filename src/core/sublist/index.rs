@@ -78,7 +78,7 @@ impl Index {
     /// The least capacity that is given back.
     const SHRUNK_MIN: usize = 128;
 
-    /// From so many numbers on there are parts, and below so many there are none any more.
+    /// From the first number on there are parts, and below the second there are none any more.
     const PARTED_FROM: usize = 32 * 1024;
     const JOINED_BELOW: usize = 4 * 1024;
 
