@@ -254,7 +254,7 @@ impl Cache {
         }
     }
 
-    /// Gives memory back if it has become too large for so many sets.
+    /// Gives memory back if it has become too large for this number of sets.
     pub(super) fn shrink(&mut self, sets: usize) {
         if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 8 {
             self.pairs = Vec::new();
