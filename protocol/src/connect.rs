@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::violation::Violation;
 
 /// Stands in a log where a secret stood.
-const REDACTED: &str = "[REDACTED]";
+pub(crate) const REDACTED: &str = "[REDACTED]";
 
 /// The options of a connection: the defaults, and every `CONNECT` so far decoded onto them.
 ///
