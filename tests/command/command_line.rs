@@ -6,14 +6,13 @@
 //! that it does not, and midge is compared with what stands here.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
-use crate::process::{End, scratch, signal, wait_for_file};
+use crate::process::{End, Running, scratch, signal, wait_for_file};
 use serde_json::Value;
 
 /// One of the two, and the directory in which it runs.
@@ -82,46 +81,9 @@ impl Program {
     /// Starts a broker on a free port, and waits until it is ready.
     fn start(&self, words: &[&str]) -> Running {
         let mut command = self.command(&["-a", "127.0.0.1", "-p", "-1"]);
-        let child = command.args(words).stderr(Stdio::piped()).spawn();
-        let mut child = child.expect("it starts");
-        let log = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
-        let mut running = Running { child, log };
+        let mut running = Running::start(command.args(words));
         running.wait_for(&["Server is ready"]);
         running
-    }
-}
-
-/// A broker that runs. Killed when dropped.
-struct Running {
-    child: Child,
-    log: BufReader<std::process::ChildStderr>,
-}
-
-impl Running {
-    /// Sends a signal, and waits for the end.
-    fn ends_on(mut self, name: &str) -> ExitStatus {
-        signal(self.child.id(), name);
-        // To its end, or it might wait for a reader.
-        let mut rest = Vec::new();
-        self.log.read_to_end(&mut rest).expect("a pipe can be read");
-        self.child.wait().expect("it ends")
-    }
-
-    /// Reads the log until a line contains one of these.
-    fn wait_for(&mut self, texts: &[&str]) {
-        let mut line = String::new();
-        while !texts.iter().any(|text| line.contains(text)) {
-            line.clear();
-            let read = self.log.read_line(&mut line).expect("the log is text");
-            assert!(read > 0, "the end before any of {texts:?}");
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

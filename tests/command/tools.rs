@@ -6,54 +6,33 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crate::process::{Broker, End, Quiet, end_of};
+use crate::process::{Broker, End, Quiet, Running, end_of};
 
 /// A broker, and its address as `--server` takes it.
 struct Target {
     server: String,
     _midge: Option<Broker>,
-    nats: Option<Child>,
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.nats {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+    _nats: Option<Running>,
 }
 
 fn targets(flags: &[&str]) -> Vec<Target> {
     let midge = Broker::start(flags);
     let mut targets = vec![Target {
-        server: format!("127.0.0.1:{}", midge.port),
+        server: midge.addr().to_string(),
         _midge: Some(midge),
-        nats: None,
+        _nats: None,
     }];
     if let Some(program) = std::env::var_os("NATS_SERVER") {
-        let mut child = Command::new(program)
-            .args(["-a", "127.0.0.1", "-p", "-1"])
-            .args(flags)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("nats-server starts");
-        let mut log = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
-        let mut line = String::new();
-        while !line.contains("client connections on ") {
-            line.clear();
-            assert!(
-                log.read_line(&mut line).expect("text") > 0,
-                "no nats-server"
-            );
-        }
-        let (_, server) = line.rsplit_once(' ').expect("an address");
+        let mut command = Command::new(program);
+        command.args(["-a", "127.0.0.1", "-p", "-1"]).args(flags);
+        let mut nats = Running::start(&mut command);
+        let line = nats.wait_for(&["client connections on "]);
+        let (_, server) = line.trim().rsplit_once(' ').expect("an address");
         targets.push(Target {
-            server: server.trim().to_owned(),
+            server: server.to_owned(),
             _midge: None,
-            nats: Some(child),
+            _nats: Some(nats),
         });
-        thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     }
     targets
 }

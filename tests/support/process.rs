@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -308,6 +308,48 @@ impl Client {
     /// The lines up to the end of the stream.
     pub(crate) fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.line()).collect()
+    }
+}
+
+/// A broker of either program, whose log is read as far as is asked. Killed when dropped.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
+        let child = command.stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("it starts");
+        let log = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        Running { child, log }
+    }
+
+    /// Sends a signal, and waits for the end.
+    pub(crate) fn ends_on(mut self, name: &str) -> ExitStatus {
+        signal(self.child.id(), name);
+        // To its end, or it might wait for a reader.
+        let mut rest = Vec::new();
+        self.log.read_to_end(&mut rest).expect("a pipe can be read");
+        self.child.wait().expect("it ends")
+    }
+
+    /// Reads the log until a line contains one of these, and answers it.
+    pub(crate) fn wait_for(&mut self, texts: &[&str]) -> String {
+        let mut line = String::new();
+        while !texts.iter().any(|text| line.contains(text)) {
+            line.clear();
+            let read = self.log.read_line(&mut line).expect("the log is text");
+            assert!(read > 0, "the end before any of {texts:?}");
+        }
+        line
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
