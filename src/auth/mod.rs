@@ -185,7 +185,7 @@ pub(crate) fn same(secret: &str, guess: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::User;
+    use crate::config::User;
 
     fn users(users: &[(&str, &str)], no_auth_user: Option<&str>) -> Config {
         let users = users.iter().map(|(name, pass)| User {

@@ -6,8 +6,8 @@
 //! --   word                                       end the flags; the words are help and version
 //! ```
 //!
-//! `-c FILE` names a configuration file. [`parse`] does not read it; whoever has read it calls
-//! [`parse_over`] with what it says, and the flags count over that.
+//! `-c FILE` names a configuration file. [`parse`] does not read it. [`load`] does, and puts the flags over
+//! it; [`reload`] compares the two with what the broker runs with, and [`explain()`] prints them.
 //!
 //! Of a flag that is repeated the last one wins. What cannot be understood is a [`UsageError`]: one
 //! line, whose beginning is nats-server's text and whose end says what to do.

@@ -160,7 +160,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::User;
+    use crate::config::User;
     use std::time::Duration;
 
     #[test]

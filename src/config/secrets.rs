@@ -37,7 +37,7 @@ impl Auth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, User};
+    use crate::config::{Config, User};
 
     #[test]
     fn a_hash_is_found_wherever_a_secret_may_stand() {

@@ -1,7 +1,9 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
 use crate::config::{self, Auth, Config};
+use crate::state::State;
 use crate::state::open_files::Room;
+use midge_protocol::Info;
 use midge_reactor::QUEUE_BYTES_MAX;
 use midge_text::system_words;
 use std::fmt;
@@ -153,6 +155,17 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     }
     let lines: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
     Err(StartError::Config(lines.join("\n")))
+}
+
+impl State {
+    /// The state of a broker with no clients.
+    ///
+    /// # Errors
+    /// [`StartError::Config`]: with these settings no client could be served, or all the world could.
+    pub fn new(config: Config) -> Result<State, StartError> {
+        check(&config)?;
+        Ok(State::announcing(config, Info::default()))
+    }
 }
 
 /// Says what is possible and seldom wise, unless that was so `before`, and said then.

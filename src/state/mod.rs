@@ -5,16 +5,14 @@ pub(crate) mod open_files;
 pub(crate) mod ports;
 
 use crate::auth::inquiry::Inquiries;
+use crate::config::Config;
 use crate::core::Core;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
-use crate::records::Records;
-use crate::records::Stats;
-use crate::server::preflight;
+use crate::records::{Records, Stats};
 use crate::state::ending::Ending;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
-use crate::{Config, StartError};
 use midge_protocol::Info;
 use midge_reactor::{Io, Key};
 
@@ -72,16 +70,7 @@ pub struct State {
 }
 
 impl State {
-    /// The state of a broker with no clients.
-    ///
-    /// # Errors
-    /// [`StartError::Config`]: with these settings no client could be served, or all the world could.
-    pub fn new(config: Config) -> Result<State, StartError> {
-        preflight::check(&config)?;
-        Ok(State::announcing(config, Info::default()))
-    }
-
-    /// As [`new`](State::new), with `INFO` made and the settings checked already.
+    /// The state of a broker with no clients, with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {
         State {
             core: Core::new(config.total_bytes_max()),
