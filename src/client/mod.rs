@@ -109,7 +109,8 @@ impl Client {
                 sent,
             });
         } else if is_new && let Some(records) = &mut cx.state.records {
-            records.turned_away(self.link.label, reason, cx.io.now());
+            let account = cx.state.core.accounts.global();
+            records.turned_away(self.link.label, account, reason, cx.io.now());
         }
         self.link.release(cx);
         self.pending = None;

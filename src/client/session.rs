@@ -455,9 +455,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, state: &mut State) {
         if let Some(Rest::Fanout(fanout)) = self.rest.take() {
             let (received, sent) = fanout.abandon(&mut state.core);
-            state.core.counters.received.add(received);
-            state.core.counters.sent.add(sent);
-            state.core.receiver_mut(self.id).received.add(received);
+            state.core.count(self.id, received, sent);
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`AccountId`].
 
 use super::Core;
+use super::receiver::Traffic;
 use super::sublist::{ReceiverId, Sublist};
 use std::ops::{Index, IndexMut};
 
@@ -17,6 +18,33 @@ pub(crate) struct Account {
     pub name: Box<str>,
     /// Who has subscribed to what in it.
     pub sublist: Sublist,
+    /// Subscriptions in it whose receivers have left.
+    pub left: usize,
+    /// Receivers that see it.
+    pub receivers: usize,
+    /// What was published and delivered in it.
+    pub traffic: Counters,
+}
+
+impl Account {
+    fn new(name: &str) -> Account {
+        Account {
+            name: name.into(),
+            sublist: Sublist::default(),
+            left: 0,
+            receivers: 0,
+            traffic: Counters::default(),
+        }
+    }
+}
+
+/// What all messages have come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    /// What was published.
+    pub received: Traffic,
+    /// What was delivered.
+    pub sent: Traffic,
 }
 
 /// All accounts. There is one at least, the global one.
@@ -27,12 +55,8 @@ pub(crate) struct Accounts {
 
 impl Default for Accounts {
     fn default() -> Accounts {
-        let global = Account {
-            name: Accounts::GLOBAL.into(),
-            sublist: Sublist::default(),
-        };
         Accounts {
-            accounts: vec![global],
+            accounts: vec![Account::new(Accounts::GLOBAL)],
         }
     }
 }
@@ -89,6 +113,22 @@ impl IndexMut<AccountId> for Accounts {
 }
 
 impl Core {
+    /// Subscriptions there are in an account.
+    pub(crate) fn subscriptions_in(&self, account: AccountId) -> usize {
+        let account = &self.accounts[account];
+        account.sublist.len() - account.left
+    }
+
+    /// What all messages have come to, in all accounts.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut all = Counters::default();
+        for account in self.accounts.iter() {
+            all.received.add(account.traffic.received);
+            all.sent.add(account.traffic.sent);
+        }
+        all
+    }
+
     /// Puts a receiver into an account; answers whether it is there now. One that has subscriptions stays
     /// where those are.
     pub(crate) fn enter(&mut self, id: ReceiverId, account: AccountId) -> bool {
@@ -96,7 +136,9 @@ impl Core {
         let may_enter =
             receiver.account == account || receiver.sids.is_empty() && !receiver.is_clearing;
         if may_enter {
-            receiver.account = account;
+            let before = std::mem::replace(&mut receiver.account, account);
+            self.accounts[before].receivers -= 1;
+            self.accounts[account].receivers += 1;
         }
         may_enter
     }
@@ -110,10 +152,7 @@ mod tests {
     #[test]
     fn a_receiver_enters_another_account_until_it_has_subscribed() {
         let mut core = Core::new(usize::MAX);
-        core.accounts.accounts.push(Account {
-            name: "A".into(),
-            sublist: Sublist::default(),
-        });
+        core.accounts.accounts.push(Account::new("A"));
         let (global, other) = (core.accounts.global(), AccountId(1));
         let peer = ([127, 0, 0, 1], 1).into();
         let id = core.join(global, Key::NONE, peer, 1);
@@ -123,6 +162,9 @@ mod tests {
         assert!(core.accounts[global].sublist.is_empty());
         assert!(core.enter(id, other) && !core.enter(id, global));
         assert_eq!(core.receiver(id).account, other);
+        let receivers = |account| core.accounts[account].receivers;
+        assert_eq!((receivers(global), receivers(other)), (0, 1));
+        assert_eq!(core.subscriptions_in(other), 1);
     }
 
     #[test]

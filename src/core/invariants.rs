@@ -6,6 +6,7 @@
 //! Release builds check nothing.
 
 use super::Core;
+use super::accounts::Account;
 use midge_reactor::Key;
 use std::collections::HashSet;
 
@@ -78,7 +79,13 @@ impl Core {
         }
         let mut nameless = 0;
         for account in self.accounts.ids() {
-            let sublist = &self.accounts[account].sublist;
+            let Account {
+                sublist,
+                left,
+                receivers,
+                ..
+            } = &self.accounts[account];
+            let nameless_before = nameless;
             for id in (0..sublist.places()).filter_map(|place| sublist.id_at(place)) {
                 let subscription = sublist.subscription(id);
                 let receiver = self.receiver(subscription.receiver);
@@ -90,6 +97,9 @@ impl Core {
                     assert_eq!(known, Some(id), "{subscription:?}");
                 }
             }
+            assert_eq!(*left, nameless - nameless_before);
+            let here = self.clients().filter(|one| one.account == account);
+            assert_eq!(*receivers, here.count());
         }
         let all: usize = self.accounts.iter().map(|one| one.sublist.len()).sum();
         assert_eq!(named + nameless, all);

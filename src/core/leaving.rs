@@ -27,8 +27,6 @@ pub(crate) struct Leaving {
     queue: VecDeque<Rest>,
     /// Receivers that have gone and are still in the table.
     receivers: usize,
-    /// Subscriptions that are to be removed.
-    subscriptions: usize,
     /// Work that may be done at once until the next piece.
     allowance: usize,
     is_scheduled: bool,
@@ -50,7 +48,6 @@ impl Default for Leaving {
         Leaving {
             queue: VecDeque::new(),
             receivers: 0,
-            subscriptions: 0,
             allowance: PIECE_WORK_MAX,
             is_scheduled: false,
             owed: 0,
@@ -60,17 +57,11 @@ impl Default for Leaving {
 }
 
 impl Leaving {
-    /// Subscriptions that are to be removed.
-    pub(crate) fn subscriptions(&self) -> usize {
-        self.subscriptions
-    }
-
     /// A receiver in the queue is being cleared, the reverse is true, and it stands there once; all of them have
     /// `subscriptions` left.
     pub(super) fn invariants(&self, subscriptions: usize, receivers: &Slab<Receiver>) {
-        assert_eq!(self.subscriptions, subscriptions);
         let left: usize = self.queue.iter().map(|rest| rest.sids.len()).sum();
-        assert_eq!(self.subscriptions, left);
+        assert_eq!(left, subscriptions);
         let queued = self.queue.iter().map(|rest| rest.id.0 as usize);
         let queued: BTreeSet<usize> = queued.collect();
         let clearing = receivers.iter().filter(|(_, one)| one.is_clearing);
@@ -94,10 +85,11 @@ impl Core {
     pub(crate) fn leave(&mut self, id: ReceiverId) -> (Traffic, Traffic) {
         self.unsubscribe_all(id);
         self.leaving.receivers += 1;
-        let receiver = self.receiver_mut(id);
+        let receiver = &mut self.receivers[id.0 as usize];
         let traffic = (receiver.received, receiver.sent);
         receiver.key = Key::NONE;
         receiver.takes_info = false;
+        self.accounts[receiver.account].receivers -= 1;
         if !receiver.is_clearing {
             self.remove(id);
         }
@@ -107,13 +99,13 @@ impl Core {
 
     /// Ends all subscriptions of a receiver, which takes nothing any more.
     pub(crate) fn unsubscribe_all(&mut self, id: ReceiverId) {
-        let receiver = self.receiver_mut(id);
+        let receiver = &mut self.receivers[id.0 as usize];
         let sids = std::mem::take(&mut receiver.sids);
         if sids.is_empty() {
             return;
         }
         receiver.is_clearing = true;
-        self.leaving.subscriptions += sids.len();
+        self.accounts[receiver.account].left += sids.len();
         let sids = sids.into_rest();
         self.leaving.queue.push_back(Rest { id, sids });
         let work = self.clear(self.leaving.allowance);
@@ -151,7 +143,8 @@ impl Core {
         while let Some(Rest { id, sids }) = self.leaving.queue.front_mut() {
             let id = *id;
             let account = self.receivers[id.0 as usize].account;
-            let sublist = &mut self.accounts[account].sublist;
+            let account = &mut self.accounts[account];
+            let (sublist, left) = (&mut account.sublist, &mut account.left);
             let (receivers, ledger) = (&mut self.receivers, &mut self.interest);
             loop {
                 if work >= work_max {
@@ -162,7 +155,7 @@ impl Core {
                 };
                 work += ending(sublist, subscription);
                 interest::remove(subscription, sublist, receivers, ledger);
-                self.leaving.subscriptions -= 1;
+                *left -= 1;
             }
             self.leaving.queue.pop_front();
             let receiver = self.receiver_mut(id);
@@ -204,6 +197,10 @@ impl Core {
 mod tests {
     use super::*;
 
+    fn left(core: &Core) -> usize {
+        core.accounts[core.accounts.global()].left
+    }
+
     fn client(core: &mut Core, subscriptions: usize) -> ReceiverId {
         let cid = core.client_count() as u64;
         let account = core.accounts.global();
@@ -240,10 +237,10 @@ mod tests {
         core.leave(other);
         assert_eq!(told(&core), (0, 0));
         assert_eq!(core.clients().count(), 0);
-        let mut before = core.leaving.subscriptions();
+        let mut before = left(&core);
         let mut pieces = 1;
         while core.clear_a_piece() {
-            let now = core.leaving.subscriptions();
+            let now = left(&core);
             assert!(before - now <= PIECE_WORK_MAX / 4);
             (before, pieces) = (now, pieces + 1);
         }
@@ -269,7 +266,7 @@ mod tests {
                 core.keep_up(crate::core::delivery::subscribing(subject.as_bytes()));
             }
             core.leave(id);
-            most = most.max(core.leaving.subscriptions());
+            most = most.max(left(&core));
         }
         // Without a single piece.
         assert!(most <= 5000, "{most}");

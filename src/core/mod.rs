@@ -44,20 +44,10 @@ pub(crate) struct Core {
     pub backpressure: Backpressure,
     /// Most bytes that all queues may hold together.
     pub total_bytes_max: usize,
-    pub counters: Counters,
     pub scratch: Scratch,
     pub random: Random,
     /// When the receivers are to be looked at again.
     due: Due,
-}
-
-/// What all messages have come to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counters {
-    /// What was published.
-    pub received: Traffic,
-    /// What was delivered.
-    pub sent: Traffic,
 }
 
 impl Core {
@@ -70,7 +60,6 @@ impl Core {
             leaving: Leaving::default(),
             backpressure: Backpressure::default(),
             total_bytes_max,
-            counters: Counters::default(),
             scratch: Scratch::default(),
             random: Random::seeded(1),
             due: Due::default(),
@@ -89,8 +78,8 @@ impl Core {
 
     /// Subscriptions there are.
     pub(crate) fn subscription_count(&self) -> usize {
-        let subscriptions = self.accounts.iter().map(|account| account.sublist.len());
-        subscriptions.sum::<usize>() - self.leaving.subscriptions()
+        let accounts = self.accounts.ids();
+        accounts.map(|account| self.subscriptions_in(account)).sum()
     }
 
     /// How many things are kept for the receivers there are and their subscriptions, apart from those
@@ -126,6 +115,7 @@ impl Core {
             last_run: 0,
             is_clearing: false,
         };
+        self.accounts[account].receivers += 1;
         let id = self.receivers.insert(receiver);
         ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
     }
@@ -146,6 +136,7 @@ impl Core {
     }
 
     /// The sublist of the global account.
+    #[cfg(test)]
     pub(crate) fn global_sublist(&self) -> &Sublist {
         &self.accounts[self.accounts.global()].sublist
     }
@@ -163,9 +154,16 @@ impl Core {
         if tally.received.messages == 0 {
             return None;
         }
-        self.counters.received.add(tally.received);
-        self.counters.sent.add(tally.sent);
-        self.receiver_mut(id).received.add(tally.received);
+        self.count(id, tally.received, tally.sent);
         Some(tally.received)
+    }
+
+    /// Counts what `id` has published, and what of it was delivered.
+    pub(crate) fn count(&mut self, id: ReceiverId, received: Traffic, sent: Traffic) {
+        let receiver = &mut self.receivers[id.0 as usize];
+        receiver.received.add(received);
+        let traffic = &mut self.accounts[receiver.account].traffic;
+        traffic.received.add(received);
+        traffic.sent.add(sent);
     }
 }

@@ -1,6 +1,7 @@
 //! `View`: the broker as the endpoints see it. Nothing in it can be changed.
 
 use super::times::uptime;
+use crate::core::accounts::AccountId;
 use crate::records::Records;
 use crate::state::State;
 use jiff::Timestamp;
@@ -71,6 +72,20 @@ impl<'a> View<'a> {
     /// The name of this server.
     pub(super) fn server_name(&self) -> &'a str {
         &self.state.info.server_name
+    }
+
+    /// The accounts of this name, or all without one. There may be none.
+    pub(super) fn accounts(&self, name: Option<&str>) -> Vec<AccountId> {
+        let accounts = &self.state.core.accounts;
+        match name {
+            Some(name) => accounts.named(name).into_iter().collect(),
+            None => accounts.ids().collect(),
+        }
+    }
+
+    /// The name of an account.
+    pub(super) fn account_name(&self, account: AccountId) -> &'a str {
+        &self.state.core.accounts[account].name
     }
 
     /// The date.

@@ -2,6 +2,7 @@
 
 use super::presence::{Identity, Presence};
 use crate::core::Core;
+use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Receiver, Traffic};
 use midge_reactor::{Io, Time};
@@ -30,6 +31,7 @@ pub(crate) struct Listed {
 pub(crate) struct Closed {
     pub(crate) cid: u64,
     pub(crate) peer: SocketAddr,
+    pub(crate) account: AccountId,
     pub(crate) identity: Identity,
     pub(crate) start: Time,
     pub(crate) stop: Time,
@@ -70,6 +72,7 @@ impl Closed {
         Closed {
             cid: receiver.label.cid,
             peer: presence.peer,
+            account: receiver.account,
             identity: presence.identity.clone(),
             start: presence.start,
             stop: now,
@@ -173,12 +176,14 @@ impl ClosedRing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::accounts::Accounts;
     use crate::records::fixtures::PEER;
 
     fn closed(cid: u64, name_bytes: usize) -> Closed {
         Closed {
             cid,
             peer: PEER,
+            account: Accounts::default().global(),
             identity: Identity {
                 name: "x".repeat(name_bytes).into(),
                 ..Identity::default()

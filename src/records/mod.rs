@@ -23,6 +23,7 @@ pub(crate) use present::{ACCEPTS_MAX, NEWCOMERS_MAX, VISITORS_MAX};
 pub use stats::Stats;
 
 use crate::core::Core;
+use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Label, Traffic};
 use crate::core::sublist::ReceiverId;
@@ -160,11 +161,18 @@ impl Records {
         }
     }
 
-    /// A client was turned away before it had said anything.
-    pub(crate) fn turned_away(&mut self, label: Label, reason: CloseReason, now: Time) {
+    /// A client was turned away before it had said anything; it would have begun in this account.
+    pub(crate) fn turned_away(
+        &mut self,
+        label: Label,
+        account: AccountId,
+        reason: CloseReason,
+        now: Time,
+    ) {
         self.closed.push(Closed {
             cid: label.cid,
             peer: label.peer,
+            account,
             identity: Identity::default(),
             start: now,
             stop: now,

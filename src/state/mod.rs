@@ -93,11 +93,12 @@ impl State {
 
     /// The counters, with what there is now. Costs no more than reading them.
     pub fn stats(&self) -> Stats {
+        let counters = self.core.counters();
         Stats {
             clients: self.core.client_count(),
             subscriptions: self.core.subscription_count(),
-            received: self.core.counters.received,
-            sent: self.core.counters.sent,
+            received: counters.received,
+            sent: counters.sent,
             ..self.stats
         }
     }

@@ -1,4 +1,4 @@
-//! `/accountz`: the accounts, or one of them. There is one.
+//! `/accountz`: the accounts, or one of them.
 
 use super::Made;
 use super::subsz::{SublistStats, Walk};
@@ -67,7 +67,8 @@ struct OneAccount {
 impl Pieces for OneAccount {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
         let account = &view.state.core.accounts[self.account];
-        if !self.walk.go_on(&account.sublist, budget) {
+        let walked = [self.account];
+        if !self.walk.go_on(view, &walked, budget) {
             return true;
         }
         let detail = Detail {
@@ -80,7 +81,7 @@ impl Pieces for OneAccount {
             client_connections: view.state.core.client_count(),
             subscriptions: account.sublist.len(),
             name_tag: &account.name,
-            sublist_stats: self.walk.stats(view),
+            sublist_stats: self.walk.stats(view, &walked),
         };
         let accountz = Accountz {
             server_id: view.server_id(),

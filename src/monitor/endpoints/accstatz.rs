@@ -1,7 +1,7 @@
-//! `/accstatz`: what the accounts do. There is one.
+//! `/accstatz`: what the accounts do.
 
 use super::Made;
-use crate::core::accounts::Accounts;
+use crate::core::accounts::AccountId;
 use crate::core::receiver::Traffic;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
@@ -58,27 +58,29 @@ impl Counts {
 
 pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
     let unused = query.switch("unused")?;
-    let statz = accstatz(view);
-    let is_wanted = unused || statz.conns > 0;
+    let accounts = view.accounts(None).into_iter();
+    let statz = accounts.map(|account| accstatz(view, account));
+    let is_wanted = |statz: &Statz<'_>| unused || statz.conns > 0;
     Ok(Made::json(&Accstatz {
         server_id: view.server_id(),
         now: view.now(),
-        account_statz: is_wanted.then_some(statz).into_iter().collect(),
+        account_statz: statz.filter(is_wanted).collect(),
     }))
 }
 
-/// What the account does.
-pub(super) fn accstatz<'a>(view: &View<'a>) -> Statz<'a> {
-    let stats = view.state.stats();
+/// What an account does. Slow consumers are counted for all accounts together.
+pub(super) fn accstatz<'a>(view: &View<'a>, account: AccountId) -> Statz<'a> {
+    let core = &view.state.core;
+    let one = &core.accounts[account];
     Statz {
-        acc: Accounts::GLOBAL,
-        name: Accounts::GLOBAL,
-        conns: stats.clients,
+        acc: &one.name,
+        name: &one.name,
+        conns: one.receivers,
         leafnodes: 0,
-        total_conns: stats.clients,
-        num_subscriptions: stats.subscriptions,
-        sent: Counts::of(stats.sent),
-        received: Counts::of(stats.received),
-        slow_consumers: stats.slow_consumers,
+        total_conns: one.receivers,
+        num_subscriptions: core.subscriptions_in(account),
+        sent: Counts::of(one.traffic.sent),
+        received: Counts::of(one.traffic.received),
+        slow_consumers: view.state.stats.slow_consumers,
     }
 }

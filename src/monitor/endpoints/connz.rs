@@ -9,12 +9,11 @@ mod wanted;
 
 use super::Made;
 use super::detail::Detail;
-use crate::core::accounts::Accounts;
+use crate::core::accounts::AccountId;
 use crate::core::sublist::SubId;
 use crate::monitor::query::{Mistake, Query, Subscriptions};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
-use crate::records::closed::Listed;
 use facts::{Connection, Facts};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -128,9 +127,8 @@ impl Pieces for Connz {
 impl Connz {
     fn look_at_open(&mut self, view: &View<'_>, budget: &mut Budget, next: u64) -> (Stage, bool) {
         let closed = Stage::Closed { next: 0 };
-        // Nobody is in an account that is not there.
-        let known = self.wanted.account.as_deref();
-        if !self.wanted.open || known.is_some_and(|name| name != Accounts::GLOBAL) {
+        let accounts = self.accounts(view);
+        if !self.wanted.open || accounts.is_empty() {
             return (closed, true);
         }
         let next = self.wanted.cid.unwrap_or(next).max(next);
@@ -143,7 +141,9 @@ impl Connz {
             }
             let receiver = view.state.core.receiver(presence.receiver);
             let facts = Facts::of_present(view, *cid, presence, receiver);
-            self.consider(&facts, Which::Open(*cid));
+            if accounts.contains(&facts.account) {
+                self.consider(&facts, Which::Open(*cid));
+            }
         }
         (closed, true)
     }
@@ -155,15 +155,17 @@ impl Connz {
         mut next: u64,
         out: &mut Vec<u8>,
     ) -> (Stage, bool) {
-        let known = self.wanted.account.as_deref();
-        let is_known = known.is_none_or(|name| name == Accounts::GLOBAL);
+        let accounts = self.accounts(view);
+        let is_known = !accounts.is_empty();
         // One that was found among the open ones is not among these.
         if self.wanted.closed && is_known && !(self.wanted.cid.is_some() && self.total > 0) {
             while let Some((number, closed)) = view.records.closed.at_or_after(next) {
                 if !budget.take() {
                     return (Stage::Closed { next: number }, false);
                 }
-                self.consider(&Facts::of_closed(closed), Which::Closed(number));
+                if accounts.contains(&closed.account) {
+                    self.consider(&Facts::of_closed(closed), Which::Closed(number));
+                }
                 next = number + 1;
             }
         }
@@ -187,6 +189,11 @@ impl Connz {
         let rest = page.into_iter();
         let is_first = true;
         (Stage::Page { rest, is_first }, true)
+    }
+
+    /// The accounts whose connections are asked for.
+    fn accounts(&self, view: &View<'_>) -> Vec<AccountId> {
+        view.accounts(self.wanted.account.as_deref())
     }
 
     fn consider(&mut self, facts: &Facts<'_>, which: Which) {
@@ -267,7 +274,9 @@ impl Connz {
             if self.wanted.subscriptions != Subscriptions::None && !closed.listed.is_empty() {
                 self.begin_subscriptions(out);
                 for (number, listed) in closed.listed.iter().enumerate() {
-                    self.list_closed(closed.cid, listed, number == 0, out);
+                    let detail =
+                        Detail::of_listed(listed, view.account_name(closed.account), closed.cid);
+                    self.list_closed(&detail, number == 0, out);
                     budget.spend(LISTING);
                     budget.spend_bytes(listed.subject.len() + listed.sid.len());
                 }
@@ -313,7 +322,9 @@ impl Connz {
             };
             // One that has ended meanwhile may be somebody else's now.
             let owner = presence.receiver;
-            let Some(mut detail) = Detail::of(view, id).filter(|one| one.receiver == owner) else {
+            let account = view.state.core.receiver(owner).account;
+            let detail = Detail::of(view, account, id);
+            let Some(mut detail) = detail.filter(|one| one.receiver == owner) else {
                 continue;
             };
             detail.account = "";
@@ -330,13 +341,11 @@ impl Connz {
         (Stage::Page { rest, is_first }, true)
     }
 
-    fn list_closed(&self, cid: u64, listed: &Listed, is_first: bool, out: &mut Vec<u8>) {
-        let subject = String::from_utf8_lossy(&listed.subject);
-        if self.wanted.subscriptions == Subscriptions::Subjects {
-            return json::put_element(out, is_first, &subject, DEPTH);
+    fn list_closed(&self, detail: &Detail<'_>, is_first: bool, out: &mut Vec<u8>) {
+        match self.wanted.subscriptions {
+            Subscriptions::Subjects => json::put_element(out, is_first, &detail.subject, DEPTH),
+            _ => json::put_element(out, is_first, detail, DEPTH),
         }
-        let detail = Detail::of_listed(listed, cid);
-        json::put_element(out, is_first, &detail, DEPTH);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `Detail`: a subscription as `/connz` and `/subsz` tell it.
 
-use crate::core::accounts::Accounts;
+use crate::core::accounts::AccountId;
 use crate::core::sublist::{ReceiverId, SubId};
 use crate::monitor::view::View;
 use crate::records::closed::Listed;
@@ -26,10 +26,10 @@ pub(super) struct Detail<'a> {
 }
 
 impl<'a> Detail<'a> {
-    /// A subscription, if it is there.
-    pub(super) fn of(view: &View<'a>, id: SubId) -> Option<Detail<'a>> {
+    /// A subscription of an account, if it is there.
+    pub(super) fn of(view: &View<'a>, account: AccountId, id: SubId) -> Option<Detail<'a>> {
         let state = view.state;
-        let sublist = state.core.global_sublist();
+        let sublist = &state.core.accounts[account].sublist;
         let subscription = sublist.get(id)?;
         let receiver = state.core.receiver(subscription.receiver);
         // What a client has left behind is nobody's.
@@ -38,7 +38,7 @@ impl<'a> Detail<'a> {
         }
         Some(Detail {
             receiver: subscription.receiver,
-            account: Accounts::GLOBAL,
+            account: view.account_name(account),
             subject: String::from_utf8_lossy(sublist.subject(id)),
             qgroup: sublist.queue(id).map(String::from_utf8_lossy),
             sid: String::from_utf8_lossy(subscription.sid.as_slice()),
@@ -49,11 +49,11 @@ impl<'a> Detail<'a> {
     }
 
     /// One of a client that has left.
-    pub(super) fn of_listed(listed: &'a Listed, cid: u64) -> Detail<'a> {
+    pub(super) fn of_listed(listed: &'a Listed, account: &'a str, cid: u64) -> Detail<'a> {
         Detail {
             // Nobody's any more.
             receiver: ReceiverId(u32::MAX),
-            account: Accounts::GLOBAL,
+            account,
             subject: String::from_utf8_lossy(&listed.subject),
             qgroup: listed.queue.as_deref().map(String::from_utf8_lossy),
             sid: String::from_utf8_lossy(&listed.sid),

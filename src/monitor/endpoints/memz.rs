@@ -90,13 +90,13 @@ impl Walk {
     /// Bytes by owner, with what the walk has found.
     pub(super) fn owners(&self, view: &View<'_>) -> Owners {
         let state = view.state;
-        let sublist = state.core.global_sublist();
+        let accounts = || state.core.accounts.iter();
         let memory = view.sockets.memory();
         Owners {
             queues: self.queues,
             input: self.input,
-            sublist: sublist.bytes(),
-            cache: sublist.cache_bytes(),
+            sublist: accounts().map(|one| one.sublist.bytes()).sum(),
+            cache: accounts().map(|one| one.sublist.cache_bytes()).sum(),
             receivers: state.core.receivers.capacity() * size_of::<Receiver>() + self.sids,
             connections: memory.connections,
             pools: memory.pools,

@@ -8,7 +8,7 @@
 //! names, which are the exporter's, would be gauges to any library too.
 
 use super::Made;
-use super::accstatz::accstatz;
+use super::accstatz::{Statz, accstatz};
 use super::memz;
 use super::routez::routez;
 use super::subsz;
@@ -39,18 +39,18 @@ pub(super) fn answer() -> Made {
 #[derive(Default)]
 struct Metrics {
     clients: memz::Walk,
-    sublist: subsz::Walk,
+    sublists: subsz::Walk,
 }
 
 impl Pieces for Metrics {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
-        let sublist = view.state.core.global_sublist();
-        if !self.clients.go_on(view, budget) || !self.sublist.go_on(sublist, budget) {
+        let accounts = view.accounts(None);
+        if !self.clients.go_on(view, budget) || !self.sublists.go_on(view, &accounts, budget) {
             return true;
         }
         let mut text = Text::new(view.server_id());
         text.tree("varz", &value(&varz(view)));
-        text.tree("subsz", &value(&self.sublist.stats(view)));
+        text.tree("subsz", &value(&self.sublists.stats(view, &accounts)));
         text.tree("routez", &value(&routez(view)));
         self.connz(view, &mut text);
         self.others(view, &mut text);
@@ -97,29 +97,39 @@ impl Metrics {
             "nodes_total",
             &[("", 0_u64)],
         );
-        let statz = accstatz(view);
-        let labels = [
-            label("account", statz.acc),
-            label("account_id", statz.acc),
-            label("account_name", statz.name),
-        ]
-        .join(",");
-        for (name, number) in [
-            ("current_connections", statz.conns as u64),
-            ("total_connections", statz.total_conns as u64),
-            ("subscriptions", statz.num_subscriptions as u64),
-            ("leaf_nodes", statz.leafnodes as u64),
-            ("sent_messages", statz.sent.msgs),
-            ("sent_bytes", statz.sent.bytes),
-            ("received_messages", statz.received.msgs),
-            ("received_bytes", statz.received.bytes),
-            ("slow_consumers", statz.slow_consumers),
-        ] {
-            text.gauge(
-                &format!("gnatsd_accstatz_{name}"),
-                name,
-                &[(&labels, number)],
-            );
+        self.accstatz(view, text);
+    }
+
+    fn accstatz(&self, view: &View<'_>, text: &mut Text) {
+        let accounts = view.accounts(None).into_iter();
+        let accounts: Vec<_> = accounts.map(|account| accstatz(view, account)).collect();
+        let labels = accounts.iter().map(|one| {
+            let names = [
+                ("account", one.acc),
+                ("account_id", one.acc),
+                ("account_name", one.name),
+            ];
+            names.map(|(name, value)| label(name, value)).join(",")
+        });
+        let labels: Vec<String> = labels.collect();
+        type Number = fn(&Statz<'_>) -> u64;
+        let numbers: [(&str, Number); 9] = [
+            ("current_connections", |one| one.conns as u64),
+            ("total_connections", |one| one.total_conns as u64),
+            ("subscriptions", |one| one.num_subscriptions as u64),
+            ("leaf_nodes", |one| one.leafnodes as u64),
+            ("sent_messages", |one| one.sent.msgs),
+            ("sent_bytes", |one| one.sent.bytes),
+            ("received_messages", |one| one.received.msgs),
+            ("received_bytes", |one| one.received.bytes),
+            ("slow_consumers", |one| one.slow_consumers),
+        ];
+        for (name, number) in numbers {
+            let labelled = labels.iter().zip(&accounts);
+            let lines: Vec<(&str, u64)> = labelled
+                .map(|(labels, one)| (labels.as_str(), number(one)))
+                .collect();
+            text.gauge(&format!("gnatsd_accstatz_{name}"), name, &lines);
         }
     }
 

@@ -233,7 +233,7 @@ fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Made, M
         Endpoint::Connz => connz::answer(query),
         Endpoint::Accountz => accountz::answer(view, query),
         Endpoint::Accstatz => accstatz::answer(view, query),
-        Endpoint::Subsz => subsz::answer(query),
+        Endpoint::Subsz => subsz::answer(view, query),
         Endpoint::Routez => routez::answer(view, query),
         Endpoint::Leafz => leafz::answer(view, query),
         Endpoint::Gatewayz => gatewayz::answer(view, query),

@@ -8,7 +8,7 @@
 
 use super::Made;
 use super::detail::Detail;
-use crate::core::accounts::Accounts;
+use crate::core::accounts::AccountId;
 use crate::core::sublist::{SubId, Sublist};
 use crate::monitor::query::{Mistake, Page, Query, Subscriptions};
 use crate::monitor::view::View;
@@ -39,9 +39,11 @@ pub(super) struct SublistStats {
     avg_fanout: f64,
 }
 
-/// A walk over what has sizes, in pieces.
+/// A walk over what has sizes in some accounts, in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
+    /// How many accounts are done.
+    done: usize,
     /// The next place of the sets, then of the cache.
     set: usize,
     pair: usize,
@@ -53,7 +55,24 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Goes on; answers whether it is at its end.
-    pub(super) fn go_on(&mut self, sublist: &Sublist, budget: &mut Budget) -> bool {
+    pub(super) fn go_on(
+        &mut self,
+        view: &View<'_>,
+        accounts: &[AccountId],
+        budget: &mut Budget,
+    ) -> bool {
+        while let Some(account) = accounts.get(self.done) {
+            let sublist = &view.state.core.accounts[*account].sublist;
+            if !self.look_at(sublist, budget) {
+                return false;
+            }
+            (self.set, self.pair) = (0, 0);
+            self.done += 1;
+        }
+        true
+    }
+
+    fn look_at(&mut self, sublist: &Sublist, budget: &mut Budget) -> bool {
         while self.set < sublist.set_places() {
             if !budget.take() {
                 return false;
@@ -77,10 +96,13 @@ impl Walk {
     }
 
     /// The statistics, with what the walk has found.
-    pub(super) fn stats(&self, view: &View<'_>) -> SublistStats {
-        let sublist = view.state.core.global_sublist();
-        let matches = view.state.core.counters.received.messages;
-        let subscriptions = view.state.stats().subscriptions;
+    pub(super) fn stats(&self, view: &View<'_>, accounts: &[AccountId]) -> SublistStats {
+        let core = &view.state.core;
+        let sum = |of: &dyn Fn(AccountId) -> u64| accounts.iter().map(|one| of(*one)).sum::<u64>();
+        let matches = sum(&|one| core.accounts[one].traffic.received.messages);
+        let subscriptions = sum(&|one| core.subscriptions_in(one) as u64);
+        let inserts = sum(&|one| core.accounts[one].sublist.inserts());
+        let searches = sum(&|one| core.accounts[one].sublist.searches());
         let share = |part: u64, all: u64| {
             if all == 0 {
                 0.0
@@ -89,12 +111,12 @@ impl Walk {
             }
         };
         SublistStats {
-            num_subscriptions: subscriptions,
+            num_subscriptions: subscriptions as usize,
             num_cache: self.cached,
-            num_inserts: sublist.inserts(),
-            num_removes: sublist.inserts() - subscriptions as u64,
+            num_inserts: inserts,
+            num_removes: inserts - subscriptions,
             num_matches: matches,
-            cache_hit_rate: share(matches.saturating_sub(sublist.searches()), matches),
+            cache_hit_rate: share(matches.saturating_sub(searches), matches),
             max_fanout: self.copies_max,
             avg_fanout: share(self.copies as u64, self.sets as u64),
         }
@@ -118,7 +140,7 @@ struct Head<'a> {
     limit: Option<usize>,
 }
 
-pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
     let lists = query.subscriptions()? != Subscriptions::None;
     let page = query.page()?;
     let test = query.text("test").map(String::into_bytes);
@@ -134,11 +156,12 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
     let find = find.map(|text| Finder::new(&text).into_owned());
     let account = query.text("acc");
     Ok(Made::Pieces(Box::new(Subsz {
-        is_known: account.is_none_or(|name| name == Accounts::GLOBAL),
+        accounts: view.accounts(account.as_deref()),
         lists,
         page,
         test,
         find,
+        looked_at: 0,
         next: 0,
         total: 0,
         found: Vec::new(),
@@ -148,19 +171,20 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
 }
 
 struct Subsz {
-    /// Whether the account asked for is there.
-    is_known: bool,
+    /// The accounts asked for.
+    accounts: Vec<AccountId>,
     lists: bool,
     page: Page,
     test: Option<Vec<u8>>,
     /// What must stand somewhere in the subject.
     find: Option<Finder<'static>>,
-    /// The next place to look at.
+    /// How many of them were looked at, and the next place in the one after.
+    looked_at: usize,
     next: usize,
     /// How many match.
     total: usize,
     /// Those of the page.
-    found: Vec<SubId>,
+    found: Vec<(AccountId, SubId)>,
     walk: Walk,
     /// How many of the page are written, once the head is; and whether any was.
     written: Option<(usize, bool)>,
@@ -168,8 +192,7 @@ struct Subsz {
 
 impl Pieces for Subsz {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
-        let sublist = view.state.core.global_sublist();
-        if !self.look(view, budget) || !self.walk.go_on(sublist, budget) {
+        if !self.look(view, budget) || !self.walk.go_on(view, &self.accounts, budget) {
             return true;
         }
         let (mut place, mut any) = match self.written {
@@ -185,12 +208,12 @@ impl Pieces for Subsz {
                 (0, false)
             }
         };
-        while let Some(id) = self.found.get(place) {
+        while let Some((account, id)) = self.found.get(place) {
             if !budget.spend(WRITING) {
                 self.written = Some((place, any));
                 return true;
             }
-            if let Some(detail) = Detail::of(view, *id) {
+            if let Some(detail) = Detail::of(view, *account, *id) {
                 json::put_element(out, !any, &detail, 0);
                 budget.spend_bytes(detail.subject.len() + detail.sid.len());
                 any = true;
@@ -203,22 +226,17 @@ impl Pieces for Subsz {
     }
 
     fn bytes(&self) -> usize {
-        self.found.capacity() * size_of::<SubId>()
+        self.found.capacity() * size_of::<(AccountId, SubId)>()
     }
 }
 
 impl Subsz {
     fn head<'a>(&self, view: &View<'a>) -> Head<'a> {
-        let stats = if self.is_known {
-            self.walk.stats(view)
-        } else {
-            SublistStats::default()
-        };
         let lists = self.lists;
         Head {
             server_id: lists.then(|| view.server_id()),
             now: lists.then(|| view.now()),
-            stats,
+            stats: self.walk.stats(view, &self.accounts),
             total: lists.then_some(self.total),
             offset: lists.then_some(self.page.offset),
             limit: lists.then_some(self.page.limit),
@@ -233,10 +251,21 @@ impl Subsz {
 
     /// Looks for the page; answers whether that is done.
     fn look(&mut self, view: &View<'_>, budget: &mut Budget) -> bool {
-        if !self.lists || !self.is_known {
+        if !self.lists {
             return true;
         }
-        let sublist = view.state.core.global_sublist();
+        while let Some(account) = self.accounts.get(self.looked_at).copied() {
+            if !self.look_at(account, view, budget) {
+                return false;
+            }
+            self.next = 0;
+            self.looked_at += 1;
+        }
+        true
+    }
+
+    fn look_at(&mut self, account: AccountId, view: &View<'_>, budget: &mut Budget) -> bool {
+        let sublist = &view.state.core.accounts[account].sublist;
         let is_left = |id: SubId| {
             let receiver = sublist.subscription(id).receiver;
             view.state.core.receiver(receiver).is_clearing
@@ -250,7 +279,7 @@ impl Subsz {
                 && !is_left(id)
             {
                 if (self.page.offset..self.page.end()).contains(&self.total) {
-                    self.found.push(id);
+                    self.found.push((account, id));
                 }
                 self.total += 1;
             }

@@ -1,6 +1,6 @@
 //! `Facts`: a connection, open or closed, and the JSON that is made of one.
 
-use crate::core::accounts::Accounts;
+use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::monitor::times::{round_trip, uptime};
@@ -17,6 +17,7 @@ use std::time::Duration;
 pub(super) struct Facts<'a> {
     pub(super) cid: u64,
     pub(super) peer: SocketAddr,
+    pub(super) account: AccountId,
     pub(super) identity: &'a Identity,
     pub(super) start: Time,
     /// When it closed, or now.
@@ -43,6 +44,7 @@ impl<'a> Facts<'a> {
         Facts {
             cid,
             peer: presence.peer,
+            account: receiver.account,
             identity: &presence.identity,
             start: presence.start,
             end: now,
@@ -61,6 +63,7 @@ impl<'a> Facts<'a> {
         Facts {
             cid: closed.cid,
             peer: closed.peer,
+            account: closed.account,
             identity: &closed.identity,
             start: closed.start,
             end: closed.stop,
@@ -136,7 +139,7 @@ pub(super) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn of(view: &View<'_>, facts: &Facts<'a>, auth: bool) -> Connection<'a> {
+    pub(super) fn of(view: &View<'a>, facts: &Facts<'a>, auth: bool) -> Connection<'a> {
         let (stop, reason) = match facts.reason {
             Some(reason) => (Some(view.wall_of(facts.end)), Some(reason.to_string())),
             None => (None, None),
@@ -167,7 +170,11 @@ impl<'a> Connection<'a> {
             lang: &facts.identity.lang,
             version: &facts.identity.version,
             authorized_user: if tells_user { &facts.identity.user } else { "" },
-            account: if tells_user { Accounts::GLOBAL } else { "" },
+            account: if tells_user {
+                view.account_name(facts.account)
+            } else {
+                ""
+            },
         }
     }
 }
