@@ -15,146 +15,181 @@ pub(crate) struct Fault {
 
 /// All that is wrong with settings that are each possible.
 pub(crate) fn faults(config: &Config) -> Vec<Fault> {
-    let Config {
-        payload_bytes_max,
-        pending_bytes_max,
-        ..
-    } = *config;
-    let mut faults = Vec::new();
-    let mut wrong = |setting, text: &str| {
+    let mut faults = Faults::default();
+    faults.of_monitoring(config);
+    faults.of_authorization(config);
+    faults.of_queues(config);
+    faults.of_lame_duck(config);
+    faults.of_zeros(config);
+    faults.0
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, setting: &'static str, text: &str) {
         let text = text.to_owned();
-        faults.push(Fault { setting, text });
-    };
-    let asked_by_monitor = config.monitor.as_ref().map(|monitor| &monitor.auth);
-    let has_empty_name = match asked_by_monitor {
-        None | Some(Auth::None) => false,
-        Some(Auth::Token(token)) => token.is_empty(),
-        Some(Auth::User { user, .. }) => user.is_empty(),
-        Some(Auth::Users { users, .. }) => users.iter().any(|user| user.name.is_empty()),
-    };
-    if has_empty_name {
-        wrong(
-            "http_port",
-            "the token, or the user name, that monitoring asks for is empty, so every client \
-             would be accepted; set it, or ask for none",
-        );
+        self.0.push(Fault { setting, text });
     }
-    let has_hash = match asked_by_monitor {
-        None | Some(Auth::None) => false,
-        Some(Auth::Token(token)) => is_hash(token),
-        Some(Auth::User { pass, .. }) => is_hash(pass),
-        Some(Auth::Users { users, token }) => {
-            users.iter().any(|user| is_hash(&user.pass)) || token.is_some()
+
+    /// What monitoring asks for before it answers.
+    fn of_monitoring(&mut self, config: &Config) {
+        let asked_by_monitor = config.monitor.as_ref().map(|monitor| &monitor.auth);
+        let has_empty_name = match asked_by_monitor {
+            None | Some(Auth::None) => false,
+            Some(Auth::Token(token)) => token.is_empty(),
+            Some(Auth::User { user, .. }) => user.is_empty(),
+            Some(Auth::Users { users, .. }) => users.iter().any(|user| user.name.is_empty()),
+        };
+        if has_empty_name {
+            self.add(
+                "http_port",
+                "the token, or the user name, that monitoring asks for is empty, so every client \
+                 would be accepted; set it, or ask for none",
+            );
         }
-    };
-    if has_hash {
-        wrong(
-            "http_port",
-            "monitoring compares passwords as they stand, so a hash would be the password; give the \
-             password itself, and no token beside users",
-        );
-    }
-    let (users, has_empty_secret) = match &config.auth {
-        Auth::None => (None, false),
-        Auth::Token(token) => (None, token.is_empty()),
-        Auth::User { user, .. } => (None, user.is_empty()),
-        Auth::Users { users, token } => {
-            let nameless = users.iter().any(|user| user.name.is_empty());
-            let token = token.as_ref().is_some_and(String::is_empty);
-            (Some(users), nameless || token)
+        let has_hash = match asked_by_monitor {
+            None | Some(Auth::None) => false,
+            Some(Auth::Token(token)) => is_hash(token),
+            Some(Auth::User { pass, .. }) => is_hash(pass),
+            Some(Auth::Users { users, token }) => {
+                users.iter().any(|user| is_hash(&user.pass)) || token.is_some()
+            }
+        };
+        if has_hash {
+            self.add(
+                "http_port",
+                "monitoring compares passwords as they stand, so a hash would be the password; \
+                 give the password itself, and no token beside users",
+            );
         }
-    };
-    if has_empty_secret {
-        wrong(
-            "authorization",
-            "the token, or the user name, that clients must present is empty, so every client \
-             would be accepted; set it, or ask for none",
-        );
     }
-    if cfg!(not(feature = "bcrypt")) && config.auth.has_hash() {
-        wrong(
-            "authorization",
-            "a password or token is a bcrypt hash, which this build cannot check; build midge with its \
-             feature \"bcrypt\", or give the password itself",
-        );
-    }
-    if let Some(name) = &config.no_auth_user {
-        let known = users.map(|users| users.iter().any(|user| user.name == *name));
-        match known {
-            Some(true) => {}
-            Some(false) => wrong(
-                "no_auth_user",
-                &format!(
-                    "no_auth_user: {name:?} not present as user or nkey in authorization block or \
-                 account configuration"
+
+    /// What clients must present.
+    fn of_authorization(&mut self, config: &Config) {
+        let (users, has_empty_secret) = match &config.auth {
+            Auth::None => (None, false),
+            Auth::Token(token) => (None, token.is_empty()),
+            Auth::User { user, .. } => (None, user.is_empty()),
+            Auth::Users { users, token } => {
+                let nameless = users.iter().any(|user| user.name.is_empty());
+                let token = token.as_ref().is_some_and(String::is_empty);
+                (Some(users), nameless || token)
+            }
+        };
+        if has_empty_secret {
+            self.add(
+                "authorization",
+                "the token, or the user name, that clients must present is empty, so every client \
+                 would be accepted; set it, or ask for none",
+            );
+        }
+        if cfg!(not(feature = "bcrypt")) && config.auth.has_hash() {
+            self.add(
+                "authorization",
+                "a password or token is a bcrypt hash, which this build cannot check; \
+                 build midge with its feature \"bcrypt\", or give the password itself",
+            );
+        }
+        if let Some(name) = &config.no_auth_user {
+            let known = users.map(|users| users.iter().any(|user| user.name == *name));
+            match known {
+                Some(true) => {}
+                Some(false) => self.add(
+                    "no_auth_user",
+                    &format!(
+                        "no_auth_user: {name:?} not present as user or nkey in \
+                         authorization block or account configuration"
+                    ),
                 ),
-            ),
-            None => wrong(
-                "no_auth_user",
-                &format!("no_auth_user: {name:?} present, but users/nkeys are not defined"),
-            ),
+                None => self.add(
+                    "no_auth_user",
+                    &format!("no_auth_user: {name:?} present, but users/nkeys are not defined"),
+                ),
+            }
         }
     }
-    if payload_bytes_max > pending_bytes_max {
-        wrong(
-            "max_payload",
-            &format!(
-                "max_payload ({payload_bytes_max}) cannot be higher than max_pending ({pending_bytes_max})"
-            ),
-        );
+
+    /// Limits of which one bounds the other.
+    fn of_queues(&mut self, config: &Config) {
+        let Config {
+            payload_bytes_max,
+            pending_bytes_max,
+            ..
+        } = *config;
+        if payload_bytes_max > pending_bytes_max {
+            self.add(
+                "max_payload",
+                &format!(
+                    "max_payload ({payload_bytes_max}) cannot be higher than \
+                     max_pending ({pending_bytes_max})"
+                ),
+            );
+        }
+        if let Some(total) = config.pending_total_bytes_max
+            && pending_bytes_max > total
+        {
+            self.add(
+                "max_pending_total",
+                &format!(
+                    "max_pending ({pending_bytes_max}) cannot be higher than \
+                     max_pending_total ({total})"
+                ),
+            );
+        }
     }
-    if let Some(total) = config.pending_total_bytes_max
-        && pending_bytes_max > total
-    {
-        wrong(
-            "max_pending_total",
-            &format!(
-                "max_pending ({pending_bytes_max}) cannot be higher than max_pending_total ({total})"
-            ),
-        );
+
+    fn of_lame_duck(&mut self, config: &Config) {
+        let (duration, grace) = (config.lame_duck_duration, config.lame_duck_grace_period);
+        if grace >= duration {
+            self.add(
+                "lame_duck_grace_period",
+                &format!(
+                    "lame duck grace period ({}) should be strictly lower than \
+                     lame duck duration ({})",
+                    show(grace),
+                    show(duration)
+                ),
+            );
+        }
     }
-    let (duration, grace) = (config.lame_duck_duration, config.lame_duck_grace_period);
-    if grace >= duration {
-        wrong(
-            "lame_duck_grace_period",
-            &format!(
-                "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
-                show(grace),
-                show(duration)
-            ),
-        );
+
+    /// Limits with which no client could be served, or none for long.
+    fn of_zeros(&mut self, config: &Config) {
+        if config.connections_max == 0 {
+            self.add(
+                "max_connections",
+                "max_connections is 0, so no client could connect; it must be 1 or more",
+            );
+        }
+        if config.control_line_bytes_max == 0 {
+            self.add(
+                "max_control_line",
+                "max_control_line is 0, so every operation would be refused; it must be 1 or more",
+            );
+        }
+        if config.ping_interval.is_zero() {
+            self.add(
+                "ping_interval",
+                "ping_interval is 0, so every client would be stale at once; it must be longer",
+            );
+        }
+        if config.pings_out_max == 0 {
+            self.add(
+                "ping_max",
+                "ping_max is 0, so every client would be stale at its first PING; \
+                 it must be 1 or more",
+            );
+        }
+        if config.auth_timeout.is_zero() {
+            self.add(
+                "authorization timeout",
+                "the authorization timeout is 0, so no client could log in; it must be longer",
+            );
+        }
     }
-    if config.connections_max == 0 {
-        wrong(
-            "max_connections",
-            "max_connections is 0, so no client could connect; it must be 1 or more",
-        );
-    }
-    if config.control_line_bytes_max == 0 {
-        wrong(
-            "max_control_line",
-            "max_control_line is 0, so every operation would be refused; it must be 1 or more",
-        );
-    }
-    if config.ping_interval.is_zero() {
-        wrong(
-            "ping_interval",
-            "ping_interval is 0, so every client would be stale at once; it must be longer",
-        );
-    }
-    if config.pings_out_max == 0 {
-        wrong(
-            "ping_max",
-            "ping_max is 0, so every client would be stale at its first PING; it must be 1 or more",
-        );
-    }
-    if config.auth_timeout.is_zero() {
-        wrong(
-            "authorization timeout",
-            "the authorization timeout is 0, so no client could log in; it must be longer",
-        );
-    }
-    faults
 }
 
 #[cfg(test)]
