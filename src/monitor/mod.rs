@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            bytes                Request             Answer
-//! socket ──▶ Visitor ── request ──▶ endpoints::answer ──▶ whole, or Pieces: one a turn
+//! socket ──▶ HttpConnection ── request ──▶ endpoints::answer ──▶ whole, or Pieces: one a turn
 //!            http/      request.rs  endpoints/            connz.rs, subsz.rs, ...
 //! ```
 //!
@@ -24,7 +24,7 @@ mod query;
 mod times;
 mod view;
 
-pub(crate) use http::Visitors;
+pub(crate) use http::HttpListener;
 
 use crate::records::Budget;
 

@@ -2,7 +2,7 @@
 //!
 //! Who is connected under what name (`presence.rs`), who was (`closed.rs`), who was slow (`slow.rs`), which
 //! subjects carry the traffic (`meter/`), the traffic of two minutes (`history.rs`), what the process takes
-//! (`process.rs`), and who asks at present, with what may be looked at for them (`present.rs`, `budget.rs`).
+//! (`process.rs`), and who asks at present, with what may be looked at for them (`http_connections.rs`, `budget.rs`).
 
 mod budget;
 mod clock;
@@ -10,16 +10,16 @@ pub(crate) mod closed;
 #[cfg(test)]
 mod fixtures;
 mod history;
+pub(crate) mod http_connections;
 pub(crate) mod meter;
 pub(crate) mod presence;
-pub(crate) mod present;
 mod process;
 pub(crate) mod slow;
 mod stats;
 
 pub(crate) use budget::Budget;
 pub(crate) use history::EVERY;
-pub(crate) use present::{ACCEPTS_MAX, NEWCOMERS_MAX, VISITORS_MAX};
+pub(crate) use http_connections::{ACCEPTS_MAX, HTTP_CONNECTIONS_MAX, NEWCOMERS_MAX};
 pub use stats::Stats;
 
 use crate::core::Core;
@@ -30,10 +30,10 @@ use crate::core::sublist::ReceiverId;
 use clock::Clock;
 use closed::{Closed, ClosedRing};
 use history::History;
+use http_connections::HttpConnections;
 use meter::Meter;
 use midge_reactor::{Io, Key, Time};
 use presence::{Identity, Presence};
-use present::Present;
 use process::Process;
 use slow::Slow;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ pub(crate) struct Records {
     /// How often each endpoint was asked.
     pub(crate) requests: BTreeMap<&'static str, u64>,
     /// Connections that ask at present.
-    pub(crate) visitors: Present,
+    pub(crate) http: HttpConnections,
     /// The turn, and what may still be done in it for those who ask.
     turn: u64,
     budget: Budget,
@@ -88,7 +88,7 @@ impl Records {
             auth_failures: 0,
             process: Process::default(),
             requests: BTreeMap::new(),
-            visitors: Present::default(),
+            http: HttpConnections::default(),
             turn: 0,
             budget: Budget::new(),
         }

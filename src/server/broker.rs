@@ -4,7 +4,7 @@ use crate::ANNOUNCED_VERSION;
 use crate::client::listener::Clients;
 use crate::config::Config;
 use crate::link::shutdown::shut_down;
-use crate::monitor::Visitors;
+use crate::monitor::HttpListener;
 use crate::nkey;
 use crate::records::Stats;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
@@ -409,7 +409,7 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
         .accepts_max(accepts)
         .both_families(true);
     let listener = cx
-        .listen_with(&address, &options, Visitors)
+        .listen_with(&address, &options, HttpListener)
         .map_err(|cause| StartError::Monitor {
             address: host_port::join(&address.0, address.1),
             cause,

@@ -1,6 +1,6 @@
 //! `Room`: for how many connections of each kind there are files.
 
-use crate::records::{NEWCOMERS_MAX, VISITORS_MAX};
+use crate::records::{HTTP_CONNECTIONS_MAX, NEWCOMERS_MAX};
 use midge_reactor::raise_open_files;
 
 /// What a process may have open beside the clients' sockets: standard streams, log, listeners, selector, and
@@ -12,7 +12,7 @@ pub(crate) struct Room {
     /// Sockets of clients, those included that were sent away and are not closed yet.
     pub(crate) clients: usize,
     /// Connections that have asked for monitoring.
-    pub(crate) visitors: usize,
+    pub(crate) http: usize,
     /// Connections that have come to ask for it, and have not yet.
     pub(crate) newcomers: usize,
     /// Connections that one listener may accept in a turn: as many again may be open until its end.
@@ -32,7 +32,7 @@ impl Default for Room {
         Room {
             limit: u64::MAX,
             clients: usize::MAX,
-            visitors: VISITORS_MAX,
+            http: HTTP_CONNECTIONS_MAX,
             newcomers: NEWCOMERS_MAX,
             accepts: 64,
         }
@@ -56,7 +56,7 @@ impl Room {
             true => Room {
                 limit,
                 clients: usize::try_from(limit.saturating_sub(OTHER_FILES)).unwrap_or(0),
-                visitors: 10,
+                http: 10,
                 newcomers: 4,
                 accepts: 2,
             },
@@ -90,8 +90,7 @@ mod tests {
         for limit in [45, 64, 1024, 4095, 4096, 65_536, u64::MAX] {
             let room = Room::of(limit).expect("there is room");
             // Two listeners each, of clients and of monitoring; and two dozen files of other kinds.
-            let most =
-                (room.clients as u64).saturating_add((room.visitors + room.newcomers) as u64);
+            let most = (room.clients as u64).saturating_add((room.http + room.newcomers) as u64);
             let most = most.saturating_add(4 * room.accepts.min(16) as u64 + 22);
             assert!(most <= limit, "{limit}: {room:?}");
         }

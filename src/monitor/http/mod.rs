@@ -1,4 +1,4 @@
-//! `Visitor`: one connection that asks over HTTP. Bytes to requests, answers to bytes, deadlines.
+//! `HttpConnection`: one connection that asks over HTTP. Bytes to requests, answers to bytes, deadlines.
 
 pub(super) mod request;
 pub(super) mod response;
@@ -7,7 +7,7 @@ use crate::link::log_accept_error;
 use crate::monitor::endpoints::{self, Answer, Body, Endpoint, Field};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces};
-use crate::records::present::Present;
+use crate::records::http_connections::HttpConnections;
 use crate::state::State;
 use jiff::Timestamp;
 use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Io, Key, ListenerAddr, TimerId};
@@ -40,15 +40,17 @@ const WHOLE_MAX: usize = 64 * 1024;
 const PIECE: u64 = 1;
 const LATE: u64 = 2;
 
-/// The listener for those who ask.
+/// The listener for monitoring.
 #[derive(Debug)]
-pub(crate) struct Visitors;
+pub(crate) struct HttpListener;
 
-impl Accept<State> for Visitors {
+impl Accept<State> for HttpListener {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
-        let places = cx.state.room.visitors + cx.state.room.newcomers;
-        change(cx, |visitors, key, io| visitors.arrived(key, places, io));
-        Box::new(Visitor {
+        let places = cx.state.room.http + cx.state.room.newcomers;
+        change(cx, |connections, key, io| {
+            connections.arrived(key, places, io)
+        });
+        Box::new(HttpConnection {
             answering: None,
             late: None,
         })
@@ -59,16 +61,16 @@ impl Accept<State> for Visitors {
     }
 }
 
-/// Notes something of the present visitor, and closes the one that has to go because of it.
+/// Notes something of the present connection, and closes the one that has to go because of it.
 fn change(
     cx: &mut Context<'_, State>,
-    note: impl FnOnce(&mut Present, Key, &Io<'_>) -> Option<(Key, Duration)>,
+    note: impl FnOnce(&mut HttpConnections, Key, &Io<'_>) -> Option<(Key, Duration)>,
 ) {
     let key = cx.key();
     let Some(records) = &mut cx.state.records else {
         return;
     };
-    if let Some((gone, waited)) = note(&mut records.visitors, key, &cx.io) {
+    if let Some((gone, waited)) = note(&mut records.http, key, &cx.io) {
         let peer = cx.io.peer_addr(gone).map(|peer| peer.to_string());
         log::debug!(
             target: "midge",
@@ -80,7 +82,7 @@ fn change(
 }
 
 /// One connection that asks.
-struct Visitor {
+struct HttpConnection {
     /// The answer that is being made. Nothing is read meanwhile.
     answering: Option<Answering>,
     late: Option<TimerId>,
@@ -148,7 +150,7 @@ impl Answering {
     }
 }
 
-impl Visitor {
+impl HttpConnection {
     /// Answers one request, or begins to, for so many places looked at; answers whether the next may
     /// come.
     fn answer(&mut self, cx: &mut Context<'_, State>, request: Request, cost: usize) -> bool {
@@ -231,13 +233,13 @@ impl Visitor {
         if more && !answering.is_told() {
             let bytes = answering.made.capacity() + answering.pieces.bytes();
             self.answering = Some(answering);
-            change(cx, |visitors, key, io| visitors.holds(key, bytes, io));
+            change(cx, |connections, key, io| connections.holds(key, bytes, io));
             // Whose queue is long is told when it is short again.
             if !cx.io.congested(cx.key()) {
                 cx.set_timer(Duration::ZERO, PIECE);
             }
         } else {
-            change(cx, |visitors, key, io| visitors.holds(key, 0, io));
+            change(cx, |connections, key, io| connections.holds(key, 0, io));
             if end(cx, answering.request.keep_alive) {
                 cx.resume();
             }
@@ -291,7 +293,7 @@ fn may_answer(cx: &mut Context<'_, State>) -> bool {
     })
 }
 
-impl Handler<State> for Visitor {
+impl Handler<State> for HttpConnection {
     fn on_open(&mut self, cx: &mut Context<'_, State>) {
         let key = cx.key();
         cx.io.watermarks(key, LOW, HIGH, QUEUE_MAX);
@@ -306,7 +308,7 @@ impl Handler<State> for Visitor {
         loop {
             if cx.io.congested(cx.key()) {
                 // Whoever asks and does not read is not read.
-                change(cx, |visitors, key, io| visitors.holds(key, 0, io));
+                change(cx, |connections, key, io| connections.holds(key, 0, io));
                 return cx.pause();
             }
             match request::next(input.peek()) {
@@ -318,8 +320,10 @@ impl Handler<State> for Visitor {
                     } else {
                         WHOLE_COST
                     };
-                    let places = cx.state.room.visitors;
-                    change(cx, |visitors, key, io| visitors.asked(key, places, io));
+                    let places = cx.state.room.http;
+                    change(cx, |connections, key, io| {
+                        connections.asked(key, places, io)
+                    });
                     if cost > 0 && !may_answer(cx) {
                         return cx.yield_now();
                     }
@@ -358,7 +362,7 @@ impl Handler<State> for Visitor {
                 self.late = None;
                 self.refuse(cx, Refusal::Timeout);
             }
-            other => debug_assert!(false, "nobody sets timer {other} on a visitor"),
+            other => debug_assert!(false, "nobody sets timer {other} on a connection that asks"),
         }
     }
 
@@ -367,8 +371,8 @@ impl Handler<State> for Visitor {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, _: &Close) {
-        change(cx, |visitors, key, _| {
-            visitors.left(key);
+        change(cx, |connections, key, _| {
+            connections.left(key);
             None
         });
         if let Some(timer) = self.late.take() {
