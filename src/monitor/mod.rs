@@ -1,7 +1,7 @@
 //! Monitoring over HTTP, in the reactor that serves the clients.
 //!
 //! ```text
-//!            bytes                Request             Answer
+//!            bytes                Request             Response
 //! socket ──▶ HttpConnection ── request ──▶ endpoints::answer ──▶ whole, or Pieces: one a turn
 //!            http/      request.rs  endpoints/            connz.rs, subsz.rs, ...
 //! ```

@@ -1,6 +1,6 @@
 //! `/accountz`: the accounts, or one of them.
 
-use super::Made;
+use super::Content;
 use super::subsz::{SublistStats, Walk};
 use crate::core::accounts::AccountId;
 use crate::monitor::query::{Mistake, Query};
@@ -33,9 +33,9 @@ struct Detail<'a> {
     sublist_stats: SublistStats,
 }
 
-pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     match query.text("acc") {
-        None => Ok(Made::json(&Accountz {
+        None => Ok(Content::json(&Accountz {
             server_id: view.server_id(),
             now: view.now(),
             accounts: Some(
@@ -49,7 +49,7 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake
             account_detail: None,
         })),
         Some(name) => match view.state.core.accounts.named(&name) {
-            Some(account) => Ok(Made::Pieces(Box::new(OneAccount {
+            Some(account) => Ok(Content::Pieces(Box::new(OneAccount {
                 account,
                 walk: Walk::default(),
             }))),

@@ -1,6 +1,6 @@
 //! `/accstatz`: what the accounts do.
 
-use super::Made;
+use super::Content;
 use crate::core::accounts::AccountId;
 use crate::core::receiver::Traffic;
 use crate::monitor::query::{Mistake, Query};
@@ -56,12 +56,12 @@ impl Counts {
     }
 }
 
-pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     let unused = query.switch("unused")?;
     let accounts = view.accounts(None).into_iter();
     let statz = accounts.map(|account| accstatz(view, account));
     let is_wanted = |statz: &Statz<'_>| unused || statz.conns > 0;
-    Ok(Made::json(&Accstatz {
+    Ok(Content::json(&Accstatz {
         server_id: view.server_id(),
         now: view.now(),
         account_statz: statz.filter(is_wanted).collect(),

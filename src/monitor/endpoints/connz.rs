@@ -7,7 +7,7 @@
 mod facts;
 mod wanted;
 
-use super::Made;
+use super::Content;
 use super::detail::Detail;
 use crate::core::accounts::AccountId;
 use crate::core::sublist::SubId;
@@ -43,9 +43,9 @@ struct Head<'a> {
     limit: usize,
 }
 
-pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(query: &Query<'_>) -> Result<Content, Mistake> {
     let wanted = Wanted::of(query)?;
-    Ok(Made::Pieces(Box::new(Connz {
+    Ok(Content::Pieces(Box::new(Connz {
         wanted,
         total: 0,
         best: BTreeSet::new(),
@@ -378,7 +378,7 @@ mod tests {
             ("cid=49999", 1, 1),
         ] {
             let made = answer(&Query::new(query)).expect("it makes sense");
-            let Made::Pieces(connz) = made else {
+            let Content::Pieces(connz) = made else {
                 panic!("it is made in pieces");
             };
             let (text, longest, count) = fake::all(&view, connz);

@@ -1,6 +1,6 @@
 //! `/gatewayz`: gateways to other clusters, of which there are none.
 
-use super::Made;
+use super::Content;
 use super::varz::Nothing;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
@@ -15,9 +15,9 @@ struct Gatewayz<'a> {
     inbound_gateways: Nothing,
 }
 
-pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     query.switch("accs")?;
-    Ok(Made::json(&Gatewayz {
+    Ok(Content::json(&Gatewayz {
         server_id: view.server_id(),
         now: view.now(),
         outbound_gateways: Nothing {},

@@ -1,6 +1,6 @@
 //! `/healthz`: whether clients may come.
 
-use super::Made;
+use super::Content;
 use crate::monitor::http::response::INTERNAL_ERROR;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
@@ -40,15 +40,15 @@ impl Healthz {
     }
 }
 
-pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     for name in ["js-server-only", "js-enabled-only", "js-enabled"] {
         query.switch(name)?;
     }
     if !view.state.lame_duck {
-        return Ok(Made::Json(Healthz::good().body()));
+        return Ok(Content::Json(Healthz::good().body()));
     }
     log::warn!(target: "midge", "Healthcheck failed: {NOT_READY:?}");
-    Ok(Made::Failure(
+    Ok(Content::Failure(
         INTERNAL_ERROR,
         Healthz::bad(NOT_READY).body(),
     ))

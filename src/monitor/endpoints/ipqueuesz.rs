@@ -1,8 +1,8 @@
 //! `/ipqueuesz`: queues between threads. There is one thread.
 
-use super::Made;
+use super::Content;
 use super::varz::Nothing;
 
-pub(super) fn answer() -> Made {
-    Made::json(&Nothing {})
+pub(super) fn answer() -> Content {
+    Content::json(&Nothing {})
 }

@@ -1,6 +1,6 @@
 //! `/jsz`: JetStream, which is off. Exporters insist on an answer.
 
-use super::Made;
+use super::Content;
 use crate::monitor::view::View;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +15,7 @@ struct Jsz<'a> {
     usage: Usage,
     api: Api,
     #[serde(flatten)]
-    content: Content,
+    stored: Stored,
 }
 
 #[derive(Default, Serialize)]
@@ -41,7 +41,7 @@ struct Api {
 }
 
 #[derive(Default, Serialize)]
-struct Content {
+struct Stored {
     streams: u64,
     consumers: u64,
     messages: u64,
@@ -49,14 +49,14 @@ struct Content {
     total: u64,
 }
 
-pub(super) fn answer(view: &View<'_>) -> Made {
-    Made::json(&Jsz {
+pub(super) fn answer(view: &View<'_>) -> Content {
+    Content::json(&Jsz {
         server_id: view.server_id(),
         now: view.now(),
         disabled: true,
         config: Limits::default(),
         usage: Usage::default(),
         api: Api::default(),
-        content: Content::default(),
+        stored: Stored::default(),
     })
 }

@@ -1,6 +1,6 @@
 //! `/leafz`: leaf nodes, of which there are none.
 
-use super::Made;
+use super::Content;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
 use jiff::Timestamp;
@@ -14,9 +14,9 @@ struct Leafz<'a> {
     leafs: [(); 0],
 }
 
-pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     query.switch("subs")?;
-    Ok(Made::json(&Leafz {
+    Ok(Content::json(&Leafz {
         server_id: view.server_id(),
         now: view.now(),
         leafnodes: 0,

@@ -1,21 +1,21 @@
 //! `/livez` and `/readyz`: whether to leave the process alone, and whether to send it clients. A lame
 //! duck is alive and not ready.
 
-use super::Made;
+use super::Content;
 use super::healthz::{Healthz, NOT_READY};
 use crate::monitor::http::response::UNAVAILABLE;
 use crate::monitor::view::View;
 
 /// An answer means that the loop turns.
-pub(super) fn live() -> Made {
-    Made::Json(Healthz::good().body())
+pub(super) fn live() -> Content {
+    Content::Json(Healthz::good().body())
 }
 
-pub(super) fn ready(view: &View<'_>) -> Made {
+pub(super) fn ready(view: &View<'_>) -> Content {
     if view.state.lame_duck {
-        Made::Failure(UNAVAILABLE, Healthz::bad(NOT_READY).body())
+        Content::Failure(UNAVAILABLE, Healthz::bad(NOT_READY).body())
     } else {
-        Made::Json(Healthz::good().body())
+        Content::Json(Healthz::good().body())
     }
 }
 
@@ -27,10 +27,10 @@ mod tests {
     use crate::monitor::query::Query;
     use crate::monitor::view::fake;
 
-    fn check(made: Made, status: Option<Status>, body: &str) {
+    fn check(made: Content, status: Option<Status>, body: &str) {
         let (told, text) = match made {
-            Made::Json(text) => (None, text),
-            Made::Failure(status, text) => (Some(status), text),
+            Content::Json(text) => (None, text),
+            Content::Failure(status, text) => (Some(status), text),
             _ => panic!("a probe is answered with a word"),
         };
         assert_eq!(

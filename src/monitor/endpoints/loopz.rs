@@ -5,7 +5,7 @@
 //! each from when it began to when the next did. A loop that has nothing to do sleeps in no turn
 //! meanwhile, so what is told is work and no rest.
 
-use super::Made;
+use super::Content;
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
 use jiff::Timestamp;
@@ -26,10 +26,10 @@ struct Loopz<'a> {
     turn_max_ns: u64,
 }
 
-pub(super) fn answer(view: &View<'_>) -> Made {
+pub(super) fn answer(view: &View<'_>) -> Content {
     let now = view.sockets.now();
     let turn = view.sockets.stats().turns;
-    Made::Pieces(Box::new(Watch {
+    Content::Pieces(Box::new(Watch {
         began: (turn, now),
         last: (turn, now),
         longest: Duration::ZERO,

@@ -3,7 +3,7 @@
 //! Counted from what each owner has reserved; what the allocator adds, and long texts, are part of
 //! what is left over.
 
-use super::Made;
+use super::Content;
 use crate::core::receiver::Receiver;
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
@@ -118,8 +118,8 @@ struct Memz<'a> {
     longest_queue: usize,
 }
 
-pub(super) fn answer() -> Made {
-    Made::Pieces(Box::new(Walk::default()))
+pub(super) fn answer() -> Content {
+    Content::Pieces(Box::new(Walk::default()))
 }
 
 impl Pieces for Walk {

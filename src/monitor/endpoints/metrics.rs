@@ -7,7 +7,7 @@
 //! The text is written by hand: there is nothing to register, since nothing is counted here, and the
 //! names, which are the exporter's, would be gauges to any library too.
 
-use super::Made;
+use super::Content;
 use super::accstatz::{Statz, accstatz};
 use super::memz;
 use super::routez::routez;
@@ -31,8 +31,8 @@ const TOLD: &[&str] = &[
     "config_load_time",
 ];
 
-pub(super) fn answer() -> Made {
-    Made::Metrics(Box::new(Metrics::default()))
+pub(super) fn answer() -> Content {
+    Content::Metrics(Box::new(Metrics::default()))
 }
 
 /// The numbers, as far as they are collected.

@@ -1,4 +1,4 @@
-//! Which endpoint a path is, who may ask it, and how its answer is dressed.
+//! Which endpoint a path is, who may ask it, and how its answer becomes a response.
 
 mod accountz;
 mod accstatz;
@@ -154,7 +154,7 @@ pub(super) fn base_path(state: &State) -> String {
 }
 
 /// What goes back.
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) status: Status,
     pub(super) fields: Vec<Field>,
     pub(super) body: Body,
@@ -175,7 +175,7 @@ pub(super) enum Body {
 }
 
 /// What an endpoint has to say.
-pub(super) enum Made {
+pub(super) enum Content {
     /// JSON.
     Json(Vec<u8>),
     /// JSON, made a piece at a time.
@@ -188,22 +188,22 @@ pub(super) enum Made {
     Metrics(Box<dyn Pieces>),
 }
 
-impl Made {
+impl Content {
     /// All of a value.
-    pub(super) fn json(value: &impl Serialize) -> Made {
+    pub(super) fn json(value: &impl Serialize) -> Content {
         let mut body = Vec::with_capacity(2048);
         json::put(&mut body, value, 0);
-        Made::Json(body)
+        Content::Json(body)
     }
 }
 
 /// Answers a request.
-pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
+pub(super) fn answer(view: &View<'_>, request: &Request) -> Response {
     if let Some(path) = cleaned(&request.path) {
         return moved(&path, &request.query);
     }
     let Some(endpoint) = Endpoint::of(view.state, &request.path) else {
-        return Answer {
+        return Response {
             status: NOT_FOUND,
             fields: vec![PLAIN, NO_SNIFFING],
             body: Body::Whole(b"404 page not found\n".to_vec()),
@@ -216,8 +216,8 @@ pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
     }
     let query = Query::new(&request.query);
     match callback(&query).and_then(|callback| Ok((callback, ask(endpoint, view, &query)?))) {
-        Ok((callback, made)) => dressed(made, callback),
-        Err(mistake) => Answer {
+        Ok((callback, content)) => response(content, callback),
+        Err(mistake) => Response {
             status: BAD_REQUEST,
             fields: vec![PLAIN],
             body: Body::Whole(mistake.into_bytes()),
@@ -225,7 +225,7 @@ pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
     }
 }
 
-fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     match endpoint {
         Endpoint::Root => Ok(root::answer(view)),
         Endpoint::Varz => Ok(varz::answer(view)),
@@ -263,13 +263,13 @@ fn callback(query: &Query<'_>) -> Result<Option<String>, Mistake> {
     }
 }
 
-fn dressed(made: Made, callback: Option<String>) -> Answer {
-    let whole = |status, fields, body| Answer {
+fn response(content: Content, callback: Option<String>) -> Response {
+    let whole = |status, fields, body| Response {
         status,
         fields,
         body: Body::Whole(body),
     };
-    let pieces = |fields, first, pieces, last| Answer {
+    let pieces = |fields, first, pieces, last| Response {
         status: OK,
         fields,
         body: Body::Pieces {
@@ -282,12 +282,12 @@ fn dressed(made: Made, callback: Option<String>) -> Answer {
         None => (vec![JSON, ANY_ORIGIN], Vec::new(), &b""[..]),
         Some(name) => (vec![SCRIPT], (name + "(").into_bytes(), &b")"[..]),
     };
-    match made {
-        Made::Json(body) => whole(OK, fields, [&first, &*body, last].concat()),
-        Made::Failure(status, body) => whole(status, fields, [&first, &*body, last].concat()),
-        Made::Pieces(made) => pieces(fields, first, made, last),
-        Made::Page(text) => whole(OK, vec![HTML, NO_SNIFFING, ONLY_ITSELF], text.into_bytes()),
-        Made::Metrics(made) => pieces(vec![METRICS], Vec::new(), made, b""),
+    match content {
+        Content::Json(body) => whole(OK, fields, [&first, &*body, last].concat()),
+        Content::Failure(status, body) => whole(status, fields, [&first, &*body, last].concat()),
+        Content::Pieces(made) => pieces(fields, first, made, last),
+        Content::Page(text) => whole(OK, vec![HTML, NO_SNIFFING, ONLY_ITSELF], text.into_bytes()),
+        Content::Metrics(made) => pieces(vec![METRICS], Vec::new(), made, b""),
     }
 }
 
@@ -317,7 +317,7 @@ fn cleaned(path: &str) -> Option<String> {
     Some(format!("/{}{end}", parts.join("/")))
 }
 
-fn moved(path: &str, query: &str) -> Answer {
+fn moved(path: &str, query: &str) -> Response {
     let mark = if query.is_empty() { "" } else { "?" };
     let location = format!("{path}{mark}{query}");
     let shown = location
@@ -325,19 +325,19 @@ fn moved(path: &str, query: &str) -> Answer {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&#34;");
-    Answer {
+    Response {
         status: MOVED,
         body: Body::Whole(format!("<a href=\"{shown}\">Moved Permanently</a>.\n\n").into_bytes()),
         fields: vec![HTML, ("Location", location.into())],
     }
 }
 
-fn unauthorized(auth: &Auth) -> Answer {
+fn unauthorized(auth: &Auth) -> Response {
     let scheme = match auth {
         Auth::Token(_) => "Bearer realm=\"midge\"",
         _ => "Basic realm=\"midge\", charset=\"UTF-8\"",
     };
-    Answer {
+    Response {
         status: UNAUTHORIZED,
         fields: vec![PLAIN, ("WWW-Authenticate", scheme.into())],
         body: Body::Whole(b"401 unauthorized".to_vec()),

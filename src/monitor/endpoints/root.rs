@@ -5,7 +5,7 @@
 //! they would ask first is in the page already, with the traffic of the last minutes, so that it has
 //! something to show when it is painted first.
 
-use super::{Endpoint, Made, base_path};
+use super::{Content, Endpoint, base_path};
 use super::{slowz, varz};
 use crate::monitor::view::View;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ const SCRIPT: &str = concat!(
     "</script>\n</body>\n</html>\n"
 );
 
-pub(super) fn answer(view: &View<'_>) -> Made {
+pub(super) fn answer(view: &View<'_>) -> Content {
     // Relative, so that they hold behind a proxy: beside this page, whose path ends with the base path.
     let base = base_path(view.state)
         .replace('&', "&amp;")
@@ -49,13 +49,13 @@ pub(super) fn answer(view: &View<'_>) -> Made {
         .replace("{links}", &links)
         // Last: it is the operator's text.
         .replace("{base}", &base);
-    Made::Page([HEAD, &body, &first(view), SCRIPT].concat())
+    Content::Page([HEAD, &body, &first(view), SCRIPT].concat())
 }
 
 /// What is known when the page is asked for, as JSON that a page may contain.
 fn first(view: &View<'_>) -> String {
-    let told = |made: Made| match made {
-        Made::Json(text) => serde_json::from_slice(&text).unwrap_or_default(),
+    let told = |made: Content| match made {
+        Content::Json(text) => serde_json::from_slice(&text).unwrap_or_default(),
         _ => Value::Null,
     };
     let moments = view.records.history.moments();

@@ -1,6 +1,6 @@
 //! `/routez`: routes to other servers, of which there are none.
 
-use super::Made;
+use super::Content;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
 use jiff::Timestamp;
@@ -16,9 +16,9 @@ pub(super) struct Routez<'a> {
     routes: [(); 0],
 }
 
-pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     query.subscriptions()?;
-    Ok(Made::json(&routez(view)))
+    Ok(Content::json(&routez(view)))
 }
 
 pub(super) fn routez<'a>(view: &View<'a>) -> Routez<'a> {

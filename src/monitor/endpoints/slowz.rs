@@ -1,6 +1,6 @@
 //! `/slowz`: who was slow, the youngest first.
 
-use super::Made;
+use super::Content;
 use crate::monitor::view::View;
 use crate::records::slow::{Episode, Outcome};
 use jiff::Timestamp;
@@ -83,9 +83,9 @@ impl<'a> One<'a> {
     }
 }
 
-pub(super) fn answer(view: &View<'_>) -> Made {
+pub(super) fn answer(view: &View<'_>) -> Content {
     let episodes = || view.records.slow.episodes();
-    Made::json(&Slowz {
+    Content::json(&Slowz {
         server_id: view.server_id(),
         now: view.now(),
         num_slow: episodes()

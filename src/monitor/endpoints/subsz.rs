@@ -6,7 +6,7 @@
 //! Three walks, each in pieces: over the subscriptions, to count those that match and find the page;
 //! over the sets and the cache, for their sizes; over the page, to write it.
 
-use super::Made;
+use super::Content;
 use super::detail::Detail;
 use crate::core::accounts::AccountId;
 use crate::core::sublist::{SubId, Sublist};
@@ -140,7 +140,7 @@ struct Head<'a> {
     limit: Option<usize>,
 }
 
-pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     let lists = query.subscriptions()? != Subscriptions::None;
     let page = query.page()?;
     let test = query.text("test").map(String::into_bytes);
@@ -155,7 +155,7 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Made, Mistake
     let find = query.text("find").map(String::into_bytes);
     let find = find.map(|text| Finder::new(&text).into_owned());
     let account = query.text("acc");
-    Ok(Made::Pieces(Box::new(Subsz {
+    Ok(Content::Pieces(Box::new(Subsz {
         accounts: view.accounts(account.as_deref()),
         lists,
         page,

@@ -4,7 +4,7 @@
 //! what it may have missed; connections from their counters, or, for now, from the meter too. Both are
 //! found first, in pieces where there are many, then written.
 
-use super::Made;
+use super::Content;
 use crate::core::receiver::Traffic;
 use crate::monitor::query::{Mistake, Page, Query};
 use crate::monitor::view::View;
@@ -82,7 +82,7 @@ impl Period {
     }
 }
 
-pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
+pub(super) fn answer(query: &Query<'_>) -> Result<Content, Mistake> {
     let page = Page {
         limit: query.positive("limit")?.unwrap_or(LIMIT),
         ..query.page()?
@@ -96,7 +96,7 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Made, Mistake> {
             String::from_utf8_lossy(pattern)
         ));
     }
-    Ok(Made::Pieces(Box::new(Topz {
+    Ok(Content::Pieces(Box::new(Topz {
         period: Period::of(query)?,
         sort: Sort::of(query)?,
         page,

@@ -1,6 +1,6 @@
 //! `/varz`: the server and its counters.
 
-use super::Made;
+use super::Content;
 use crate::ANNOUNCED_VERSION;
 use crate::monitor::view::View;
 use jiff::Timestamp;
@@ -99,8 +99,8 @@ pub(super) struct Varz<'a> {
     midge: &'a str,
 }
 
-pub(super) fn answer(view: &View<'_>) -> Made {
-    Made::json(&varz(view))
+pub(super) fn answer(view: &View<'_>) -> Content {
+    Content::json(&varz(view))
 }
 
 pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {

@@ -4,7 +4,7 @@ pub(super) mod request;
 pub(super) mod response;
 
 use crate::link::log_accept_error;
-use crate::monitor::endpoints::{self, Answer, Body, Endpoint, Field};
+use crate::monitor::endpoints::{self, Body, Endpoint, Field, Response};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces};
 use crate::records::http_connections::HttpConnections;
@@ -173,7 +173,7 @@ impl HttpConnection {
         };
         let answer = endpoints::answer(&view, &request);
         cx.state.records = Some(records);
-        let Answer {
+        let Response {
             status,
             fields,
             body,
