@@ -1,9 +1,9 @@
 //! Monitoring over HTTP, in the reactor that serves the clients.
 //!
 //! ```text
-//!            bytes                Request             Response
+//!            bytes              Request                 Response
 //! socket ──▶ HttpConnection ── request ──▶ endpoints::answer ──▶ whole, or Pieces: one a turn
-//!            http/      request.rs  endpoints/            connz.rs, subsz.rs, ...
+//!            http/             request.rs  endpoints/            connz.rs, subsz.rs, ...
 //! ```
 //!
 //! `endpoints/` has one file for each endpoint, named after it. They read the broker's state and change nothing, so

@@ -4,8 +4,8 @@
 //! are kept, in a tree that never grows beyond the end of the page. Then the page is written, one
 //! connection after the other. A connection that closes meanwhile is told as it was when it did.
 
-mod facts;
-mod wanted;
+mod filter;
+mod row;
 
 use super::Content;
 use super::detail::Detail;
@@ -14,12 +14,12 @@ use crate::core::sublist::SubId;
 use crate::monitor::query::{Mistake, Query, Subscriptions};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
-use facts::{Connection, Facts};
+use filter::{Filter, Rank};
 use jiff::Timestamp;
+use row::{Connection, Row};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::vec;
-use wanted::{Rank, Wanted};
 
 /// What writing one connection costs, in places looked at, and one of its subscriptions.
 const WRITING: usize = 16;
@@ -44,9 +44,9 @@ struct Head<'a> {
 }
 
 pub(super) fn answer(query: &Query<'_>) -> Result<Content, Mistake> {
-    let wanted = Wanted::of(query)?;
+    let filter = Filter::of(query)?;
     Ok(Content::Pieces(Box::new(Connz {
-        wanted,
+        filter,
         total: 0,
         best: BTreeSet::new(),
         stage: Stage::Open { next: 0 },
@@ -55,7 +55,7 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Content, Mistake> {
 
 /// The answer, as far as it is.
 struct Connz {
-    wanted: Wanted,
+    filter: Filter,
     total: usize,
     /// The first of those that match, by their order.
     best: BTreeSet<(Rank, Which)>,
@@ -128,21 +128,21 @@ impl Connz {
     fn look_at_open(&mut self, view: &View<'_>, budget: &mut Budget, next: u64) -> (Stage, bool) {
         let closed = Stage::Closed { next: 0 };
         let accounts = self.accounts(view);
-        if !self.wanted.open || accounts.is_empty() {
+        if !self.filter.open || accounts.is_empty() {
             return (closed, true);
         }
-        let next = self.wanted.cid.unwrap_or(next).max(next);
+        let next = self.filter.cid.unwrap_or(next).max(next);
         for (cid, presence) in view.records.present.range(next..) {
             if !budget.take() {
                 return (Stage::Open { next: *cid }, false);
             }
-            if self.wanted.cid.is_some_and(|wanted| wanted != *cid) {
+            if self.filter.cid.is_some_and(|wanted| wanted != *cid) {
                 break;
             }
             let receiver = view.state.core.receiver(presence.receiver);
-            let facts = Facts::of_present(view, *cid, presence, receiver);
-            if accounts.contains(&facts.account) {
-                self.consider(&facts, Which::Open(*cid));
+            let row = Row::of_present(view, *cid, presence, receiver);
+            if accounts.contains(&row.account) {
+                self.consider(&row, Which::Open(*cid));
             }
         }
         (closed, true)
@@ -158,13 +158,13 @@ impl Connz {
         let accounts = self.accounts(view);
         let is_known = !accounts.is_empty();
         // One that was found among the open ones is not among these.
-        if self.wanted.closed && is_known && !(self.wanted.cid.is_some() && self.total > 0) {
+        if self.filter.closed && is_known && !(self.filter.cid.is_some() && self.total > 0) {
             while let Some((number, closed)) = view.records.closed.at_or_after(next) {
                 if !budget.take() {
                     return (Stage::Closed { next: number }, false);
                 }
                 if accounts.contains(&closed.account) {
-                    self.consider(&Facts::of_closed(closed), Which::Closed(number));
+                    self.consider(&Row::of_closed(closed), Which::Closed(number));
                 }
                 next = number + 1;
             }
@@ -172,7 +172,7 @@ impl Connz {
         let best = std::mem::take(&mut self.best);
         let page: Vec<Which> = best
             .into_iter()
-            .skip(self.wanted.page.offset)
+            .skip(self.filter.page.offset)
             .map(|(_, which)| which)
             .collect();
         let head = Head {
@@ -180,8 +180,8 @@ impl Connz {
             now: view.now(),
             num_connections: page.len(),
             total: self.total,
-            offset: self.wanted.page.offset,
-            limit: self.wanted.page.limit,
+            offset: self.filter.page.offset,
+            limit: self.filter.page.limit,
         };
         json::put_open(out, &head, 0);
         json::begin_list(out, "connections", 0);
@@ -193,16 +193,16 @@ impl Connz {
 
     /// The accounts whose connections are asked for.
     fn accounts(&self, view: &View<'_>) -> Vec<AccountId> {
-        view.accounts(self.wanted.account.as_deref())
+        view.accounts(self.filter.account.as_deref())
     }
 
-    fn consider(&mut self, facts: &Facts<'_>, which: Which) {
-        if !self.wanted.includes(facts) {
+    fn consider(&mut self, row: &Row<'_>, which: Which) {
+        if !self.filter.includes(row) {
             return;
         }
         self.total += 1;
-        self.best.insert((self.wanted.sort.rank(facts), which));
-        if self.best.len() > self.wanted.page.end() {
+        self.best.insert((self.filter.sort.rank(row), which));
+        if self.best.len() > self.filter.page.end() {
             self.best.pop_last();
         }
     }
@@ -230,12 +230,12 @@ impl Connz {
                 Which::Open(cid) => match records.present.get(&cid) {
                     Some(presence) => {
                         let receiver = view.state.core.receiver(presence.receiver);
-                        let facts = Facts::of_present(view, cid, presence, receiver);
+                        let row = Row::of_present(view, cid, presence, receiver);
                         json::begin_element(out, is_first, 0);
                         is_first = false;
-                        self.write_one(view, &facts, out);
-                        budget.spend_bytes(facts.identity.bytes());
-                        if self.wanted.subscriptions == Subscriptions::None
+                        self.write_one(view, &row, out);
+                        budget.spend_bytes(row.identity.bytes());
+                        if self.filter.subscriptions == Subscriptions::None
                             || receiver.sids.is_empty()
                         {
                             json::end_object(out, DEPTH);
@@ -262,16 +262,16 @@ impl Connz {
                 Which::Closed(number) => (0, records.closed.get(number)),
             };
             let Some(closed) = closed else { continue };
-            let mut facts = Facts::of_closed(closed);
+            let mut row = Row::of_closed(closed);
             if cid > 0 {
                 // It was open when the page was made.
-                facts.reason = None;
+                row.reason = None;
             }
             json::begin_element(out, is_first, 0);
             is_first = false;
-            self.write_one(view, &facts, out);
-            budget.spend_bytes(facts.identity.bytes());
-            if self.wanted.subscriptions != Subscriptions::None && !closed.listed.is_empty() {
+            self.write_one(view, &row, out);
+            budget.spend_bytes(row.identity.bytes());
+            if self.filter.subscriptions != Subscriptions::None && !closed.listed.is_empty() {
                 self.begin_subscriptions(out);
                 for (number, listed) in closed.listed.iter().enumerate() {
                     let detail =
@@ -286,12 +286,12 @@ impl Connz {
         }
     }
 
-    fn write_one(&self, view: &View<'_>, facts: &Facts<'_>, out: &mut Vec<u8>) {
-        json::put_open(out, &Connection::of(view, facts, self.wanted.auth), DEPTH);
+    fn write_one(&self, view: &View<'_>, row: &Row<'_>, out: &mut Vec<u8>) {
+        json::put_open(out, &Connection::of(view, row, self.filter.auth), DEPTH);
     }
 
     fn begin_subscriptions(&self, out: &mut Vec<u8>) {
-        let name = match self.wanted.subscriptions {
+        let name = match self.filter.subscriptions {
             Subscriptions::Detail => "subscriptions_list_detail",
             _ => "subscriptions_list",
         };
@@ -328,7 +328,7 @@ impl Connz {
                 continue;
             };
             detail.account = "";
-            match self.wanted.subscriptions {
+            match self.filter.subscriptions {
                 Subscriptions::Detail => json::put_element(out, is_first, &detail, DEPTH),
                 _ => json::put_element(out, is_first, &detail.subject, DEPTH),
             }
@@ -342,7 +342,7 @@ impl Connz {
     }
 
     fn list_closed(&self, detail: &Detail<'_>, is_first: bool, out: &mut Vec<u8>) {
-        match self.wanted.subscriptions {
+        match self.filter.subscriptions {
             Subscriptions::Subjects => json::put_element(out, is_first, &detail.subject, DEPTH),
             _ => json::put_element(out, is_first, detail, DEPTH),
         }

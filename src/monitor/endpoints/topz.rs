@@ -11,11 +11,11 @@ use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
 use crate::records::meter::{Counts, Entry, SAMPLE_EVERY, SUBJECTS_MAX, Window};
 use midge_protocol::subject;
+use rows::{Connection, Head, Subject, Totals};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use told::{Connection, Head, Subject, Totals};
 
-mod told;
+mod rows;
 
 /// What a list has if nothing else is asked for: it is a top and no census.
 const LIMIT: usize = 50;

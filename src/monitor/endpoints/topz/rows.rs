@@ -1,4 +1,4 @@
-//! What `/topz` tells: its head, a subject, a connection.
+//! The rows of `/topz`: its head, a subject, a connection.
 
 use crate::core::receiver::Traffic;
 use crate::monitor::view::View;

@@ -1,4 +1,4 @@
-//! `Facts`: a connection, open or closed, and the JSON that is made of one.
+//! `Row`: a connection, open or closed, and the JSON that is made of one.
 
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A connection, open or closed.
-pub(super) struct Facts<'a> {
+pub(super) struct Row<'a> {
     pub(super) cid: u64,
     pub(super) peer: SocketAddr,
     pub(super) account: AccountId,
@@ -32,16 +32,16 @@ pub(super) struct Facts<'a> {
     pub(super) subscriptions: usize,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> Row<'a> {
     pub(super) fn of_present(
         view: &View<'a>,
         cid: u64,
         presence: &'a Presence,
         receiver: &Receiver,
-    ) -> Facts<'a> {
+    ) -> Row<'a> {
         let (now, key) = (view.sockets.now(), presence.key);
         let silence = view.sockets.idle_for(key);
-        Facts {
+        Row {
             cid,
             peer: presence.peer,
             account: receiver.account,
@@ -59,8 +59,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    pub(super) fn of_closed(closed: &'a Closed) -> Facts<'a> {
-        Facts {
+    pub(super) fn of_closed(closed: &'a Closed) -> Row<'a> {
+        Row {
             cid: closed.cid,
             peer: closed.peer,
             account: closed.account,
@@ -79,7 +79,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-impl Facts<'_> {
+impl Row<'_> {
     /// Whether `text`, in small letters, is the cid, or stands in name, user, language or address. An
     /// address has a dot or a colon: a bare number is in too many.
     pub(super) fn mention(&self, text: &str) -> bool {
@@ -139,39 +139,39 @@ pub(super) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn of(view: &View<'a>, facts: &Facts<'a>, auth: bool) -> Connection<'a> {
-        let (stop, reason) = match facts.reason {
-            Some(reason) => (Some(view.wall_of(facts.end)), Some(reason.to_string())),
+    pub(super) fn of(view: &View<'a>, row: &Row<'a>, auth: bool) -> Connection<'a> {
+        let (stop, reason) = match row.reason {
+            Some(reason) => (Some(view.wall_of(row.end)), Some(reason.to_string())),
             None => (None, None),
         };
         // Of one that has closed all is told, as in nats-server.
         let tells_user = auth || reason.is_some();
         Connection {
-            cid: facts.cid,
+            cid: row.cid,
             kind: "Client",
             kind_of_client: "nats",
-            ip: facts.peer.ip().to_canonical().to_string(),
-            port: facts.peer.port(),
-            start: view.wall_of(facts.start),
-            last_activity: view.wall_of(facts.last_active),
+            ip: row.peer.ip().to_canonical().to_string(),
+            port: row.peer.port(),
+            start: view.wall_of(row.start),
+            last_activity: view.wall_of(row.last_active),
             stop,
             reason,
-            rtt: round_trip(facts.round_trip),
-            uptime: uptime(facts.end - facts.start),
-            idle: uptime(facts.end - facts.last_active),
-            pending_bytes: facts.pending,
-            pending_bytes_peak: facts.pending_peak.max(facts.pending),
-            in_msgs: facts.received.messages,
-            out_msgs: facts.sent.messages,
-            in_bytes: facts.received.bytes,
-            out_bytes: facts.sent.bytes,
-            subscriptions: facts.subscriptions,
-            name: &facts.identity.name,
-            lang: &facts.identity.lang,
-            version: &facts.identity.version,
-            authorized_user: if tells_user { &facts.identity.user } else { "" },
+            rtt: round_trip(row.round_trip),
+            uptime: uptime(row.end - row.start),
+            idle: uptime(row.end - row.last_active),
+            pending_bytes: row.pending,
+            pending_bytes_peak: row.pending_peak.max(row.pending),
+            in_msgs: row.received.messages,
+            out_msgs: row.sent.messages,
+            in_bytes: row.received.bytes,
+            out_bytes: row.sent.bytes,
+            subscriptions: row.subscriptions,
+            name: &row.identity.name,
+            lang: &row.identity.lang,
+            version: &row.identity.version,
+            authorized_user: if tells_user { &row.identity.user } else { "" },
             account: if tells_user {
-                view.account_name(facts.account)
+                view.account_name(row.account)
             } else {
                 ""
             },

@@ -1,6 +1,6 @@
-//! `Wanted`: which connections are asked for, in which order, and how much of each.
+//! `Filter`: which connections are asked for, in which order, and how much of each.
 
-use super::facts::Facts;
+use super::row::Row;
 use crate::monitor::query::{Mistake, Page, Query, Subscriptions};
 use std::time::Duration;
 
@@ -45,26 +45,26 @@ impl Sort {
     }
 
     /// Where a connection stands: the smallest comes first.
-    pub(super) fn rank(self, facts: &Facts<'_>) -> Rank {
+    pub(super) fn rank(self, row: &Row<'_>) -> Rank {
         let ascending = |number: u64| Rank::Number(number);
         let descending = |number: u64| Rank::Number(u64::MAX - number);
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         match self {
-            Sort::Cid => ascending(facts.cid),
-            Sort::Start => ascending(facts.start.as_nanos()),
-            Sort::Subscriptions => descending(facts.subscriptions as u64),
-            Sort::Pending => descending(facts.pending as u64),
-            Sort::MessagesTo => descending(facts.sent.messages),
-            Sort::MessagesFrom => descending(facts.received.messages),
-            Sort::BytesTo => descending(facts.sent.bytes),
-            Sort::BytesFrom => descending(facts.received.bytes),
-            Sort::Last => descending(facts.last_active.as_nanos()),
+            Sort::Cid => ascending(row.cid),
+            Sort::Start => ascending(row.start.as_nanos()),
+            Sort::Subscriptions => descending(row.subscriptions as u64),
+            Sort::Pending => descending(row.pending as u64),
+            Sort::MessagesTo => descending(row.sent.messages),
+            Sort::MessagesFrom => descending(row.received.messages),
+            Sort::BytesTo => descending(row.sent.bytes),
+            Sort::BytesFrom => descending(row.received.bytes),
+            Sort::Last => descending(row.last_active.as_nanos()),
             // Not by the time without activity, in nats-server as here.
-            Sort::Idle => descending(nanos(facts.last_active - facts.start)),
-            Sort::Uptime => ascending(nanos(facts.end - facts.start)),
-            Sort::Stop => descending(facts.end.as_nanos()),
-            Sort::Reason => Rank::Text(facts.reason.map(|r| r.to_string()).unwrap_or_default()),
-            Sort::RoundTrip => descending(nanos(facts.round_trip)),
+            Sort::Idle => descending(nanos(row.last_active - row.start)),
+            Sort::Uptime => ascending(nanos(row.end - row.start)),
+            Sort::Stop => descending(row.end.as_nanos()),
+            Sort::Reason => Rank::Text(row.reason.map(|r| r.to_string()).unwrap_or_default()),
+            Sort::RoundTrip => descending(nanos(row.round_trip)),
         }
     }
 }
@@ -76,9 +76,9 @@ pub(super) enum Rank {
     Text(String),
 }
 
-/// What is wanted.
+/// Which connections, in which order, and how much of each.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct Filter {
     pub(super) sort: Sort,
     pub(super) auth: bool,
     pub(super) subscriptions: Subscriptions,
@@ -94,8 +94,8 @@ pub(super) struct Wanted {
     pub(super) mqtt: bool,
 }
 
-impl Wanted {
-    pub(super) fn of(query: &Query<'_>) -> Result<Wanted, Mistake> {
+impl Filter {
+    pub(super) fn of(query: &Query<'_>) -> Result<Filter, Mistake> {
         let auth = query.switch("auth")?;
         let subscriptions = query.subscriptions()?;
         let mut page = query.page()?;
@@ -122,7 +122,7 @@ impl Wanted {
             };
             (open, closed) = (true, true);
         }
-        Ok(Wanted {
+        Ok(Filter {
             sort,
             auth,
             subscriptions,
@@ -137,11 +137,11 @@ impl Wanted {
         })
     }
 
-    pub(super) fn includes(&self, facts: &Facts<'_>) -> bool {
+    pub(super) fn includes(&self, row: &Row<'_>) -> bool {
         let user = self.user.as_deref();
-        self.cid.is_none_or(|cid| cid == facts.cid)
-            && user.is_none_or(|user| user == &*facts.identity.user)
-            && self.find.as_deref().is_none_or(|find| facts.mention(find))
+        self.cid.is_none_or(|cid| cid == row.cid)
+            && user.is_none_or(|user| user == &*row.identity.user)
+            && self.find.as_deref().is_none_or(|find| row.mention(find))
             && !self.mqtt
     }
 }
