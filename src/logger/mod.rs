@@ -10,7 +10,7 @@
 //! * `line.rs`: a record as bytes.
 //! * `output.rs`: where the bytes go, which is one of these:
 //! * `file.rs`: the log file, its rotation, opening it again.
-//! * `stream.rs`: what is open for writing; `patience.rs`: how long its reader is waited for.
+//! * `stream.rs`: what is open for writing; `wait_budget.rs`: how long its reader is waited for.
 //! * `syslog.rs`: daemons, on a thread of its own.
 //!
 //! A line is one write, with nothing kept back, so that a log can be followed and survives a crash;
@@ -23,9 +23,9 @@ mod file;
 mod filter;
 mod line;
 mod output;
-mod patience;
 mod stream;
 mod syslog;
+mod wait_budget;
 mod writer;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};

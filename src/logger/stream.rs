@@ -1,7 +1,7 @@
 //! What lines are written to: standard error, a file, a FIFO, a terminal.
 //!
 //! A file is waited for. Anything else may have a reader, who may have stopped or be slow: for
-//! room there lines wait as long as [`Patience`] lasts, and then they are lost until there is room
+//! room there lines wait as long as [`WaitBudget`] lasts, and then they are lost until there is room
 //! again. The broker's clients do not stand still for a reader of its log.
 
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::patience::Patience;
+use super::wait_budget::WaitBudget;
 
 /// What fits into a pipe that has room: the system does not cut it, and does not wait.
 const PIECE_BYTES: usize = libc::PIPE_BUF;
@@ -28,7 +28,7 @@ pub(super) struct Stream {
     is_file: bool,
     /// Whether the last line that was begun has no end.
     is_cut: bool,
-    patience: Patience,
+    wait_budget: WaitBudget,
     /// Why the last line that was lost is: what the system said, if it was not for want of room.
     fault: Option<io::Error>,
 }
@@ -63,7 +63,7 @@ impl Stream {
             is_file: out.metadata()?.is_file(),
             out,
             is_cut: false,
-            patience: Patience::new(Instant::now()),
+            wait_budget: WaitBudget::new(Instant::now()),
             fault: None,
         })
     }
@@ -134,18 +134,18 @@ impl Stream {
             return true;
         }
         let begun = Instant::now();
-        let left = self.patience.left(begun);
+        let left = self.wait_budget.left(begun);
         let has_room = self.becomes_writable(left);
         let now = Instant::now();
-        self.patience.spend(now - begun, now);
+        self.wait_budget.spend(now - begun, now);
         has_room
     }
 
-    fn becomes_writable(&self, patience: Duration) -> bool {
-        let begun = (!patience.is_zero()).then(Instant::now);
+    fn becomes_writable(&self, wait_max: Duration) -> bool {
+        let begun = (!wait_max.is_zero()).then(Instant::now);
         loop {
             let waited = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
-            let left = patience.saturating_sub(waited);
+            let left = wait_max.saturating_sub(waited);
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
             match poll(
                 &mut [PollFd::new(self.out.as_fd(), PollFlags::POLLOUT)],
@@ -181,17 +181,17 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn patience_that_is_spent_does_not_come_back_with_the_first_room() {
+    fn a_wait_budget_that_is_spent_does_not_come_back_with_the_first_room() {
         let (mut stream, mut reader) = pipe();
         // None comes back before that hour.
         let later = Instant::now() + Duration::from_secs(3600);
-        stream.patience.spend(Duration::MAX, later);
+        stream.wait_budget.spend(Duration::MAX, later);
         fill(&mut stream);
         for _ in 0..100 {
             reader.read_exact(&mut [0; PIECE_BYTES]).expect("a piece");
             assert!(stream.write(&[b'y'; PIECE_BYTES]));
             assert!(!stream.write(&[b'z'; PIECE_BYTES]));
-            assert_eq!(stream.patience.left(later), Duration::ZERO);
+            assert_eq!(stream.wait_budget.left(later), Duration::ZERO);
         }
     }
 

@@ -189,7 +189,7 @@ impl Syslog {
         let mut sender = Sender {
             daemon,
             wire: Some(wire),
-            failed: Instant::now(),
+            failed_at: Instant::now(),
             lost: Arc::clone(&lost),
             is_there: Arc::clone(&is_there),
         };
@@ -260,7 +260,7 @@ struct Sender {
     daemon: Daemon,
     /// `None` after a failure.
     wire: Option<Wire>,
-    failed: Instant,
+    failed_at: Instant,
     lost: Arc<AtomicU64>,
     is_there: Arc<AtomicBool>,
 }
@@ -284,14 +284,14 @@ impl Sender {
             Some(Err(_)) | None => {}
         }
         let is_new_failure = self.wire.take().is_some();
-        if is_new_failure || self.failed.elapsed() >= PAUSE {
+        if is_new_failure || self.failed_at.elapsed() >= PAUSE {
             self.wire = self.daemon.connect().ok();
             let again = self.wire.as_mut().map(|wire| wire.send(line));
             if let Some(Ok(())) = again {
                 return self.is_there.store(true, Ordering::Relaxed);
             }
             self.wire = None;
-            self.failed = Instant::now();
+            self.failed_at = Instant::now();
         }
         self.has_lost_one();
     }

@@ -248,7 +248,7 @@ fn lines_that_find_the_disk_full_are_counted_until_that_can_be_told() {
 }
 
 #[test]
-fn standard_error_has_one_patience_however_often_it_is_told_of_a_disk_that_is_full() {
+fn standard_error_has_one_wait_budget_however_often_it_is_told_of_a_disk_that_is_full() {
     let options = LogOptions {
         file: Some("/dev/full".into()),
         ..options(false, false)

@@ -27,7 +27,7 @@ pub(super) struct Writer {
     fault: Option<io::Error>,
     /// Whether standard error was told of that.
     is_told_elsewhere: bool,
-    /// Standard error for that, once it was wanted: one, since it has one patience.
+    /// Standard error for that, once it was wanted: one, since it has one wait budget.
     elsewhere: Option<Stream>,
     /// Kept for its room.
     line: Vec<u8>,

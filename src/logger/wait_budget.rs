@@ -1,4 +1,4 @@
-//! How long lines may be waited for.
+//! `WaitBudget`: how long lines may wait for their reader.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,17 @@ const LONGEST: Duration = Duration::from_millis(100);
 /// reader that always comes back just in time for one line would else hold the broker up at each.
 const SHARE: u32 = 10;
 
-/// What is left to be waited. It comes back with time.
+/// How long lines may still wait. It grows again with time.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct WaitBudget {
     left: Duration,
     /// When that was so.
     at: Instant,
 }
 
-impl Patience {
-    pub(super) fn new(now: Instant) -> Patience {
-        Patience {
+impl WaitBudget {
+    pub(super) fn new(now: Instant) -> WaitBudget {
+        WaitBudget {
             left: LONGEST,
             at: now,
         }
@@ -48,16 +48,16 @@ mod tests {
     #[test]
     fn a_reader_that_always_comes_back_just_in_time_costs_a_tenth_of_the_time() {
         let begun = Instant::now();
-        let mut patience = Patience::new(begun);
+        let mut budget = WaitBudget::new(begun);
         let (mut now, mut waited) = (begun, Duration::ZERO);
         // There is room for one line at the end of each period, and always a line that waits.
         let (lasts, period) = (Duration::from_secs(8), Duration::from_millis(90));
         let mut room = begun + period;
         while now < begun + lasts {
-            let wait = patience.left(now).min(room - now);
+            let wait = budget.left(now).min(room - now);
             now += wait;
             waited += wait;
-            patience.spend(wait, now);
+            budget.spend(wait, now);
             // Other work, until the next line.
             now += Duration::from_millis(1);
             while room <= now {
@@ -69,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn patience_comes_back_and_is_never_more_than_it_was() {
+    fn a_wait_budget_comes_back_and_is_never_more_than_it_was() {
         let begun = Instant::now();
-        let mut patience = Patience::new(begun);
-        patience.spend(LONGEST * 2, begun);
-        assert_eq!(patience.left(begun), Duration::ZERO);
+        let mut budget = WaitBudget::new(begun);
+        budget.spend(LONGEST * 2, begun);
+        assert_eq!(budget.left(begun), Duration::ZERO);
         let later = begun + LONGEST;
-        assert_eq!(patience.left(later), LONGEST / SHARE);
-        assert_eq!(patience.left(later), LONGEST / SHARE);
-        assert_eq!(patience.left(later + LONGEST * SHARE * 9), LONGEST);
+        assert_eq!(budget.left(later), LONGEST / SHARE);
+        assert_eq!(budget.left(later), LONGEST / SHARE);
+        assert_eq!(budget.left(later + LONGEST * SHARE * 9), LONGEST);
     }
 }
