@@ -3,23 +3,21 @@
 use crate::ANNOUNCED_VERSION;
 use crate::client::listener::Clients;
 use crate::config::Config;
-use crate::link::shutdown::shut_down;
 use crate::monitor::HttpListener;
 use crate::nkey;
-use crate::records::Stats;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
+use crate::server::handle::Handle;
 use crate::server::lame_duck;
 use crate::server::preflight::{self, PidFile, StartError};
 use crate::server::reload;
 use crate::state::ports::{Files, Ports};
 use crate::state::{State, Stop};
 use midge_protocol::Info;
-use midge_reactor::{Context, Key, ListenOptions, Reactor, Remote};
+use midge_reactor::{Context, Key, ListenOptions, Reactor};
 use midge_text::host_port;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 /// A broker, listening and not yet running.
@@ -37,7 +35,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Broker {
     reactor: Reactor<State>,
-    addrs: Addrs,
+    pub(super) addrs: Addrs,
     pid_file: Option<PidFile>,
 }
 
@@ -215,157 +213,15 @@ impl Broker {
         log::info!(target: "midge", "Server Exiting..");
         Ok(self.reactor.state.stop)
     }
-
-    /// Starts a broker on a thread of its own.
-    ///
-    /// # Errors
-    /// As [`bind`](Broker::bind).
-    pub fn spawn(config: Config) -> Result<Running, StartError> {
-        let (tell, told) = mpsc::channel();
-        let serve = move || match Broker::bind(config) {
-            Ok(broker) => {
-                // If nobody listens any more, the handle is dropped, and the broker with it.
-                let known = tell.send(Ok((broker.addrs.clone(), broker.handle())));
-                known.map_or(Ok(Stop::Requested), |()| broker.run())
-            }
-            Err(error) => {
-                let _ = tell.send(Err(error));
-                Ok(Stop::Requested)
-            }
-        };
-        let thread = thread::Builder::new().name("midge".to_owned());
-        let thread = thread.spawn(serve).map_err(StartError::System)?;
-        match told.recv() {
-            Ok(Ok((addrs, handle))) => Ok(Running {
-                addrs,
-                handle,
-                thread: Some(thread),
-            }),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(StartError::System(io::Error::other(
-                "its thread has panicked",
-            ))),
-        }
-    }
 }
 
 /// Where a broker listens.
 #[derive(Clone, Debug)]
-struct Addrs {
+pub(super) struct Addrs {
     /// One at least.
-    clients: Vec<SocketAddr>,
+    pub(super) clients: Vec<SocketAddr>,
     /// None without monitoring.
-    monitor: Vec<SocketAddr>,
-}
-
-/// Stops a broker, from any thread.
-#[derive(Clone, Debug)]
-pub struct Handle(Remote<State>);
-
-impl Handle {
-    /// Stops the broker in good order: no new clients, what is queued is sent, then all
-    /// connections close. Returns at once; does nothing if it has ended already.
-    pub fn shutdown(&self) {
-        let _ = self.0.post(|cx| shut_down(&mut cx.io));
-    }
-
-    /// Gives the broker [new settings](Broker::reload). Returns at once.
-    ///
-    /// # Errors
-    /// As [`State::new`]; then nothing changes.
-    pub fn reload(&self, config: Config) -> Result<(), StartError> {
-        preflight::check(&config)?;
-        let _ = self.0.post(|cx| reload::take_over(cx, config));
-        Ok(())
-    }
-
-    /// Begins [lame duck mode](Broker::lame_duck), at whose end the broker stops. Returns at once.
-    pub fn lame_duck(&self) {
-        let _ = self.0.post(lame_duck::enter);
-    }
-}
-
-/// A broker on a thread of its own. Dropping it stops the broker and waits for its end.
-#[derive(Debug)]
-pub struct Running {
-    addrs: Addrs,
-    handle: Handle,
-    thread: Option<JoinHandle<io::Result<Stop>>>,
-}
-
-impl Running {
-    /// The address it listens on: see [`Broker::addr`].
-    pub fn addr(&self) -> SocketAddr {
-        self.addrs.clients[0]
-    }
-
-    /// All addresses it listens on: see [`Broker::addrs`].
-    pub fn addrs(&self) -> &[SocketAddr] {
-        &self.addrs.clients
-    }
-
-    /// The address on which monitoring is served, if it is; the first, if there are several.
-    pub fn monitor_addr(&self) -> Option<SocketAddr> {
-        self.addrs.monitor.first().copied()
-    }
-
-    /// A handle that stops it without waiting.
-    pub fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
-    /// What the broker has done and has; `None` if it has ended.
-    ///
-    /// Asks the broker's thread and waits for the answer, a turn of its loop.
-    pub fn stats(&self) -> Option<Stats> {
-        let (tell, told) = mpsc::channel();
-        let ask = self.handle.0.post(move |cx| {
-            let _ = tell.send(cx.state.stats());
-        });
-        ask.ok().and_then(|()| told.recv().ok())
-    }
-
-    /// Whether the broker has ended, by itself or because it was told to.
-    pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    /// Stops the broker in good order and waits for its end.
-    ///
-    /// # Errors
-    /// Those of [`Broker::run`].
-    ///
-    /// # Panics
-    /// If the broker's thread has.
-    pub fn shutdown(self) -> io::Result<Stop> {
-        self.handle.shutdown();
-        self.join()
-    }
-
-    /// Waits for the end of a broker that is about to end by itself, as in lame duck mode.
-    ///
-    /// # Errors
-    /// Those of [`Broker::run`].
-    ///
-    /// # Panics
-    /// If the broker's thread has.
-    pub fn join(mut self) -> io::Result<Stop> {
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Ok(Stop::Requested),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.handle.shutdown();
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been printed; a second one here would abort the process.
-            let _ = thread.join();
-        }
-    }
+    pub(super) monitor: Vec<SocketAddr>,
 }
 
 /// Opens the listener for clients, in a state that has an `INFO` from then on.

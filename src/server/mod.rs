@@ -1,6 +1,7 @@
 //! The broker as a process: its start and what is checked before, signals, reload, lame duck mode, its end.
 
 mod broker;
+mod handle;
 pub(crate) mod lame_duck;
 pub(crate) mod preflight;
 mod reload;
@@ -8,5 +9,6 @@ mod signals;
 #[cfg(feature = "command")]
 mod systemd;
 
-pub use broker::{Broker, Handle, Running};
+pub use broker::Broker;
+pub use handle::{Handle, Running};
 pub use preflight::StartError;
