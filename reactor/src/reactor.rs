@@ -40,14 +40,14 @@ mod calling;
 mod datagram;
 mod embedding;
 mod ending;
+#[cfg(feature = "tls")]
+mod layered;
 mod opening;
 mod panics;
 mod processes;
 mod reading;
 mod relaying;
 mod streaming;
-#[cfg(feature = "tls")]
-mod tls;
 mod watching;
 mod writing;
 
