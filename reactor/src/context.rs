@@ -187,7 +187,7 @@ impl<S> Context<'_, S> {
         let core = &self.io.core;
         !core.yielded
             && core.conn(self.key).is_some_and(|conn| {
-                conn.takes_input() && conn.relay.is_none() && !conn.has_left_plaintext()
+                conn.takes_input() && conn.relay.is_none() && !conn.has_left_layers_input()
             })
     }
 

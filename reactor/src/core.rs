@@ -74,8 +74,7 @@ pub(crate) enum Target {
     ConnectDeadline(Key),
     WriteDeadline(Key),
     IdleDeadline(Key),
-    #[cfg(feature = "tls")]
-    TlsDeadline(Key),
+    HandshakeDeadline(Key),
     Linger(Key),
     ShutdownDeadline,
 }
@@ -233,10 +232,9 @@ impl Core {
                 }
                 self.total.change(conn.counted, 0);
                 conn.outbound.clear(&mut self.pools.outbound);
-                #[cfg(feature = "tls")]
-                if let Some(tls) = &mut conn.tls {
-                    tls.wire_mut().clear(&mut self.pools.outbound);
-                    if let Some(timer) = tls.timer {
+                if let Some(layer) = &mut conn.layer {
+                    layer.wire.clear(&mut self.pools.outbound);
+                    if let Some(timer) = layer.timer {
                         self.timers.cancel(timer);
                     }
                 }

@@ -34,6 +34,17 @@ pub trait Handler<S = ()>: AsAny {
         let _ = cx;
     }
 
+    /// The handshake of this connection's [layer](crate::layer) is over. Comes once, before the first
+    /// opened bytes; not for a layer without a handshake. By default this is where
+    /// `on_tls` is called, with the feature `tls`.
+    fn on_handshake(&mut self, cx: &mut Context<'_, S>) {
+        #[cfg(feature = "tls")]
+        if let Some(info) = cx.io.tls_settled(cx.key()) {
+            self.on_tls(cx, &info);
+        }
+        let _ = cx;
+    }
+
     /// The TLS handshake is over; `info` is what it has settled, and stays to be had from
     /// [`Context::tls`]. Comes once, before the first decrypted bytes.
     #[cfg(feature = "tls")]

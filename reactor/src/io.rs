@@ -14,6 +14,7 @@ use std::time::Duration;
 mod chance;
 mod datagram;
 mod flush;
+mod layer;
 mod lifecycle;
 mod proxy;
 mod stream;

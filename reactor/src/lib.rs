@@ -39,7 +39,7 @@
 //! * [`contract`]: what is called when, what holds then, bounds and defaults.
 //! * [`eventmachine`]: for people who know EventMachine, with the table of names.
 //! * [`codec`] cuts streams into lines and messages; [`util`] keeps connections up; [`process`] runs
-//!   programs.
+//!   programs; a [`layer`] stands between a connection and its socket, as TLS does.
 //! * The feature `sim` runs your handlers over a simulated network and clock, with faults, from a
 //!   seed; the feature `tls` adds TLS by rustls.
 //!
@@ -101,6 +101,7 @@ pub use transport::{Detached, ListenerAddr, ListeningSocket, Transport};
 pub use watch::{Again, Readiness, Watch};
 
 pub mod codec;
+pub mod layer;
 pub mod process;
 pub mod signal;
 pub mod util;

@@ -195,7 +195,7 @@ impl Drop for Tail<'_> {
 /// The queue of one connection.
 ///
 /// Offsets into a piece are half a word, so that all that a send looks at lies in one cache line: a
-/// queue is never longer than [`QUEUE_BYTES_MAX`], and what TLS makes of it little longer.
+/// queue is never longer than [`QUEUE_BYTES_MAX`], and what a layer makes of it little longer.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     block: Block,
@@ -326,7 +326,7 @@ impl Outbound {
     }
 
     /// All that waits, piece by piece.
-    fn waiting(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
         let older = self.older.iter().flat_map(|older| &older.pieces);
         let all = older
             .map(Piece::as_slice)

@@ -40,7 +40,6 @@ mod calling;
 mod datagram;
 mod embedding;
 mod ending;
-#[cfg(feature = "tls")]
 mod layered;
 mod opening;
 mod panics;
@@ -85,9 +84,8 @@ pub struct Reactor<S = ()> {
     read_bytes: usize,
     spin: Spin,
     panics: Panics<S>,
-    /// What TLS has decrypted for the present handler.
-    #[cfg(feature = "tls")]
-    decrypted: Vec<u8>,
+    /// What a layer has opened for the present handler.
+    plain: Vec<u8>,
 }
 
 impl<S: fmt::Debug> fmt::Debug for Reactor<S> {
@@ -162,8 +160,7 @@ impl<S> Reactor<S> {
             read_bytes: settings.read_bytes,
             spin: settings.spin,
             panics: Panics::new(settings.policy, settings.hook),
-            #[cfg(feature = "tls")]
-            decrypted: Vec::new(),
+            plain: Vec::new(),
         }
     }
 
@@ -519,8 +516,7 @@ impl<S> Reactor<S> {
                 Target::TryAgain(key) => self.core.try_again(key),
                 Target::WriteDeadline(key) => self.check_write_deadline(key),
                 Target::IdleDeadline(key) => self.core.check_idle_deadline(key),
-                #[cfg(feature = "tls")]
-                Target::TlsDeadline(key) => self.check_tls_deadline(key),
+                Target::HandshakeDeadline(key) => self.check_handshake_deadline(key),
                 Target::Linger(key) => self.check_linger(key),
                 Target::ShutdownDeadline => self.core.stopping = true,
             }

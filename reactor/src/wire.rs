@@ -1,120 +1,99 @@
-//! What of a connection goes to its socket: its queue itself, or what TLS has made of it.
+//! What of a connection goes to its socket: its queue itself, or what its layer has made of it.
 
-use crate::core::Conn;
-#[cfg(feature = "tls")]
-use crate::core::Phase;
+use crate::core::{Conn, Phase};
+use crate::layer::{After, Attached};
 use crate::outbound::{Outbound, Pool};
-#[cfg(feature = "tls")]
-use crate::tls::layer::{After, Layer};
 
 impl Conn {
     /// Bytes queued and not yet taken by the kernel.
     #[inline]
     pub(crate) fn queued(&self) -> usize {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.rest.tls {
-            return self.outbound.len() + tls.wire().len();
+        match &self.rest.layer {
+            Some(layer) => self.outbound.len() + layer.wire.len(),
+            None => self.outbound.len(),
         }
-        self.outbound.len()
     }
 
-    /// Bytes of memory that its queue holds, and what TLS has made of it.
+    /// Bytes of memory that its queue holds, and what its layer has made of it.
     #[inline]
     pub(crate) fn held(&self) -> usize {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.rest.tls {
-            return self.outbound.held() + tls.wire().held();
+        match &self.rest.layer {
+            Some(layer) => self.outbound.held() + layer.wire.held(),
+            None => self.outbound.held(),
         }
-        self.outbound.held()
     }
 
-    /// Encrypts the queue, as far as that is its way.
+    /// Has the layer seal the queue, as far as that is its way.
     #[inline]
     pub(crate) fn seal(&mut self, pool: &mut Pool) {
-        #[cfg(feature = "tls")]
-        if self.tls.is_some() {
-            let after = self.after();
-            if let Some(tls) = &mut self.rest.tls {
-                tls.seal(&mut self.outbound, pool, after);
-            }
+        if self.rest.layer.is_some() {
+            self.seal_layer(pool);
         }
-        #[cfg(not(feature = "tls"))]
-        let _ = pool;
+    }
+
+    fn seal_layer(&mut self, pool: &mut Pool) {
+        let after = self.after();
+        if let Some(layer) = &mut self.rest.layer {
+            layer.seal(&mut self.outbound, pool, after);
+        }
     }
 
     /// What the socket is to take next.
     #[inline]
     pub(crate) fn wire(&self) -> &Outbound {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.rest.tls {
-            return tls.wire();
+        match &self.rest.layer {
+            Some(layer) => &layer.wire,
+            None => &self.outbound,
         }
-        &self.outbound
     }
 
     #[inline]
     pub(crate) fn wire_mut(&mut self) -> &mut Outbound {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &mut self.rest.tls {
-            return tls.wire_mut();
+        match &mut self.rest.layer {
+            Some(layer) => &mut layer.wire,
+            None => &mut self.outbound,
         }
-        &mut self.outbound
     }
 
-    /// Whether the socket has taken all, with what TLS puts behind the last byte.
+    /// Whether the socket has taken all, with what the layer puts behind the last byte.
     #[inline]
     pub(crate) fn is_flushed(&self) -> bool {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.rest.tls {
-            return tls.is_flushed(&self.outbound, self.after());
+        match &self.rest.layer {
+            Some(layer) => layer.is_flushed(&self.outbound, self.after()),
+            None => self.outbound.is_empty(),
         }
-        self.outbound.is_empty()
     }
 
-    #[cfg(feature = "tls")]
-    pub(crate) fn is_tls(&self) -> bool {
-        self.tls.is_some()
+    /// Whether nothing stands between the queue and the socket.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.layer.is_none()
     }
 
-    /// Whether TLS has input, or an end of it, that the socket will not tell of again.
+    /// Whether the layer has input, or an end of it, that the socket will not tell of again.
     #[inline]
-    pub(crate) fn tls_pending(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.as_deref().is_some_and(Layer::is_pending);
-        #[cfg(not(feature = "tls"))]
-        false
+    pub(crate) fn is_layer_pending(&self) -> bool {
+        self.layer.as_deref().is_some_and(Attached::is_pending)
     }
 
-    /// Whether its handler has started TLS and has input left that is not its own.
+    /// Whether its handler has started a layer and has input left that is not its own.
     #[inline]
-    pub(crate) fn has_left_plaintext(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.as_deref().is_some_and(|tls| tls.fresh);
-        #[cfg(not(feature = "tls"))]
-        false
+    pub(crate) fn has_left_layers_input(&self) -> bool {
+        self.layer.as_deref().is_some_and(Attached::is_fresh)
     }
 
-    #[cfg(feature = "tls")]
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.layer.as_deref().is_some_and(Attached::is_handshaking)
+    }
+
+    pub(crate) fn has_layer_failed(&self) -> bool {
+        self.layer.as_deref().is_some_and(Attached::has_failed)
+    }
+
     fn after(&self) -> After {
         match self.phase {
             Phase::Ending | Phase::Draining => After::Close,
             _ if self.wants_write_end => After::End,
             _ => After::Nothing,
         }
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) fn is_handshaking(&self) -> bool {
-        self.tls.as_deref().is_some_and(Layer::is_handshaking)
-    }
-
-    #[cfg(not(feature = "tls"))]
-    pub(crate) fn is_handshaking(&self) -> bool {
-        false
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) fn tls_failed(&self) -> bool {
-        self.tls.as_deref().is_some_and(Layer::has_failed)
     }
 }

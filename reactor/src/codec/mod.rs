@@ -63,6 +63,15 @@ macro_rules! other_callbacks {
             let _ = cx;
         }
 
+        /// The handshake of this connection's layer is over: [`Handler::on_handshake`].
+        fn on_handshake(&mut self, cx: &mut Context<'_, S>) {
+            #[cfg(feature = "tls")]
+            if let Some(info) = cx.io.tls_settled(cx.key()) {
+                self.on_tls(cx, &info);
+            }
+            let _ = cx;
+        }
+
         /// The TLS handshake is over: [`Handler::on_tls`].
         #[cfg(feature = "tls")]
         fn on_tls(&mut self, cx: &mut Context<'_, S>, info: &crate::tls::TlsInfo) {
@@ -134,9 +143,8 @@ macro_rules! forward_other_callbacks {
             }
         }
 
-        #[cfg(feature = "tls")]
-        fn on_tls(&mut self, cx: &mut Context<'_, S>, info: &crate::tls::TlsInfo) {
-            self.handler.on_tls(cx, info);
+        fn on_handshake(&mut self, cx: &mut Context<'_, S>) {
+            self.handler.on_handshake(cx);
         }
 
         fn on_drain(&mut self, cx: &mut Context<'_, S>) {

@@ -1,7 +1,7 @@
 //! Streams and listeners that were opened elsewhere, and streams that go elsewhere.
 
 use super::{Context, Slot};
-use crate::core::Phase;
+use crate::core::{Conn, Phase};
 use crate::{Accept, Close, Detached, Handler, Io, Key, ListenOptions, ListeningSocket, Transport};
 use std::io;
 
@@ -85,16 +85,14 @@ impl Io<'_> {
     ///
     /// # Errors
     /// `NotConnected` if the connection has gone, is closing, or is to close after its last bytes;
-    /// `Unsupported` with TLS, whose keys stay here, and where the driver has no streams to hand over,
-    /// as in a simulation. The connection
-    /// is as it was then.
+    /// `Unsupported` with TLS or another [layer](crate::layer), whose keys stay here, and where the
+    /// driver has no streams to hand over, as in a simulation. The connection is as it was then.
     pub fn detach(&mut self, key: Key) -> io::Result<Detached> {
         let open = |phase| matches!(phase, Phase::Open | Phase::Connecting);
         if !self.core.conn(key).is_some_and(|conn| open(conn.phase)) {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        #[cfg(feature = "tls")]
-        if self.is_tls(key) {
+        if !self.core.conn(key).is_some_and(Conn::is_plain) {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let stream = self.driver.detach(key)?;

@@ -1,10 +1,9 @@
 //! TLS, as a handler asks for it.
 
 use super::Context;
-use crate::core::Phase;
 use crate::handler::{Accept, Handler};
 use crate::io::Io;
-use crate::tls::layer::Layer;
+use crate::tls::layer::TlsLayer;
 use crate::tls::rustls::pki_types::ServerName;
 use crate::tls::rustls::{ClientConfig, ServerConfig};
 use crate::tls::{Tls, TlsError, TlsInfo};
@@ -27,40 +26,26 @@ impl Io<'_> {
     /// [`TlsError::NotOpen`], also for two pipes; [`TlsError::AlreadyStarted`]; or what rustls finds wrong with the
     /// configuration; the connection is as it was.
     pub fn start_tls(&mut self, key: Key, tls: Tls) -> Result<(), TlsError> {
-        let Some(conn) = self.core.conn_mut(key) else {
-            return Err(TlsError::NotOpen);
-        };
-        if conn.tls.is_some() {
-            return Err(TlsError::AlreadyStarted);
-        }
-        if conn.eof || conn.apart || !conn.takes_output() {
-            return Err(TlsError::NotOpen);
-        }
-        // What was queued counts on the other side of TLS from here on.
-        conn.outbound.shut_window();
-        let layer = Layer::new(tls, &mut conn.outbound)?;
-        let open = conn.phase == Phase::Open;
-        conn.tls = Some(Box::new(layer));
-        if open {
-            self.read_clock();
-            self.core.arm_tls_timer(key);
-        }
-        self.core.mark_dirty(key);
-        self.core.enqueue(key);
+        let layer = TlsLayer::new(tls.side)?;
+        self.start_layer(key, layer, tls.timeout)?;
         Ok(())
     }
 
     /// What the connection's handshake has settled; `None` before it is over, or without TLS.
     #[must_use]
     pub fn tls(&self, key: Key) -> Option<&TlsInfo> {
-        let tls = self.core.conn(key)?.tls.as_deref()?;
-        tls.info.as_deref()
+        self.layer::<TlsLayer>(key)?.info().map(|info| &**info)
+    }
+
+    /// As [`tls`](Io::tls), to keep.
+    pub(crate) fn tls_settled(&self, key: Key) -> Option<Arc<TlsInfo>> {
+        self.layer::<TlsLayer>(key)?.info().map(Arc::clone)
     }
 
     /// Whether TLS was started on the connection.
     #[must_use]
     pub fn is_tls(&self, key: Key) -> bool {
-        self.core.conn(key).is_some_and(|conn| conn.tls.is_some())
+        self.layer::<TlsLayer>(key).is_some()
     }
 }
 

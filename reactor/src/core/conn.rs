@@ -4,12 +4,11 @@ use super::turn::{LIGHT_READ_BYTES, Lane, Load, Times};
 use crate::dial::Dial;
 use crate::hold::Holds;
 use crate::input::Carry;
+use crate::layer::Attached;
 use crate::outbound::Outbound;
 use crate::process::Child;
 use crate::relay::Relay;
 use crate::stream::Stream;
-#[cfg(feature = "tls")]
-use crate::tls::layer::Layer;
 use crate::{Close, Key, Time, TimerId};
 use std::any::TypeId;
 use std::net::SocketAddr;
@@ -114,9 +113,8 @@ pub(crate) struct Rest {
     pub(crate) stream: Option<Box<Stream>>,
     /// Where its input goes, if not to the handler.
     pub(crate) relay: Option<Box<Relay>>,
-    /// Between its queue and its socket, once it was started.
-    #[cfg(feature = "tls")]
-    pub(crate) tls: Option<Box<Layer>>,
+    /// What stands between its queue and its socket, if anything does.
+    pub(crate) layer: Option<Box<Attached>>,
     /// The connection whose `relay` leads here.
     pub(crate) fed_by: Option<Key>,
     /// Armed while output waits and a write timeout is set.
@@ -234,8 +232,7 @@ impl Conn {
             peer,
             local: None,
             child: None,
-            #[cfg(feature = "tls")]
-            tls: None,
+            layer: None,
         };
         Conn {
             key,

@@ -143,12 +143,11 @@ impl Core {
 /// it had last, of those for which it stands in line: there is another to come.
 fn behind(entries: &Slab<Entry>, target: Target) -> Option<u16> {
     let (key, writes) = match target {
-        Target::Handler(key, _) | Target::ConnectDeadline(key) | Target::IdleDeadline(key) => {
-            (key, false)
-        }
+        Target::Handler(key, _)
+        | Target::ConnectDeadline(key)
+        | Target::HandshakeDeadline(key)
+        | Target::IdleDeadline(key) => (key, false),
         Target::WriteDeadline(key) | Target::Linger(key) => (key, true),
-        #[cfg(feature = "tls")]
-        Target::TlsDeadline(key) => (key, false),
         _ => return None,
     };
     match entries.get(key.index())? {

@@ -24,7 +24,8 @@ impl Io<'_> {
     ///
     /// Bytes that are queued for `to` by others go between those relayed. Cost: little at a time is copied
     /// once, from the read buffer to the queue. Where there is much, and nothing is queued for `to`, the
-    /// system moves it from one socket to the other: on Linux, between TCP and Unix sockets without TLS.
+    /// system moves it from one socket to the other: on Linux, between TCP and Unix sockets
+    /// without a [layer](crate::layer).
     ///
     /// For a plain proxy, [`Relayed`](crate::util::Relayed) is both handlers.
     ///

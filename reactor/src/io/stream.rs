@@ -34,7 +34,7 @@ impl Io<'_> {
     }
 
     /// As [`stream`](Io::stream), of a file, whose bytes the system sends without a copy where it can:
-    /// on Linux, over TCP and Unix sockets, without TLS. Then up to 256 KiB leave in a turn, behind what is
+    /// on Linux, over TCP and Unix sockets without a [layer](crate::layer). Then up to 256 KiB leave in a turn, behind what is
     /// queued, and of [`StreamOptions`] nothing counts but while the socket takes no more.
     ///
     /// # Errors

@@ -132,8 +132,7 @@ impl<S> Reactor<S> {
                     }
                     self.core.arm_idle_timer(key);
                 }
-                #[cfg(feature = "tls")]
-                self.tls_opened(key);
+                self.layer_opened(key);
                 self.call(key, "on_open", |handler, cx| handler.on_open(cx));
                 // What was sent before it was open, and what has come with the opening.
                 self.core.mark_dirty(key);

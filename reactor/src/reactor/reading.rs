@@ -27,9 +27,8 @@ impl<S> Reactor<S> {
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
-        #[cfg(feature = "tls")]
-        if conn.tls.is_some() {
-            self.read_tls(key);
+        if conn.layer.is_some() {
+            self.read_layered(key);
             return self.bound_input(key);
         }
         if !conn.takes_input() {
@@ -224,9 +223,8 @@ impl<S> Reactor<S> {
 
     /// Reads and drops what comes to a connection that is ending, up to a bound.
     pub(super) fn discard(&mut self, key: Key) {
-        #[cfg(feature = "tls")]
         if self.awaits_handshake(key) {
-            return self.read_tls(key);
+            return self.read_layered(key);
         }
         let Some(conn) = self.core.conn_mut(key) else {
             return;

@@ -10,16 +10,6 @@ use std::io::ErrorKind;
 /// Most bytes that the system moves in one slice.
 const SPLICE_BYTES_MAX: usize = 512 * 1024;
 
-/// Whether nothing stands between the connection and its socket.
-fn is_plain(conn: &Conn) -> bool {
-    #[cfg(feature = "tls")]
-    if conn.is_tls() {
-        return false;
-    }
-    let _ = conn;
-    true
-}
-
 impl<S> Reactor<S> {
     /// One slice for a connection that is being relayed: what it was left with, or else one read.
     pub(super) fn relay(&mut self, source: Key) {
@@ -45,9 +35,8 @@ impl<S> Reactor<S> {
         if room == 0 || relay.waits_for(target) {
             return self.core.hold_for(source, to);
         }
-        #[cfg(feature = "tls")]
-        if conn.is_tls() && conn.carry.is_empty() && !conn.eof {
-            self.read_cipher_to_relay(source);
+        if !conn.is_plain() && conn.carry.is_empty() && !conn.eof {
+            self.read_layered_to_relay(source);
             return self.relay_goes_on(source);
         }
         if !conn.carry.is_empty() {
@@ -134,7 +123,7 @@ impl<S> Reactor<S> {
         let (Some(from), Some(target)) = (self.core.conn(source), self.core.conn(to)) else {
             return false;
         };
-        if !(is_bulk && may(from) && takes(target) && is_plain(from) && is_plain(target)) {
+        if !(is_bulk && may(from) && takes(target) && from.is_plain() && target.is_plain()) {
             return false;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -204,7 +193,8 @@ impl<S> Reactor<S> {
         let complete = |conn: &Conn| conn.relay.as_ref().is_some_and(|r| r.left == Some(0));
         if complete(conn) {
             self.relay_ended(source, ProxyEnd::Complete);
-        } else if !conn.carry.is_empty() || conn.tls_pending() || (conn.readable && !conn.eof) {
+        } else if !conn.carry.is_empty() || conn.is_layer_pending() || (conn.readable && !conn.eof)
+        {
             self.core.enqueue(source);
         }
     }

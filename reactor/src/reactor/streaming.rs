@@ -77,13 +77,8 @@ impl<S> Reactor<S> {
     /// Whether the system can send from what is streamed by itself.
     fn is_of_system(&self, key: Key) -> bool {
         self.core.conn(key).is_some_and(|conn| {
-            #[cfg(feature = "tls")]
-            if conn.tls.is_some() {
-                return false;
-            }
-            conn.stream
-                .as_ref()
-                .is_some_and(|stream| stream.file().is_some())
+            let stream = conn.stream.as_deref();
+            conn.is_plain() && stream.is_some_and(|stream| stream.file().is_some())
         })
     }
 

@@ -25,15 +25,11 @@
 //!
 //! # Where it sits
 //!
-//! ```text
-//! socket ── read ──▶ rustls ──▶ on_input          plaintext from here on
-//! socket ◀─ write ── wire ◀── rustls ◀── queue ◀── send
-//! ```
-//!
-//! Between the queue and the driver, without I/O of its own: the same over any driver. What is
-//! sent in one turn is encrypted together when it is flushed, so that many small sends are one
-//! record, and no more of it is encrypted ahead than the socket will soon take. Marks, bounds,
-//! [`pause`](crate::Io::pause), timeouts and the ways to close mean what they mean without it.
+//! It is a [layer](crate::layer): between the queue and the driver, without I/O of its own, the same
+//! over any driver. What is sent in one turn is encrypted together when it is flushed, so that many
+//! small sends are one record, and no more of it is encrypted ahead than the socket will soon take.
+//! Marks, bounds, [`pause`](crate::Io::pause), timeouts and the ways to close mean what they mean
+//! without it.
 //!
 //! # What is different
 //!
@@ -71,6 +67,7 @@ mod verify;
 
 pub(crate) mod layer;
 
+use crate::layer::LayerError;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CipherSuite, ClientConfig, ProtocolVersion, ServerConfig};
 use std::error::Error;
@@ -163,7 +160,7 @@ pub enum TlsError {
     /// The connection ended without `close_notify`: whoever is on the way may have cut off the last
     /// bytes. What came before was delivered.
     Truncated,
-    /// TLS was started on this connection before.
+    /// TLS, or another layer, was started on this connection before.
     AlreadyStarted,
     /// The connection has gone, is closing, or one of its directions has ended.
     NotOpen,
@@ -188,6 +185,15 @@ impl Error for TlsError {
         match self {
             TlsError::Protocol(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl From<LayerError> for TlsError {
+    fn from(error: LayerError) -> TlsError {
+        match error {
+            LayerError::AlreadyStarted => TlsError::AlreadyStarted,
+            LayerError::NotOpen => TlsError::NotOpen,
         }
     }
 }

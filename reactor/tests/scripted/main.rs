@@ -7,6 +7,11 @@ mod support;
 
 // Some of it is for the other tests.
 #[allow(dead_code)]
+#[path = "../support/layers.rs"]
+mod layers;
+
+// Some of it is for the other tests.
+#[allow(dead_code)]
 #[cfg(feature = "tls")]
 #[path = "../support/certificates.rs"]
 mod certificates;
@@ -40,6 +45,7 @@ mod timers;
 mod calls;
 mod connect_host;
 mod coordination;
+mod layer;
 mod offload;
 mod posting;
 mod relay;

@@ -5,6 +5,10 @@ mod actors;
 #[allow(dead_code)]
 #[path = "../support/certificates.rs"]
 mod certificates;
+// Some of it is for the other tests.
+#[allow(dead_code)]
+#[path = "../support/layers.rs"]
+mod layers;
 
 mod anything;
 mod budget;
@@ -14,6 +18,7 @@ mod datagrams;
 mod echo;
 mod families;
 mod hosts;
+mod layer;
 mod names;
 mod offload;
 mod panics;

@@ -13,6 +13,7 @@ type OnOther = Box<dyn FnMut(&mut Cx<'_>)>;
 pub(crate) struct Probe {
     name: &'static str,
     open: Option<OnOther>,
+    handshake: Option<OnOther>,
     input: Option<OnInput>,
     drain: Option<OnOther>,
     timer: Option<OnTimer>,
@@ -41,6 +42,12 @@ impl Probe {
 
     pub(crate) fn on_open(mut self, work: impl FnMut(&mut Cx<'_>) + 'static) -> Probe {
         self.open = Some(Box::new(work));
+        self
+    }
+
+    /// Does so at the end of a handshake, which is logged only then.
+    pub(crate) fn on_handshake(mut self, work: impl FnMut(&mut Cx<'_>) + 'static) -> Probe {
+        self.handshake = Some(Box::new(work));
         self
     }
 
@@ -98,6 +105,16 @@ impl Handler<Log> for Probe {
         let _inside = self.enter(cx, || "open".to_owned());
         assert!(!std::mem::replace(&mut self.opened, true), "opened twice");
         if let Some(work) = &mut self.open {
+            work(cx);
+        }
+    }
+
+    fn on_handshake(&mut self, cx: &mut Cx<'_>) {
+        if self.handshake.is_none() {
+            return;
+        }
+        let _inside = self.enter(cx, || "handshake".to_owned());
+        if let Some(work) = &mut self.handshake {
             work(cx);
         }
     }

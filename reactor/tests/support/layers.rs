@@ -1,0 +1,146 @@
+//! Two layers that are not TLS: one without a handshake or an end, and a framing with both.
+
+use midge_reactor::Close;
+use midge_reactor::layer::{Heard, Layer, Queue, Wire};
+
+/// Each byte by itself, changed. The end of the socket is the end.
+#[derive(Debug)]
+pub(crate) struct Xor(pub(crate) u8);
+
+impl Layer for Xor {
+    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        plain.extend(wire.iter().map(|byte| byte ^ self.0));
+        Ok(Heard::More)
+    }
+
+    fn at_eof(&mut self) -> Result<(), Close> {
+        Ok(())
+    }
+
+    fn seal(&mut self, queue: &Queue<'_>, wire: &mut Wire<'_>) -> usize {
+        let mut taken = 0;
+        for piece in queue.pieces(4096) {
+            let changed: Vec<u8> = piece.iter().map(|byte| byte ^ self.0).collect();
+            wire.put(&changed);
+            taken += piece.len();
+        }
+        taken
+    }
+}
+
+/// What both sides say first.
+pub(crate) const GREETING: &[u8] = b"frames 1\n";
+
+/// Longest frame.
+pub(crate) const FRAME_BYTES_MAX: usize = 1000;
+
+/// Frames behind a greeting: a kind, a length of two bytes, and so many bytes. `d` has data, `p` asks for
+/// the same as `a`, `e` is the end, and `x` says why nothing more is read.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    has_greeted: bool,
+    is_greeted: bool,
+    /// The beginning of a frame, or of the greeting.
+    part: Vec<u8>,
+    /// What was asked last, and is not answered.
+    asked: Option<Vec<u8>>,
+    reason: Option<&'static str>,
+    /// How many answers have come.
+    pub(crate) answers: usize,
+}
+
+/// One frame, as it stands on the wire.
+pub(crate) fn frame(kind: u8, bytes: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(bytes.len())
+        .expect("it is short")
+        .to_be_bytes();
+    [&[kind, len[0], len[1]], bytes].concat()
+}
+
+impl Frames {
+    fn fail(&mut self, reason: &'static str) -> Close {
+        self.reason = Some(reason);
+        Close::Failed(reason.into())
+    }
+
+    /// Takes the first frame, if all of it is there.
+    fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>, Close> {
+        let [kind, high, low, rest @ ..] = &self.part[..] else {
+            return Ok(None);
+        };
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        if len > FRAME_BYTES_MAX {
+            return Err(self.fail("a frame is too long"));
+        }
+        let frame = rest.get(..len).map(|bytes| (*kind, bytes.to_vec()));
+        if frame.is_some() {
+            self.part.drain(..3 + len);
+        }
+        Ok(frame)
+    }
+}
+
+impl Layer for Frames {
+    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        self.part.extend(wire);
+        if !self.is_greeted {
+            let len = self.part.len().min(GREETING.len());
+            if self.part[..len] != GREETING[..len] {
+                return Err(self.fail("no greeting"));
+            }
+            if len < GREETING.len() {
+                return Ok(Heard::More);
+            }
+            self.part.drain(..len);
+            self.is_greeted = true;
+        }
+        while let Some((kind, bytes)) = self.next()? {
+            match kind {
+                b'd' => plain.extend(bytes),
+                b'p' => self.asked = Some(bytes),
+                b'a' => self.answers += 1,
+                b'e' => return Ok(Heard::End),
+                _ => return Err(self.fail("no such frame")),
+            }
+        }
+        Ok(Heard::More)
+    }
+
+    fn at_eof(&mut self) -> Result<(), Close> {
+        Err(Close::Failed("cut off".into()))
+    }
+
+    fn seal(&mut self, queue: &Queue<'_>, wire: &mut Wire<'_>) -> usize {
+        let bytes: Vec<u8> = queue.pieces(FRAME_BYTES_MAX).flatten().copied().collect();
+        wire.put(&frame(b'd', &bytes));
+        bytes.len()
+    }
+
+    fn write(&mut self, wire: &mut Wire<'_>) {
+        if !std::mem::replace(&mut self.has_greeted, true) {
+            wire.put(GREETING);
+        }
+        if let Some(bytes) = self.asked.take() {
+            wire.put(&frame(b'a', &bytes));
+        }
+        if let Some(reason) = self.reason.take() {
+            wire.put(&frame(b'x', reason.as_bytes()));
+        }
+    }
+
+    fn wants_write(&self) -> bool {
+        !self.has_greeted || self.asked.is_some() || self.reason.is_some()
+    }
+
+    fn finish(&mut self, wire: &mut Wire<'_>) {
+        wire.put(&frame(b'e', b""));
+    }
+
+    fn is_handshaking(&self) -> bool {
+        !self.is_greeted
+    }
+
+    fn timed_out(&mut self) -> Close {
+        Close::Failed("no greeting in time".into())
+    }
+}
