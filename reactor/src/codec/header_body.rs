@@ -7,7 +7,7 @@
 //! red
 //! ```
 
-use super::{FrameError, Search, without_line_end};
+use super::{FrameError, Search, each_unit, without_line_end};
 use crate::{Close, Context, Eof, Handler, Input, ProxyEnd, StreamEnd};
 
 /// Longest head, in bytes with its line ends, unless another bound is set.
@@ -194,6 +194,16 @@ impl<H> HeaderBody<H> {
         Ok(())
     }
 
+    /// The peer has ended: what is left is the part of a request.
+    fn cut<S>(&mut self, cx: &mut Context<'_, S>, rest: &mut Input<'_>)
+    where
+        H: RequestHandler<S>,
+    {
+        if !rest.is_empty() {
+            self.handler.on_cut(cx, rest.peek());
+        }
+    }
+
     fn restart(&mut self) {
         self.search.restart();
         self.line_start = 0;
@@ -203,14 +213,5 @@ impl<H> HeaderBody<H> {
 }
 
 impl<S, H: RequestHandler<S> + 'static> Handler<S> for HeaderBody<H> {
-    forward_other_callbacks!();
-
-    fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {
-        let unread = cx.take_unread();
-        if !unread.is_empty() {
-            self.handler.on_cut(cx, unread.unread());
-        }
-        cx.put_read(unread);
-        self.handler.on_eof(cx)
-    }
+    handle_by_units!();
 }

@@ -4,7 +4,7 @@
 //! [ length: 1, 2 or 4 bytes, big-endian, or a varint ] [ unit ] [ length ] [ unit ] ...
 //! ```
 
-use super::FrameError;
+use super::{FrameError, each_unit};
 use crate::{Close, Context, Eof, Handler, Input, Io, Key, ProxyEnd, StreamEnd};
 
 /// Longest unit, in bytes, unless another bound is set.
@@ -161,6 +161,18 @@ impl<H> LengthPrefixed<H> {
         Ok(true)
     }
 
+    /// The peer has ended: what is left is the part of a unit, or of its length.
+    fn cut<S>(&mut self, cx: &mut Context<'_, S>, rest: &mut Input<'_>)
+    where
+        H: UnitHandler<S>,
+    {
+        if self.len.is_some() {
+            self.handler.on_cut(cx, rest.peek());
+        } else if self.varint.1 > 0 || !rest.is_empty() {
+            self.handler.on_cut(cx, &[]);
+        }
+    }
+
     fn restart(&mut self) {
         self.varint = (0, 0);
         self.len = None;
@@ -196,18 +208,7 @@ fn fixed(input: &mut Input<'_>, count: usize) -> Option<usize> {
 }
 
 impl<S, H: UnitHandler<S> + 'static> Handler<S> for LengthPrefixed<H> {
-    forward_other_callbacks!();
-
-    fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {
-        let unread = cx.take_unread();
-        if self.len.is_some() {
-            self.handler.on_cut(cx, unread.unread());
-        } else if self.varint.1 > 0 || !unread.is_empty() {
-            self.handler.on_cut(cx, &[]);
-        }
-        cx.put_read(unread);
-        self.handler.on_eof(cx)
-    }
+    handle_by_units!();
 }
 
 #[cfg(test)]

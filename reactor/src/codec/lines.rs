@@ -7,7 +7,7 @@
 //!                    Line ──────▶ Rest ──────▶ Line or Bytes(n), when the handler sets it
 //! ```
 
-use super::{FrameError, Search, without_line_end};
+use super::{FrameError, Search, each_unit, without_line_end};
 use crate::{Close, Context, Eof, Handler, Input, ProxyEnd, StreamEnd};
 use bytes::Bytes;
 
@@ -256,6 +256,23 @@ impl<H> Lines<H> {
         changed
     }
 
+    /// The peer has ended: what is left is the part of a line or block.
+    fn cut<S>(&mut self, cx: &mut Context<'_, S>, rest: &mut Input<'_>)
+    where
+        H: LineHandler<S>,
+    {
+        // The only thing that may be due without a further byte.
+        while self.framing.mode == Mode::Bytes(0) && cx.goes_on() {
+            if self.step(cx, rest).is_err() {
+                break;
+            }
+        }
+        let mode = self.framing.mode;
+        if cx.goes_on() && (!rest.is_empty() || matches!(mode, Mode::Bytes(1..))) {
+            self.handler.on_cut(cx, rest.peek(), mode);
+        }
+    }
+
     fn restart(&mut self) {
         self.search.restart();
     }
@@ -267,22 +284,5 @@ impl<H> Lines<H> {
 }
 
 impl<S, H: LineHandler<S> + 'static> Handler<S> for Lines<H> {
-    forward_other_callbacks!();
-
-    fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {
-        let unread = cx.take_unread();
-        let mut input = Input::new(unread.unread());
-        // The only thing that may be due without a further byte.
-        while self.framing.mode == Mode::Bytes(0) && cx.goes_on() {
-            if self.step(cx, &mut input).is_err() {
-                break;
-            }
-        }
-        let mode = self.framing.mode;
-        if cx.goes_on() && (!input.is_empty() || matches!(mode, Mode::Bytes(1..))) {
-            self.handler.on_cut(cx, input.peek(), mode);
-        }
-        cx.put_read(unread);
-        self.handler.on_eof(cx)
-    }
+    handle_by_units!();
 }

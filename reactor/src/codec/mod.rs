@@ -118,9 +118,9 @@ macro_rules! other_callbacks {
     };
 }
 
-/// Hands those callbacks on, in an `impl Handler<S>` for a struct with `handler`, `step` and
-/// `restart`.
-macro_rules! forward_other_callbacks {
+/// The `Handler` of a struct with `handler`, `step`, `cut` and `restart`: its input and end, and those
+/// callbacks.
+macro_rules! handle_by_units {
     () => {
         fn on_open(&mut self, cx: &mut Context<'_, S>) {
             // The framing has its own bound.
@@ -130,17 +130,17 @@ macro_rules! forward_other_callbacks {
         }
 
         fn on_input(&mut self, cx: &mut Context<'_, S>, input: &mut Input<'_>) {
-            loop {
-                match self.step(cx, input) {
-                    Ok(true) if cx.goes_on() => {}
-                    Ok(_) => return,
-                    Err(error) => {
-                        input.take();
-                        self.handler.on_error(cx, &error);
-                        return cx.fail_after_write(error);
-                    }
-                }
+            if let Err(error) = each_unit(cx, input, |cx, input| self.step(cx, input)) {
+                self.handler.on_error(cx, &error);
+                cx.fail_after_write(error);
             }
+        }
+
+        fn on_eof(&mut self, cx: &mut Context<'_, S>) -> Eof {
+            let unread = cx.take_unread();
+            self.cut(cx, &mut Input::new(unread.unread()));
+            cx.put_read(unread);
+            self.handler.on_eof(cx)
         }
 
         fn on_handshake(&mut self, cx: &mut Context<'_, S>) {
@@ -175,6 +175,7 @@ mod header_body;
 mod length_prefixed;
 mod lines;
 
+use crate::{Context, Input};
 use std::error::Error;
 use std::fmt;
 
@@ -221,6 +222,25 @@ impl fmt::Display for FrameError {
 
 impl Error for FrameError {}
 
+/// Steps from unit to unit while one may be whole and the handler may be given it. What breaks the
+/// framing takes all that is left with it.
+fn each_unit<S>(
+    cx: &mut Context<'_, S>,
+    input: &mut Input<'_>,
+    mut step: impl FnMut(&mut Context<'_, S>, &mut Input<'_>) -> Result<bool, FrameError>,
+) -> Result<(), FrameError> {
+    loop {
+        match step(cx, input) {
+            Ok(true) if cx.goes_on() => {}
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                input.take();
+                return Err(error);
+            }
+        }
+    }
+}
+
 /// How far the unread bytes were searched for a delimiter.
 ///
 /// ```text
@@ -238,7 +258,7 @@ impl Search {
     /// Where the next delimiter of `data` ends. `data` is what it was when this was last asked, with
     /// more behind it.
     fn find(&mut self, data: &[u8], delimiter: &[u8]) -> Option<usize> {
-        debug_assert!(self.searched <= data.len(), "see `is_stale`");
+        self.invariants(data);
         let last = *delimiter.last()?;
         while let Some(at) = memchr::memchr(last, &data[self.searched..]) {
             self.searched += at + 1;
@@ -247,6 +267,7 @@ impl Search {
             }
         }
         self.searched = data.len();
+        self.invariants(data);
         None
     }
 
@@ -254,6 +275,17 @@ impl Search {
     /// word.
     fn is_stale(&self, data: &[u8]) -> bool {
         self.searched > data.len()
+    }
+
+    /// The inequality above; see [`is_stale`](Search::is_stale).
+    #[inline]
+    fn invariants(&self, data: &[u8]) {
+        debug_assert!(
+            self.searched <= data.len(),
+            "{} of {}",
+            self.searched,
+            data.len()
+        );
     }
 
     /// What was found has been read: the next search begins at the first byte that was not.
