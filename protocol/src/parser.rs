@@ -8,6 +8,7 @@
 //! Name
 //!
 //! 0 <= searched <= input.len()
+//! searched == 0 in Name, and start <= searched in Argument
 //! ```
 //!
 //! `searched` is how much of the unfinished op was looked at. What was looked at is not looked at
@@ -262,9 +263,29 @@ impl Parser {
                 Stage::Argument { name, start } => self.argument(input, name, start, rules)?,
                 Stage::Payload(layout) => Some(self.payload(input, &layout)?),
             };
+            self.invariants(input);
             if let Some(step) = step {
                 return Ok(step);
             }
+        }
+    }
+
+    /// The inequalities of the header.
+    #[inline]
+    fn invariants(&self, input: &[u8]) {
+        let searched = self.searched;
+        debug_assert!(
+            searched <= input.len(),
+            "searched {searched} of {}",
+            input.len()
+        );
+        match self.stage {
+            Stage::Name => debug_assert_eq!(searched, 0, "of an op that has not begun"),
+            Stage::Argument { start, .. } => {
+                debug_assert!(start <= searched, "{start} > {searched}");
+            }
+            Stage::Payload(layout) => debug_assert_eq!(searched, layout.line_bytes()),
+            Stage::Ignore(_) | Stage::Blanks(_) => {}
         }
     }
 

@@ -4,7 +4,7 @@
 //! driver: calls made by handlers end here as flags and queue entries, and the loop in
 //! `reactor.rs` carries them out.
 //!
-//! A key is in `closing` at most once; a flag of the connection tells.
+//! What holds between the flags of connections and the queues is code, in `core/invariants.rs`.
 
 use crate::hold::Hold;
 use crate::outbound::Tail;
@@ -18,6 +18,7 @@ use std::time::Duration;
 mod conn;
 mod datagram;
 mod deadlines;
+mod invariants;
 mod pools;
 mod resting;
 mod schedule;
@@ -380,6 +381,7 @@ impl Core {
             let before = std::mem::replace(&mut conn.counted, held);
             self.total.change(before, held);
         }
+        self.conn_invariants(key);
     }
 
     /// Ends the outgoing direction once the queue is empty.
@@ -441,6 +443,7 @@ impl Core {
             _ => return false,
         }
         self.closing.push_back(key);
+        self.conn_invariants(key);
         true
     }
 

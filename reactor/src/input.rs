@@ -111,11 +111,12 @@ impl Carry {
         }
         self.buf[..bytes.len()].copy_from_slice(bytes);
         (self.start, self.end) = (0, bytes.len());
+        self.invariants();
     }
 
     pub(crate) fn consume(&mut self, len: usize) {
         self.start += len;
-        debug_assert!(self.start <= self.end);
+        self.invariants();
     }
 
     /// Room behind the unread bytes: what they lack to `need`, or `min` if they lack nothing or one
@@ -136,6 +137,7 @@ impl Carry {
             let wanted = target.min((2 * self.end).max(self.end + min));
             pool.enlarge(&mut self.buf, self.end, wanted);
         }
+        self.invariants();
         // A block out of the pool may be longer than what is to be read.
         let end = target.min(self.buf.len());
         &mut self.buf[self.end..end]
@@ -144,7 +146,24 @@ impl Carry {
     /// The first `len` bytes of the room have been filled.
     pub(crate) fn filled(&mut self, len: usize) {
         self.end += len;
-        debug_assert!(self.end <= self.buf.len());
+        self.invariants();
+    }
+
+    /// The inequality above.
+    #[inline]
+    fn invariants(&self) {
+        debug_assert!(
+            self.start <= self.end,
+            "{} of {} bytes",
+            self.start,
+            self.end
+        );
+        debug_assert!(
+            self.end <= self.buf.len(),
+            "{} bytes of {}",
+            self.end,
+            self.buf.len()
+        );
     }
 
     /// Hands the buffer back when nothing in it is unread.

@@ -158,6 +158,7 @@ impl Io<'_> {
         if conn.in_dirty.is_some_and(|lane| lane > Lane::Light) {
             self.core.opened.push(key);
         }
+        self.core.conn_invariants(key);
         true
     }
 
@@ -345,6 +346,7 @@ impl Io<'_> {
             conn.high = high.min(conn.max);
             conn.low = low.min(conn.high);
             conn.outbound.shut_window();
+            conn.invariants();
         }
     }
 

@@ -4,7 +4,9 @@
 //! older  [ taken by the kernel | waiting ] ... [ waiting ]   block  [ waiting | room, zeroes or old ]
 //!           <- head ->                                               <- end ->  appended here
 //!
-//! head <= length of the first piece, and len() == older.bytes + end - head
+//! older.bytes == sum of the older pieces, none of which is empty
+//! head < length of the first older piece; without one, head <= end
+//! end <= block.len(), and len() == older.bytes + end - head
 //! window == 0, or window + OVERHANG_BYTES <= block.len()
 //! ```
 //!
@@ -188,6 +190,7 @@ impl Tail<'_> {
 impl Drop for Tail<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        debug_assert!(self.at <= self.room.len());
         *self.end += self.at as u32;
     }
 }
@@ -229,8 +232,9 @@ impl Outbound {
         self.older_bytes() + self.end() - self.head()
     }
 
+    /// Where the block's filled part ends.
     #[inline]
-    fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.end as usize
     }
 
@@ -258,6 +262,12 @@ impl Outbound {
     pub(crate) fn open_window(&mut self, bytes: usize) {
         let room = (self.block.len() - self.end()).saturating_sub(OVERHANG_BYTES);
         self.window = self.end + room.min(bytes) as u32;
+        self.invariants();
+    }
+
+    /// Up to where of the block an append has nothing to look at, if it is so far anywhere.
+    pub(crate) fn window_end(&self) -> Option<usize> {
+        (self.window > 0).then_some(self.window as usize)
     }
 
     /// The next append has something to look at.
@@ -303,6 +313,7 @@ impl Outbound {
             let wanted = needed.max(BLOCK_BYTES_MAX.min(2 * self.block.len()));
             pool.enlarge(&mut self.block, self.end as usize, wanted);
         }
+        self.invariants();
     }
 
     /// Makes the block one of the older pieces, if anything of it waits.
@@ -322,6 +333,7 @@ impl Outbound {
             self.retire_block();
             let older = self.older.get_or_insert_default();
             older.push(Piece::Shared(bytes));
+            self.invariants();
         }
     }
 
@@ -375,7 +387,7 @@ impl Outbound {
             let first_len = first.as_slice().len();
             if head < first_len {
                 self.head = head as u32;
-                return;
+                return self.invariants();
             }
             head -= first_len;
             older.bytes -= first_len;
@@ -388,6 +400,7 @@ impl Outbound {
             (self.head, self.end) = (0, 0);
             pool.give(std::mem::take(&mut self.block));
         }
+        self.invariants();
     }
 
     /// Gives back room that the block will not need soon. Called when the socket is full, so that a
@@ -397,6 +410,44 @@ impl Outbound {
             self.shut_window();
             self.block.resize(self.end() * 2);
         }
+        self.invariants();
+    }
+
+    /// The inequalities of the header. Where many pieces wait, not all of them are looked at.
+    #[inline]
+    fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let (head, end, block) = (self.head(), self.end(), self.block.len());
+        assert!(end <= block, "{end} bytes of a block of {block}");
+        let window = self.window as usize;
+        assert!(
+            window == 0 || window + OVERHANG_BYTES <= block,
+            "a window of {window} in {block}"
+        );
+        let pieces = self.older.iter().flat_map(|older| &older.pieces);
+        match pieces.clone().next() {
+            Some(first) => assert!(
+                head < first.as_slice().len(),
+                "{head} bytes of the first are gone"
+            ),
+            None => assert!(head <= end, "{head} bytes of {end} are gone"),
+        }
+        if self
+            .older
+            .as_ref()
+            .is_some_and(|older| older.pieces.len() > 64)
+        {
+            return;
+        }
+        let lengths = pieces.map(|piece| piece.as_slice().len());
+        assert!(lengths.clone().all(|len| len > 0), "an empty piece");
+        assert_eq!(
+            self.older_bytes(),
+            lengths.sum::<usize>(),
+            "bytes of older pieces"
+        );
     }
 
     /// A copy of all that waits.

@@ -235,6 +235,7 @@ impl<S> Reactor<S> {
         self.flush();
         self.close();
         self.drop_cancelled();
+        self.core.invariants();
         Ok(())
     }
 

@@ -135,6 +135,7 @@ impl<T: Copy> Timers<T> {
         });
         let slot = u32::try_from(slot).expect("2^32 timers do not fit in memory");
         self.push(deadline, slot, id);
+        self.invariants();
         TimerId { id, slot }
     }
 
@@ -149,6 +150,7 @@ impl<T: Copy> Timers<T> {
         if self.dead > 64 && self.dead > self.heap.len() / 2 {
             self.retain(|_| true);
         }
+        self.invariants();
         Some(armed.target)
     }
 
@@ -159,6 +161,18 @@ impl<T: Copy> Timers<T> {
         self.heap
             .retain(|Reverse((_, _, slot, id))| is_live(slots, *slot, *id));
         self.dead = 0;
+        self.invariants();
+    }
+
+    /// The equation of the header.
+    #[inline]
+    fn invariants(&self) {
+        debug_assert!(self.dead <= self.heap.len());
+        debug_assert_eq!(
+            self.heap.len() - self.dead,
+            self.slots.len(),
+            "armed timers"
+        );
     }
 
     /// The earliest deadline, if any timer is armed.
@@ -232,6 +246,7 @@ impl<T: Copy> Timers<T> {
             }
             let Some(period) = armed.period else {
                 self.slots.remove(slot as usize);
+                self.invariants();
                 return Popped::Due(Due {
                     target,
                     again: None,

@@ -1,7 +1,7 @@
 //! Who has a turn next: the run queue for input, and the marks for the flush.
 //!
 //! A key is in `ready` and in `dirty` once in each lane at most. Its place counts that stands in the lane which
-//! the connection names.
+//! the connection names. `core/invariants.rs` looks whether that is so.
 
 use super::{Conn, Core, Entry, Lane, Phase};
 use crate::{Key, Time};
@@ -36,7 +36,7 @@ impl Core {
                 }
                 conn.in_ready = Some(lane);
                 self.ready.push(lane, key, &mut conn.ready_places);
-                return;
+                return self.conn_invariants(key);
             }
             Some(Entry::Listening(listening)) if listening.key == key => &mut listening.in_ready,
             Some(Entry::Udp(udp)) if udp.key == key => &mut udp.in_ready,
@@ -71,6 +71,7 @@ impl Core {
             }
             _ => return None,
         }
+        self.conn_invariants(key);
         Some(key)
     }
 
@@ -148,6 +149,7 @@ impl Core {
             self.dirty.push(lane, key, &mut conn.dirty_places);
             self.turn.marks += u32::from(key != self.turn.serving);
         }
+        self.conn_invariants(key);
     }
 
     /// The stream of a connection is to give its next piece, in its turn, if its queue is short enough.

@@ -100,6 +100,7 @@ impl Attached {
         if std::mem::take(&mut self.is_fresh) {
             self.held.extend_from_slice(carry.unread());
             carry.consume(carry.len());
+            self.invariants();
         }
     }
 
@@ -112,7 +113,14 @@ impl Attached {
             self.held = Vec::new();
             self.held_at = 0;
         }
+        self.invariants();
         taken
+    }
+
+    /// The inequality of the header.
+    fn invariants(&self) {
+        let (at, len) = (self.held_at, self.held.len());
+        debug_assert!(at < len || (at, len) == (0, 0), "{at} of {len} bytes held");
     }
 
     pub(crate) fn has_held(&self) -> bool {

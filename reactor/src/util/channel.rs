@@ -34,6 +34,16 @@ struct Values<T> {
     ended: bool,
 }
 
+impl<T> Values<T> {
+    /// What the header says.
+    #[inline]
+    fn invariants(&self, max: usize) {
+        let waiting = self.queue.len();
+        debug_assert!(waiting <= max, "{waiting} values wait, of {max}");
+        debug_assert!(self.draining || waiting == 0, "no drain is posted");
+    }
+}
+
 impl<S: 'static> Remote<S> {
     /// A channel that hands each value to `on_value`, on the reactor's thread, in order of sending.
     /// At most `max` values wait, and at least one may.
@@ -130,6 +140,7 @@ impl<T: Send + 'static, S: 'static> Sender<T, S> {
             return Err(Refused::Ended(value));
         }
         values.queue.push_back(value);
+        values.invariants(self.shared.max);
         Ok(())
     }
 }
