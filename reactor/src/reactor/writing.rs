@@ -3,8 +3,8 @@
 use super::Reactor;
 use crate::core::{Conn, LANES, Lane, OUTPUT_BYTES, Phase, Target};
 use crate::handler::Close;
-use crate::outbound::PIECES_MAX;
-use crate::{Driver, Key, LINGER};
+use crate::outbound::{Outbound, PIECES_MAX, Pool};
+use crate::{Driver, Key, LINGER, Time};
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
@@ -114,47 +114,22 @@ impl<S> Reactor<S> {
         }
         conn.outbound.shut_window();
         conn.offers = conn.offers.wrapping_add(1);
-        let mut budget = WRITE_BYTES_MAX;
-        let (mut failed, mut again) = (None, false);
-        let (mut writes, before) = (0, conn.written);
-        conn.seal(&mut pools.outbound);
-        while conn.writable && !conn.wire().is_empty() && budget > 0 {
-            let (offered, result) = offer_wire(&mut *self.driver, conn, budget);
-            writes += 1;
-            match result {
-                Ok(taken) => {
-                    // Part of it means that the kernel is full; an edge will tell when it is not.
-                    conn.writable = taken == offered;
-                    conn.wire_mut().advance(taken, &mut pools.outbound);
-                    conn.written += taken as u64;
-                    conn.last_progress = now;
-                    conn.last_activity = now;
-                    budget -= taken;
-                    conn.seal(&mut pools.outbound);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => conn.writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_shortage(&error) => (conn.writable, again) = (false, true),
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            }
-        }
+        let before = conn.written;
+        let written = write_out(&mut *self.driver, conn, &mut pools.outbound, now);
         let taken = conn.written - before;
         let is_flushed = conn.is_flushed();
         // Before the handshake is over nothing goes on, writable or not.
-        let goes_on = conn.writable && !conn.wire().is_empty();
+        let goes_on = !is_flushed && conn.writable && !conn.wire().is_empty();
         if !is_flushed && !goes_on {
             conn.wire_mut().trim();
             conn.queued_peak = conn.queued_peak.max(conn.queued());
         }
-        self.core.stats.writes += writes;
+        self.core.stats.writes += written.calls;
         self.core.stats.written_bytes += taken;
-        if let Some(error) = failed {
+        if let Some(error) = written.error {
             return self.write_failed(key, error);
         }
-        if again {
+        if written.is_short {
             self.try_again(key);
         }
         if is_flushed {
@@ -163,6 +138,15 @@ impl<S> Reactor<S> {
             self.core.mark_dirty(key);
         } else {
             self.arm_write_timer(key);
+        }
+        self.queue_is_shorter(key);
+    }
+
+    /// What fills the queue, and its handler, go on if it is short enough.
+    fn queue_is_shorter(&mut self, key: Key) {
+        let waits = |conn: &Conn| conn.stream.is_some() || conn.fed_by.is_some() || conn.congested;
+        if !self.core.conn(key).is_some_and(waits) {
+            return;
         }
         self.line_up(key);
         let Some(conn) = self.core.conn_mut(key) else {
@@ -247,6 +231,10 @@ impl<S> Reactor<S> {
         let Some(conn) = self.core.conn_mut(key) else {
             return;
         };
+        let is_open = conn.phase == Phase::Open && !conn.wants_write_end && !conn.apart;
+        if is_open && conn.write_timer.is_none() {
+            return;
+        }
         if let Some(timer) = conn.write_timer.take() {
             self.core.timers.cancel(timer);
         }
@@ -324,13 +312,67 @@ pub(super) fn is_shortage(error: &io::Error) -> bool {
     errno.is_some_and(|errno| shortages.contains(&errno))
 }
 
-/// One write of what waits, `budget` bytes at most: how much was offered, and what became of it.
-fn offer_wire(driver: &mut dyn Driver, conn: &Conn, budget: usize) -> (usize, io::Result<usize>) {
-    if let Some(piece) = conn.wire().only_piece(budget) {
-        return (piece.len(), driver.write(conn.key, &[IoSlice::new(piece)]));
+/// What became of a connection's share of the flush.
+struct Written {
+    calls: u64,
+    error: Option<io::Error>,
+    /// The system had no memory.
+    is_short: bool,
+}
+
+/// Writes what waits for the socket, until that is full or enough was written.
+fn write_out(driver: &mut dyn Driver, conn: &mut Conn, pool: &mut Pool, now: Time) -> Written {
+    let mut budget = WRITE_BYTES_MAX;
+    let mut written = Written {
+        calls: 0,
+        error: None,
+        is_short: false,
+    };
+    conn.seal(pool);
+    while conn.writable && budget > 0 {
+        let wire = conn.wire();
+        if wire.is_empty() {
+            break;
+        }
+        let (offered, result) = offer(driver, conn.key, wire, budget);
+        written.calls += 1;
+        match result {
+            Ok(taken) => {
+                // Part of it means that the kernel is full; an edge will tell when it is not.
+                conn.writable = taken == offered;
+                conn.wire_mut().advance(taken, pool);
+                conn.written += taken as u64;
+                conn.last_progress = now;
+                conn.last_activity = now;
+                budget -= taken;
+                conn.seal(pool);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => conn.writable = false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_shortage(&error) => {
+                (conn.writable, written.is_short) = (false, true);
+            }
+            Err(error) => {
+                written.error = Some(error);
+                break;
+            }
+        }
+    }
+    written
+}
+
+/// One write, `budget` bytes at most: how much was offered, and what became of it.
+fn offer(
+    driver: &mut dyn Driver,
+    key: Key,
+    wire: &Outbound,
+    budget: usize,
+) -> (usize, io::Result<usize>) {
+    if let Some(piece) = wire.only_piece(budget) {
+        return (piece.len(), driver.write(key, &[IoSlice::new(piece)]));
     }
     let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-    let count = conn.wire().pieces(&mut pieces, budget);
+    let count = wire.pieces(&mut pieces, budget);
     let offered = pieces[..count].iter().map(|piece| piece.len()).sum();
-    (offered, driver.write(conn.key, &pieces[..count]))
+    (offered, driver.write(key, &pieces[..count]))
 }
