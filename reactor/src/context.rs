@@ -233,10 +233,10 @@ impl<S> Context<'_, S> {
         self.io.set_timer(self.key, delay, timer)
     }
 
-    /// As [`set_timer`](Context::set_timer), for what the peer has to do within `patience`: see
+    /// As [`set_timer`](Context::set_timer), for what the peer has to do within `timeout`: see
     /// [`Io::set_deadline`].
-    pub fn set_deadline(&mut self, patience: Duration, timer: u64) -> TimerId {
-        self.io.set_deadline(self.key, patience, timer)
+    pub fn set_deadline(&mut self, timeout: Duration, timer: u64) -> TimerId {
+        self.io.set_deadline(self.key, timeout, timer)
     }
 
     /// As [`set_timer`](Context::set_timer), again and again: see [`Io::set_interval`].

@@ -6,8 +6,8 @@
 //!
 //! What holds between the flags of connections and the queues is code, in `core/invariants.rs`.
 
-use crate::hold::Hold;
 use crate::outbound::Tail;
+use crate::pause::Pause;
 use crate::timers::Timers;
 use crate::{Close, Counts, Key, ListenOptions, ListenerAddr, Memory, Stats, Time};
 use slab::Slab;
@@ -394,17 +394,17 @@ impl Core {
     }
 
     /// Stops reading a connection for one more reason.
-    pub(crate) fn hold(&mut self, key: Key, hold: Hold) {
+    pub(crate) fn pause(&mut self, key: Key, pause: Pause) {
         if let Some(conn) = self.conn_mut(key) {
-            conn.holds.add(hold);
+            conn.pauses.add(pause);
         }
     }
 
-    /// Lifts one reason; reads again, beginning with what was left unread, if it was the last.
-    pub(crate) fn lift(&mut self, key: Key, hold: Hold) {
+    /// Takes one reason back; reads again, beginning with what was left unread, if it was the last.
+    pub(crate) fn unpause(&mut self, key: Key, pause: Pause) {
         let now = self.clock;
         if let Some(conn) = self.conn_mut(key)
-            && conn.holds.lift(hold)
+            && conn.pauses.remove(pause)
         {
             conn.rescan = true;
             conn.last_activity = now;

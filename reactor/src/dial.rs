@@ -11,8 +11,8 @@
 //! an equal share of the time that is left, so that a first one that never answers does not use it
 //! all up; what it leaves goes to those behind it.
 
+use crate::annotated::annotated;
 use crate::core::{Phase, Target};
-use crate::failed::failed;
 use crate::{Close, ConnectOptions, Io, Key, Time};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -47,8 +47,8 @@ impl Dial {
     /// was the name.
     fn named(&self, cause: io::Error) -> io::Error {
         match self.addr.filter(|addr| addr.to_string() != self.host) {
-            Some(addr) => failed(format!("{} ({addr})", self.host), cause),
-            None => failed(self.host.as_str(), cause),
+            Some(addr) => annotated(format!("{} ({addr})", self.host), cause),
+            None => annotated(self.host.as_str(), cause),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `Endpoint`: where to listen or bind, as a program writes it, and the addresses that it stands for.
 
+use crate::annotated::annotated;
 use crate::dial;
-use crate::failed::failed;
 use crate::{Driver, Io, Key, ListenOptions};
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -102,7 +102,7 @@ impl Place {
             Wanted::Nothing(error) => Err(io::Error::new(error.kind(), error.to_string())),
         };
         let mut addrs: Vec<SocketAddr> = Vec::new();
-        for addr in found.map_err(|error| self.failed(what, error))? {
+        for addr in found.map_err(|error| self.annotated(what, error))? {
             if !addrs.contains(&addr) {
                 addrs.push(addr);
             }
@@ -117,15 +117,15 @@ impl Place {
     }
 
     /// An error of all of it.
-    pub(crate) fn failed(&self, what: &str, cause: io::Error) -> io::Error {
-        failed(format!("{what} {}", self.text), cause)
+    pub(crate) fn annotated(&self, what: &str, cause: io::Error) -> io::Error {
+        annotated(format!("{what} {}", self.text), cause)
     }
 
     /// An error of one of its addresses.
     pub(crate) fn failed_at(&self, what: &str, addr: SocketAddr, cause: io::Error) -> io::Error {
         match &self.wanted {
-            Wanted::Name(..) => failed(format!("{what} {} ({addr})", self.text), cause),
-            _ => failed(format!("{what} {addr}"), cause),
+            Wanted::Name(..) => annotated(format!("{what} {} ({addr})", self.text), cause),
+            _ => annotated(format!("{what} {addr}"), cause),
         }
     }
 }

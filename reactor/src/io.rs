@@ -1,8 +1,8 @@
 //! `Io`: what may be asked for any connection, without a word of the shared state's type.
 
 use crate::core::{Core, Lane, Phase, Target};
-use crate::hold::Hold;
 use crate::outbound::{QUEUE_BYTES_MAX, Tail};
+use crate::pause::Pause;
 use crate::{Close, Driver, Key, Time, TimerId};
 use bytes::Bytes;
 use std::error::Error;
@@ -421,7 +421,7 @@ impl Io<'_> {
     pub fn pause(&mut self, key: Key) {
         match self.core.udp_mut(key) {
             Some(udp) => udp.paused = true,
-            None => self.core.hold(key, Hold::Program),
+            None => self.core.pause(key, Pause::Program),
         }
     }
 
@@ -433,7 +433,7 @@ impl Io<'_> {
             }
         } else {
             self.read_clock();
-            self.core.lift(key, Hold::Program);
+            self.core.unpause(key, Pause::Program);
         }
     }
 
@@ -442,7 +442,7 @@ impl Io<'_> {
     #[must_use]
     pub fn is_paused(&self, key: Key) -> bool {
         match self.core.conn(key) {
-            Some(conn) => conn.holds.has(Hold::Program),
+            Some(conn) => conn.pauses.has(Pause::Program),
             None => self.core.udp(key).is_some_and(|udp| udp.paused),
         }
     }
@@ -530,13 +530,12 @@ impl Io<'_> {
         self.core.arm(delay, None, Target::Handler(key, timer))
     }
 
-    /// As [`set_timer`](Io::set_timer), for what the peer has to do within `patience`. If the loop has
+    /// As [`set_timer`](Io::set_timer), for what the peer has to do within `timeout`. If the loop has
     /// stood still in that time (see [`resumed`](Io::resumed)), the peer gets all of it once more,
     /// and `on_timer` is called after that; and again if the loop was late by half of that time.
-    pub fn set_deadline(&mut self, key: Key, patience: Duration, timer: u64) -> TimerId {
+    pub fn set_deadline(&mut self, key: Key, timeout: Duration, timer: u64) -> TimerId {
         self.read_clock();
-        self.core
-            .arm_deadline(patience, Target::Handler(key, timer))
+        self.core.arm_deadline(timeout, Target::Handler(key, timer))
     }
 
     /// As [`set_timer`](Io::set_timer), again and again. The period does not drift; periods missed

@@ -118,16 +118,16 @@ mod options;
 mod transport;
 mod watch;
 
+mod annotated;
 mod block;
 mod core;
 mod dial;
 mod endpoint;
-mod failed;
-mod hold;
 mod input;
 mod key;
 mod outbound;
 mod packets;
+mod pause;
 mod relay;
 mod stream;
 mod timers;

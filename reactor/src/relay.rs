@@ -3,11 +3,11 @@
 //! ```text
 //! source socket ─▶ read ─▶ target's queue ─▶ write ─▶ target socket
 //!                   ▲                  │
-//!                   └── held from the high mark on, until the queue is down at the low one
+//!                   └── paused from the high mark on, until the queue is down at the low one
 //! ```
 //!
 //! Where much is to be read, nothing is queued, and both are plain sockets, the system moves the bytes from
-//! one to the other. What the target has no room for is queued as above, and the source is held until
+//! one to the other. What the target has no room for is queued as above, and the source is paused until
 //! that has left. If others have queued more behind it meanwhile, the next bytes are copied again.
 //!
 //! The source has a `Relay` that names its target, and the target's `fed_by` names the source:
@@ -15,7 +15,7 @@
 
 use crate::Key;
 use crate::core::{Conn, Core};
-use crate::hold::Hold;
+use crate::pause::Pause;
 use std::error::Error;
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub struct ProxyOptions {
     pub limit: Option<u64>,
     /// The source is not read from the moment at which the target's queue holds this number of bytes until
     /// it is down at half of that. Default none: the [marks](crate::Io::watermarks) of the target.
-    /// Where the system moves the bytes by itself, the source is held as soon as the target's socket
+    /// Where the system moves the bytes by itself, the source is paused as soon as the target's socket
     /// is full, until all that was queued by then has left.
     pub high: Option<usize>,
     /// When the source's peer has ended its direction, end that of the target as well, once its
@@ -97,8 +97,8 @@ pub(crate) struct Relay {
     pub(crate) may_splice: bool,
     /// It has, and goes on so when all that is queued has left.
     pub(crate) splices: bool,
-    /// How much the target has written when all has left that was queued as the source was held.
-    held_until: u64,
+    /// How much the target has written when all has left that was queued as the source was paused.
+    paused_until: u64,
 }
 
 impl Relay {
@@ -110,7 +110,7 @@ impl Relay {
             half_close: options.half_close,
             may_splice: true,
             splices: false,
-            held_until: 0,
+            paused_until: 0,
         }
     }
 
@@ -126,7 +126,7 @@ impl Relay {
         }
     }
 
-    /// From how many queued bytes on the source is held. Never above the target's bound: a relay
+    /// From how many queued bytes on the source is paused. Never above the target's bound: a relay
     /// must not be what makes its target a slow consumer.
     fn high(&self, target: &Conn) -> usize {
         self.high.unwrap_or(target.high).min(target.max).max(1)
@@ -137,10 +137,10 @@ impl Relay {
         self.high.map_or(target.low, |high| high / 2)
     }
 
-    /// Whether what was queued as the source was held has still to leave. What others queue behind it
-    /// does not count, or they could hold the source for ever.
+    /// Whether what was queued as the source was paused has still to leave. What others queue behind it
+    /// does not count, or they could keep the source paused for ever.
     fn awaits_rest(&self, target: &Conn) -> bool {
-        self.splices && target.queued() > 0 && target.written < self.held_until
+        self.splices && target.queued() > 0 && target.written < self.paused_until
     }
 
     /// How many bytes may be handed over now.
@@ -163,7 +163,7 @@ impl Core {
         if let Some(target) = self.conn_mut(relay.to) {
             target.fed_by = None;
         }
-        self.lift(source, Hold::Relay);
+        self.unpause(source, Pause::Relay);
         self.enqueue(source);
         Some(relay)
     }
@@ -176,8 +176,10 @@ impl Core {
         let Some(source) = conn.fed_by else {
             return;
         };
-        let held = self.conn(source).filter(|conn| conn.holds.has(Hold::Relay));
-        let Some(relay) = held.and_then(|conn| conn.relay.as_ref()) else {
+        let paused = self
+            .conn(source)
+            .filter(|conn| conn.pauses.has(Pause::Relay));
+        let Some(relay) = paused.and_then(|conn| conn.relay.as_ref()) else {
             return;
         };
         if relay.awaits_rest(conn) || conn.queued() > relay.low(conn) {
@@ -188,19 +190,19 @@ impl Core {
             // To a queue that does not become empty the bytes are copied.
             relay.splices &= is_empty;
         }
-        self.lift(source, Hold::Relay);
+        self.unpause(source, Pause::Relay);
     }
 
-    /// Holds the source of a relay, as its target has no room for what would be read.
-    pub(crate) fn hold_for(&mut self, source: Key, target: Key) {
+    /// Pauses the source of a relay, as its target has no room for what would be read.
+    pub(crate) fn pause_for(&mut self, source: Key, target: Key) {
         let Some(target) = self.conn(target) else {
             return;
         };
-        let held_until = target.written + target.queued() as u64;
+        let paused_until = target.written + target.queued() as u64;
         if let Some(relay) = self.conn_mut(source).and_then(|conn| conn.relay.as_mut()) {
-            relay.held_until = held_until;
+            relay.paused_until = paused_until;
         }
-        self.hold(source, Hold::Relay);
+        self.pause(source, Pause::Relay);
     }
 
     /// A connection is being released: no relay may name it afterwards.

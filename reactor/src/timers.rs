@@ -51,7 +51,7 @@ struct Armed<T> {
     id: u64,
     period: Option<Duration>,
     /// How long somebody else had, where the timer judges that and may begin once more.
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     begun: u8,
     /// When it was due and was put off, to be read on first; how many turns its target has had since, and
     /// the number of the last one.
@@ -108,25 +108,25 @@ impl<T: Copy> Timers<T> {
         self.insert(deadline, period, None, target)
     }
 
-    /// Arms a timer for what somebody else has to do within `patience` from `now`. If the loop stands
+    /// Arms a timer for what somebody else has to do within `timeout` from `now`. If the loop stands
     /// still meanwhile, it begins once more after that, with all of its time; and again where that was
     /// for half of the time or longer. A loop that is always a little late has deadlines all the same.
-    pub(crate) fn arm_deadline(&mut self, now: Time, patience: Duration, target: T) -> TimerId {
-        self.insert(now + patience, None, Some(patience), target)
+    pub(crate) fn arm_deadline(&mut self, now: Time, timeout: Duration, target: T) -> TimerId {
+        self.insert(now + timeout, None, Some(timeout), target)
     }
 
     fn insert(
         &mut self,
         deadline: Time,
         period: Option<Duration>,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         target: T,
     ) -> TimerId {
         let id = self.armings;
         let slot = self.slots.insert(Armed {
             id,
             period,
-            patience,
+            timeout,
             begun: 0,
             due: None,
             put_off: 0,
@@ -234,14 +234,14 @@ impl<T: Copy> Timers<T> {
             }
             armed.put_off = 0;
             let deadline = armed.due.take().unwrap_or(deadline);
-            if let Some(patience) = armed.patience
-                && deadline < resumed + patience
+            if let Some(timeout) = armed.timeout
+                && deadline < resumed + timeout
             {
                 armed.begun += 1;
-                if now - deadline < patience / 2 || armed.begun >= BEGUN_MAX {
-                    armed.patience = None;
+                if now - deadline < timeout / 2 || armed.begun >= BEGUN_MAX {
+                    armed.timeout = None;
                 }
-                self.push(now + patience, slot, id);
+                self.push(now + timeout, slot, id);
                 continue;
             }
             let Some(period) = armed.period else {

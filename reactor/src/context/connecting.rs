@@ -1,8 +1,8 @@
 //! Connecting, with options.
 
 use super::{Context, Slot};
+use crate::annotated::annotated;
 use crate::core::{Phase, Target};
-use crate::failed::failed;
 use crate::{Close, ConnectOptions, Handler, Key, Transport};
 use std::io;
 use std::net::SocketAddr;
@@ -88,7 +88,7 @@ impl<S> Context<'_, S> {
 /// The error of a connect that could not begin, with the addresses that were asked for.
 fn not_connected(addr: SocketAddr, local: Option<SocketAddr>, error: io::Error) -> io::Error {
     match local {
-        Some(local) => failed(format!("{addr} from {local}"), error),
-        None => failed(addr.to_string(), error),
+        Some(local) => annotated(format!("{addr} from {local}"), error),
+        None => annotated(addr.to_string(), error),
     }
 }

@@ -1,7 +1,7 @@
 //! Flow of the connection being called: relays, streams, and writing at once.
 
 use super::Context;
-use crate::failed::failed;
+use crate::annotated::annotated;
 use crate::{Key, ProxyError, ProxyOptions, StreamError, StreamOptions};
 use std::fs::File;
 use std::io::{self, Read};
@@ -64,7 +64,7 @@ impl<S> Context<'_, S> {
     ) -> io::Result<()> {
         let path = path.as_ref();
         let opened = File::open(path);
-        let file = opened.map_err(|error| failed(path.display().to_string(), error))?;
+        let file = opened.map_err(|error| annotated(path.display().to_string(), error))?;
         Ok(self.io.stream_file(self.key, file, options)?)
     }
 

@@ -1,7 +1,7 @@
 //! Unix sockets: the same connections at a path instead of an address.
 
 use super::{Context, Slot};
-use crate::failed::failed;
+use crate::annotated::annotated;
 use crate::{Accept, CONNECT_TIMEOUT, Handler, Key, ListenOptions, ListenerAddr};
 use std::io;
 use std::path::Path;
@@ -60,7 +60,7 @@ impl<S> Context<'_, S> {
         let key = self.io.core.reserve();
         let path = path.as_ref();
         let begun = self.io.driver.connect_unix(key, path);
-        let begun = begun.map_err(|error| failed(path.display().to_string(), error));
+        let begun = begun.map_err(|error| annotated(path.display().to_string(), error));
         self.begin(key, None, CONNECT_TIMEOUT, begun, handler);
         key
     }
@@ -75,5 +75,5 @@ fn explained(error: io::Error, path: &Path) -> io::Error {
         }
         _ => "",
     };
-    failed(format!("listen on {}{advice}", path.display()), error)
+    annotated(format!("listen on {}{advice}", path.display()), error)
 }

@@ -2,10 +2,10 @@
 
 use super::turn::{LIGHT_READ_BYTES, Lane, Load, Times};
 use crate::dial::Dial;
-use crate::hold::Holds;
 use crate::input::Carry;
 use crate::layer::Attached;
 use crate::outbound::Outbound;
+use crate::pause::Pauses;
 use crate::process::Child;
 use crate::relay::Relay;
 use crate::stream::Stream;
@@ -70,7 +70,7 @@ pub(crate) struct Rest {
     /// Two pipes, one for each direction: the end of one is not the end of the other.
     pub(crate) apart: bool,
     /// Why it is not read, if it is not.
-    pub(crate) holds: Holds,
+    pub(crate) pauses: Pauses,
     /// The handler left bytes that it could use: it yielded, or was resumed.
     pub(crate) rescan: bool,
     pub(crate) eof: bool,
@@ -138,7 +138,7 @@ pub(crate) struct Rest {
     /// Bytes that its present stream, or the last one, has queued.
     pub(crate) streamed: u64,
     pub(crate) why: Option<Close>,
-    /// Armed while connecting, ending and draining: the end of patience with each.
+    /// Armed while connecting, ending and draining: the deadline of each.
     pub(crate) phase_timer: Option<TimerId>,
     /// Total bytes that must have been written when `write_timer` fires.
     pub(crate) write_target: u64,
@@ -183,7 +183,7 @@ impl Conn {
             hangup: false,
             is_tcp: peer.is_some(),
             apart: false,
-            holds: Holds::default(),
+            pauses: Pauses::default(),
             rescan: false,
             eof: false,
             wants_write_end: false,
@@ -243,7 +243,7 @@ impl Conn {
 
     /// Whether the handler may still be given input.
     pub(crate) fn takes_input(&self) -> bool {
-        self.phase == Phase::Open && !self.holds.any()
+        self.phase == Phase::Open && !self.pauses.is_paused()
     }
 
     /// Whether its queue is short enough for the next piece of its stream, and has room for it.

@@ -24,13 +24,13 @@ impl Core {
         self.timers.arm(self.clock + delay, period, target)
     }
 
-    /// Arms a timer for a handler, for what its peer has to do within `patience`.
+    /// Arms a timer for a handler, for what its peer has to do within `timeout`.
     ///
     /// # Panics
     /// As [`arm`](Core::arm).
-    pub(crate) fn arm_deadline(&mut self, patience: Duration, target: Target) -> TimerId {
+    pub(crate) fn arm_deadline(&mut self, timeout: Duration, target: Target) -> TimerId {
         self.make_room_for_a_timer();
-        self.timers.arm_deadline(self.clock, patience, target)
+        self.timers.arm_deadline(self.clock, timeout, target)
     }
 
     /// # Panics
@@ -58,8 +58,8 @@ impl Core {
     }
 
     /// Arms the timer that bounds the present phase, in place of the one before.
-    pub(crate) fn arm_phase_timer(&mut self, key: Key, patience: Duration, target: Target) {
-        let timer = self.timers.arm_deadline(self.clock, patience, target);
+    pub(crate) fn arm_phase_timer(&mut self, key: Key, timeout: Duration, target: Target) {
+        let timer = self.timers.arm_deadline(self.clock, timeout, target);
         self.set_phase_timer(key, timer);
     }
 

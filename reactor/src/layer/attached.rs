@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! queue (plain) ── seal ──▶ layer ──▶ wire ──▶ socket      no more is sealed from WIRE_BYTES_MAX on
-//! held, socket  ── open ──▶ layer ──▶ plain, for the handler
+//! early, socket ── open ──▶ layer ──▶ plain, for the handler
 //!
-//! 0 <= held_at < held.len(), or nothing is held
+//! 0 <= early_at < early.len(), or nothing came early
 //! ```
 //!
-//! `wire` begins with what was queued before the layer: it leaves as it is. `held` is what had come
+//! `wire` begins with what was queued before the layer: it leaves as it is. `early` is what had come
 //! before the layer and was left unread: it is the layer's first input.
 
 use super::{Heard, Layer, Queue, Wire};
@@ -40,10 +40,10 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Attached {
     layer: Box<dyn Layer>,
-    /// The handler's unread input is still to become `held`.
+    /// The handler's unread input is still to become `early`.
     is_fresh: bool,
-    held: Vec<u8>,
-    held_at: usize,
+    early: Vec<u8>,
+    early_at: usize,
     pub(crate) wire: Outbound,
     /// The peer's end, until the handler has been told of it.
     pub(crate) end: Option<End>,
@@ -66,8 +66,8 @@ impl Attached {
             is_settled: !layer.is_handshaking(),
             layer,
             is_fresh: true,
-            held: Vec::new(),
-            held_at: 0,
+            early: Vec::new(),
+            early_at: 0,
             wire: std::mem::take(queue),
             end: None,
             has_failed: false,
@@ -96,22 +96,22 @@ impl Attached {
     }
 
     /// Takes what had come before the layer and was left unread.
-    pub(crate) fn hold(&mut self, carry: &mut Carry) {
+    pub(crate) fn take_over(&mut self, carry: &mut Carry) {
         if std::mem::take(&mut self.is_fresh) {
-            self.held.extend_from_slice(carry.unread());
+            self.early.extend_from_slice(carry.unread());
             carry.consume(carry.len());
             self.invariants();
         }
     }
 
-    /// At most `len` bytes of what is held, which are no longer.
-    pub(crate) fn take_held(&mut self, len: usize) -> Vec<u8> {
-        let end = self.held.len().min(self.held_at + len);
-        let taken = self.held[self.held_at..end].to_vec();
-        self.held_at = end;
-        if self.held_at == self.held.len() {
-            self.held = Vec::new();
-            self.held_at = 0;
+    /// At most `len` bytes of what came early, and forgets them.
+    pub(crate) fn take_early(&mut self, len: usize) -> Vec<u8> {
+        let end = self.early.len().min(self.early_at + len);
+        let taken = self.early[self.early_at..end].to_vec();
+        self.early_at = end;
+        if self.early_at == self.early.len() {
+            self.early = Vec::new();
+            self.early_at = 0;
         }
         self.invariants();
         taken
@@ -119,17 +119,20 @@ impl Attached {
 
     /// The inequality of the header.
     fn invariants(&self) {
-        let (at, len) = (self.held_at, self.held.len());
-        debug_assert!(at < len || (at, len) == (0, 0), "{at} of {len} bytes held");
+        let (at, len) = (self.early_at, self.early.len());
+        debug_assert!(
+            at < len || (at, len) == (0, 0),
+            "{at} of {len} bytes that came early"
+        );
     }
 
-    pub(crate) fn has_held(&self) -> bool {
-        !self.held.is_empty()
+    pub(crate) fn has_early(&self) -> bool {
+        !self.early.is_empty()
     }
 
     /// Whether something is to be delivered without a read.
     pub(crate) fn is_pending(&self) -> bool {
-        self.has_held() || self.end.is_some()
+        self.has_early() || self.end.is_some()
     }
 
     /// Bytes came from the peer: appends what they say to `plain`. How the peer ends is in `end`.

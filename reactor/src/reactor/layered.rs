@@ -21,7 +21,7 @@ impl<S> Reactor<S> {
         let Some(layer) = conn.layer.as_deref_mut() else {
             return;
         };
-        layer.hold(&mut conn.carry);
+        layer.take_over(&mut conn.carry);
         let handshaking = layer.is_handshaking();
         if handshaking {
             (conn.need, conn.rescan) = (0, false);
@@ -36,8 +36,8 @@ impl<S> Reactor<S> {
             self.offer_carry(key, carry);
         } else if layer.end.is_some() {
             self.layer_ended(key);
-        } else if layer.has_held() {
-            let wire = layer.take_held(WIRE_BYTES_MAX);
+        } else if layer.has_early() {
+            let wire = layer.take_early(WIRE_BYTES_MAX);
             self.open(key, &wire);
         } else if conn.readable && !conn.eof {
             self.read_wire(key);
@@ -65,8 +65,8 @@ impl<S> Reactor<S> {
         };
         if layer.end.is_some() {
             self.layer_ended(key);
-        } else if layer.has_held() {
-            let wire = layer.take_held(WIRE_BYTES_MAX);
+        } else if layer.has_early() {
+            let wire = layer.take_early(WIRE_BYTES_MAX);
             self.open(key, &wire);
         } else if readable {
             self.read_wire(key);

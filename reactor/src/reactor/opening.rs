@@ -2,11 +2,11 @@
 
 use super::Reactor;
 use crate::Key;
+use crate::annotated::annotated;
 use crate::context::Slot;
 use crate::core::{Phase, Target};
 use crate::driver::named;
 use crate::endpoint::canonical;
-use crate::failed::failed;
 use crate::handler::Close;
 use crate::io::Io;
 use std::io::{self, ErrorKind};
@@ -147,7 +147,7 @@ impl<S> Reactor<S> {
                 if let Err(error) = self.io().dial_failed(key, error) {
                     let peer = self.core.conn(key).and_then(|conn| conn.peer);
                     let error = match peer {
-                        Some(peer) => failed(peer.to_string(), error),
+                        Some(peer) => annotated(peer.to_string(), error),
                         None => error,
                     };
                     self.core.close(key, Close::ConnectFailed(error));

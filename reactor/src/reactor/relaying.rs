@@ -33,7 +33,7 @@ impl<S> Reactor<S> {
         };
         let room = relay.room(target);
         if room == 0 || relay.waits_for(target) {
-            return self.core.hold_for(source, to);
+            return self.core.pause_for(source, to);
         }
         if !conn.is_plain() && conn.carry.is_empty() && !conn.eof {
             self.read_layered_to_relay(source);

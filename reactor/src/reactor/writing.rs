@@ -270,7 +270,7 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// The patience with a connection that is ending is over, unless its queue has moved meanwhile:
+    /// The time of a connection that is ending is over, unless its queue has moved meanwhile:
     /// a peer that keeps reading gets all that was sent before the close.
     pub(super) fn check_linger(&mut self, key: Key) {
         let now = self.core.now;

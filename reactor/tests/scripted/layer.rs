@@ -7,11 +7,11 @@ use midge_reactor::{Eof, ProxyOptions};
 use std::io::ErrorKind;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handler that begins with a layer.
 fn begins<L: Layer>(probe: Probe, mut layer: impl FnMut() -> L + 'static) -> Probe {
-    probe.on_open(move |cx| cx.start_layer(layer(), PATIENCE).expect("it is open"))
+    probe.on_open(move |cx| cx.start_layer(layer(), TIMEOUT).expect("it is open"))
 }
 
 /// A peer whose connection has begun with frames, and who has been greeted and has greeted.
@@ -34,7 +34,7 @@ fn a_layer_without_handshake_or_end_changes_bytes_and_nothing_else() {
     let mut bench = Bench::new();
     let probe = Probe::echo("a").on_open(|cx| {
         cx.send(b"plain;");
-        cx.start_layer(Xor(7), PATIENCE).expect("it is open");
+        cx.start_layer(Xor(7), TIMEOUT).expect("it is open");
         cx.send(b"hello");
     });
     let peer = bench.dial(probe.on_handshake(|_| panic!("it has none")));
@@ -59,7 +59,7 @@ fn what_is_sent_before_the_greeting_leaves_behind_it_and_input_comes_after_the_h
     let mut bench = Bench::new();
     let probe = Probe::new("a")
         .on_open(|cx| {
-            cx.start_layer(Frames::default(), PATIENCE).expect("open");
+            cx.start_layer(Frames::default(), TIMEOUT).expect("open");
             cx.send(b"early");
             cx.pause();
         })
@@ -204,7 +204,7 @@ fn a_handshake_has_a_deadline() {
     let peer = bench.dial(begins(Probe::new("a"), Frames::default));
     bench.settle();
     peer.send(&GREETING[..3]);
-    bench.advance(PATIENCE - Duration::from_millis(1));
+    bench.advance(TIMEOUT - Duration::from_millis(1));
     assert!(!peer.closed());
     bench.advance(Duration::from_millis(2));
     assert_eq!(bench.told(), ["a open", "a close: no greeting in time"]);
@@ -237,13 +237,13 @@ fn what_had_come_unread_is_the_layers_and_a_second_layer_is_refused() {
     let probe = Probe::new("a").on_input(|cx, input| {
         if cx.layer::<Frames>().is_some() {
             input.take();
-            let again = cx.start_layer(Xor(7), PATIENCE);
+            let again = cx.start_layer(Xor(7), TIMEOUT);
             assert_eq!(again, Err(LayerError::AlreadyStarted));
             let detached = cx.detach().expect_err("the layer is here");
             return assert_eq!(detached.kind(), ErrorKind::Unsupported);
         }
         assert_eq!(input.consume(6), b"begin;");
-        cx.start_layer(Frames::default(), PATIENCE).expect("open");
+        cx.start_layer(Frames::default(), TIMEOUT).expect("open");
     });
     let peer = bench.dial(probe);
     peer.send(&[b"begin;", GREETING, &frame(b'd', b"x")].concat());
@@ -252,6 +252,6 @@ fn what_had_come_unread_is_the_layers_and_a_second_layer_is_refused() {
     let key = peer.key();
     bench.with(|cx| cx.io.close(key));
     bench.settle();
-    let gone = bench.with(|cx| cx.io.start_layer(key, Xor(7), PATIENCE));
+    let gone = bench.with(|cx| cx.io.start_layer(key, Xor(7), TIMEOUT));
     assert_eq!(gone, Err(LayerError::NotOpen));
 }
