@@ -86,9 +86,10 @@ pub use handler::{Accept, Close, Eof, Handler};
 pub use input::Input;
 pub use io::{Io, LINGER, Writer};
 pub use key::Key;
-pub use limits::raise_open_files;
 pub use offload::{Answer, OffloadJob, Panic};
-pub use options::{CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, SocketOption};
+pub use options::{
+    CONNECT_TIMEOUT, ConnectOptions, Keepalive, ListenOptions, SocketOption, raise_open_files,
+};
 pub use outbound::QUEUE_BYTES_MAX;
 pub use reactor::Reactor;
 pub use relay::{ProxyEnd, ProxyError, ProxyOptions};
@@ -133,7 +134,6 @@ mod stream;
 mod timers;
 
 mod driver;
-mod limits;
 mod offload;
 mod remote;
 mod spin;

@@ -21,7 +21,7 @@ use crate::builder::Builder;
 use crate::context::{Context, Slot, Tasks};
 use crate::core::{Conn, Core, LANES, Lane, OUTPUT_BYTES, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
-use crate::handler::{Accept, Close, Handler};
+use crate::handler::{Accept, Handler};
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::remote::{Job, Remote};
@@ -37,13 +37,12 @@ use std::panic::resume_unwind;
 use std::time::Duration;
 
 mod calling;
+mod closing;
 mod datagram;
 mod embedding;
-mod ending;
 mod layered;
 mod opening;
 mod panics;
-mod processes;
 mod reading;
 mod relaying;
 mod streaming;
@@ -188,7 +187,8 @@ impl<S> Reactor<S> {
         self.tasks.remote.clone()
     }
 
-    /// Turns until it is stopped; then every handler that is left sees [`Close::Shutdown`].
+    /// Turns until it is stopped; then every handler that is left sees
+    /// [`Close::Shutdown`](crate::Close::Shutdown).
     ///
     /// # Errors
     /// Those of [`turn`](Reactor::turn), which leave the reactor as it is: it may be run again.
@@ -584,65 +584,6 @@ impl<S> Reactor<S> {
         if let Some(work) = self.tasks.deferred.pop_front() {
             self.core.stats.deferred += 1;
             self.run_work(work);
-        }
-    }
-
-    fn close(&mut self) {
-        let count = self.core.closing.len();
-        if count > 0 {
-            // The flush may have taken its time.
-            self.read_clock();
-            self.begin_step(self.core.times.step);
-        }
-        for closed in 0..count {
-            if closed > 0 && self.step_is_over() {
-                break;
-            }
-            self.close_next();
-        }
-        if self.core.shutting_down && self.core.is_drained() {
-            self.core.stopping = true;
-        }
-    }
-
-    /// Closes the first of those that are to be closed, and tells its handler.
-    fn close_next(&mut self) {
-        let Some(key) = self.core.closing.pop_front() else {
-            return;
-        };
-        if self.awaits_exit(key) {
-            return;
-        }
-        self.panics.closing = key;
-        let why = match self.core.conn_mut(key) {
-            Some(conn) => conn.why.take(),
-            None => self
-                .core
-                .watching_mut(key)
-                .and_then(|watching| watching.why.take()),
-        };
-        let why = why.unwrap_or(Close::Local);
-        self.call(key, "on_close", |handler, cx| handler.on_close(cx, &why));
-        self.call_watch(key, "on_close", |watch, cx| watch.on_close(cx, &why));
-        self.close_udp(key);
-        self.tell_feeder(key);
-        self.panics.closing = Key::NONE;
-        self.forget(key);
-        if let Some(after) = self.tasks.after_close.remove(&key) {
-            self.run_work(|cx| after(cx, why));
-        }
-        self.after_callback();
-    }
-
-    fn forget(&mut self, key: Key) {
-        if !self.core.is_of(key) {
-            return;
-        }
-        self.driver.close(key);
-        self.core.stats.closed += u64::from(self.core.conn(key).is_some());
-        self.core.release(key);
-        if let Some(handler) = self.slots.get_mut(key.index()).and_then(Option::take) {
-            self.drop_handler(key, handler);
         }
     }
 
