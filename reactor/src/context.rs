@@ -3,7 +3,6 @@
 use crate::core::Target;
 use crate::datagram::Datagram;
 use crate::handler::{Accept, Handler};
-use crate::input::Carry;
 use crate::io::Io;
 use crate::offload::Offloads;
 use crate::process::Gathering;
@@ -180,29 +179,6 @@ impl<S> Context<'_, S> {
     pub fn unread(&self) -> &[u8] {
         let conn = self.io.core.conn(self.key);
         conn.map_or(&[], |conn| conn.carry.unread())
-    }
-
-    /// Whether this connection's handler may be given more of its input now.
-    pub(crate) fn goes_on(&self) -> bool {
-        let core = &self.io.core;
-        !core.yielded
-            && core.conn(self.key).is_some_and(|conn| {
-                conn.takes_input() && conn.relay.is_none() && !conn.has_left_layers_input()
-            })
-    }
-
-    /// Takes what was left unread, to be lent to a handler together with this context.
-    pub(crate) fn take_unread(&mut self) -> Carry {
-        let conn = self.io.core.conn_mut(self.key);
-        conn.map_or_else(Carry::default, |conn| std::mem::take(&mut conn.carry))
-    }
-
-    /// Puts back what was taken, as read.
-    pub(crate) fn put_read(&mut self, mut carry: Carry) {
-        carry.consume(carry.len());
-        if let Some(conn) = self.io.core.conn_mut(self.key) {
-            conn.carry = carry;
-        }
     }
 
     /// Stops reading from this connection: see [`Io::pause`].

@@ -10,7 +10,7 @@ use crate::outbound::Pool;
 #[derive(Debug)]
 pub struct Input<'a> {
     data: &'a [u8],
-    consumed: usize,
+    pub(crate) consumed: usize,
     need: usize,
 }
 
@@ -60,11 +60,6 @@ impl<'a> Input<'a> {
     /// length is known, and holds until the next call.
     pub fn need(&mut self, len: usize) {
         self.need = len;
-    }
-
-    /// Takes back the last `len` of the bytes consumed.
-    pub(crate) fn give_back(&mut self, len: usize) {
-        self.consumed -= len.min(self.consumed);
     }
 
     pub(crate) fn outcome(&self) -> (usize, usize) {

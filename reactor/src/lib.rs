@@ -41,7 +41,23 @@
 //! * [`codec`] cuts streams into lines and messages; [`util`] keeps connections up; [`process`] runs
 //!   programs; a [`layer`] stands between a connection and its socket, as TLS does.
 //! * The feature `sim` runs your handlers over a simulated network and clock, with faults, from a
-//!   seed; the feature `tls` adds TLS by rustls.
+//!   seed; the feature `tls` adds TLS by rustls; the feature `codec`, on by default, has the codecs.
+//!
+//! # For a broker, and for others
+//!
+//! | part | a broker such as midge uses it | others do |
+//! |---|---|---|
+//! | listeners, connections, queues with marks, timers, deferred work, signals | yes | yes |
+//! | [`Remote`], [`Context::offload`], [`Context::call`] | yes | yes |
+//! | connects, also to names | in its tools | yes |
+//! | [`layer`], and TLS as one (feature `tls`) | comes with TLS and WebSocket | yes |
+//! | the simulator (feature `sim`) | in its tests | in theirs |
+//! | [`codec`] (feature `codec`, on by default) | no: it has a parser of its own | yes |
+//! | [`process`], datagrams, [relays](Io::proxy), [streams](Io::stream), [`Watch`], [`EachTurn`], [`util`], [Unix sockets](Context::listen_unix) | no | yes |
+//!
+//! Of the last row nothing stands behind a feature: each is a kind of entry or a flag of a connection, which
+//! the loop knows at many places. A program that uses none of it pays a few branches where nothing is
+//! hot, and no dependency.
 //!
 //! # The one rule
 //!
@@ -101,6 +117,7 @@ pub use timers::TimerId;
 pub use transport::{Detached, ListenerAddr, ListeningSocket, Transport};
 pub use watch::{Again, Readiness, Watch};
 
+#[cfg(feature = "codec")]
 pub mod codec;
 pub mod layer;
 pub mod process;

@@ -75,12 +75,6 @@ impl Conn {
         self.layer.as_deref().is_some_and(Attached::is_pending)
     }
 
-    /// Whether its handler has started a layer and has input left that is not its own.
-    #[inline]
-    pub(crate) fn has_left_layers_input(&self) -> bool {
-        self.layer.as_deref().is_some_and(Attached::is_fresh)
-    }
-
     pub(crate) fn is_handshaking(&self) -> bool {
         self.layer.as_deref().is_some_and(Attached::is_handshaking)
     }

@@ -279,7 +279,7 @@ impl<H> Lines<H> {
 
     /// Makes unread again what the handler gave back of the `len` bytes it was called with.
     fn take_back(&mut self, input: &mut Input<'_>, len: usize) {
-        input.give_back(std::mem::take(&mut self.framing.given_back).min(len));
+        input.consumed -= std::mem::take(&mut self.framing.given_back).min(len);
     }
 }
 

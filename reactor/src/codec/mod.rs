@@ -175,6 +175,7 @@ mod header_body;
 mod length_prefixed;
 mod lines;
 
+use crate::input::Carry;
 use crate::{Context, Input};
 use std::error::Error;
 use std::fmt;
@@ -237,6 +238,34 @@ fn each_unit<S>(
                 input.take();
                 return Err(error);
             }
+        }
+    }
+}
+
+impl<S> Context<'_, S> {
+    /// Whether this connection's handler may be given more of its input now: it is not the next one's, nor
+    /// that of a layer which has just been started.
+    fn goes_on(&self) -> bool {
+        let core = &self.io.core;
+        let conn = core.conn(self.key).filter(|conn| conn.takes_input());
+        let is_own = conn.is_some_and(|conn| {
+            let layer = conn.layer.as_deref();
+            conn.relay.is_none() && !layer.is_some_and(|layer| layer.is_fresh)
+        });
+        is_own && !core.yielded
+    }
+
+    /// Takes what was left unread, to be lent to a handler together with this context.
+    fn take_unread(&mut self) -> Carry {
+        let conn = self.io.core.conn_mut(self.key);
+        conn.map_or_else(Carry::default, |conn| std::mem::take(&mut conn.carry))
+    }
+
+    /// Puts back what was taken, as read.
+    fn put_read(&mut self, mut carry: Carry) {
+        carry.consume(carry.len());
+        if let Some(conn) = self.io.core.conn_mut(self.key) {
+            conn.carry = carry;
         }
     }
 }

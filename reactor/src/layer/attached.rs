@@ -41,7 +41,7 @@ pub(crate) enum End {
 pub(crate) struct Attached {
     layer: Box<dyn Layer>,
     /// The handler's unread input is still to become `early`.
-    is_fresh: bool,
+    pub(crate) is_fresh: bool,
     early: Vec<u8>,
     early_at: usize,
     pub(crate) wire: Outbound,
@@ -88,11 +88,6 @@ impl Attached {
 
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed
-    }
-
-    /// Whether the handler has input left that is not its own.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.is_fresh
     }
 
     /// Takes what had come before the layer and was left unread.
