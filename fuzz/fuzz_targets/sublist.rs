@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
     let mut sublist = Sublist::default();
     let mut twins: Vec<Twin> = Vec::new();
     let mut receiver = 0;
-    let mut commands = 0;
+    let mut commands = 0_u32;
     while let Some(command) = data.next() {
         match command % 4 {
             0 => {
@@ -93,7 +93,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(sublist.is_empty(), twins.is_empty());
         // What a change has touched is looked at by itself, as debug assertions are on.
         commands += 1;
-        if commands % CHECKED_EVERY == 0 {
+        if commands.is_multiple_of(CHECKED_EVERY) {
             sublist.invariants();
         }
     }
