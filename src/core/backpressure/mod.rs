@@ -457,4 +457,17 @@ mod tests {
         assert!(!Progress::of_room().is_crowd());
         assert!(!of(Key::new(0, 1)).is_crowd());
     }
+
+    #[test]
+    #[should_panic = "of Key"]
+    fn a_publisher_that_waits_and_is_not_held_is_noticed() {
+        let mut backpressure = Backpressure::default();
+        let [publisher, receiver] = [1, 2].map(|place| Key::new(place, 1));
+        backpressure.publisher(publisher, Time::ZERO);
+        backpressure.invariants();
+        backpressure.waits = 1;
+        let waiting = BTreeMap::from([(1, publisher)]);
+        backpressure.waiting.insert(receiver, waiting);
+        backpressure.invariants();
+    }
 }

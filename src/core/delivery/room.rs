@@ -51,7 +51,8 @@ impl Room {
     fn invariants(&self) {
         let younger = self.shares.iter().skip(1).filter_map(Weak::upgrade);
         let sizes = younger.map(|size| size.load(Ordering::Relaxed));
-        assert!(sizes.sum::<usize>() <= self.max);
+        let all: usize = sizes.sum();
+        assert!(all <= self.max, "{all} is more than there is room for");
     }
 
     /// Whether some wait for it.
@@ -235,5 +236,17 @@ mod tests {
         assert!(room.has_been_freed());
         assert!(shares[1].grow(KEPT_MAX + 1, &mut room) && room.has_been_freed());
         assert!(shares[2].grow(KEPT_MAX + 1, &mut room) && !room.has_been_freed());
+    }
+
+    #[test]
+    #[should_panic = "more than there is room for"]
+    fn shares_for_which_there_is_no_room_are_noticed() {
+        let mut room = room(3 * KEPT_MAX);
+        let mut shares: Vec<Share> = (0..2).map(|_| Share::default()).collect();
+        assert!(shares[0].grow(KEPT_MAX + 1, &mut room));
+        // The oldest alone is not bounded, two younger ones are.
+        let sizes = [2 * KEPT_MAX, 2 * KEPT_MAX].map(|size| Arc::new(AtomicUsize::new(size)));
+        room.shares.extend(sizes.iter().map(Arc::downgrade));
+        shares[0].grow(100 * KEPT_MAX, &mut room);
     }
 }
