@@ -391,6 +391,7 @@ impl Core {
             conn.outbound.shut_window();
             self.mark_dirty(key);
         }
+        self.conn_invariants(key);
     }
 
     /// Stops reading a connection for one more reason.
