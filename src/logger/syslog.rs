@@ -25,7 +25,7 @@ const WAITING_MAX: usize = 8192;
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long the daemon may take for one line, or for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long after a failure the daemon is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -139,11 +139,11 @@ impl Wire {
 fn unix(path: &Path) -> io::Result<Wire> {
     let socket = UnixDatagram::unbound()?;
     if socket.connect(path).is_ok() {
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(TIMEOUT))?;
         return Ok(Wire::UnixDatagram(socket));
     }
     let stream = UnixStream::connect(path)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     Ok(Wire::Unix(stream))
 }
 
@@ -156,8 +156,8 @@ fn udp(address: &str) -> io::Result<Wire> {
 }
 
 fn tcp(address: &str) -> io::Result<Wire> {
-    let stream = TcpStream::connect_timeout(&resolve(address)?, PATIENCE)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let stream = TcpStream::connect_timeout(&resolve(address)?, TIMEOUT)?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     Ok(Wire::Tcp(stream))
 }
 

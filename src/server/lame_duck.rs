@@ -35,11 +35,11 @@ struct Pace {
 
 impl Pace {
     /// For this number of clients in this time.
-    fn of(clients: usize, spread: Duration) -> Pace {
+    fn of(clients: usize, window: Duration) -> Pace {
         let clients = u32::try_from(clients.max(1)).unwrap_or(u32::MAX);
-        let even = spread / clients;
+        let even = window / clients;
         let interval = even.clamp(INTERVAL_MIN, INTERVAL_MAX);
-        let turns = (spread.as_nanos() / INTERVAL_MIN.as_nanos()).max(1);
+        let turns = (window.as_nanos() / INTERVAL_MIN.as_nanos()).max(1);
         let batch = if even < INTERVAL_MIN {
             u128::from(clients).div_ceil(turns) as usize
         } else {
@@ -72,10 +72,10 @@ fn send_away(cx: &mut Context<'_, State>) {
     log::info!(target: "midge", "Closing existing clients");
     let keys: Vec<Key> = cx.state.core.clients().map(|one| one.key).collect();
     let config = &cx.state.config;
-    let spread = config.lame_duck_duration;
+    let window = config.lame_duck_duration;
     let pace = Pace::of(
         keys.len(),
-        spread.saturating_sub(config.lame_duck_grace_period),
+        window.saturating_sub(config.lame_duck_grace_period),
     );
     send_next(cx, keys, pace);
 }
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn clients_go_one_by_one_within_the_time_and_in_batches_when_there_are_many() {
         let ms = Duration::from_millis;
-        for (clients, spread, batch, interval) in [
+        for (clients, window, batch, interval) in [
             (0, ms(110_000), 1, ms(1000)),
             (10, ms(110_000), 1, ms(1000)),
             (1100, ms(110_000), 1, ms(100)),
@@ -109,8 +109,8 @@ mod tests {
             (1_000_000, ms(110_000), 10, ms(1)),
             (5, ms(0), 5, ms(1)),
         ] {
-            let pace = Pace::of(clients, spread);
-            assert_eq!(pace, Pace { batch, interval }, "{clients} in {spread:?}");
+            let pace = Pace::of(clients, window);
+            assert_eq!(pace, Pace { batch, interval }, "{clients} in {window:?}");
         }
     }
 }

@@ -9,11 +9,11 @@
 //! In a crowd every receiver with more than [`SHORT_BYTES`] queued counts as congested for those who feed
 //! it, also one that reads nothing, and a client with so much queued is a publisher that feeds itself. Each
 //! goes on with its share of what all queues together have lost. If they do not become shorter by a
-//! [`SHRINKS`]th of the bound in [`PATIENCE`], or reach it, some are closed as slow consumers until half is
-//! left: those that have taken nothing for [`PATIENCE`], then the longest. So a crowd ends, whatever else
+//! [`SHRINKS`]th of the bound in [`STALLED_AFTER`], or reach it, some are closed as slow consumers until half is
+//! left: those that have taken nothing for [`STALLED_AFTER`], then the longest. So a crowd ends, whatever else
 //! is sent and taken beside it.
 
-use super::{PATIENCE, Progress, is_moving_alone};
+use super::{Progress, STALLED_AFTER, is_moving_alone};
 use crate::core::Core;
 use midge_reactor::{Io, Key, Time};
 use std::error::Error;
@@ -37,7 +37,7 @@ pub(crate) fn marks(total_bytes_max: usize) -> (usize, usize) {
     (total_bytes_max / 2, total_bytes_max / 4 * 3)
 }
 
-/// In [`PATIENCE`] a crowd has to become shorter by one part in this number of the bound.
+/// In [`STALLED_AFTER`] a crowd has to become shorter by one part in this number of the bound.
 const SHRINKS: usize = 16;
 
 /// How far all are together. What they have taken is shared among those who wait; what a wait is worth is
@@ -49,7 +49,7 @@ pub(super) fn progress(io: &Io<'_>) -> Progress {
         of: Key::NONE,
         taken: io.stats().written_bytes,
         earned: u64::MAX - io.total_queued() as u64,
-        rate: ((max / SHRINKS) as f64 / PATIENCE.as_secs_f64()) as u64,
+        rate: ((max / SHRINKS) as f64 / STALLED_AFTER.as_secs_f64()) as u64,
         is_full: true,
     }
 }
@@ -86,7 +86,7 @@ impl Crowd {
     /// Whether some are to be closed, where `total` is queued of `max`; the broker itself stood still until
     /// `resumed`.
     fn has_to_go(&mut self, now: Time, resumed: Time, total: usize, max: usize) -> bool {
-        let is_new = |(since, _): &(Time, usize)| now - *since <= 2 * PATIENCE;
+        let is_new = |(since, _): &(Time, usize)| now - *since <= 2 * STALLED_AFTER;
         if self.goes_on {
             // Once in each turn.
             return self.closed.is_none_or(|last| last < now);
@@ -99,7 +99,7 @@ impl Crowd {
             return total >= max && self.may_close(now);
         };
         if total < max {
-            if now - since.max(resumed) < PATIENCE {
+            if now - since.max(resumed) < STALLED_AFTER {
                 if !self.is_judged {
                     // What has begun goes on until those who publish know of the crowd.
                     self.judged = Some((since, before.max(total)));
@@ -313,7 +313,7 @@ mod tests {
         );
         assert_eq!((goes_on, left), (true, 784 * MIB));
         let mut crowd = Crowd::default();
-        let now = Time::ZERO + PATIENCE;
+        let now = Time::ZERO + STALLED_AFTER;
         crowd.has_closed(now, left, goes_on);
         assert!(!crowd.has_to_go(now, Time::ZERO, left, MAX), "in one turn");
         let next = now + Duration::from_micros(1);

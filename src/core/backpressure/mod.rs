@@ -15,7 +15,7 @@
 //! subscriber has taken much meanwhile. A publisher of little is not held below half of the limit.
 //!
 //! What a publisher waits is bounded, over all receivers: see [`publisher`]. A subscriber that has
-//! taken nothing for [`PATIENCE`] is waited for by no one. Its queue grows to the limit, or its write
+//! taken nothing for [`STALLED_AFTER`] is waited for by no one. Its queue grows to the limit, or its write
 //! deadline passes, and it is a slow consumer. Time in which the broker itself stood still is nobody's
 //! fault, and does not count.
 //!
@@ -47,7 +47,7 @@ mod publisher;
 
 /// How long a congested subscriber may take nothing and still be waited for. A healthy one moves
 /// in bursts, up to a second apart when its kernel's buffer is large.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
+pub(crate) const STALLED_AFTER: Duration = Duration::from_millis(1500);
 
 /// In this time a subscriber has to come down from the high mark to the low one to be worth any wait:
 /// with the default limit, it has to take 1.4 MB/s.
@@ -64,7 +64,7 @@ pub(crate) const HOLD_TIMER: u64 = u64::MAX;
 const PUBLISHERS_MIN: usize = 64;
 
 /// A publisher that waits for [`room()`] is woken when there is some, and looks by itself only so often.
-const ROOM_AGAIN: Duration = PATIENCE;
+const ROOM_AGAIN: Duration = STALLED_AFTER;
 
 /// What stands for room for a large message where receivers are named by their keys: no receiver, and not
 /// all together.
@@ -93,7 +93,7 @@ pub(crate) fn is_moving(receiver: Key, io: &Io<'_>) -> bool {
 fn is_moving_alone(receiver: Key, io: &Io<'_>) -> bool {
     let since = |last: Time| io.now() - last.max(io.resumed());
     io.last_progress(receiver)
-        .is_some_and(|last| since(last) < PATIENCE)
+        .is_some_and(|last| since(last) < STALLED_AFTER)
 }
 
 /// How far a receiver is, or all together: what a publisher's wait for it is judged by.
@@ -406,7 +406,7 @@ impl Backpressure {
             false => Progress::alone(of, io),
         };
         state.has_waited(&wait, &progress, waiters, io.now());
-        if io.congested(of) && state.has_lost_patience(&progress) {
+        if io.congested(of) && state.has_given_up_on(&progress) {
             self.given_up.insert(of);
         }
     }

@@ -141,11 +141,11 @@ impl Publisher {
             true => is_crowd && self.credit > 0,
             false => self.credit > 0 || self.small > 0,
         };
-        !may_pass && !self.has_lost_patience(progress)
+        !may_pass && !self.has_given_up_on(progress)
     }
 
     /// Whether the allowance is spent, and this receiver earns no wait by itself.
-    pub(super) fn has_lost_patience(&self, progress: &Progress) -> bool {
+    pub(super) fn has_given_up_on(&self, progress: &Progress) -> bool {
         let account = self.accounts.iter().find(|one| one.of == progress.of);
         match account {
             Some(account) => self.left <= 0 && account.debt(progress) > 0,
@@ -321,9 +321,9 @@ mod tests {
             publisher.recover(Time::ZERO + 5 * second + Duration::from_nanos(nano));
         }
         assert_eq!(publisher.at, Time::ZERO + 5 * second);
-        assert!(!publisher.has_lost_patience(&progress(key, 0)));
+        assert!(!publisher.has_given_up_on(&progress(key, 0)));
         publisher.left = -SECOND;
-        assert!(publisher.has_lost_patience(&progress(key, 0)));
+        assert!(publisher.has_given_up_on(&progress(key, 0)));
         publisher.recover(Time::ZERO + 1000 * second);
         assert_eq!((publisher.left, publisher.small), (ALLOWANCE, SMALL_BYTES));
     }

@@ -36,7 +36,7 @@ const PAIRS: [usize; 2] = [1 << 10, 1 << 16];
 
 /// Misses for others that a candidate outlasts. Some subjects in turn must not keep each other
 /// from being asked for twice.
-const PATIENCE: u8 = 3;
+const OTHERS_MAX: u8 = 3;
 
 #[derive(Clone, Debug)]
 #[repr(align(128))]
@@ -319,7 +319,7 @@ impl Pair {
             (self.candidate, self.others) = (0, 0);
             return true;
         }
-        if self.candidate != 0 && self.others < PATIENCE {
+        if self.candidate != 0 && self.others < OTHERS_MAX {
             self.others += 1;
         } else {
             (self.candidate, self.others) = (tag, 0);
