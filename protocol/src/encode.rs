@@ -11,7 +11,7 @@ pub const PING: &[u8] = b"PING\r\n";
 /// `PONG`: the answer to `PING`. Both directions.
 pub const PONG: &[u8] = b"PONG\r\n";
 
-const LINE_END: &[u8] = b"\r\n";
+pub(crate) const LINE_END: &[u8] = b"\r\n";
 
 /// Where encoded bytes go.
 pub trait Sink {

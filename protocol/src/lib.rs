@@ -85,6 +85,7 @@
 pub mod encode;
 pub mod subject;
 
+mod compose;
 mod connect;
 mod credentials;
 mod fault;

@@ -36,6 +36,15 @@ impl Place {
         }
     }
 
+    /// The same place, as many bytes further.
+    #[inline(always)]
+    pub(crate) fn behind(self, bytes: usize) -> Place {
+        Place {
+            start: self.start + bytes as u32,
+            end: self.end + bytes as u32,
+        }
+    }
+
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.start == self.end
@@ -120,6 +129,26 @@ impl Layout {
             line_bytes: line_bytes as u32,
             tail: tail.unwrap_or_default() as u32,
         })
+    }
+
+    /// Of a publish whose parts stand there, one blank apart, with sizes of `[header, body]`.
+    pub(crate) fn composed(
+        subject: Span,
+        reply: Span,
+        header_size: Span,
+        size: Span,
+        [header_bytes, body_bytes]: [usize; 2],
+    ) -> Layout {
+        Layout {
+            subject: subject.into(),
+            reply: reply.into(),
+            header_size: header_size.into(),
+            size: size.into(),
+            header_bytes: header_bytes as u32,
+            body_bytes: body_bytes as u32,
+            line_bytes: size.end as u32 + 2,
+            tail: subject.end as u32 + 1,
+        }
     }
 
     /// Whether a pedantic client is to be told about this subject.
@@ -382,6 +411,44 @@ mod tests {
                     assert_eq!(Blanks::of(&input).next(len + 1), len + 2);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_another_broker_says_behind_the_account_is_laid_out_as_what_a_client_says() {
+        let rules = Rules {
+            headers: true,
+            ..Rules::default()
+        };
+        for (input, with_header, start) in [
+            ("RMSG $G a inbox.1 2\r\nhi\r\n", false, 8),
+            ("HMSG $G a inbox.1 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", true, 8),
+            ("LMSG a inbox.1 2\r\nhi\r\n", false, 5),
+        ] {
+            let input = input.as_bytes();
+            let line_bytes = 1 + input
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .expect("a line");
+            let argument = Span {
+                start,
+                end: line_bytes - 2,
+            };
+            let layout = Layout::read(input, with_header, argument, line_bytes, &rules);
+            let publish = Publish {
+                input,
+                layout: layout.expect("it is well formed"),
+                repeats: false,
+            };
+            assert_eq!(publish.subject(), b"a");
+            assert_eq!(publish.reply(), Some(&b"inbox.1"[..]));
+            assert_eq!(
+                (publish.has_header(), publish.payload()),
+                (with_header, &b"hi"[..])
+            );
+            let (subject, tail) = publish.hand_on().expect("one blank apart");
+            assert_eq!(subject.as_slice(), b"a ");
+            assert_eq!(tail.as_slice(), &input[start + 2..]);
         }
     }
 

@@ -25,6 +25,13 @@ pub struct Run<'a> {
     count: usize,
 }
 
+/// A run of one.
+impl<'a> From<Publish<'a>> for Run<'a> {
+    fn from(publish: Publish<'a>) -> Run<'a> {
+        Run::new(publish, 1)
+    }
+}
+
 impl<'a> Run<'a> {
     /// `first` and those behind it, `count` altogether, which stand in the input of the first.
     #[inline(always)]
@@ -96,9 +103,9 @@ impl<'a> Run<'a> {
     /// The [tail](Publish::tail) of the one at `place`; empty if they have none.
     #[inline(always)]
     pub fn tail(&self, place: usize) -> Piece<'a> {
-        let input = self.first.input.get(place * self.bytes_each()..);
+        let start = place * self.bytes_each();
         let tail = self.first.layout.tail();
-        tail.piece_of(input.unwrap_or_default())
+        tail.behind(start).piece_of(self.first.input)
     }
 
     /// The [tail](Publish::tail) of each of them; nothing at all if they have none.
