@@ -2,8 +2,8 @@
 //! end.
 
 use crate::auth::inquiry::Pending;
-use crate::core::backpressure::crowd;
 use crate::core::close::CloseReason;
+use crate::core::delivery::Tally;
 use crate::core::receiver::Label;
 use crate::link::queues::Queues;
 use crate::link::upkeep::{clear_later, wake_if_room_is_free};
@@ -95,7 +95,7 @@ impl Client {
     fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
         let (reason, is_new) = self.link.over(reason);
         if let Some(mut session) = self.session.take() {
-            session.abandon(cx.state);
+            session.abandon(&mut cx.state.core);
             wake_if_room_is_free(cx);
             let (id, identity) = (session.id(), session.identity());
             if let Some(records) = &mut cx.state.records {
@@ -121,6 +121,7 @@ impl Client {
         &mut self,
         cx: &mut Context<'_, State>,
         input: &mut Input<'_>,
+        tally: &mut Tally,
     ) -> Result<(), Box<Wrong>> {
         if self.session.is_none() {
             input.take();
@@ -134,7 +135,7 @@ impl Client {
             // One that must wait is asked of each op whether it is answered.
             let ended = match must_wait {
                 true => Ended::Over,
-                false => self.run_publishes(cx, input),
+                false => self.run_publishes(cx, input, tally),
             };
             match ended {
                 Ended::Over => {}
@@ -150,7 +151,7 @@ impl Client {
             let Some(session) = &mut self.session else {
                 return Ok(());
             };
-            if session.has_begun() && has_done_its_pieces(cx) {
+            if session.has_begun() && has_done_its_pieces(cx, tally) {
                 cx.yield_now();
                 return Ok(());
             }
@@ -183,23 +184,23 @@ impl Client {
                 return Ok(());
             }
             let (left, before) = (cx.io.output_left(), cx.io.produced());
-            let after = session.op(&op, a_piece(left), cx.state, &mut Queues(&mut cx.io))?;
+            let after = session.op(&op, a_piece(left), tally, cx.state, &mut Queues(&mut cx.io))?;
             if let ClientOp::Publish(message) = &op {
-                cx.state.measure(message.subject());
+                cx.state.measure(message.subject(), tally);
                 match after {
                     After::WaitFor(_) => {}
-                    After::InPieces => pay(cx, 0, before),
-                    _ => pay(cx, len, before),
+                    After::InPieces => pay(cx, 0, before, tally),
+                    _ => pay(cx, len, before, tally),
                 }
             } else {
-                pay(cx, 0, before);
+                pay(cx, 0, before, tally);
             }
             match after {
                 After::Next => self.link.heard(cx.now()),
                 After::Pong => self.link.answered(cx),
                 After::LogIn => {
                     self.log_in(cx)?;
-                    pay(cx, 0, before);
+                    pay(cx, 0, before, tally);
                     if self.is_connecting() {
                         input.consume(len);
                         return Ok(());
@@ -214,7 +215,7 @@ impl Client {
                 After::InPieces => continue,
             }
             input.consume(len);
-            if has_had_its_turn(cx) {
+            if has_had_its_turn(cx, tally) {
                 cx.yield_now();
                 return Ok(());
             }
@@ -251,20 +252,8 @@ impl Handler<State> for Client {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
-        // What a panic may have left belongs to nobody.
-        cx.state.core.scratch.take_tally();
-        if let Some(records) = &mut cx.state.records {
-            records.meter.begin_turn(cx.io.now());
-        }
         let before = input.len();
-        cx.state.core.backpressure.begin(cx.key(), &cx.io);
-        if cx.io.is_crowded() {
-            crowd::look(&mut cx.state.core, &mut cx.io);
-        } else {
-            cx.state.core.backpressure.nobody_crowds();
-        }
-        let outcome = self.run(cx, input);
-        self.settle(cx.state);
+        let outcome = self.take_turn(cx, |client, cx, tally| client.run(cx, input, tally));
         wake_if_room_is_free(cx);
         if let Err(wrong) = outcome {
             self.refuse_at(cx, &wrong.violation, wrong.place.as_ref());

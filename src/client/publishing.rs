@@ -2,7 +2,8 @@
 //! what it pays for.
 
 use super::Client;
-use crate::core::delivery::{Published, Quota};
+use crate::core::backpressure::crowd;
+use crate::core::delivery::{Published, Quota, Tally};
 use crate::link::queues::Queues;
 use crate::state::State;
 use midge_reactor::{Context, Input, Key};
@@ -46,6 +47,7 @@ impl Client {
         &mut self,
         cx: &mut Context<'_, State>,
         input: &mut Input<'_>,
+        tally: &mut Tally,
     ) -> Ended {
         let Some(session) = &mut self.session else {
             return Ended::Over;
@@ -57,44 +59,42 @@ impl Client {
         let mut rest = input.peek();
         let end = 'input: loop {
             let rules = session.rules();
-            let Some(mut run) = self.parser.next_run(rest, rules, RUN_MESSAGES_MAX) else {
+            // Lent from where it is: to move it costs as much as to compare a control line.
+            let mut next = self.parser.next_run(rest, rules, RUN_MESSAGES_MAX);
+            let Some(run) = &mut next else {
                 break Ended::Over;
             };
             let each = run.bytes_each();
-            if run.count() > 1 {
-                let quota = quota(cx.state, cx.io.output_left());
-                let before = cx.io.produced();
-                let mut out = Queues(&mut cx.io);
-                let count = session.publish_run(&run, quota, cx.state, &mut out);
-                if count > 0 {
-                    pay(cx, count * each, before);
-                    cx.state.measure(run.first().subject());
-                    rest = &rest[count * each..];
-                    if has_had_its_turn(cx) {
-                        break Ended::Yield;
-                    }
-                    continue;
-                }
-            }
+            // Those that cannot go together are not tried again.
+            let mut together = run.count();
             loop {
-                // Before it is asked whose turn it is: to find out that a run must go one by one may
-                // take all of a turn, and one at least goes in each.
+                // Before it is asked whose turn it is: one at least goes in each.
                 let before = cx.io.produced();
-                match session.publish(run.first(), cx.state, &mut Queues(&mut cx.io)) {
-                    Published::Taken(_) => pay(cx, each, before),
+                let published = if together > 1 {
+                    let quota = quota(cx, tally);
+                    session.publish(run, quota, tally, cx.state, &mut Queues(&mut cx.io))
+                } else {
+                    session.publish_one(run, tally, cx.state, &mut Queues(&mut cx.io))
+                };
+                let messages = match published {
+                    Published::Taken { messages, .. } => messages,
                     Published::WaitFor(receiver) => {
-                        cx.state.measure(run.first().subject());
+                        cx.state.measure(run.first().subject(), tally);
                         break 'input Ended::WaitFor(receiver);
                     }
                     Published::InPieces => break 'input Ended::Over,
+                };
+                pay(cx, messages * each, before, tally);
+                rest = &rest[messages * each..];
+                if messages == 1 {
+                    together = 1;
                 }
-                rest = &rest[each..];
-                let is_over = has_had_its_turn(cx);
-                let is_last = is_over || !run.advance(1);
+                let is_over = has_had_its_turn(cx, tally);
+                let is_last = is_over || !run.advance(messages);
                 // Once for all of the run, so that a long one is counted and not sampled. Behind the loop,
                 // where it would be plainer, it costs 4 % more where subjects do not repeat.
                 if is_last {
-                    cx.state.measure(run.first().subject());
+                    cx.state.measure(run.first().subject(), tally);
                 }
                 if is_over {
                     break 'input Ended::Yield;
@@ -112,74 +112,93 @@ impl Client {
         end
     }
 
-    /// Adds what the messages of a run have come to to the counters.
-    pub(super) fn settle(&self, state: &mut State) {
-        let Some(session) = &self.session else {
-            return;
-        };
-        if let Some(received) = state.core.settle(session.id())
-            && let Some(records) = &mut state.records
-        {
-            records.meter.end_turn(self.link.label.cid, received);
+    /// Takes a turn: `work` is all that this client does in it, and what its messages come to is counted for
+    /// it, for the broker, and for monitoring.
+    pub(super) fn take_turn<R>(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        work: impl FnOnce(&mut Client, &mut Context<'_, State>, &mut Tally) -> R,
+    ) -> R {
+        if let Some(records) = &mut cx.state.records {
+            records.meter.begin_turn(cx.io.now());
         }
+        cx.state.core.backpressure.begin(cx.key(), &cx.io);
+        if cx.io.is_crowded() {
+            crowd::look(&mut cx.state.core, &mut cx.io);
+        } else {
+            cx.state.core.backpressure.nobody_crowds();
+        }
+        let mut tally = Tally::default();
+        let outcome = work(self, cx, &mut tally);
+        if let Some(session) = &self.session
+            && !tally.is_empty()
+        {
+            let received = cx.state.core.settle(session.id(), &tally);
+            if let Some(records) = &mut cx.state.records {
+                debug_assert!(tally.is_measured(), "{tally:?}");
+                records.meter.end_turn(self.link.label.cid, received);
+            }
+        }
+        outcome
     }
 }
 
 /// What the present client may still do and queue in its turn, before the clock is looked at.
-fn quota(state: &State, bytes: usize) -> Quota {
-    let work = TURN_WORK_MAX.saturating_sub(state.core.scratch.work());
+fn quota(cx: &Context<'_, State>, tally: &Tally) -> Quota {
+    let work = TURN_WORK_MAX.saturating_sub(tally.work());
     Quota {
+        messages: RUN_MESSAGES_MAX,
         work: work.min(RUN_WORK_MAX),
-        bytes: bytes.min(RUN_BYTES_MAX),
+        bytes: cx.io.output_left().min(RUN_BYTES_MAX),
     }
 }
 
 /// What is done at once of a message that goes in pieces.
 pub(super) fn a_piece(bytes: usize) -> Quota {
     Quota {
+        messages: 1,
         work: PIECE_WORK,
         bytes: bytes.min(PIECE_BYTES),
     }
 }
 
 /// Whether it is the others' turn, where a message goes in pieces. One at least is done in each turn.
-pub(super) fn has_done_its_pieces(cx: &mut Context<'_, State>) -> bool {
-    let work = cx.state.core.scratch.work();
+pub(super) fn has_done_its_pieces(cx: &mut Context<'_, State>, tally: &Tally) -> bool {
+    let work = tally.work();
     work > 0 && (work >= PIECES_WORK_MAX || cx.io.output_left() == 0 || cx.io.is_time_up())
 }
 
 /// Whether the present client has made so much output or work that it is the others' turn.
 #[inline]
-pub(super) fn has_had_its_turn(cx: &mut Context<'_, State>) -> bool {
-    let scratch = &cx.state.core.scratch;
+pub(super) fn has_had_its_turn(cx: &mut Context<'_, State>, tally: &mut Tally) -> bool {
     cx.io.output_left() == 0
-        || scratch.work_since_look() >= WORK_BETWEEN_LOOKS && has_worked_enough(cx)
+        || tally.work_since_look() >= WORK_BETWEEN_LOOKS && has_worked_enough(cx, tally)
 }
 
 #[cold]
 #[inline(never)]
-fn has_worked_enough(cx: &mut Context<'_, State>) -> bool {
-    cx.state.core.scratch.look();
-    cx.state.core.scratch.work() >= TURN_WORK_MAX || cx.io.is_time_up()
+fn has_worked_enough(cx: &mut Context<'_, State>, tally: &mut Tally) -> bool {
+    tally.look();
+    tally.work() >= TURN_WORK_MAX || cx.io.is_time_up()
 }
 
 /// The present client has published so many bytes, and produced so much until `before`. Some of those it
 /// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts. Its turn is
 /// over if it has made more for itself than it may.
 #[inline]
-pub(super) fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
+pub(super) fn pay(cx: &mut Context<'_, State>, bytes: usize, before: usize, tally: &mut Tally) {
     if cx.io.any_congested() {
-        pay_for_some(cx, bytes, before);
+        pay_for_some(cx, bytes, before, tally);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn pay_for_some(cx: &mut Context<'_, State>, bytes: usize, before: usize) {
+fn pay_for_some(cx: &mut Context<'_, State>, bytes: usize, before: usize, tally: &mut Tally) {
     let copies = cx.io.produced() - before;
     let bytes = if cx.io.is_crowded() { copies } else { bytes };
     cx.state.core.backpressure.spend(bytes, &cx.io);
     if cx.state.core.backpressure.pay_for_itself(&cx.io) {
-        cx.state.core.scratch.charge(TURN_WORK_MAX);
+        tally.charge(TURN_WORK_MAX);
     }
 }

@@ -4,7 +4,8 @@
 
 use crate::auth::{self, Login, Verdict};
 use crate::config::Config;
-use crate::core::delivery::{self, Asking, Fanout, Memo, Own, Published, Quota};
+use crate::core::Core;
+use crate::core::delivery::{self, Asking, Own, Published, Publisher, Quota, Tally};
 use crate::core::outbox::Outbox;
 use crate::core::receiver::{Kind, Label};
 use crate::core::sublist::ReceiverId;
@@ -32,27 +33,17 @@ pub(crate) enum After {
     InPieces,
 }
 
-/// What the op before it is waiting for is over: the rest of a message.
-#[derive(Debug)]
-enum Rest {
-    /// It is on its way to its receivers.
-    Fanout(Box<Fanout>),
-    /// Nobody took it, and the requester's subscription that is told is looked for.
-    Asking(Box<Asking>),
-}
-
 /// One client's conversation, from the first op to the last.
 #[derive(Debug)]
 pub(crate) struct Session {
-    id: ReceiverId,
+    publisher: Publisher,
     key: Key,
     label: Label,
     options: Box<ConnectOptions>,
     rules: Rules,
-    /// What the last publish has reached, for the next one with the same control line.
-    memo: Memo,
-    /// What is left to do for the op that comes next, which has begun.
-    rest: Option<Rest>,
+    /// The publish that comes next had no receiver, and the requester's own subscription that is told is looked
+    /// for.
+    asking: Option<Box<Asking>>,
     /// Who the client is, once that is known; from each `CONNECT` on it is asked anew.
     login: Option<Box<Login>>,
     /// Whether nothing is delivered any more, the connection being about to be closed.
@@ -74,13 +65,12 @@ impl Session {
         let login = auth::before_connect(&state.config, &options).map(Box::new);
         let rules = rules(&state.config, &options, login.as_deref());
         Session {
-            id,
+            publisher: Publisher::new(state.core.receiver(id).origin(id)),
             key,
             label,
             options,
             rules,
-            memo: Memo::default(),
-            rest: None,
+            asking: None,
             login,
             is_draining: false,
             told_subscriptions_max: false,
@@ -96,7 +86,7 @@ impl Session {
 
     /// The client as delivery knows it.
     pub(crate) fn id(&self) -> ReceiverId {
-        self.id
+        self.publisher.origin().receiver
     }
 
     /// What the client has said about itself.
@@ -112,24 +102,25 @@ impl Session {
         &mut self,
         op: &ClientOp<'_>,
         quota: Quota,
+        tally: &mut Tally,
         state: &mut State,
         out: &mut O,
     ) -> Result<After, Violation<'static>> {
         if let ClientOp::Publish(message) = op {
             let mut published = Published::InPieces;
-            if self.rest.is_none() {
-                published = self.publish(message, state, out);
+            if !self.has_begun() {
+                published = self.publish_one(&Run::from(*message), tally, state, out);
             }
             if published == Published::InPieces {
-                published = self.go_on(message, quota, state, out);
+                published = self.go_on(message, quota, tally, state, out);
             }
             return Ok(match published {
-                Published::Taken(_) => After::Next,
+                Published::Taken { .. } => After::Next,
                 Published::WaitFor(receiver) => After::WaitFor(receiver),
                 Published::InPieces => After::InPieces,
             });
         }
-        state.core.scratch.charge(cost(op));
+        tally.charge(cost(op));
         trace::received(&self.label, op, state.config.traced_bytes_max);
         match *op {
             ClientOp::Publish(_) => unreachable!("it was looked for above"),
@@ -139,9 +130,9 @@ impl Session {
                 sid,
             } => match self.check_subscribe(subject, queue, sid, state) {
                 Ok(true) => {
-                    state.core.subscribe(self.id, subject, queue, sid);
+                    state.core.subscribe(self.id(), subject, queue, sid);
                     let work = state.core.keep_up(delivery::subscribing(subject));
-                    state.core.scratch.charge(work);
+                    tally.charge(work);
                     self.ok(out);
                 }
                 Ok(false) => self.ok(out),
@@ -154,7 +145,7 @@ impl Session {
                 }
             },
             ClientOp::Unsubscribe { sid, max } => {
-                self.unsubscribe(sid, max, state);
+                self.unsubscribe(sid, max, tally, state);
                 self.ok(out);
             }
             ClientOp::Ping => {
@@ -219,13 +210,13 @@ impl Session {
 
     /// Nothing is to be delivered to this client any more; what it publishes still counts.
     pub(crate) fn drain(&mut self, state: &mut State) {
-        state.core.unsubscribe_all(self.id);
+        state.core.unsubscribe_all(self.id());
         self.is_draining = true;
     }
 
     /// From its first `PONG` on a client may be sent an `INFO`, and it may have changed already.
     fn first_pong<O: Outbox>(&self, state: &mut State, out: &mut O) {
-        let receiver = state.core.receiver_mut(self.id);
+        let receiver = state.core.receiver_mut(self.id());
         if self.options.protocol < 1 || receiver.takes_info {
             return;
         }
@@ -256,9 +247,10 @@ impl Session {
         state: &mut State,
     ) -> Result<(), Violation<'static>> {
         let account = state.core.accounts.named(&login.account);
-        if !account.is_some_and(|account| state.core.enter(self.id, account)) {
+        if !account.is_some_and(|account| state.core.enter(self.id(), account)) {
             return Err(Violation::Authorization);
         }
+        self.publisher.moved(&state.core);
         self.rules = rules(&state.config, &self.options, Some(&login));
         self.login = Some(Box::new(login));
         self.vetted = version;
@@ -278,7 +270,7 @@ impl Session {
         self.options.check_protocol()?;
         self.options.check_no_responders(state.config.headers)?;
         let (headers, echo) = (self.rules.headers, self.options.echo);
-        state.core.receiver_mut(self.id).kind = Kind::Client { headers, echo };
+        state.core.receiver_mut(self.id()).kind = Kind::Client { headers, echo };
         self.ok(out);
         Ok(())
     }
@@ -313,44 +305,31 @@ impl Session {
         Identity::of(&self.options, user)
     }
 
-    /// Carries out as many publishes of `run` at once as `quota` has for, and answers how many;
-    /// zero if they must be [published](Session::publish) one by one.
-    pub(crate) fn publish_run<O: Outbox>(
-        &mut self,
-        run: &Run<'_>,
-        quota: Quota,
-        state: &mut State,
-        out: &mut O,
-    ) -> usize {
-        let is_answered = run.first().reply().is_some() && self.options.no_responders;
-        if is_answered || self.options.verbose {
-            return 0;
-        }
-        delivery::publish_run(&mut state.core, self.id, run, &self.memo, quota, out)
-    }
-
     /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
-        self.rest.is_some()
+        self.publisher.has_begun() || self.asking.is_some()
     }
 
-    /// Carries out a publish. If that is too much for one piece, it has begun and [goes
+    /// Carries out the first publish of `run`. If that is too much for one piece, it has begun and [goes
     /// on](Session::go_on) at once.
     #[inline(always)]
-    pub(crate) fn publish<O: Outbox>(
+    pub(crate) fn publish_one<O: Outbox>(
         &mut self,
-        message: &Publish<'_>,
+        run: &Run<'_>,
+        tally: &mut Tally,
         state: &mut State,
         out: &mut O,
     ) -> Published {
-        debug_assert!(self.rest.is_none(), "it goes on");
+        debug_assert!(!self.has_begun(), "it goes on");
+        let message = run.first();
         // What repeats, and was good, is good.
-        let is_known = message.repeats() && self.memo.is_kept();
-        if !is_known && let Some(violation) = reserved(message) {
-            self.memo.forget();
+        if !self.publisher.repeats(message)
+            && let Some(violation) = reserved(message)
+        {
+            self.publisher.refused();
             self.tell(&violation, out);
-            return Published::Taken(0);
+            return Published::NOBODY;
         }
         let (key, label, is_verbose) = (self.key, &self.label, self.options.verbose);
         let State { core, config, .. } = state;
@@ -363,22 +342,38 @@ impl Session {
                 send(key, label, encode::OK, "OK", out);
             }
         };
-        let mut fanout = None;
-        let memo = &mut self.memo;
-        let published = delivery::publish(core, self.id, message, memo, &mut fanout, begin, out);
+        let published = delivery::publish_one(core, &mut self.publisher, run, tally, begin, out);
         match published {
-            Published::Taken(0)
+            Published::NOBODY
                 if self.options.no_responders
                     && let Some(reply) = message.reply() =>
             {
-                self.no_responders(reply, state, out)
-            }
-            Published::InPieces => {
-                self.rest = fanout.map(Rest::Fanout);
-                published
+                self.no_responders(reply, tally, state, out)
             }
             _ => published,
         }
+    }
+
+    /// Carries out as many of the first publishes of `run` as `quota` has for, one at least, as
+    /// [`publish_one`](Session::publish_one) does.
+    #[inline(never)]
+    pub(crate) fn publish<O: Outbox>(
+        &mut self,
+        run: &Run<'_>,
+        quota: Quota,
+        tally: &mut Tally,
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        let message = run.first();
+        // Each is answered, or may be, or shown, or looked at.
+        let is_answered = self.options.no_responders && message.reply().is_some();
+        let is_known = self.publisher.repeats(message);
+        if is_answered || self.options.verbose || !is_known || trace::wanted() {
+            return self.publish_one(run, tally, state, out);
+        }
+        let core = &mut state.core;
+        delivery::publish(core, &mut self.publisher, run, quota, tally, |_| {}, out)
     }
 
     /// Goes on with a publish that has begun, as far as `quota` goes.
@@ -387,41 +382,35 @@ impl Session {
         &mut self,
         message: &Publish<'_>,
         quota: Quota,
+        tally: &mut Tally,
         state: &mut State,
         out: &mut O,
     ) -> Published {
-        match self.rest.take() {
-            None => Published::InPieces,
-            Some(Rest::Fanout(mut fanout)) => {
-                let published = fanout.go_on(&mut state.core, self.id, message, quota, out);
-                match (published, message.reply()) {
-                    (Published::Taken(0), Some(reply)) if self.options.no_responders => {
-                        self.no_responders(reply, state, out)
-                    }
-                    (Published::Taken(_), _) => published,
-                    _ => {
-                        self.rest = Some(Rest::Fanout(fanout));
-                        published
-                    }
-                }
+        let core = &mut state.core;
+        if let Some(asking) = self.asking.take() {
+            let reply = message.reply().unwrap_or_default();
+            let own = asking.go_on(core, self.publisher.origin(), reply, quota, tally);
+            return self.answer(own, reply, state, out);
+        }
+        let published = self.publisher.go_on(core, message, quota, tally, out);
+        match (published, message.reply()) {
+            (Published::NOBODY, Some(reply)) if self.options.no_responders => {
+                self.no_responders(reply, tally, state, out)
             }
-            Some(Rest::Asking(asking)) => {
-                let reply = message.reply().unwrap_or_default();
-                let own = asking.go_on(&mut state.core, self.id, reply, quota);
-                self.answer(own, reply, state, out)
-            }
+            _ => published,
         }
     }
 
-    /// Tells a requester, on its own subscription for the reply, that nobody took its request.
+    /// Tells a requester, on its own subscription for the reply, that its request had no receiver.
     #[cold]
     fn no_responders<O: Outbox>(
         &mut self,
         reply: &[u8],
+        tally: &mut Tally,
         state: &mut State,
         out: &mut O,
     ) -> Published {
-        let own = delivery::find_own(&mut state.core, self.id, reply);
+        let own = delivery::find_own(&mut state.core, self.publisher.origin(), reply, tally);
         self.answer(own, reply, state, out)
     }
 
@@ -435,7 +424,7 @@ impl Session {
         match own {
             Own::None => {}
             Own::Found(id) => {
-                let account = state.core.receiver(self.id).account;
+                let account = self.publisher.origin().account;
                 let sid = state.core.sublist(account).subscription(id).sid.as_slice();
                 let msg = encode::no_responders(reply, sid);
                 if let Some(mut writer) = out.writer(self.key, msg.encoded_len()) {
@@ -444,19 +433,18 @@ impl Session {
                 }
             }
             Own::Among(asking) => {
-                self.rest = Some(Rest::Asking(asking));
+                self.asking = Some(asking);
                 return Published::InPieces;
             }
         }
-        Published::Taken(0)
+        Published::NOBODY
     }
 
     /// The conversation is over: counts what became of a message that is on its way.
-    pub(crate) fn abandon(&mut self, state: &mut State) {
-        if let Some(Rest::Fanout(fanout)) = self.rest.take() {
-            let (received, sent) = fanout.abandon(&mut state.core);
-            state.core.count(self.id, received, sent);
-        }
+    pub(crate) fn abandon(&mut self, core: &mut Core) {
+        let mut tally = Tally::default();
+        self.publisher.abandon(core, &mut tally);
+        core.settle(self.id(), &tally);
     }
 
     /// Whether to subscribe: `false` for a sid that is taken, which changes nothing and is no error.
@@ -478,13 +466,13 @@ impl Session {
         if tokens_max.is_some_and(|max| subject::token_count(subject) > max) {
             return Err(Violation::TooManyTokens { subject });
         }
-        let sids = &state.core.receiver(self.id).sids;
+        let sids = &state.core.receiver(self.id()).sids;
         let limits = self.login.as_ref().map(|login| &login.limits);
         let max = limits.and_then(|limits| limits.subscriptions_max);
         if max.is_some_and(|max| sids.len() >= max) {
             return Err(Violation::SubscriptionsMax);
         }
-        if state.core.subscription_of(self.id, sid).is_some() {
+        if state.core.subscription_of(self.id(), sid).is_some() {
             return Ok(false);
         }
         if !subject::is_subscribable(subject) {
@@ -495,18 +483,18 @@ impl Session {
 
     /// Ends a subscription now, or says after how many messages, counted from its beginning, it
     /// will end.
-    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, state: &mut State) {
-        let Some(id) = state.core.subscription_of(self.id, sid) else {
+    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, tally: &mut Tally, state: &mut State) {
+        let Some(id) = state.core.subscription_of(self.id(), sid) else {
             return;
         };
-        let account = state.core.receiver(self.id).account;
+        let account = state.core.receiver(self.id()).account;
         let subscription = state.core.sublist(account).subscription_mut(id);
         match max {
             Some(max) if max > subscription.delivered => subscription.end_after(max),
             _ => {
                 let cost = delivery::ending(state.core.sublist(account), id);
-                state.core.scratch.charge(cost);
-                state.core.unsubscribe(self.id, id);
+                tally.charge(cost);
+                state.core.unsubscribe(self.id(), id);
             }
         }
     }

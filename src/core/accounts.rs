@@ -76,6 +76,13 @@ impl Accounts {
         u32::try_from(place).ok().map(AccountId)
     }
 
+    /// Adds one.
+    #[cfg(test)]
+    pub(crate) fn add(&mut self, name: &str) -> AccountId {
+        self.accounts.push(Account::new(name));
+        AccountId(self.accounts.len() as u32 - 1)
+    }
+
     /// All of them, the global one first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter()
@@ -152,8 +159,7 @@ mod tests {
     #[test]
     fn a_receiver_enters_another_account_until_it_has_subscribed() {
         let mut core = Core::new(usize::MAX);
-        core.accounts.accounts.push(Account::new("A"));
-        let (global, other) = (core.accounts.global(), AccountId(1));
+        let (global, other) = (core.accounts.global(), core.accounts.add("A"));
         let peer = ([127, 0, 0, 1], 1).into();
         let id = core.join(global, Key::NONE, peer, 1);
         assert!(core.enter(id, other));

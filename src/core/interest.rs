@@ -251,9 +251,9 @@ impl Mirror {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::delivery::{Memo, Quota, publish};
+    use crate::core::delivery::{Publisher, Quota, Tally, publish_one};
     use crate::core::outbox::fake::FakeOutbox;
-    use midge_protocol::{ClientOp, Parser, Rules, Step as Parsed};
+    use midge_protocol::{Publish, Run};
     use midge_reactor::Key;
     use proptest::prelude::*;
     use proptest::sample::Index;
@@ -324,25 +324,13 @@ mod tests {
 
         /// What reaches many goes in pieces, and detaches what it meets of clients that are leaving.
         fn publish(&mut self, from: ReceiverId, subject: &str) {
-            let frame = format!("PUB {subject} 0\r\n\r\n");
-            let (mut parser, rules) = (Parser::default(), Rules::default());
-            let Ok(Parsed::Op {
-                op: ClientOp::Publish(message),
-                ..
-            }) = parser.next(frame.as_bytes(), &rules)
-            else {
-                panic!("{frame:?} is not one whole publish");
-            };
-            let (core, out) = (&mut self.core, &mut self.out);
-            let (mut memo, mut fanout) = (Memo::default(), None);
-            _ = publish(core, from, &message, &mut memo, &mut fanout, |_| {}, out);
-            let all = Quota {
-                work: usize::MAX,
-                bytes: usize::MAX,
-            };
-            if let Some(mut fanout) = fanout {
-                fanout.go_on(core, from, &message, all, out);
-            }
+            let mut buffer = Vec::new();
+            let message = Publish::compose(&mut buffer, subject.as_bytes(), None, b"", b"");
+            let mut publisher = Publisher::new(self.core.receiver(from).origin(from));
+            let (core, out, tally) = (&mut self.core, &mut self.out, &mut Tally::default());
+            let run = Run::from(message);
+            publish_one(core, &mut publisher, &run, tally, |_| {}, out);
+            publisher.go_on(core, &message, Quota::ONE, tally, out);
         }
     }
 

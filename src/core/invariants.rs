@@ -47,6 +47,7 @@ impl Core {
             account.sublist.invariants();
         }
         self.receivers_invariants();
+        assert_eq!(self.client_count(), self.clients().count());
         self.interest.invariants();
         self.backpressure.invariants();
         let keys: HashSet<Key> = self.clients().map(|one| one.key).collect();

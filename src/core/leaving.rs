@@ -9,6 +9,7 @@
 use crate::core::Core;
 use crate::core::delivery::ending;
 use crate::core::interest;
+use crate::core::origin::Role;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::core::sublist::{ReceiverId, SidsRest};
 use midge_reactor::Key;
@@ -25,8 +26,6 @@ const RECEIVERS_KEPT: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Leaving {
     queue: VecDeque<Rest>,
-    /// Receivers that have gone and are still in the table.
-    receivers: usize,
     /// Work that may be done at once until the next piece.
     allowance: usize,
     is_scheduled: bool,
@@ -47,7 +46,6 @@ impl Default for Leaving {
     fn default() -> Leaving {
         Leaving {
             queue: VecDeque::new(),
-            receivers: 0,
             allowance: PIECE_WORK_MAX,
             is_scheduled: false,
             owed: 0,
@@ -68,8 +66,6 @@ impl Leaving {
         let clearing: BTreeSet<usize> = clearing.map(|(place, _)| place).collect();
         assert_eq!(queued, clearing);
         assert_eq!(queued.len(), self.queue.len(), "one is queued twice");
-        let gone = receivers.iter().filter(|(_, one)| one.key == Key::NONE);
-        assert_eq!(self.receivers, gone.count());
     }
 
     /// Whether [pieces](State::clear_a_piece) are to be done from now on, one in each turn.
@@ -84,13 +80,15 @@ impl Core {
     /// to it.
     pub(crate) fn leave(&mut self, id: ReceiverId) -> (Traffic, Traffic) {
         self.unsubscribe_all(id);
-        self.leaving.receivers += 1;
         let receiver = &mut self.receivers[id.0 as usize];
         let traffic = (receiver.received, receiver.sent);
         receiver.key = Key::NONE;
+        let role = receiver.kind.role();
         receiver.takes_info = false;
+        let is_clearing = receiver.is_clearing;
         self.accounts[receiver.account].receivers -= 1;
-        if !receiver.is_clearing {
+        self.client_count -= usize::from(role == Role::Client);
+        if !is_clearing {
             self.remove(id);
         }
         self.changed();
@@ -171,7 +169,6 @@ impl Core {
     /// Takes a receiver that has gone out of the table.
     fn remove(&mut self, id: ReceiverId) {
         self.receivers.remove(id.0 as usize);
-        self.leaving.receivers -= 1;
         self.leaving.removed += 1;
         let (len, capacity) = (self.receivers.len(), self.receivers.capacity());
         if len < capacity / 4 && self.leaving.removed > capacity / 2 + RECEIVERS_KEPT {
@@ -183,13 +180,13 @@ impl Core {
 
     /// How many clients there are.
     pub(crate) fn client_count(&self) -> usize {
-        self.receivers.len() - self.leaving.receivers
+        self.client_count
     }
 
     /// The clients there are.
     pub(crate) fn clients(&self) -> impl Iterator<Item = &Receiver> {
         let receivers = self.receivers.iter().map(|(_, receiver)| receiver);
-        receivers.filter(|receiver| receiver.key != Key::NONE)
+        receivers.filter(|one| one.key != Key::NONE && one.kind.role() == Role::Client)
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod delivery;
 pub(crate) mod interest;
 pub(crate) mod invariants;
 pub(crate) mod leaving;
+pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod random;
 pub(crate) mod receiver;
@@ -19,7 +20,7 @@ pub(crate) mod trace;
 
 use accounts::{AccountId, Accounts};
 use backpressure::Backpressure;
-use delivery::Scratch;
+use delivery::{Scratch, Tally};
 use interest::Ledger;
 use invariants::Due;
 use leaving::Leaving;
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     pub receivers: Slab<Receiver>,
     /// What peers are to be told of what has been subscribed to.
     pub interest: Ledger,
+    /// How many receivers are clients and have not gone.
+    client_count: usize,
     /// What is left of those that have gone.
     pub leaving: Leaving,
     /// Who waits for whom.
@@ -57,6 +60,7 @@ impl Core {
             accounts: Accounts::default(),
             receivers: Slab::new(),
             interest: Ledger::default(),
+            client_count: 0,
             leaving: Leaving::default(),
             backpressure: Backpressure::default(),
             total_bytes_max,
@@ -116,6 +120,7 @@ impl Core {
             is_clearing: false,
         };
         self.accounts[account].receivers += 1;
+        self.client_count += 1;
         let id = self.receivers.insert(receiver);
         ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
     }
@@ -148,18 +153,15 @@ impl Core {
         &mut self.accounts[global].sublist
     }
 
-    /// Adds what the messages of `id`'s turn have come to to the counters; answers it, if there were any.
-    pub(crate) fn settle(&mut self, id: ReceiverId) -> Option<Traffic> {
-        let tally = self.scratch.take_tally();
-        if tally.received.messages == 0 {
-            return None;
-        }
-        self.count(id, tally.received, tally.sent);
-        Some(tally.received)
+    /// Adds what the messages of a turn of `id`'s have come to to the counters; answers what was published.
+    pub(crate) fn settle(&mut self, id: ReceiverId, tally: &Tally) -> Traffic {
+        let (received, sent) = tally.traffic();
+        self.count(id, received, sent);
+        received
     }
 
     /// Counts what `id` has published, and what of it was delivered.
-    pub(crate) fn count(&mut self, id: ReceiverId, received: Traffic, sent: Traffic) {
+    fn count(&mut self, id: ReceiverId, received: Traffic, sent: Traffic) {
         let receiver = &mut self.receivers[id.0 as usize];
         receiver.received.add(received);
         let traffic = &mut self.accounts[receiver.account].traffic;

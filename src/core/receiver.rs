@@ -1,10 +1,12 @@
-//! `Receiver`: whoever a message can be delivered to, as delivery knows it.
+//! `Receiver`: one to whom messages can be delivered, as delivery knows it.
 //!
-//! Today every receiver is a client. Routes and leaf nodes are further kinds: they have keys,
-//! accounts and subscriptions as clients have, and differ in how a message is framed for them.
+//! Every receiver is a client as yet. Routes, leaf nodes, imports and services are further kinds: they have
+//! accounts and subscriptions as clients have, and differ in what they take and how it is framed for them,
+//! which the methods of [`Kind`] say.
 
 use crate::core::accounts::AccountId;
-use crate::core::sublist::Sids;
+use crate::core::origin::{Origin, Role};
+use crate::core::sublist::{ReceiverId, Sids};
 use midge_reactor::Key;
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,6 +23,16 @@ pub(crate) enum Kind {
     },
 }
 
+impl Kind {
+    /// What it is among brokers and clients.
+    #[inline]
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Kind::Client { .. } => Role::Client,
+        }
+    }
+}
+
 /// Messages and bytes that went one way. Bytes are headers and payload, as monitoring counts them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Traffic {
@@ -31,10 +43,13 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Counts one message.
-    pub(crate) fn count(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += bytes as u64;
+    /// That of `messages` of `bytes` each.
+    #[inline(always)]
+    pub(crate) fn of(messages: usize, bytes: usize) -> Traffic {
+        Traffic {
+            messages: messages as u64,
+            bytes: (messages * bytes) as u64,
+        }
     }
 
     /// Counts what was counted elsewhere.
@@ -91,4 +106,33 @@ pub(crate) struct Receiver {
     pub last_run: u64,
     /// Whether subscriptions of it are still to be removed, none of which takes anything any more.
     pub is_clearing: bool,
+}
+
+impl Receiver {
+    /// Whether it, which is `id`, gets messages from there, if it has subscribed to them.
+    #[inline(always)]
+    pub(crate) fn takes_from(&self, id: ReceiverId, origin: &Origin) -> bool {
+        match self.kind {
+            Kind::Client { echo, .. } => {
+                (echo || id != origin.receiver) && origin.role.hands_on_to(Role::Client)
+            }
+        }
+    }
+
+    /// Whether a header is handed on to it.
+    #[inline(always)]
+    pub(crate) fn takes_headers(&self) -> bool {
+        match self.kind {
+            Kind::Client { headers, .. } => headers,
+        }
+    }
+
+    /// Where a message comes from that it publishes; it is `id`.
+    pub(crate) fn origin(&self, id: ReceiverId) -> Origin {
+        Origin {
+            receiver: id,
+            role: self.kind.role(),
+            account: self.account,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Every function here looks first whether traces are wanted, which costs one load; only then is
 //! anything formatted. Secrets never get this far: `CONNECT` is shown by `redacted`.
 
-use crate::core::receiver::{Kind, Label};
+use crate::core::receiver::Label;
 use log::{Level, log_enabled, trace};
 use midge_protocol::{ClientOp, Publish, Violation, redacted};
 use std::fmt;
@@ -98,12 +98,11 @@ pub(crate) fn received(label: &Label, op: &ClientOp<'_>, traced_bytes_max: usize
     }
 }
 
-/// A message was queued for a client.
-pub(crate) fn delivered(label: &Label, kind: Kind, sid: &[u8], message: &Publish<'_>) {
+/// A message was queued for a client, which takes headers or not.
+pub(crate) fn delivered(label: &Label, headers: bool, sid: &[u8], message: &Publish<'_>) {
     if !wanted() {
         return;
     }
-    let Kind::Client { headers, .. } = kind;
     let name = if headers && !message.header().is_empty() {
         "HMSG"
     } else {

@@ -7,6 +7,7 @@ pub(crate) mod ports;
 use crate::auth::inquiry::Inquiries;
 use crate::config::Config;
 use crate::core::Core;
+use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
 use crate::records::{Records, Stats};
@@ -143,12 +144,12 @@ impl State {
         self.stats.connections
     }
 
-    /// Measures what has been published since the last time in the present turn, all to `subject`, if
-    /// that is to be told.
+    /// Measures what has been published since the last time in a turn, all to `subject`, if that is to be
+    /// told.
     #[inline(always)]
-    pub(crate) fn measure(&mut self, subject: &[u8]) {
+    pub(crate) fn measure(&mut self, subject: &[u8], tally: &mut Tally) {
         if let Some(records) = &mut self.records {
-            records.meter.count(subject, self.core.scratch.tally());
+            records.meter.count(subject, tally);
         }
     }
 }

@@ -14,17 +14,17 @@
 //! its copy is due, so that a queue passes its mark by no more than one message here too.
 
 use super::room::Share;
-use super::{Assembled, Published, Quota, Room, Scratch, copy_bytes, deliver, end, is_behind};
+use super::write::Delivery;
+use super::{Published, Quota, Room, Scratch, Tally, copy_bytes, end};
 use crate::core::Core;
 use crate::core::backpressure;
 use crate::core::interest::{self, Ledger};
+use crate::core::origin::Origin;
 use crate::core::outbox::Outbox;
 use crate::core::random::Random;
-use crate::core::receiver::{Kind, Receiver, Traffic};
-use crate::core::sublist::{QueueId, ReceiverId, Search, SetId, SubId, Sublist};
-use midge_protocol::Publish;
+use crate::core::sublist::{QueueId, Search, SetId, SubId, Sublist};
+use midge_protocol::{Publish, Run};
 use midge_reactor::Key;
-use slab::Slab;
 use std::collections::BTreeSet;
 
 /// Fewest places of the trie that are looked at in one piece.
@@ -42,7 +42,8 @@ pub(super) const WAITS_MAX: u32 = 15;
 
 /// One message on its way to very many.
 #[derive(Debug)]
-pub(crate) struct Fanout {
+pub(super) struct Fanout {
+    from: Origin,
     search: Search,
     /// Of the sets that were found, those whose subscriptions have been gathered.
     gathered: usize,
@@ -101,8 +102,9 @@ impl Round {
 
 impl Fanout {
     /// The delivery of `message` to the sets that `search` finds.
-    pub(super) fn new(search: Search, message: &Publish<'_>) -> Fanout {
+    pub(super) fn new(search: Search, from: &Origin, message: &Publish<'_>) -> Fanout {
         Fanout {
+            from: *from,
             search,
             gathered: 0,
             takers: Vec::new(),
@@ -118,40 +120,30 @@ impl Fanout {
         }
     }
 
-    /// It ends before it is over: what was published, and what of it was delivered.
-    pub(crate) fn abandon(mut self, core: &mut Core) -> (Traffic, Traffic) {
-        self.share.give_back(&mut core.scratch.room);
-        let mut received = Traffic::default();
-        received.count(self.bytes);
-        (received, self.sent())
-    }
-
-    /// What was delivered so far.
-    fn sent(&self) -> Traffic {
-        Traffic {
-            messages: self.taken as u64,
-            bytes: (self.taken * self.bytes) as u64,
-        }
+    /// It ends before it is over: counts what was published, and what of it was delivered.
+    pub(super) fn abandon(mut self, room: &mut Room, tally: &mut Tally) {
+        self.share.give_back(room);
+        tally.count(1, self.taken, 0, self.bytes);
     }
 
     /// Goes on with `message`, which is the one that it began with, for as long as `quota` has
     /// something left, and at least a little.
-    pub(crate) fn go_on<O: Outbox>(
+    pub(super) fn go_on<O: Outbox>(
         &mut self,
         core: &mut Core,
-        from: ReceiverId,
         message: &Publish<'_>,
         quota: Quota,
+        tally: &mut Tally,
         out: &mut O,
     ) -> Published {
-        let account = core.receiver(from).account;
         let Core {
             accounts,
             receivers,
             interest,
             scratch:
                 Scratch {
-                    tally,
+                    head,
+                    finished,
                     room,
                     behind,
                     ..
@@ -160,35 +152,41 @@ impl Fanout {
             backpressure,
             ..
         } = core;
+        head.begin(message);
+        let from = self.from;
         let mut world = World {
-            message,
-            framing: Assembled::of(message),
-            from,
-            sublist: &mut accounts[account].sublist,
-            receivers,
+            delivery: Delivery {
+                run: &Run::from(*message),
+                from: &from,
+                head,
+                sublist: &mut accounts[from.account].sublist,
+                receivers,
+                backpressure,
+                finished,
+                out,
+                work: 0,
+                taken: 0,
+            },
             ledger: interest,
-            is_waited_for: &|key, out: &O| is_behind(key, backpressure, out),
             random,
-            out,
-            work: 0,
             behind: None,
         };
-        let taken = self.taken;
-        let outcome = loop {
+        let mut outcome = loop {
             if let Some(outcome) = self.step(&mut world, room, quota.work) {
                 break outcome;
             }
-            let produced = (self.taken - taken).saturating_mul(self.copy_bytes);
-            if world.work >= quota.work || produced >= quota.bytes {
+            let Delivery { work, taken, .. } = world.delivery;
+            if work >= quota.work || taken.saturating_mul(self.copy_bytes) >= quota.bytes {
                 break Published::InPieces;
             }
         };
-        tally.work += world.work;
-        *behind = world.behind.map(|id| (account, id));
-        if let Published::Taken(_) = outcome {
+        tally.work += world.delivery.work;
+        self.taken += world.delivery.taken;
+        *behind = world.behind.map(|id| (from.account, id));
+        if let Published::Taken { copies, .. } = &mut outcome {
+            *copies = self.taken;
             self.share.give_back(room);
-            tally.received.count(self.bytes);
-            tally.sent.add(self.sent());
+            tally.count(1, self.taken, 0, self.bytes);
         }
         outcome
     }
@@ -202,28 +200,30 @@ impl Fanout {
     ) -> Option<Published> {
         if let Some(id) = self.takers.get(self.next) {
             let id = *id;
-            match world.give(&self.search, id, self.may_wait(room)) {
-                Given::Taken => self.taken += 1,
-                Given::Refused => {}
-                Given::Behind(key) => return Some(self.wait_for(key, id, world)),
+            if let Given::Behind(key) = world.give(&self.search, id, self.may_wait(room)) {
+                return Some(self.wait_for(key, id, world));
             }
             self.next += 1;
             return None;
         }
-        if !self.has_room(world.sublist, room) {
+        if !self.has_room(world.delivery.sublist, room) {
             return Some(Published::WaitFor(backpressure::room()));
         }
         if !self.search.is_over() {
-            let places_max = work_max.saturating_sub(world.work).max(PLACES_MIN);
-            let subject = world.message.subject();
-            world.work += world.sublist.go_on(&mut self.search, subject, places_max);
+            let places_max = work_max.saturating_sub(world.delivery.work).max(PLACES_MIN);
+            let subject = world.delivery.run.first().subject();
+            world.delivery.work +=
+                world
+                    .delivery
+                    .sublist
+                    .go_on(&mut self.search, subject, places_max);
         } else if let Some(set) = self.search.found().get(self.gathered) {
             let set = *set;
             self.gathered += 1;
-            world.work += self.gather(set, world.sublist);
+            world.delivery.work += self.gather(set, world.delivery.sublist);
         } else if let Some(part) = self.parts.pop() {
             self.groups.insert(part);
-            world.work += SORTING;
+            world.delivery.work += SORTING;
         } else if let Some(round) = self.round.take_if(|round| !round.is_whole) {
             self.go_on_listing(round, world);
         } else if self.round.is_some() {
@@ -231,7 +231,10 @@ impl Fanout {
         } else if let Some(part) = self.groups.pop_first() {
             self.begin_group(part, world);
         } else {
-            return Some(Published::Taken(self.taken));
+            return Some(Published::Taken {
+                messages: 1,
+                copies: 0,
+            });
         }
         None
     }
@@ -280,14 +283,18 @@ impl Fanout {
     /// Offers the message to a member by chance, or begins a list of all.
     fn begin_group<O: Outbox>(&mut self, part: (QueueId, SetId), world: &mut World<'_, O>) {
         let (queue, set) = part;
-        world.work += 1;
-        if !self.has_part_of(queue) && !world.out.any_congested() {
-            let Some(group) = world.sublist.set_of(set).and_then(|set| set.group(queue)) else {
+        world.delivery.work += 1;
+        if !self.has_part_of(queue) && !world.delivery.out.any_congested() {
+            let Some(group) = world
+                .delivery
+                .sublist
+                .set_of(set)
+                .and_then(|set| set.group(queue))
+            else {
                 return;
             };
             let id = group.members[world.random.below(group.members.len())];
             if world.give(&self.search, id, false) == Given::Taken {
-                self.taken += 1;
                 return;
             }
         }
@@ -313,7 +320,7 @@ impl Fanout {
         } else {
             round.is_whole = true;
             round.next = world.random.below(round.members.len());
-            round.begin_again(world.out.any_congested());
+            round.begin_again(world.delivery.out.any_congested());
         }
         self.round = Some(round);
     }
@@ -342,8 +349,8 @@ impl Fanout {
         if round.spares
             && let Some(key) = world.congested(&self.search, id)
         {
-            world.work += 1;
-            if (world.is_waited_for)(key, world.out) {
+            world.delivery.work += 1;
+            if world.delivery.waits_for(key) {
                 round.behind = Some((key, id));
             } else {
                 round.any_other = true;
@@ -352,10 +359,7 @@ impl Fanout {
         }
         let is_there = world.is_there(&self.search, id);
         match world.give(&self.search, id, false) {
-            Given::Taken => {
-                self.taken += 1;
-                self.round = None;
-            }
+            Given::Taken => self.round = None,
             _ if !is_there => {}
             Given::Refused | Given::Behind(_) => round.any_other = true,
         }
@@ -365,12 +369,12 @@ impl Fanout {
 
 /// Puts the members that a group has in one set on its list.
 fn add_members<O>(round: &mut Round, set: SetId, world: &mut World<'_, O>) {
-    let group = world.sublist.set_of(set);
+    let group = world.delivery.sublist.set_of(set);
     if let Some(group) = group.and_then(|set| set.group(round.queue)) {
         round.members.extend(&group.members);
-        world.work += group.members.len() / COPIED;
+        world.delivery.work += group.members.len() / COPIED;
     }
-    world.work += 1;
+    world.delivery.work += 1;
 }
 
 /// What became of a copy.
@@ -384,80 +388,52 @@ enum Given {
 
 /// What a piece works on.
 struct World<'a, O> {
-    message: &'a Publish<'a>,
-    framing: Option<Assembled<'a>>,
-    from: ReceiverId,
-    sublist: &'a mut Sublist,
-    receivers: &'a mut Slab<Receiver>,
+    delivery: Delivery<'a, O>,
     ledger: &'a mut Ledger,
-    is_waited_for: &'a dyn Fn(Key, &O) -> bool,
     random: &'a mut Random,
-    out: &'a mut O,
-    work: usize,
-    /// The subscription by which somebody is fed who is to be waited for.
+    /// The subscription that feeds the receiver which is to be waited for.
     behind: Option<SubId>,
 }
 
 impl<O: Outbox> World<'_, O> {
     /// Gives one subscription its copy, if it was there when the search began.
     fn give(&mut self, search: &Search, id: SubId, waits: bool) -> Given {
-        self.work += 1;
-        if !self.sublist.was_there(id, search.moment()) {
+        let delivery = &mut self.delivery;
+        if !delivery.sublist.was_there(id, search.moment()) {
+            delivery.work += 1;
             return Given::Refused;
         }
         if waits
-            && let Some(key) = self.congested(search, id)
-            && (self.is_waited_for)(key, self.out)
+            && delivery.out.any_congested()
+            && let Some(key) = delivery.to_be_waited_for(id)
         {
             return Given::Behind(key);
         }
-        let subscription = self.sublist.subscription_mut(id);
-        let framing = self.framing.as_ref();
-        let (message, from) = (self.message, self.from);
-        if !deliver(
-            message,
-            framing,
-            from,
-            subscription,
-            self.receivers,
-            self.out,
-        ) {
-            if self.receivers[subscription.receiver.0 as usize].is_clearing {
+        if !delivery.give_first(id) {
+            if delivery.has_gone(id) {
                 // It may take long until it is removed, and the next message need not come to it.
-                interest::detach(id, self.sublist, self.receivers, self.ledger);
+                interest::detach(id, delivery.sublist, delivery.receivers, self.ledger);
             }
             return Given::Refused;
         }
-        if subscription.count() {
-            self.work += ending(self.sublist, id);
-            end([id], self.sublist, self.receivers, self.ledger);
+        if !delivery.finished.is_empty() {
+            let finished = delivery.finished.drain(..);
+            delivery.work += end(finished, delivery.sublist, delivery.receivers, self.ledger);
         }
         Given::Taken
     }
 
     /// Whether a subscription was there when the search began, and its receiver is still.
     fn is_there(&self, search: &Search, id: SubId) -> bool {
-        self.sublist.was_there(id, search.moment()) && {
-            let receiver = self.sublist.subscription(id).receiver;
-            !self.receivers[receiver.0 as usize].is_clearing
-        }
+        self.delivery.sublist.was_there(id, search.moment()) && !self.delivery.has_gone(id)
     }
 
     /// The receiver of a subscription, if it would get the message and is congested.
     fn congested(&self, search: &Search, id: SubId) -> Option<Key> {
-        if !self.out.any_congested() || !self.sublist.was_there(id, search.moment()) {
-            return None;
-        }
-        let subscription = self.sublist.subscription(id);
-        let receiver = &self.receivers[subscription.receiver.0 as usize];
-        let Kind::Client { echo, .. } = receiver.kind;
-        let gets_it = !receiver.is_clearing && (echo || subscription.receiver != self.from);
-        (gets_it && !subscription.finished() && self.out.is_congested(receiver.key))
-            .then_some(receiver.key)
+        let delivery = &self.delivery;
+        let was_there = delivery.sublist.was_there(id, search.moment());
+        (delivery.out.any_congested() && was_there)
+            .then(|| delivery.congested(id))
+            .flatten()
     }
-}
-
-/// What it costs to end a subscription.
-pub(crate) fn ending(sublist: &Sublist, id: SubId) -> usize {
-    super::subscribing(sublist.subject(id))
 }

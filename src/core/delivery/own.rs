@@ -3,8 +3,9 @@
 //! It is one of the requester's own that matches the reply subject. It is looked for where fewer are to
 //! be looked at: among all of its own, or among all that match.
 
-use super::{PIECE_PLACES_MAX, PIECE_SUBSCRIPTIONS_MAX, Quota, Scratch};
+use super::{PIECE_PLACES_MAX, PIECE_SUBSCRIPTIONS_MAX, Quota, Scratch, Tally};
 use crate::core::Core;
+use crate::core::origin::Origin;
 use crate::core::sublist::{ReceiverId, Set, SubId, Sublist, Subscription};
 use midge_protocol::subject;
 
@@ -35,15 +36,15 @@ impl Asking {
     pub(crate) fn go_on(
         mut self: Box<Asking>,
         core: &mut Core,
-        own: ReceiverId,
+        own: &Origin,
         reply: &[u8],
         quota: Quota,
+        tally: &mut Tally,
     ) -> Own {
-        let account = core.receiver(own).account;
-        let sublist = &core.accounts[account].sublist;
+        let sublist = &core.accounts[own.account].sublist;
         let work_max = quota.work.max(PIECE_SUBSCRIPTIONS_MAX / 4);
-        let (found, work) = self.look(sublist, own, reply, work_max);
-        core.scratch.tally.work += work;
+        let (found, work) = self.look(sublist, own.receiver, reply, work_max);
+        tally.work += work;
         match found {
             Some(id) => Own::Found(id),
             None if self.is_over() => Own::None,
@@ -85,16 +86,15 @@ impl Asking {
 }
 
 /// A subscription of `own`'s, outside of any queue group, that matches `reply`.
-pub(crate) fn find_own(core: &mut Core, own: ReceiverId, reply: &[u8]) -> Own {
+pub(crate) fn find_own(core: &mut Core, own: &Origin, reply: &[u8], tally: &mut Tally) -> Own {
     let Core {
         accounts,
         receivers,
-        scratch: Scratch { found, tally, .. },
+        scratch: Scratch { found, .. },
         ..
     } = core;
-    let receiver = &receivers[own.0 as usize];
-    let (account, sids) = (receiver.account, &receiver.sids);
-    let sublist = &mut accounts[account].sublist;
+    let sids = &receivers[own.receiver.0 as usize].sids;
+    let sublist = &mut accounts[own.account].sublist;
     let (mut matching, mut is_known) = (usize::MAX, false);
     if sids.len() > FEW {
         found.clear();
@@ -121,7 +121,7 @@ pub(crate) fn find_own(core: &mut Core, own: ReceiverId, reply: &[u8]) -> Own {
         candidates,
         next: 0,
     };
-    let (found, work) = asking.look(sublist, own, reply, PIECE_SUBSCRIPTIONS_MAX);
+    let (found, work) = asking.look(sublist, own.receiver, reply, PIECE_SUBSCRIPTIONS_MAX);
     tally.work += work;
     match found {
         Some(id) => Own::Found(id),

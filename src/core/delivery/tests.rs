@@ -1,10 +1,15 @@
 use super::*;
+use crate::core::origin::Role;
 use crate::core::outbox::fake::FakeOutbox;
+use crate::core::random::Random;
+use crate::core::receiver::Kind;
+use crate::core::sublist::ReceiverId;
 use midge_protocol::{ClientOp, Parser, Rules, Step};
 
 /// A broker without sockets: clients are numbers, queues are vectors.
 struct Bench {
     core: Core,
+    tally: Tally,
     out: FakeOutbox,
 }
 
@@ -14,6 +19,7 @@ impl Bench {
         core.seed(43);
         Bench {
             core,
+            tally: Tally::default(),
             out: FakeOutbox::default(),
         }
     }
@@ -42,28 +48,41 @@ impl Bench {
         self.out.take(key)
     }
 
+    fn publisher(&self, id: ReceiverId) -> Publisher {
+        Publisher::new(self.core.receiver(id).origin(id))
+    }
+
+    /// Publishes a message by itself; it may have begun then.
+    fn begin(&mut self, publisher: &mut Publisher, message: &Publish<'_>) -> Published {
+        let run = Run::from(*message);
+        let (core, tally, out) = (&mut self.core, &mut self.tally, &mut self.out);
+        publish(core, publisher, &run, ALL, tally, |_| {}, out)
+    }
+
+    /// Goes on with one that has begun.
+    fn go_on(
+        &mut self,
+        publisher: &mut Publisher,
+        message: &Publish<'_>,
+        quota: Quota,
+    ) -> Published {
+        let (core, tally, out) = (&mut self.core, &mut self.tally, &mut self.out);
+        publisher.go_on(core, message, quota, tally, out)
+    }
+
     /// Publishes a frame as it stands on the wire.
     fn try_to_publish(&mut self, from: ReceiverId, frame: &str) -> Published {
         let message = message(frame);
-        let (mut memo, mut fanout) = (Memo::default(), None);
-        let published = publish(
-            &mut self.core,
-            from,
-            &message,
-            &mut memo,
-            &mut fanout,
-            |_| {},
-            &mut self.out,
-        );
-        match fanout {
-            None => published,
-            Some(mut fanout) => fanout.go_on(&mut self.core, from, &message, ALL, &mut self.out),
+        let mut publisher = self.publisher(from);
+        match self.begin(&mut publisher, &message) {
+            Published::InPieces => self.go_on(&mut publisher, &message, ALL),
+            published => published,
         }
     }
 
     fn publish(&mut self, from: ReceiverId, frame: &str) -> usize {
         match self.try_to_publish(from, frame) {
-            Published::Taken(taken) => taken,
+            Published::Taken { copies, .. } => copies,
             other => panic!("{frame:?}: {other:?}"),
         }
     }
@@ -81,9 +100,18 @@ impl Bench {
 }
 
 const ALL: Quota = Quota {
+    messages: 1,
     work: usize::MAX,
     bytes: usize::MAX,
 };
+
+/// What is said of a single message in so many copies.
+fn taken(copies: usize) -> Published {
+    Published::Taken {
+        messages: 1,
+        copies,
+    }
+}
 
 fn message(frame: &str) -> Publish<'_> {
     let rules = Rules {
@@ -243,7 +271,6 @@ fn a_publisher_waits_for_a_congested_receiver_unless_it_has_stalled() {
     let [publisher, slow] = [true; 2].map(|echo| bench.client(false, echo));
     bench.subscribe(slow, "a", None, "1");
     let key = bench.key(slow);
-    let taken = |taken| Published::Taken(taken);
     let (frame, other) = ("PUB a 0\r\n\r\n", "PUB b 0\r\n\r\n");
     assert_eq!(bench.try_to_publish(publisher, frame), taken(1));
     bench.out.congested.insert(key);
@@ -266,7 +293,7 @@ fn a_publisher_without_echo_does_not_wait_for_itself() {
     bench.out.congested.insert(mute_key);
     let frame = "PUB a 0\r\n\r\n";
     let wait = Published::WaitFor;
-    assert_eq!(bench.try_to_publish(mute, frame), Published::Taken(1));
+    assert_eq!(bench.try_to_publish(mute, frame), taken(1));
     assert_eq!(bench.try_to_publish(loud, frame), wait(mute_key));
     bench.out.congested.insert(loud_key);
     assert_eq!(bench.try_to_publish(mute, frame), wait(loud_key));
@@ -319,32 +346,23 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
     let crowd = bench.crowd("a", None);
     let [workers, others] = ["a", "*"].map(|subject| bench.crowd(subject, Some("q")));
     let message = message("PUB a 1\r\nx\r\n");
-    let (mut memo, mut fanout) = (Memo::default(), None);
-    let (core, out) = (&mut bench.core, &mut bench.out);
-    let published = publish(
-        core,
-        publisher,
-        &message,
-        &mut memo,
-        &mut fanout,
-        |_| {},
-        out,
-    );
+    let mut publisher = bench.publisher(publisher);
+    let published = bench.begin(&mut publisher, &message);
     assert_eq!(published, Published::InPieces);
-    let mut fanout = fanout.expect("it has begun");
     let quota = Quota {
+        messages: 1,
         work: 100,
         bytes: usize::MAX,
     };
     let mut pieces = 0;
     let taken = loop {
-        let before = core.scratch.work();
-        match fanout.go_on(core, publisher, &message, quota, out) {
-            Published::Taken(taken) => break taken,
+        let before = bench.tally.work();
+        match bench.go_on(&mut publisher, &message, quota) {
+            Published::Taken { copies: taken, .. } => break taken,
             Published::InPieces => pieces += 1,
             Published::WaitFor(key) => panic!("nobody waits for {key:?}"),
         }
-        assert!(core.scratch.work() - before < 400);
+        assert!(bench.tally.work() - before < 400);
     };
     assert!(pieces > 10, "{pieces} pieces");
     assert_eq!(taken, crowd.len() + 1);
@@ -354,9 +372,9 @@ fn a_message_to_very_many_goes_in_pieces_to_each_of_them_once() {
     let queued = workers.iter().chain(&others);
     let got: usize = queued.map(|id| bench.got(*id).matches("MSG").count()).sum();
     assert_eq!(got, 1);
-    let tally = bench.core.scratch.take_tally();
-    assert_eq!((tally.received.messages, tally.received.bytes), (1, 1));
-    assert_eq!(tally.sent.messages, taken as u64);
+    let (received, sent) = bench.tally.traffic();
+    assert_eq!((received.messages, received.bytes), (1, 1));
+    assert_eq!(sent.messages, taken as u64);
     let got: u64 = bench
         .core
         .receivers
@@ -376,25 +394,17 @@ fn long_messages_to_several_go_in_pieces_of_their_bytes() {
     let payload = "x".repeat(PIECE_BYTES_MAX / 4);
     let frame = format!("PUB a {}\r\n{payload}\r\n", payload.len());
     let message = message(&frame);
-    let (mut memo, mut fanout) = (Memo::default(), None);
-    let (core, out) = (&mut bench.core, &mut bench.out);
-    publish(
-        core,
-        clients[0],
-        &message,
-        &mut memo,
-        &mut fanout,
-        |_| {},
-        out,
-    );
-    let mut fanout = fanout.expect("it has begun");
+    let mut publisher = bench.publisher(clients[0]);
+    let published = bench.begin(&mut publisher, &message);
+    assert_eq!(published, Published::InPieces);
     let quota = Quota {
+        messages: 1,
         work: usize::MAX,
         bytes: 2 * payload.len(),
     };
     let pieces = (0..).find(|_| {
-        let published = fanout.go_on(core, clients[0], &message, quota, out);
-        published == Published::Taken(clients.len())
+        let published = bench.go_on(&mut publisher, &message, quota);
+        published == taken(clients.len())
     });
     assert!(pieces >= Some(3), "{pieces:?} pieces");
     for client in &clients {
@@ -405,7 +415,7 @@ fn long_messages_to_several_go_in_pieces_of_their_bytes() {
 #[test]
 fn in_pieces_too_a_publisher_waits_for_each_receiver_and_a_group_passes_a_message_on() {
     let mut bench = Bench::new();
-    let publisher = bench.client(false, true);
+    let from = bench.client(false, true);
     let crowd = bench.crowd("a", None);
     let members = bench.crowd("a", Some("q"));
     let slow = bench.key(crowd[700]);
@@ -416,35 +426,26 @@ fn in_pieces_too_a_publisher_waits_for_each_receiver_and_a_group_passes_a_messag
         bench.out.congested.insert(key);
     }
     let message = message("PUB a 0\r\n\r\n");
-    let (mut memo, mut fanout) = (Memo::default(), None);
-    let (core, out) = (&mut bench.core, &mut bench.out);
-    publish(
-        core,
-        publisher,
-        &message,
-        &mut memo,
-        &mut fanout,
-        |_| {},
-        out,
-    );
-    let mut fanout = fanout.expect("it has begun");
-    let wait = fanout.go_on(core, publisher, &message, ALL, out);
+    let mut publisher = bench.publisher(from);
+    let published = bench.begin(&mut publisher, &message);
+    assert_eq!(published, Published::InPieces);
+    let wait = bench.go_on(&mut publisher, &message, ALL);
     assert_eq!(wait, Published::WaitFor(slow));
-    let again = fanout.go_on(core, publisher, &message, ALL, out);
+    let again = bench.go_on(&mut publisher, &message, ALL);
     assert_eq!(again, Published::WaitFor(slow));
-    out.congested.remove(&slow);
-    let all = fanout.go_on(core, publisher, &message, ALL, out);
-    assert_eq!(all, Published::Taken(crowd.len() + 1));
+    bench.out.congested.remove(&slow);
+    let all = bench.go_on(&mut publisher, &message, ALL);
+    assert_eq!(all, taken(crowd.len() + 1));
     assert_eq!(bench.got(members[0]).matches("MSG").count(), 1);
     assert_eq!(bench.got(crowd[700]).matches("MSG").count(), 1);
     // When all are behind, one of them is waited for; a crowd that is not is given its copies first.
     let key = bench.key(members[0]);
     bench.out.congested.insert(key);
     let frame = "PUB a 0\r\n\r\n";
-    let published = bench.try_to_publish(publisher, frame);
+    let published = bench.try_to_publish(from, frame);
     assert!(matches!(published, Published::WaitFor(_)), "{published:?}");
     bench.out.stalled.insert(key);
-    assert_eq!(bench.publish(publisher, frame), crowd.len() + 1);
+    assert_eq!(bench.publish(from, frame), crowd.len() + 1);
 }
 
 #[test]
@@ -478,29 +479,21 @@ fn churn(seed: u64) {
         present.push(one);
     }
     let message = message("PUB a.b 0\r\n\r\n");
-    let (mut memo, mut fanout) = (Memo::default(), None);
-    let (core, out) = (&mut bench.core, &mut bench.out);
-    publish(
-        core,
-        publisher,
-        &message,
-        &mut memo,
-        &mut fanout,
-        |_| {},
-        out,
-    );
-    let mut fanout = fanout.expect("it has begun");
+    let mut publisher = bench.publisher(publisher);
+    let published = bench.begin(&mut publisher, &message);
+    assert_eq!(published, Published::InPieces);
     // Who stays must get it; who was there and has gone may have; who came later must not.
     let mut stays = present.clone();
     let mut gone: Vec<(ReceiverId, String, bool)> = Vec::new();
     let mut young: Vec<(ReceiverId, String, bool)> = Vec::new();
     let taken = loop {
         let quota = Quota {
+            messages: 1,
             work: 1 + random.below(60),
             bytes: usize::MAX,
         };
-        let (core, out) = (&mut bench.core, &mut bench.out);
-        if let Published::Taken(taken) = fanout.go_on(core, publisher, &message, quota, out) {
+        if let Published::Taken { copies: taken, .. } = bench.go_on(&mut publisher, &message, quota)
+        {
             break taken;
         }
         for _ in 0..random.below(40) {
@@ -571,13 +564,18 @@ fn the_requester_is_told_on_its_own_subscription_however_many_others_match() {
             };
             bench.subscribe(requester, &subject, None, &format!("own{number}"));
         }
-        let mut asked = find_own(&mut bench.core, requester, b"r");
-        let quota = Quota { work: 10, bytes: 0 };
+        let origin = bench.core.receiver(requester).origin(requester);
+        let mut asked = find_own(&mut bench.core, &origin, b"r", &mut bench.tally);
+        let quota = Quota {
+            messages: 1,
+            work: 10,
+            bytes: 0,
+        };
         let mut pieces = 0;
         while let Own::Among(asking) = asked {
-            let before = bench.core.scratch.work();
-            asked = asking.go_on(&mut bench.core, requester, b"r", quota);
-            assert!(bench.core.scratch.work() - before <= PIECE_SUBSCRIPTIONS_MAX);
+            let before = bench.tally.work();
+            asked = asking.go_on(&mut bench.core, &origin, b"r", quota, &mut bench.tally);
+            assert!(bench.tally.work() - before <= PIECE_SUBSCRIPTIONS_MAX);
             pieces += 1;
         }
         let sid = match asked {
@@ -612,16 +610,24 @@ fn to_compare_long_subjects_is_more_work_and_goes_in_more_pieces() {
         );
     }
     let reply = format!("{long}{long}a");
-    let mut asked = find_own(&mut bench.core, requester, reply.as_bytes());
+    let origin = bench.core.receiver(requester).origin(requester);
+    let mut asked = find_own(&mut bench.core, &origin, reply.as_bytes(), &mut bench.tally);
     let quota = Quota {
+        messages: 1,
         work: 500,
         bytes: 0,
     };
     let (mut pieces, mut all) = (0, 0);
     while let Own::Among(asking) = asked {
-        let before = bench.core.scratch.work();
-        asked = asking.go_on(&mut bench.core, requester, reply.as_bytes(), quota);
-        let work = bench.core.scratch.work() - before;
+        let before = bench.tally.work();
+        asked = asking.go_on(
+            &mut bench.core,
+            &origin,
+            reply.as_bytes(),
+            quota,
+            &mut bench.tally,
+        );
+        let work = bench.tally.work() - before;
         assert!(work < 700, "{work}");
         (pieces, all) = (pieces + 1, all + work);
     }
@@ -641,44 +647,28 @@ fn the_members_of_a_group_that_has_very_many_subjects_are_listed_in_pieces_too()
     }
     let frame = format!("PUB {} 0\r\n\r\n", ["a"; TOKENS].join("."));
     let message = message(&frame);
-    let (mut memo, mut fanout) = (Memo::default(), None);
-    let (core, out) = (&mut bench.core, &mut bench.out);
-    publish(
-        core,
-        publisher,
-        &message,
-        &mut memo,
-        &mut fanout,
-        |_| {},
-        out,
-    );
-    let mut fanout = fanout.expect("it has begun");
+    let mut publisher = bench.publisher(publisher);
+    let published = bench.begin(&mut publisher, &message);
+    assert_eq!(published, Published::InPieces);
     let quota = Quota {
+        messages: 1,
         work: 50,
         bytes: usize::MAX,
     };
     let mut pieces = 0;
     let taken = loop {
-        let before = core.scratch.work();
-        let published = fanout.go_on(core, publisher, &message, quota, out);
-        let work = core.scratch.work() - before;
+        let before = bench.tally.work();
+        let published = bench.go_on(&mut publisher, &message, quota);
+        let work = bench.tally.work() - before;
         assert!(work < 400, "{work} in piece {pieces}");
         pieces += 1;
-        if let Published::Taken(taken) = published {
+        if let Published::Taken { copies: taken, .. } = published {
             break taken;
         }
     };
     assert_eq!(taken, 1);
     assert_eq!(bench.got(member).matches("MSG").count(), 1);
     assert!(pieces > 100, "{pieces}");
-}
-
-/// Begins to publish a message that goes in pieces.
-fn begin(bench: &mut Bench, from: ReceiverId, message: &Publish<'_>) -> Box<Fanout> {
-    let (mut memo, mut fanout) = (Memo::default(), None);
-    let (core, out) = (&mut bench.core, &mut bench.out);
-    publish(core, from, message, &mut memo, &mut fanout, |_| {}, out);
-    fanout.expect("it goes in pieces")
 }
 
 #[test]
@@ -691,14 +681,15 @@ fn a_long_subject_makes_a_message_large_as_a_long_payload_does() {
     let long = "s".repeat(100_000);
     let line = format!("PUB {long} 0\r\n\r\n");
     let message = message(&line);
-    let mut fanout = begin(&mut bench, publisher, &message);
-    let Bench { core, out } = &mut bench;
+    let mut publisher = bench.publisher(publisher);
+    assert_eq!(bench.begin(&mut publisher, &message), Published::InPieces);
     let mut pieces = 1;
     let quota = Quota {
+        messages: 1,
         work: usize::MAX,
         bytes: 1_000_000,
     };
-    while fanout.go_on(core, publisher, &message, quota, out) == Published::InPieces {
+    while bench.go_on(&mut publisher, &message, quota) == Published::InPieces {
         pieces += 1;
     }
     assert_eq!(pieces, 31, "thirty of a megabyte each, and the end");
@@ -717,35 +708,34 @@ fn what_large_fan_outs_keep_is_bounded_and_slow_receivers_do_not_keep_others_fro
     let slow_key = bench.key(slow);
     bench.out.congested.insert(slow_key);
     let message = message("PUB a 0\r\n\r\n");
-    let mut first = begin(&mut bench, one, &message);
-    let mut second = begin(&mut bench, two, &message);
-    let Bench { core, out } = &mut bench;
-    let mut go_on = |fanout: &mut Fanout, from: ReceiverId| {
-        let published = fanout.go_on(core, from, &message, ALL, out);
-        (published, core.scratch.has_freed_room())
+    let begun = |bench: &mut Bench, from: ReceiverId| {
+        let mut publisher = bench.publisher(from);
+        let published = bench.begin(&mut publisher, &message);
+        assert_eq!(published, Published::InPieces);
+        publisher
     };
+    let go_on = |bench: &mut Bench, publisher: &mut Publisher| {
+        let published = bench.go_on(publisher, &message, ALL);
+        (published, bench.core.scratch.has_freed_room())
+    };
+    let (mut first, mut second) = (begun(&mut bench, one), begun(&mut bench, two));
     let (waits, no_room) = (
         Published::WaitFor(slow_key),
         Published::WaitFor(crate::core::backpressure::room()),
     );
     // Nobody waits for room yet: a slow receiver is waited for, however often.
     for _ in 0..fanout::WAITS_MAX + 10 {
-        assert_eq!(go_on(&mut first, one), (waits, false));
+        assert_eq!(go_on(&mut bench, &mut first), (waits, false));
     }
-    assert_eq!(go_on(&mut second, two), (no_room, false));
-    assert_eq!(go_on(&mut first, one), (Published::Taken(MANY), true));
+    assert_eq!(go_on(&mut bench, &mut second), (no_room, false));
+    assert_eq!(go_on(&mut bench, &mut first), (taken(MANY), true));
     // It is the second now, for which nobody waits.
-    assert_eq!(go_on(&mut second, two), (waits, false));
+    assert_eq!(go_on(&mut bench, &mut second), (waits, false));
     // One that ends early gives back what it has too.
-    let third = begin(&mut bench, one, &message);
-    let mut third = third;
-    let Bench { core, out } = &mut bench;
-    let published = third.go_on(core, one, &message, ALL, out);
-    assert_eq!(published, no_room);
-    second.abandon(core);
-    assert!(core.scratch.has_freed_room());
-    let published = third.go_on(core, one, &message, ALL, out);
-    assert_eq!(published, waits);
+    let mut third = begun(&mut bench, one);
+    assert_eq!(go_on(&mut bench, &mut third), (no_room, false));
+    second.abandon(&mut bench.core, &mut bench.tally);
+    assert_eq!(go_on(&mut bench, &mut third), (waits, true));
 }
 
 #[test]
@@ -760,9 +750,9 @@ fn what_is_left_of_one_that_has_gone_is_walked_over_once() {
         bench.subscribe(other, "a", queue, "1");
         bench.core.leave(gone);
         let work_of = |bench: &mut Bench| {
-            let before = bench.core.scratch.work();
+            let before = bench.tally.work();
             assert_eq!(bench.publish(publisher, "PUB a 0\r\n\r\n"), 1);
-            bench.core.scratch.work() - before
+            bench.tally.work() - before
         };
         // A group is walked over up to the member that takes the message, so not all of it at once.
         let work = [(); 40].map(|()| work_of(&mut bench));
@@ -840,6 +830,84 @@ fn whom_a_publisher_waits_for_is_known_by_its_subscription() {
             assert_eq!(subscription.sid.as_slice(), b"7");
             assert_eq!(subscription.receiver, slow);
             assert_eq!(bench.core.scratch.take_behind(), None);
+        }
+    }
+}
+
+#[test]
+fn what_a_publisher_reached_in_one_account_is_not_what_it_reaches_in_another() {
+    let mut bench = Bench::new();
+    let [publisher, here, there] = [true; 3].map(|echo| bench.client(false, echo));
+    let (global, other) = (bench.core.accounts.global(), bench.core.accounts.add("A"));
+    assert!(bench.core.enter(there, other));
+    // The same changes make equal versions, and equal numbers of sets.
+    bench.subscribe(here, "a", None, "1");
+    bench.subscribe(there, "a", None, "1");
+    let version = |account| bench.core.accounts[account].sublist.version();
+    assert_eq!(version(global), version(other));
+    let input = "PUB a 2\r\nhi\r\n".repeat(20);
+    let (mut parser, rules) = (Parser::default(), Rules::default());
+    let mut one = bench.publisher(publisher);
+    let mut rest = input.as_bytes();
+    for (account, receiver) in [(global, here), (other, there), (global, here)] {
+        assert!(bench.core.enter(publisher, account));
+        one.moved(&bench.core);
+        let run = parser.next_run(rest, &rules, 1).expect("it is plain");
+        rest = &rest[run.bytes()..];
+        assert_eq!(run.first().repeats(), rest.len() < 19 * run.bytes());
+        assert_eq!(bench.begin(&mut one, run.first()), taken(1));
+        let got = [here, there].map(|id| bench.got(id));
+        let expected = [here, there].map(|id| match id == receiver {
+            true => "MSG a 1 2\r\nhi\r\n",
+            false => "",
+        });
+        assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn a_message_of_the_brokers_own_is_delivered_as_any_other() {
+    let mut bench = Bench::new();
+    let [from, plain, member] = [true; 3].map(|headers| bench.client(headers, true));
+    bench.subscribe(plain, "$SYS.>", None, "7");
+    bench.subscribe(member, "$SYS.>", Some("q"), "8");
+    let (mut buffer, mut publisher) = (Vec::new(), bench.publisher(from));
+    let message = Publish::compose(&mut buffer, b"$SYS.x", Some(b"r"), b"", b"{}");
+    assert_eq!(bench.begin(&mut publisher, &message), taken(2));
+    assert_eq!(bench.got(plain), "MSG $SYS.x 7 r 2\r\n{}\r\n");
+    assert_eq!(bench.got(member), "MSG $SYS.x 8 r 2\r\n{}\r\n");
+}
+
+#[test]
+fn another_broker_is_not_held_for_a_slow_receiver_and_a_group_still_spares_it() {
+    for role in [Role::Route, Role::Spoke, Role::Hub] {
+        for many in [false, true] {
+            let mut bench = Bench::new();
+            let [peer, slow, well] = [true; 3].map(|echo| bench.client(false, echo));
+            bench.subscribe(slow, "a", None, "1");
+            for member in [slow, well] {
+                bench.subscribe(member, "a", Some("q"), "2");
+            }
+            if many {
+                for number in 0..2000 {
+                    bench.subscribe(well, "a", None, &format!("a{number}"));
+                }
+            }
+            let key = bench.key(slow);
+            bench.out.congested.insert(key);
+            let origin = Origin {
+                role,
+                ..bench.core.receiver(peer).origin(peer)
+            };
+            let (mut publisher, message) = (Publisher::new(origin), message("PUB a 0\r\n\r\n"));
+            let mut published = bench.begin(&mut publisher, &message);
+            if many {
+                assert_eq!(published, Published::InPieces);
+                published = bench.go_on(&mut publisher, &message, ALL);
+            }
+            assert_eq!(published, taken(if many { 2002 } else { 2 }), "{role:?}");
+            assert_eq!(bench.got(slow), "MSG a 1 0\r\n\r\n");
+            assert!(bench.got(well).contains("MSG a 2 0\r\n"));
         }
     }
 }

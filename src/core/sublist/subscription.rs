@@ -85,15 +85,9 @@ impl Subscription {
         (self.delivered_max < u64::MAX).then_some(self.delivered_max)
     }
 
-    /// Counts one delivery; answers whether it was the last.
-    pub fn count(&mut self) -> bool {
-        self.delivered += 1;
-        self.finished()
-    }
-
-    /// Counts deliveries, of which none was the last.
-    pub fn count_many(&mut self, messages: u64) {
-        debug_assert!(messages < self.left());
+    /// Counts deliveries: as many as are [left](Subscription::left), or fewer.
+    pub fn count(&mut self, messages: u64) {
+        debug_assert!(messages <= self.left());
         self.delivered += messages;
     }
 

@@ -86,9 +86,6 @@ impl Window {
 #[derive(Debug)]
 pub(crate) struct Meter {
     sampler: Sampler,
-    /// The messages of the present turn that were looked at or passed over, and their copies.
-    seen: Traffic,
-    copies_seen: u64,
     current: Window,
     last: Window,
     /// All before the current one.
@@ -102,8 +99,6 @@ impl Meter {
         let window = Window::new(now, &seed);
         Meter {
             sampler: Sampler::new(random),
-            seen: Traffic::default(),
-            copies_seen: 0,
             current: window.clone(),
             last: window.clone(),
             all: window,
@@ -113,7 +108,6 @@ impl Meter {
     /// The turn of a client begins.
     pub(crate) fn begin_turn(&mut self, now: Time) {
         self.sampler.begin_turn();
-        (self.seen, self.copies_seen) = (Traffic::default(), 0);
         if now - self.current.since >= WINDOW {
             self.end_window(now);
         }
@@ -164,14 +158,12 @@ impl Meter {
         windows.iter().map(bytes).sum()
     }
 
-    /// Counts the messages of a run to `subject`, given what all of the present turn have come to.
+    /// Counts the messages of a run to `subject`: those of a turn that were not measured yet.
     ///
     /// Not inlined: whoever publishes has better use for the registers.
     #[inline(never)]
-    pub(crate) fn count(&mut self, subject: &[u8], now: &Tally) {
-        let received = now.received.since(self.seen);
-        let copies = now.sent.messages - self.copies_seen;
-        (self.seen, self.copies_seen) = (now.received, now.sent.messages);
+    pub(crate) fn count(&mut self, subject: &[u8], tally: &mut Tally) {
+        let (received, copies) = tally.measure();
         let messages = received.messages;
         let draw = self.sampler.draw(messages);
         // Nothing was published if it was refused, or is to wait.

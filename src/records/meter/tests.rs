@@ -11,13 +11,8 @@ fn traffic(messages: u64, bytes: u64) -> Traffic {
 
 /// A run of `messages` of 10 bytes each, of which so many copies are made.
 fn publish(meter: &mut Meter, subject: &str, messages: u64, copies: u64) {
-    let mut now = Tally {
-        received: meter.seen,
-        ..Tally::default()
-    };
-    now.received.add(traffic(messages, 10 * messages));
-    now.sent.messages = meter.copies_seen + copies;
-    meter.count(subject.as_bytes(), &now);
+    let mut tally = Tally::of_test(messages, copies, 10);
+    meter.count(subject.as_bytes(), &mut tally);
     meter.end_turn(1, traffic(messages, 10 * messages));
 }
 

@@ -1,10 +1,14 @@
-use super::super::{Published, publish};
+use super::super::{Published, Publisher, Tally, publish};
 use super::*;
+use crate::core::Core;
 use crate::core::outbox::fake::FakeOutbox;
-
-use midge_protocol::{ClientOp, Parser, Rules, Step};
+use crate::core::receiver::{Kind, Traffic};
+use crate::core::sublist::ReceiverId;
+use midge_protocol::{ClientOp, Parser, Rules, Run, Step};
+use midge_reactor::Key;
 
 const ALL: Quota = Quota {
+    messages: usize::MAX,
     work: 1_000_000,
     bytes: 1_000_000,
 };
@@ -52,6 +56,7 @@ const ODD: [Odd; 11] = [
 
 struct World {
     core: Core,
+    tally: Tally,
     out: FakeOutbox,
     publisher: ReceiverId,
     keys: Vec<Key>,
@@ -65,6 +70,7 @@ impl World {
         core.random = Random::seeded(43);
         let mut world = World {
             core,
+            tally: Tally::default(),
             out: FakeOutbox::default(),
             publisher: ReceiverId(0),
             keys: Vec::new(),
@@ -163,32 +169,23 @@ impl World {
             pedantic: false,
             ..Rules::default()
         };
-        let (mut parser, mut memo, mut rest) = (Parser::default(), Memo::default(), input);
-        let World {
-            core,
-            out,
-            publisher,
-            ..
-        } = self;
+        let (mut parser, mut publisher, mut rest) = (Parser::default(), self.one(), input);
         while !rest.is_empty() {
             let Some(mut run) = parser.next_run(rest, &rules, count_max) else {
                 let Ok(Step::Op { op, len }) = parser.next_of_any(rest, &rules) else {
                     break;
                 };
                 if let ClientOp::Publish(message) = op {
-                    one_by_one(core, *publisher, &message, &mut memo, out);
+                    let count = self.publish_run(&mut publisher, &Run::from(message), quota);
+                    assert_eq!(count, 1);
                 }
                 rest = &rest[len..];
                 continue;
             };
             rest = &rest[run.bytes()..];
             loop {
-                let mut count = publish_run(core, *publisher, &run, &memo, quota, out);
-                self.together += count;
-                if count == 0 {
-                    one_by_one(core, *publisher, run.first(), &mut memo, out);
-                    count = 1;
-                }
+                let count = self.publish_run(&mut publisher, &run, quota);
+                self.together += if count > 1 { count } else { 0 };
                 if !run.advance(count) {
                     break;
                 }
@@ -196,25 +193,26 @@ impl World {
         }
     }
 
+    fn one(&self) -> Publisher {
+        Publisher::new(self.core.receiver(self.publisher).origin(self.publisher))
+    }
+
+    fn publish_run(&mut self, publisher: &mut Publisher, run: &Run<'_>, quota: Quota) -> usize {
+        let (core, tally, out) = (&mut self.core, &mut self.tally, &mut self.out);
+        match publish(core, publisher, run, quota, tally, |_| {}, out) {
+            Published::Taken { messages, .. } => messages,
+            published => panic!("{published:?}"),
+        }
+    }
+
     /// All that anyone can see of it.
     fn outcome(&mut self) -> impl PartialEq + std::fmt::Debug + use<> {
         let queues: Vec<String> = self.keys.iter().map(|key| self.out.take(*key)).collect();
-        let tally = self.core.scratch.take_tally();
+        let (received, taken) = self.tally.traffic();
         let sent: Vec<Traffic> = self.core.receivers.iter().map(|(_, to)| to.sent).collect();
         let len = self.core.global_sublist().len();
-        (queues, tally.received, tally.sent, sent, len)
+        (queues, received, taken, sent, len)
     }
-}
-
-fn one_by_one(
-    core: &mut Core,
-    from: ReceiverId,
-    message: &Publish<'_>,
-    memo: &mut Memo,
-    out: &mut FakeOutbox,
-) {
-    let published = publish(core, from, message, memo, &mut None, |_| {}, out);
-    assert!(matches!(published, Published::Taken(_)), "{published:?}");
 }
 
 /// Some messages of each kind, and something behind them.
@@ -276,28 +274,25 @@ fn only_who_makes_a_difference_is_a_reason_to_go_one_by_one() {
 fn no_more_is_done_than_is_allowed() {
     let input = ["PUB a.b 2\r\nhi\r\n".repeat(50).as_bytes(), &[b'.'; 100]].concat();
     for (work, bytes, most) in [
-        (0, 0, 0),
+        (0, 0, 1),
         (9, 1_000_000, 2),
         (1_000_000, 200, 5),
         (1_000_000, 0, 1),
     ] {
         let mut world = World::with(&[]);
-        let mut parser = Parser::default();
-        let mut memo = Memo::default();
+        let (mut parser, mut publisher) = (Parser::default(), world.one());
         let rules = Rules::default();
         let first = parser.next_run(&input, &rules, 100).expect("it is plain");
-        let World {
-            core,
-            out,
-            publisher,
-            ..
-        } = &mut world;
-        one_by_one(core, *publisher, first.first(), &mut memo, out);
+        assert_eq!(world.publish_run(&mut publisher, &first, ALL), 1);
         let run = parser
             .next_run(&input[first.bytes()..], &rules, 100)
             .expect("it is plain");
-        let quota = Quota { work, bytes };
-        let count = publish_run(core, *publisher, &run, &memo, quota, out);
+        let quota = Quota {
+            messages: usize::MAX,
+            work,
+            bytes,
+        };
+        let count = world.publish_run(&mut publisher, &run, quota);
         assert_eq!(count, most, "{quota:?}");
     }
 }

@@ -1,0 +1,324 @@
+//! Writing: copies of messages, appended to the queue of one receiver after the other.
+//!
+//! ```text
+//! MSG <subject> <sid> [reply ][header size ]size CR LF header payload CR LF
+//! ^^^^^^^^^^^^^^^^^^^ ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+//! head                tail
+//! ```
+//!
+//! The head is put together once for all messages of a run and all receivers; only the sid in it changes.
+//! The tail of each message is the publisher's own bytes, handed on as they came. Where they cannot be, a
+//! frame is put together from its parts.
+//!
+//! Nothing else appends a message to a queue. This is the place for a payload that is queued by reference
+//! (from a few KiB up, to many receivers): [`Head::put`] would append the head, and a reference to the tail.
+
+use crate::core::backpressure::Backpressure;
+use crate::core::origin::Origin;
+use crate::core::outbox::Outbox;
+use crate::core::receiver::{Receiver, Traffic};
+use crate::core::sublist::{Sid, SubId, Sublist, Subscription};
+use crate::core::trace;
+use midge_protocol::{Decimal, Msg, Piece, Publish, Run, Sink};
+use midge_reactor::Key;
+use slab::Slab;
+
+/// The messages of a run on their way to their receivers.
+pub(super) struct Delivery<'a, O> {
+    pub run: &'a Run<'a>,
+    pub from: &'a Origin,
+    pub head: &'a mut Head,
+    pub sublist: &'a mut Sublist,
+    pub receivers: &'a mut Slab<Receiver>,
+    pub backpressure: &'a Backpressure,
+    /// Subscriptions that have had their last message.
+    pub finished: &'a mut Vec<SubId>,
+    pub out: &'a mut O,
+    /// Subscriptions that were looked at.
+    pub work: usize,
+    /// Copies that were taken.
+    pub taken: usize,
+}
+
+impl<O: Outbox> Delivery<'_, O> {
+    /// Gives one subscription its copy of the first message; answers whether it took it.
+    #[inline(always)]
+    pub(super) fn give_first(&mut self, id: SubId) -> bool {
+        let tail = self.run.first().tail().unwrap_or_default();
+        self.give(id, 1, std::iter::once(tail))
+    }
+
+    /// Gives one subscription `count` messages, of which these are the tails.
+    ///
+    /// Not inlined: of its own, the loop in it has all registers, whatever is around it.
+    #[inline(never)]
+    pub(super) fn give_many<'t>(
+        &mut self,
+        id: SubId,
+        count: usize,
+        tails: impl Iterator<Item = Piece<'t>>,
+    ) {
+        let taken = self.give(id, count, tails);
+        debug_assert!(taken, "it has room");
+    }
+
+    #[inline(always)]
+    fn give<'t>(
+        &mut self,
+        id: SubId,
+        count: usize,
+        tails: impl Iterator<Item = Piece<'t>>,
+    ) -> bool {
+        self.work += count;
+        let subscription = self.sublist.subscription_mut(id);
+        let copies = Copies {
+            message: self.run.first(),
+            from: self.from,
+            count,
+            tails,
+        };
+        if !copies.give(subscription, self.head, self.receivers, self.out) {
+            return false;
+        }
+        self.taken += count;
+        if subscription.finished() {
+            self.finished.push(id);
+        }
+        true
+    }
+}
+
+/// Gives the only subscription that a message has reached its copy; answers whether it took it.
+///
+/// Not inlined into the loop over messages: what all copies have in common would be worked out beforehand,
+/// which pays only for several.
+#[inline(never)]
+pub(super) fn give_alone<O: Outbox>(
+    message: &Publish<'_>,
+    from: &Origin,
+    subscription: &mut Subscription,
+    head: &mut Head,
+    receivers: &mut Slab<Receiver>,
+    out: &mut O,
+) -> bool {
+    head.begin(message);
+    let copies = Copies {
+        message,
+        from,
+        count: 1,
+        tails: std::iter::once(message.tail().unwrap_or_default()),
+    };
+    copies.give(subscription, head, receivers, out)
+}
+
+/// What one subscription is to get.
+struct Copies<'a, T> {
+    /// The first message, whose control line all share.
+    message: &'a Publish<'a>,
+    from: &'a Origin,
+    count: usize,
+    /// The tail of each.
+    tails: T,
+}
+
+impl<'t, T: Iterator<Item = Piece<'t>>> Copies<'_, T> {
+    /// Queues them, all or none; answers whether they were taken.
+    #[inline(always)]
+    fn give<O: Outbox>(
+        self,
+        subscription: &mut Subscription,
+        head: &mut Head,
+        receivers: &mut Slab<Receiver>,
+        out: &mut O,
+    ) -> bool {
+        let message = self.message;
+        if subscription.finished() {
+            return false;
+        }
+        let receiver = &mut receivers[subscription.receiver.0 as usize];
+        if !receiver.takes_from(subscription.receiver, self.from) {
+            return false;
+        }
+        let (sid, key, headers) = (&subscription.sid, receiver.key, receiver.takes_headers());
+        let end = match headers || !message.has_header() {
+            true => head.set_sid(sid),
+            false => None,
+        };
+        let taken = match end {
+            Some(end) => {
+                let tail_bytes = message.tail().unwrap_or_default().len();
+                head.put(end, self.count, tail_bytes, self.tails, key, out)
+            }
+            None => frame_from_parts(message, sid.as_slice(), headers, key, out),
+        };
+        if taken.is_none() {
+            return false;
+        }
+        receiver
+            .sent
+            .add(Traffic::of(self.count, message.body_bytes()));
+        if trace::wanted() {
+            trace::delivered(&receiver.label, headers, sid.as_slice(), message);
+        }
+        subscription.count(self.count as u64);
+        true
+    }
+}
+
+/// Longest subject that is put into a head, with the blank behind it. With a longer one each frame is put
+/// together from its parts.
+const SUBJECT_BYTES_MAX: usize = 128;
+
+const NAME: &[u8; 5] = b"HMSG ";
+
+/// What all frames for one subscription begin with: `MSG <subject> <sid> `.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// `HMSG <subject> <sid> `, and then what was there before.
+    bytes: [u8; 256],
+    /// Where it begins: at the `H`, or behind it.
+    start: usize,
+    /// Where the sid begins; zero if messages are not handed on as they came.
+    sid: usize,
+}
+
+impl Default for Head {
+    fn default() -> Head {
+        let mut bytes = [0; 256];
+        bytes[..NAME.len()].copy_from_slice(NAME);
+        Head {
+            bytes,
+            start: 0,
+            sid: 0,
+        }
+    }
+}
+
+impl Head {
+    /// Puts down what all copies of `message` have in common.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, message: &Publish<'_>) {
+        self.sid = 0;
+        if let Some((subject, _)) = message.hand_on()
+            && subject.len() <= SUBJECT_BYTES_MAX
+        {
+            subject.put(&mut Subject(&mut self.bytes));
+            self.start = usize::from(!message.has_header());
+            self.sid = NAME.len() + subject.len();
+        }
+    }
+
+    /// Bytes of a head with a sid of `sid_bytes`, its blank included; `None` if it does not fit.
+    pub(super) fn len_with(&self, sid_bytes: usize) -> Option<usize> {
+        let end = self.sid + sid_bytes;
+        (self.sid > 0 && end <= self.bytes.len()).then(|| end - self.start)
+    }
+
+    /// Puts down the sid; answers where the head ends then, if it fits.
+    #[inline(always)]
+    fn set_sid(&mut self, sid: &Sid) -> Option<usize> {
+        if self.sid == 0 {
+            return None;
+        }
+        let spaced = sid.spaced();
+        let room = self.bytes.get_mut(self.sid..)?;
+        match sid.block() {
+            Some(block) => *room.first_chunk_mut()? = *block,
+            None => room.get_mut(..spaced.len())?.copy_from_slice(spaced),
+        }
+        Some(self.sid + spaced.len())
+    }
+
+    /// Queues `count` messages that have this head, up to `end`, and these tails of `tail_bytes` each;
+    /// `None` if the receiver takes nothing.
+    #[inline(always)]
+    fn put<'t, O: Outbox>(
+        &self,
+        end: usize,
+        count: usize,
+        tail_bytes: usize,
+        tails: impl Iterator<Item = Piece<'t>>,
+        to: Key,
+        out: &mut O,
+    ) -> Option<()> {
+        let len = end - self.start;
+        let mut out = out.writer(to, count * (len + tail_bytes))?;
+        let head = &self.bytes[self.start..];
+        match (head.first_chunk::<32>(), head.first_chunk::<64>()) {
+            // To ask each tail how long it is would cost registers.
+            (_, Some(block)) if len <= 64 && tail_bytes > 64 => tails.for_each(|tail| {
+                out.put_block(block, len);
+                out.put(tail.as_slice());
+            }),
+            (Some(block), _) if len <= 32 => put_all(block, len, tails, &mut out),
+            (_, Some(block)) if len <= 64 => put_all(block, len, tails, &mut out),
+            _ => {
+                for tail in tails {
+                    out.put(&head[..len]);
+                    tail.put(&mut out);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+#[inline(always)]
+fn put_all<'t, const N: usize>(
+    head: &[u8; N],
+    len: usize,
+    tails: impl Iterator<Item = Piece<'t>>,
+    out: &mut impl Sink,
+) {
+    // A `for` loop over the tails of a run costs 15 % more.
+    tails.for_each(|tail| {
+        out.put_block(head, len);
+        tail.put(out);
+    });
+}
+
+/// The room for a subject in a head.
+struct Subject<'a>(&'a mut [u8; 256]);
+
+impl Sink for Subject<'_> {
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0[NAME.len()..][..bytes.len()].copy_from_slice(bytes);
+    }
+
+    #[inline(always)]
+    fn put_block<const N: usize>(&mut self, block: &[u8; N], _: usize) {
+        self.0[NAME.len()..][..N].copy_from_slice(block);
+    }
+}
+
+/// Queues `MSG` or `HMSG` where the bytes behind the subject cannot be handed on as they came; `None`
+/// if the receiver takes nothing.
+#[cold]
+#[inline(never)]
+fn frame_from_parts<O: Outbox>(
+    message: &Publish<'_>,
+    sid: &[u8],
+    headers: bool,
+    to: Key,
+    out: &mut O,
+) -> Option<()> {
+    let payload_size = Decimal::new(message.payload().len() as u64);
+    let (header_size, header, size) = match (message.has_header(), headers) {
+        (true, true) => (message.header_size(), message.header(), message.size()),
+        (true, false) => (&b""[..], &b""[..], payload_size.as_bytes()),
+        (false, _) => (&b""[..], &b""[..], message.size()),
+    };
+    let msg = Msg {
+        subject: message.subject(),
+        sid,
+        reply: message.reply(),
+        header_size,
+        size,
+        header,
+        payload: message.payload(),
+    };
+    let mut writer = out.writer(to, msg.encoded_len())?;
+    msg.put(&mut writer);
+    Some(())
+}

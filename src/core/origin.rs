@@ -1,0 +1,90 @@
+//! `Origin`: where a message came from, and so who may get it and who waits.
+//!
+//! ```text
+//! from │ to    client   route   spoke   hub
+//! client       yes      yes     yes     yes
+//! route        yes      no      yes     no      a message crosses one route at most
+//! spoke        yes      yes     yes     yes     but never goes back where it came from
+//! hub          yes      no      yes     yes     likewise
+//! ```
+//!
+//! A spoke is a leaf node that has connected to this broker, a hub a broker to which this one has
+//! connected as a leaf node.
+
+use crate::core::accounts::AccountId;
+use crate::core::sublist::ReceiverId;
+
+/// What a connection is among brokers and clients.
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "only clients connect as yet; the table is held to by a test"
+    )
+)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Client,
+    Route,
+    Spoke,
+    Hub,
+}
+
+impl Role {
+    /// Whether what came from such a connection may be handed on to another one that is a `to`.
+    #[inline(always)]
+    pub(crate) const fn hands_on_to(self, to: Role) -> bool {
+        match (self, to) {
+            (_, Role::Client | Role::Spoke) => true,
+            (Role::Client | Role::Spoke, Role::Route | Role::Hub) => true,
+            (Role::Hub, Role::Hub) => true,
+            (Role::Route, Role::Route | Role::Hub) | (Role::Hub, Role::Route) => false,
+        }
+    }
+
+    /// Whether such a connection is not read while a receiver of its messages is far behind. What comes
+    /// from another broker is that of all its clients, who must not wait for one slow subscriber.
+    #[inline]
+    pub(crate) const fn is_held(self) -> bool {
+        match self {
+            Role::Client => true,
+            Role::Route | Role::Spoke | Role::Hub => false,
+        }
+    }
+}
+
+/// Where a message came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Origin {
+    /// The receiver that is the other direction of the same connection.
+    pub receiver: ReceiverId,
+    pub role: Role,
+    /// The account in which it was published.
+    pub account: AccountId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLES: [Role; 4] = [Role::Client, Role::Route, Role::Spoke, Role::Hub];
+
+    #[test]
+    fn a_message_crosses_one_route_and_comes_back_from_no_hub_to_the_cluster() {
+        let table = ROLES.map(|from| ROLES.map(|to| from.hands_on_to(to)));
+        assert_eq!(
+            table,
+            [
+                [true, true, true, true],
+                [true, false, true, false],
+                [true, true, true, true],
+                [true, false, true, true],
+            ]
+        );
+    }
+
+    #[test]
+    fn only_a_client_is_held() {
+        assert_eq!(ROLES.map(Role::is_held), [true, false, false, false]);
+    }
+}
