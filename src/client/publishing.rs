@@ -82,7 +82,11 @@ impl Client {
                         cx.state.measure(run.first().subject(), tally);
                         break 'input Ended::WaitFor(receiver);
                     }
-                    Published::InPieces => break 'input Ended::Over,
+                    Published::InPieces => {
+                        // Those before it are measured here: it may be another turn that goes on with it.
+                        cx.state.measure(run.first().subject(), tally);
+                        break 'input Ended::Over;
+                    }
                 };
                 pay(cx, messages * each, before, tally);
                 rest = &rest[messages * each..];

@@ -235,9 +235,9 @@ pub(crate) fn publish_one<O: Outbox>(
         && !out.any_congested()
     {
         begin(out);
-        let (head, receivers) = (&mut scratch.head, &mut core.receivers);
+        let receivers = &mut core.receivers;
         let subscription = sublist.subscription_mut(id);
-        let taken = give_alone(message, origin, subscription, head, receivers, out);
+        let taken = give_alone(message, origin, subscription, receivers, out);
         if taken && subscription.finished() {
             tally.work += end([id], sublist, receivers, &mut core.interest);
         }

@@ -70,14 +70,19 @@ impl<O: Outbox> Delivery<'_, O> {
         tails: impl Iterator<Item = Piece<'t>>,
     ) -> bool {
         self.work += count;
-        let subscription = self.sublist.subscription_mut(id);
+        let (message, head) = (self.run.first(), &mut *self.head);
+        let tail_bytes = message.tail().unwrap_or_default().len();
         let copies = Copies {
-            message: self.run.first(),
+            message,
             from: self.from,
             count,
-            tails,
         };
-        if !copies.give(subscription, self.head, self.receivers, self.out) {
+        let subscription = self.sublist.subscription_mut(id);
+        let write = |sid: &Sid, to: Key, out: &mut O| {
+            let end = head.set_sid(sid)?;
+            Some(head.put(end, count, tail_bytes, tails, to, out))
+        };
+        if !copies.give(subscription, self.receivers, self.out, write) {
             return false;
         }
         self.taken += count;
@@ -90,46 +95,48 @@ impl<O: Outbox> Delivery<'_, O> {
 
 /// Gives the only subscription that a message has reached its copy; answers whether it took it.
 ///
-/// Not inlined into the loop over messages: what all copies have in common would be worked out beforehand,
-/// which pays only for several.
+/// The short way: written straight from the publisher's bytes, since to put a head together pays for several
+/// copies only. Not inlined into the loop over messages for the same reason: what all copies have in common
+/// would be worked out beforehand.
 #[inline(never)]
 pub(super) fn give_alone<O: Outbox>(
     message: &Publish<'_>,
     from: &Origin,
     subscription: &mut Subscription,
-    head: &mut Head,
     receivers: &mut Slab<Receiver>,
     out: &mut O,
 ) -> bool {
-    head.begin(message);
     let copies = Copies {
         message,
         from,
         count: 1,
-        tails: std::iter::once(message.tail().unwrap_or_default()),
     };
-    copies.give(subscription, head, receivers, out)
+    copies.give(subscription, receivers, out, |sid, to, out| {
+        let (subject, tail) = message.hand_on()?;
+        Some(put_alone(message.has_header(), subject, sid, tail, to, out))
+    })
 }
 
 /// What one subscription is to get.
-struct Copies<'a, T> {
+struct Copies<'a> {
     /// The first message, whose control line all share.
     message: &'a Publish<'a>,
     from: &'a Origin,
     count: usize,
-    /// The tail of each.
-    tails: T,
 }
 
-impl<'t, T: Iterator<Item = Piece<'t>>> Copies<'_, T> {
+impl Copies<'_> {
     /// Queues them, all or none; answers whether they were taken.
+    ///
+    /// `write` hands them on as they came. It answers `None` where they cannot be, and nothing else if the
+    /// receiver takes nothing.
     #[inline(always)]
     fn give<O: Outbox>(
         self,
         subscription: &mut Subscription,
-        head: &mut Head,
         receivers: &mut Slab<Receiver>,
         out: &mut O,
+        write: impl FnOnce(&Sid, Key, &mut O) -> Option<Option<()>>,
     ) -> bool {
         let message = self.message;
         if subscription.finished() {
@@ -140,15 +147,12 @@ impl<'t, T: Iterator<Item = Piece<'t>>> Copies<'_, T> {
             return false;
         }
         let (sid, key, headers) = (&subscription.sid, receiver.key, receiver.takes_headers());
-        let end = match headers || !message.has_header() {
-            true => head.set_sid(sid),
+        let written = match headers || !message.has_header() {
+            true => write(sid, key, out),
             false => None,
         };
-        let taken = match end {
-            Some(end) => {
-                let tail_bytes = message.tail().unwrap_or_default().len();
-                head.put(end, self.count, tail_bytes, self.tails, key, out)
-            }
+        let taken = match written {
+            Some(taken) => taken,
             None => frame_from_parts(message, sid.as_slice(), headers, key, out),
         };
         if taken.is_none() {
@@ -163,6 +167,32 @@ impl<'t, T: Iterator<Item = Piece<'t>>> Copies<'_, T> {
         subscription.count(self.count as u64);
         true
     }
+}
+
+/// Queues one frame from the publisher's bytes; `None` if the receiver takes nothing.
+#[inline(always)]
+fn put_alone<O: Outbox>(
+    has_header: bool,
+    subject: Piece<'_>,
+    sid: &Sid,
+    tail: Piece<'_>,
+    to: Key,
+    out: &mut O,
+) -> Option<()> {
+    let spaced = sid.spaced();
+    let len = NAME.len() + subject.len() + spaced.len() + tail.len();
+    let mut writer = out.writer(to, len)?;
+    if has_header {
+        writer.put(b"H");
+    }
+    writer.put(b"MSG ");
+    subject.put(&mut writer);
+    match sid.block() {
+        Some(block) => writer.put_block(block, spaced.len()),
+        None => writer.put(spaced),
+    }
+    tail.put(&mut writer);
+    Some(())
 }
 
 /// Longest subject that is put into a head, with the blank behind it. With a longer one each frame is put
