@@ -49,7 +49,7 @@
 //! |---|---|---|
 //! | listeners, connections, queues with marks, timers, deferred work, signals | yes | yes |
 //! | [`Remote`], [`Context::offload`], [`Context::call`] | yes | yes |
-//! | connects, also to names | in its tools | yes |
+//! | connects, also to names | in its bench | yes |
 //! | [`layer`], and TLS as one (feature `tls`) | comes with TLS and WebSocket | yes |
 //! | the simulator (feature `sim`) | in its tests | in theirs |
 //! | [`codec`] (feature `codec`, on by default) | no: it has a parser of its own | yes |

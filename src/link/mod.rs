@@ -1,4 +1,4 @@
-//! `Link`: what every connection has, whatever is spoken on it. Deadlines, a look whether the far end lives,
+//! `Link`: what every connection that carries messages has, whatever is spoken on it. Deadlines, a look whether the far end lives,
 //! waiting for others, the end and the line about it in the log.
 //!
 //! A conversation owns its link: `client/` has that of a client. The link says what is [due](Due); what is then
