@@ -5,7 +5,7 @@
 //!           <- head ->                                               <- end ->  appended here
 //!
 //! older.bytes == sum of the older pieces, none of which is empty
-//! head < length of the first older piece; without one, head <= end
+//! head <= length of the first older piece, which may be room that was made and not used; without one, head <= end
 //! end <= block.len(), and len() == older.bytes + end - head
 //! window == 0, or window + OVERHANG_BYTES <= block.len()
 //! ```
@@ -429,7 +429,7 @@ impl Outbound {
         let pieces = self.older.iter().flat_map(|older| &older.pieces);
         match pieces.clone().next() {
             Some(first) => assert!(
-                head < first.as_slice().len(),
+                head <= first.as_slice().len(),
                 "{head} bytes of the first are gone"
             ),
             None => assert!(head <= end, "{head} bytes of {end} are gone"),
