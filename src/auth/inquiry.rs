@@ -37,7 +37,7 @@ pub(crate) enum Purpose {
 
 /// Whose inquiry it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Origin {
+pub(crate) struct Inquirer {
     pub(crate) connection: Key,
     /// The version of the settings that the client is held against.
     pub(crate) version: u32,
@@ -47,7 +47,7 @@ pub(crate) struct Origin {
 /// The inquiry that a client waits for. Dropped, it is withdrawn.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    pub(crate) origin: Origin,
+    pub(crate) inquirer: Inquirer,
     _wanted: Arc<()>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 struct Waiting {
     inquiry: Inquiry,
-    origin: Origin,
+    inquirer: Inquirer,
     wanted: Weak<()>,
 }
 
@@ -84,7 +84,7 @@ impl Inquiries {
     }
 
     /// Adds one. Costs a few nanoseconds on average, whatever waits already.
-    pub(crate) fn ask(&mut self, inquiry: Inquiry, origin: Origin) -> Pending {
+    pub(crate) fn ask(&mut self, inquiry: Inquiry, inquirer: Inquirer) -> Pending {
         if self.waiting.len() >= self.waiting_max {
             self.waiting.retain(Waiting::is_wanted);
             self.waiting_max = WAITING_MIN.max(2 * self.waiting.len());
@@ -92,11 +92,11 @@ impl Inquiries {
         let wanted = Arc::new(());
         self.waiting.push(Waiting {
             inquiry,
-            origin,
+            inquirer,
             wanted: Arc::downgrade(&wanted),
         });
         Pending {
-            origin,
+            inquirer,
             _wanted: wanted,
         }
     }
@@ -104,21 +104,24 @@ impl Inquiries {
     /// The inquiry to work out next, if there is one and a thread for it: the newest that is not
     /// withdrawn, of clients that have not hung up if there are any. [`done`](Inquiries::done) has to
     /// follow. Costs a look at each that waits, at worst, which is little beside the work.
-    pub(crate) fn start(&mut self, has_hung_up: impl Fn(Key) -> bool) -> Option<(Inquiry, Origin)> {
+    pub(crate) fn start(
+        &mut self,
+        has_hung_up: impl Fn(Key) -> bool,
+    ) -> Option<(Inquiry, Inquirer)> {
         if self.jobs >= JOBS_MAX {
             return None;
         }
         while self.waiting.pop_if(|newest| !newest.is_wanted()).is_some() {}
-        let is_first = |one: &Waiting| one.is_wanted() && !has_hung_up(one.origin.connection);
+        let is_first = |one: &Waiting| one.is_wanted() && !has_hung_up(one.inquirer.connection);
         let place = match self.waiting.iter().rposition(is_first) {
             Some(place) => place,
             None => self.waiting.len().checked_sub(1)?,
         };
         let Waiting {
-            inquiry, origin, ..
+            inquiry, inquirer, ..
         } = self.waiting.remove(place);
         self.jobs += 1;
-        Some((inquiry, origin))
+        Some((inquiry, inquirer))
     }
 
     /// One that was started has been worked out, or could not be.
@@ -162,18 +165,18 @@ mod tests {
             guess: String::new(),
             login: Login::of(&Config::default(), &ConnectOptions::default()),
         };
-        let origin = Origin {
+        let inquirer = Inquirer {
             connection: Key::new(client, 1),
             version: 0,
             purpose: Purpose::Connect,
         };
-        inquiries.ask(inquiry, origin)
+        inquiries.ask(inquiry, inquirer)
     }
 
     /// The client whose turn it is, where those from 100 up have hung up.
     fn next(inquiries: &mut Inquiries) -> Option<usize> {
         let started = inquiries.start(|connection| connection.index() >= 100);
-        started.map(|(_, origin)| origin.connection.index())
+        started.map(|(_, inquirer)| inquirer.connection.index())
     }
 
     #[test]

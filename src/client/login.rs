@@ -11,7 +11,7 @@
 //! is for nobody.
 
 use super::Client;
-use crate::auth::inquiry::{ANSWER_WAIT_MAX, Origin, Purpose};
+use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Purpose};
 use crate::auth::{Inquiry, Verdict};
 use crate::link::queues::Queues;
 use crate::state::State;
@@ -28,13 +28,13 @@ impl Client {
             return Ok(());
         };
         let verdict = session.check(cx.state);
-        self.decide(cx, origin(cx, Purpose::Connect), verdict)
+        self.decide(cx, inquirer(cx, Purpose::Connect), verdict)
     }
 
     /// Whether it is not read until it is known who it is.
     pub(super) fn is_connecting(&self) -> bool {
         let pending = self.pending.as_ref();
-        pending.is_some_and(|pending| pending.origin.purpose == Purpose::Connect)
+        pending.is_some_and(|pending| pending.inquirer.purpose == Purpose::Connect)
     }
 
     /// Goes on with a verdict, whether it was known at once or was worked out.
@@ -44,7 +44,7 @@ impl Client {
     pub(super) fn decide(
         &mut self,
         cx: &mut Context<'_, State>,
-        origin: Origin,
+        inquirer: Inquirer,
         verdict: Verdict,
     ) -> Result<(), Violation<'static>> {
         let was_connecting = self.is_connecting();
@@ -56,18 +56,18 @@ impl Client {
             Verdict::Login(login) => login,
             Verdict::Refused => return Err(Violation::Authorization),
             Verdict::Pending(inquiry) => {
-                if origin.purpose == Purpose::Connect && !was_connecting {
+                if inquirer.purpose == Purpose::Connect && !was_connecting {
                     // The client has done its part; what remains is not to wait for ever.
                     self.link.await_login(cx, ANSWER_WAIT_MAX);
                     cx.io.pause(cx.key());
                 }
-                self.pending = Some(cx.state.inquiries.ask(inquiry, origin));
+                self.pending = Some(cx.state.inquiries.ask(inquiry, inquirer));
                 work_out_next(cx);
                 return Ok(());
             }
         };
-        session.log_in(login, origin.version, cx.state)?;
-        if origin.purpose == Purpose::Connect {
+        session.log_in(login, inquirer.version, cx.state)?;
+        if inquirer.purpose == Purpose::Connect {
             session.accept(cx.state, &mut Queues(&mut cx.io))?;
             // One that was sent away is sent no more PINGs.
             if !self.link.is_over() {
@@ -81,20 +81,20 @@ impl Client {
     }
 
     /// An inquiry was worked out.
-    fn worked_out(&mut self, cx: &mut Context<'_, State>, origin: Origin, verdict: Verdict) {
+    fn worked_out(&mut self, cx: &mut Context<'_, State>, inquirer: Inquirer, verdict: Verdict) {
         let pending = self.pending.as_ref();
-        if !pending.is_some_and(|pending| pending.origin == origin) {
+        if !pending.is_some_and(|pending| pending.inquirer == inquirer) {
             return;
         }
-        if let Err(violation) = self.decide(cx, origin, verdict) {
+        if let Err(violation) = self.decide(cx, inquirer, verdict) {
             self.refuse(cx, &violation);
         }
     }
 }
 
 /// The present client, asked who it is under the present settings.
-pub(super) fn origin(cx: &Context<'_, State>, purpose: Purpose) -> Origin {
-    Origin {
+pub(super) fn inquirer(cx: &Context<'_, State>, purpose: Purpose) -> Inquirer {
+    Inquirer {
         connection: cx.key(),
         version: cx.state.settings_version,
         purpose,
@@ -105,7 +105,7 @@ pub(super) fn origin(cx: &Context<'_, State>, purpose: Purpose) -> Origin {
 fn work_out_next(cx: &mut Context<'_, State>) {
     loop {
         let (io, inquiries) = (&cx.io, &mut cx.state.inquiries);
-        let Some((inquiry, origin)) = inquiries.start(|connection| io.has_hung_up(connection))
+        let Some((inquiry, inquirer)) = inquiries.start(|connection| io.has_hung_up(connection))
         else {
             return;
         };
@@ -113,21 +113,21 @@ fn work_out_next(cx: &mut Context<'_, State>) {
             move || Inquiry::work_out(inquiry),
             move |cx, answer| {
                 // One that could not be worked out is no login.
-                finish(cx, origin, answer.unwrap_or(Verdict::Refused));
+                finish(cx, inquirer, answer.unwrap_or(Verdict::Refused));
                 work_out_next(cx);
             },
         );
         if let Err(error) = given {
             log::error!(target: "midge", "Error checking a password: {error}");
-            finish(cx, origin, Verdict::Refused);
+            finish(cx, inquirer, Verdict::Refused);
         }
     }
 }
 
 /// Brings the verdict to its client, if that is still there.
-fn finish(cx: &mut Context<'_, State>, origin: Origin, verdict: Verdict) {
+fn finish(cx: &mut Context<'_, State>, inquirer: Inquirer, verdict: Verdict) {
     cx.state.inquiries.done();
-    cx.call(origin.connection, move |client: &mut Client, cx| {
-        client.worked_out(cx, origin, verdict);
+    cx.call(inquirer.connection, move |client: &mut Client, cx| {
+        client.worked_out(cx, inquirer, verdict);
     });
 }

@@ -1,7 +1,7 @@
 //! What new settings mean for a client that is connected.
 
 use super::Client;
-use super::login::origin;
+use super::login::inquirer;
 use super::session::Session;
 use crate::auth;
 use crate::auth::inquiry::Purpose;
@@ -68,7 +68,7 @@ impl Client {
             false => (Purpose::Reload, session.reloaded(&changes.former, cx.state)),
         };
         if let Some(verdict) = verdict
-            && let Err(violation) = self.decide(cx, origin(cx, purpose), verdict)
+            && let Err(violation) = self.decide(cx, inquirer(cx, purpose), verdict)
         {
             return self.refuse(cx, &violation);
         }

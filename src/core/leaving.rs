@@ -68,7 +68,7 @@ impl Leaving {
         assert_eq!(queued.len(), self.queue.len(), "one is queued twice");
     }
 
-    /// Whether [pieces](State::clear_a_piece) are to be done from now on, one in each turn.
+    /// Whether [pieces](Core::clear_a_piece) are to be done from now on, one in each turn.
     pub(crate) fn is_to_be_scheduled(&mut self) -> bool {
         let is_waiting = !self.queue.is_empty() || self.allowance == 0;
         is_waiting && !std::mem::replace(&mut self.is_scheduled, true)
