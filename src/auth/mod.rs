@@ -13,7 +13,8 @@
 //! | `limits` | the settings of the server; the smaller of those and the user's, once users have some |
 //!
 //! Permissions and an end of validity will be fields beside these: of a user in the settings, or of one
-//! that an inquiry brings. [`Login::of`] is the one place that fills them.
+//! that an inquiry brings. [`Login::of`] is the one place that fills them; [`Login::limit`] is for limits that
+//! change while the login lasts.
 
 pub(crate) mod inquiry;
 
@@ -40,17 +41,28 @@ pub(crate) struct Limits {
     pub(crate) subscriptions_max: Option<usize>,
 }
 
+impl Limits {
+    fn of(config: &Config) -> Limits {
+        Limits {
+            payload_bytes_max: config.payload_bytes_max,
+            subscriptions_max: config.subscriptions_max,
+        }
+    }
+}
+
 impl Login {
     /// The login of a client that has proved what it says in `options`, or need prove nothing.
     fn of(config: &Config, options: &ConnectOptions) -> Login {
         Login {
             account: Accounts::GLOBAL.into(),
             user: claimed_user(options).into(),
-            limits: Limits {
-                payload_bytes_max: config.payload_bytes_max,
-                subscriptions_max: config.subscriptions_max,
-            },
+            limits: Limits::of(config),
         }
+    }
+
+    /// Takes over the limits of settings that have changed since.
+    pub(crate) fn limit(&mut self, config: &Config) {
+        self.limits = Limits::of(config);
     }
 }
 

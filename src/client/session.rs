@@ -242,10 +242,12 @@ impl Session {
     /// [`Violation::Authorization`]: it cannot be in that account.
     pub(crate) fn log_in(
         &mut self,
-        login: Login,
+        mut login: Login,
         version: u32,
         state: &mut State,
     ) -> Result<(), Violation<'static>> {
+        // They may have changed since it was asked about.
+        login.limit(&state.config);
         let account = state.core.accounts.named(&login.account);
         if !account.is_some_and(|account| state.core.enter(self.id(), account)) {
             return Err(Violation::Authorization);
@@ -279,8 +281,12 @@ impl Session {
     /// client is. `None`: it has yet to present something, or what it has presented was not looked at yet.
     pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Option<Verdict> {
         let config = &state.config;
+        // Limits hold from now on, also while it is looked at.
+        if let Some(login) = &mut self.login {
+            login.limit(config);
+        }
+        self.rules = rules(config, &self.options, self.login.as_deref());
         if self.login.is_none() && config.wants_credentials() {
-            self.rules = rules(config, &self.options, None);
             return None;
         }
         // Each version is asked about, so one that was not found good under the last waits for an answer.
@@ -639,5 +645,6 @@ mod tests {
         // Its credentials have not changed since, and have not been found good either.
         let verdict = reload(&mut session, &mut state, config(hash, 500));
         assert!(matches!(verdict, Some(Verdict::Pending(_))));
+        assert_eq!(session.rules().payload_bytes_max, 500);
     }
 }
