@@ -39,7 +39,7 @@ pub(crate) enum Purpose {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Inquirer {
     pub(crate) connection: Key,
-    /// The version of the settings that the client is held against.
+    /// The version of what clients must present, against which this one is held.
     pub(crate) version: u32,
     pub(crate) purpose: Purpose,
 }

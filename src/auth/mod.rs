@@ -95,6 +95,14 @@ pub(crate) struct Inquiry {
     login: Login,
 }
 
+#[cfg(test)]
+impl Inquiry {
+    /// Who the client is if the guess is right.
+    pub(crate) fn into_login(self) -> Login {
+        self.login
+    }
+}
+
 impl std::fmt::Debug for Inquiry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Inquiry([REDACTED])")

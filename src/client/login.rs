@@ -96,7 +96,7 @@ impl Client {
 pub(super) fn inquirer(cx: &Context<'_, State>, purpose: Purpose) -> Inquirer {
     Inquirer {
         connection: cx.key(),
-        version: cx.state.settings_version,
+        version: cx.state.auth_version,
         purpose,
     }
 }

@@ -17,7 +17,9 @@ pub(crate) struct Changes {
     former: Config,
     bounds: bool,
     pings: bool,
-    other: bool,
+    limits: bool,
+    /// What clients must present.
+    pub(crate) credentials: bool,
 }
 
 impl Changes {
@@ -44,14 +46,15 @@ impl Changes {
         Changes {
             bounds: bounds(&former) != bounds(config),
             pings: former.ping_interval != config.ping_interval,
-            other: limits(&former) != limits(config) || !auth::is_same(&former, config),
+            limits: limits(&former) != limits(config),
+            credentials: !auth::is_same(&former, config),
             former,
         }
     }
 
     /// Whether there is anything for a client to do.
     pub(crate) fn is_any(&self) -> bool {
-        self.bounds || self.pings || self.other
+        self.bounds || self.pings || self.limits || self.credentials
     }
 }
 
@@ -59,6 +62,8 @@ impl Client {
     /// Goes on under new settings, or ends.
     pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, changes: &Changes) {
         let is_connecting = self.is_connecting();
+        let pending = self.pending.as_ref();
+        let is_asked = pending.is_some_and(|one| one.inquirer.version == cx.state.auth_version);
         let Some(session) = &mut self.session else {
             return;
         };
@@ -67,7 +72,9 @@ impl Client {
             true => (Purpose::Connect, Some(session.check(cx.state))),
             false => (Purpose::Reload, session.reloaded(&changes.former, cx.state)),
         };
+        // An inquiry about what clients must present now goes on.
         if let Some(verdict) = verdict
+            && !is_asked
             && let Err(violation) = self.decide(cx, inquirer(cx, purpose), verdict)
         {
             return self.refuse(cx, &violation);

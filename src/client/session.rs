@@ -52,7 +52,7 @@ pub(crate) struct Session {
     told_subscriptions_max: bool,
     /// The [version](State::info_version) of `INFO` that it was greeted with.
     info_version: u32,
-    /// The [version](State::settings_version) of the settings under which it was found out.
+    /// The [version](State::auth_version) of what clients must present under which it was found out.
     vetted: u32,
 }
 
@@ -75,7 +75,7 @@ impl Session {
             is_draining: false,
             told_subscriptions_max: false,
             info_version: state.info_version,
-            vetted: state.settings_version,
+            vetted: state.auth_version,
         }
     }
 
@@ -236,7 +236,7 @@ impl Session {
         auth::check(&state.config, &self.options)
     }
 
-    /// It is known who the client is, under the settings of this version.
+    /// It is known who the client is, held against what clients must present in this version.
     ///
     /// # Errors
     /// [`Violation::Authorization`]: it cannot be in that account.
@@ -278,7 +278,7 @@ impl Session {
     }
 
     /// Takes over settings that are new in `state` and were `former`; answers what they say about who the
-    /// client is. `None`: it has yet to present something, or what it has presented was not looked at yet.
+    /// client is. `None`: nothing new, or it has yet to present something.
     pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Option<Verdict> {
         let config = &state.config;
         // Limits hold from now on, also while it is looked at.
@@ -286,12 +286,14 @@ impl Session {
             login.limit(config);
         }
         self.rules = rules(config, &self.options, self.login.as_deref());
-        if self.login.is_none() && config.wants_credentials() {
+        let is_awaited = self.login.is_none() && config.wants_credentials();
+        let is_vetted = self.login.is_some() && self.vetted == state.auth_version;
+        if is_awaited || is_vetted || auth::is_same(former, config) {
             return None;
         }
         // Each version is asked about, so one that was not found good under the last waits for an answer.
-        let is_vetted = self.login.is_some() && self.vetted + 1 == state.settings_version;
-        Some(match is_vetted {
+        let was_vetted = self.login.is_some() && self.vetted + 1 == state.auth_version;
+        Some(match was_vetted {
             true => auth::check_again(former, config, &self.options),
             false => auth::check(config, &self.options),
         })
@@ -618,33 +620,72 @@ mod tests {
     /// What the session says to settings that come now.
     fn reload(session: &mut Session, state: &mut State, config: Config) -> Option<Verdict> {
         let former = std::mem::replace(&mut state.config, config);
-        state.settings_version += 1;
+        state.auth_version += u32::from(!auth::is_same(&former, &state.config));
         session.reloaded(&former, state)
     }
 
-    #[test]
-    fn a_client_whose_new_password_is_being_looked_at_is_not_let_in_by_the_next_reload() {
-        let hash = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
-        let mut state = State::announcing(config("a", 1000), Info::default());
+    const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+    /// A session whose client has presented the password `a`.
+    fn session(state: &mut State) -> Session {
         let label = Label {
             peer: ([127, 0, 0, 1], 1).into(),
             cid: 1,
         };
-        let mut session = Session::new(&mut state, Key::NONE, label);
+        let mut session = Session::new(state, Key::NONE, label);
         assert!(session.is_awaited());
         let json = br#"{"user":"ann","pass":"a"}"#;
         session.options.merge(json).expect("it is JSON");
+        session
+    }
+
+    #[test]
+    fn limits_alone_do_not_have_a_client_looked_at_again() {
+        let mut state = State::announcing(config(HASH, 1000), Info::default());
+        let mut session = session(&mut state);
+        let Verdict::Pending(inquiry) = session.check(&state) else {
+            panic!("there is a hash");
+        };
+        let asked = state.auth_version;
+        // Its `CONNECT` is still looked at, and what is found then is good under these settings too.
+        assert!(reload(&mut session, &mut state, config(HASH, 500)).is_none());
+        assert_eq!(asked, state.auth_version);
+        let login = inquiry.into_login();
+        session
+            .log_in(login, asked, &mut state)
+            .expect("the account is there");
+        assert_eq!(session.rules().payload_bytes_max, 500);
+        assert!(reload(&mut session, &mut state, config(HASH, 200)).is_none());
+        assert_eq!(session.rules().payload_bytes_max, 200);
+        // Settings that it was found good under already when it is told of them.
+        state.auth_version += 1;
+        session.vetted = state.auth_version;
+        let former = config("b", 200);
+        assert!(session.reloaded(&former, &state).is_none());
+    }
+
+    #[test]
+    fn a_client_whose_new_password_is_being_looked_at_is_not_let_in_by_the_next_reload() {
+        let mut state = State::announcing(config("a", 1000), Info::default());
+        let mut session = session(&mut state);
         let Verdict::Login(login) = session.check(&state) else {
             panic!("the password is right");
         };
         session
-            .log_in(login, state.settings_version, &mut state)
+            .log_in(login, state.auth_version, &mut state)
             .expect("the account is there");
-        let verdict = reload(&mut session, &mut state, config(hash, 1000));
+        let verdict = reload(&mut session, &mut state, config(HASH, 1000));
         assert!(matches!(verdict, Some(Verdict::Pending(_))));
-        // Its credentials have not changed since, and have not been found good either.
-        let verdict = reload(&mut session, &mut state, config(hash, 500));
-        assert!(matches!(verdict, Some(Verdict::Pending(_))));
+        let verdict = reload(&mut session, &mut state, config(HASH, 500));
+        assert!(verdict.is_none(), "it is looked at already");
         assert_eq!(session.rules().payload_bytes_max, 500);
+        assert_ne!(session.vetted, state.auth_version);
+        // Its credentials have not changed since, and have not been found good either.
+        let config = Config {
+            no_auth_user: Some("ann".to_owned()),
+            ..config(HASH, 500)
+        };
+        let verdict = reload(&mut session, &mut state, config);
+        assert!(matches!(verdict, Some(Verdict::Pending(_))));
     }
 }

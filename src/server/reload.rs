@@ -28,7 +28,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     tell(cx);
     let changes = Changes::of(former, &cx.state.config);
     if changes.is_any() {
-        cx.state.settings_version += 1;
+        cx.state.auth_version += u32::from(changes.credentials);
         let changes = Rc::new(changes);
         let keys: Vec<Key> = cx.state.core.clients().map(|one| one.key).collect();
         for key in keys {

@@ -60,8 +60,8 @@ pub struct State {
     pub(crate) lame_duck: bool,
     /// How often `info` has changed.
     pub(crate) info_version: u32,
-    /// How often settings that clients go by have changed.
-    pub(crate) settings_version: u32,
+    /// How often what clients must present has changed.
+    pub(crate) auth_version: u32,
     /// What is worked out on other threads about who clients are.
     pub(crate) inquiries: Inquiries,
     /// Files that tell of this process; `None` if it is not the broker's.
@@ -85,7 +85,7 @@ impl State {
             port: 0,
             lame_duck: false,
             info_version: 0,
-            settings_version: 0,
+            auth_version: 0,
             inquiries: Inquiries::new(),
             files: None,
             records: None,
