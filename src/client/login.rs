@@ -69,6 +69,7 @@ impl Client {
         session.log_in(login, inquirer.version, cx.state)?;
         if inquirer.purpose == Purpose::Connect {
             session.accept(cx.state, &mut Queues(&mut cx.io))?;
+            self.link.end_login(cx);
             // One that was sent away is sent no more PINGs.
             if !self.link.is_over() {
                 self.connected(cx);

@@ -98,7 +98,6 @@ impl Link {
 
     /// It has logged in: it is asked for a sign of life soon, to know the round trip.
     pub(crate) fn logged_in(&mut self, cx: &mut Context<'_, State>) {
-        self.end_login(cx);
         self.liveness.arm_first(cx);
     }
 

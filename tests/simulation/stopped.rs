@@ -112,6 +112,38 @@ fn clients_that_keep_their_end_open_hardly_delay_a_shutdown() {
 }
 
 #[test]
+fn a_client_that_logs_in_after_it_was_sent_away_is_awaited_no_more() {
+    sim::check(0..20, |sim| {
+        let config = Config {
+            auth: Auth::Token("secret".to_owned()),
+            auth_timeout: 3 * SECOND,
+            lame_duck_grace_period: SECOND / 100,
+            lame_duck_duration: SECOND / 10,
+            ..Config::default()
+        };
+        let at = stage_with(sim, config);
+        let addr = sim.addr(at.0, crate::PORT);
+        sim.with(at.1, |cx| {
+            talker::dial(cx, 1, addr, Vec::new(), Habit::Stays);
+        });
+        wait(sim, "INFO", |sim| {
+            sim.with(at.1, |cx| cx.state[&1].cid.is_some())
+        });
+        let begun = sim.now();
+        sim.with(at.0, Broker::lame_duck);
+        sim.run_for(SECOND / 2);
+        let login = b"CONNECT {\"verbose\":false,\"auth_token\":\"secret\"}\r\n";
+        sim.with(at.1, |cx| talker::say(cx, 1, login));
+        while sim.connections(at.0) > 0 {
+            sim.with(at.1, |cx| talker::say(cx, 1, b"PUB a 1\r\nx\r\n"));
+            sim.run_for(SECOND * 3 / 10);
+        }
+        let waited = sim.now() - begun;
+        assert!(waited > 4 * SECOND, "{waited:?}");
+    });
+}
+
+#[test]
 fn a_client_that_ignores_the_end_is_waited_for_by_what_it_says() {
     // How often it says something, and how long the broker waits for it after the grace period.
     for (every, least, most) in [(None, 1_000, 1_020), (Some(300), 5_000, 7_100)] {
