@@ -101,10 +101,12 @@ impl Client {
             if let Some(records) = &mut cx.state.records {
                 records.left(&cx.state.core, id, identity, reason, &cx.io);
             }
+            let account = cx.state.core.receiver(id).account;
             let (received, sent) = cx.state.core.leave(id);
             clear_later(cx);
             self.link.sum_up(Summary {
                 introduced: session.introduced(),
+                account,
                 received,
                 sent,
             });

@@ -4,6 +4,7 @@
 //! [`AccountId`].
 
 use super::Core;
+use super::origin::Role;
 use super::receiver::Traffic;
 use super::sublist::{ReceiverId, Sublist};
 use std::ops::{Index, IndexMut};
@@ -20,8 +21,10 @@ pub(crate) struct Account {
     pub sublist: Sublist,
     /// Subscriptions in it whose receivers have left.
     pub left: usize,
-    /// Receivers that see it.
-    pub receivers: usize,
+    /// Clients that see it.
+    pub clients: usize,
+    /// Clients in it that were closed for being slow consumers.
+    pub slow_consumers: u64,
     /// What was published and delivered in it.
     pub traffic: Counters,
 }
@@ -32,7 +35,8 @@ impl Account {
             name: name.into(),
             sublist: Sublist::default(),
             left: 0,
-            receivers: 0,
+            clients: 0,
+            slow_consumers: 0,
             traffic: Counters::default(),
         }
     }
@@ -143,9 +147,11 @@ impl Core {
         let may_enter =
             receiver.account == account || receiver.sids.is_empty() && !receiver.is_clearing;
         if may_enter {
+            let role = receiver.kind.role();
             let before = std::mem::replace(&mut receiver.account, account);
-            self.accounts[before].receivers -= 1;
-            self.accounts[account].receivers += 1;
+            let clients = usize::from(role == Role::Client);
+            self.accounts[before].clients -= clients;
+            self.accounts[account].clients += clients;
         }
         may_enter
     }
@@ -168,8 +174,8 @@ mod tests {
         assert!(core.accounts[global].sublist.is_empty());
         assert!(core.enter(id, other) && !core.enter(id, global));
         assert_eq!(core.receiver(id).account, other);
-        let receivers = |account| core.accounts[account].receivers;
-        assert_eq!((receivers(global), receivers(other)), (0, 1));
+        let clients = |account| core.accounts[account].clients;
+        assert_eq!((clients(global), clients(other)), (0, 1));
         assert_eq!(core.subscriptions_in(other), 1);
     }
 

@@ -83,7 +83,7 @@ impl Core {
             let Account {
                 sublist,
                 left,
-                receivers,
+                clients,
                 ..
             } = &self.accounts[account];
             let nameless_before = nameless;
@@ -100,7 +100,7 @@ impl Core {
             }
             assert_eq!(*left, nameless - nameless_before);
             let here = self.clients().filter(|one| one.account == account);
-            assert_eq!(*receivers, here.count());
+            assert_eq!(*clients, here.count());
         }
         let all: usize = self.accounts.iter().map(|one| one.sublist.len()).sum();
         assert_eq!(named + nameless, all);

@@ -86,8 +86,9 @@ impl Core {
         let role = receiver.kind.role();
         receiver.takes_info = false;
         let is_clearing = receiver.is_clearing;
-        self.accounts[receiver.account].receivers -= 1;
-        self.client_count -= usize::from(role == Role::Client);
+        let clients = usize::from(role == Role::Client);
+        self.accounts[receiver.account].clients -= clients;
+        self.client_count -= clients;
         if !is_clearing {
             self.remove(id);
         }

@@ -119,7 +119,7 @@ impl Core {
             last_run: 0,
             is_clearing: false,
         };
-        self.accounts[account].receivers += 1;
+        self.accounts[account].clients += 1;
         self.client_count += 1;
         let id = self.receivers.insert(receiver);
         ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))

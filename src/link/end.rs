@@ -2,6 +2,7 @@
 
 use super::Link;
 use super::shutdown::end_if_alone;
+use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Label, Traffic};
 use crate::state::State;
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub(crate) struct Summary {
     /// How the far end has introduced itself.
     pub introduced: String,
+    /// The account that it was in.
+    pub account: AccountId,
     pub received: Traffic,
     pub sent: Traffic,
 }
@@ -73,17 +76,25 @@ impl Link {
         end_if_alone(cx);
     }
 
+    /// Counts it, for all accounts together and for the one that it was in.
+    fn count_slow_consumer(&self, state: &mut State) {
+        state.counts.slow_consumers += 1;
+        if let Some(summary) = &self.summary {
+            state.core.accounts[summary.account].slow_consumers += 1;
+        }
+    }
+
     /// Counts and tells what it did not get, if it was too slow or the broker ends.
     fn log_loss(&self, cx: &mut Context<'_, State>, reason: CloseReason) {
-        let (label, config, queued) = (&self.label, &cx.state.config, cx.queued());
+        let (label, queued) = (&self.label, cx.queued());
         match reason {
             CloseReason::SlowConsumerPending => {
-                cx.state.stats.slow_consumers += 1;
-                let max = config.pending_bytes_max;
+                self.count_slow_consumer(cx.state);
+                let max = cx.state.config.pending_bytes_max;
                 log::info!(target: "midge", "{label} - Slow Consumer Detected: MaxPending of {max} Exceeded");
             }
             CloseReason::SlowConsumerTotal => {
-                cx.state.stats.slow_consumers += 1;
+                self.count_slow_consumer(cx.state);
                 let max = cx.state.core.total_bytes_max;
                 log::info!(
                     target: "midge",
@@ -91,8 +102,8 @@ impl Link {
                 );
             }
             CloseReason::SlowConsumerDeadline => {
-                cx.state.stats.slow_consumers += 1;
-                let deadline = config.write_deadline;
+                self.count_slow_consumer(cx.state);
+                let deadline = cx.state.config.write_deadline;
                 log::info!(
                     target: "midge",
                     "{label} - Slow Consumer Detected: WriteDeadline of {deadline:?} exceeded with {queued} total bytes."
@@ -121,6 +132,7 @@ impl Link {
             introduced,
             received,
             sent,
+            ..
         } = &**summary;
         let who = match introduced.as_str() {
             "" => String::new(),

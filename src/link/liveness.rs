@@ -108,7 +108,7 @@ impl Liveness {
         let is_late = cx.io.is_paused(cx.key()) || cx.io.congested(cx.key());
         let asks = (silent || old) && !is_late;
         if asks && silent && self.pings_out >= cx.state.config.pings_out_max {
-            cx.state.stats.stale += 1;
+            cx.state.counts.stale += 1;
             return Due::Stale;
         }
         self.arm(cx, interval);

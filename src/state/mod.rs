@@ -48,8 +48,8 @@ pub struct State {
     pub(crate) ending: Ending,
     /// How many files may be open for what.
     pub(crate) room: Room,
-    /// Counters.
-    pub(crate) stats: Stats,
+    /// What has become of connections.
+    pub(crate) counts: ConnectionCounts,
     /// What ended the broker, once something has.
     pub(crate) stop: Stop,
     /// Where clients are accepted, until they no longer are.
@@ -70,6 +70,17 @@ pub struct State {
     pub(crate) records: Option<Box<Records>>,
 }
 
+/// What has become of connections, over all accounts. [`Stats`] adds what is counted elsewhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ConnectionCounts {
+    /// Accepted so far, those that were turned away included.
+    pub(crate) connections: u64,
+    /// Closed for being slow consumers.
+    pub(crate) slow_consumers: u64,
+    /// Closed for not answering `PING`s.
+    pub(crate) stale: u64,
+}
+
 impl State {
     /// The state of a broker with no clients, with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {
@@ -79,7 +90,7 @@ impl State {
             info,
             ending: Ending::default(),
             room: Room::default(),
-            stats: Stats::default(),
+            counts: ConnectionCounts::default(),
             stop: Stop::Requested,
             listener: None,
             port: 0,
@@ -95,12 +106,19 @@ impl State {
     /// The counters, with what there is now. Costs no more than reading them.
     pub fn stats(&self) -> Stats {
         let counters = self.core.counters();
+        let ConnectionCounts {
+            connections,
+            slow_consumers,
+            stale,
+        } = self.counts;
         Stats {
             clients: self.core.client_count(),
             subscriptions: self.core.subscription_count(),
             received: counters.received,
             sent: counters.sent,
-            ..self.stats
+            connections,
+            slow_consumers,
+            stale,
         }
     }
 
@@ -140,8 +158,8 @@ impl State {
     /// A number for a new connection, from 1 on: it is the `client_id` of `INFO`, where client libraries expect
     /// a positive number, and a leaf node that is told none takes this for the wrong port.
     pub(crate) fn next_cid(&mut self) -> u64 {
-        self.stats.connections += 1;
-        self.stats.connections
+        self.counts.connections += 1;
+        self.counts.connections
     }
 
     /// Measures what has been published since the last time in a turn, all to `subject`, if that is to be

@@ -78,8 +78,8 @@ impl Pieces for OneAccount {
             complete: true,
             jetstream_enabled: false,
             leafnode_connections: 0,
-            client_connections: view.state.core.client_count(),
-            subscriptions: account.sublist.len(),
+            client_connections: account.clients,
+            subscriptions: view.state.core.subscriptions_in(self.account),
             name_tag: &account.name,
             sublist_stats: self.walk.stats(view, &walked),
         };

@@ -68,19 +68,64 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mist
     }))
 }
 
-/// What an account does. Slow consumers are counted for all accounts together.
+/// What an account does.
 pub(super) fn accstatz<'a>(view: &View<'a>, account: AccountId) -> Statz<'a> {
     let core = &view.state.core;
     let one = &core.accounts[account];
     Statz {
         acc: &one.name,
         name: &one.name,
-        conns: one.receivers,
+        conns: one.clients,
         leafnodes: 0,
-        total_conns: one.receivers,
+        total_conns: one.clients,
         num_subscriptions: core.subscriptions_in(account),
         sent: Counts::of(one.traffic.sent),
         received: Counts::of(one.traffic.received),
-        slow_consumers: view.state.stats.slow_consumers,
+        slow_consumers: one.slow_consumers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::endpoints::accountz;
+    use crate::monitor::view::fake;
+    use midge_reactor::Key;
+    use serde_json::Value;
+
+    fn json(view: &View<'_>, content: Result<Content, Mistake>) -> Value {
+        let text = match content.expect("the query makes sense") {
+            Content::Json(text) => text,
+            Content::Pieces(pieces) => fake::all(view, pieces).0.into_bytes(),
+            _ => panic!("it is JSON"),
+        };
+        serde_json::from_slice(&text).expect("it is JSON")
+    }
+
+    #[test]
+    fn each_account_is_told_its_own_figures_only() {
+        let (mut state, records) = fake::broker();
+        let other = state.core.accounts.add("A");
+        let global = state.core.accounts.global();
+        let peer = ([10, 0, 0, 1], 1).into();
+        for (cid, account) in [(1, global), (2, global), (3, other)] {
+            let id = state.core.join(account, Key::NONE, peer, cid);
+            state.core.subscribe(id, b"a", None, b"1");
+        }
+        state.counts.slow_consumers = 5;
+        state.core.accounts[other].slow_consumers = 1;
+        let view = fake::view(&state, &records);
+        let statz = json(&view, answer(&view, &Query::new("unused=1")));
+        let figures = statz["account_statz"].as_array().expect("a list").iter();
+        let figures = figures.map(|one| [&one["conns"], &one["slow_consumers"]].map(Value::as_u64));
+        let expected = [[Some(2), Some(0)], [Some(1), Some(1)]];
+        assert_eq!(figures.collect::<Vec<_>>(), expected);
+        for (name, count) in [("$G", 2), ("A", 1)] {
+            let query = format!("acc={name}");
+            let one = accountz::answer(&view, &Query::new(&query));
+            let detail = &json(&view, one)["account_detail"];
+            assert_eq!(detail["client_connections"], count, "{name}");
+            assert_eq!(detail["subscriptions"], count, "{name}");
+        }
     }
 }
