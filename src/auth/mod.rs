@@ -10,17 +10,19 @@
 //! | --- | --- |
 //! | `account` | nothing names one yet, so it is the global one; the user in the settings will |
 //! | `user` | what the client has presented: its nkey or its name |
+//! | `permissions` | what is refused to every user; the user in the settings will have some of its own |
 //! | `limits` | the settings of the server; the smaller of those and the user's, once users have some |
 //!
-//! Permissions and an end of validity will be fields beside these: of a user in the settings, or of one
-//! that an inquiry brings. [`Login::of`] is the one place that fills them; [`Login::limit`] is for limits that
-//! change while the login lasts.
+//! An end of validity will be a field beside these, of a user that an inquiry brings. [`Login::of`] is the one
+//! place that fills them; [`Login::limit`] is for limits that change while the login lasts.
 
 pub(crate) mod inquiry;
+pub(crate) mod permissions;
 
 use crate::config::{Auth, Config, is_hash};
 use crate::core::accounts::Accounts;
 use midge_protocol::ConnectOptions;
+use permissions::Permissions;
 
 /// Who a client is, and what it may therefore do. All else reads this and decides nothing about it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,6 +31,7 @@ pub(crate) struct Login {
     pub(crate) account: Box<str>,
     /// The user, as monitoring shows it: empty without one, and never a token.
     pub(crate) user: Box<str>,
+    pub(crate) permissions: Permissions,
     pub(crate) limits: Limits,
 }
 
@@ -56,6 +59,7 @@ impl Login {
         Login {
             account: Accounts::GLOBAL.into(),
             user: claimed_user(options).into(),
+            permissions: Permissions,
             limits: Limits::of(config),
         }
     }

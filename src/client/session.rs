@@ -2,6 +2,7 @@
 //!
 //! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
 
+use crate::auth::permissions::Permissions;
 use crate::auth::{self, Login, Verdict};
 use crate::config::Config;
 use crate::core::Core;
@@ -46,6 +47,8 @@ pub(crate) struct Session {
     asking: Option<Box<Asking>>,
     /// Who the client is, once that is known; from each `CONNECT` on it is asked anew.
     login: Option<Box<Login>>,
+    /// Those of the login, beside what is asked for each message.
+    permissions: Permissions,
     /// Whether nothing is delivered any more, the connection being about to be closed.
     is_draining: bool,
     /// Said in the log once for each client, however often it tries.
@@ -71,6 +74,9 @@ impl Session {
             options,
             rules,
             asking: None,
+            permissions: login
+                .as_ref()
+                .map_or(Permissions, |login| login.permissions),
             login,
             is_draining: false,
             told_subscriptions_max: false,
@@ -183,7 +189,7 @@ impl Session {
     /// subscription.
     fn may_answer_publish(&self, message: &Publish<'_>) -> bool {
         let is_request = self.options.no_responders && message.reply().is_some();
-        self.options.verbose || is_request || reserved(message).is_some()
+        self.options.verbose || is_request || self.permissions.refuse_publish(message).is_some()
     }
 
     /// Tells the peer what it did wrong; says nothing for a silent violation.
@@ -254,6 +260,7 @@ impl Session {
         }
         self.publisher.moved(&state.core);
         self.rules = rules(&state.config, &self.options, Some(&login));
+        self.permissions = login.permissions;
         self.login = Some(Box::new(login));
         self.vetted = version;
         Ok(())
@@ -333,7 +340,7 @@ impl Session {
         let message = run.first();
         // What repeats, and was good, is good.
         if !self.publisher.repeats(message)
-            && let Some(violation) = reserved(message)
+            && let Some(violation) = self.permissions.refuse_publish(message)
         {
             self.publisher.refused();
             self.tell(&violation, out);
@@ -467,8 +474,8 @@ impl Session {
             // Or a queue group would choose one that hears nothing.
             return Ok(false);
         }
-        if queue == Some(b"_sys_") {
-            return Err(Violation::SubscribeDenied { subject, queue });
+        if let Some(violation) = self.permissions.refuse_subscribe(subject, queue) {
+            return Err(violation);
         }
         let tokens_max = state.config.subscription_tokens_max;
         if tokens_max.is_some_and(|max| subject::token_count(subject) > max) {
@@ -582,23 +589,6 @@ fn rules(config: &Config, options: &ConnectOptions, login: Option<&Login>) -> Ru
         pedantic: options.pedantic,
         connect_required: login.is_none(),
     }
-}
-
-/// Subjects that are kept for traffic between servers.
-#[inline]
-fn reserved<'a>(message: &Publish<'a>) -> Option<Violation<'a>> {
-    let (subject, reply) = (message.subject(), message.reply());
-    if subject.starts_with(b"_GR_.") {
-        return Some(Violation::PublishDenied { subject });
-    }
-    let kept = |reply: &[u8]| {
-        let acknowledges = reply
-            .strip_prefix(b"$JS.ACK.")
-            .is_some_and(|rest| !rest.is_empty());
-        acknowledges || reply.starts_with(b"_R_.") || reply.starts_with(b"_GR_.")
-    };
-    let reply = reply.filter(|reply| kept(reply))?;
-    Some(Violation::ReplyDenied { reply })
 }
 
 #[cfg(test)]
