@@ -186,7 +186,7 @@ impl<S> Context<'_, S> {
         self.io.pause(self.key);
     }
 
-    /// Ends this `on_input` early: what is left unread comes again next turn, after everyone else
+    /// Ends this `on_input` early: what is left unread comes again next turn, after all others
     /// has had theirs. For input that makes more work than its length tells.
     pub fn yield_now(&mut self) {
         self.io.core.yielded = true;

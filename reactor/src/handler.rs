@@ -165,7 +165,7 @@ pub enum Close {
     Tls(crate::tls::TlsError),
     /// The handler could not go on: [`Context::fail`].
     Failed(Box<dyn Error + Send + Sync>),
-    /// Its stream was handed over to somebody else: [`Io::detach`](crate::Io::detach).
+    /// Its stream was handed over: [`Io::detach`](crate::Io::detach).
     Detached,
     /// The handler has panicked, with this message, which is empty where the panic goes on in the
     /// caller. No handler is told: the one that has panicked is dropped instead. See [`PanicPolicy`](crate::PanicPolicy).
@@ -206,7 +206,7 @@ impl fmt::Display for Close {
     }
 }
 
-/// Any type without borrows: what every [`Handler`](crate::Handler) must be. Nobody implements it.
+/// Any type without borrows: what every [`Handler`](crate::Handler) must be. It is never implemented by hand.
 ///
 /// Not [`Any`] itself, which would demand the same of the shared state.
 pub trait AsAny {

@@ -59,7 +59,7 @@ impl Io<'_> {
     /// second or more too late to something that was due, since the process was stopped, a callback
     /// blocked, or the machine was busy. [`Time::ZERO`] if that has not happened.
     ///
-    /// Whoever judges a peer by how long ago something was should count from then at the earliest.
+    /// To judge a peer by how long ago something was, count from then at the earliest.
     #[must_use]
     pub fn resumed(&self) -> Time {
         self.core.resumed
@@ -347,7 +347,7 @@ impl Io<'_> {
     /// Closes a connection at the end of this turn; its handler is told [`Close::Failed`] with
     /// `error`. What is queued is not sent.
     pub fn fail(&mut self, key: Key, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
-        // A listener has nobody to tell.
+        // A listener has no handler to tell.
         let core = &mut *self.core;
         let has_handler =
             core.conn(key).is_some() || core.udp(key).is_some() || core.watching(key).is_some();

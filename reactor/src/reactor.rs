@@ -239,7 +239,7 @@ impl<S> Reactor<S> {
         Ok(())
     }
 
-    /// Nobody is late before all that has come was seen. If a timer is due, the poll may have begun
+    /// No peer is late before all that has come was seen. If a timer is due, the poll may have begun
     /// before that, and then the process was stopped, or the poll was cut short, or it could not take
     /// all there is: looks on until nothing is left, or each socket has had its turn.
     fn look_again(&mut self, before: Time) -> io::Result<()> {

@@ -12,7 +12,7 @@
 //! timers with one deadline fire in the order in which they were armed, in every run.
 //!
 //! A timer that is due may be put off: until what its target has not read yet was read, and, if it is
-//! a deadline that somebody else has to keep, by all of its length after the loop stood still.
+//! a deadline that a peer has to keep, by all of its length after the loop stood still.
 
 use crate::Time;
 use slab::Slab;
@@ -50,7 +50,7 @@ const BEGUN_MAX: u8 = 64;
 struct Armed<T> {
     id: u64,
     period: Option<Duration>,
-    /// How long somebody else had, where the timer judges that and may begin once more.
+    /// How long a peer had, where the timer judges that and may begin once more.
     timeout: Option<Duration>,
     begun: u8,
     /// When it was due and was put off, to be read on first; how many turns its target has had since, and

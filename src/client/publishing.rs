@@ -186,7 +186,7 @@ fn has_worked_enough(cx: &mut Context<'_, State>, tally: &mut Tally) -> bool {
     tally.work() >= TURN_WORK_MAX || cx.io.is_time_up()
 }
 
-/// The present client has published so many bytes, and produced so much until `before`. Some of those it
+/// The present client has published this many bytes, and produced so much until `before`. Some of those it
 /// feeds may be behind, and then it has so much less to go on with; in a crowd, each copy counts. Its turn is
 /// over if it has made more for itself than it may.
 #[inline]

@@ -168,7 +168,7 @@ pub struct Config {
     /// What clients must present. Default: nothing.
     pub auth: Auth,
     /// The user that a client is who presents nothing at all (`no_auth_user`): one of
-    /// [`Auth::Users`]. Default: nobody, so that client is refused.
+    /// [`Auth::Users`]. Default: none, so that client is refused.
     pub no_auth_user: Option<String>,
     /// Most client connections at once (`max_connections`). Default 65536. One more is told so and
     /// closed.
@@ -212,7 +212,7 @@ pub struct Config {
     pub stall_producers: bool,
     /// Connections that are remembered after their end (`max_closed_clients`). Default 10,000.
     pub closed_clients_max: usize,
-    /// Of so many failed attempts to reach another server for the first time one is logged
+    /// Of this number of failed attempts to reach another server for the first time one is logged
     /// (`connect_error_reports`). Default 3600: about once an hour.
     pub connect_error_reports: u32,
     /// Likewise, for a server that was reached before (`reconnect_error_reports`). Default 1: each.

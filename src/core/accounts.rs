@@ -1,6 +1,6 @@
 //! `Accounts`: spaces of subjects that do not see each other, by name and by number.
 //!
-//! A name is looked up when somebody logs in or a request of monitoring names it; everything else holds an
+//! A name is looked up when a client logs in or a request of monitoring names it; everything else holds an
 //! [`AccountId`].
 
 use super::Core;
@@ -97,7 +97,7 @@ impl Accounts {
         (0..).take(self.accounts.len()).map(AccountId)
     }
 
-    /// Takes a number for hashes, where nobody has subscribed yet.
+    /// Takes a number for hashes, while there is no subscription yet.
     pub(crate) fn seed(&mut self, random: u64) {
         for account in &mut self.accounts {
             if account.sublist.is_empty() {

@@ -67,7 +67,7 @@ impl Change {
     }
 }
 
-/// The weight of interest that so many share.
+/// The weight of interest that a number of members share.
 fn weight(members: usize, is_queued: bool) -> u32 {
     match is_queued {
         true => u32::try_from(members).unwrap_or(u32::MAX),

@@ -23,7 +23,7 @@ pub(crate) const HTTP_CONNECTIONS_MAX: usize = 64;
 /// come as there are places.
 pub(crate) const ACCEPTS_MAX: usize = 8;
 
-/// For so many turns a new connection keeps its place, whatever the others do: its request may have
+/// For this number of turns a new connection keeps its place, whatever the others do: its request may have
 /// come with it.
 const GRACE_TURNS: usize = 4;
 

@@ -33,7 +33,7 @@ pub(crate) struct Episode {
     pub(crate) pending: usize,
     /// The most that was ever queued on its connection before.
     peak_before: usize,
-    /// How often somebody has had to wait for it.
+    /// How often a publisher has had to wait for it.
     pub(crate) waits: u64,
     /// What was being published when it was first noticed.
     pub(crate) subject: Option<Box<[u8]>>,
@@ -146,7 +146,7 @@ impl Episode {
 }
 
 impl Slow {
-    /// Somebody has to wait for `receiver`: `from`, whose op is the next in `unread`.
+    /// A publisher has to wait for `receiver`: `from`, whose op is the next in `unread`.
     ///
     /// What it cannot take is told from that op, and by which subscription from how it was found, once for
     /// each time that it is behind.

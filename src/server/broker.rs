@@ -186,7 +186,7 @@ impl Broker {
     /// # Errors
     /// Those of waiting for sockets, which no client can cause, and of writing the pid file.
     pub fn run(mut self) -> io::Result<Stop> {
-        // Here and not in `bind`: whoever waits for the file or for these lines may send a signal
+        // Here and not in `bind`: a program that waits for the file or for these lines may send a signal
         // next, and by now they are being listened for.
         if let Some(pid_file) = self.pid_file.take() {
             // As an error of the system, which names the file.
@@ -329,7 +329,7 @@ pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
     info.cluster.clone_from(&config.cluster_name);
 }
 
-/// None with a single processor: whoever is waited for needs it.
+/// None with a single processor: the awaited peer needs it.
 fn busy_poll(wanted: Duration) -> Duration {
     match thread::available_parallelism() {
         Ok(processors) if processors.get() > 1 => wanted,

@@ -129,7 +129,7 @@ impl Broker {
         let (tell, told) = mpsc::channel();
         let serve = move || match Broker::bind(config) {
             Ok(broker) => {
-                // If nobody listens any more, the handle is dropped, and the broker with it.
+                // If the other end is gone, the handle is dropped, and the broker with it.
                 let known = tell.send(Ok((broker.addrs.clone(), broker.handle())));
                 known.map_or(Ok(Stop::Requested), |()| broker.run())
             }

@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Largest payload that nobody is warned of, as in nats-server.
+/// Largest payload without a warning, as in nats-server.
 const PAYLOAD_BYTES_WISE: usize = 8 * 1024 * 1024;
 
 /// Why a broker could not start. Prints as a line that says what to do.

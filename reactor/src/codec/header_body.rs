@@ -83,7 +83,7 @@ pub trait RequestHandler<S = ()> {
 /// which has other ways to tell where a body ends.
 ///
 /// `Content-Length` is a decimal number. A head with two of them is an error even if they agree, and
-/// so is one with blanks between name and colon: whoever reads such a head differently would take
+/// so is one with blanks between name and colon: a peer that reads such a head differently would take
 /// part of a body for the next request.
 #[doc(alias = "HeaderAndContentProtocol")]
 #[derive(Debug)]

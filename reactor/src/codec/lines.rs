@@ -24,7 +24,7 @@ pub enum Mode {
     /// A line.
     #[default]
     Line,
-    /// A block of so many bytes, which is handed on when all of it is there; then lines again. A
+    /// A block of this number of bytes, which is handed on when all of it is there; then lines again. A
     /// block of none is handed on at once, or with what comes next if the handler has paused.
     Bytes(usize),
     /// Bytes without an end, handed on as they come, until the handler sets another mode.

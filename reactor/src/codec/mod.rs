@@ -46,7 +46,7 @@
 //! * A unit that the peer's end cuts off is handed to `on_cut`, before `on_eof`. One that is cut off
 //!   otherwise, by a reset or a close of our own, is not.
 //! * A [relay](crate::Io::proxy) that is begun amid a unit takes what has come of it along, but for
-//!   a length that was read, and when it ends by itself a new unit begins. Whoever ends one with
+//!   a length that was read, and when it ends by itself a new unit begins. A handler that ends one with
 //!   [`unproxy`](crate::Io::unproxy) begins it between two units: where one is handed on, for example.
 //!
 //! [`Close::Failed`]: crate::Close::Failed
@@ -300,7 +300,7 @@ impl Search {
         None
     }
 
-    /// Whether what was searched has been taken by somebody else: a relay that was ended without a
+    /// Whether what was searched has been taken by another: a relay that was ended without a
     /// word.
     fn is_stale(&self, data: &[u8]) -> bool {
         self.searched > data.len()

@@ -9,7 +9,7 @@ impl<S> Context<'_, S> {
     /// Makes a connection of a stream that was opened elsewhere: a TCP or Unix stream of the
     /// standard library, pipes, a child's standard streams, an inherited descriptor.
     ///
-    /// It is the reactor's from now on, is set non-blocking (which whoever shares the open file
+    /// It is the reactor's from now on, is set non-blocking (which all who share the open file
     /// will notice: a shell whose terminal is adopted, say) and closes with the connection. `on_open`
     /// follows soon, never inside this call. What has come before and was not read is input.
     ///
@@ -17,7 +17,7 @@ impl<S> Context<'_, S> {
     /// if it is a terminal or a pipe.
     ///
     /// Of two pipes each is one direction: [`shutdown_write`](Io::shutdown_write) closes the one,
-    /// `on_eof` tells that the other has ended. If nobody reads the outgoing one any more, nothing
+    /// `on_eof` tells that the other has ended. If the outgoing one has no reader any more, nothing
     /// can be sent, what was queued is dropped, and input goes on.
     ///
     /// # Errors

@@ -165,7 +165,7 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// So many bytes have gone from `source` to `to` without being seen here.
+    /// A number of bytes has gone from `source` to `to` without being seen here.
     fn note_spliced(&mut self, source: Key, to: Key, len: usize) {
         let now = self.moment(to).max(self.moment(source));
         if let Some(conn) = self.core.conn_mut(to) {
@@ -199,7 +199,7 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// `target` takes nothing any more: whoever is relayed to it learns of it. Before its key is
+    /// `target` takes nothing any more: the relay that feeds it learns of it. Before its key is
     /// forgotten, and as soon as a write has failed, for then it may stay until its input is read.
     pub(super) fn tell_feeder(&mut self, target: Key) {
         if let Some(source) = self.core.conn(target).and_then(|conn| conn.fed_by) {

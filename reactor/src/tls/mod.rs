@@ -157,7 +157,7 @@ pub enum TlsError {
     EndInHandshake,
     /// The handshake was not over in time.
     HandshakeTimeout,
-    /// The connection ended without `close_notify`: whoever is on the way may have cut off the last
+    /// The connection ended without `close_notify`: an attacker on the way may have cut off the last
     /// bytes. What came before was delivered.
     Truncated,
     /// TLS, or another layer, was started on this connection before.

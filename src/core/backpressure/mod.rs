@@ -16,7 +16,7 @@
 //!
 //! What a publisher waits is bounded, over all receivers: see [`publisher`]. A subscriber that has
 //! taken nothing for [`STALLED_AFTER`] is waited for by no one. Its queue grows to the limit, or its write
-//! deadline passes, and it is a slow consumer. Time in which the broker itself stood still is nobody's
+//! deadline passes, and it is a slow consumer. Time in which the broker itself stood still is no one's
 //! fault, and does not count.
 //!
 //! A client whose own queue is at the high mark waits with what it makes for itself, or one that asks and
@@ -160,7 +160,7 @@ pub(crate) struct Backpressure {
     own_queued: Option<u64>,
     /// Those that were held lately.
     publishers: HashMap<Key, Publisher>,
-    /// When there are so many, those that have recovered are forgotten.
+    /// At this number, those that have recovered are forgotten.
     publishers_max: usize,
     /// Who is held, by the receiver that is waited for, the [crowd](crowd::Crowd::key), or [`room()`].
     /// Each by the number of its wait: those that came first are let go on first, and to find one takes
@@ -214,7 +214,7 @@ impl Backpressure {
         progress
     }
 
-    /// The present publisher has gone on with so many bytes although some of those it feeds are behind.
+    /// The present publisher has gone on with a number of bytes although some of those it feeds are behind.
     #[cold]
     pub(crate) fn spend(&mut self, bytes: usize, io: &Io<'_>) {
         if let Some(current) = self.current.filter(|_| bytes > 0) {

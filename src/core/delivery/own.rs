@@ -1,4 +1,4 @@
-//! The subscription by which a requester is told that nobody took its request.
+//! The subscription by which a requester is told that no client took its request.
 //!
 //! It is one of the requester's own that matches the reply subject. It is looked for where fewer are to
 //! be looked at: among all of its own, or among all that match.
@@ -9,7 +9,7 @@ use crate::core::origin::Origin;
 use crate::core::sublist::{ReceiverId, Set, SubId, Sublist, Subscription};
 use midge_protocol::subject;
 
-/// Of one's own subscriptions, so many are looked at before it is asked who else matches.
+/// Number of its own subscriptions that are looked at before it is asked which others match.
 const FEW: usize = 8;
 
 /// Bytes of subjects that are compared at the cost of one place looked at.

@@ -86,7 +86,7 @@ impl Share {
         size.unwrap_or(KEPT_MAX)
     }
 
-    /// Whether its fan-out may keep so many numbers. If not, it is to be held until there is room.
+    /// Whether its fan-out may keep as many numbers. If not, it is to be held until there is room.
     pub(super) fn grow(&mut self, wanted: usize, room: &mut Room) -> bool {
         wanted <= self.size() || self.ask(wanted, room)
     }

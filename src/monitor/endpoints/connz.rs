@@ -1,6 +1,6 @@
 //! `/connz`: the connections, open and closed.
 //!
-//! First all are looked at: those that match are counted, and the best so many by the order asked for
+//! First all are looked at: those that match are counted, and the best of them by the order asked for
 //! are kept, in a tree that never grows beyond the end of the page. Then the page is written, one
 //! connection after the other. A connection that closes meanwhile is told as it was when it did.
 
@@ -320,7 +320,7 @@ impl Connz {
             let Some(presence) = view.records.present.get(&cid) else {
                 break;
             };
-            // One that has ended meanwhile may be somebody else's now.
+            // One that has ended meanwhile may be another's now.
             let owner = presence.receiver;
             let account = view.state.core.receiver(owner).account;
             let detail = Detail::of(view, account, id);

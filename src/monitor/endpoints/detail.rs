@@ -32,7 +32,7 @@ impl<'a> Detail<'a> {
         let sublist = &state.core.accounts[account].sublist;
         let subscription = sublist.get(id)?;
         let receiver = state.core.receiver(subscription.receiver);
-        // What a client has left behind is nobody's.
+        // What a client has left behind has no owner.
         if receiver.is_clearing {
             return None;
         }
@@ -51,7 +51,7 @@ impl<'a> Detail<'a> {
     /// One of a client that has left.
     pub(super) fn of_listed(listed: &'a Listed, account: &'a str, cid: u64) -> Detail<'a> {
         Detail {
-            // Nobody's any more.
+            // It has no owner any more.
             receiver: ReceiverId(u32::MAX),
             account,
             subject: String::from_utf8_lossy(&listed.subject),

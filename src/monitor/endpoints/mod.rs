@@ -47,7 +47,7 @@ const HTML: Field = content_type("text/html; charset=utf-8");
 const ANY_ORIGIN: Field = ("Access-Control-Allow-Origin", Cow::Borrowed("*"));
 const NO_SNIFFING: Field = ("X-Content-Type-Options", Cow::Borrowed("nosniff"));
 
-/// What a page may do: run what it contains, and ask whoever it came from. What clients call
+/// What a page may do: run what it contains, and ask the server it came from. What clients call
 /// themselves is shown in it.
 const ONLY_ITSELF: Field = (
     "Content-Security-Policy",

@@ -1,4 +1,4 @@
-//! `/`: the dashboard, and a link to each endpoint for whoever looks for them there.
+//! `/`: the dashboard, and a link to each endpoint.
 //!
 //! One page that asks for nothing from elsewhere. Its parts lie in `dashboard/`, one idea a file; its
 //! scripts are one script, in the order in which they stand here, and ask the endpoints beside it. What

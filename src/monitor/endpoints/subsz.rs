@@ -1,7 +1,7 @@
 //! `/subsz`: the subscriptions, and what the sublist does.
 //!
 //! `total` counts all that match, as in later releases of nats-server; in 2.9 it was the length of the
-//! page, by which nobody can tell whether there is another.
+//! page, which does not tell whether there is another.
 //!
 //! Three walks, each in pieces: over the subscriptions, to count those that match and find the page;
 //! over the sets and the cache, for their sizes; over the page, to write it.

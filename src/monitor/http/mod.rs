@@ -151,11 +151,11 @@ impl Answering {
 }
 
 impl HttpConnection {
-    /// Answers one request, or begins to, for so many places looked at; answers whether the next may
+    /// Answers one request, or begins to, within a number of places looked at; answers whether the next may
     /// come.
     fn answer(&mut self, cx: &mut Context<'_, State>, request: Request, cost: usize) -> bool {
         let Some(mut records) = cx.state.records.take() else {
-            // Nobody listens without records.
+            // There is no listener without records.
             cx.close();
             return false;
         };
@@ -307,7 +307,7 @@ impl Handler<State> for HttpConnection {
         let mut may_be_free = true;
         loop {
             if cx.io.congested(cx.key()) {
-                // Whoever asks and does not read is not read.
+                // A peer that asks and does not read is not read.
                 change(cx, |connections, key, io| connections.holds(key, 0, io));
                 return cx.pause();
             }

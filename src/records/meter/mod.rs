@@ -47,7 +47,7 @@ pub(crate) struct Window {
     pub(crate) since: Time,
     /// All of it, counted and not estimated.
     pub(crate) received: Traffic,
-    /// Messages of it that nobody received, and how many are estimates.
+    /// Messages of it without a receiver, and how many are estimates.
     pub(crate) seen: Counts,
     pub(crate) subjects: Sketch,
     /// Who has published it, by cid.
@@ -139,7 +139,7 @@ impl Meter {
         let mut window = if age < WINDOW {
             self.last.clone()
         } else {
-            // Nobody has sent anything since, or it would have ended.
+            // No client has sent anything since, or it would have ended.
             let mut empty = self.current.clone();
             empty.begin(one_window_before(now));
             empty
@@ -160,7 +160,7 @@ impl Meter {
 
     /// Counts the messages of a run to `subject`: those of a turn that were not measured yet.
     ///
-    /// Not inlined: whoever publishes has better use for the registers.
+    /// Not inlined: the publishing code has better use for the registers.
     #[inline(never)]
     pub(crate) fn count(&mut self, subject: &[u8], tally: &mut Tally) {
         let (received, copies) = tally.measure();
@@ -170,7 +170,7 @@ impl Meter {
         if draw == Draw::For(0) || messages == 0 {
             return;
         }
-        // Those of a run are taken alike: all by somebody, or none. Only where a publisher that wants no
+        // Those of a run are taken alike: all of them, or none. Only where a publisher that wants no
         // echo, a subscription that ends by its count, or someone whose connection ends shares a subject
         // with others may some be missed.
         let unrouted = messages.saturating_sub(copies);

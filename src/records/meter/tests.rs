@@ -9,7 +9,7 @@ fn traffic(messages: u64, bytes: u64) -> Traffic {
     Traffic { messages, bytes }
 }
 
-/// A run of `messages` of 10 bytes each, of which so many copies are made.
+/// A run of `messages` of 10 bytes each, with this number of copies.
 fn publish(meter: &mut Meter, subject: &str, messages: u64, copies: u64) {
     let mut tally = Tally::of_test(messages, copies, 10);
     meter.count(subject.as_bytes(), &mut tally);

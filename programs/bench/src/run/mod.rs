@@ -64,7 +64,7 @@ pub(crate) enum Error {
     Impossible(Impossible),
     /// The name of the server cannot be resolved.
     NoAddress { server: String, error: io::Error },
-    /// Nobody answers there.
+    /// No peer answers there.
     NoBroker { addr: SocketAddr, error: io::Error },
     /// There is no process of this number.
     NoProcess { pid: u32 },
@@ -247,7 +247,7 @@ fn shared(publishers: usize, subscribers: usize) -> (Shared, Receiver<Event>) {
     (Shared::new(publishers, subscribers, sender), events)
 }
 
-/// Sees to it that so many connections can be open.
+/// Sees to it that this number of connections can be open.
 fn need_files(connections: usize) -> Result<(), Error> {
     let limit = midge_reactor::raise_open_files()?;
     let needed = connections as u64 + 32;

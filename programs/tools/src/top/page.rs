@@ -113,7 +113,7 @@ fn product(varz: &Value, asked: &str) -> String {
         let _ = write!(line, " at {}", host_port::join(&host, port));
     }
     let _ = writeln!(line, ", up {}", text("uptime"));
-    // A name that nobody gave is the id, which says nothing.
+    // A name that was not set is the id, which says nothing.
     if varz["server_name"].is_string() && varz["server_name"] != varz["server_id"] {
         let _ = write!(line, "name {}, ", text("server_name"));
     }
@@ -249,7 +249,7 @@ fn table(mut rows: Vec<Vec<String>>, room: usize) -> String {
     out
 }
 
-/// A text without anything that moves a terminal's cursor: names come from whoever connects.
+/// A text without anything that moves a terminal's cursor: names come from clients.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => plain::line(text),

@@ -248,7 +248,7 @@ fn together_comes_to_the_same_as_one_by_one() {
 #[test]
 fn only_who_makes_a_difference_is_a_reason_to_go_one_by_one() {
     // Of seven messages the first is new. Six stay for each of two kinds without header, one with
-    // header and one that reaches nobody; neither two blanks nor a long subject are taken together.
+    // header and one that reaches no subscription; neither two blanks nor a long subject are taken together.
     for (odd, expected) in [
         (None, 24),
         (Some(Odd::Mute), 24),
