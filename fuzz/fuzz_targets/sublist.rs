@@ -138,9 +138,14 @@ fn count(sublist: &mut Sublist, twin: &mut Twin, max: Option<u8>) {
         subscription.end_after(max.into());
         twin.max = Some(max.into());
     }
+    // One that is over gets nothing.
+    if subscription.finished() {
+        return;
+    }
     twin.delivered += 1;
+    subscription.count(1);
     let last = twin.max.is_some_and(|max| twin.delivered >= max);
-    assert_eq!(subscription.count(), last);
+    assert_eq!(subscription.finished(), last);
 }
 
 /// Who gets a message to `subject`: single receivers, and the members of each group.
