@@ -23,7 +23,7 @@ const TOKENS: [&[u8]; 8] = [b"a", b"b", b"c", b"*", b">", b"a*", b">b", b""];
 
 const TOKENS_MAX: u8 = 6;
 
-/// All of the sublist is looked at after so many commands.
+/// Commands between two looks at all of the sublist.
 const CHECKED_EVERY: u32 = 16;
 
 const QUEUES: [Option<&[u8]>; 4] = [None, Some(b"q"), Some(b"r"), Some(b"*")];

@@ -86,7 +86,7 @@ pub(crate) fn claimed_user(options: &ConnectOptions) -> &str {
 pub(crate) enum Verdict {
     /// It is this.
     Login(Login),
-    /// It is nobody who may come in.
+    /// It may not come in.
     Refused,
     /// It takes a computation of some tenths of a second to know.
     Pending(Inquiry),

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A client has one inquiry at most: the next verdict takes its place, and an answer that comes later
-//! is for nobody.
+//! is dropped.
 
 use super::Client;
 use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Purpose};

@@ -70,8 +70,8 @@ impl Core {
         }
     }
 
-    /// Takes a number for choices among the members of queue groups and for hashes. Whoever
-    /// simulates a broker gives the same one in each run.
+    /// Takes a number for choices among the members of queue groups and for hashes. A
+    /// simulated broker gets the same one in each run.
     pub(crate) fn seed(&mut self, random: u64) {
         self.random = Random::seeded(random);
         // A client that is here already may know of sets, by the version of a sublist.

@@ -31,7 +31,7 @@ fn behind(addr: SocketAddr, count: usize) -> Raw {
     subscriber
 }
 
-/// Waits until nobody accepts connections at `addr`.
+/// Waits until connections at `addr` are refused.
 fn until_refused(addr: SocketAddr) {
     loop {
         match TcpStream::connect_timeout(&addr, PATIENCE) {

@@ -17,7 +17,7 @@ const SHORT: &[&str] = &[
     "100ms",
 ];
 
-/// Waits until nobody accepts connections at `addr`.
+/// Waits until connections at `addr` are refused.
 fn until_refused(addr: SocketAddr) {
     loop {
         match TcpStream::connect(addr) {

@@ -31,7 +31,7 @@ fn a_log_file_that_was_renamed_is_opened_again() {
     assert!(log.contains(READY) && !log.contains("Exiting"), "{log}");
 }
 
-/// Makes a log of so many connections, with files of 2000 bytes, and answers the files.
+/// Makes a log of this number of connections, with files of 2000 bytes, and answers the files.
 fn rotated(test: &str, more: &[&str]) -> Vec<PathBuf> {
     let directory = scratch(test);
     let file = directory.join("midge.log");
@@ -179,7 +179,7 @@ fn a_log_that_nobody_reads_loses_lines_and_the_broker_goes_on() {
         client.say(&format!("PUB foo 10000\r\n{payload}\r\nPING\r\n"));
         assert_eq!(client.until("PONG"), ["PONG"]);
     }
-    // Whoever comes back is told.
+    // A peer that comes back is told.
     let reader = thread::spawn(move || {
         let mut told = false;
         let lines = log.lines().map_while(Result::ok);

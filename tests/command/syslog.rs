@@ -187,7 +187,7 @@ fn a_syslog_that_goes_away_and_comes_back_is_told_how_many_lines_it_missed() {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.ends_with(": Server is ready")));
     drop((lines, listener));
-    // Nobody listens: these are lost, but for what still went into the old connection.
+    // There is no listener: these are lost, but for what still went into the old connection.
     for _ in 0..5 {
         signal(pid, "USR1");
     }

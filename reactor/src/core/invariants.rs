@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 /// Where more is open than this, all of it is looked at in some turns only.
 const LOOKED_AT_ALWAYS: usize = 64;
 
-/// In one turn of so many.
+/// Turns between two looks at the whole.
 const TURNS_BETWEEN_LOOKS: u64 = 64;
 
 /// A set of keys: how many, and a sum in which a key that stands twice for one that is missing shows.

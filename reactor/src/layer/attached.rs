@@ -16,7 +16,7 @@ use crate::outbound::{Outbound, Pool};
 use crate::{Close, TimerId};
 use std::time::Duration;
 
-/// No more is sealed while so many bytes wait for the socket.
+/// Bytes that may wait for the socket; past this nothing more is sealed.
 const WIRE_BYTES_MAX: usize = 256 * 1024;
 
 /// What is to follow the last byte.

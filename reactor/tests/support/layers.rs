@@ -34,7 +34,7 @@ pub(crate) const GREETING: &[u8] = b"frames 1\n";
 /// Longest frame.
 pub(crate) const FRAME_BYTES_MAX: usize = 1000;
 
-/// Frames behind a greeting: a kind, a length of two bytes, and so many bytes. `d` has data, `p` asks for
+/// Frames behind a greeting: a kind, a length of two bytes, and bytes of that number. `d` has data, `p` asks for
 /// the same as `a`, `e` is the end, and `x` says why nothing more is read.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {

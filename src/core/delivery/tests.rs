@@ -105,7 +105,7 @@ const ALL: Quota = Quota {
     bytes: usize::MAX,
 };
 
-/// What is said of a single message in so many copies.
+/// What is said of a single message in this number of copies.
 fn taken(copies: usize) -> Published {
     Published::Taken {
         messages: 1,
