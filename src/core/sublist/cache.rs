@@ -256,14 +256,15 @@ impl Cache {
 
     /// Gives memory back if it has become too large for this number of sets.
     pub(super) fn shrink(&mut self, sets: usize) {
-        if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 8 {
+        if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 16 {
             self.pairs = Vec::new();
         }
     }
 
-    /// Has a pair for each set, within limits. What it knew is lost when that changes.
+    /// Has two pairs for each set, within limits: with one, a quarter of as many subjects as there are sets would
+    /// share a pair with two others. What it knew is lost when that changes.
     fn fit(&mut self, sets: usize) {
-        let wanted = sets.next_power_of_two().clamp(PAIRS[0], PAIRS[1]);
+        let wanted = (2 * sets).next_power_of_two().clamp(PAIRS[0], PAIRS[1]);
         if self.pairs.len() < wanted {
             self.pairs = vec![EMPTY; wanted];
         }
@@ -396,6 +397,25 @@ mod tests {
     }
 
     #[test]
+    fn as_many_subjects_as_there_are_sets_nearly_all_stay_known() {
+        let mut bench = Bench::new();
+        for seed in 0..20 {
+            bench.cache = Cache::default();
+            bench.hashing = Hashing::new(seed);
+            let subjects: Vec<String> = (0..1000).map(|n| format!("bench.{n}")).collect();
+            // The candidates of a pair may take turns.
+            for subject in subjects.iter().chain(&subjects).chain(&subjects) {
+                let hash = bench.hashing.of(subject.as_bytes());
+                let (text, hashing) = (subject.as_bytes(), &bench.hashing);
+                bench.cache.learn(hash, text, &[SetId(1)], 1000, hashing);
+            }
+            let known = subjects.iter().filter(|one| bench.get(one).is_some());
+            let known = known.count();
+            assert!(known > 940, "{known} of 1000");
+        }
+    }
+
+    #[test]
     fn subjects_that_are_used_once_drive_nothing_out() {
         let mut bench = Bench::new();
         for _ in 0..2 {
@@ -523,13 +543,13 @@ mod tests {
     fn it_grows_with_the_sets_and_is_given_back() {
         let mut bench = Bench::new();
         assert_eq!(bench.cache.pairs.len(), 0);
-        for (sets, pairs) in [(1, 1024), (3000, 4096), (10, 4096), (1_000_000, 65_536)] {
+        for (sets, pairs) in [(1, 1024), (3000, 8192), (10, 8192), (1_000_000, 65_536)] {
             bench.cache.fit(sets);
             assert_eq!(bench.cache.pairs.len(), pairs, "{sets} sets");
         }
-        bench.cache.shrink(65_536 / 8);
+        bench.cache.shrink(65_536 / 16);
         assert_eq!(bench.cache.pairs.len(), 65_536);
-        bench.cache.shrink(65_536 / 8 - 1);
+        bench.cache.shrink(65_536 / 16 - 1);
         assert_eq!(bench.cache.pairs.len(), 0);
     }
 }
