@@ -63,10 +63,10 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
         // A flag has brought the user.
         report.errors.retain(|error| error.text != LONE_PASSWORD);
     }
-    let told_already = !report.errors.is_empty();
+    let has_errors = !report.errors.is_empty();
     for fault in crate::config::check::faults(&options.config) {
         // What is wrong with the block was told by its parts.
-        if told_already && fault.setting == "authorization" {
+        if has_errors && fault.setting == "authorization" {
             continue;
         }
         // The place of either setting helps; a flag has none.
@@ -91,9 +91,9 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
 impl Loaded {
     /// What is worth telling when a broker starts, a line for each.
     pub fn remarks(&self) -> Vec<String> {
-        let told = self.report.warnings.iter().chain(&self.report.notices);
+        let lines = self.report.warnings.iter().chain(&self.report.notices);
         let flags = self.options.notices.iter().cloned();
-        told.map(ToString::to_string).chain(flags).collect()
+        lines.map(ToString::to_string).chain(flags).collect()
     }
 
     /// Directories that are named and not there, a line for each: files in them could not be written

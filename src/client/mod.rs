@@ -142,7 +142,7 @@ impl Client {
             match ended {
                 Ended::Over => {}
                 Ended::WaitFor(receiver) => {
-                    self.link.hold(cx, receiver, input);
+                    self.link.wait_for(cx, receiver, input);
                     return Ok(());
                 }
                 Ended::Yield => {
@@ -159,7 +159,7 @@ impl Client {
             }
             if must_wait && session.rules().pedantic && !input.peek().is_empty() {
                 // It may be answered before it is an op.
-                self.link.hold(cx, cx.key(), input);
+                self.link.wait_for(cx, cx.key(), input);
                 return Ok(());
             }
             let (op, len) = match self.parser.next_of_any(input.peek(), session.rules()) {
@@ -182,7 +182,7 @@ impl Client {
                 }
             };
             if must_wait && session.may_answer(&op, cx.state) {
-                self.link.hold(cx, cx.key(), input);
+                self.link.wait_for(cx, cx.key(), input);
                 return Ok(());
             }
             let (left, before) = (cx.io.output_left(), cx.io.produced());
@@ -210,7 +210,7 @@ impl Client {
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.
-                    self.link.hold(cx, receiver, input);
+                    self.link.wait_for(cx, receiver, input);
                     return Ok(());
                 }
                 // Another piece, or the others have their turn.

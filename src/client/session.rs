@@ -349,7 +349,7 @@ impl Session {
         let (key, label, is_verbose) = (self.key, &self.label, self.options.verbose);
         let State { core, config, .. } = state;
         let begin = |out: &mut O| {
-            if trace::wanted() {
+            if trace::is_on() {
                 let op = ClientOp::Publish(*message);
                 trace::received(label, &op, config.traced_bytes_max);
             }
@@ -384,7 +384,7 @@ impl Session {
         // Each is answered, or may be, or shown, or looked at.
         let is_answered = self.options.no_responders && message.reply().is_some();
         let is_known = self.publisher.repeats(message);
-        if is_answered || self.options.verbose || !is_known || trace::wanted() {
+        if is_answered || self.options.verbose || !is_known || trace::is_on() {
             return self.publish_one(run, tally, state, out);
         }
         let core = &mut state.core;

@@ -1,6 +1,6 @@
 //! Traces: each op as it passes, `<<-` from a client, `->>` to it, `<->` within.
 //!
-//! Every function here looks first whether traces are wanted, which costs one load; only then is
+//! Every function here looks first whether traces are on, which costs one load; only then is
 //! anything formatted. Secrets never get this far: `CONNECT` is shown by `redacted`.
 
 use crate::core::receiver::Label;
@@ -49,13 +49,13 @@ impl fmt::Display for Words<'_> {
 
 /// Whether traces are wanted: one load.
 #[inline]
-pub(crate) fn wanted() -> bool {
+pub(crate) fn is_on() -> bool {
     log_enabled!(target: "midge", Level::Trace)
 }
 
 /// An op has come from a client. Payloads are cut at `traced_bytes_max`, if that is not zero.
 pub(crate) fn received(label: &Label, op: &ClientOp<'_>, traced_bytes_max: usize) {
-    if !wanted() {
+    if !is_on() {
         return;
     }
     match *op {
@@ -100,7 +100,7 @@ pub(crate) fn received(label: &Label, op: &ClientOp<'_>, traced_bytes_max: usize
 
 /// A message was queued for a client, which takes headers or not.
 pub(crate) fn delivered(label: &Label, headers: bool, sid: &[u8], message: &Publish<'_>) {
-    if !wanted() {
+    if !is_on() {
         return;
     }
     let name = if headers && !message.header().is_empty() {
@@ -114,21 +114,21 @@ pub(crate) fn delivered(label: &Label, headers: bool, sid: &[u8], message: &Publ
 
 /// A subscription has had its last message.
 pub(crate) fn ended(label: &Label, sid: &[u8]) {
-    if wanted() {
+    if is_on() {
         trace!(target: "midge", "{label} - <-> [DELSUB{}]", Words(&[sid]));
     }
 }
 
 /// Something else was queued for a client.
 pub(crate) fn sent(label: &Label, what: &dyn fmt::Display) {
-    if wanted() {
+    if is_on() {
         trace!(target: "midge", "{label} - ->> [{what}]");
     }
 }
 
 /// A violation was told to a client.
 pub(crate) fn told(label: &Label, violation: &Violation<'_>) {
-    if wanted() && !violation.is_silent() {
+    if is_on() && !violation.is_silent() {
         sent(label, &format_args!("-ERR {violation}"));
     }
 }

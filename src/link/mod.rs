@@ -122,7 +122,7 @@ impl Link {
 
     /// Stops reading from it, whose next op is unread, until `receiver` has caught up.
     #[cold]
-    pub(crate) fn hold(&self, cx: &mut Context<'_, State>, receiver: Key, input: &Input<'_>) {
+    pub(crate) fn wait_for(&self, cx: &mut Context<'_, State>, receiver: Key, input: &Input<'_>) {
         let key = cx.key();
         let fed_by = cx.state.core.scratch.take_behind();
         if let Some(records) = &mut cx.state.records {
@@ -131,7 +131,7 @@ impl Link {
             slow.waits(core, self.label, receiver, fed_by, unread, &cx.io);
         }
         let backpressure = &mut cx.state.core.backpressure;
-        backpressure.hold(key, receiver, &mut cx.io);
+        backpressure.wait_for(key, receiver, &mut cx.io);
     }
 
     /// Its queue is short again: reads from those that wait for it.

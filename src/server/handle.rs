@@ -73,11 +73,11 @@ impl Running {
     ///
     /// Asks the broker's thread and waits for the answer, a turn of its loop.
     pub fn stats(&self) -> Option<Stats> {
-        let (tell, told) = mpsc::channel();
+        let (sender, answer) = mpsc::channel();
         let ask = self.handle.0.post(move |cx| {
-            let _ = tell.send(cx.state.stats());
+            let _ = sender.send(cx.state.stats());
         });
-        ask.ok().and_then(|()| told.recv().ok())
+        ask.ok().and_then(|()| answer.recv().ok())
     }
 
     /// Whether the broker has ended, by itself or because it was told to.
@@ -126,21 +126,21 @@ impl Broker {
     /// # Errors
     /// As [`bind`](Broker::bind).
     pub fn spawn(config: Config) -> Result<Running, StartError> {
-        let (tell, told) = mpsc::channel();
+        let (sender, outcome) = mpsc::channel();
         let serve = move || match Broker::bind(config) {
             Ok(broker) => {
                 // If the other end is gone, the handle is dropped, and the broker with it.
-                let known = tell.send(Ok((broker.addrs.clone(), broker.handle())));
+                let known = sender.send(Ok((broker.addrs.clone(), broker.handle())));
                 known.map_or(Ok(Stop::Requested), |()| broker.run())
             }
             Err(error) => {
-                let _ = tell.send(Err(error));
+                let _ = sender.send(Err(error));
                 Ok(Stop::Requested)
             }
         };
         let thread = thread::Builder::new().name("midge".to_owned());
         let thread = thread.spawn(serve).map_err(StartError::System)?;
-        match told.recv() {
+        match outcome.recv() {
             Ok(Ok((addrs, handle))) => Ok(Running {
                 addrs,
                 handle,

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::io;
 
 /// A made-up world: files under their names, variables under theirs behind a `$`.
-struct Made(BTreeMap<String, String>);
+struct Files(BTreeMap<String, String>);
 
-impl World for Made {
+impl World for Files {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let found = self.0.get(path.to_str().expect("a name of this test"));
         let found = found.map(|text| text.clone().into_bytes());
@@ -36,9 +36,9 @@ impl World for Made {
     }
 }
 
-fn made(parts: &[(&str, &str)]) -> Made {
+fn made(parts: &[(&str, &str)]) -> Files {
     let own = |&(name, text): &(&str, &str)| (name.to_owned(), text.to_owned());
-    Made(parts.iter().map(own).collect())
+    Files(parts.iter().map(own).collect())
 }
 
 /// A value in a form that shows its kind; pairs that a variable named are in brackets.
@@ -65,7 +65,7 @@ fn show_map(map: &Map) -> String {
     map.iter().map(show).collect::<Vec<_>>().join(" ")
 }
 
-fn outcome_in(text: &[u8], world: &Made) -> String {
+fn outcome_in(text: &[u8], world: &Files) -> String {
     match parse("f".as_ref(), text, world) {
         Ok(document) => show_map(&document.root),
         Err(errors) => {
@@ -454,7 +454,7 @@ fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
 fn no_depth_of_a_file_or_of_its_neighbours_takes_more_stack_than_there_is() {
     on_a_small_stack(|| {
         const LEVELS: usize = 1_000_000;
-        let refused = |text: String, world: &Made| {
+        let refused = |text: String, world: &Files| {
             let told = outcome_in(text.as_bytes(), world);
             let told: String = told.chars().take(20_000).collect();
             assert!(told.contains("more than 64"), "{told}");
@@ -472,10 +472,10 @@ fn no_depth_of_a_file_or_of_its_neighbours_takes_more_stack_than_there_is() {
                 format!("a {{ include f{} }}", number + 1),
             )
         };
-        let files = Made((0..2000).map(file).collect());
+        let files = Files((0..2000).map(file).collect());
         refused("include f0".to_owned(), &files);
         let variable = |number: usize| (format!("$v{number}"), format!("$v{}", number + 1));
-        let variables = Made((0..2000).map(variable).collect());
+        let variables = Files((0..2000).map(variable).collect());
         refused("a $v0".to_owned(), &variables);
         let mut chain = "v0 [1]\n".to_owned();
         for level in 1..2000 {

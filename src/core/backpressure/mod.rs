@@ -312,7 +312,7 @@ impl Backpressure {
     }
 
     /// Stops reading from `publisher` until `receiver` has caught up, or for a while.
-    pub(crate) fn hold(&mut self, publisher: Key, receiver: Key, io: &mut Io<'_>) {
+    pub(crate) fn wait_for(&mut self, publisher: Key, receiver: Key, io: &mut Io<'_>) {
         let is_own = publisher == receiver && io.congested(receiver);
         let progress = if receiver == room() {
             Progress::of_room()

@@ -315,7 +315,7 @@ fn publish_found<O: Outbox>(
         *fanout = Some(Box::new(Fanout::new(search, origin, message)));
         return Published::InPieces;
     }
-    if found.is_empty() && !trace::wanted() {
+    if found.is_empty() && !trace::is_on() {
         begin(out);
         let messages = run.count().min(quota.messages).min(quota.work).max(1);
         tally.count(messages, 0, messages, message.body_bytes());

@@ -104,7 +104,7 @@ impl Plan {
         quota: Quota,
     ) -> usize {
         let messages_max = delivery.run.count().min(quota.messages);
-        if messages_max <= 1 || trace::wanted() {
+        if messages_max <= 1 || trace::is_on() {
             return 1;
         }
         let count = self.find_together(messages_max, delivery, quota);

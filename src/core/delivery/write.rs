@@ -161,7 +161,7 @@ impl Copies<'_> {
         receiver
             .sent
             .add(Traffic::of(self.count, message.body_bytes()));
-        if trace::wanted() {
+        if trace::is_on() {
             trace::delivered(&receiver.label, headers, sid.as_slice(), message);
         }
         subscription.count(self.count as u64);

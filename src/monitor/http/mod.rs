@@ -145,7 +145,7 @@ impl Answering {
     }
 
     /// Whether nothing more is to be sent, whatever is still to be made.
-    fn is_told(&self) -> bool {
+    fn is_all_sent(&self) -> bool {
         self.request.head_only && self.framing.is_some()
     }
 }
@@ -230,7 +230,7 @@ impl HttpConnection {
         if !out.is_empty() {
             cx.send(&out);
         }
-        if more && !answering.is_told() {
+        if more && !answering.is_all_sent() {
             let bytes = answering.made.capacity() + answering.pieces.bytes();
             self.answering = Some(answering);
             change(cx, |connections, key, io| connections.holds(key, bytes, io));
@@ -247,7 +247,7 @@ impl HttpConnection {
     }
 
     fn refuse(&mut self, cx: &mut Context<'_, State>, refusal: Refusal) {
-        let (status, text) = refusal.told();
+        let (status, text) = refusal.status_and_text();
         let (framing, now) = (Framing::Length(text.len()), wall(cx));
         let mut out = Vec::new();
         response::head(&mut out, status, &[endpoints::PLAIN], framing, false, now);

@@ -37,7 +37,7 @@ pub(in crate::monitor) enum Refusal {
 
 impl Refusal {
     /// The status, and the text for the person who asked.
-    pub(in crate::monitor) fn told(self) -> (Status, &'static str) {
+    pub(in crate::monitor) fn status_and_text(self) -> (Status, &'static str) {
         match self {
             Refusal::Malformed => (BAD_REQUEST, "this is no HTTP request"),
             Refusal::NoHost => (BAD_REQUEST, "one field Host is required"),
