@@ -30,6 +30,8 @@ pub enum Violation<'a> {
     Authorization,
     /// No `CONNECT` in time, when credentials are wanted. Fatal.
     AuthenticationTimeout,
+    /// What the client has presented was good until now, and is not good any more. Fatal.
+    AuthenticationExpired,
     /// The server has as many connections as it may. Fatal.
     ConnectionsMax,
     /// The account has as many connections as it may. Fatal.
@@ -146,6 +148,7 @@ impl Violation<'_> {
             Self::NoRespondersNeedsHeaders => "no responders requires headers support",
             Self::Authorization => "Authorization Violation",
             Self::AuthenticationTimeout => "Authentication Timeout",
+            Self::AuthenticationExpired => "User Authentication Expired",
             Self::ConnectionsMax => "maximum connections exceeded",
             Self::AccountConnectionsMax => "maximum account active connections exceeded",
             Self::Stale => "Stale Connection",
@@ -264,6 +267,11 @@ mod tests {
                 AuthenticationTimeout,
                 Closes,
                 "-ERR 'Authentication Timeout'\r\n",
+            ),
+            (
+                AuthenticationExpired,
+                Closes,
+                "-ERR 'User Authentication Expired'\r\n",
             ),
             (
                 ConnectionsMax,

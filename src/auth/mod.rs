@@ -12,9 +12,9 @@
 //! | `user` | what the client has presented: its nkey or its name |
 //! | `permissions` | what is refused to every user; the user in the settings will have some of its own |
 //! | `limits` | the settings of the server; the smaller of those and the user's, once users have some |
+//! | `until` | nothing yet: what stands in the settings is good until they change |
 //!
-//! An end of validity will be a field beside these, of a user that an inquiry brings. [`Login::of`] is the one
-//! place that fills them; [`Login::limit`] is for limits that change while the login lasts.
+//! [`Login::of`] is the one place that fills them; [`Login::limit`] is for limits that change while the login lasts.
 
 pub(crate) mod inquiry;
 pub(crate) mod permissions;
@@ -22,6 +22,7 @@ pub(crate) mod permissions;
 use crate::config::{Auth, Config, is_hash};
 use crate::core::accounts::Accounts;
 use midge_protocol::ConnectOptions;
+use midge_reactor::Time;
 use permissions::Permissions;
 
 /// Who a client is, and what it may therefore do. All else reads this and decides nothing about it.
@@ -33,6 +34,9 @@ pub(crate) struct Login {
     pub(crate) user: Box<str>,
     pub(crate) permissions: Permissions,
     pub(crate) limits: Limits,
+    /// The instant from which it is no longer good, in the reactor's time; `None` if it is good until it is
+    /// looked at again.
+    pub(crate) until: Option<Time>,
 }
 
 /// How much of it a client may have.
@@ -61,6 +65,7 @@ impl Login {
             user: claimed_user(options).into(),
             permissions: Permissions,
             limits: Limits::of(config),
+            until: None,
         }
     }
 

@@ -279,6 +279,7 @@ impl Handler<State> for Client {
             }
             Due::Stale => self.refuse(cx, &Violation::Stale),
             Due::LoginTimeout => self.refuse(cx, &Violation::AuthenticationTimeout),
+            Due::LoginExpired => self.refuse(cx, &Violation::AuthenticationExpired),
         }
     }
 

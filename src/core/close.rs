@@ -27,6 +27,8 @@ pub(crate) enum CloseReason {
     AuthenticationFailure,
     /// No `CONNECT` in time.
     AuthenticationTimeout,
+    /// What it had logged in with was good until then.
+    AuthenticationExpired,
     /// It told of an error itself, with `-ERR`.
     ParseError,
     /// It broke the protocol: it sent what is no op, or what cannot be parsed.
@@ -51,6 +53,7 @@ impl CloseReason {
         match violation {
             Violation::Authorization => CloseReason::AuthenticationFailure,
             Violation::AuthenticationTimeout => CloseReason::AuthenticationTimeout,
+            Violation::AuthenticationExpired => CloseReason::AuthenticationExpired,
             Violation::ConnectionsMax | Violation::AccountConnectionsMax => {
                 CloseReason::ConnectionsMax
             }
@@ -90,6 +93,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Stale => "Stale Connection",
             CloseReason::AuthenticationFailure => "Authentication Failure",
             CloseReason::AuthenticationTimeout => "Authentication Timeout",
+            CloseReason::AuthenticationExpired => "Authentication Expired",
             CloseReason::ParseError => "Parse Error",
             CloseReason::ProtocolViolation => "Protocol Violation",
             CloseReason::BadClientProtocol => "Bad Client Protocol Version",

@@ -44,6 +44,7 @@ impl Link {
         cx.state.core.backpressure.left(key, &mut cx.io);
         self.liveness.end(cx);
         self.end_login(cx);
+        self.expire(cx, None);
     }
 
     /// Its conversation is over and its socket is not closed.

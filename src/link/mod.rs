@@ -29,6 +29,7 @@ use std::time::Duration;
 const PING: u64 = 1;
 const LOGIN: u64 = 2;
 const DRAIN: u64 = 4;
+const EXPIRY: u64 = 5;
 
 /// What a timer asks of the conversation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +41,8 @@ pub(crate) enum Due {
     Stale,
     /// It has not logged in in time.
     LoginTimeout,
+    /// Its login is good no longer.
+    LoginExpired,
 }
 
 /// One connection.
@@ -53,6 +56,7 @@ pub(crate) struct Link {
     drain: Option<Drain>,
     liveness: Liveness,
     login_timer: Option<TimerId>,
+    expiry_timer: Option<TimerId>,
     /// When it came.
     opened: Time,
     /// What became of the conversation, once it is over. In a box, since most links stay.
@@ -69,6 +73,7 @@ impl Link {
             drain: None,
             liveness: Liveness::new(now),
             login_timer: None,
+            expiry_timer: None,
             opened: now,
             summary: None,
         }
@@ -93,6 +98,14 @@ impl Link {
     pub(crate) fn end_login(&mut self, cx: &mut Context<'_, State>) {
         if let Some(timer) = self.login_timer.take() {
             cx.io.cancel(timer);
+        }
+    }
+
+    /// Its login is good until then; `None` is for as long as it stays.
+    pub(crate) fn expire(&mut self, cx: &mut Context<'_, State>, until: Option<Time>) {
+        let deadline = until.map(|until| cx.set_deadline(until - cx.now(), EXPIRY));
+        if let Some(before) = std::mem::replace(&mut self.expiry_timer, deadline) {
+            cx.io.cancel(before);
         }
     }
 
@@ -157,6 +170,10 @@ impl Link {
             LOGIN => {
                 self.login_timer = None;
                 return Due::LoginTimeout;
+            }
+            EXPIRY => {
+                self.expiry_timer = None;
+                return Due::LoginExpired;
             }
             DRAIN => self.check_drain(cx),
             HOLD_TIMER => {
