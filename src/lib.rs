@@ -27,7 +27,7 @@
 //! file's size (`ulimit -f`) fails and does not end the process; a program that writes a log, or has a pid
 //! file or a ports file written, under such a limit needs one too.
 
-pub use config::{Advertise, Auth, Config, Monitor, User};
+pub use config::{Advertise, Auth, Config, ConnectionType, Monitor, Proof, Secret, User};
 #[doc(hidden)]
 pub use core::interest::Mirror;
 pub use core::receiver::Traffic;

@@ -5,10 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use crate::secret::{REDACTED, Secret};
 use crate::violation::Violation;
-
-/// Stands in a log where a secret stood.
-pub(crate) const REDACTED: &str = "[REDACTED]";
 
 /// The options of a connection: the defaults, and every `CONNECT` so far decoded onto them.
 ///
@@ -21,18 +19,18 @@ pub struct ConnectOptions {
     pub pedantic: bool,
     /// Said by clients; the server does not care.
     pub tls_required: bool,
-    /// A token that is the whole credentials. Secret.
-    pub auth_token: String,
+    /// A token that is the whole credentials.
+    pub auth_token: Secret,
     /// User name.
     pub user: String,
-    /// Password. Secret.
-    pub pass: String,
-    /// User JWT. Secret.
-    pub jwt: String,
+    /// Password.
+    pub pass: Secret,
+    /// User JWT.
+    pub jwt: Secret,
     /// Public user nkey.
     pub nkey: String,
-    /// Signature of the nonce. Secret.
-    pub sig: String,
+    /// Signature of the nonce.
+    pub sig: Secret,
     /// The client's name for itself.
     pub name: String,
     /// The language of the client's library.
@@ -60,12 +58,12 @@ impl Default for ConnectOptions {
             verbose: true,
             pedantic: true,
             tls_required: false,
-            auth_token: String::new(),
+            auth_token: Secret::default(),
             user: String::new(),
-            pass: String::new(),
-            jwt: String::new(),
+            pass: Secret::default(),
+            jwt: Secret::default(),
             nkey: String::new(),
-            sig: String::new(),
+            sig: Secret::default(),
             name: String::new(),
             lang: String::new(),
             version: String::new(),
@@ -113,6 +111,24 @@ impl ConnectOptions {
             .map_err(|_| Violation::Parse)?;
         *self = merged;
         Ok(())
+    }
+
+    /// Whether a password, a token, a JWT or a signature is there.
+    pub fn has_secret(&self) -> bool {
+        let secrets = [&self.auth_token, &self.pass, &self.jwt, &self.sig];
+        secrets.iter().any(|secret| !secret.is_empty())
+    }
+
+    /// Forgets them.
+    pub fn forget_secrets(&mut self) {
+        for secret in [
+            &mut self.auth_token,
+            &mut self.pass,
+            &mut self.jwt,
+            &mut self.sig,
+        ] {
+            *secret = Secret::default();
+        }
     }
 
     /// Whether the account fields are unused, as they must be.
@@ -183,17 +199,16 @@ impl ConnectOptions {
 
 impl fmt::Debug for ConnectOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hide = |secret: &str| if secret.is_empty() { "" } else { REDACTED };
         f.debug_struct("ConnectOptions")
             .field("verbose", &self.verbose)
             .field("pedantic", &self.pedantic)
             .field("tls_required", &self.tls_required)
-            .field("auth_token", &hide(&self.auth_token))
+            .field("auth_token", &self.auth_token)
             .field("user", &self.user)
-            .field("pass", &hide(&self.pass))
-            .field("jwt", &hide(&self.jwt))
+            .field("pass", &self.pass)
+            .field("jwt", &self.jwt)
             .field("nkey", &self.nkey)
-            .field("sig", &hide(&self.sig))
+            .field("sig", &self.sig)
             .field("name", &self.name)
             .field("lang", &self.lang)
             .field("version", &self.version)
@@ -274,9 +289,13 @@ where
     Ok(())
 }
 
-fn set_text<'de, A: MapAccess<'de>>(field: &mut String, map: &mut A) -> Result<(), A::Error> {
+fn set_text<'de, T, A>(field: &mut T, map: &mut A) -> Result<(), A::Error>
+where
+    T: From<String>,
+    A: MapAccess<'de>,
+{
     if let Some(Text(text)) = map.next_value()? {
-        *field = text;
+        *field = text.into();
     }
     Ok(())
 }
@@ -494,6 +513,19 @@ mod tests {
             both.check_no_responders(false),
             Err(Violation::NoRespondersNeedsHeaders)
         );
+    }
+
+    #[test]
+    fn secrets_can_be_forgotten_and_nothing_else_is() {
+        let others = merged(&[br#"{"user":"joe","nkey":"U","name":"n"}"#]);
+        assert!(!others.has_secret());
+        for field in ["auth_token", "pass", "jwt", "sig"] {
+            let json = format!(r#"{{"user":"joe","nkey":"U","name":"n","{field}":"s"}}"#);
+            let mut options = merged(&[json.as_bytes()]);
+            assert!(options.has_secret(), "{field}");
+            options.forget_secrets();
+            assert_eq!(options, others, "{field}");
+        }
     }
 
     #[test]

@@ -98,6 +98,7 @@ mod publish;
 mod quote;
 mod repeat;
 mod run;
+mod secret;
 mod server_parser;
 mod violation;
 
@@ -110,5 +111,6 @@ pub use op::{ClientOp, Delivery, Publish, ServerOp};
 pub use parser::{Parser, Rules, Step};
 pub use piece::Piece;
 pub use run::Run;
+pub use secret::Secret;
 pub use server_parser::{ServerParser, ServerStep};
 pub use violation::Violation;

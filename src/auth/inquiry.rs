@@ -155,15 +155,15 @@ fn verify(_: &str, _: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Login;
-    use crate::config::Config;
-    use midge_protocol::ConnectOptions;
+    use crate::auth::before_connect;
+    use crate::config::{Config, ConnectionType, Secret};
 
     fn ask(inquiries: &mut Inquiries, client: usize) -> Pending {
+        let login = before_connect(&Config::default(), ConnectionType::Standard);
         let inquiry = Inquiry {
-            hash: String::new(),
-            guess: String::new(),
-            login: Login::of(&Config::default(), &ConnectOptions::default()),
+            hash: Secret::default(),
+            guess: Secret::default(),
+            login: login.expect("nothing is asked for"),
         };
         let inquirer = Inquirer {
             connection: Key::new(client, 1),

@@ -9,17 +9,19 @@
 //! | field of [`Login`] | comes from |
 //! | --- | --- |
 //! | `account` | nothing names one yet, so it is the global one; the user in the settings will |
-//! | `user` | what the client has presented: its nkey or its name |
+//! | `user` | the user in the settings; where nothing is asked for, what the client says |
+//! | `ground` | what was held against what; [`check_again`] holds it against settings that come later |
 //! | `permissions` | what is refused to every user; the user in the settings will have some of its own |
 //! | `limits` | the settings of the server; the smaller of those and the user's, once users have some |
 //! | `until` | nothing yet: what stands in the settings is good until they change |
 //!
-//! [`Login::of`] is the one place that fills them; [`Login::limit`] is for limits that change while the login lasts.
+//! [`Login::named`] is the one place that fills them; [`Login::limit`] is for limits that change while the login
+//! lasts. What a client has presented is not needed after it was let in, and is forgotten.
 
 pub(crate) mod inquiry;
 pub(crate) mod permissions;
 
-use crate::config::{Auth, Config, is_hash};
+use crate::config::{Auth, Config, ConnectionType, Proof, Secret, User, is_hash};
 use crate::core::accounts::Accounts;
 use midge_protocol::ConnectOptions;
 use midge_reactor::Time;
@@ -32,11 +34,26 @@ pub(crate) struct Login {
     pub(crate) account: Box<str>,
     /// The user, as monitoring shows it: empty without one, and never a token.
     pub(crate) user: Box<str>,
+    /// Why it was let in.
+    ground: Ground,
     pub(crate) permissions: Permissions,
     pub(crate) limits: Limits,
     /// The instant from which it is no longer good, in the reactor's time; `None` if it is good until it is
     /// looked at again.
     pub(crate) until: Option<Time>,
+}
+
+/// Why a client was let in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Ground {
+    /// Nothing was asked for.
+    Open,
+    /// It presented nothing, and is the user for such clients.
+    Default,
+    /// It knew the token: this, as it stands in the settings.
+    Token(Secret),
+    /// It knew the password of its user: this, as it stands in the settings.
+    Password(Secret),
 }
 
 /// How much of it a client may have.
@@ -58,11 +75,17 @@ impl Limits {
 }
 
 impl Login {
-    /// The login of a client that has proved what it says in `options`, or need prove nothing.
-    fn of(config: &Config, options: &ConnectOptions) -> Login {
+    /// The login of a client that is one of several users.
+    fn of(config: &Config, user: &User, ground: Ground) -> Login {
+        Login::named(config, &user.name, ground)
+    }
+
+    /// The login of a client of which there is only a name in the settings, or none.
+    fn named(config: &Config, name: &str, ground: Ground) -> Login {
         Login {
             account: Accounts::GLOBAL.into(),
-            user: claimed_user(options).into(),
+            user: name.into(),
+            ground,
             permissions: Permissions,
             limits: Limits::of(config),
             until: None,
@@ -75,12 +98,15 @@ impl Login {
     }
 }
 
+/// The name of a client that came in with a token, which is nobody's.
+const TOKEN: &str = "[REDACTED]";
+
 /// Who a client says to be, proved or not. A token is not shown.
 pub(crate) fn claimed_user(options: &ConnectOptions) -> &str {
     if !options.nkey.is_empty() {
         &options.nkey
     } else if options.user.is_empty() && !options.auth_token.is_empty() {
-        "[REDACTED]"
+        TOKEN
     } else {
         &options.user
     }
@@ -97,10 +123,17 @@ pub(crate) enum Verdict {
     Pending(Inquiry),
 }
 
+impl From<Option<Login>> for Verdict {
+    fn from(login: Option<Login>) -> Verdict {
+        login.map_or(Verdict::Refused, Verdict::Login)
+    }
+}
+
 /// Whether a guess is what a hash was made of, and who the client is if so.
+#[derive(Debug)]
 pub(crate) struct Inquiry {
-    hash: String,
-    guess: String,
+    hash: Secret,
+    guess: Secret,
     login: Login,
 }
 
@@ -112,89 +145,129 @@ impl Inquiry {
     }
 }
 
-impl std::fmt::Debug for Inquiry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Inquiry([REDACTED])")
-    }
-}
-
-/// What decides whether a client is let in.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Ground<'a> {
-    /// Nothing: every client is, or every client that presents nothing.
-    Open,
-    /// This secret, and what the client has presented for it.
-    Secret { secret: &'a str, guess: &'a str },
-    /// There is no user of such a name.
-    Unknown,
-}
-
-impl<'a> Ground<'a> {
-    fn of(config: &'a Config, options: &'a ConnectOptions) -> Ground<'a> {
-        let ConnectOptions {
-            auth_token,
-            user,
-            pass,
-            ..
-        } = options;
-        let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
-        let by = |secret, guess| Ground::Secret { secret, guess };
-        match &config.auth {
-            Auth::None => Ground::Open,
-            _ if presents_nothing && config.no_auth_user.is_some() => Ground::Open,
-            Auth::Token(token) => by(token, auth_token),
-            Auth::User {
-                user: name,
-                pass: secret,
-            } => match same(name, user) {
-                true => by(secret, pass),
-                false => Ground::Unknown,
-            },
-            Auth::Users { users, token } => match users.iter().find(|known| known.name == *user) {
-                Some(known) => by(&known.pass, pass),
-                None => match token {
-                    Some(token) if user.is_empty() => by(token, auth_token),
-                    _ => Ground::Unknown,
-                },
-            },
-        }
-    }
+/// What a client presents, and how it has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Presented<'a> {
+    pub(crate) options: &'a ConnectOptions,
+    pub(crate) connection: ConnectionType,
 }
 
 /// Who a client is before it has presented anything; `None` where it has to.
-pub(crate) fn before_connect(config: &Config, options: &ConnectOptions) -> Option<Login> {
-    (!config.wants_credentials()).then(|| Login::of(config, options))
+pub(crate) fn before_connect(config: &Config, connection: ConnectionType) -> Option<Login> {
+    match &config.auth {
+        Auth::None => Some(Login::named(config, "", Ground::Open)),
+        _ => default_user(config, connection),
+    }
 }
 
 /// Holds what a client presents against what it must.
-pub(crate) fn check(config: &Config, options: &ConnectOptions) -> Verdict {
-    match Ground::of(config, options) {
-        Ground::Open => Verdict::Login(Login::of(config, options)),
-        Ground::Unknown => Verdict::Refused,
-        Ground::Secret { secret, guess } if is_hash(secret) => Verdict::Pending(Inquiry {
-            hash: secret.to_owned(),
-            guess: guess.to_owned(),
-            login: Login::of(config, options),
-        }),
-        Ground::Secret { secret, guess } => match same(secret, guess) {
-            true => Verdict::Login(Login::of(config, options)),
-            false => Verdict::Refused,
+pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
+    let Presented {
+        options,
+        connection,
+    } = presented;
+    let ConnectOptions {
+        auth_token,
+        user,
+        pass,
+        ..
+    } = options;
+    if matches!(config.auth, Auth::None) {
+        return Verdict::Login(Login::named(config, claimed_user(options), Ground::Open));
+    }
+    let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
+    if presents_nothing && config.no_auth_user.is_some() {
+        return default_user(config, connection).into();
+    }
+    // Where there is a token and nothing else, it does not matter who the client says to be.
+    let (found, guess) = match user.is_empty() || matches!(config.auth, Auth::Token(_)) {
+        true => (with_token(config), auth_token),
+        false => (with_password(config, user, connection), pass),
+    };
+    match found {
+        Some((secret, login)) => hold(secret, guess, login),
+        None => Verdict::Refused,
+    }
+}
+
+/// Holds the login of a client against settings that are new since. Where it would be let in for the same reason,
+/// nothing is computed.
+///
+/// What it knew is not known here, but only what that was held against. So of two hashes that differ it is not
+/// known whether they are of one password: they are taken for two.
+pub(crate) fn check_again(config: &Config, login: &Login, connection: ConnectionType) -> Verdict {
+    if matches!(config.auth, Auth::None) {
+        return Verdict::Login(Login::named(config, &login.user, Ground::Open));
+    }
+    let (found, known) = match &login.ground {
+        Ground::Open | Ground::Default => return default_user(config, connection).into(),
+        Ground::Token(known) => (with_token(config), known),
+        Ground::Password(known) => (with_password(config, &login.user, connection), known),
+    };
+    match found {
+        Some((secret, login)) if secret == known => Verdict::Login(login),
+        Some((secret, login)) => match (is_hash(secret), is_hash(known)) {
+            (true, false) => hold(secret, known, login),
+            (false, true) => hold(known, secret, login),
+            _ => Verdict::Refused,
         },
+        None => Verdict::Refused,
     }
 }
 
-/// As [`check`], for a client that was let in under `former` settings. Where it would be let in for the
-/// same reason, nothing is computed again.
-pub(crate) fn check_again(former: &Config, config: &Config, options: &ConnectOptions) -> Verdict {
-    match is_untouched(former, config, options) {
-        true => Verdict::Login(Login::of(config, options)),
-        false => check(config, options),
-    }
+/// What is asked of a client, and who it is if it knows.
+type Asked<'a> = Option<(&'a Secret, Login)>;
+
+fn with_token(config: &Config) -> Asked<'_> {
+    let (Auth::Token(token)
+    | Auth::Users {
+        token: Some(token), ..
+    }) = &config.auth
+    else {
+        return None;
+    };
+    let ground = Ground::Token(token.clone());
+    Some((token, Login::named(config, TOKEN, ground)))
 }
 
-fn is_untouched(former: &Config, config: &Config, options: &ConnectOptions) -> bool {
-    let ground = Ground::of(config, options);
-    ground != Ground::Unknown && ground == Ground::of(former, options)
+fn with_password<'a>(config: &'a Config, name: &str, connection: ConnectionType) -> Asked<'a> {
+    if let Auth::User { user, pass } = &config.auth {
+        let login = || Login::named(config, user, Ground::Password(pass.clone()));
+        return (user == name).then(|| (pass, login()));
+    }
+    let user = user(config, name, connection)?;
+    let Proof::Password(secret) = &user.proof else {
+        return None;
+    };
+    let ground = Ground::Password(secret.clone());
+    Some((secret, Login::of(config, user, ground)))
+}
+
+/// Who a client is that presents nothing.
+fn default_user(config: &Config, connection: ConnectionType) -> Option<Login> {
+    let name = config.no_auth_user.as_deref()?;
+    let user = user(config, name, connection)?;
+    Some(Login::of(config, user, Ground::Default))
+}
+
+/// One of several users, if it may come in this way.
+fn user<'a>(config: &'a Config, name: &str, connection: ConnectionType) -> Option<&'a User> {
+    let users = config.auth.users();
+    let user = users.iter().find(|user| user.name == name)?;
+    let is_allowed = user.connections.is_empty() || user.connections.contains(&connection);
+    is_allowed.then_some(user)
+}
+
+/// Holds a guess against a secret, or asks for that if the secret is a hash.
+fn hold(secret: &Secret, guess: &Secret, login: Login) -> Verdict {
+    if is_hash(secret) {
+        return Verdict::Pending(Inquiry {
+            hash: secret.clone(),
+            guess: guess.clone(),
+            login,
+        });
+    }
+    (secret == guess).then_some(login).into()
 }
 
 /// Whether clients must present the same under both.
@@ -202,24 +275,17 @@ pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
     one.auth == other.auth && one.no_auth_user == other.no_auth_user
 }
 
-/// Compares secrets in a time that does not tell how much of a guess was right.
-pub(crate) fn same(secret: &str, guess: &str) -> bool {
-    let differences = secret
-        .bytes()
-        .zip(guess.bytes())
-        .fold(0, |all, (a, b)| all | (a ^ b));
-    (secret.len() == guess.len()) & (std::hint::black_box(differences) == 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::User;
+
+    const STANDARD: ConnectionType = ConnectionType::Standard;
 
     fn users(users: &[(&str, &str)], no_auth_user: Option<&str>) -> Config {
         let users = users.iter().map(|(name, pass)| User {
             name: (*name).to_owned(),
-            pass: (*pass).to_owned(),
+            proof: (*pass).into(),
+            ..User::default()
         });
         Config {
             auth: Auth::Users {
@@ -231,8 +297,33 @@ mod tests {
         }
     }
 
+    fn presents(user: &str, pass: &str) -> ConnectOptions {
+        ConnectOptions {
+            user: user.to_owned(),
+            pass: pass.into(),
+            ..ConnectOptions::default()
+        }
+    }
+
+    fn look(config: &Config, options: &ConnectOptions) -> Verdict {
+        let presented = Presented {
+            options,
+            connection: STANDARD,
+        };
+        check(config, presented)
+    }
+
+    #[track_caller]
+    fn login(verdict: Verdict) -> Login {
+        let Verdict::Login(login) = verdict else {
+            panic!("{verdict:?}");
+        };
+        login
+    }
+
     /// A hash of some password, in form.
     const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    const OTHER_HASH: &str = "$2a$04$abcdefghijklmnopqrstuuyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy";
 
     #[test]
     fn a_login_names_the_account_the_user_and_the_limits_of_the_settings() {
@@ -241,80 +332,125 @@ mod tests {
             subscriptions_max: Some(7),
             ..users(&[("ann", "a")], None)
         };
-        let options = ConnectOptions {
-            user: "ann".to_owned(),
-            pass: "a".to_owned(),
-            ..ConnectOptions::default()
-        };
-        let Verdict::Login(login) = check(&config, &options) else {
-            panic!("the password is right");
-        };
+        let ann = login(look(&config, &presents("ann", "a")));
         let limits = Limits {
             payload_bytes_max: 1000,
             subscriptions_max: Some(7),
         };
-        assert_eq!((&*login.account, &*login.user), ("$G", "ann"));
-        assert_eq!(login.limits, limits);
-        assert_eq!(before_connect(&config, &ConnectOptions::default()), None);
-        let open = before_connect(&Config::default(), &ConnectOptions::default());
+        assert_eq!((&*ann.account, &*ann.user), ("$G", "ann"));
+        assert_eq!(ann.limits, limits);
+        assert_eq!(before_connect(&config, STANDARD), None);
+        let open = before_connect(&Config::default(), STANDARD);
         assert_eq!(open.map(|login| login.user), Some("".into()));
+    }
+
+    #[test]
+    fn who_presents_nothing_is_the_user_for_such_clients() {
+        let config = users(&[("ann", "a"), ("bob", "b")], Some("bob"));
+        let nobody = login(look(&config, &ConnectOptions::default()));
+        assert_eq!(&*nobody.user, "bob");
+        assert_eq!(before_connect(&config, STANDARD), Some(nobody));
+        for options in [presents("bob", ""), presents("", "b"), presents("eve", "b")] {
+            let verdict = look(&config, &options);
+            assert!(matches!(verdict, Verdict::Refused), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_comes_in_by_the_connections_that_it_may_have_and_by_no_other() {
+        let mut config = users(&[("ann", "a")], Some("ann"));
+        let options = presents("ann", "a");
+        let is_in = |config: &Config, connection| {
+            let presented = Presented {
+                options: &options,
+                connection,
+            };
+            let ways = [
+                matches!(check(config, presented), Verdict::Login(_)),
+                before_connect(config, connection).is_some(),
+            ];
+            assert_eq!(ways[0], ways[1], "{connection:?}");
+            ways[0]
+        };
+        assert!(is_in(&config, STANDARD) && is_in(&config, ConnectionType::WebSocket));
+        let Auth::Users { users, .. } = &mut config.auth else {
+            unreachable!("made above");
+        };
+        users[0].connections = vec![ConnectionType::Mqtt, ConnectionType::WebSocket];
+        assert!(!is_in(&config, STANDARD) && is_in(&config, ConnectionType::WebSocket));
     }
 
     #[test]
     fn a_token_is_the_name_of_nobody() {
         let options = ConnectOptions {
-            auth_token: "secret".to_owned(),
+            auth_token: "secret".into(),
             ..ConnectOptions::default()
         };
-        assert_eq!(claimed_user(&options), "[REDACTED]");
-    }
-
-    #[test]
-    fn a_hash_is_not_computed_again_where_it_has_not_changed() {
-        let (one, other) = (users(&[("ann", HASH)], None), users(&[("ann", "a")], None));
-        let options = ConnectOptions {
-            user: "ann".to_owned(),
-            pass: "a".to_owned(),
-            ..ConnectOptions::default()
+        assert_eq!(claimed_user(&options), TOKEN);
+        let config = Config {
+            auth: Auth::Token("secret".into()),
+            ..Config::default()
         };
-        assert!(matches!(check(&one, &options), Verdict::Pending(_)));
-        let again = |former| check_again(former, &one, &options);
-        assert!(matches!(again(&one), Verdict::Login(_)));
-        assert!(matches!(again(&other), Verdict::Pending(_)));
+        assert_eq!(&*login(look(&config, &options)).user, TOKEN);
     }
 
     #[test]
     fn a_client_is_touched_by_a_change_of_what_it_was_let_in_by_and_of_nothing_else() {
         let former = users(&[("ann", "a"), ("bob", "b")], Some("bob"));
-        let (ann, nobody) = (
-            ConnectOptions {
-                user: "ann".to_owned(),
-                pass: "a".to_owned(),
-                ..ConnectOptions::default()
-            },
-            ConnectOptions::default(),
-        );
-        for (config, ann_stays, nobody_stays) in [
-            (users(&[("ann", "a")], None), true, false),
+        let ann = login(look(&former, &presents("ann", "a")));
+        let nobody = login(look(&former, &ConnectOptions::default()));
+        for (config, expected) in [
+            (former.clone(), [Some("ann"), Some("bob")]),
+            (users(&[("ann", "a")], None), [Some("ann"), None]),
             (
                 users(&[("ann", "a2"), ("bob", "b2")], Some("bob")),
-                false,
-                true,
+                [None, Some("bob")],
             ),
             (
                 users(&[("bob", "b"), ("ann", "a")], Some("ann")),
-                true,
-                true,
+                [Some("ann"), Some("ann")],
             ),
-            (users(&[("bob", "b")], None), false, false),
-            (Config::default(), false, true),
+            (users(&[("bob", "b")], None), [None, None]),
+            (Config::default(), [Some("ann"), Some("bob")]),
         ] {
-            let stays = |options| is_untouched(&former, &config, options);
+            let again = |login| match check_again(&config, login, STANDARD) {
+                Verdict::Login(login) => Some(login.user),
+                _ => None,
+            };
+            let found = [again(&ann), again(&nobody)];
             assert_eq!(
-                (stays(&ann), stays(&nobody)),
-                (ann_stays, nobody_stays),
+                found.each_ref().map(Option::as_deref),
+                expected,
                 "{config:?}"
             );
+        }
+        // One that had to present nothing has nothing to show when it must.
+        let open = login(look(&Config::default(), &presents("ann", "a")));
+        let verdict = check_again(&former, &open, STANDARD);
+        assert_eq!(&*login(verdict).user, "bob");
+        let verdict = check_again(&users(&[("ann", "a")], None), &open, STANDARD);
+        assert!(matches!(verdict, Verdict::Refused));
+    }
+
+    #[test]
+    fn a_hash_is_computed_where_it_takes_the_place_of_a_password_or_leaves_it_and_nowhere_else() {
+        let of = |pass: &str| users(&[("ann", pass)], None);
+        let known = |pass: &str| {
+            let ground = Ground::Password(pass.into());
+            Login::named(&of(pass), "ann", ground)
+        };
+        let again = |from, to| check_again(&of(to), &known(from), STANDARD);
+        assert!(matches!(again(HASH, HASH), Verdict::Login(_)));
+        assert!(matches!(again("a", "b"), Verdict::Refused));
+        assert!(matches!(again(HASH, OTHER_HASH), Verdict::Refused));
+        for (from, to) in [("a", HASH), (HASH, "a")] {
+            let Verdict::Pending(inquiry) = again(from, to) else {
+                panic!("{from} {to}");
+            };
+            assert!(inquiry.hash.is(HASH) && inquiry.guess.is("a"));
+            // The next time it is held against what stands in the settings now.
+            let after = check_again(&of(to), &inquiry.login, STANDARD);
+            assert!(matches!(after, Verdict::Login(_)));
         }
     }
 }

@@ -517,7 +517,7 @@ impl Draft {
         match &mut self.config.auth {
             Auth::Users { token, .. } => {
                 if !self.token.is_empty() {
-                    *token = Some(std::mem::take(&mut self.token));
+                    *token = Some(std::mem::take(&mut self.token).into());
                 }
                 ignored = wants_user;
             }
@@ -529,16 +529,16 @@ impl Draft {
                     *user = std::mem::take(&mut self.user);
                 }
                 if !self.password.is_empty() {
-                    *pass = std::mem::take(&mut self.password);
+                    *pass = std::mem::take(&mut self.password).into();
                 }
             }
             auth => {
                 *auth = if !self.token.is_empty() {
-                    Auth::Token(std::mem::take(&mut self.token))
+                    Auth::Token(std::mem::take(&mut self.token).into())
                 } else if !self.user.is_empty() {
                     Auth::User {
                         user: std::mem::take(&mut self.user),
-                        pass: std::mem::take(&mut self.password),
+                        pass: std::mem::take(&mut self.password).into(),
                     }
                 } else if !self.password.is_empty() {
                     return Err(UsageError::PasswordAlone);

@@ -42,8 +42,8 @@ fn summary(line: &str) -> String {
     }
     match config.auth {
         Auth::None => {}
-        Auth::Token(token) => found.push(format!("token={token}")),
-        Auth::User { user, pass } => found.push(format!("user={user}:{pass}")),
+        Auth::Token(token) => found.push(format!("token={}", &*token)),
+        Auth::User { user, pass } => found.push(format!("user={user}:{}", &*pass)),
         Auth::Users { users, .. } => found.push(format!("users={users:?}")),
     }
     if config.traced_bytes_max != 0 {
@@ -601,15 +601,16 @@ fn flags_count_over_a_file() {
     let users = || Auth::Users {
         users: vec![User {
             name: "ann".to_owned(),
-            pass: "x".to_owned(),
+            proof: "x".into(),
+            ..User::default()
         }],
         token: None,
     };
     let user = || Auth::User {
         user: "ann".to_owned(),
-        pass: "x".to_owned(),
+        pass: "x".into(),
     };
-    let token = || Auth::Token("t".to_owned());
+    let token = || Auth::Token("t".into());
     let over = |auth: Auth, line: &str| {
         let mut base = Options {
             file: Some("x.conf".into()),

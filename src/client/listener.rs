@@ -1,6 +1,7 @@
 //! Accepts client sockets. When files run out, those that come wait until there are some again.
 
 use crate::client::Client;
+use crate::config::ConnectionType;
 use crate::link::log_accept_error;
 use crate::state::State;
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
@@ -49,7 +50,7 @@ impl Accept<State> for Clients {
             // If it fails, messages go all the same.
             let _ = cx.set_option(SocketOption::CongestionControl(UNPACED));
         }
-        Box::new(Client::accept(cx))
+        Box::new(Client::accept(cx, ConnectionType::Standard))
     }
 
     fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {

@@ -68,7 +68,7 @@ impl Client {
             }
         };
         let until = login.until;
-        session.log_in(login, inquirer.version, cx.state)?;
+        session.log_in(login, cx.state)?;
         self.link.expire(cx, until);
         if inquirer.purpose == Purpose::Connect {
             session.accept(cx.state, &mut Queues(&mut cx.io))?;
@@ -77,6 +77,8 @@ impl Client {
             if !self.link.is_over() {
                 self.connected(cx);
             }
+        } else if let Some(records) = &mut cx.state.records {
+            records.identified(self.link.label.cid, session.identity());
         }
         if was_connecting {
             cx.io.resume(cx.key());
@@ -141,10 +143,10 @@ mod tests {
     use super::*;
     use crate::auth;
     use crate::client::listener::Clients;
-    use crate::config::Config;
+    use crate::config::{Config, ConnectionType};
     use crate::core::close::CloseReason;
     use crate::records::Records;
-    use midge_protocol::{ConnectOptions, Info};
+    use midge_protocol::Info;
     use midge_reactor::sim::{Faults, HostId, Sim};
     use midge_reactor::{Handler, Input, Time};
     use std::time::Duration;
@@ -187,8 +189,7 @@ mod tests {
         sim.with(broker, |cx| {
             let key = cx.state.core.clients().next().expect("it is there").key;
             cx.call(key, move |client: &mut Client, cx| {
-                let options = ConnectOptions::default();
-                let login = auth::before_connect(&cx.state.config, &options);
+                let login = auth::before_connect(&cx.state.config, ConnectionType::Standard);
                 let mut login = login.expect("nothing is asked for");
                 login.until = validity.map(|validity| cx.now() + validity);
                 let inquirer = inquirer(cx, Purpose::Connect);

@@ -2,6 +2,7 @@
 //! end.
 
 use crate::auth::inquiry::Pending;
+use crate::config::ConnectionType;
 use crate::core::close::CloseReason;
 use crate::core::delivery::Tally;
 use crate::core::receiver::Label;
@@ -36,8 +37,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The client behind `key`, which is welcome unless there are too many.
-    pub(crate) fn accept(cx: &mut Context<'_, State>) -> Client {
+    /// The client that has just connected, which is welcome unless there are too many.
+    pub(crate) fn accept(cx: &mut Context<'_, State>, connection: ConnectionType) -> Client {
         let peer = cx.peer_addr().expect("an accepted connection has a peer");
         let label = Label {
             peer,
@@ -46,10 +47,10 @@ impl Client {
         let max = cx.state.config.connections_max;
         let welcome = cx.state.core.client_count() < max;
         link::make_room(cx);
-        let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
+        let session = welcome.then(|| Session::new(cx.state, cx.key(), label, connection));
         let (key, now) = (cx.key(), cx.now());
         if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
-            records.arrived(label, key, session.id(), now);
+            records.arrived(label, key, session.id(), session.identity(), now);
         }
         Client {
             link: Link::new(label, now),
@@ -71,9 +72,9 @@ impl Client {
         violation: &Violation<'_>,
         place: Option<&Place>,
     ) {
-        let user = self.session.as_ref().map(|one| &*one.options().user);
+        let options = self.session.as_ref().map(Session::options);
         let label = self.link.label;
-        log_violation(&label, user, violation, place, cx.state);
+        log_violation(&label, options, violation, place, cx.state);
         session::tell(cx.key(), &label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
         self.link.dismiss(cx);
@@ -246,9 +247,8 @@ impl Handler<State> for Client {
             "{} - Client connection created", self.link.label
         );
         self.link.open(cx);
-        let config = &cx.state.config;
-        if config.wants_credentials() {
-            let timeout = config.auth_timeout;
+        if self.session.as_ref().is_some_and(Session::is_awaited) {
+            let timeout = cx.state.config.auth_timeout;
             self.link.await_login(cx, timeout);
         }
     }

@@ -3,8 +3,8 @@
 //! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
 
 use crate::auth::permissions::Permissions;
-use crate::auth::{self, Login, Verdict};
-use crate::config::Config;
+use crate::auth::{self, Login, Presented, Verdict};
+use crate::config::{Config, ConnectionType};
 use crate::core::Core;
 use crate::core::delivery::{self, Asking, Own, Published, Publisher, Quota, Tally};
 use crate::core::outbox::Outbox;
@@ -40,12 +40,15 @@ pub(crate) struct Session {
     publisher: Publisher,
     key: Key,
     label: Label,
+    /// How the client is connected.
+    connection: ConnectionType,
+    /// What it has said about itself: without secrets, once it is known who it is.
     options: Box<ConnectOptions>,
     rules: Rules,
     /// The publish that comes next had no receiver, and the requester's own subscription that is told is looked
     /// for.
     asking: Option<Box<Asking>>,
-    /// Who the client is, once that is known; from each `CONNECT` on it is asked anew.
+    /// Who the client is, once that is known; from each `CONNECT` on that presents something it is asked anew.
     login: Option<Box<Login>>,
     /// Those of the login, beside what is asked for each message.
     permissions: Permissions,
@@ -55,22 +58,26 @@ pub(crate) struct Session {
     told_subscriptions_max: bool,
     /// The [version](State::info_version) of `INFO` that it was greeted with.
     info_version: u32,
-    /// The [version](State::auth_version) of what clients must present under which it was found out.
-    vetted: u32,
 }
 
 impl Session {
     /// Makes the client that has just connected a receiver.
-    pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
+    pub(crate) fn new(
+        state: &mut State,
+        key: Key,
+        label: Label,
+        connection: ConnectionType,
+    ) -> Session {
         let account = state.core.accounts.global();
         let id = state.core.join(account, key, label.peer, label.cid);
         let options = Box::new(ConnectOptions::default());
-        let login = auth::before_connect(&state.config, &options).map(Box::new);
+        let login = auth::before_connect(&state.config, connection).map(Box::new);
         let rules = rules(&state.config, &options, login.as_deref());
         Session {
             publisher: Publisher::new(state.core.receiver(id).origin(id)),
             key,
             label,
+            connection,
             options,
             rules,
             asking: None,
@@ -81,7 +88,6 @@ impl Session {
             is_draining: false,
             told_subscriptions_max: false,
             info_version: state.info_version,
-            vetted: state.auth_version,
         }
     }
 
@@ -160,8 +166,7 @@ impl Session {
             }
             ClientOp::Pong => return Ok(After::Pong),
             ClientOp::Connect { json } => {
-                self.options.merge(json)?;
-                self.login = None;
+                self.introduce(json)?;
                 return Ok(After::LogIn);
             }
             ClientOp::Ok | ClientOp::Info { .. } => {}
@@ -237,19 +242,37 @@ impl Session {
         self.send(encode::PING, "PING", out);
     }
 
-    /// Holds what the client presents against what it must.
-    pub(crate) fn check(&self, state: &State) -> Verdict {
-        auth::check(&state.config, &self.options)
+    /// Takes over what the client says about itself. What it has proved already it need not prove again, unless it
+    /// presents something else.
+    fn introduce(&mut self, json: &[u8]) -> Result<(), Violation<'static>> {
+        let before = (self.options.user.clone(), self.options.nkey.clone());
+        self.options.merge(json)?;
+        let ConnectOptions { user, nkey, .. } = &*self.options;
+        if self.options.has_secret() || (user, nkey) != (&before.0, &before.1) {
+            self.login = None;
+        }
+        Ok(())
     }
 
-    /// It is known who the client is, held against what clients must present in this version.
+    /// Holds what the client presents, or has proved, against what it must.
+    pub(crate) fn check(&self, state: &State) -> Verdict {
+        let presented = Presented {
+            options: &self.options,
+            connection: self.connection,
+        };
+        match &self.login {
+            Some(login) => auth::check_again(&state.config, login, self.connection),
+            None => auth::check(&state.config, presented),
+        }
+    }
+
+    /// It is known who the client is.
     ///
     /// # Errors
     /// [`Violation::Authorization`]: it cannot be in that account.
     pub(crate) fn log_in(
         &mut self,
         mut login: Login,
-        version: u32,
         state: &mut State,
     ) -> Result<(), Violation<'static>> {
         // They may have changed since it was asked about.
@@ -262,7 +285,7 @@ impl Session {
         self.rules = rules(&state.config, &self.options, Some(&login));
         self.permissions = login.permissions;
         self.login = Some(Box::new(login));
-        self.vetted = version;
+        self.options.forget_secrets();
         Ok(())
     }
 
@@ -294,16 +317,7 @@ impl Session {
         }
         self.rules = rules(config, &self.options, self.login.as_deref());
         let is_awaited = self.login.is_none() && config.wants_credentials();
-        let is_vetted = self.login.is_some() && self.vetted == state.auth_version;
-        if is_awaited || is_vetted || auth::is_same(former, config) {
-            return None;
-        }
-        // Each version is asked about, so one that was not found good under the last waits for an answer.
-        let was_vetted = self.login.is_some() && self.vetted + 1 == state.auth_version;
-        Some(match was_vetted {
-            true => auth::check_again(former, config, &self.options),
-            false => auth::check(config, &self.options),
-        })
+        (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))
     }
 
     /// Whether a `CONNECT` must come before anything else.
@@ -600,7 +614,7 @@ mod tests {
         Config {
             auth: Auth::User {
                 user: "ann".to_owned(),
-                pass: pass.to_owned(),
+                pass: pass.into(),
             },
             payload_bytes_max,
             ..Config::default()
@@ -622,10 +636,10 @@ mod tests {
             peer: ([127, 0, 0, 1], 1).into(),
             cid: 1,
         };
-        let mut session = Session::new(state, Key::NONE, label);
+        let mut session = Session::new(state, Key::NONE, label, ConnectionType::Standard);
         assert!(session.is_awaited());
         let json = br#"{"user":"ann","pass":"a"}"#;
-        session.options.merge(json).expect("it is JSON");
+        session.introduce(json).expect("it is JSON");
         session
     }
 
@@ -642,16 +656,38 @@ mod tests {
         assert_eq!(asked, state.auth_version);
         let login = inquiry.into_login();
         session
-            .log_in(login, asked, &mut state)
+            .log_in(login, &mut state)
             .expect("the account is there");
         assert_eq!(session.rules().payload_bytes_max, 500);
         assert!(reload(&mut session, &mut state, config(HASH, 200)).is_none());
         assert_eq!(session.rules().payload_bytes_max, 200);
-        // Settings that it was found good under already when it is told of them.
-        state.auth_version += 1;
-        session.vetted = state.auth_version;
-        let former = config("b", 200);
-        assert!(session.reloaded(&former, &state).is_none());
+    }
+
+    #[test]
+    fn what_a_client_has_proved_it_need_not_prove_again_and_the_proof_is_not_kept() {
+        let mut state = State::announcing(config("a", 1000), Info::default());
+        let mut session = session(&mut state);
+        let log_in = |session: &mut Session, state: &mut State| {
+            let Verdict::Login(login) = session.check(state) else {
+                return false;
+            };
+            session.log_in(login, state).expect("the account is there");
+            true
+        };
+        assert!(log_in(&mut session, &mut state));
+        assert!(!session.options.has_secret());
+        for (json, expected) in [
+            (r#"{"name":"n"}"#, true),
+            (r#"{"user":"ann"}"#, true),
+            (r#"{"user":"ann","pass":"a"}"#, true),
+            (r#"{"pass":"x"}"#, false),
+            (r#"{"name":"n"}"#, false),
+            (r#"{"pass":"a"}"#, true),
+            (r#"{"user":"bob"}"#, false),
+        ] {
+            session.introduce(json.as_bytes()).expect("it is JSON");
+            assert_eq!(log_in(&mut session, &mut state), expected, "{json}");
+        }
     }
 
     #[test]
@@ -662,14 +698,13 @@ mod tests {
             panic!("the password is right");
         };
         session
-            .log_in(login, state.auth_version, &mut state)
+            .log_in(login, &mut state)
             .expect("the account is there");
         let verdict = reload(&mut session, &mut state, config(HASH, 1000));
         assert!(matches!(verdict, Some(Verdict::Pending(_))));
         let verdict = reload(&mut session, &mut state, config(HASH, 500));
         assert!(verdict.is_none(), "it is looked at already");
         assert_eq!(session.rules().payload_bytes_max, 500);
-        assert_ne!(session.vetted, state.auth_version);
         // Its credentials have not changed since, and have not been found good either.
         let config = Config {
             no_auth_user: Some("ann".to_owned()),

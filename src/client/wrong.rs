@@ -3,7 +3,7 @@
 use crate::config::Auth;
 use crate::core::receiver::Label;
 use crate::state::State;
-use midge_protocol::{Fault, Violation};
+use midge_protocol::{ConnectOptions, Fault, Violation};
 
 /// What has ended a conversation.
 pub(super) struct Wrong {
@@ -40,10 +40,10 @@ impl From<Violation<'static>> for Box<Wrong> {
     }
 }
 
-/// One line for the operator about what a client did wrong, who says to be `user`.
+/// One line for the operator about what a client did wrong, which has said this about itself.
 pub(super) fn log_violation(
     label: &Label,
-    user: Option<&str>,
+    options: Option<&ConnectOptions>,
     violation: &Violation<'_>,
     place: Option<&Place>,
     state: &State,
@@ -63,17 +63,25 @@ pub(super) fn log_violation(
             let max = state.config.control_line_bytes_max;
             log::error!(target: "midge", "{label} - {violation}: max_control_line {max}, {text}");
         }
-        Violation::Authorization => match (&state.config.auth, user) {
-            (Auth::Users { .. }, Some(user)) => {
-                log::error!(target: "midge", "{label} - authentication error - User {user:?}");
-            }
-            _ => log::error!(target: "midge", "{label} - authentication error"),
-        },
+        Violation::Authorization => {
+            let who = options.map_or(String::new(), |options| claim(options, &state.config.auth));
+            log::error!(target: "midge", "{label} - authentication error{who}");
+        }
         Violation::PayloadTooLarge => {
             let max = state.config.payload_bytes_max;
             let announced = place.and_then(|place| place.announced).unwrap_or_default();
             log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {max}");
         }
         _ => log::error!(target: "midge", "{label} - {violation}"),
+    }
+}
+
+/// Which of several a client says to be.
+fn claim(options: &ConnectOptions, auth: &Auth) -> String {
+    let ConnectOptions { user, nkey, .. } = options;
+    match auth {
+        Auth::Users { .. } if !nkey.is_empty() && auth.has_key() => format!(" - Nkey {nkey:?}"),
+        Auth::Users { .. } => format!(" - User {user:?}"),
+        _ => String::new(),
     }
 }

@@ -2,7 +2,7 @@
 //! world could.
 
 use super::duration::show;
-use super::{Auth, Config, is_hash};
+use super::{Auth, Config};
 
 /// What is wrong with settings that are each possible.
 pub(crate) struct Fault {
@@ -51,18 +51,15 @@ impl Faults {
             );
         }
         let has_hash = match asked_by_monitor {
-            None | Some(Auth::None) => false,
-            Some(Auth::Token(token)) => is_hash(token),
-            Some(Auth::User { pass, .. }) => is_hash(pass),
-            Some(Auth::Users { users, token }) => {
-                users.iter().any(|user| is_hash(&user.pass)) || token.is_some()
-            }
+            None => false,
+            Some(Auth::Users { token: Some(_), .. }) => true,
+            Some(auth) => auth.has_hash() || auth.has_key(),
         };
         if has_hash {
             self.add(
                 "http_port",
                 "monitoring compares passwords as they stand, so a hash would be the password; \
-                 give the password itself, and no token beside users",
+                 give the password itself, no key, and no token beside users",
             );
         }
     }
@@ -75,7 +72,7 @@ impl Faults {
             Auth::User { user, .. } => (None, user.is_empty()),
             Auth::Users { users, token } => {
                 let nameless = users.iter().any(|user| user.name.is_empty());
-                let token = token.as_ref().is_some_and(String::is_empty);
+                let token = token.as_ref().is_some_and(|token| token.is_empty());
                 (Some(users), nameless || token)
             }
         };
@@ -202,12 +199,12 @@ mod tests {
     fn settings_that_would_serve_nobody_or_everybody_are_refused_by_name() {
         type Case = (fn(&mut Config), &'static str);
         let cases: [Case; 11] = [
-            (|c| c.auth = Auth::Token(String::new()), "token"),
+            (|c| c.auth = Auth::Token("".into()), "token"),
             (
                 |c| {
                     c.auth = Auth::User {
                         user: String::new(),
-                        pass: "secret".to_owned(),
+                        pass: "secret".into(),
                     }
                 },
                 "user name",
@@ -221,7 +218,7 @@ mod tests {
                 |c| {
                     let user = User {
                         name: "ann".to_owned(),
-                        pass: String::new(),
+                        ..User::default()
                     };
                     c.auth = Auth::Users {
                         users: vec![user],

@@ -1,6 +1,7 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
 pub(crate) mod check;
+mod connections;
 pub(crate) mod duration;
 mod secrets;
 
@@ -15,6 +16,8 @@ mod run;
 #[cfg(feature = "command")]
 pub mod settings;
 
+pub use connections::ConnectionType;
+pub use midge_protocol::Secret;
 pub(crate) use program::program;
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
@@ -29,55 +32,71 @@ use std::time::Duration;
 const TOTAL_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// What a client must present in `CONNECT` before it may do anything else.
-#[derive(Clone, Default, Eq, PartialEq)]
+///
+/// `Debug` shows no secret: a configuration may end up in a log.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Auth {
     /// Nothing: every client is welcome, and `CONNECT` itself is optional.
     #[default]
     None,
     /// The field `auth_token`, or a bcrypt hash of what it must be.
-    Token(String),
+    Token(Secret),
     /// The fields `user` and `pass`.
     User {
         /// Compared with `user`, byte for byte.
         user: String,
         /// Compared with `pass`, byte for byte; or a bcrypt hash of what it must be (`$2a$...`).
-        pass: String,
+        pass: Secret,
     },
-    /// The fields `user` and `pass` of one of several.
+    /// What proves that it is one of several.
     Users {
         /// Each under a name of its own.
         users: Vec<User>,
         /// The field `auth_token` instead.
-        token: Option<String>,
+        token: Option<Secret>,
     },
 }
 
 /// One of several who may connect.
-#[derive(Clone, Eq, PartialEq)]
+///
+/// ```
+/// use midge::{Auth, Config, User};
+///
+/// let ann = User { name: "ann".into(), proof: "her password".into(), ..User::default() };
+/// let auth = Auth::Users { users: vec![ann], token: None };
+/// let config = Config { auth, ..Config::default() };
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct User {
-    /// Compared with `user`, byte for byte.
+    /// Compared with `user`, byte for byte; or with `nkey`, if the proof is a signature.
     pub name: String,
-    /// Compared with `pass`, byte for byte; or a bcrypt hash of what it must be (`$2a$...`).
-    pub pass: String,
+    /// What proves that a client is this user.
+    pub proof: Proof,
+    /// How it may be connected (`allowed_connection_types`). Empty, the default: in any way.
+    pub connections: Vec<ConnectionType>,
 }
 
-impl std::fmt::Debug for User {
-    /// Never the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "User({:?}, [REDACTED])", self.name)
+/// What proves that a client is the user that it says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Proof {
+    /// The field `pass`, byte for byte; or this is a bcrypt hash of what it must be (`$2a$...`). An empty one
+    /// is matched by an empty one only.
+    Password(Secret),
+    /// The field `sig`: the nonce of `INFO`, signed with the key of which the user's name is the public half.
+    Signature,
+}
+
+impl Default for Proof {
+    fn default() -> Self {
+        Proof::Password(Secret::default())
     }
 }
 
-impl std::fmt::Debug for Auth {
-    /// Names the method and never the secret: a configuration may end up in a log.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Auth::None => "None",
-            Auth::Token(_) => "Token([REDACTED])",
-            Auth::User { .. } => "User([REDACTED])",
-            Auth::Users { .. } => "Users([REDACTED])",
-        })
+impl From<&str> for Proof {
+    fn from(password: &str) -> Self {
+        Proof::Password(password.into())
     }
 }
 

@@ -1,6 +1,6 @@
-//! What the secrets in the settings are: passwords and tokens as they stand, or hashes of them.
+//! What the secrets in the settings are: passwords and tokens as they stand, hashes of them, or public keys.
 
-use super::Auth;
+use super::{Auth, Proof, Secret, User};
 
 /// How a hash of bcrypt begins; so do no passwords that anybody has in the open.
 const BCRYPT: [&str; 4] = ["$2a$", "$2b$", "$2x$", "$2y$"];
@@ -10,13 +10,38 @@ pub(crate) fn is_hash(secret: &str) -> bool {
     BCRYPT.iter().any(|begin| secret.starts_with(begin))
 }
 
+impl User {
+    /// What its password is, or a hash of what it is; `None` if it has another proof.
+    pub(crate) fn password(&self) -> Option<&Secret> {
+        match &self.proof {
+            Proof::Password(secret) => Some(secret),
+            Proof::Signature => None,
+        }
+    }
+
+    fn has_hash(&self) -> bool {
+        self.password().is_some_and(|secret| is_hash(secret))
+    }
+}
+
 impl Auth {
+    /// Those who may come in as one of several.
+    pub(crate) fn users(&self) -> &[User] {
+        match self {
+            Auth::Users { users, .. } => users,
+            _ => &[],
+        }
+    }
+
     /// Whether any password stands in the settings as it is.
     pub(crate) fn has_plain_password(&self) -> bool {
         match self {
             Auth::None | Auth::Token(_) => false,
             Auth::User { pass, .. } => !pass.is_empty() && !is_hash(pass),
-            Auth::Users { users, .. } => users.iter().any(|user| !is_hash(&user.pass)),
+            Auth::Users { users, .. } => {
+                let passwords = users.iter().filter_map(User::password);
+                passwords.into_iter().any(|secret| !is_hash(secret))
+            }
         }
     }
 
@@ -28,35 +53,42 @@ impl Auth {
             Auth::User { pass, .. } => is_hash(pass),
             Auth::Users { users, token } => {
                 let has_hashed_token = token.as_deref().is_some_and(is_hash);
-                users.iter().any(|user| is_hash(&user.pass)) || has_hashed_token
+                users.iter().any(User::has_hash) || has_hashed_token
             }
         }
+    }
+
+    /// Whether any user has a key.
+    pub(crate) fn has_key(&self) -> bool {
+        let mut users = self.users().iter();
+        users.any(|user| user.proof == Proof::Signature)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, User};
+    use crate::config::Config;
 
     #[test]
     fn a_hash_is_found_wherever_a_secret_may_stand() {
         let user = |pass: &str| Auth::User {
             user: "$2a$".to_owned(),
-            pass: pass.to_owned(),
+            pass: pass.into(),
         };
         let users = [("ann", "a"), ("bob", "$2b$11$b")].map(|(name, pass)| User {
             name: name.to_owned(),
-            pass: pass.to_owned(),
+            proof: pass.into(),
+            ..User::default()
         });
         let several = |users: &[User], token: Option<&str>| Auth::Users {
             users: users.to_vec(),
-            token: token.map(str::to_owned),
+            token: token.map(Secret::from),
         };
         for (auth, expected) in [
             (Auth::None, false),
-            (Auth::Token("$1$".to_owned()), false),
-            (Auth::Token("$2y$11$t".to_owned()), true),
+            (Auth::Token("$1$".into()), false),
+            (Auth::Token("$2y$11$t".into()), true),
             (user("pass"), false),
             (user("$2a$11$p"), true),
             (several(&users[..1], Some("t")), false),

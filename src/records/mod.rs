@@ -134,9 +134,17 @@ impl Records {
         *self.requests.entry(endpoint).or_default() += 1;
     }
 
-    /// A client has come.
-    pub(crate) fn arrived(&mut self, label: Label, key: Key, receiver: ReceiverId, now: Time) {
-        let presence = Presence::new(label.peer, key, receiver, now);
+    /// A client has come, which may be somebody already.
+    pub(crate) fn arrived(
+        &mut self,
+        label: Label,
+        key: Key,
+        receiver: ReceiverId,
+        identity: Identity,
+        now: Time,
+    ) {
+        let mut presence = Presence::new(label.peer, key, receiver, now);
+        presence.identity = identity;
         self.present.insert(label.cid, presence);
     }
 
@@ -144,6 +152,13 @@ impl Records {
     pub(crate) fn introduced(&mut self, cid: u64, identity: Identity, now: Time) {
         if let Some(presence) = self.present.get_mut(&cid) {
             presence.introduced(identity, now);
+        }
+    }
+
+    /// A client that has logged in is somebody else now.
+    pub(crate) fn identified(&mut self, cid: u64, identity: Identity) {
+        if let Some(presence) = self.present.get_mut(&cid) {
+            presence.identity = identity;
         }
     }
 

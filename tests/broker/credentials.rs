@@ -21,7 +21,8 @@ fn hash(secret: &str) -> String {
 fn users(users: &[(&str, &str)]) -> Auth {
     let user = |&(name, pass): &(&str, &str)| User {
         name: name.to_owned(),
-        pass: pass.to_owned(),
+        proof: pass.into(),
+        ..User::default()
     };
     Auth::Users {
         users: users.iter().map(user).collect(),
@@ -78,13 +79,13 @@ fn each_of_many_users_has_a_password_of_its_own() {
 fn one_user_and_a_token_may_be_hashes_too() {
     let one = Auth::User {
         user: "bob".to_owned(),
-        pass: hash("hidden"),
+        pass: hash("hidden").into(),
     };
     check(
         &broker(one, None),
         &[(BOB, true), (ANN, false), (NOTHING, false)],
     );
-    let token = Auth::Token(hash("secret"));
+    let token = Auth::Token(hash("secret").into());
     check(
         &broker(token, None),
         &[(TOKEN, true), (ANN, false), (NOTHING, false)],
@@ -95,7 +96,7 @@ fn one_user_and_a_token_may_be_hashes_too() {
 fn a_token_may_stand_beside_users() {
     let mut auth = users(&[("ann", "secret")]);
     if let Auth::Users { token, .. } = &mut auth {
-        *token = Some("secret".to_owned());
+        *token = Some("secret".into());
     }
     let broker = broker(auth, None);
     check(&broker, &[(ANN, true), (TOKEN, true), (NOTHING, false)]);
@@ -138,7 +139,7 @@ fn what_stands_behind_a_connect_waits_for_its_answer_and_is_not_lost() {
 fn a_hash_does_not_guard_the_monitoring() {
     let auth = Auth::User {
         user: "ann".to_owned(),
-        pass: hash("secret"),
+        pass: hash("secret").into(),
     };
     let monitor = Some(Monitor {
         auth,

@@ -465,7 +465,7 @@ async fn a_payload_may_be_as_large_as_announced_and_no_larger() {
 #[tokio::test]
 async fn a_client_is_told_when_it_is_turned_away() {
     let broker = start(Config {
-        auth: midge::Auth::Token("secret".to_owned()),
+        auth: midge::Auth::Token("secret".into()),
         ..config()
     });
     let addr = broker.addr().to_string();

@@ -389,7 +389,7 @@ fn two_megabytes_of_garbage_end_their_sender_and_nobody_else() {
 #[test]
 fn nothing_is_done_for_a_client_before_it_has_shown_its_token() {
     let config = Config {
-        auth: Auth::Token("secret".to_owned()),
+        auth: Auth::Token("secret".into()),
         ..Config::default()
     };
     play(0..20, &config, |sim, at| {

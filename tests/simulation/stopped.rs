@@ -15,7 +15,7 @@ const HELLO: &str = "CONNECT {\"verbose\":false}\r\n";
 fn a_client_that_logs_in_while_the_broker_is_stopped_is_in_time() {
     sim::check(0..40, |sim| {
         let config = Config {
-            auth: Auth::Token("secret".to_owned()),
+            auth: Auth::Token("secret".into()),
             auth_timeout: SECOND,
             ..Config::default()
         };
@@ -115,7 +115,7 @@ fn clients_that_keep_their_end_open_hardly_delay_a_shutdown() {
 fn a_client_that_logs_in_after_it_was_sent_away_is_awaited_no_more() {
     sim::check(0..20, |sim| {
         let config = Config {
-            auth: Auth::Token("secret".to_owned()),
+            auth: Auth::Token("secret".into()),
             auth_timeout: 3 * SECOND,
             lame_duck_grace_period: SECOND / 100,
             lame_duck_duration: SECOND / 10,

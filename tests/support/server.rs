@@ -119,13 +119,13 @@ fn midge_config(settings: &Settings) -> midge::Config {
                 config.ping_interval = Duration::from_millis(number(millis) as u64);
             }
             "ping_max" => config.pings_out_max = number(value) as u32,
-            "token" => config.auth = Auth::Token(value.clone()),
+            "token" => config.auth = Auth::Token(value.as_str().into()),
             "user" => user = Some(value.clone()),
             "password" => {
                 let user = user.take().expect("the user stands before the password");
                 config.auth = Auth::User {
                     user,
-                    pass: value.clone(),
+                    pass: value.as_str().into(),
                 };
             }
             "auth_timeout" => {

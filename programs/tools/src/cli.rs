@@ -73,8 +73,8 @@ impl ServerArgs {
         let mut server = self.server.clone();
         if self.user.is_some() || self.token.is_some() {
             server.credentials.user = self.user.clone();
-            server.credentials.password = self.password.clone();
-            server.credentials.token = self.token.clone();
+            server.credentials.password = self.password.as_deref().map(Into::into);
+            server.credentials.token = self.token.as_deref().map(Into::into);
         }
         server
     }

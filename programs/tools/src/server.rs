@@ -42,9 +42,9 @@ impl Server {
         match secrets.map(|secrets| secrets.split_once(':').ok_or(secrets)) {
             Some(Ok((user, password))) => {
                 server.credentials.user = Some(user.to_owned());
-                server.credentials.password = Some(password.to_owned());
+                server.credentials.password = Some(password.into());
             }
-            Some(Err(token)) => server.credentials.token = Some(token.to_owned()),
+            Some(Err(token)) => server.credentials.token = Some(token.into()),
             None => {}
         }
         Ok(server)
@@ -69,7 +69,7 @@ mod tests {
             assert_eq!(Server::parse(text).expect(text).address, address);
         }
         let server = Server::parse("nats://ann:p@ss@h:1").expect("user and password");
-        let expected = (Some("ann".to_owned()), Some("p@ss".to_owned()), "h:1");
+        let expected = (Some("ann".to_owned()), Some("p@ss".into()), "h:1");
         assert_eq!(
             (
                 server.credentials.user,

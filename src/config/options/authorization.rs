@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use super::unsupported::PERMISSIONS;
 use crate::config::language::{Kind, Map, Pair, Position};
-use crate::config::{Auth, User};
+use crate::config::{Auth, ConnectionType, Proof, Secret, User};
 use crate::nkey;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use std::time::Duration;
 pub(super) struct Credentials {
     at: Option<Position>,
     user: Option<String>,
-    pass: Option<String>,
-    token: Option<String>,
+    pass: Option<Secret>,
+    token: Option<Secret>,
     users: Option<Vec<User>>,
     timeout: Option<Duration>,
 }
@@ -21,17 +21,6 @@ pub(super) struct Credentials {
 /// What is wrong with a block that has a password and no user, unless a flag brings one.
 pub(crate) const LONE_PASSWORD: &str =
     "the block has a password and no user, so every client would be accepted; add user: NAME";
-
-/// The names of connection types, of which only the first exists here.
-const CONNECTION_TYPES: [&str; 7] = [
-    "STANDARD",
-    "WEBSOCKET",
-    "LEAFNODE",
-    "LEAFNODE_WS",
-    "MQTT",
-    "MQTT_WS",
-    "IN_PROCESS",
-];
 
 const KEYS: [&str; 17] = [
     "user",
@@ -69,9 +58,11 @@ impl Reader<'_> {
         let Some(map) = self.map(pair) else { return };
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
-                "user" | "username" => self.credentials.user = self.secret(pair, "a user name"),
-                "pass" | "password" => self.credentials.pass = self.text(pair),
-                "token" => self.credentials.token = self.secret(pair, "a token"),
+                "user" | "username" => self.credentials.user = self.present(pair, "a user name"),
+                "pass" | "password" => self.credentials.pass = self.text(pair).map(Secret::from),
+                "token" => {
+                    self.credentials.token = self.present(pair, "a token").map(Secret::from);
+                }
                 "timeout" => self.credentials.timeout = self.timeout(pair),
                 "users" => self.credentials.users = self.users(pair),
                 "default_permissions" | "default_permission" | "permissions" => {
@@ -88,7 +79,7 @@ impl Reader<'_> {
     }
 
     /// A text that must not be empty, or every client would be accepted.
-    fn secret(&mut self, pair: &Pair, what: &str) -> Option<String> {
+    fn present(&mut self, pair: &Pair, what: &str) -> Option<String> {
         let text = self.text(pair)?;
         if text.is_empty() {
             let text = format!(
@@ -156,7 +147,11 @@ impl Reader<'_> {
             };
             if let Some(user) = self.user(map, &value.at) {
                 if users.iter().any(|other| other.name == user.name) {
-                    let text = format!("Duplicate user {:?} detected", user.name);
+                    let what = match user.proof {
+                        Proof::Signature => "nkey",
+                        _ => "user",
+                    };
+                    let text = format!("Duplicate {what} {:?} detected", user.name);
                     self.report.error(&value.at, text);
                 }
                 users.push(user);
@@ -169,24 +164,16 @@ impl Reader<'_> {
     }
 
     fn user(&mut self, map: &Map, at: &Position) -> Option<User> {
-        let (mut name, mut pass, mut by_key) = (None, None, false);
+        let (mut name, mut pass, mut key) = (None, None, None);
+        let mut connections = Vec::new();
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
                 "user" | "username" => name = self.text(pair),
                 "pass" | "password" => pass = self.text(pair),
-                "nkey" => {
-                    by_key = true;
-                    let text = self.text(pair).unwrap_or_default();
-                    if !nkey::is_public(nkey::Kind::User, &text) {
-                        self.report
-                            .error(&pair.at, "Not a valid public nkey for a user");
-                    } else {
-                        self.refuse(pair, "NKeys are not implemented");
-                    }
-                }
+                "nkey" => key = Some(self.public_key(pair)),
                 "permissions" | "permission" | "authorization" => self.permissions(pair),
                 "allowed_connection_types" | "connection_types" | "clients" => {
-                    self.connection_types(pair);
+                    connections = self.connection_types(pair);
                 }
                 "proxy_required" => self.proxy_required(pair),
                 _ if pair.used => {}
@@ -198,17 +185,38 @@ impl Reader<'_> {
                 }
             }
         }
-        match name {
-            Some(name) if !name.is_empty() => Some(User {
-                name,
-                pass: pass.unwrap_or_default(),
-            }),
-            _ if by_key => None,
-            _ => {
-                self.report.error(at, "User entry requires a user");
-                None
+        let (name, proof) = match (key, name) {
+            (Some(key), None) if pass.is_none() => (key?, Proof::Signature),
+            (Some(_), _) => {
+                let text = "Nkey users do not take usernames or passwords; make them two users";
+                self.report.error(at, text);
+                return None;
             }
+            (None, Some(name)) if !name.is_empty() => {
+                (name, Proof::Password(pass.unwrap_or_default().into()))
+            }
+            (None, _) => {
+                self.report.error(at, "User entry requires a user");
+                return None;
+            }
+        };
+        Some(User {
+            name,
+            proof,
+            connections,
+        })
+    }
+
+    /// The public key of a user.
+    fn public_key(&mut self, pair: &Pair) -> Option<String> {
+        let text = self.text(pair)?;
+        if nkey::is_public(nkey::Kind::User, &text) {
+            return Some(text);
         }
+        self.wrong(
+            pair,
+            "Not a valid public nkey for a user; it is the one of 56 letters that begins with U",
+        )
     }
 
     fn permissions(&mut self, pair: &Pair) {
@@ -232,29 +240,25 @@ impl Reader<'_> {
         );
     }
 
-    fn connection_types(&mut self, pair: &Pair) {
-        let Some(types) = self.texts(pair) else {
-            return;
-        };
-        let known = |name: &&String| {
-            CONNECTION_TYPES
+    fn connection_types(&mut self, pair: &Pair) -> Vec<ConnectionType> {
+        let names = self.texts(pair).unwrap_or_default();
+        let known = names.iter().filter_map(|name| ConnectionType::named(name));
+        let types: Vec<ConnectionType> = known.collect();
+        if types.len() < names.len() {
+            let unknown = names
                 .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        };
-        let unknown: Vec<&String> = types.iter().filter(|name| !known(name)).collect();
-        if !unknown.is_empty() {
+                .filter(|name| ConnectionType::named(name).is_none());
             let text = format!(
-                "invalid connection types {unknown:?}; known are {}",
-                CONNECTION_TYPES.join(", ")
+                "invalid connection types {:?}; known are {}",
+                unknown.collect::<Vec<_>>(),
+                ConnectionType::ALL.map(ConnectionType::name).join(", ")
             );
             self.report.error(&pair.at, text);
-        } else if !types.is_empty()
-            && !types
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case("STANDARD"))
-        {
-            self.refuse(pair, "without STANDARD this user could not connect at all");
+        } else if !types.is_empty() && !types.contains(&ConnectionType::Standard) {
+            let text = "midge has no connections of these types, so this user cannot come in";
+            self.report.notice(&pair.at, text);
         }
+        types
     }
 
     fn proxy_required(&mut self, pair: &Pair) {

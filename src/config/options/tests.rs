@@ -314,7 +314,7 @@ fn what_does_not_fit_is_told_by_place_and_name() {
         ),
         (
             "authorization {users: [{nkey: foo}]}",
-            "f:1:25: Not a valid public nkey for a user",
+            "f:1:25: Not a valid public nkey for a user; it is the one of 56 letters that begins with U",
         ),
         (
             "authorization {users: [{user: a, connection_types: [FOO]}]}",

@@ -354,6 +354,7 @@ mod tests {
     use super::*;
     use crate::core::receiver::Label;
     use crate::monitor::view::fake;
+    use crate::records::presence::Identity;
     use midge_reactor::{Key, Time};
     use std::net::SocketAddr;
 
@@ -365,7 +366,8 @@ mod tests {
         let account = state.core.accounts.global();
         for cid in 1..=COUNT {
             let id = state.core.join(account, Key::NONE, peer, cid);
-            records.arrived(Label { peer, cid }, Key::NONE, id, Time::ZERO);
+            let identity = Identity::default();
+            records.arrived(Label { peer, cid }, Key::NONE, id, identity, Time::ZERO);
         }
         let view = fake::view(&state, &records);
         // Query, connections told, pieces: all are looked at a thousand a piece, and written as many

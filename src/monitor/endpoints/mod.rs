@@ -20,8 +20,6 @@ mod subsz;
 mod topz;
 mod varz;
 
-use crate::Auth;
-use crate::auth::same;
 use crate::monitor::Pieces;
 use crate::monitor::http::request::Request;
 use crate::monitor::http::response::{BAD_REQUEST, MOVED, NOT_FOUND, OK, Status, UNAUTHORIZED};
@@ -29,6 +27,7 @@ use crate::monitor::json;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
 use crate::state::State;
+use crate::{Auth, User};
 use data_encoding::BASE64;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -351,13 +350,14 @@ fn is_allowed(auth: &Auth, authorization: Option<&[u8]>) -> bool {
         .unwrap_or_default();
     match auth {
         Auth::None => true,
-        Auth::Token(token) => scheme.eq_ignore_ascii_case("Bearer") && same(token, given.trim()),
+        Auth::Token(token) => scheme.eq_ignore_ascii_case("Bearer") && token.is(given.trim()),
         Auth::User { user, pass } => is_basic(scheme, given, |name, secret| {
-            same(user, name) & same(pass, secret)
+            user == name && pass.is(secret)
         }),
         Auth::Users { users, .. } => is_basic(scheme, given, |name, secret| {
             let known = users.iter().find(|user| user.name == name);
-            known.is_some_and(|user| same(&user.pass, secret))
+            let password = known.and_then(User::password);
+            password.is_some_and(|password| password.is(secret))
         }),
     }
 }
@@ -395,10 +395,10 @@ mod tests {
     fn only_the_right_credentials_are_let_in() {
         let user = Auth::User {
             user: "ann".to_owned(),
-            pass: "a:b".to_owned(),
+            pass: "a:b".into(),
         };
         let basic = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
-        let token = Auth::Token("t".to_owned());
+        let token = Auth::Token("t".into());
         for (auth, field, expected) in [
             (&user, Some(basic("ann:a:b")), true),
             (&user, Some(basic("ann:a:c")), false),

@@ -148,7 +148,7 @@ fn closed_connections_are_told_with_the_reason() {
 #[test]
 fn who_fails_to_log_in_is_among_the_closed_and_a_token_is_not_shown() {
     let config = Config {
-        auth: Auth::Token("secret".to_owned()),
+        auth: Auth::Token("secret".into()),
         ..monitored(Monitor::default())
     };
     let (broker, addr) = start(config);

@@ -220,11 +220,11 @@ fn a_kept_connection_gives_its_place_to_whoever_asks_next() {
 fn credentials_are_asked_for_where_they_are_set_and_not_of_probes() {
     let user = Auth::User {
         user: "ann".to_owned(),
-        pass: "pw".to_owned(),
+        pass: "pw".into(),
     };
     for (auth, field, scheme) in [
         (user, "Basic YW5uOnB3", "Basic"),
-        (Auth::Token("tok".to_owned()), "Bearer tok", "Bearer"),
+        (Auth::Token("tok".into()), "Bearer tok", "Bearer"),
     ] {
         let (_broker, addr) = start(monitored(Monitor {
             auth,
@@ -261,7 +261,7 @@ fn a_port_that_is_taken_is_told_as_nats_server_does_and_nothing_is_left_behind()
     );
     assert!(text.starts_with(&expected), "{text}");
     let empty = monitored(Monitor {
-        auth: Auth::Token(String::new()),
+        auth: Auth::Token("".into()),
         ..Monitor::default()
     });
     assert!(

@@ -268,7 +268,7 @@ fn fields_that_may_be_left_out_are_there_when_they_mean_something() {
         );
     }
     let (_broker, addr) = start(midge::Config {
-        auth: midge::Auth::Token("t".to_owned()),
+        auth: midge::Auth::Token("t".into()),
         subscriptions_max: Some(5),
         ..monitored(Monitor::default())
     });
