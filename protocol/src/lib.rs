@@ -42,6 +42,8 @@
 //! Names in upper case, single spaces, CR LF. [`encode`] writes this; [`ServerParser`] reads it,
 //! for tests and load generators.
 //!
+//! Either way these bytes travel over TCP as they are, or in the frames of [`websocket`].
+//!
 //! # One message, in and out
 //!
 //! ```
@@ -84,6 +86,7 @@
 
 pub mod encode;
 pub mod subject;
+pub mod websocket;
 
 mod compose;
 mod connect;

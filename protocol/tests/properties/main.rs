@@ -3,3 +3,4 @@
 mod connect_merge;
 mod matching;
 mod round_trip;
+mod websocket;
