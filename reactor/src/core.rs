@@ -234,7 +234,7 @@ impl Core {
                 self.total.change(conn.counted, 0);
                 conn.outbound.clear(&mut self.pools.outbound);
                 if let Some(layer) = &mut conn.layer {
-                    layer.wire.clear(&mut self.pools.outbound);
+                    layer.clear(&mut self.pools.outbound);
                     if let Some(timer) = layer.timer {
                         self.timers.cancel(timer);
                     }

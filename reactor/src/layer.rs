@@ -31,11 +31,10 @@
 //!
 //! # One over another
 //!
-//! A connection has one layer. WebSocket over TLS is one that is made of two: it opens the lower
-//! one's input into a buffer and the upper one's from there, seals in the other order through a queue
-//! between them, ends its handshake with the upper one's, and says both ends. [`Queue`] and [`Wire`]
-//! lead to one kind of queue each, which this crate can make; so that layer belongs here, when it is
-//! needed.
+//! [`Io::start_layer`](crate::Io::start_layer) on a connection that has one puts the new one over it: between the
+//! queue and the first one, as WebSocket over TLS. What the lower one opens is what the upper one hears, and what
+//! the upper one seals is what the lower one sends. Its handshake begins when the lower one's is over, and
+//! [`on_handshake`](crate::Handler::on_handshake) is told of both together. There are two at most.
 
 use crate::Close;
 use crate::outbound::{Outbound, Pool};
@@ -45,13 +44,15 @@ use std::fmt;
 use std::io::{self, IoSlice, Write};
 
 mod attached;
+mod stacked;
 
 pub(crate) use attached::{After, Attached, End};
 
 /// One connection's layer: see the [module](self). Calls never overlap, and never wait.
 pub trait Layer: Any + fmt::Debug {
     /// Bytes have come, cut anywhere: appends what they say to `plain`. All of them are taken, unless
-    /// they say an end.
+    /// they say an end. A layer whose bytes may say much more than they are keeps some of them, and asks to be
+    /// called [again](Heard::Again).
     ///
     /// # Errors
     /// Why nothing that comes can be believed any more, behind what was appended. What
@@ -66,9 +67,10 @@ pub trait Layer: Any + fmt::Debug {
     /// [`on_eof`](crate::Handler::on_eof).
     fn at_eof(&mut self) -> Result<(), Close>;
 
-    /// Turns the beginning of `queue`, which is not empty, into bytes for the socket; answers how much
-    /// of it. None: it cannot go on before more has come. Not called during the handshake.
-    fn seal(&mut self, queue: &Queue<'_>, wire: &mut Wire<'_>) -> usize;
+    /// Turns the beginning of `queue`, which is not empty, into bytes for the socket, and answers how much
+    /// of it; what was [passed](Wire::pass) has left the queue and does not count. Nothing of either: it cannot
+    /// go on before more has come. Not called during the handshake.
+    fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize;
 
     /// Appends what the layer has to say of its own: a step of the handshake, an answer to the peer's
     /// layer, the reason for a failure. Called before and behind each `seal` and `finish`, and when
@@ -107,15 +109,18 @@ pub trait Layer: Any + fmt::Debug {
 pub enum Heard {
     /// It may.
     More,
+    /// It does: something was kept that is yet to be opened. The call comes again, with no bytes, when the handler
+    /// has had what was, and before more is read.
+    Again,
     /// The peer's layer has said that nothing more will come. What follows is dropped.
     End,
 }
 
 /// What is queued of a connection, oldest first.
 #[derive(Debug)]
-pub struct Queue<'a>(&'a Outbound);
+pub struct Queue<'a>(&'a mut Outbound);
 
-impl<'a> Queue<'a> {
+impl Queue<'_> {
     /// How many bytes that is.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -129,7 +134,7 @@ impl<'a> Queue<'a> {
     }
 
     /// The first `max` bytes, or all there are if that is fewer, piece by piece. No piece is empty.
-    pub fn pieces(&self, max: usize) -> impl Iterator<Item = &'a [u8]> {
+    pub fn pieces(&self, max: usize) -> impl Iterator<Item = &[u8]> {
         let mut left = max;
         self.0
             .waiting()
@@ -158,6 +163,12 @@ impl Wire<'_> {
         self.bytes.make_room(bytes.len(), self.pool);
         self.bytes.tail(bytes.len()).put(bytes);
     }
+
+    /// Appends `head`, and behind it the first [piece](Queue::pieces) of `queue`, which leaves it. For a layer that
+    /// changes no byte of what is queued: a long piece is not copied.
+    pub fn pass(&mut self, head: &[u8], queue: &mut Queue<'_>) {
+        self.bytes.take_piece(head, queue.0, self.pool);
+    }
 }
 
 impl Write for Wire<'_> {
@@ -184,7 +195,7 @@ impl Write for Wire<'_> {
 /// Why a layer was not put on a connection, which is as it was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LayerError {
-    /// The connection has one.
+    /// The connection has two.
     AlreadyStarted,
     /// The connection has gone, is closing, or one of its directions has ended; or it is two pipes.
     NotOpen,
@@ -193,7 +204,7 @@ pub enum LayerError {
 impl fmt::Display for LayerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            LayerError::AlreadyStarted => "the connection has a layer",
+            LayerError::AlreadyStarted => "the connection has two layers",
             LayerError::NotOpen => "the connection is not open",
         })
     }

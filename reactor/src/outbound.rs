@@ -22,6 +22,8 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+mod passing;
+
 /// Largest block that is grown by appending, in bytes. A single larger piece gets one of its own.
 const BLOCK_BYTES_MAX: usize = 256 * 1024;
 
@@ -117,15 +119,19 @@ impl Pool {
 /// A piece that is full, or is not ours to append to.
 #[derive(Debug)]
 enum Piece {
-    /// A block, of which the first `usize` bytes wait.
-    Owned(Block, usize),
+    /// A block, of which the bytes from `start` to `end` wait.
+    Owned {
+        block: Block,
+        start: u32,
+        end: u32,
+    },
     Shared(Bytes),
 }
 
 impl Piece {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Piece::Owned(block, end) => &block[..*end],
+            Piece::Owned { block, start, end } => &block[*start as usize..*end as usize],
             Piece::Shared(bytes) => bytes,
         }
     }
@@ -320,9 +326,9 @@ impl Outbound {
     fn retire_block(&mut self) {
         if self.end > 0 {
             let block = std::mem::take(&mut self.block);
-            let end = std::mem::take(&mut self.end) as usize;
+            let (start, end) = (0, std::mem::take(&mut self.end));
             let older = self.older.get_or_insert_default();
-            older.push(Piece::Owned(block, end));
+            older.push(Piece::Owned { block, start, end });
         }
     }
 
@@ -391,7 +397,7 @@ impl Outbound {
             }
             head -= first_len;
             older.bytes -= first_len;
-            if let Some(Piece::Owned(block, _)) = older.pieces.pop_front() {
+            if let Some(Piece::Owned { block, .. }) = older.pieces.pop_front() {
                 pool.give(block);
             }
         }

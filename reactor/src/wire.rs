@@ -9,7 +9,7 @@ impl Conn {
     #[inline]
     pub(crate) fn queued(&self) -> usize {
         match &self.rest.layer {
-            Some(layer) => self.outbound.len() + layer.wire.len(),
+            Some(layer) => self.outbound.len() + layer.waiting(),
             None => self.outbound.len(),
         }
     }
@@ -18,7 +18,7 @@ impl Conn {
     #[inline]
     pub(crate) fn held(&self) -> usize {
         match &self.rest.layer {
-            Some(layer) => self.outbound.held() + layer.wire.held(),
+            Some(layer) => self.outbound.held() + layer.held(),
             None => self.outbound.held(),
         }
     }
@@ -31,11 +31,26 @@ impl Conn {
         }
     }
 
+    /// As [`seal`](Conn::seal), the first time in a turn.
+    #[inline]
+    pub(crate) fn begin_sealing(&mut self, pool: &mut Pool) {
+        if let Some(layer) = &mut self.rest.layer {
+            layer.begin_turn();
+            self.seal_layer(pool);
+        }
+    }
+
     fn seal_layer(&mut self, pool: &mut Pool) {
         let after = self.after();
         if let Some(layer) = &mut self.rest.layer {
             layer.seal(&mut self.outbound, pool, after);
         }
+    }
+
+    /// Whether the layer has more to seal, and will in the next turn.
+    pub(crate) fn is_sealing_cut(&self) -> bool {
+        let layer = self.rest.layer.as_deref();
+        layer.is_some_and(|layer| layer.is_cut(&self.outbound))
     }
 
     /// What the socket is to take next.

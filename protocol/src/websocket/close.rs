@@ -35,7 +35,11 @@ impl Status {
 
     /// Appends a frame that says this with a text, of which what is too long is left out. Not masked: a server's.
     pub fn write<S: Sink>(self, out: &mut S, text: &str) {
-        let text = &text[..text.floor_char_boundary(CLOSE_TEXT_BYTES_MAX)];
+        let mut len = text.len().min(CLOSE_TEXT_BYTES_MAX);
+        while !text.is_char_boundary(len) {
+            len -= 1;
+        }
+        let text = &text[..len];
         out.put(Header::of(Opcode::Close, 2 + text.len()).head().bytes());
         out.put(&self.0.to_be_bytes());
         out.put(text.as_bytes());

@@ -4,7 +4,6 @@ use super::Io;
 use crate::core::Phase;
 use crate::layer::{Attached, Layer, LayerError};
 use crate::{Context, Key};
-use std::any::Any;
 use std::time::Duration;
 
 impl Io<'_> {
@@ -14,7 +13,7 @@ impl Io<'_> {
     ///
     /// What was queued before leaves as it is, what is queued from now on leaves by the layer, behind
     /// its handshake. What has come and is left unread by the present `on_input` is the layer's first
-    /// input. What else changes is in [`layer`](crate::layer).
+    /// input. What else changes is in [`layer`](crate::layer). On a connection that has a layer this one goes over it.
     ///
     /// # Errors
     /// Those of [`LayerError`]; the connection is as it was.
@@ -27,7 +26,7 @@ impl Io<'_> {
         let Some(conn) = self.core.conn_mut(key) else {
             return Err(LayerError::NotOpen);
         };
-        if conn.layer.is_some() {
+        if conn.layer.as_deref().is_some_and(Attached::is_stacked) {
             return Err(LayerError::AlreadyStarted);
         }
         if conn.eof || conn.apart || !conn.takes_output() {
@@ -35,9 +34,17 @@ impl Io<'_> {
         }
         // What was queued counts on the other side of the layer from here on.
         conn.outbound.shut_window();
-        let attached = Attached::new(Box::new(layer), timeout, &mut conn.outbound);
+        let (layer, lower) = (Box::new(layer), conn.rest.layer.take());
+        let mut attached = match lower {
+            None => Attached::new(layer, timeout, &mut conn.outbound),
+            Some(lower) => lower.under(layer, timeout, &mut conn.outbound),
+        };
         let begins = conn.phase == Phase::Open && attached.is_handshaking();
+        let timer = attached.timer.take();
         conn.layer = Some(Box::new(attached));
+        if let Some(timer) = timer {
+            self.core.timers.cancel(timer);
+        }
         if begins {
             self.read_clock();
             self.core.arm_handshake_timer(key);
@@ -50,8 +57,13 @@ impl Io<'_> {
     /// The connection's layer, if it has one of this type: for what its handshake has settled.
     #[must_use]
     pub fn layer<L: Layer>(&self, key: Key) -> Option<&L> {
-        let layer: &dyn Any = self.core.conn(key)?.layer.as_deref()?.layer();
-        layer.downcast_ref()
+        self.core.conn(key)?.layer.as_deref()?.find()
+    }
+
+    /// As [`layer`](Io::layer), to tell it something: what it is to say at its end, for instance.
+    #[must_use]
+    pub fn layer_mut<L: Layer>(&mut self, key: Key) -> Option<&mut L> {
+        self.core.conn_mut(key)?.layer.as_deref_mut()?.find_mut()
     }
 }
 
@@ -68,5 +80,11 @@ impl<S> Context<'_, S> {
     #[must_use]
     pub fn layer<L: Layer>(&self) -> Option<&L> {
         self.io.layer(self.key)
+    }
+
+    /// As [`layer`](Context::layer), to tell it something.
+    #[must_use]
+    pub fn layer_mut<L: Layer>(&mut self) -> Option<&mut L> {
+        self.io.layer_mut(self.key)
     }
 }

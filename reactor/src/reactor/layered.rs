@@ -36,6 +36,8 @@ impl<S> Reactor<S> {
             self.offer_carry(key, carry);
         } else if layer.end.is_some() {
             self.layer_ended(key);
+        } else if layer.is_to_go_on() {
+            self.open(key, &[]);
         } else if layer.has_early() {
             let wire = layer.take_early(WIRE_BYTES_MAX);
             self.open(key, &wire);
@@ -65,6 +67,8 @@ impl<S> Reactor<S> {
         };
         if layer.end.is_some() {
             self.layer_ended(key);
+        } else if layer.is_to_go_on() {
+            self.open(key, &[]);
         } else if layer.has_early() {
             let wire = layer.take_early(WIRE_BYTES_MAX);
             self.open(key, &wire);

@@ -119,7 +119,8 @@ impl<S> Reactor<S> {
         let taken = conn.written - before;
         let is_flushed = conn.is_flushed();
         // Before the handshake is over nothing goes on, writable or not.
-        let goes_on = !is_flushed && conn.writable && !conn.wire().is_empty();
+        let goes_on =
+            !is_flushed && conn.writable && (!conn.wire().is_empty() || conn.is_sealing_cut());
         if !is_flushed && !goes_on {
             conn.wire_mut().trim();
             conn.queued_peak = conn.queued_peak.max(conn.queued());
@@ -328,7 +329,7 @@ fn write_out(driver: &mut dyn Driver, conn: &mut Conn, pool: &mut Pool, now: Tim
         error: None,
         is_short: false,
     };
-    conn.seal(pool);
+    conn.begin_sealing(pool);
     while conn.writable && budget > 0 {
         let wire = conn.wire();
         if wire.is_empty() {

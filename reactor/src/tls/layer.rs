@@ -105,7 +105,7 @@ impl Layer for TlsLayer {
         }))
     }
 
-    fn seal(&mut self, queue: &Queue<'_>, _: &mut Wire<'_>) -> usize {
+    fn seal(&mut self, queue: &mut Queue<'_>, _: &mut Wire<'_>) -> usize {
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
         let mut count = 0;
         for (slot, piece) in pieces.iter_mut().zip(queue.pieces(SEAL_BYTES_MAX)) {

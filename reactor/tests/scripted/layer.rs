@@ -1,6 +1,6 @@
 //! Layers that are not TLS: what the loop does for each, byte by byte.
 
-use crate::layers::{FRAME_BYTES_MAX, Frames, GREETING, Xor, frame};
+use crate::layers::{FRAME_BYTES_MAX, Frames, GREETING, Passed, Repeated, Xor, frame, passed};
 use crate::support::{Bench, Peer, Probe};
 use midge_reactor::layer::{Layer, LayerError};
 use midge_reactor::{Eof, ProxyOptions};
@@ -232,12 +232,14 @@ fn a_relay_carries_what_is_plain_from_one_layer_to_another_with_the_end() {
 }
 
 #[test]
-fn what_had_come_unread_is_the_layers_and_a_second_layer_is_refused() {
+fn what_had_come_unread_is_the_layers_and_a_third_layer_is_refused() {
     let mut bench = Bench::new();
     let probe = Probe::new("a").on_input(|cx, input| {
         if cx.layer::<Frames>().is_some() {
             input.take();
-            let again = cx.start_layer(Xor(7), TIMEOUT);
+            let again = cx.start_layer(Xor(0), TIMEOUT);
+            assert_eq!(again, Ok(()));
+            let again = cx.start_layer(Xor(0), TIMEOUT);
             assert_eq!(again, Err(LayerError::AlreadyStarted));
             let detached = cx.detach().expect_err("the layer is here");
             return assert_eq!(detached.kind(), ErrorKind::Unsupported);
@@ -254,4 +256,209 @@ fn what_had_come_unread_is_the_layers_and_a_second_layer_is_refused() {
     bench.settle();
     let gone = bench.with(|cx| cx.io.start_layer(key, Xor(7), TIMEOUT));
     assert_eq!(gone, Err(LayerError::NotOpen));
+}
+
+#[test]
+fn a_layer_that_changes_no_byte_has_each_piece_leave_behind_its_head() {
+    let mut bench = Bench::new();
+    let peer = bench.dial(begins(Probe::echo("a"), Passed::default));
+    for byte in passed(b"hello") {
+        peer.send(&[byte]);
+    }
+    bench.settle();
+    assert_eq!(peer.received(), passed(b"hello"));
+    peer.forget_received();
+    // What the socket does not take waits, and what comes behind it.
+    let key = peer.key();
+    peer.set_room(7);
+    for byte in [1, 2, 3] {
+        bench.with(|cx| cx.io.send(key, vec![byte; 100_000]));
+        bench.settle();
+    }
+    bench.with(|cx| assert!(cx.io.queued(key) >= 299_993, "{}", cx.io.queued(key)));
+    peer.set_room(usize::MAX);
+    bench.settle();
+    let (mut opened, mut all) = (Passed::default(), Vec::new());
+    opened.open(&peer.received(), &mut all).expect("it is good");
+    assert!(all == [[1; 100_000], [2; 100_000], [3; 100_000]].concat());
+    assert_eq!(bench.with(|cx| cx.io.total_queued()), 0);
+}
+
+#[test]
+fn what_says_much_is_opened_piece_by_piece_with_the_others_between() {
+    let mut bench = Bench::new();
+    let probe = |name| {
+        Probe::new(name).on_input(|_, input| {
+            input.take();
+        })
+    };
+    let bomb = bench.dial(begins(probe("bomb"), || Repeated::new(1000)));
+    let other = bench.dial(probe("other"));
+    bench.told();
+    bomb.send(&[b'x'; 5]);
+    bomb.finish();
+    for _ in 0..3 {
+        other.send(b"y");
+        bench.turn();
+    }
+    let told = bench.told();
+    let (bombs, others): (Vec<_>, Vec<_>) = told.iter().partition(|line| line.starts_with("bomb"));
+    assert!(bombs.len() <= 4 && others.len() >= 2, "{told:?}");
+    bench.settle();
+    let ends = bench.told();
+    assert_eq!(
+        ends[ends.len() - 2..],
+        ["bomb eof", "bomb close: closed by the peer"]
+    );
+}
+
+#[test]
+fn one_that_makes_little_of_much_has_its_share_of_a_turn() {
+    let mut bench = Bench::new();
+    let peer = bench.dial(begins(Probe::new("a"), || Repeated::new(1024)));
+    bench.settle();
+    let key = peer.key();
+    bench.with(|cx| cx.io.send(key, vec![7; 3 << 20]));
+    bench.turn();
+    assert_eq!(peer.received_len(), 1024);
+    bench.settle();
+    assert_eq!(peer.received_len(), 3 << 10);
+}
+
+/// A peer that has begun with frames over changed bytes, and is greeted.
+fn stacked(bench: &mut Bench, probe: Probe) -> Peer {
+    let peer = bench.dial(begins(probe, || Xor(7)));
+    bench.settle();
+    let key = peer.key();
+    bench.with(|cx| {
+        cx.io.send(key, b"plain;");
+        let begun = cx.io.start_layer(key, Frames::default(), TIMEOUT);
+        begun.expect("it is open");
+    });
+    peer.send(&xored(GREETING));
+    bench.settle();
+    assert_eq!(peer.received(), xored(&[b"plain;", GREETING].concat()));
+    peer.forget_received();
+    bench.told();
+    peer
+}
+
+#[test]
+fn of_two_layers_the_upper_one_hears_what_the_lower_one_opens_and_the_lower_one_sends_what_the_upper_one_seals()
+ {
+    let mut bench = Bench::new();
+    let peer = stacked(&mut bench, Probe::echo("a"));
+    let key = peer.key();
+    bench.with(|cx| {
+        assert!(cx.io.layer::<Xor>(key).is_some());
+        assert!(cx.io.layer_mut::<Frames>(key).is_some());
+        assert!(cx.io.layer::<Passed>(key).is_none());
+    });
+    for byte in xored(&[frame(b'd', b"hello"), frame(b'p', b"there?")].concat()) {
+        peer.send(&[byte]);
+        bench.settle();
+    }
+    let all = [frame(b'd', b"hello"), frame(b'a', b"there?")].concat();
+    assert_eq!(peer.received(), xored(&all));
+    peer.forget_received();
+    peer.send(&xored(&frame(b'e', b"")));
+    bench.settle();
+    assert_eq!(peer.received(), xored(&frame(b'e', b"")));
+    assert!(peer.ended());
+}
+
+#[test]
+fn of_two_layers_either_may_fail() {
+    let mut bench = Bench::new();
+    let peer = stacked(&mut bench, Probe::new("a"));
+    peer.send(&xored(&frame(b'?', b"")));
+    bench.settle();
+    assert_eq!(peer.received(), xored(&frame(b'x', b"no such frame")));
+    peer.finish();
+    bench.settle();
+    assert!(bench.told()[0].starts_with("a close: no such frame"));
+
+    // The lower one ends: to the upper one that is the end of the socket.
+    let peer = framed(&mut bench, Probe::new("b"));
+    let key = peer.key();
+    let over = bench.with(|cx| cx.io.start_layer(key, Frames::default(), TIMEOUT));
+    over.expect("it is open");
+    peer.send(&frame(b'd', GREETING));
+    peer.send(&frame(b'e', b""));
+    peer.finish();
+    bench.settle();
+    let told = bench.told();
+    assert!(
+        told.iter().any(|line| line.starts_with("b close: cut off")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn the_handshakes_of_two_layers_are_one_and_have_the_time_of_both() {
+    let mut bench = Bench::new();
+    let begin = |probe: Probe| {
+        probe
+            .on_open(|cx| {
+                cx.start_layer(Frames::default(), TIMEOUT).expect("open");
+                cx.start_layer(Frames::default(), TIMEOUT).expect("open");
+                cx.send(b"early");
+            })
+            .on_handshake(|_| {})
+    };
+    let (first, second) = (
+        bench.dial(begin(Probe::new("a"))),
+        bench.dial(begin(Probe::new("b"))),
+    );
+    bench.settle();
+    assert_eq!(first.received(), GREETING);
+    bench.told();
+    bench.advance(TIMEOUT - Duration::from_millis(1));
+    for peer in [&first, &second] {
+        peer.send(GREETING);
+    }
+    bench.settle();
+    assert_eq!(
+        first.received(),
+        [GREETING, &frame(b'd', GREETING)].concat()
+    );
+    first.send(&frame(b'd', GREETING));
+    bench.advance(TIMEOUT);
+    let early = frame(b'd', &frame(b'd', b"early"));
+    assert!(first.received().ends_with(&early));
+    bench.advance(Duration::from_millis(2));
+    assert_eq!(
+        bench.told(),
+        ["a handshake", "b close: no greeting in time, 5 unsent"]
+    );
+}
+
+#[test]
+fn what_had_come_unread_is_that_of_the_layer_that_is_put_on_first() {
+    let mut bench = Bench::new();
+    let probe = Probe::new("a").on_input(|cx, input| {
+        if cx.layer::<Passed>().is_none() {
+            assert_eq!(input.consume(6), b"begin;");
+            cx.start_layer(Passed::default(), TIMEOUT).expect("open");
+            cx.start_layer(Xor(7), TIMEOUT).expect("open");
+        } else {
+            input.take();
+        }
+    });
+    let peer = bench.dial(probe);
+    peer.send(&[b"begin;", &passed(&xored(b"x"))[..]].concat());
+    bench.settle();
+    assert_eq!(bench.told().last().expect("it was told"), "a input x");
+    let probe = begins(Probe::new("b"), Passed::default).on_input(|cx, input| {
+        if cx.layer::<Xor>().is_none() {
+            assert_eq!(input.consume(6), b"begin;");
+            cx.start_layer(Xor(7), TIMEOUT).expect("open");
+        } else {
+            input.take();
+        }
+    });
+    let peer = bench.dial(probe);
+    peer.send(&passed(&[b"begin;", &xored(b"y")[..]].concat()));
+    bench.settle();
+    assert_eq!(bench.told().last().expect("it was told"), "b input y");
 }

@@ -3,18 +3,25 @@
 use crate::actors::{
     Caller, Cx, Echo, LONG, Manner, PORT, Seen, assert_released, goes, idle_host, no_losses,
 };
-use crate::layers::{Frames, Xor};
+use crate::layers::{Frames, Passed, Xor};
 use midge_reactor::sim::{self, HostId, Sim};
 use midge_reactor::{Io, Key};
 use std::time::Duration;
 
-/// The layer that a seed has: one with a greeting and an end, or one without.
+/// The layers that a seed has: one with a greeting and an end, one without, one that changes no byte, and each of them
+/// over or under another.
 fn start(io: &mut Io<'_>, key: Key, seed: u64) {
-    let begun = match seed.is_multiple_of(2) {
-        true => io.start_layer(key, Frames::default(), LONG),
-        false => io.start_layer(key, Xor(7), Duration::ZERO),
+    let mut start = |number| {
+        let begun = match number {
+            0 => io.start_layer(key, Frames::default(), LONG),
+            1 => io.start_layer(key, Xor(7), Duration::ZERO),
+            2 => io.start_layer(key, Passed::default(), Duration::ZERO),
+            _ => return,
+        };
+        begun.expect("it is open or connecting");
     };
-    begun.expect("it is open or connecting");
+    start(seed % 3);
+    start(seed / 3 % 5);
 }
 
 fn echo_host(sim: &mut Sim) -> HostId<Seen> {

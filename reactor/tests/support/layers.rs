@@ -1,4 +1,5 @@
-//! Two layers that are not TLS: one without a handshake or an end, and a framing with both.
+//! Layers that are not TLS: one without a handshake or an end, a framing with both, one that changes no byte, and one
+//! that makes much of little.
 
 use midge_reactor::Close;
 use midge_reactor::layer::{Heard, Layer, Queue, Wire};
@@ -17,7 +18,7 @@ impl Layer for Xor {
         Ok(())
     }
 
-    fn seal(&mut self, queue: &Queue<'_>, wire: &mut Wire<'_>) -> usize {
+    fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize {
         let mut taken = 0;
         for piece in queue.pieces(4096) {
             let changed: Vec<u8> = piece.iter().map(|byte| byte ^ self.0).collect();
@@ -110,7 +111,7 @@ impl Layer for Frames {
         Err(Close::Failed("cut off".into()))
     }
 
-    fn seal(&mut self, queue: &Queue<'_>, wire: &mut Wire<'_>) -> usize {
+    fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize {
         let bytes: Vec<u8> = queue.pieces(FRAME_BYTES_MAX).flatten().copied().collect();
         wire.put(&frame(b'd', &bytes));
         bytes.len()
@@ -142,5 +143,100 @@ impl Layer for Frames {
 
     fn timed_out(&mut self) -> Close {
         Close::Failed("no greeting in time".into())
+    }
+}
+
+/// Pieces behind their lengths, as they are.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// The beginning of a length.
+    part: Vec<u8>,
+    /// How much of a piece is to come.
+    left: usize,
+}
+
+/// A piece as it stands on the wire.
+pub(crate) fn passed(bytes: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(bytes.len()).expect("it is short");
+    [&len.to_be_bytes(), bytes].concat()
+}
+
+impl Layer for Passed {
+    fn open(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        while !wire.is_empty() {
+            if self.left == 0 {
+                self.part.push(wire[0]);
+                wire = &wire[1..];
+                if let Ok(len) = self.part[..].try_into() {
+                    self.left = u32::from_be_bytes(len) as usize;
+                    self.part.clear();
+                }
+                continue;
+            }
+            let (piece, rest) = wire.split_at(self.left.min(wire.len()));
+            plain.extend(piece);
+            self.left -= piece.len();
+            wire = rest;
+        }
+        Ok(Heard::More)
+    }
+
+    fn at_eof(&mut self) -> Result<(), Close> {
+        match self.left == 0 && self.part.is_empty() {
+            true => Ok(()),
+            false => Err(Close::Failed("cut off".into())),
+        }
+    }
+
+    fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize {
+        let len = queue.pieces(usize::MAX).next().map_or(0, <[u8]>::len);
+        let head = u32::try_from(len).expect("it is short").to_be_bytes();
+        wire.pass(&head, queue);
+        0
+    }
+}
+
+/// Each byte stands for itself many times, some of them at a call.
+#[derive(Debug)]
+pub(crate) struct Repeated {
+    pub(crate) times: usize,
+    rest: Vec<u8>,
+}
+
+impl Repeated {
+    pub(crate) fn new(times: usize) -> Repeated {
+        Repeated {
+            times,
+            rest: Vec::new(),
+        }
+    }
+}
+
+impl Layer for Repeated {
+    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        self.rest.extend(wire);
+        if self.rest.is_empty() {
+            return Ok(Heard::More);
+        }
+        let byte = self.rest.remove(0);
+        plain.extend(vec![byte; self.times]);
+        Ok(match self.rest.is_empty() {
+            true => Heard::More,
+            false => Heard::Again,
+        })
+    }
+
+    fn at_eof(&mut self) -> Result<(), Close> {
+        Ok(())
+    }
+
+    /// One byte for as many that are the same.
+    fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize {
+        let Some(&byte) = queue.pieces(1).next().and_then(<[u8]>::first) else {
+            return 0;
+        };
+        let taken = queue.len().min(self.times);
+        wire.put(&[byte]);
+        taken
     }
 }
