@@ -36,6 +36,11 @@ pub enum Violation<'a> {
     ConnectionsMax,
     /// The account has as many connections as it may. Fatal.
     AccountConnectionsMax,
+    /// An operator ended the connection, for this reason. Fatal.
+    Kicked {
+        /// The operator's words.
+        reason: &'a str,
+    },
     /// Too many of our PINGs stand unanswered. Fatal.
     Stale,
     /// Arguments that make no sense, or JSON that is none. Fatal and silent.
@@ -134,6 +139,7 @@ impl Violation<'_> {
                 quote::put(out, sid);
                 out.put(b")");
             }
+            Self::Kicked { reason } => out.put(reason.as_bytes()),
             _ => {}
         }
     }
@@ -146,6 +152,7 @@ impl Violation<'_> {
             Self::PayloadTooLarge => "Maximum Payload Violation",
             Self::InvalidClientProtocol => "invalid client protocol",
             Self::NoRespondersNeedsHeaders => "no responders requires headers support",
+            Self::Kicked { .. } => "Kicked: ",
             Self::Authorization => "Authorization Violation",
             Self::AuthenticationTimeout => "Authentication Timeout",
             Self::AuthenticationExpired => "User Authentication Expired",

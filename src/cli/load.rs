@@ -58,6 +58,7 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
     if let Some(monitor) = &mut options.config.monitor {
         monitor.host = settings.monitor.host;
         monitor.base_path = settings.monitor.base_path;
+        monitor.auth = settings.monitor.auth;
     }
     if matches!(&options.config.auth, Auth::User { user, .. } if !user.is_empty()) {
         // A flag has brought the user.

@@ -80,6 +80,13 @@ impl Client {
         self.link.dismiss(cx);
     }
 
+    /// An operator ends the conversation, for this reason.
+    pub(crate) fn kick(&mut self, cx: &mut Context<'_, State>, reason: &str) {
+        if self.session.is_some() {
+            self.refuse(cx, &Violation::Kicked { reason });
+        }
+    }
+
     /// Sends this client away: it gets what is queued for it, and then the end of the stream. What it
     /// says before it ends its own side is still carried out, but nothing more is delivered to it.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_, State>) {

@@ -58,6 +58,7 @@ pub(super) fn log_violation(
             let text = place.map_or("in the arguments of CONNECT", |_| text);
             log::error!(target: "midge", "{label} - Client parser ERROR: {violation} {text}");
         }
+        Violation::Kicked { .. } => log::info!(target: "midge", "{label} - {violation}"),
         Violation::PeerError => log::error!(target: "midge", "{label} - Client Error {text}"),
         Violation::ControlLineTooLong => {
             let max = state.config.control_line_bytes_max;

@@ -45,7 +45,7 @@ impl Faults {
         };
         if has_empty_name {
             self.add(
-                "http_port",
+                "http_authorization",
                 "the token, or the user name, that monitoring asks for is empty, so every client \
                  would be accepted; set it, or ask for none",
             );
@@ -57,7 +57,7 @@ impl Faults {
         };
         if has_hash {
             self.add(
-                "http_port",
+                "http_authorization",
                 "monitoring compares passwords as they stand, so a hash would be the password; \
                  give the password itself, no key, and no token beside users",
             );

@@ -93,6 +93,7 @@ pub static SETTINGS: &[Setting] = settings![
     "turn_time", Restart, |o| o.config.turn_time, time;
     "http_port", Restart, |o| address_of(o), address;
     "http_base_path", Reload, |o| base_path_of(o), optional;
+    "http_authorization", Reload, |o| *http_auth_of(o), auth;
     "lame_duck_duration", Reload, |o| o.config.lame_duck_duration, time;
     "lame_duck_grace_period", Reload, |o| o.config.lame_duck_grace_period, time;
     "connect_error_reports", Reload, |o| o.config.connect_error_reports, number;
@@ -281,6 +282,12 @@ fn address(address: &Option<(Option<&str>, u16)>) -> String {
 fn base_path_of(options: &Options) -> Option<&str> {
     let monitor = options.config.monitor.as_ref()?;
     Some(monitor.base_path.as_str()).filter(|path| !path.is_empty())
+}
+
+/// What monitoring asks for; nothing without monitoring.
+fn http_auth_of(options: &Options) -> &Auth {
+    let monitor = options.config.monitor.as_ref();
+    monitor.map_or(&Auth::None, |monitor| &monitor.auth)
 }
 
 fn format_name(format: &LogFormat) -> String {

@@ -43,6 +43,8 @@ pub(crate) enum CloseReason {
     PayloadMax,
     /// Its control line was longer than `max_control_line`.
     ControlLineMax,
+    /// An operator ended it.
+    Kicked,
     /// The broker stopped.
     ServerShutdown,
 }
@@ -57,6 +59,7 @@ impl CloseReason {
             Violation::ConnectionsMax | Violation::AccountConnectionsMax => {
                 CloseReason::ConnectionsMax
             }
+            Violation::Kicked { .. } => CloseReason::Kicked,
             Violation::Stale => CloseReason::Stale,
             Violation::ControlLineTooLong => CloseReason::ControlLineMax,
             Violation::PayloadTooLarge => CloseReason::PayloadMax,
@@ -101,6 +104,7 @@ impl fmt::Display for CloseReason {
             CloseReason::ConnectionsMax => "Maximum Connections Exceeded",
             CloseReason::PayloadMax => "Maximum Message Payload Exceeded",
             CloseReason::ControlLineMax => "Maximum Control Line Exceeded",
+            CloseReason::Kicked => "Kicked",
             CloseReason::ServerShutdown => "Server Shutdown",
         })
     }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `endpoints/` has one file for each endpoint, named after it. They read the broker's state and change nothing, so
-//! none of them knows of sockets: what they ask of the reactor is the trait `Sockets`. What is kept only to be
+//! none of them knows of sockets: what they ask of the reactor is the trait `Sockets`. Only `/kick` has an effect:
+//! its pieces name connections, which `http/` hands to the server. What is kept only to be
 //! told lies in [`records`](crate::records). `json.rs`, `times.rs` and `query.rs` are nats-server's ways of
 //! writing and reading.
 //!
@@ -27,11 +28,28 @@ mod view;
 pub(crate) use http::HttpListener;
 
 use crate::records::Budget;
+use crate::state::State;
+use midge_reactor::{Context, Key};
+use std::rc::Rc;
+
+/// Closes the client behind a key for this reason. The server knows how: nothing here knows of clients.
+pub(crate) type Kick = fn(&mut Context<'_, State>, Key, Rc<str>);
+
+/// Connections that are to be closed, and why.
+struct Kicked {
+    keys: Vec<Key>,
+    reason: Rc<str>,
+}
 
 /// An answer that is made piece by piece.
 trait Pieces {
     /// Appends what comes next to `out`, for no more than `budget`; answers whether more comes.
     fn next(&mut self, view: &view::View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool;
+
+    /// Connections in the last piece that are to be closed.
+    fn take_kicked(&mut self) -> Option<Kicked> {
+        None
+    }
 
     /// Bytes that are held until the answer is made, without `out`, where that can be many.
     fn bytes(&self) -> usize {

@@ -1,6 +1,7 @@
 //! `Broker`: binds the port, runs the reactor, stops in good order.
 
 use crate::ANNOUNCED_VERSION;
+use crate::client::Client;
 use crate::client::listener::Clients;
 use crate::config::Config;
 use crate::monitor::HttpListener;
@@ -17,6 +18,7 @@ use midge_reactor::{Context, Key, ListenOptions, Reactor};
 use midge_text::host_port;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -254,6 +256,11 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     Ok(listener)
 }
 
+/// Closes a client for an operator.
+fn kick(cx: &mut Context<'_, State>, key: Key, reason: Rc<str>) {
+    cx.call::<Client>(key, move |client, cx| client.kick(cx, &reason));
+}
+
 /// Opens the listener for monitoring, if there is to be one, and begins to keep records.
 fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, StartError> {
     let Some(address) = monitor_address(&cx.state.config) else {
@@ -265,7 +272,7 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
         .accepts_max(accepts)
         .both_families(true);
     let listener = cx
-        .listen_with(&address, &options, HttpListener)
+        .listen_with(&address, &options, HttpListener { kick })
         .map_err(|cause| StartError::Monitor {
             address: host_port::join(&address.0, address.1),
             cause,

@@ -11,6 +11,7 @@
 //! * `report`: what is told; `nearest`: what may have been meant
 
 mod authorization;
+mod monitoring;
 pub(crate) mod nearest;
 pub(crate) mod reader;
 mod report;

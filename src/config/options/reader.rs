@@ -16,7 +16,7 @@ pub(super) struct Reader<'a> {
     pub(super) report: &'a mut Report,
     /// What the whole file has to say about who may connect.
     pub(super) credentials: &'a mut Credentials,
-    /// Host and path of monitoring, whether it has a port in the file or not.
+    /// Host, path and credentials of monitoring, whether it has a port in the file or not.
     pub(super) monitor: &'a mut Monitor,
     /// Whether `trace_verbose` was there: it turns `trace` on, whatever that says.
     pub(super) trace_verbose: &'a mut bool,
@@ -230,12 +230,13 @@ impl Reader<'_> {
         }
     }
 
-    /// Gives the monitoring its host and its path, once all are known.
+    /// Gives the monitoring its host, its path and its credentials, once all are known.
     pub(super) fn monitor_is(&mut self) {
         let said = &*self.monitor;
         if let Some(monitor) = &mut self.options.config.monitor {
             monitor.host.clone_from(&said.host);
             monitor.base_path.clone_from(&said.base_path);
+            monitor.auth.clone_from(&said.auth);
         }
     }
 

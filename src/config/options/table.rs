@@ -104,6 +104,9 @@ pub(super) static TABLE: &[Entry] = &[
             };
         }
     }),
+    entry(&["http_authorization"], &["http_authorization"], |r, p| {
+        r.http_authorization(p);
+    }),
     entry(&["ports_file_dir"], &["ports_file_dir"], |r, p| {
         r.options.config.ports_file_dir = path(r, p);
     }),

@@ -74,6 +74,15 @@ fn every_name_of_an_option_sets_it() {
             "http_port=1 http_base_path=/nats",
         ),
         ("http_port: 0", ""),
+        (
+            "http_port: 1\nhttp_authorization {user: ann, password: a}",
+            "http_port=1 http_authorization=user ann",
+        ),
+        (
+            "http_authorization {token: t}\nhttp_port: 1",
+            "http_port=1 http_authorization=a token",
+        ),
+        ("http_authorization {token: t}", ""),
         ("max_conn: 5", "max_connections=5"),
         ("max_connections: 0", ""),
         ("max_connections: -1", "max_connections=none"),
@@ -295,6 +304,14 @@ fn what_does_not_fit_is_told_by_place_and_name() {
         (
             "authorization {users: [{user: a, foo: 1}]}",
             "f:1:34: unknown field \"foo\"",
+        ),
+        (
+            "http_authorization {user: ann}",
+            "f:1:1: http_authorization takes a user and a password, or a token; write {user: NAME, password: SECRET} or {token: SECRET}",
+        ),
+        (
+            "http_authorization {token: t, usr: a}",
+            "f:1:31: unknown field \"usr\"; did you mean user?",
         ),
         (
             "authorization {usr: a}",

@@ -16,6 +16,7 @@ use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
 use filter::{Filter, Rank};
 use jiff::Timestamp;
+use midge_reactor::Key;
 use row::{Connection, Row};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -44,22 +45,18 @@ struct Head<'a> {
 }
 
 pub(super) fn answer(query: &Query<'_>) -> Result<Content, Mistake> {
-    let filter = Filter::of(query)?;
-    Ok(Content::Pieces(Box::new(Connz {
-        filter,
-        total: 0,
-        best: BTreeSet::new(),
-        stage: Stage::Open { next: 0 },
-    })))
+    Ok(Content::Pieces(Box::new(Connz::of(Filter::of(query)?))))
 }
 
 /// The answer, as far as it is.
-struct Connz {
+pub(super) struct Connz {
     filter: Filter,
     total: usize,
     /// The first of those that match, by their order.
     best: BTreeSet<(Rank, Which)>,
     stage: Stage,
+    /// The open connections that were told of since they were last taken, where that is asked for.
+    told: Option<Vec<Key>>,
 }
 
 enum Stage {
@@ -125,6 +122,31 @@ impl Pieces for Connz {
 }
 
 impl Connz {
+    fn of(filter: Filter) -> Connz {
+        Connz {
+            filter,
+            total: 0,
+            best: BTreeSet::new(),
+            stage: Stage::Open { next: 0 },
+            told: None,
+        }
+    }
+
+    /// The answer about open connections alone; whom it tells of can be [taken](Connz::take_told).
+    pub(super) fn of_open(query: &Query<'_>) -> Result<Connz, Mistake> {
+        let mut filter = Filter::of(query)?;
+        (filter.open, filter.closed) = (true, false);
+        Ok(Connz {
+            told: Some(Vec::new()),
+            ..Connz::of(filter)
+        })
+    }
+
+    /// The open connections that were told of since this was last asked.
+    pub(super) fn take_told(&mut self) -> Vec<Key> {
+        self.told.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     fn look_at_open(&mut self, view: &View<'_>, budget: &mut Budget, next: u64) -> (Stage, bool) {
         let closed = Stage::Closed { next: 0 };
         let accounts = self.accounts(view);
@@ -234,6 +256,9 @@ impl Connz {
                         json::begin_element(out, is_first, 0);
                         is_first = false;
                         self.write_one(view, &row, out);
+                        if let Some(told) = &mut self.told {
+                            told.push(presence.key);
+                        }
                         budget.spend_bytes(row.identity.bytes());
                         if self.filter.subscriptions == Subscriptions::None
                             || receiver.sids.is_empty()

@@ -8,6 +8,7 @@ mod gatewayz;
 mod healthz;
 mod ipqueuesz;
 mod jsz;
+mod kick;
 mod leafz;
 mod livez;
 mod loopz;
@@ -82,6 +83,7 @@ pub(super) enum Endpoint {
     Slowz,
     Topz,
     Metrics,
+    Kick,
 }
 
 /// Each with its paths; the first is the one that is counted. The order is that of the root page.
@@ -106,6 +108,7 @@ const ENDPOINTS: &[(Endpoint, &[&str])] = &[
     (Endpoint::Slowz, &["/slowz"]),
     (Endpoint::Topz, &["/topz"]),
     (Endpoint::Metrics, &["/metrics"]),
+    (Endpoint::Kick, &["/kick"]),
 ];
 
 impl Endpoint {
@@ -181,6 +184,8 @@ pub(super) enum Content {
     Pieces(Box<dyn Pieces>),
     /// JSON, and what it says is bad.
     Failure(Status, Vec<u8>),
+    /// Why it is not done, in words.
+    Refused(Status, &'static str),
     /// A page.
     Page(String),
     /// OpenMetrics, made a piece at a time.
@@ -214,17 +219,27 @@ pub(super) fn answer(view: &View<'_>, request: &Request) -> Response {
         return unauthorized(auth);
     }
     let query = Query::new(&request.query);
-    match callback(&query).and_then(|callback| Ok((callback, ask(endpoint, view, &query)?))) {
+    let asked = || Ok((callback(&query)?, ask(endpoint, view, request, &query)?));
+    match asked() {
         Ok((callback, content)) => response(content, callback),
-        Err(mistake) => Response {
-            status: BAD_REQUEST,
-            fields: vec![PLAIN],
-            body: Body::Whole(mistake.into_bytes()),
-        },
+        Err(mistake) => refused(BAD_REQUEST, mistake),
     }
 }
 
-fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
+fn refused(status: Status, mistake: Mistake) -> Response {
+    Response {
+        status,
+        fields: vec![PLAIN],
+        body: Body::Whole(mistake.into_bytes()),
+    }
+}
+
+fn ask(
+    endpoint: Endpoint,
+    view: &View<'_>,
+    request: &Request,
+    query: &Query<'_>,
+) -> Result<Content, Mistake> {
     match endpoint {
         Endpoint::Root => Ok(root::answer(view)),
         Endpoint::Varz => Ok(varz::answer(view)),
@@ -245,6 +260,7 @@ fn ask(endpoint: Endpoint, view: &View<'_>, query: &Query<'_>) -> Result<Content
         Endpoint::Slowz => Ok(slowz::answer(view)),
         Endpoint::Topz => topz::answer(query),
         Endpoint::Metrics => Ok(metrics::answer()),
+        Endpoint::Kick => kick::answer(view, request, query),
     }
 }
 
@@ -284,6 +300,7 @@ fn response(content: Content, callback: Option<String>) -> Response {
     match content {
         Content::Json(body) => whole(OK, fields, [&first, &*body, last].concat()),
         Content::Failure(status, body) => whole(status, fields, [&first, &*body, last].concat()),
+        Content::Refused(status, text) => refused(status, text.to_owned()),
         Content::Pieces(made) => pieces(fields, first, made, last),
         Content::Page(text) => whole(OK, vec![HTML, NO_SNIFFING, ONLY_ITSELF], text.into_bytes()),
         Content::Metrics(made) => pieces(vec![METRICS], Vec::new(), made, b""),

@@ -6,7 +6,7 @@ pub(super) mod response;
 use crate::link::log_accept_error;
 use crate::monitor::endpoints::{self, Body, Endpoint, Field, Response};
 use crate::monitor::view::View;
-use crate::monitor::{Budget, Pieces};
+use crate::monitor::{Budget, Kick, Kicked, Pieces};
 use crate::records::http_connections::HttpConnections;
 use crate::state::State;
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Io, Key, Listen
 use request::{Request, Step};
 use response::{Framing, LAST_CHUNK, Refusal};
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What an answer in one piece costs, in places looked at.
@@ -42,7 +43,10 @@ const LATE: u64 = 2;
 
 /// The listener for monitoring.
 #[derive(Debug)]
-pub(crate) struct HttpListener;
+pub(crate) struct HttpListener {
+    /// What closes a client.
+    pub(crate) kick: Kick,
+}
 
 impl Accept<State> for HttpListener {
     fn accept(&mut self, cx: &mut Context<'_, State>) -> Box<dyn Handler<State>> {
@@ -53,6 +57,7 @@ impl Accept<State> for HttpListener {
         Box::new(HttpConnection {
             answering: None,
             late: None,
+            kick: self.kick,
         })
     }
 
@@ -86,6 +91,7 @@ struct HttpConnection {
     /// The answer that is being made. Nothing is read meanwhile.
     answering: Option<Answering>,
     late: Option<TimerId>,
+    kick: Kick,
 }
 
 /// An answer that is made piece by piece.
@@ -131,7 +137,7 @@ impl Answering {
             }
         };
         match framing {
-            _ if self.request.head_only => {}
+            _ if self.request.is_head() => {}
             Framing::Chunks => {
                 response::chunk(&mut out, &self.made);
                 if !more {
@@ -146,7 +152,7 @@ impl Answering {
 
     /// Whether nothing more is to be sent, whatever is still to be made.
     fn is_all_sent(&self) -> bool {
-        self.request.head_only && self.framing.is_some()
+        self.request.is_head() && self.framing.is_some()
     }
 }
 
@@ -183,7 +189,7 @@ impl HttpConnection {
                 let (framing, stays) = (Framing::Length(body.len()), request.keep_alive);
                 let mut out = Vec::new();
                 response::head(&mut out, status, &fields, framing, stays, wall(cx));
-                if !request.head_only {
+                if !request.is_head() {
                     out.extend_from_slice(&body);
                 }
                 cx.send(&out);
@@ -225,10 +231,14 @@ impl HttpConnection {
         };
         let more = budget.is_empty() || answering.make(&view, &mut budget);
         let out = answering.framed(more, view.now());
+        let kicked = answering.pieces.take_kicked();
         records.give_back(budget);
         cx.state.records = Some(records);
         if !out.is_empty() {
             cx.send(&out);
+        }
+        if let Some(kicked) = kicked {
+            self.close_kicked(cx, kicked);
         }
         if more && !answering.is_all_sent() {
             let bytes = answering.made.capacity() + answering.pieces.bytes();
@@ -243,6 +253,18 @@ impl HttpConnection {
             if end(cx, answering.request.keep_alive) {
                 cx.resume();
             }
+        }
+    }
+
+    fn close_kicked(&self, cx: &mut Context<'_, State>, kicked: Kicked) {
+        let by = cx.peer_addr().map(|peer| peer.to_string());
+        log::info!(
+            target: "midge",
+            "Kicking {} connection(s), as asked by {}: {}",
+            kicked.keys.len(), by.unwrap_or_default(), kicked.reason
+        );
+        for key in kicked.keys {
+            (self.kick)(cx, key, Rc::clone(&kicked.reason));
         }
     }
 

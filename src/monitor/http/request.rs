@@ -31,11 +31,21 @@ pub(in crate::monitor) enum Step {
     },
 }
 
+/// How it is asked. All but these are taken for `GET`, as in nats-server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(in crate::monitor) enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+}
+
 /// What is asked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::monitor) struct Request {
-    /// Whether only the head of the answer is wanted.
-    pub(in crate::monitor) head_only: bool,
+    pub(in crate::monitor) method: Method,
+    /// Whether a browser has sent it from a page of another site.
+    pub(in crate::monitor) is_cross_site: bool,
     /// As it was sent, without the query.
     pub(in crate::monitor) path: String,
     /// As it was sent, without the question mark.
@@ -46,6 +56,13 @@ pub(in crate::monitor) struct Request {
     pub(in crate::monitor) chunks: bool,
     /// The field `Authorization`.
     pub(in crate::monitor) authorization: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// Whether only the head of the answer is wanted.
+    pub(in crate::monitor) fn is_head(&self) -> bool {
+        self.method == Method::Head
+    }
 }
 
 /// Reads the next request.
@@ -68,16 +85,22 @@ pub(in crate::monitor) fn next(input: &[u8]) -> Result<Step, Refusal> {
     };
     let mut body_len = None;
     let mut hosts = 0;
+    let (mut host, mut origin_host) = (&b""[..], None);
     let mut request = Request {
         chunks: head.version == Some(1),
         keep_alive: head.version == Some(1),
-        head_only: head.method == Some("HEAD"),
+        method: match head.method {
+            Some("HEAD") => Method::Head,
+            Some("POST") => Method::Post,
+            _ => Method::Get,
+        },
         ..Request::default()
     };
     for field in head.headers.iter() {
         let value = field.value;
         match field.name.to_ascii_lowercase().as_str() {
-            "host" => hosts += 1,
+            "host" => (hosts, host) = (hosts + 1, value),
+            "origin" => origin_host = Some(after_scheme(value)),
             "connection" if has_word(value, b"close") => request.keep_alive = false,
             "connection" if has_word(value, b"keep-alive") => request.keep_alive = true,
             "authorization" => request.authorization = Some(value.to_vec()),
@@ -95,6 +118,7 @@ pub(in crate::monitor) fn next(input: &[u8]) -> Result<Step, Refusal> {
     if hosts > 1 || (hosts == 0 && request.chunks) {
         return Err(Refusal::NoHost);
     }
+    request.is_cross_site = origin_host.is_some_and(|origin| !origin.eq_ignore_ascii_case(host));
     let body_len = body_len.unwrap_or(0);
     if body_len > BODY_BYTES_MAX {
         return Err(Refusal::BodyTooLarge);
@@ -118,6 +142,12 @@ fn origin(target: &str) -> &str {
         Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
         None => target,
     }
+}
+
+/// Host and port of an origin; all of it where it has no scheme, as `null`.
+fn after_scheme(origin: &[u8]) -> &[u8] {
+    let at = memchr::memmem::find(origin, b"://");
+    at.map_or(origin, |at| &origin[at + 3..])
 }
 
 /// Whether a field with a list of words has this one.
@@ -154,7 +184,7 @@ mod tests {
             (request.path.as_str(), request.query.as_str()),
             ("/connz", "limit=1")
         );
-        assert!(request.keep_alive && request.chunks && !request.head_only);
+        assert!(request.keep_alive && request.chunks && request.method == Method::Get);
         assert_eq!(&text[len..], "GET");
         for cut in 0..len {
             let step = next(&text.as_bytes()[..cut]);
@@ -176,6 +206,23 @@ mod tests {
         ] {
             let text = format!("GET / HTTP/{version}\r\nHost: a\r\n{field}\r\n\r\n");
             assert_eq!(whole(&text).0.keep_alive, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_one_of_another_host_or_port() {
+        for (origin, expected) in [
+            ("X: y", false),
+            ("Origin: http://a:1", false),
+            ("Origin: https://A:1", false),
+            ("Origin: http://a:2", true),
+            ("Origin: http://a.b:1", true),
+            ("Origin: null", true),
+        ] {
+            let text = format!("POST /kick HTTP/1.1\r\nHost: a:1\r\n{origin}\r\n\r\n");
+            let (request, _) = whole(&text);
+            assert_eq!(request.method, Method::Post);
+            assert_eq!(request.is_cross_site, expected, "{origin}");
         }
     }
 

@@ -12,6 +12,7 @@ pub(in crate::monitor) const OK: Status = Status(200, "OK");
 pub(in crate::monitor) const MOVED: Status = Status(301, "Moved Permanently");
 pub(in crate::monitor) const BAD_REQUEST: Status = Status(400, "Bad Request");
 pub(in crate::monitor) const UNAUTHORIZED: Status = Status(401, "Unauthorized");
+pub(in crate::monitor) const FORBIDDEN: Status = Status(403, "Forbidden");
 pub(in crate::monitor) const NOT_FOUND: Status = Status(404, "Not Found");
 pub(in crate::monitor) const INTERNAL_ERROR: Status = Status(500, "Internal Server Error");
 pub(in crate::monitor) const UNAVAILABLE: Status = Status(503, "Service Unavailable");

@@ -5,6 +5,7 @@ mod answers;
 mod asking;
 mod deadlines;
 mod ends;
+mod kick;
 mod own;
 mod pieces;
 mod probes;
