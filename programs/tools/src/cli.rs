@@ -7,9 +7,10 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::connection::Deadline;
 use super::message::Show;
+use super::monitor::Monitor;
 use super::server::Server;
 use super::subject::{literal, pattern, queue};
-use super::top::{Monitor, Sort};
+use super::top::Sort;
 use midge_text::quantity::{count, some};
 
 const CODES: &str = "\

@@ -9,7 +9,8 @@
 //! * `plain.rs`: text of others, for terminals.
 //! * `subject.rs`: where a message can go, and what can be subscribed to.
 //! * `publish.rs`, `subscribe.rs`, `request.rs`: one subcommand each.
-//! * `top/`: the broker's monitoring, as a table.
+//! * `monitor.rs`: asking the broker's monitoring port.
+//! * `top/`: what that says, as a table.
 //!
 //! The exit code says how it went: 0 it was done, 1 the broker cannot be reached or says no, 2 the
 //! command line is wrong, 3 timeout, 4 no subscriber answers the
@@ -24,6 +25,7 @@ use clap::Parser;
 mod cli;
 mod connection;
 mod message;
+mod monitor;
 mod plain;
 mod publish;
 mod request;

@@ -1,6 +1,5 @@
 //! `midge top`: what a broker is doing, once a second, from its monitoring port.
 //!
-//! * `http.rs`: asking it.
 //! * `sample.rs`: what it has answered, and what has changed since.
 //! * `page.rs`: that as text.
 //! * `terminal.rs`: the screen, and keys.
@@ -12,12 +11,10 @@ use std::time::Duration;
 use super::cli::TopArgs;
 use super::connection::Error;
 
-mod http;
 mod page;
 mod sample;
 mod terminal;
 
-pub(super) use http::Monitor;
 pub(super) use sample::Sort;
 
 use sample::Sample;

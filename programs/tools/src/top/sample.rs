@@ -6,8 +6,8 @@ use std::time::Instant;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::http::Monitor;
 use crate::connection::Error;
+use crate::monitor::Monitor;
 
 /// By what connections are ordered, as `/connz` names it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

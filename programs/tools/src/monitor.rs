@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use midge_text::host_port;
 use serde_json::Value;
 
-use crate::connection::Error;
+use super::connection::Error;
 
 /// The port of monitoring, if no other is given.
 const PORT: u16 = 8222;
