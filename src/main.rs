@@ -38,6 +38,7 @@ macro_rules! tools {
         "    pub, sub, req                    Publish, subscribe, or send a request, on any broker: see
                                      midge pub --help
     top                              Watch a running broker: see midge top --help
+    kick                             Close connections of a running midge: see midge kick --help
 "
     };
 }

@@ -10,7 +10,7 @@ end
 # Whether they are flags of the broker.
 function __midge_broker
     set -l before (commandline -opc)
-    not contains -- "$before[2]" check pub sub req top bench
+    not contains -- "$before[2]" check pub sub req top kick bench
 end
 
 complete -c midge -n '__midge_broker' -s c -l config -r -d 'Read this configuration file; flags override it'
@@ -50,6 +50,7 @@ complete -c midge -n '__midge_broker' -f -a pub -d 'Publish a message, and wait 
 complete -c midge -n '__midge_broker' -f -a sub -d 'Subscribe, and print each message that comes'
 complete -c midge -n '__midge_broker' -f -a req -d 'Send a request, and print the reply'
 complete -c midge -n '__midge_broker' -f -a top -d 'Watch a running broker by its monitoring port'
+complete -c midge -n '__midge_broker' -f -a kick -d 'Close connections of a running midge by its monitoring port'
 complete -c midge -n '__midge_broker' -f -a bench -d 'Load a NATS broker, check every message, and report the cost'
 complete -c midge -n '__midge_after check' -s h -l help -d 'Print help'
 complete -c midge -n '__midge_after pub' -s H -l header -r -d 'Header, as "Name: value"; may be repeated'
@@ -91,6 +92,15 @@ complete -c midge -n '__midge_after top' -s s -l sort -r -d 'Column by which con
 complete -c midge -n '__midge_after top' -s l -l limit -r -d 'Maximum number of connections listed [default: 1024]'
 complete -c midge -n '__midge_after top' -s j -l json -d 'Print each sample as a JSON object on one line'
 complete -c midge -n '__midge_after top' -s h -l help -d 'Print help'
+complete -c midge -n '__midge_after kick' -s m -l monitor -r -d 'Address of monitoring, with its credentials: http://user:password@host:port or http://token@host:port [env: MIDGE_MONITOR] [default: 127.0.0.1:8222]'
+complete -c midge -n '__midge_after kick' -l cid -r -d 'Number of one connection'
+complete -c midge -n '__midge_after kick' -l user -r -d 'Name of the user'
+complete -c midge -n '__midge_after kick' -l account -r -d 'Name of the account'
+complete -c midge -n '__midge_after kick' -l find -r -d 'Text that occurs in the name, language, version, user or address'
+complete -c midge -n '__midge_after kick' -l all -d 'All connections'
+complete -c midge -n '__midge_after kick' -l reason -r -d 'Reason sent to the clients and written to the log'
+complete -c midge -n '__midge_after kick' -l yes -d 'Close the connections'
+complete -c midge -n '__midge_after kick' -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c midge -n '__midge_after bench' -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c midge -n '__midge_after bench' -s V -l version -d 'Print version'
 complete -c midge -n '__midge_after bench' -f -a pub -d 'Publish without subscribers'

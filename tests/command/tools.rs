@@ -1,12 +1,13 @@
-//! `midge pub`, `sub`, `req` and `top`, as they are typed, on midge; and on the nats-server that the variable
+//! `midge pub`, `sub`, `req`, `top` and `kick`, as they are typed, on midge; and on the nats-server that the variable
 //! `NATS_SERVER` names, if it is set.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crate::process::{Broker, End, Quiet, Running, end_of};
+use crate::process::{Broker, End, Quiet, Running, end_of, scratch};
 
 /// A broker, and its address as `--server` takes it.
 struct Target {
@@ -488,4 +489,42 @@ fn a_line_is_published_when_it_is_there() {
         drop(stdin);
         assert_eq!(child.wait().expect("it ends").code(), Some(0));
     }
+}
+
+#[test]
+fn kick_shows_whom_it_finds_and_closes_them_when_that_is_meant() {
+    let folder = scratch("tools/kick");
+    let file = folder.join("midge.conf");
+    let text = "http: \"127.0.0.1:-1\"\nhttp_authorization {user: ann, password: \"p@ss\"}\n";
+    fs::write(&file, text).expect("a file of this test");
+    let file = file.to_str().expect("a path of this test");
+    let mut broker = Broker::start(&["-c", file]);
+    let at = broker.position("Starting http monitor on ");
+    let (_, address) = broker.lines[at].rsplit_once(' ').expect("an address");
+    let monitor = format!("http://ann:p@ss@{address}");
+    let kick = |monitor: &str, args: &[&str]| end_of(&[&["kick", "-m", monitor], args].concat());
+
+    let server = broker.addr().to_string();
+    let client = Subscriber::start(&server, &["a"]);
+    let shown = kick(&monitor, &["--all"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    let (connection, rest) = shown.out.split_once('\n').expect("a line");
+    assert!(connection.starts_with("cid 1 127.0.0.1:"), "{shown:?}");
+    assert_eq!(rest, "1 connection would be closed; add --yes to close\n");
+    let nobody = kick(&monitor, &["--cid", "9", "--yes"]);
+    assert_eq!(nobody.out, "no connection matches\n", "{nobody:?}");
+    let done = kick(&monitor, &["--cid", "1", "--reason", "too loud", "--yes"]);
+    assert!(done.out.ends_with("\n1 connection closed\n"), "{done:?}");
+    let (code, _, err) = client.end();
+    assert_eq!(code, Some(1));
+    assert!(err.contains("Kicked: too loud"), "{err}");
+
+    let stranger = kick(address, &["--all"]);
+    assert_eq!(stranger.code, Some(1));
+    assert!(
+        stranger.err.contains("http://user:password@host:port"),
+        "{stranger:?}"
+    );
+    let everybody = kick(&monitor, &[]);
+    assert_eq!(everybody.code, Some(2), "{everybody:?}");
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
 
 use super::connection::Deadline;
 use super::message::Show;
@@ -41,6 +41,12 @@ pub(super) enum Command {
     /// Watch a running broker by its monitoring port
     #[command(after_help = CODES)]
     Top(TopArgs),
+    /// Close connections of a running midge by its monitoring port
+    ///
+    /// Without --yes it shows the connections that match all of the filters, and closes none. The monitoring
+    /// port must ask for a password or a token (http_authorization in the configuration file).
+    #[command(after_help = CODES)]
+    Kick(KickArgs),
 }
 
 /// Where the broker is.
@@ -232,6 +238,37 @@ pub(super) struct TopArgs {
     /// Print each sample as a JSON object on one line
     #[arg(short, long)]
     pub(super) json: bool,
+}
+
+/// `midge kick`.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["cid", "user", "account", "find", "all"]))]
+pub(super) struct KickArgs {
+    /// Address of monitoring, with its credentials: http://user:password@host:port or http://token@host:port
+    #[arg(short, long, env = "MIDGE_MONITOR", hide_env_values = true)]
+    #[arg(default_value = "127.0.0.1:8222", value_name = "ADDRESS", value_parser = Monitor::parse)]
+    pub(super) monitor: Monitor,
+    /// Number of one connection
+    #[arg(long)]
+    pub(super) cid: Option<u64>,
+    /// Name of the user
+    #[arg(long)]
+    pub(super) user: Option<String>,
+    /// Name of the account
+    #[arg(long)]
+    pub(super) account: Option<String>,
+    /// Text that occurs in the name, language, version, user or address
+    #[arg(long, value_name = "TEXT")]
+    pub(super) find: Option<String>,
+    /// All connections
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Reason sent to the clients and written to the log
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    /// Close the connections
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 fn header(text: &str) -> Result<String, String> {

@@ -1,5 +1,5 @@
-//! `midge pub`, `midge sub`, `midge req`, `midge top`: a look at any NATS broker, with nothing else to
-//! install.
+//! `midge pub`, `midge sub`, `midge req`, `midge top`, `midge kick`: a look at any NATS broker, with nothing else to
+//! install. The last one needs a midge.
 //!
 //! * `cli.rs`: the command lines.
 //! * `server.rs`: where the broker is, and as whom to connect to it.
@@ -11,6 +11,7 @@
 //! * `publish.rs`, `subscribe.rs`, `request.rs`: one subcommand each.
 //! * `monitor.rs`: asking the broker's monitoring port.
 //! * `top/`: what that says, as a table.
+//! * `kick.rs`: closing connections by it.
 //!
 //! The exit code says how it went: 0 it was done, 1 the broker cannot be reached or says no, 2 the
 //! command line is wrong, 3 timeout, 4 no subscriber answers the
@@ -24,6 +25,7 @@ use clap::Parser;
 
 mod cli;
 mod connection;
+mod kick;
 mod message;
 mod monitor;
 mod plain;
@@ -37,7 +39,7 @@ mod top;
 use connection::Error;
 
 /// The words that these subcommands begin with.
-pub const WORDS: &[&str] = &["pub", "sub", "req", "top"];
+pub const WORDS: &[&str] = &["pub", "sub", "req", "top", "kick"];
 
 /// Runs the command line, whose first word is one of [`WORDS`].
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -55,6 +57,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         cli::Command::Sub(args) => ("sub", subscribe::run(args)),
         cli::Command::Req(args) => ("req", request::run(args)),
         cli::Command::Top(args) => ("top", top::run(args)),
+        cli::Command::Kick(args) => ("kick", kick::run(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,11 @@
 //! Just enough HTTP to ask a monitoring port.
 
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64;
 use midge_text::host_port;
 use serde_json::Value;
 
@@ -18,17 +20,36 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Most bytes of one answer: 1024 connections with their subscriptions take about a megabyte.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// How it is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
 /// A monitoring port.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Monitor {
     /// `host:port`.
     address: String,
     /// What stands before the names of endpoints: `/nats`, or nothing.
     base: String,
+    /// The field `Authorization`, if there are credentials.
+    authorization: Option<String>,
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor")
+            .field("address", &self.address)
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Monitor {
-    /// Reads `8222`, `host`, `host:8222` or `http://host:8222/base`.
+    /// Reads `8222`, `host`, `host:8222`, `http://host:8222/base`, `http://user:password@host` or
+    /// `http://token@host`.
     pub(crate) fn parse(text: &str) -> Result<Monitor, String> {
         let rest = match text.split_once("://") {
             Some(("http", rest)) => rest,
@@ -43,6 +64,14 @@ impl Monitor {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
+        let (secrets, host) = match host.rsplit_once('@') {
+            Some((secrets, host)) => (Some(secrets), host),
+            None => (None, host),
+        };
+        let authorization = secrets.map(|secrets| match secrets.contains(':') {
+            true => format!("Basic {}", BASE64.encode(secrets.as_bytes())),
+            false => format!("Bearer {secrets}"),
+        });
         let is_port = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit());
         let address = match is_port {
             true => host_port::server(&format!("127.0.0.1:{host}"), PORT)?,
@@ -51,6 +80,7 @@ impl Monitor {
         Ok(Monitor {
             address,
             base: base.trim_end_matches('/').to_owned(),
+            authorization,
         })
     }
 
@@ -61,12 +91,17 @@ impl Monitor {
 
     /// Asks one endpoint, with its query.
     pub(super) fn get(&self, endpoint: &str) -> Result<Value, Error> {
+        self.ask_json(Method::Get, endpoint)
+    }
+
+    /// As [`get`](Monitor::get), by another method.
+    pub(super) fn ask_json(&self, method: Method, endpoint: &str) -> Result<Value, Error> {
         let url = format!("http://{}{}{endpoint}", self.address, self.base);
         let failed = |cause| Error::Monitor {
             url: url.clone(),
             cause,
         };
-        let answer = self.ask(endpoint).map_err(failed)?;
+        let answer = self.ask(method, endpoint).map_err(failed)?;
         let foreign = |what: &str| Error::Foreign(format!("{url} {what}"));
         let (head, body) = answer
             .windows(4)
@@ -76,13 +111,19 @@ impl Monitor {
         let head = String::from_utf8_lossy(head);
         let status = head.split(' ').nth(1).unwrap_or_default();
         if status != "200" {
-            return Err(foreign(&format!("answers with status {status}")));
+            let hint = match status {
+                "401" => "; give the credentials, as http://user:password@host:port".to_owned(),
+                // A word of a broker, and not a page for people.
+                _ if body.len() <= 512 => format!(": {}", String::from_utf8_lossy(body).trim()),
+                _ => String::new(),
+            };
+            return Err(foreign(&format!("answers with status {status}{hint}")));
         }
         serde_json::from_slice(body).map_err(|_| foreign("does not answer with JSON"))
     }
 
     /// By version 1.0, so that the answer comes in one piece and ends with the connection.
-    fn ask(&self, endpoint: &str) -> std::io::Result<Vec<u8>> {
+    fn ask(&self, method: Method, endpoint: &str) -> std::io::Result<Vec<u8>> {
         let mut last = std::io::Error::from(ErrorKind::NotFound);
         for addr in self.address.to_socket_addrs()? {
             let mut stream = match TcpStream::connect_timeout(&addr, TIMEOUT) {
@@ -94,7 +135,17 @@ impl Monitor {
             };
             let end = Instant::now() + TIMEOUT;
             let (host, base) = (&self.address, &self.base);
-            let ask = format!("GET {base}{endpoint} HTTP/1.0\r\nHost: {host}\r\n\r\n");
+            let method = match method {
+                Method::Get => "GET",
+                Method::Post => "POST",
+            };
+            let authorization = match &self.authorization {
+                Some(value) => format!("Authorization: {value}\r\n"),
+                None => String::new(),
+            };
+            let ask = format!(
+                "{method} {base}{endpoint} HTTP/1.0\r\nHost: {host}\r\n{authorization}\r\n"
+            );
             stream.write_all(ask.as_bytes())?;
             let mut answer = Vec::new();
             let mut piece = [0; 16 * 1024];
@@ -133,6 +184,14 @@ mod tests {
         ] {
             let monitor = Monitor::parse(text).expect(text);
             assert_eq!((&*monitor.address, &*monitor.base), (address, base));
+        }
+        for (text, authorization) in [
+            ("http://ann:p@ss@h:1/nats", Some("Basic YW5uOnBAc3M=")),
+            ("http://tok@h", Some("Bearer tok")),
+            ("h", None),
+        ] {
+            let monitor = Monitor::parse(text).expect(text);
+            assert_eq!(monitor.authorization.as_deref(), authorization);
         }
         for text in ["", "https://h", "http:///x", "0", "65536", ":8222"] {
             assert!(Monitor::parse(text).is_err(), "{text}");

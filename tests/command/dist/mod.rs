@@ -74,7 +74,7 @@ fn help_lists_flags_in_groups_and_commands() {
     let broker = &pages[0];
     assert_eq!(
         broker.commands,
-        ["check", "pub", "sub", "req", "top", "bench"]
+        ["check", "pub", "sub", "req", "top", "kick", "bench"]
     );
     let flag = |page: &Page, name: &str| {
         let found = page
