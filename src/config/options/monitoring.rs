@@ -21,8 +21,11 @@ impl Reader<'_> {
             }
         }
         self.monitor.auth = match (user, pass, token) {
-            (Some(user), Some(pass), None) => Auth::User { user, pass },
-            (None, None, Some(token)) => Auth::Token(token),
+            (Some(user), Some(pass), None) => Auth::User {
+                user,
+                pass: pass.into(),
+            },
+            (None, None, Some(token)) => Auth::Token(token.into()),
             _ => {
                 let text = "http_authorization takes a user and a password, or a token; write \
                             {user: NAME, password: SECRET} or {token: SECRET}";

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 /// Settings of a broker whose monitoring asks for a token.
 fn guarded() -> Config {
     monitored(Monitor {
-        auth: Auth::Token("t".to_owned()),
+        auth: Auth::Token("t".into()),
         ..Monitor::default()
     })
 }
