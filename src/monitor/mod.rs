@@ -28,12 +28,8 @@ mod view;
 pub(crate) use http::HttpListener;
 
 use crate::records::Budget;
-use crate::state::State;
-use midge_reactor::{Context, Key};
+use midge_reactor::Key;
 use std::rc::Rc;
-
-/// Closes the client behind a key for this reason. The server knows how: nothing here knows of clients.
-pub(crate) type Kick = fn(&mut Context<'_, State>, Key, Rc<str>);
 
 /// Connections that are to be closed, and why.
 struct Kicked {

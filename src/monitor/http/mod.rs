@@ -6,7 +6,7 @@ pub(super) mod response;
 use crate::link::log_accept_error;
 use crate::monitor::endpoints::{self, Body, Endpoint, Field, Response};
 use crate::monitor::view::View;
-use crate::monitor::{Budget, Kick, Kicked, Pieces};
+use crate::monitor::{Budget, Kicked, Pieces};
 use crate::records::http_connections::HttpConnections;
 use crate::state::State;
 use jiff::Timestamp;
@@ -40,6 +40,9 @@ const WHOLE_MAX: usize = 64 * 1024;
 /// Numbers of this handler's timers: the next piece is due, a request is late.
 const PIECE: u64 = 1;
 const LATE: u64 = 2;
+
+/// Closes the client behind a key for this reason. The server knows how: nothing here knows of clients.
+pub(crate) type Kick = fn(&mut Context<'_, State>, Key, Rc<str>);
 
 /// The listener for monitoring.
 #[derive(Debug)]
