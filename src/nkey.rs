@@ -1,12 +1,12 @@
-//! Public NKeys, as far as they are names: the form, and not the keys behind it.
+//! Public NKeys: their form, and the key in it.
 //!
 //! ```text
 //! base32, without padding, of   kind: 1 byte | key: 32 bytes | CRC-16/XMODEM of both, little-endian
 //!                               = 35 bytes, 56 letters, of which the first tells the kind
 //! ```
 //!
-//! The key in a server's id signs nothing, so it is random bytes. Signatures will be checked by
-//! ring, which TLS brings along. Source: nats-io/nkeys v0.4, `strkey.go`.
+//! The key in a server's id signs nothing, so it is random bytes. What a user has signed is checked in
+//! `auth/signature.rs`. Source: nats-io/nkeys v0.4, `strkey.go`.
 
 use crc::{CRC_16_XMODEM, Crc};
 use data_encoding::BASE32_NOPAD;
@@ -20,7 +20,10 @@ pub(crate) enum Kind {
     /// `N`
     Server = 13 << 3,
     /// `U`
-    #[cfg_attr(not(any(feature = "command", test)), expect(dead_code))]
+    #[cfg_attr(
+        not(any(feature = "command", feature = "nkeys", test)),
+        expect(dead_code)
+    )]
     User = 20 << 3,
 }
 
@@ -37,23 +40,26 @@ fn text(kind: Kind, key: [u8; 32]) -> String {
     BASE32_NOPAD.encode(&bytes)
 }
 
-/// Whether `text` is a public key of this kind, with a checksum that is right.
+/// The key of which `text` is the public one of this kind, with a checksum that is right.
+#[cfg(any(feature = "command", feature = "nkeys", test))]
+pub(crate) fn public_key(kind: Kind, text: &str) -> Option<[u8; 32]> {
+    let bytes = BASE32_NOPAD.decode(text.as_bytes()).ok()?;
+    let (body, checksum) = bytes.split_last_chunk::<2>()?;
+    let (letter, key) = body.split_first()?;
+    let is_good = CHECKSUM.checksum(body) == u16::from_le_bytes(*checksum);
+    let key = key.try_into().ok()?;
+    (*letter == kind as u8 && is_good).then_some(key)
+}
+
+/// Whether `text` is a public key of this kind.
 #[cfg(any(feature = "command", test))]
 pub(crate) fn is_public(kind: Kind, text: &str) -> bool {
-    let Ok(bytes) = BASE32_NOPAD.decode(text.as_bytes()) else {
-        return false;
-    };
-    let Some((body, checksum)) = bytes.split_last_chunk::<2>() else {
-        return false;
-    };
-    body.len() == 33
-        && body[0] == kind as u8
-        && CHECKSUM.checksum(body) == u16::from_le_bytes(*checksum)
+    public_key(kind, text).is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE32_NOPAD, Kind, is_public, server_id, text};
+    use super::{BASE32_NOPAD, Kind, is_public, public_key, server_id, text};
 
     /// A server's and a user's, made by nats-io/nkeys.
     const SERVER: &str = "NAK74WTCJ7SGDPNO3EHIPOK27TWQHF523OGMWJ5E4AGGFFYOHC76PC5Z";
@@ -79,6 +85,7 @@ mod tests {
             let bytes = BASE32_NOPAD.decode(key.as_bytes()).expect("base32");
             let inner = bytes[1..33].try_into().expect("32 bytes");
             assert_eq!(text(kind, inner), key);
+            assert_eq!(public_key(kind, key), Some(inner));
         }
     }
 

@@ -20,12 +20,14 @@
 
 pub(crate) mod inquiry;
 pub(crate) mod permissions;
+pub(crate) mod signature;
 
 use crate::config::{Auth, Config, ConnectionType, Proof, Secret, User, is_hash};
 use crate::core::accounts::Accounts;
 use midge_protocol::ConnectOptions;
 use midge_reactor::Time;
 use permissions::Permissions;
+use signature::Nonce;
 
 /// Who a client is, and what it may therefore do. All else reads this and decides nothing about it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,6 +56,8 @@ enum Ground {
     Token(Secret),
     /// It knew the password of its user: this, as it stands in the settings.
     Password(Secret),
+    /// It has the key of its user.
+    Signature,
 }
 
 /// How much of it a client may have.
@@ -149,6 +153,8 @@ impl Inquiry {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Presented<'a> {
     pub(crate) options: &'a ConnectOptions,
+    /// What it had to sign.
+    pub(crate) nonce: Option<&'a Nonce>,
     pub(crate) connection: ConnectionType,
 }
 
@@ -164,16 +170,24 @@ pub(crate) fn before_connect(config: &Config, connection: ConnectionType) -> Opt
 pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
     let Presented {
         options,
+        nonce,
         connection,
     } = presented;
     let ConnectOptions {
         auth_token,
         user,
         pass,
+        nkey,
+        sig,
         ..
     } = options;
     if matches!(config.auth, Auth::None) {
         return Verdict::Login(Login::named(config, claimed_user(options), Ground::Open));
+    }
+    if !nkey.is_empty() && config.auth.has_key() {
+        let login = with_key(config, nkey, connection);
+        let is_signed = || nonce.is_some_and(|nonce| signature::is_good(nkey, nonce, sig));
+        return login.filter(|_| is_signed()).into();
     }
     let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
     if presents_nothing && config.no_auth_user.is_some() {
@@ -203,6 +217,7 @@ pub(crate) fn check_again(config: &Config, login: &Login, connection: Connection
         Ground::Open | Ground::Default => return default_user(config, connection).into(),
         Ground::Token(known) => (with_token(config), known),
         Ground::Password(known) => (with_password(config, &login.user, connection), known),
+        Ground::Signature => return with_key(config, &login.user, connection).into(),
     };
     match found {
         Some((secret, login)) if secret == known => Verdict::Login(login),
@@ -241,6 +256,12 @@ fn with_password<'a>(config: &'a Config, name: &str, connection: ConnectionType)
     };
     let ground = Ground::Password(secret.clone());
     Some((secret, Login::of(config, user, ground)))
+}
+
+/// Who a client is that has a key.
+fn with_key(config: &Config, key: &str, connection: ConnectionType) -> Option<Login> {
+    let user = user(config, key, connection)?;
+    (user.proof == Proof::Signature).then(|| Login::of(config, user, Ground::Signature))
 }
 
 /// Who a client is that presents nothing.
@@ -308,6 +329,7 @@ mod tests {
     fn look(config: &Config, options: &ConnectOptions) -> Verdict {
         let presented = Presented {
             options,
+            nonce: None,
             connection: STANDARD,
         };
         check(config, presented)
@@ -363,6 +385,7 @@ mod tests {
         let is_in = |config: &Config, connection| {
             let presented = Presented {
                 options: &options,
+                nonce: None,
                 connection,
             };
             let ways = [

@@ -244,7 +244,9 @@ impl Client {
 impl Handler<State> for Client {
     fn on_open(&mut self, cx: &mut Context<'_, State>) {
         let key = cx.key();
-        session::greet(cx.state, key, &self.link.label, &mut Queues(&mut cx.io));
+        let nonce = self.session.as_ref().and_then(Session::nonce);
+        let out = &mut Queues(&mut cx.io);
+        session::greet(cx.state, key, &self.link.label, nonce, out);
         if self.session.is_none() {
             return self.refuse(cx, &Violation::ConnectionsMax);
         }

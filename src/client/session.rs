@@ -3,6 +3,7 @@
 //! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
 
 use crate::auth::permissions::Permissions;
+use crate::auth::signature::Nonce;
 use crate::auth::{self, Login, Presented, Verdict};
 use crate::config::{Config, ConnectionType};
 use crate::core::Core;
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     publisher: Publisher,
     key: Key,
     label: Label,
+    /// What the client has to sign, if any user has a key.
+    nonce: Option<Nonce>,
     /// How the client is connected.
     connection: ConnectionType,
     /// What it has said about itself: without secrets, once it is known who it is.
@@ -77,6 +80,7 @@ impl Session {
             publisher: Publisher::new(state.core.receiver(id).origin(id)),
             key,
             label,
+            nonce: state.has_key.then(Nonce::new).flatten(),
             connection,
             options,
             rules,
@@ -99,6 +103,11 @@ impl Session {
     /// The client as delivery knows it.
     pub(crate) fn id(&self) -> ReceiverId {
         self.publisher.origin().receiver
+    }
+
+    /// What the client has to sign.
+    pub(crate) fn nonce(&self) -> Option<&Nonce> {
+        self.nonce.as_ref()
     }
 
     /// What the client has said about itself.
@@ -233,7 +242,7 @@ impl Session {
         }
         receiver.takes_info = true;
         if self.info_version != state.info_version {
-            greet(state, self.key, &self.label, out);
+            greet(state, self.key, &self.label, None, out);
         }
     }
 
@@ -258,6 +267,7 @@ impl Session {
     pub(crate) fn check(&self, state: &State) -> Verdict {
         let presented = Presented {
             options: &self.options,
+            nonce: self.nonce.as_ref(),
             connection: self.connection,
         };
         match &self.login {
@@ -557,13 +567,20 @@ fn cost(op: &ClientOp<'_>) -> usize {
     }
 }
 
-/// The first line that a client gets; again where it has changed.
-pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut O) {
+/// The first line that a client gets, with what it has to sign; again where it has changed.
+pub(crate) fn greet<O: Outbox>(
+    state: &State,
+    key: Key,
+    label: &Label,
+    nonce: Option<&Nonce>,
+    out: &mut O,
+) {
     let mut line = Vec::with_capacity(512);
     let client_ip = label.peer.ip().to_canonical().to_string();
     Info {
         client_id: label.cid,
         client_ip,
+        nonce: nonce.map(|nonce| nonce.text().to_owned()),
         ..state.info.clone()
     }
     .put(&mut line);
@@ -577,7 +594,7 @@ pub(crate) fn greet<O: Outbox>(state: &State, key: Key, label: &Label, out: &mut
 pub(crate) fn broadcast_info<O: Outbox>(state: &State, out: &mut O) {
     for receiver in state.core.clients() {
         if receiver.takes_info {
-            greet(state, receiver.key, &receiver.label, out);
+            greet(state, receiver.key, &receiver.label, None, out);
         }
     }
 }

@@ -90,6 +90,13 @@ impl Faults {
                  build midge with its feature \"bcrypt\", or give the password itself",
             );
         }
+        if cfg!(not(feature = "nkeys")) && config.auth.has_key() {
+            self.add(
+                "authorization",
+                "a user has an nkey, whose signatures this build cannot check; \
+                 build midge with its feature \"nkeys\", or give the user a password",
+            );
+        }
         if let Some(name) = &config.no_auth_user {
             let known = users.map(|users| users.iter().any(|user| user.name == *name));
             match known {

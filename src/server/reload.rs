@@ -19,6 +19,7 @@ use std::rc::Rc;
 pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     let config = settle(cx.state, config);
     preflight::warn(&config, Some(&cx.state.config));
+    cx.state.has_key = config.auth.has_key();
     let former = std::mem::replace(&mut cx.state.config, config);
     write_files(cx.state, &former);
     bound_queues(cx);

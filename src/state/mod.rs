@@ -58,6 +58,8 @@ pub struct State {
     pub(crate) port: u16,
     /// Whether the broker is in lame duck mode.
     pub(crate) lame_duck: bool,
+    /// Whether any user has a key, so that each client is given something to sign.
+    pub(crate) has_key: bool,
     /// How often `info` has changed.
     pub(crate) info_version: u32,
     /// How often what clients must present has changed.
@@ -86,6 +88,7 @@ impl State {
     pub(crate) fn announcing(config: Config, info: Info) -> State {
         State {
             core: Core::new(config.total_bytes_max()),
+            has_key: config.auth.has_key(),
             config,
             info,
             ending: Ending::default(),

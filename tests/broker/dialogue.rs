@@ -13,6 +13,7 @@
 //! telnet 2                                    client 2 sends none
 //! connect: {"verbose":true}                   everybody comes in with this CONNECT
 //! connect 2: {"echo":false,"verbose":false}   client 2 comes in with this one
+//! config: users=ann:a|{key 1}|bob:b:WEBSOCKET several: name, password, connection types; or a key
 //! config: max_payload=100, ping_max=1         settings of the broker, in nats-server's names
 //! only: midge, because ...                    not played against a nats-server (or: `reference`)
 //! uncut: because ...                          a nats-server plays it only in packets as written
@@ -21,6 +22,8 @@
 //! 1< MSG job 7 2               the next line that client 1 hears is this one
 //! 1|2< MSG job * 2             the next line of exactly one of the two is this one
 //! 1|2< ok                      (not MSG or HMSG) and of the same one, this one
+//! 1> CONNECT {"nkey":"{key 1}","sig":"{sig 1}"}    key 1, made of 32 bytes 1, and its signature of the nonce;
+//!                              `{sig 1 std=}` in another base64: `url`, `url=`, `std` or `std=`
 //! 1<~ MSG a 1 0                this and the `<~` lines around it come in any order; a line that
 //! 1<~ MSG a 2 0                follows MSG or HMSG stays with it
 //! 1<INFO {"proto":1}           the greeting had these fields; "*" is any value, "=other" the value
@@ -47,6 +50,8 @@
 //!   client that is left half-closes and must hear the end at once.
 //! * A broker's `PING` is passed over, except in dialogues that set `ping_interval`.
 
+#[path = "../support/keys.rs"]
+mod keys;
 #[path = "../support/player.rs"]
 mod player;
 #[path = "../support/script.rs"]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::keys;
 use super::script::{Action, Dialogue, Name, Pattern, Step};
 
 /// How long the player waits for what must come. Reaching it always fails the dialogue.
@@ -233,6 +234,7 @@ impl Player<'_> {
             if index > 0 {
                 self.let_the_broker_read()?;
             }
+            let piece = &self.filled_in(client, piece);
             self.transcript.push(format!("{client}> {}", shown(piece)));
             let (single, whole) = match self.packets {
                 Packets::AsWritten => piece.split_at(0),
@@ -249,6 +251,15 @@ impl Player<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a client sends, with its signatures in it.
+    fn filled_in(&self, client: Name, piece: &[u8]) -> Vec<u8> {
+        let nonce = self.clients[&client].info["nonce"].as_str();
+        match std::str::from_utf8(piece) {
+            Ok(text) => keys::filled_in(text, nonce.unwrap_or_default()).into_bytes(),
+            Err(_) => piece.to_vec(),
+        }
     }
 
     /// A round trip on a connection of the player's own. A broker of one thread answers it only

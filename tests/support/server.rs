@@ -1,6 +1,7 @@
 //! The broker at the other end of a dialogue: midge in this process, a nats-server started for the
 //! occasion, or one that runs somewhere.
 
+use super::keys;
 use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Settings by nats-server's option names. Those of its `authorization` block are called `user`,
-/// `password`, `token` and `auth_timeout` (seconds).
+/// `password`, `token`, `users` and `auth_timeout` (seconds).
 pub(crate) type Settings = [(String, String)];
 
 /// Against whom the dialogues are played.
@@ -128,6 +129,11 @@ fn midge_config(settings: &Settings) -> midge::Config {
                     pass: value.as_str().into(),
                 };
             }
+            "users" => {
+                let users = users(value).into_iter().map(OneUser::of_midge).collect();
+                config.auth = Auth::Users { users, token: None };
+            }
+            "no_auth_user" => config.no_auth_user = Some(keys::filled_in(value, "")),
             "auth_timeout" => {
                 let seconds = value.parse().expect("auth_timeout is in seconds");
                 config.auth_timeout = Duration::from_secs_f64(seconds);
@@ -136,6 +142,66 @@ fn midge_config(settings: &Settings) -> midge::Config {
         }
     }
     config
+}
+
+/// One of several users.
+struct OneUser {
+    name: String,
+    /// `None`: the name is a key.
+    password: Option<String>,
+    types: Vec<String>,
+}
+
+/// `ann:a|{key 1}|bob:b:WEBSOCKET+MQTT`.
+fn users(text: &str) -> Vec<OneUser> {
+    let text = keys::filled_in(text, "");
+    let one = |text: &str| {
+        let mut parts = text.split(':');
+        let name = parts.next().unwrap_or_default().to_owned();
+        let is_key = name.len() == 56 && name.starts_with('U');
+        let password = parts.next().unwrap_or_default().to_owned();
+        let types = parts.next().unwrap_or_default().split('+');
+        let types = types.filter(|one| !one.is_empty()).map(str::to_owned);
+        OneUser {
+            name,
+            password: (!is_key).then_some(password),
+            types: types.collect(),
+        }
+    };
+    text.split('|').map(one).collect()
+}
+
+impl OneUser {
+    fn of_midge(self) -> midge::User {
+        use midge::{ConnectionType, Proof, User};
+
+        let password = self.password.as_deref();
+        let named = |name: &String| ConnectionType::named(name).expect("there is such a type");
+        User {
+            proof: password.map_or(Proof::Signature, Proof::from),
+            connections: self.types.iter().map(named).collect(),
+            name: self.name,
+            ..User::default()
+        }
+    }
+
+    fn text(&self) -> String {
+        let OneUser {
+            name,
+            password,
+            types,
+        } = self;
+        let who = match password.as_deref() {
+            None => format!("nkey: {name}"),
+            Some("") => format!("user: {name}"),
+            Some(password) => format!("user: {name}, password: \"{password}\""),
+        };
+        let types = match types.is_empty() {
+            true => String::new(),
+            false => format!(", allowed_connection_types: [ {} ]", types.join(", ")),
+        };
+        format!("{{ {who}{types} }}")
+    }
 }
 
 fn start_executable(path: &PathBuf, settings: &Settings) -> io::Result<Server> {
@@ -183,6 +249,11 @@ fn config_text(settings: &Settings) -> String {
     for (key, value) in settings {
         match key.as_str() {
             "user" | "password" | "token" => authorization.push(format!("{key}: \"{value}\"")),
+            "users" => {
+                let users: Vec<String> = users(value).iter().map(OneUser::text).collect();
+                authorization.push(format!("users: [ {} ]", users.join(", ")));
+            }
+            "no_auth_user" => lines.push(format!("no_auth_user: {}", keys::filled_in(value, ""))),
             "auth_timeout" => authorization.push(format!("timeout: {value}")),
             "ping_interval" | "server_name" => lines.push(format!("{key}: \"{value}\"")),
             _ => lines.push(format!("{key}: {value}")),
