@@ -18,12 +18,14 @@
 //! [`Login::named`] is the one place that fills them; [`Login::limit`] is for limits that change while the login
 //! lasts. What a client has presented is not needed after it was let in, and is forgotten.
 
+pub(crate) mod certificate;
 pub(crate) mod inquiry;
 pub(crate) mod permissions;
 pub(crate) mod signature;
 
 use crate::config::{Auth, Config, ConnectionType, Proof, Secret, User, is_hash};
 use crate::core::accounts::Accounts;
+use certificate::Names;
 use midge_protocol::ConnectOptions;
 use midge_reactor::Time;
 use permissions::Permissions;
@@ -155,6 +157,8 @@ pub(crate) struct Presented<'a> {
     pub(crate) options: &'a ConnectOptions,
     /// What it had to sign.
     pub(crate) nonce: Option<&'a Nonce>,
+    /// Its certificate, where that tells which user it is.
+    pub(crate) certificate: Option<&'a Names>,
     pub(crate) connection: ConnectionType,
 }
 
@@ -171,6 +175,7 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
     let Presented {
         options,
         nonce,
+        certificate,
         connection,
     } = presented;
     let ConnectOptions {
@@ -188,6 +193,13 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
         let login = with_key(config, nkey, connection);
         let is_signed = || nonce.is_some_and(|nonce| signature::is_good(nkey, nonce, sig));
         return login.filter(|_| is_signed()).into();
+    }
+    if let Some(names) = certificate {
+        let user = certificate::user(config.auth.users(), names, connection);
+        let found = user.and_then(|user| with_password(config, &user.name, connection));
+        return found.map_or(Verdict::Refused, |(secret, login)| {
+            hold(secret, pass, login)
+        });
     }
     let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
     if presents_nothing && config.no_auth_user.is_some() {
@@ -330,6 +342,7 @@ mod tests {
         let presented = Presented {
             options,
             nonce: None,
+            certificate: None,
             connection: STANDARD,
         };
         check(config, presented)
@@ -386,6 +399,7 @@ mod tests {
             let presented = Presented {
                 options: &options,
                 nonce: None,
+                certificate: None,
                 connection,
             };
             let ways = [
@@ -401,6 +415,33 @@ mod tests {
         };
         users[0].connections = vec![ConnectionType::Mqtt, ConnectionType::WebSocket];
         assert!(!is_in(&config, STANDARD) && is_in(&config, ConnectionType::WebSocket));
+    }
+
+    #[test]
+    fn a_certificate_tells_which_user_a_client_is_and_a_password_counts_beside_it() {
+        let config = users(&[("ann@acme.test", ""), ("bob@acme.test", "b")], None);
+        let is_in = |email: &str, options: &ConnectOptions| {
+            let names = Names {
+                emails: vec![email.to_owned()],
+                ..Names::default()
+            };
+            let presented = Presented {
+                options,
+                nonce: None,
+                certificate: Some(&names),
+                connection: STANDARD,
+            };
+            match check(&config, presented) {
+                Verdict::Login(login) => Some(login.user),
+                _ => None,
+            }
+        };
+        let (ann, bob) = ("ann@acme.test", "bob@acme.test");
+        assert_eq!(is_in(ann, &presents("eve", "")).as_deref(), Some(ann));
+        assert_eq!(is_in(ann, &presents("", "x")), None);
+        assert_eq!(is_in(bob, &presents("", "b")).as_deref(), Some(bob));
+        assert_eq!(is_in(bob, &presents("", "")), None);
+        assert_eq!(is_in("eve@acme.test", &presents(ann, "")), None);
     }
 
     #[test]

@@ -268,6 +268,7 @@ impl Session {
         let presented = Presented {
             options: &self.options,
             nonce: self.nonce.as_ref(),
+            certificate: None,
             connection: self.connection,
         };
         match &self.login {
