@@ -39,8 +39,20 @@ impl Auth {
             Auth::None | Auth::Token(_) => false,
             Auth::User { pass, .. } => !pass.is_empty() && !is_hash(pass),
             Auth::Users { users, .. } => {
-                let passwords = users.iter().filter_map(User::password);
-                passwords.into_iter().any(|secret| !is_hash(secret))
+                let mut passwords = users.iter().filter_map(User::password);
+                passwords.any(|secret| !is_hash(secret))
+            }
+        }
+    }
+
+    /// Users that need no password, by their names.
+    pub(crate) fn without_password(&self) -> Vec<&str> {
+        let is_bare = |user: &&User| user.password().is_some_and(|secret| secret.is_empty());
+        match self {
+            Auth::User { user, pass } if pass.is_empty() => vec![user],
+            auth => {
+                let bare = auth.users().iter().filter(is_bare);
+                bare.map(|user| user.name.as_str()).collect()
             }
         }
     }
@@ -69,6 +81,32 @@ impl Auth {
 mod tests {
     use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn users_that_need_no_password_are_known_by_name() {
+        let users = [
+            ("ann", Proof::from("")),
+            ("bob", "b".into()),
+            ("U", Proof::Signature),
+        ];
+        let users = users.map(|(name, proof)| User {
+            name: name.to_owned(),
+            proof,
+            ..User::default()
+        });
+        let several = Auth::Users {
+            users: users.to_vec(),
+            token: None,
+        };
+        assert_eq!(several.without_password(), ["ann"]);
+        let one = |pass: &str| Auth::User {
+            user: "eve".to_owned(),
+            pass: pass.into(),
+        };
+        assert_eq!(one("").without_password(), ["eve"]);
+        assert!(one("e").without_password().is_empty());
+        assert!(Auth::Token("t".into()).without_password().is_empty());
+    }
 
     #[test]
     fn a_hash_is_found_wherever_a_secret_may_stand() {

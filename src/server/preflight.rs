@@ -174,6 +174,14 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
     if is_new(|config| config.auth.has_plain_password()) {
         log::warn!(target: "midge", "Plaintext passwords detected, use nkeys or bcrypt");
     }
+    let bare = config.auth.without_password();
+    if !bare.is_empty() && before.is_none_or(|before| before.auth.without_password() != bare) {
+        let names = bare.join(", ");
+        log::warn!(
+            target: "midge",
+            "Users without a password come in by their name alone: {names}; give each a password or an nkey"
+        );
+    }
     if config.auth == Auth::None && before.is_some_and(|before| before.auth != Auth::None) {
         log::warn!(
             target: "midge",

@@ -346,6 +346,16 @@ fn whoever_is_user_by_default_is_told_that_nothing_is_asked_for() {
 }
 
 #[test]
+fn users_that_need_no_password_are_named_at_the_start() {
+    let users = "authorization {users: [{user: a}, {user: b, password: b}, {user: c}]}\n";
+    let warning = "[WRN] Users without a password come in by their name alone: a, c; \
+                   give each a password or an nkey";
+    let running = run(&[], users);
+    let said = &running.said;
+    assert!(said.iter().any(|line| line.ends_with(warning)), "{said:?}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let directory = folder("good");
     for words in [

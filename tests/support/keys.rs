@@ -52,7 +52,7 @@ pub(crate) fn filled_in(text: &str, nonce: &str) -> String {
             Some((["key", key], rest)) => filled += &(public(number(key)) + rest),
             Some((["sig", key], rest)) => filled += &(sign(number(key), nonce, "url") + rest),
             Some((["sig", key, form], rest)) => filled += &(sign(number(key), nonce, form) + rest),
-            _ => filled += &format!("{{{part}"),
+            _ => filled.extend(["{", part]),
         }
     }
     filled

@@ -181,7 +181,6 @@ impl OneUser {
             proof: password.map_or(Proof::Signature, Proof::from),
             connections: self.types.iter().map(named).collect(),
             name: self.name,
-            ..User::default()
         }
     }
 

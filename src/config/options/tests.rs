@@ -174,6 +174,14 @@ fn who_may_connect_is_a_token_one_user_or_many() {
             "authorization=users a no_auth_user=a",
         ),
         (
+            "authorization {users: [{user: a, clients: [MQTT, leafnode_ws]}]}",
+            "authorization=users a ~f:1:34: midge has no connections of these types, so this user cannot come in",
+        ),
+        (
+            "authorization {users: [{nkey: UBCXCMGAZQZN55X5TTTWMB5CZNZIKJHEDZJOJ3TV63NKPJ6FRXSR2ZO4}, {user: a}]}",
+            "authorization=users UBCXCMGAZQZN55X5TTTWMB5CZNZIKJHEDZJOJ3TV63NKPJ6FRXSR2ZO4, a",
+        ),
+        (
             "authorization {users: []}",
             "~f:1:16: \"users\" has no effect: the list is empty, so every client is accepted",
         ),
@@ -332,6 +340,18 @@ fn what_does_not_fit_is_told_by_place_and_name() {
         (
             "authorization {users: [{nkey: foo}]}",
             "f:1:25: Not a valid public nkey for a user; it is the one of 56 letters that begins with U",
+        ),
+        (
+            "authorization {users: [{nkey: UBCXCMGAZQZN55X5TTTWMB5CZNZIKJHEDZJOJ3TV63NKPJ6FRXSR2ZO4}, {nkey: UBCXCMGAZQZN55X5TTTWMB5CZNZIKJHEDZJOJ3TV63NKPJ6FRXSR2ZO4}]}",
+            "f:1:90: Duplicate nkey \"UBCXCMGAZQZN55X5TTTWMB5CZNZIKJHEDZJOJ3TV63NKPJ6FRXSR2ZO4\" detected",
+        ),
+        (
+            "authorization {users: [{nkey: UBCXCMGAZQZN55X5TTTWMB5CZNZIKJHEDZJOJ3TV63NKPJ6FRXSR2ZO4, pass: a}]}",
+            "f:1:24: Nkey users do not take usernames or passwords; make them two users",
+        ),
+        (
+            "authorization {users: [{nkey: UBCXCMGAZQZN55X5TTTWMB5CZNZIKJHEDZJOJ3TV63NKPJ6FRXSR2ZO4, user: a}]}",
+            "f:1:24: Nkey users do not take usernames or passwords; make them two users",
         ),
         (
             "authorization {users: [{user: a, connection_types: [FOO]}]}",
