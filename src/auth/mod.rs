@@ -19,6 +19,7 @@
 //! lasts. What a client has presented is not needed after it was let in, and is forgotten.
 
 pub(crate) mod certificate;
+pub(crate) mod failures;
 pub(crate) mod inquiry;
 pub(crate) mod permissions;
 pub(crate) mod signature;

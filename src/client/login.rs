@@ -8,22 +8,53 @@
 //! ```
 //!
 //! A client has one inquiry at most: the next verdict takes its place, and an answer that comes later
-//! is dropped.
+//! is dropped. Where many logins from one address have failed, the next one waits before it is looked at
+//! (`auth/failures.rs`), with its connection unread like that of one with an inquiry.
 
 use super::Client;
-use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Purpose};
+use super::session::Session;
+use crate::auth::failures::WAIT_MAX;
+use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Pending, Purpose};
 use crate::auth::{Inquiry, Verdict};
+use crate::link::Link;
 use crate::link::queues::Queues;
 use crate::state::State;
 use midge_protocol::Violation;
-use midge_reactor::Context;
+use midge_reactor::{Context, TimerId};
+
+/// What a client waits for before it is known who it is.
+pub(super) enum Waiting {
+    /// For its turn to be looked at.
+    Turn(TimerId),
+    Inquiry(Pending),
+}
 
 impl Client {
-    /// A `CONNECT` has come: finds out who the client is.
+    /// A `CONNECT` has come: finds out who the client is, now or when it has waited.
     ///
     /// # Errors
     /// The violation after which the connection is to be closed.
     pub(super) fn log_in(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+        let address = self.link.label.peer.ip();
+        let wait = cx.state.failures.wait(address, cx.now());
+        let is_known = self.session.as_ref().is_none_or(Session::is_known);
+        if is_known || wait.is_zero() {
+            return self.look(cx);
+        }
+        self.stop_reading(cx);
+        self.waiting = Some(Waiting::Turn(Link::put_off_login(cx, wait)));
+        Ok(())
+    }
+
+    /// It has waited for its turn.
+    pub(super) fn take_its_turn(&mut self, cx: &mut Context<'_, State>) {
+        if let Err(violation) = self.look(cx) {
+            self.refuse(cx, &violation);
+        }
+    }
+
+    /// Holds what the client presents against what it must.
+    fn look(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
         let Some(session) = &self.session else {
             return Ok(());
         };
@@ -33,8 +64,34 @@ impl Client {
 
     /// Whether it is not read until it is known who it is.
     pub(super) fn is_connecting(&self) -> bool {
-        let pending = self.pending.as_ref();
-        pending.is_some_and(|pending| pending.inquirer.purpose == Purpose::Connect)
+        match &self.waiting {
+            None => false,
+            Some(Waiting::Turn(_)) => true,
+            Some(Waiting::Inquiry(pending)) => pending.inquirer.purpose == Purpose::Connect,
+        }
+    }
+
+    /// Whether what clients must present now is held against what it presents anyway.
+    pub(super) fn is_asked(&self, cx: &Context<'_, State>) -> bool {
+        match &self.waiting {
+            None => false,
+            Some(Waiting::Turn(_)) => true,
+            Some(Waiting::Inquiry(pending)) => pending.inquirer.version == cx.state.auth_version,
+        }
+    }
+
+    /// It has done its part: it is not read until it is known who it is, and does not wait for ever.
+    fn stop_reading(&mut self, cx: &mut Context<'_, State>) {
+        self.link.await_login(cx, ANSWER_WAIT_MAX);
+        self.link.expire(cx, None);
+        cx.io.pause(cx.key());
+    }
+
+    /// It waits for nothing any more.
+    pub(super) fn stop_waiting(&mut self, cx: &mut Context<'_, State>) {
+        if let Some(Waiting::Turn(timer)) = self.waiting.take() {
+            cx.io.cancel(timer);
+        }
     }
 
     /// Goes on with a verdict, whether it was known at once or was worked out.
@@ -48,21 +105,24 @@ impl Client {
         verdict: Verdict,
     ) -> Result<(), Violation<'static>> {
         let was_connecting = self.is_connecting();
-        self.pending = None;
+        self.stop_waiting(cx);
         let Some(session) = &mut self.session else {
             return Ok(());
         };
         let login = match verdict {
             Verdict::Login(login) => login,
-            Verdict::Refused => return Err(Violation::Authorization),
+            Verdict::Refused => {
+                if inquirer.purpose == Purpose::Connect {
+                    self.note_failure(cx);
+                }
+                return Err(Violation::Authorization);
+            }
             Verdict::Pending(inquiry) => {
                 if inquirer.purpose == Purpose::Connect && !was_connecting {
-                    // The client has done its part; what remains is not to wait for ever.
-                    self.link.await_login(cx, ANSWER_WAIT_MAX);
-                    self.link.expire(cx, None);
-                    cx.io.pause(cx.key());
+                    self.stop_reading(cx);
                 }
-                self.pending = Some(cx.state.inquiries.ask(inquiry, inquirer));
+                let pending = cx.state.inquiries.ask(inquiry, inquirer);
+                self.waiting = Some(Waiting::Inquiry(pending));
                 work_out_next(cx);
                 return Ok(());
             }
@@ -86,10 +146,25 @@ impl Client {
         Ok(())
     }
 
+    /// What it presents is no good: others from its address may have to wait.
+    fn note_failure(&self, cx: &mut Context<'_, State>) {
+        let (label, now) = (&self.link.label, cx.now());
+        let has_begun = cx.state.failures.failed(label.peer.ip(), now);
+        if has_begun && cx.state.failures.tell(now).this {
+            log::warn!(
+                target: "midge",
+                "{label} - many logins from this address have failed; the next ones wait up to {WAIT_MAX:?} each"
+            );
+        }
+    }
+
     /// An inquiry was worked out.
     fn worked_out(&mut self, cx: &mut Context<'_, State>, inquirer: Inquirer, verdict: Verdict) {
-        let pending = self.pending.as_ref();
-        if !pending.is_some_and(|pending| pending.inquirer == inquirer) {
+        let is_awaited = match &self.waiting {
+            Some(Waiting::Inquiry(pending)) => pending.inquirer == inquirer,
+            _ => false,
+        };
+        if !is_awaited {
             return;
         }
         if let Err(violation) = self.decide(cx, inquirer, verdict) {
@@ -143,7 +218,7 @@ mod tests {
     use super::*;
     use crate::auth;
     use crate::client::listener::Clients;
-    use crate::config::{Config, ConnectionType};
+    use crate::config::{Auth, Config, ConnectionType};
     use crate::core::close::CloseReason;
     use crate::records::Records;
     use midge_protocol::Info;
@@ -153,12 +228,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A client that writes down what it hears.
-    struct Listener;
+    /// A client that says this, and writes down what it hears.
+    struct Speaker(&'static str);
 
-    impl Handler<Vec<u8>> for Listener {
+    impl Handler<Vec<u8>> for Speaker {
         fn on_open(&mut self, cx: &mut Context<'_, Vec<u8>>) {
-            cx.send(b"CONNECT {\"verbose\":false}\r\n");
+            cx.send(self.0);
         }
 
         fn on_input(&mut self, cx: &mut Context<'_, Vec<u8>>, input: &mut Input<'_>) {
@@ -166,20 +241,39 @@ mod tests {
         }
     }
 
-    /// A broker, and a client of it that has sent its `CONNECT`.
-    fn world(sim: &mut Sim) -> (HostId<State>, HostId<Vec<u8>>) {
-        let state = State::announcing(Config::default(), Info::default());
-        let broker = sim.host("broker", state, |cx| {
+    fn broker(sim: &mut Sim, config: Config) -> HostId<State> {
+        let state = State::announcing(config, Info::default());
+        sim.host("broker", state, |cx| {
             let records = Records::new(cx.now(), 0, 10, 0);
             cx.state.records = Some(Box::new(records));
             let (options, clients) = Clients::of("0.0.0.0", 1);
             cx.listen_with("0.0.0.0:4222", &options, clients).map(drop)
-        });
+        })
+    }
+
+    /// A host whose clients have heard nothing.
+    fn clients(sim: &mut Sim, name: &'static str) -> HostId<Vec<u8>> {
+        sim.host(name, Vec::new(), |_| Ok(()))
+    }
+
+    /// What clients of a host have heard since the last time.
+    fn heard(sim: &mut Sim, host: HostId<Vec<u8>>) -> String {
+        let heard = sim.with(host, |cx| std::mem::take(cx.state));
+        String::from_utf8(heard).expect("it is text")
+    }
+
+    fn say(sim: &mut Sim, host: HostId<Vec<u8>>, broker: HostId<State>, words: &'static str) {
         let addr = sim.addr(broker, 4222);
-        let client = sim.host("client", Vec::new(), |cx| {
-            cx.connect(addr, Listener);
-            Ok(())
+        sim.with(host, |cx| {
+            cx.connect(addr, Speaker(words));
         });
+    }
+
+    /// A broker, and a client of it that has sent its `CONNECT`.
+    fn world(sim: &mut Sim) -> (HostId<State>, HostId<Vec<u8>>) {
+        let broker = broker(sim, Config::default());
+        let client = clients(sim, "client");
+        say(sim, client, broker, "CONNECT {\"verbose\":false}\r\n");
         sim.run_for(SECOND);
         (broker, client)
     }
@@ -207,8 +301,8 @@ mod tests {
         sim.run_for(59 * SECOND);
         assert_eq!(sim.connections(broker), 1);
         sim.run_for(2 * SECOND);
-        let heard = sim.with(client, |cx| cx.state.clone());
-        assert!(heard.ends_with(b"-ERR 'User Authentication Expired'\r\n"));
+        let heard = heard(&mut sim, client);
+        assert!(heard.ends_with("-ERR 'User Authentication Expired'\r\n"));
         assert_eq!(sim.connections(broker), 0);
         let closed = sim.with(broker, |cx| {
             let records = cx.state.records.as_ref().expect("they are kept");
@@ -232,5 +326,52 @@ mod tests {
         sim.run_for(SECOND);
         assert_eq!(sim.connections(broker), 0);
         assert!(sim.now() > Time::ZERO + 159 * SECOND);
+    }
+
+    #[test]
+    fn who_comes_from_an_address_with_many_failed_logins_waits_and_others_do_not() {
+        const GUESS: &str = "CONNECT {\"auth_token\":\"guess\",\"verbose\":false}\r\nPING\r\n";
+        const RIGHT: &str = "CONNECT {\"auth_token\":\"secret\",\"verbose\":false}\r\nPING\r\n";
+        let mut sim = Sim::with_faults(1, Faults::none());
+        let broker = broker(
+            &mut sim,
+            Config {
+                auth: Auth::Token("secret".into()),
+                ..Config::default()
+            },
+        );
+        let (storm, other) = (clients(&mut sim, "storm"), clients(&mut sim, "other"));
+        for _ in 0..200 {
+            say(&mut sim, storm, broker, GUESS);
+        }
+        sim.run_for(5 * SECOND);
+        let refused = heard(&mut sim, storm)
+            .matches("Authorization Violation")
+            .count();
+        assert_eq!((refused, sim.connections(broker)), (200, 0));
+        // A guess, an honest client behind the same address, and its neighbour.
+        for (host, words) in [(storm, GUESS), (storm, RIGHT), (other, RIGHT)] {
+            say(&mut sim, host, broker, words);
+        }
+        sim.run_for(SECOND / 2);
+        assert!(heard(&mut sim, other).ends_with("PONG\r\n"));
+        let early = heard(&mut sim, storm);
+        assert!(
+            !early.contains("PONG") && !early.contains("-ERR"),
+            "{early}"
+        );
+        sim.run_for(SECOND);
+        let late = heard(&mut sim, storm);
+        let counts = ["PONG", "-ERR"].map(|word| late.matches(word).count());
+        assert_eq!(counts, [1, 1], "{late}");
+        // One that hangs up while it waits leaves nothing behind.
+        say(&mut sim, storm, broker, RIGHT);
+        sim.run_for(SECOND / 10);
+        assert_eq!(sim.connections(broker), 3);
+        sim.crash(storm);
+        sim.run_for(2 * SECOND);
+        assert_eq!(sim.connections(broker), 1);
+        let stats = sim.with(broker, |cx| cx.state.stats());
+        assert_eq!((stats.auth_failures, stats.clients), (201, 1));
     }
 }

@@ -1,7 +1,6 @@
 //! `Client`: a client's conversation on a [link](crate::link::Link). Bytes to ops, ops to the session, errors to an
 //! end.
 
-use crate::auth::inquiry::Pending;
 use crate::config::ConnectionType;
 use crate::core::close::CloseReason;
 use crate::core::delivery::Tally;
@@ -10,6 +9,7 @@ use crate::link::queues::Queues;
 use crate::link::upkeep::{clear_later, wake_if_room_is_free};
 use crate::link::{self, Due, Link, Summary};
 use crate::state::State;
+use login::Waiting;
 use midge_protocol::{ClientOp, Parser, Step, Violation};
 use midge_reactor::{Close, Context, Eof, Handler, Input};
 use publishing::{Ended, a_piece, has_done_its_pieces, has_had_its_turn, pay};
@@ -32,8 +32,8 @@ pub(crate) struct Client {
     /// `None` once the conversation is over, and for a client that was turned away: its last
     /// words may still be on their way.
     session: Option<Session>,
-    /// The inquiry about who it is, while it is not known.
-    pending: Option<Pending>,
+    /// What it waits for, while it is not known who it is.
+    waiting: Option<Waiting>,
 }
 
 impl Client {
@@ -56,7 +56,7 @@ impl Client {
             link: Link::new(label, now),
             parser: Parser::default(),
             session,
-            pending: None,
+            waiting: None,
         }
     }
 
@@ -74,7 +74,8 @@ impl Client {
     ) {
         let options = self.session.as_ref().map(Session::options);
         let label = self.link.label;
-        log_violation(&label, options, violation, place, cx.state);
+        let now = cx.now();
+        log_violation(&label, options, violation, place, cx.state, now);
         session::tell(cx.key(), &label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
         self.link.dismiss(cx);
@@ -103,6 +104,7 @@ impl Client {
     fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
         let (reason, is_new) = self.link.over(reason);
         if let Some(mut session) = self.session.take() {
+            cx.state.counts.auth_failures += u64::from(reason.is_failed_login());
             session.abandon(&mut cx.state.core);
             wake_if_room_is_free(cx);
             let (id, identity) = (session.id(), session.identity());
@@ -123,7 +125,7 @@ impl Client {
             records.turned_away(self.link.label, account, reason, cx.io.now());
         }
         self.link.release(cx);
-        self.pending = None;
+        self.stop_waiting(cx);
     }
 
     /// Carries out the ops in `input`; `Err` ends the conversation.
@@ -288,6 +290,7 @@ impl Handler<State> for Client {
             }
             Due::Stale => self.refuse(cx, &Violation::Stale),
             Due::LoginTimeout => self.refuse(cx, &Violation::AuthenticationTimeout),
+            Due::LoginTurn => self.take_its_turn(cx),
             Due::LoginExpired => self.refuse(cx, &Violation::AuthenticationExpired),
         }
     }

@@ -62,8 +62,7 @@ impl Client {
     /// Goes on under new settings, or ends.
     pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, changes: &Changes) {
         let is_connecting = self.is_connecting();
-        let pending = self.pending.as_ref();
-        let is_asked = pending.is_some_and(|one| one.inquirer.version == cx.state.auth_version);
+        let is_asked = self.is_asked(cx);
         let Some(session) = &mut self.session else {
             return;
         };

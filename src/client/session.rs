@@ -331,6 +331,11 @@ impl Session {
         (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))
     }
 
+    /// Whether it is known who the client is.
+    pub(crate) fn is_known(&self) -> bool {
+        self.login.is_some()
+    }
+
     /// Whether a `CONNECT` must come before anything else.
     pub(crate) fn is_awaited(&self) -> bool {
         self.rules.connect_required

@@ -1,9 +1,11 @@
 //! What a client does wrong, as the log tells it.
 
+use crate::auth::failures::TOLD_MAX;
 use crate::config::Auth;
 use crate::core::receiver::Label;
 use crate::state::State;
 use midge_protocol::{ConnectOptions, Fault, Violation};
+use midge_reactor::Time;
 
 /// What has ended a conversation.
 pub(super) struct Wrong {
@@ -46,7 +48,8 @@ pub(super) fn log_violation(
     options: Option<&ConnectOptions>,
     violation: &Violation<'_>,
     place: Option<&Place>,
-    state: &State,
+    state: &mut State,
+    now: Time,
 ) {
     let text = place.map_or("", |place| place.text.as_str());
     match violation {
@@ -64,9 +67,16 @@ pub(super) fn log_violation(
             let max = state.config.control_line_bytes_max;
             log::error!(target: "midge", "{label} - {violation}: max_control_line {max}, {text}");
         }
-        Violation::Authorization => {
-            let who = options.map_or(String::new(), |options| claim(options, &state.config.auth));
-            log::error!(target: "midge", "{label} - authentication error{who}");
+        Violation::Authorization | Violation::AuthenticationTimeout => {
+            let told = state.failures.tell(now);
+            if told.untold > 0 {
+                let untold = told.untold;
+                log::error!(target: "midge", "{untold} more failed logins were not told of, at most {TOLD_MAX} a second are");
+            }
+            if told.this {
+                let text = failure(violation, options, &state.config.auth);
+                log::error!(target: "midge", "{label} - {text}");
+            }
         }
         Violation::PayloadTooLarge => {
             let max = state.config.payload_bytes_max;
@@ -77,12 +87,17 @@ pub(super) fn log_violation(
     }
 }
 
-/// Which of several a client says to be.
-fn claim(options: &ConnectOptions, auth: &Auth) -> String {
-    let ConnectOptions { user, nkey, .. } = options;
-    match auth {
-        Auth::Users { .. } if !nkey.is_empty() && auth.has_key() => format!(" - Nkey {nkey:?}"),
-        Auth::Users { .. } => format!(" - User {user:?}"),
-        _ => String::new(),
+/// What has failed: of several users, as whom.
+fn failure(violation: &Violation<'_>, options: Option<&ConnectOptions>, auth: &Auth) -> String {
+    match (violation, options, auth) {
+        (Violation::Authorization, Some(options), Auth::Users { .. }) => {
+            let ConnectOptions { user, nkey, .. } = options;
+            match !nkey.is_empty() && auth.has_key() {
+                true => format!("authentication error - Nkey {nkey:?}"),
+                false => format!("authentication error - User {user:?}"),
+            }
+        }
+        (Violation::Authorization, ..) => "authentication error".to_owned(),
+        _ => violation.to_string(),
     }
 }

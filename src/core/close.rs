@@ -70,6 +70,14 @@ impl CloseReason {
         }
     }
 
+    /// Whether it is that nobody has logged in.
+    pub(crate) fn is_failed_login(self) -> bool {
+        matches!(
+            self,
+            CloseReason::AuthenticationFailure | CloseReason::AuthenticationTimeout
+        )
+    }
+
     /// The reason as the reactor saw it, when no violation came first.
     pub(crate) fn of_close(close: &Close) -> CloseReason {
         match close {

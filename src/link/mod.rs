@@ -30,6 +30,7 @@ const PING: u64 = 1;
 const LOGIN: u64 = 2;
 const DRAIN: u64 = 4;
 const EXPIRY: u64 = 5;
+const TURN: u64 = 6;
 
 /// What a timer asks of the conversation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +42,8 @@ pub(crate) enum Due {
     Stale,
     /// It has not logged in in time.
     LoginTimeout,
+    /// What it presents may be looked at now.
+    LoginTurn,
     /// Its login is good no longer.
     LoginExpired,
 }
@@ -92,6 +95,11 @@ impl Link {
         if let Some(before) = self.login_timer.replace(deadline) {
             cx.io.cancel(before);
         }
+    }
+
+    /// What it presents is looked at so much later: [`Due::LoginTurn`].
+    pub(crate) fn put_off_login(cx: &mut Context<'_, State>, delay: Duration) -> TimerId {
+        cx.set_deadline(delay, TURN)
     }
 
     /// Nothing more is awaited of it.
@@ -175,6 +183,7 @@ impl Link {
                 self.expiry_timer = None;
                 return Due::LoginExpired;
             }
+            TURN => return Due::LoginTurn,
             DRAIN => self.check_drain(cx),
             HOLD_TIMER => {
                 let key = cx.key();

@@ -60,8 +60,6 @@ pub(crate) struct Records {
     pub(crate) history: History,
     /// Which subjects carry the traffic.
     pub(crate) meter: Meter,
-    /// Connections closed for wrong credentials, or for none in time.
-    pub(crate) auth_failures: u64,
     pub(crate) process: Process,
     /// How often each endpoint was asked.
     pub(crate) requests: BTreeMap<&'static str, u64>,
@@ -85,7 +83,6 @@ impl Records {
             slow: Slow::default(),
             history: History::default(),
             meter: Meter::new(now, random),
-            auth_failures: 0,
             process: Process::default(),
             requests: BTreeMap::new(),
             http: HttpConnections::default(),
@@ -214,10 +211,6 @@ impl Records {
     ) {
         let receiver = core.receiver(id);
         self.slow.closed(receiver.key, receiver.label, reason, io);
-        self.auth_failures += u64::from(matches!(
-            reason,
-            CloseReason::AuthenticationFailure | CloseReason::AuthenticationTimeout
-        ));
         if let Some(mut presence) = self.present.remove(&receiver.label.cid) {
             // A `CONNECT` that was refused tells who it was as well.
             presence.identity = identity;

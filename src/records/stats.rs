@@ -20,4 +20,6 @@ pub struct Stats {
     pub slow_consumers: u64,
     /// Connections closed for not answering `PING`s.
     pub stale: u64,
+    /// Connections closed for wrong credentials, or for none in time.
+    pub auth_failures: u64,
 }

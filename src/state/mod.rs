@@ -4,6 +4,7 @@ pub(crate) mod ending;
 pub(crate) mod open_files;
 pub(crate) mod ports;
 
+use crate::auth::failures::Failures;
 use crate::auth::inquiry::Inquiries;
 use crate::config::Config;
 use crate::core::Core;
@@ -66,6 +67,8 @@ pub struct State {
     pub(crate) auth_version: u32,
     /// What is worked out on other threads about who clients are.
     pub(crate) inquiries: Inquiries,
+    /// Logins that have failed.
+    pub(crate) failures: Failures,
     /// Files that tell of this process; `None` if it is not the broker's.
     pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
@@ -81,6 +84,8 @@ pub(crate) struct ConnectionCounts {
     pub(crate) slow_consumers: u64,
     /// Closed for not answering `PING`s.
     pub(crate) stale: u64,
+    /// Closed for wrong credentials, or for none in time.
+    pub(crate) auth_failures: u64,
 }
 
 impl State {
@@ -101,6 +106,7 @@ impl State {
             info_version: 0,
             auth_version: 0,
             inquiries: Inquiries::new(),
+            failures: Failures::new(),
             files: None,
             records: None,
         }
@@ -113,6 +119,7 @@ impl State {
             connections,
             slow_consumers,
             stale,
+            auth_failures,
         } = self.counts;
         Stats {
             clients: self.core.client_count(),
@@ -122,6 +129,7 @@ impl State {
             connections,
             slow_consumers,
             stale,
+            auth_failures,
         }
     }
 

@@ -163,7 +163,7 @@ impl Metrics {
             (
                 "auth_failures",
                 "connections closed for wrong or missing credentials",
-                view.records.auth_failures,
+                view.state.stats().auth_failures,
             ),
             ("loop_turns", "turns of the loop", stats.turns),
             ("loop_polls", "polls of the loop", stats.polls),

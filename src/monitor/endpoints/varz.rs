@@ -86,6 +86,8 @@ pub(super) struct Varz<'a> {
     out_client_bytes: u64,
     slow_consumers: u64,
     stale_connections: u64,
+    /// Of midge alone.
+    auth_failures: u64,
     pub(super) subscriptions: usize,
     http_req_stats: &'a BTreeMap<&'static str, u64>,
     config_load_time: Timestamp,
@@ -166,6 +168,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         out_client_bytes: stats.sent.bytes,
         slow_consumers: stats.slow_consumers,
         stale_connections: stats.stale,
+        auth_failures: stats.auth_failures,
         subscriptions: stats.subscriptions,
         http_req_stats: &records.requests,
         config_load_time: view.wall_of(records.configured),

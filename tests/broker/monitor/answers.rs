@@ -3,7 +3,7 @@
 use super::{monitored, named, start, with_traffic};
 use crate::http::{Http, get};
 use crate::raw::Raw;
-use midge::{Auth, Config, Monitor};
+use midge::{Auth, Config, Monitor, User};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -170,6 +170,54 @@ fn who_fails_to_log_in_is_among_the_closed_and_a_token_is_not_shown() {
     );
     assert_eq!(open["authorized_user"], "[REDACTED]");
     drop(good);
+}
+
+#[test]
+fn failed_logins_are_counted_and_whoever_presents_nothing_is_shown_as_the_user_that_it_is() {
+    let users = [("ann", "a"), ("bob", "b")].map(|(name, pass)| User {
+        name: name.to_owned(),
+        proof: pass.into(),
+        ..User::default()
+    });
+    let auth = Auth::Users {
+        users: users.to_vec(),
+        token: None,
+    };
+    let (broker, addr) = start(Config {
+        auth,
+        no_auth_user: Some("bob".to_owned()),
+        ..monitored(Monitor::default())
+    });
+    let mut silent = Raw::connect(broker.addr());
+    silent.send(b"PING\r\n");
+    assert_eq!(silent.line().as_deref(), Some("PONG"));
+    let introduced = Raw::join(broker.addr());
+    let ann = Raw::join_with(
+        broker.addr(),
+        r#"{"user":"ann","pass":"a","verbose":false}"#,
+    );
+    for _ in 0..3 {
+        let mut guess = Raw::connect(broker.addr());
+        guess.send(b"CONNECT {\"user\":\"ann\",\"pass\":\"x\"}\r\n");
+        while guess.next(|_| ()).is_some() {}
+    }
+    let told = |query: &str, field: &str| -> Vec<Value> {
+        let answer = connz(addr, query);
+        let connections = answer["connections"].as_array().expect("a list");
+        connections.iter().map(|one| one[field].clone()).collect()
+    };
+    assert_eq!(told("auth=1", "authorized_user"), ["bob", "bob", "ann"]);
+    assert_eq!(told("user=bob", "cid"), [1, 2]);
+    let closed = "state=closed&auth=1";
+    assert_eq!(told(closed, "authorized_user"), ["ann"; 3]);
+    assert_eq!(told(closed, "reason"), ["Authentication Failure"; 3]);
+    assert_eq!(get(addr, "/varz").json()["auth_failures"], 3);
+    let metrics = get(addr, "/metrics").body;
+    let line = metrics
+        .lines()
+        .find(|l| l.starts_with("midge_auth_failures{"));
+    assert!(line.is_some_and(|line| line.ends_with(" 3")), "{line:?}");
+    drop((introduced, ann));
 }
 
 #[test]

@@ -27,7 +27,7 @@ const SHAPES: &[(&str, &str)] = &[
          config_load_time time, slow_consumer_stats object, slow_consumer_stats.clients number,
          slow_consumer_stats.routes number, slow_consumer_stats.gateways number,
          slow_consumer_stats.leafs number, in_client_msgs number, in_client_bytes number,
-         out_client_msgs number, out_client_bytes number, stale_connections number,
+         out_client_msgs number, out_client_bytes number, stale_connections number, auth_failures number,
          stale_connection_stats object, stale_connection_stats.clients number,
          stale_connection_stats.routes number, stale_connection_stats.gateways number,
          stale_connection_stats.leafs number, midge text",

@@ -1,0 +1,236 @@
+//! `Failures`: logins that have failed: how many, from where, and how many of them are told of.
+//!
+//! ```text
+//! failures from one address    0 .. 10    11       12     ..    110 and more
+//! the next login waits         not        10 ms    20 ms  ..    1 s
+//! ```
+//!
+//! Half of them are forgotten for each ten seconds without another, so that an address that has stormed for hours
+//! is as good as any after a minute. All who come from an address wait alike, since it is not known who is honest
+//! before it was looked at; clients give up after two seconds, so they wait half of that at most. No success
+//! shortens the wait, or who has one good password could guess others at full speed.
+//!
+//! The addresses that have failed last are kept. Of IPv6, a network of 64 bits counts as an address: its hosts
+//! have as many of them as they like.
+
+use foldhash::fast::RandomState;
+use lru::LruCache;
+use midge_reactor::Time;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// Failures of an address that have no consequence: what a person mistypes, or a program that starts before its
+/// password is known.
+const FREE_MAX: u32 = 10;
+
+/// What one more adds to the wait.
+const WAIT_STEP: Duration = Duration::from_millis(10);
+
+/// Longest wait.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Failures that are counted; more would not be forgotten so soon.
+const COUNTED_MAX: u32 = 110;
+
+/// Time without a failure after which half of them are forgotten.
+const HALF_LIFE: Duration = Duration::from_secs(10);
+
+/// Addresses that are kept: about 400 KiB.
+const ADDRESSES_MAX: usize = 4096;
+
+/// Failures that are told of in a second.
+pub(crate) const TOLD_MAX: u32 = 20;
+
+/// What there is to say in the log about one more failure.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Told {
+    /// Whether to tell of this one.
+    pub(crate) this: bool,
+    /// So many before were not told of.
+    pub(crate) untold: u64,
+}
+
+/// Logins that have failed.
+#[derive(Debug)]
+pub(crate) struct Failures {
+    /// Those of each address, the last first.
+    addresses: LruCache<IpAddr, Storm, RandomState>,
+    /// The second that is told of at present, and how much was told in it.
+    told_since: Time,
+    told: u32,
+    untold: u64,
+}
+
+/// Those of one address.
+#[derive(Clone, Copy, Debug)]
+struct Storm {
+    failures: u32,
+    last: Time,
+}
+
+impl Storm {
+    /// How many of them are not forgotten.
+    fn left(self, now: Time) -> u32 {
+        let halvings = (now - self.last).as_nanos() / HALF_LIFE.as_nanos();
+        let halvings = u32::try_from(halvings).unwrap_or(u32::MAX);
+        self.failures.checked_shr(halvings).unwrap_or(0)
+    }
+}
+
+impl Failures {
+    pub(crate) fn new() -> Failures {
+        Failures {
+            addresses: LruCache::unbounded_with_hasher(RandomState::default()),
+            told_since: Time::ZERO,
+            told: 0,
+            untold: 0,
+        }
+    }
+
+    /// How long a login from this address waits before it is looked at.
+    pub(crate) fn wait(&self, address: IpAddr, now: Time) -> Duration {
+        let storm = self.addresses.peek(&origin(address));
+        let failures = storm.map_or(0, |storm| storm.left(now));
+        let steps = failures.saturating_sub(FREE_MAX);
+        (WAIT_STEP * steps).min(WAIT_MAX)
+    }
+
+    /// A login from this address has failed; answers whether it is the first for which the next one waits.
+    pub(crate) fn failed(&mut self, address: IpAddr, now: Time) -> bool {
+        let fresh = || Storm {
+            failures: 0,
+            last: now,
+        };
+        let storm = self.addresses.get_or_insert_mut(origin(address), fresh);
+        let before = storm.left(now);
+        *storm = Storm {
+            failures: (before + 1).min(COUNTED_MAX),
+            last: now,
+        };
+        while self.addresses.len() > ADDRESSES_MAX {
+            self.addresses.pop_lru();
+        }
+        before == FREE_MAX
+    }
+
+    /// What to tell of one more failure.
+    pub(crate) fn tell(&mut self, now: Time) -> Told {
+        if now - self.told_since >= Duration::from_secs(1) {
+            (self.told_since, self.told) = (now, 0);
+        }
+        if self.told >= TOLD_MAX {
+            self.untold += 1;
+            return Told::default();
+        }
+        self.told += 1;
+        Told {
+            this: true,
+            untold: std::mem::take(&mut self.untold),
+        }
+    }
+}
+
+/// What an address is counted under.
+fn origin(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const START: Time = Time::from_nanos(1_000_000_000_000);
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("it is an address")
+    }
+
+    /// So many failures at once.
+    fn fail(failures: &mut Failures, address: IpAddr, times: u32, now: Time) -> u32 {
+        let begun = (0..times).filter(|_| failures.failed(address, now));
+        u32::try_from(begun.count()).expect("few")
+    }
+
+    #[test]
+    fn an_address_that_storms_waits_longer_and_longer_and_its_neighbours_do_not() {
+        let mut failures = Failures::new();
+        let (storms, neighbour) = (address("10.0.0.1"), address("10.0.0.2"));
+        assert_eq!(fail(&mut failures, storms, FREE_MAX, START), 0);
+        assert_eq!(failures.wait(storms, START), Duration::ZERO);
+        for (more, begun, wait) in [(1, 1, 10), (1, 0, 20), (48, 0, 500), (9_999, 0, 1000)] {
+            assert_eq!(fail(&mut failures, storms, more, START), begun);
+            let wait = Duration::from_millis(wait);
+            assert_eq!(failures.wait(storms, START), wait);
+        }
+        assert_eq!(failures.wait(neighbour, START), Duration::ZERO);
+        let mapped = address("::ffff:10.0.0.1");
+        assert_eq!(failures.wait(mapped, START), WAIT_MAX);
+    }
+
+    #[test]
+    fn what_was_is_forgotten_within_a_minute() {
+        let mut failures = Failures::new();
+        let storms = address("10.0.0.1");
+        fail(&mut failures, storms, 100_000, START);
+        let after = |seconds| failures.wait(storms, START + SECOND * seconds).as_millis();
+        assert_eq!(
+            [0, 9, 10, 20, 30, 40].map(after),
+            [1000, 1000, 450, 170, 30, 0]
+        );
+        assert_eq!(after(u32::MAX), 0);
+        // One in a while has no consequence.
+        for number in 0..1000 {
+            let now = START + SECOND * (100 + 10 * number);
+            assert!(!failures.failed(storms, now));
+            assert_eq!(failures.wait(storms, now), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let mut failures = Failures::new();
+        for host in 0..FREE_MAX + 1 {
+            fail(&mut failures, address(&format!("fd00::{host:x}")), 1, START);
+        }
+        assert!(failures.wait(address("fd00::ffff"), START) > Duration::ZERO);
+        assert_eq!(
+            failures.wait(address("fd00:0:0:1::1"), START),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn the_addresses_that_have_failed_last_are_kept_and_no_more() {
+        let mut failures = Failures::new();
+        let host = |number: u32| IpAddr::V4((0x0a00_0000 + number).into());
+        fail(&mut failures, host(0), 1000, START);
+        fail(&mut failures, host(1), 1000, START);
+        for number in 2..1_000_000 {
+            failures.failed(host(number), START);
+            if number % 4000 == 0 {
+                // One that goes on is not forgotten for those that come and go.
+                failures.failed(host(0), START);
+            }
+        }
+        assert_eq!(failures.addresses.len(), ADDRESSES_MAX);
+        assert_eq!(failures.wait(host(0), START), WAIT_MAX);
+        assert_eq!(failures.wait(host(1), START), Duration::ZERO);
+    }
+
+    #[test]
+    fn so_many_are_told_of_in_a_second_and_the_others_are_counted() {
+        let mut failures = Failures::new();
+        let all: Vec<Told> = (0..1000).map(|_| failures.tell(START)).collect();
+        let told = all.iter().filter(|told| told.this).count();
+        assert_eq!(told, TOLD_MAX as usize);
+        assert!(all.iter().all(|told| told.untold == 0));
+        let next = failures.tell(START + SECOND);
+        let untold = 1000 - u64::from(TOLD_MAX);
+        assert_eq!((next.this, next.untold), (true, untold));
+        assert_eq!(failures.tell(START + SECOND).untold, 0);
+    }
+}
