@@ -36,6 +36,7 @@ pub use midge_text::system_words;
 pub use records::Stats;
 pub use server::{Broker, Handle, Running, StartError};
 pub use state::{State, Stop};
+pub use tls::{CertFiles, HandshakeFirst, Loaded, Tls, TlsVersion};
 
 #[cfg(feature = "command")]
 pub mod cli;
@@ -50,6 +51,7 @@ mod nkey;
 mod records;
 mod server;
 mod state;
+mod tls;
 
 /// The release of nats-server whose behaviour clients may rely on; `INFO` announces it. Client libraries decide
 /// by it what they may use, so it is one whose client protocol midge speaks: a promise about the wire, and not

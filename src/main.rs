@@ -104,6 +104,7 @@ fn main() -> ExitCode {
         },
         Ok(Command::Test(options)) => test(*options, &args),
         Ok(Command::Help) => print(&format!("{}{COMMANDS}", cli::USAGE)),
+        Ok(Command::TlsHelp) => print(&cli::tls_help()),
         Ok(Command::Version) => print(&cli::version()),
         Ok(Command::Signal(request)) => match send_signal::send(&request) {
             Ok(()) => ExitCode::SUCCESS,

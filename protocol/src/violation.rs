@@ -41,6 +41,8 @@ pub enum Violation<'a> {
         /// The operator's words.
         reason: &'a str,
     },
+    /// More TLS handshakes were to begin in a second than may. Fatal.
+    Throttled,
     /// Too many of our PINGs stand unanswered. Fatal.
     Stale,
     /// Arguments that make no sense, or JSON that is none. Fatal and silent.
@@ -158,6 +160,7 @@ impl Violation<'_> {
             Self::AuthenticationExpired => "User Authentication Expired",
             Self::ConnectionsMax => "maximum connections exceeded",
             Self::AccountConnectionsMax => "maximum account active connections exceeded",
+            Self::Throttled => "Connection throttling is active. Please try again later.",
             Self::Stale => "Stale Connection",
             Self::Parse => "parse error",
             Self::PeerError => "the peer told of an error",
@@ -289,6 +292,11 @@ mod tests {
                 AccountConnectionsMax,
                 Closes,
                 "-ERR 'maximum account active connections exceeded'\r\n",
+            ),
+            (
+                Throttled,
+                Closes,
+                "-ERR 'Connection throttling is active. Please try again later.'\r\n",
             ),
             (Stale, Closes, "-ERR 'Stale Connection'\r\n"),
             (Parse, ClosesSilently, ""),

@@ -68,6 +68,13 @@ pub enum UsageError {
     Signal(SignalError),
     /// `-pass` without `-user` would let every client in.
     PasswordAlone,
+    /// A file for TLS, and no TLS.
+    TlsFileAlone {
+        /// The name of the flag, without dashes.
+        name: &'static str,
+    },
+    /// Monitoring over HTTP and over HTTPS.
+    TwoMonitors,
     /// `-t` without `-c`.
     NothingToTest,
     /// The value is no address.
@@ -159,6 +166,12 @@ impl fmt::Display for UsageError {
             }
             UsageError::PasswordAlone => f.write_str(
                 "flag -pass needs a user name; add -user NAME, or use -auth TOKEN instead",
+            ),
+            UsageError::TlsFileAlone { name } => {
+                write!(f, "flag -{name} needs TLS, or clients would speak in clear; add -tls")
+            }
+            UsageError::TwoMonitors => f.write_str(
+                "Can't start monitoring: can't specify both HTTP and HTTPs ports; leave one of them out",
             ),
             UsageError::NothingToTest => {
                 f.write_str("must specify [-c, --config] option to check configuration file syntax")

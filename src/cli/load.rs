@@ -64,10 +64,12 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
         // A flag has brought the user.
         report.errors.retain(|error| error.text != LONE_PASSWORD);
     }
+    let is_by_flag = options.by_flag.contains(&"tls");
+    let tls_at = written.get("tls").filter(|_| !is_by_flag);
     let has_errors = !report.errors.is_empty();
     for fault in crate::config::check::faults(&options.config) {
         // What is wrong with the block was told by its parts.
-        if has_errors && fault.setting == "authorization" {
+        if has_errors && ["authorization", "tls"].contains(&fault.setting) {
             continue;
         }
         // The place of either setting helps; a flag has none.
@@ -77,6 +79,13 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
             at: place.map(|written| written.at.clone()),
             text: fault.text,
         });
+    }
+    if report.errors.is_empty()
+        && let Some(tls) = &mut options.config.tls
+        && let Err(text) = tls.load()
+    {
+        let at = tls_at.map(|written| written.at.clone());
+        report.errors.push(Error { at, text });
     }
     if !report.errors.is_empty() {
         return Err(Refused(report.errors));
@@ -136,6 +145,7 @@ mod tests {
         cluster { name: c }
         server_tags: [a, b]
         authorization { user: u, password: p, timeout: 7 }
+        allow_non_tls: true
         max_connections: 11
         max_subscriptions: 12
         max_sub_tokens: 13
@@ -221,6 +231,9 @@ mod tests {
         "--auth",
         "-c",
         "--signal",
+        "--tlscert",
+        "--tlskey",
+        "--tlscacert",
         "--routes",
     ];
 
@@ -254,7 +267,8 @@ mod tests {
         let plain = file.load(&[]).options;
         let default = Options::default();
         for setting in SETTINGS {
-            let is_left_out = ["server_metadata", "no_auth_user"].contains(&setting.name);
+            let is_left_out =
+                ["server_metadata", "no_auth_user", "tls", "https_port"].contains(&setting.name);
             assert!(
                 is_left_out || !setting.is_same(&plain, &default),
                 "{}",

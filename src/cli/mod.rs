@@ -24,6 +24,8 @@ pub use explain::explain;
 pub use load::{Loaded, load};
 pub use reload::{Change, Reloaded, changes, reload};
 pub use signal::{Signal, SignalError, SignalRequest, SignalTarget};
+use tls::TlsFlags;
+pub use tls::tls_help;
 use value::Given;
 
 mod error;
@@ -31,6 +33,7 @@ mod explain;
 mod load;
 mod reload;
 mod signal;
+mod tls;
 mod value;
 
 /// What the command line asks for.
@@ -42,6 +45,8 @@ pub enum Command {
     Test(Box<Options>),
     /// Print [`USAGE`].
     Help,
+    /// Print [`tls_help`].
+    TlsHelp,
     /// Print [`version`].
     Version,
     /// Send a signal to a broker that runs.
@@ -67,6 +72,8 @@ Server Options:
         --ports_file_dir <dir>       Write the addresses listened on, as JSON, to midge_PID.ports in
                                      this directory
     -m, --http_port <port>           Serve monitoring over HTTP on this port, -1 for any free one
+    -ms, --https_port <port>         Serve monitoring over HTTPS on this port, with the certificate
+                                     for clients
         --busy_poll <us>             Microseconds, or a time such as 50us, to poll for input before
                                      sleeping, while that shortens waits; while answers come at
                                      once, this keeps a core busy; 0 sleeps at once (default: 50)
@@ -97,6 +104,14 @@ Authorization Options:
         --user <user>                User name required of clients
         --pass <password>            Password of that user
         --auth <token>               Token required of clients, instead of a user name
+
+TLS Options:
+        --tls                        Require TLS of clients
+        --tlscert <file>             Certificate of the server, in PEM
+        --tlskey <file>              Private key of that certificate, in PEM
+        --tlsverify                  Require TLS, and a certificate of each client
+        --tlscacert <file>           Authorities that vouch for clients, in PEM
+        --help_tls                   Print what there is to know about TLS
 
 Common Options:
     -h, --help                       Print this help
@@ -174,6 +189,7 @@ enum Flag {
     LameDuckGracePeriod,
     Signal,
     HttpPort,
+    HttpsPort,
     LogFile,
     LogSizeLimit,
     LogMaxNum,
@@ -192,6 +208,11 @@ enum Flag {
     Token,
     ClusterName,
     Tls,
+    TlsVerify,
+    TlsCert,
+    TlsKey,
+    TlsCa,
+    TlsHelp,
     Routes,
     IgnoredSwitch,
     IgnoredText,
@@ -211,6 +232,7 @@ impl Flag {
             Flag::PidFile => &["pid_file"],
             Flag::PortsFileDir => &["ports_file_dir"],
             Flag::HttpPort => &["http_port"],
+            Flag::HttpsPort => &["https_port"],
             Flag::LameDuckDuration => &["lame_duck_duration"],
             Flag::LameDuckGracePeriod => &["lame_duck_grace_period"],
             Flag::LogSizeLimit => &["logfile_size_limit"],
@@ -227,10 +249,11 @@ impl Flag {
             Flag::TracedBytes => &["max_traced_msg_len"],
             Flag::BusyPoll => &["busy_poll"],
             Flag::User | Flag::Password | Flag::Token => &["authorization"],
+            Flag::Tls | Flag::TlsVerify | Flag::TlsCert | Flag::TlsKey | Flag::TlsCa => &["tls"],
             Flag::ConfigFile
             | Flag::Signal
             | Flag::Test
-            | Flag::Tls
+            | Flag::TlsHelp
             | Flag::Routes
             | Flag::IgnoredSwitch
             | Flag::IgnoredText
@@ -254,6 +277,7 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::LameDuckGracePeriod, &["lame_duck_grace_period"]),
     (Flag::Signal, &["sl", "signal"]),
     (Flag::HttpPort, &["m", "http_port"]),
+    (Flag::HttpsPort, &["ms", "https_port"]),
     (Flag::LogFile, &["l", "log"]),
     (Flag::LogSizeLimit, &["log_size_limit"]),
     (Flag::LogMaxNum, &["log_max_num"]),
@@ -270,7 +294,12 @@ const FLAGS: &[(Flag, &[&str])] = &[
     (Flag::User, &["user"]),
     (Flag::Password, &["pass"]),
     (Flag::Token, &["auth"]),
-    (Flag::Tls, &["tls", "tlsverify"]),
+    (Flag::Tls, &["tls"]),
+    (Flag::TlsVerify, &["tlsverify"]),
+    (Flag::TlsCert, &["tlscert"]),
+    (Flag::TlsKey, &["tlskey"]),
+    (Flag::TlsCa, &["tlscacert"]),
+    (Flag::TlsHelp, &["help_tls"]),
     (Flag::Routes, &["routes"]),
     (Flag::ClusterName, &["cluster_name"]),
     (Flag::IgnoredSwitch, &["js", "jetstream", "no_advertise"]),
@@ -288,13 +317,6 @@ const FLAGS: &[(Flag, &[&str])] = &[
     ),
     (Flag::Help, &["h", "help"]),
     (Flag::Version, &["v", "version"]),
-];
-
-/// The flags of nats-server that are refused, each group with what it is for. To ignore them would
-/// be worse: a broker that was told to use TLS must not start without.
-const UNSUPPORTED: &[(&str, &[&str])] = &[
-    ("monitoring over HTTPS", &["ms", "https_port"]),
-    ("TLS", &["tlscert", "tlskey", "tlscacert", "help_tls"]),
 ];
 
 /// Why a flag that is accepted has no effect, by all its spellings.
@@ -335,6 +357,7 @@ struct Draft {
     password: String,
     token: String,
     signal: String,
+    tls: TlsFlags,
     help: bool,
     version: bool,
 }
@@ -400,10 +423,12 @@ impl Draft {
             Flag::LameDuckGracePeriod => self.config.lame_duck_grace_period = given.duration()?,
             Flag::Signal => self.signal = given.text()?,
             Flag::HttpPort => {
-                // Host and path are those of the file, whether or not it has a port.
-                let file = self.config.monitor.clone().unwrap_or_default();
                 let port = given.http_port()?;
-                self.config.monitor = port.map(|port| Monitor { port, ..file });
+                self.monitor_on(port, false)?;
+            }
+            Flag::HttpsPort => {
+                let port = given.http_port()?;
+                self.monitor_on(port, true)?;
             }
             Flag::LogFile => self.log.file = given.file()?.or(self.base.log.file.clone()),
             Flag::LogSizeLimit => self.log.size_limit = given.length()? as u64,
@@ -425,12 +450,12 @@ impl Draft {
             Flag::User => self.user = given.text()?,
             Flag::Password => self.password = given.text()?,
             Flag::Token => self.token = given.text()?,
-            Flag::Tls => {
-                if given.switch()? {
-                    let purpose = "TLS";
-                    return Err(UsageError::Unsupported { name, purpose });
-                }
-            }
+            Flag::Tls => self.tls.on = Some(given.switch()?),
+            Flag::TlsVerify => self.tls.verify = Some(given.switch()?),
+            Flag::TlsCert => self.tls.cert = given.file()?,
+            Flag::TlsKey => self.tls.key = given.file()?,
+            Flag::TlsCa => self.tls.ca = given.file()?,
+            Flag::TlsHelp => self.tls.help = given.switch()?,
             // An empty text turns them off, as in nats-server.
             Flag::Routes => {
                 if !given.text()?.is_empty() {
@@ -469,6 +494,9 @@ impl Draft {
         if self.help {
             return Ok(Command::Help);
         }
+        if self.tls.help {
+            return Ok(Command::TlsHelp);
+        }
         match word {
             Some(word) if word.eq_ignore_ascii_case("version") => return Ok(Command::Version),
             Some(word) if word.eq_ignore_ascii_case("help") => return Ok(Command::Help),
@@ -489,9 +517,10 @@ impl Draft {
         if self.test && self.file.is_none() {
             return Err(UsageError::NothingToTest);
         }
-        // With a file that is still to be read, the user may be in there.
+        // With a file that is still to be read, the user may be in there, and so may TLS.
         if self.file.is_none() || self.over_file {
             self.credentials()?;
+            self.tls.put_over(&mut self.config.tls)?;
         }
         let options = Box::new(Options {
             config: self.config,
@@ -555,6 +584,22 @@ impl Draft {
         Ok(())
     }
 
+    /// Monitoring on this port, if it is one. Host and path are those of the file, whether or not it has a port.
+    fn monitor_on(&mut self, port: Option<u16>, tls: bool) -> Result<(), UsageError> {
+        let former = self.config.monitor.take();
+        let other = former.as_ref().filter(|former| former.tls != tls);
+        if let (Some(_), Some(_)) = (port, other) {
+            return Err(UsageError::TwoMonitors);
+        }
+        let former = former.unwrap_or_default();
+        self.config.monitor = port.map(|port| Monitor {
+            port,
+            tls,
+            ..former
+        });
+        Ok(())
+    }
+
     /// Notes a flag that has no effect.
     fn ignore(&mut self, name: &str) {
         let why = IGNORED.iter().find(|(_, names)| names.contains(&name));
@@ -591,11 +636,6 @@ fn lookup(name: &str) -> Result<(Flag, &'static str), UsageError> {
     for &(flag, names) in FLAGS {
         if let Some(name) = names.iter().find(|known| **known == name) {
             return Ok((flag, name));
-        }
-    }
-    for &(purpose, names) in UNSUPPORTED {
-        if let Some(name) = names.iter().find(|known| **known == name) {
-            return Err(UsageError::Unsupported { name, purpose });
         }
     }
     Err(UsageError::Unknown {

@@ -60,6 +60,7 @@ fn field(name: &str) -> &str {
         "server_name" => "ServerName",
         "no_header_support" => "NoHeaderSupport",
         "http_port" => "HTTPPort",
+        "https_port" => "HTTPSPort",
         other => other,
     }
 }

@@ -3,6 +3,7 @@
 use super::value::integer;
 use super::*;
 use crate::User;
+use crate::config::settings::SETTINGS;
 
 /// The words of a command line; `''` is an empty one.
 fn words(line: &str) -> Vec<OsString> {
@@ -18,10 +19,13 @@ fn summary(line: &str) -> String {
         Ok(Command::Run(options)) => *options,
         Ok(Command::Test(_)) => return "test".to_owned(),
         Ok(Command::Help) => return "help".to_owned(),
+        Ok(Command::TlsHelp) => return "help about TLS".to_owned(),
         Ok(Command::Version) => return "version".to_owned(),
         Ok(Command::Signal(request)) => return format!("signal: {request:?}"),
         Err(error) => return format!("error: {error}"),
     };
+    let setting = SETTINGS.iter().find(|setting| setting.name == "tls");
+    let tls = setting.expect("it is one").show(&options);
     let (config, log) = (options.config, options.log);
     let defaults = Config::default();
     let mut found = Vec::new();
@@ -37,8 +41,12 @@ fn summary(line: &str) -> String {
     if let Some(file) = config.pid_file {
         found.push(format!("pid={}", file.display()));
     }
-    if let Some(monitor) = config.monitor {
-        found.push(format!("http={}", monitor.port));
+    if let Some(monitor) = &config.monitor {
+        let scheme = if monitor.tls { "https" } else { "http" };
+        found.push(format!("{scheme}={}", monitor.port));
+    }
+    if config.tls.is_some() {
+        found.push(format!("tls={tls}"));
     }
     match config.auth {
         Auth::None => {}
@@ -219,10 +227,6 @@ fn http_port_minus_one_is_any_free_port_and_zero_is_none() {
             "-m 70000",
             "error: invalid value \"70000\" for flag -m: value out of range; use 1 to 65535, -1 for \
              any free port, or 0 for none",
-        ),
-        (
-            "-m 8222 -ms 8223",
-            "error: flag -ms (monitoring over HTTPS) is not supported yet; midge --help lists all flags",
         ),
     ]);
 }
@@ -525,28 +529,47 @@ fn a_flag_that_only_nats_server_has_is_named_and_refused() {
             "-routes=nats://127.0.0.1:6222",
             "error: flag -routes (cluster) is not supported yet; midge --help lists all flags",
         ),
-        (
-            "--tls",
-            "error: flag -tls (TLS) is not supported yet; midge --help lists all flags",
-        ),
-        (
-            "-tlsverify=true",
-            "error: flag -tlsverify (TLS) is not supported yet; midge --help lists all flags",
-        ),
         // What they turn off there is not.
         ("--tls=false -tlsverify false -routes '' -cluster=", ""),
     ]);
-    for (purpose, names) in UNSUPPORTED {
-        for name in *names {
-            let expected = format!(
-                "error: flag -{name} ({purpose}) is not supported yet; midge --help lists all \
-                 flags"
-            );
-            check(&[
-                (&format!("-{name}"), &expected),
-                (&format!("--{name}=x"), &expected),
-            ]);
-        }
+}
+
+#[test]
+fn flags_for_tls_turn_it_on_and_name_its_files() {
+    check(&[
+        (
+            "--tls",
+            "tls={verify: false, timeout: 2s, min_version: 1.2}",
+        ),
+        (
+            "-tls -tlscert=c.pem --tlskey k.pem",
+            "tls={cert_file: c.pem, key_file: k.pem, verify: false, timeout: 2s, min_version: 1.2}",
+        ),
+        (
+            "-tlsverify --tlscacert ca.pem",
+            "tls={ca_file: ca.pem, verify: true, timeout: 2s, min_version: 1.2}",
+        ),
+        ("-tls -tls=false", ""),
+        (
+            "--tlscert c.pem",
+            "error: flag -tlscert needs TLS, or clients would speak in clear; add -tls",
+        ),
+        (
+            "--tlscacert ca.pem -p 1",
+            "error: flag -tlscacert needs TLS, or clients would speak in clear; add -tls",
+        ),
+        ("-tlscert=", ""),
+        ("--help_tls", "help about TLS"),
+        ("-ms 8443", "https=8443"),
+        ("--https_port=8443 -m 0", ""),
+        (
+            "-m 8222 -ms 8443",
+            "error: Can't start monitoring: can't specify both HTTP and HTTPs ports; leave one of them out",
+        ),
+    ]);
+    let help = tls_help();
+    for name in ["TLS_AES_256_GCM_SHA384", "X25519", "cert_file"] {
+        assert!(help.contains(name), "{name}");
     }
 }
 
@@ -752,6 +775,8 @@ fn takes_value(flag: Flag) -> bool {
             | Flag::DebugTrace
             | Flag::Test
             | Flag::Tls
+            | Flag::TlsVerify
+            | Flag::TlsHelp
             | Flag::IgnoredSwitch
             | Flag::Help
             | Flag::Version
@@ -759,10 +784,7 @@ fn takes_value(flag: Flag) -> bool {
 }
 
 fn does_nothing(flag: Flag) -> bool {
-    matches!(
-        flag,
-        Flag::Tls | Flag::Routes | Flag::IgnoredSwitch | Flag::IgnoredText
-    )
+    matches!(flag, Flag::Routes | Flag::IgnoredSwitch | Flag::IgnoredText)
 }
 
 #[test]

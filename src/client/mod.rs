@@ -12,12 +12,14 @@ use crate::state::State;
 use login::Waiting;
 use midge_protocol::{ClientOp, Parser, Step, Violation};
 use midge_reactor::{Close, Context, Eof, Handler, Input};
+use opening::{HELLO_LATE, Opening};
 use publishing::{Ended, a_piece, has_done_its_pieces, has_had_its_turn, pay};
 use session::{After, Session};
 use wrong::{Place, Wrong, log_violation};
 
 pub(crate) mod listener;
 mod login;
+mod opening;
 mod publishing;
 mod reload;
 pub(crate) mod session;
@@ -28,6 +30,7 @@ pub(crate) use reload::Changes;
 /// One client: a conversation on a link.
 pub(crate) struct Client {
     link: Link,
+    opening: Opening,
     parser: Parser,
     /// `None` once the conversation is over, and for a client that was turned away: its last
     /// words may still be on their way.
@@ -54,6 +57,7 @@ impl Client {
         }
         Client {
             link: Link::new(label, now),
+            opening: Opening::Over,
             parser: Parser::default(),
             session,
             waiting: None,
@@ -245,11 +249,8 @@ impl Client {
 
 impl Handler<State> for Client {
     fn on_open(&mut self, cx: &mut Context<'_, State>) {
-        let key = cx.key();
-        let nonce = self.session.as_ref().and_then(Session::nonce);
-        let out = &mut Queues(&mut cx.io);
-        session::greet(cx.state, key, &self.link.label, nonce, out);
         if self.session.is_none() {
+            self.greet(cx);
             return self.refuse(cx, &Violation::ConnectionsMax);
         }
         let Label { peer, cid } = self.link.label;
@@ -257,14 +258,17 @@ impl Handler<State> for Client {
             target: "midge", cid, peer:%;
             "{} - Client connection created", self.link.label
         );
-        self.link.open(cx);
-        if self.session.as_ref().is_some_and(Session::is_awaited) {
-            let timeout = cx.state.config.auth_timeout;
-            self.link.await_login(cx, timeout);
-        }
+        self.begin(cx);
+    }
+
+    fn on_handshake(&mut self, cx: &mut Context<'_, State>) {
+        self.secured(cx);
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        if self.opening != Opening::Over && !self.is_in_clear(cx, input) {
+            return;
+        }
         let before = input.len();
         let outcome = self.take_turn(cx, |client, cx, tally| client.run(cx, input, tally));
         wake_if_room_is_free(cx);
@@ -280,6 +284,9 @@ impl Handler<State> for Client {
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_, State>, timer: u64) {
+        if timer == HELLO_LATE {
+            return self.hello_is_late(cx);
+        }
         let is_busy = self.session.as_ref().is_some_and(Session::has_begun);
         match self.link.on_timer(cx, timer, is_busy) {
             Due::Nothing => {}
@@ -302,7 +309,8 @@ impl Handler<State> for Client {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
-        self.leave(cx, CloseReason::of_close(why));
+        let reason = self.reason_of(why);
+        self.leave(cx, reason);
         self.link.closed(cx, "Client");
     }
 }

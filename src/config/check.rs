@@ -18,6 +18,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Faults::default();
     faults.of_monitoring(config);
     faults.of_authorization(config);
+    faults.of_tls(config);
     faults.of_queues(config);
     faults.of_lame_duck(config);
     faults.of_zeros(config);
@@ -36,6 +37,12 @@ impl Faults {
 
     /// What monitoring asks for before it answers.
     fn of_monitoring(&mut self, config: &Config) {
+        if config.tls.is_none() && config.monitor.as_ref().is_some_and(|monitor| monitor.tls) {
+            self.add(
+                "https_port",
+                "Can't start monitoring: TLS cert and key required for HTTPS; add a tls block, or use http_port",
+            );
+        }
         let asked_by_monitor = config.monitor.as_ref().map(|monitor| &monitor.auth);
         let has_empty_name = match asked_by_monitor {
             None | Some(Auth::None) => false,
@@ -116,6 +123,36 @@ impl Faults {
         }
     }
 
+    /// TLS, as far as it can be told without the files.
+    fn of_tls(&mut self, config: &Config) {
+        let Some(tls) = &config.tls else { return };
+        if tls.certs.is_empty() {
+            self.add(
+                "tls",
+                "TLS Server certificate must be present and valid; name cert_file and key_file",
+            );
+        }
+        if tls.timeout.is_zero() {
+            self.add(
+                "tls",
+                "the TLS timeout is 0, so no handshake could end in time; it must be longer",
+            );
+        }
+        if tls.verify && tls.ca_file.is_none() {
+            self.add(
+                "tls",
+                "verify needs ca_file: a file with the authorities that vouch for clients",
+            );
+        }
+        if !tls.verify && !tls.pinned_certs.is_empty() {
+            self.add(
+                "tls",
+                "pinned_certs without verify asks no client for a certificate, so none could connect; \
+                 set verify: true",
+            );
+        }
+    }
+
     /// Limits of which one bounds the other.
     fn of_queues(&mut self, config: &Config) {
         let Config {
@@ -187,7 +224,7 @@ impl Faults {
                  it must be 1 or more",
             );
         }
-        if config.auth_timeout.is_zero() {
+        if config.login_time().is_zero() {
             self.add(
                 "authorization timeout",
                 "the authorization timeout is 0, so no client could log in; it must be longer",
@@ -220,7 +257,7 @@ mod tests {
             (|c| c.control_line_bytes_max = 0, "max_control_line"),
             (|c| c.ping_interval = Duration::ZERO, "ping_interval"),
             (|c| c.pings_out_max = 0, "ping_max"),
-            (|c| c.auth_timeout = Duration::ZERO, "timeout"),
+            (|c| c.auth_timeout = Some(Duration::ZERO), "timeout"),
             (
                 |c| {
                     let user = User {

@@ -23,6 +23,7 @@ pub(crate) use program::program;
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
 
+use crate::tls::Tls;
 use midge_text::host_port;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,9 @@ use std::time::Duration;
 
 /// Most that may wait for all clients together, unless it is set: sixteen clients at their limit.
 const TOTAL_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Time in which `CONNECT` must come, unless it is set.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a client must present in `CONNECT` before it may do anything else.
 ///
@@ -112,6 +116,8 @@ pub struct Monitor {
     pub host: Option<String>,
     /// TCP port to listen on (`http_port`); 0, the default, lets the system pick a free one.
     pub port: u16,
+    /// Whether it is served over HTTPS (`https_port`), with the certificates of [`Config::tls`]. Default false.
+    pub tls: bool,
     /// What stands before every path (`http_base_path`), as `/nats` in `/nats/varz`. Default: nothing.
     pub base_path: String,
     /// What a request must present: a user and password as HTTP's `Basic`, a token as its `Bearer`.
@@ -186,6 +192,10 @@ pub struct Config {
     pub server_metadata: BTreeMap<String, String>,
     /// What clients must present. Default: nothing.
     pub auth: Auth,
+    /// TLS for clients. Default: none, they speak in clear.
+    pub tls: Option<Tls>,
+    /// Whether a client may speak in clear although there is TLS (`allow_non_tls`). Default false.
+    pub allow_non_tls: bool,
     /// The user that a client is who presents nothing at all (`no_auth_user`): one of
     /// [`Auth::Users`]. Default: none, so that client is refused.
     pub no_auth_user: Option<String>,
@@ -223,9 +233,9 @@ pub struct Config {
     /// Longest time that queued output may take to leave (`write_deadline`). Default 10 seconds.
     /// A client that takes longer is a slow consumer.
     pub write_deadline: Duration,
-    /// Time in which `CONNECT` must come when `auth` asks for it (`timeout` in `authorization`).
-    /// Default 2 seconds.
-    pub auth_timeout: Duration,
+    /// Time in which `CONNECT` must come when `auth` asks for it (`timeout` in `authorization`), after the handshake
+    /// where there is one. Default 2 seconds; with TLS a second more than its `timeout`.
+    pub auth_timeout: Option<Duration>,
     /// Whether a publisher waits for those it feeds, once they are far behind
     /// (`no_fast_producer_stall` turned round). Default true.
     pub stall_producers: bool,
@@ -264,6 +274,14 @@ impl Config {
         })
     }
 
+    /// Time in which `CONNECT` must come.
+    pub(crate) fn login_time(&self) -> Duration {
+        self.auth_timeout.unwrap_or_else(|| match &self.tls {
+            Some(tls) => tls.timeout + Duration::from_secs(1),
+            None => AUTH_TIMEOUT,
+        })
+    }
+
     /// Whether a client that presents nothing is refused.
     pub(crate) fn wants_credentials(&self) -> bool {
         self.auth != Auth::None && self.no_auth_user.is_none()
@@ -281,6 +299,8 @@ impl Default for Config {
             server_tags: Vec::new(),
             server_metadata: BTreeMap::new(),
             auth: Auth::None,
+            tls: None,
+            allow_non_tls: false,
             no_auth_user: None,
             connections_max: 64 * 1024,
             payload_bytes_max: 1024 * 1024,
@@ -294,7 +314,7 @@ impl Default for Config {
             busy_poll: Duration::from_micros(50),
             turn_time: Duration::from_millis(4),
             write_deadline: Duration::from_secs(10),
-            auth_timeout: Duration::from_secs(2),
+            auth_timeout: None,
             stall_producers: true,
             closed_clients_max: 10_000,
             connect_error_reports: 3600,

@@ -4,6 +4,7 @@
 
 use super::{Advertise, Auth, Config, duration};
 use crate::config::{LogFormat, LogOptions, Options};
+use crate::tls::{HandshakeFirst, Tls};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -74,7 +75,9 @@ pub static SETTINGS: &[Setting] = settings![
     "server_tags", Reload, |o| o.config.server_tags, list;
     "server_metadata", Reload, |o| o.config.server_metadata, pairs;
     "authorization", Reload, |o| o.config.auth, auth;
-    "authorization timeout", Reload, |o| o.config.auth_timeout, time;
+    "authorization timeout", Reload, |o| o.config.login_time(), time;
+    "tls", Reload, |o| o.config.tls, tls;
+    "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
     "no_auth_user", Reload, |o| o.config.no_auth_user, optional;
     "max_connections", Reload, |o| o.config.connections_max, count;
     "max_subscriptions", Reload, |o| o.config.subscriptions_max, optional;
@@ -91,7 +94,8 @@ pub static SETTINGS: &[Setting] = settings![
     "max_closed_clients", Reload, |o| o.config.closed_clients_max, number;
     "busy_poll", Restart, |o| o.config.busy_poll, time;
     "turn_time", Restart, |o| o.config.turn_time, time;
-    "http_port", Restart, |o| address_of(o), address;
+    "http_port", Restart, |o| address_of(o, false), address;
+    "https_port", Restart, |o| address_of(o, true), address;
     "http_base_path", Reload, |o| base_path_of(o), optional;
     "http_authorization", Reload, |o| *http_auth_of(o), auth;
     "lame_duck_duration", Reload, |o| o.config.lame_duck_duration, time;
@@ -126,6 +130,8 @@ fn all_fields(config: &Config, log: &LogOptions) {
         server_metadata: _,
         auth: _,
         auth_timeout: _,
+        tls: _,
+        allow_non_tls: _,
         no_auth_user: _,
         connections_max: _,
         subscriptions_max: _,
@@ -265,9 +271,62 @@ fn auth(auth: &Auth) -> String {
     }
 }
 
-/// Where monitoring listens: host and port.
-fn address_of(options: &Options) -> Option<(Option<&str>, u16)> {
-    let monitor = options.config.monitor.as_ref()?;
+fn tls(tls: &Option<Tls>) -> String {
+    let Some(tls) = tls else {
+        return NONE.to_owned();
+    };
+    let Tls {
+        certs,
+        ca_file,
+        verify,
+        timeout,
+        min_version,
+        cipher_suites,
+        curve_preferences,
+        pinned_certs,
+        connection_rate_limit,
+        handshake_first,
+        loaded: _,
+    } = tls;
+    let mut parts: Vec<String> = certs
+        .iter()
+        .map(|files| {
+            let (cert_file, key_file) = (files.cert_file.display(), files.key_file.display());
+            format!("cert_file: {cert_file}, key_file: {key_file}")
+        })
+        .collect();
+    let mut tell = |name: &str, value: String| parts.push(format!("{name}: {value}"));
+    if let Some(file) = ca_file {
+        tell("ca_file", file.display().to_string());
+    }
+    tell("verify", verify.to_string());
+    tell("timeout", time(timeout));
+    tell("min_version", min_version.name().to_owned());
+    let lists = [
+        ("cipher_suites", cipher_suites),
+        ("curve_preferences", curve_preferences),
+    ];
+    for (name, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+        tell(name, list(names));
+    }
+    if !pinned_certs.is_empty() {
+        tell("pinned_certs", pinned_certs.len().to_string());
+    }
+    if let Some(max) = connection_rate_limit {
+        tell("connection_rate_limit", max.to_string());
+    }
+    match handshake_first {
+        HandshakeFirst::No => {}
+        HandshakeFirst::Yes => tell("handshake_first", "true".to_owned()),
+        HandshakeFirst::Within(delay) => tell("handshake_first", time(delay)),
+    }
+    format!("{{{}}}", parts.join(", "))
+}
+
+/// Where monitoring listens, with TLS or without: host and port.
+fn address_of(options: &Options, tls: bool) -> Option<(Option<&str>, u16)> {
+    let monitor = options.config.monitor.as_ref();
+    let monitor = monitor.filter(|monitor| monitor.tls == tls)?;
     Some((monitor.host.as_deref(), monitor.port))
 }
 

@@ -37,7 +37,9 @@ pub(crate) enum CloseReason {
     BadClientProtocol,
     /// It asked for 503 messages without headers.
     NoRespondersNeedsHeaders,
-    /// There were `max_connections` already.
+    /// The TLS handshake failed, or was not over in time.
+    TlsHandshake,
+    /// There were `max_connections` already, or too many handshakes.
     ConnectionsMax,
     /// It announced more than `max_payload`.
     PayloadMax,
@@ -56,7 +58,7 @@ impl CloseReason {
             Violation::Authorization => CloseReason::AuthenticationFailure,
             Violation::AuthenticationTimeout => CloseReason::AuthenticationTimeout,
             Violation::AuthenticationExpired => CloseReason::AuthenticationExpired,
-            Violation::ConnectionsMax | Violation::AccountConnectionsMax => {
+            Violation::ConnectionsMax | Violation::AccountConnectionsMax | Violation::Throttled => {
                 CloseReason::ConnectionsMax
             }
             Violation::Kicked { .. } => CloseReason::Kicked,
@@ -109,6 +111,7 @@ impl fmt::Display for CloseReason {
             CloseReason::ProtocolViolation => "Protocol Violation",
             CloseReason::BadClientProtocol => "Bad Client Protocol Version",
             CloseReason::NoRespondersNeedsHeaders => "No Responders Requires Headers",
+            CloseReason::TlsHandshake => "TLS Handshake Failure",
             CloseReason::ConnectionsMax => "Maximum Connections Exceeded",
             CloseReason::PayloadMax => "Maximum Message Payload Exceeded",
             CloseReason::ControlLineMax => "Maximum Control Line Exceeded",

@@ -5,6 +5,7 @@ use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Receiver, Traffic};
+use crate::tls::Settled;
 use midge_reactor::{Io, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub(crate) struct Closed {
     pub(crate) peer: SocketAddr,
     pub(crate) account: AccountId,
     pub(crate) identity: Identity,
+    pub(crate) tls: Option<Box<Settled>>,
     pub(crate) start: Time,
     pub(crate) stop: Time,
     pub(crate) last_active: Time,
@@ -74,6 +76,7 @@ impl Closed {
             peer: presence.peer,
             account: receiver.account,
             identity: presence.identity.clone(),
+            tls: presence.tls.clone(),
             start: presence.start,
             stop: now,
             last_active: presence.last_active(now, io.idle_for(key)),
@@ -93,7 +96,8 @@ impl Closed {
             let queue = listed.queue.as_ref().map_or(0, |queue| queue.len());
             listed.subject.len() + listed.sid.len() + queue
         };
-        self.identity.bytes() + self.listed.iter().map(of).sum::<usize>()
+        let tls = self.tls.as_ref().map_or(0, |tls| tls.bytes());
+        self.identity.bytes() + tls + self.listed.iter().map(of).sum::<usize>()
     }
 }
 
@@ -188,6 +192,7 @@ mod tests {
                 name: "x".repeat(name_bytes).into(),
                 ..Identity::default()
             },
+            tls: None,
             start: Time::ZERO,
             stop: Time::ZERO,
             last_active: Time::ZERO,

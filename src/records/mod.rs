@@ -27,6 +27,7 @@ use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Label, Traffic};
 use crate::core::sublist::ReceiverId;
+use crate::tls::Settled;
 use clock::Clock;
 use closed::{Closed, ClosedRing};
 use history::History;
@@ -159,6 +160,13 @@ impl Records {
         }
     }
 
+    /// A client's handshake is over.
+    pub(crate) fn secured(&mut self, cid: u64, settled: Settled) {
+        if let Some(presence) = self.present.get_mut(&cid) {
+            presence.tls = Some(Box::new(settled));
+        }
+    }
+
     /// A client is asked for a sign of life, after so much silence.
     pub(crate) fn pinged(&mut self, cid: u64, now: Time, silence: Duration) {
         if let Some(presence) = self.present.get_mut(&cid) {
@@ -186,6 +194,7 @@ impl Records {
             peer: label.peer,
             account,
             identity: Identity::default(),
+            tls: None,
             start: now,
             stop: now,
             last_active: now,

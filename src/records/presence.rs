@@ -1,6 +1,7 @@
 //! `Presence`: what is known of a client that is connected, beside what delivery knows.
 
 use crate::core::sublist::ReceiverId;
+use crate::tls::Settled;
 use midge_protocol::ConnectOptions;
 use midge_reactor::{Key, Time};
 use std::net::SocketAddr;
@@ -41,6 +42,8 @@ pub(crate) struct Presence {
     pub(crate) receiver: ReceiverId,
     pub(crate) start: Time,
     pub(crate) identity: Identity,
+    /// What its handshake has settled, if it has had one.
+    pub(crate) tls: Option<Box<Settled>>,
     /// The last one measured; zero if there is none.
     pub(crate) round_trip: Duration,
     /// Bytes that moved no later than this were a greeting or a `PING` and its answer, which are no
@@ -58,6 +61,7 @@ impl Presence {
             receiver,
             start: now,
             identity: Identity::default(),
+            tls: None,
             round_trip: Duration::ZERO,
             quiet_until: now,
             quiet_since: now,
@@ -66,7 +70,11 @@ impl Presence {
 
     /// Bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<(u64, Presence)>() + self.identity.bytes()
+        let tls = self
+            .tls
+            .as_ref()
+            .map_or(0, |tls| size_of::<Settled>() + tls.bytes());
+        size_of::<(u64, Presence)>() + self.identity.bytes() + tls
     }
 
     /// It says who it is. The first time, how long that has taken is as good as a round trip.

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::monitor::HttpListener;
 use crate::nkey;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
+use crate::server::certificates;
 use crate::server::handle::Handle;
 use crate::server::lame_duck;
 use crate::server::preflight::{self, PidFile, StartError};
@@ -51,7 +52,7 @@ impl Broker {
     /// # Errors
     /// See [`StartError`]. Nothing is left behind.
     pub fn bind(config: Config) -> Result<Broker, StartError> {
-        preflight::check(&config)?;
+        let config = preflight::check(config)?;
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| StartError::System(error.into()))?;
         let server_id = nkey::server_id(random);
@@ -173,8 +174,7 @@ impl Broker {
     /// # Errors
     /// As [`State::new`]; then nothing changes.
     pub fn reload(cx: &mut Context<'_, State>, config: Config) -> Result<(), StartError> {
-        preflight::check(&config)?;
-        reload::take_over(cx, config);
+        reload::take_over(cx, preflight::check(config)?);
         Ok(())
     }
 
@@ -196,18 +196,33 @@ impl Broker {
         }
         let config = &self.reactor.state.config;
         let mut ports = Ports::default();
-        ports.add("nats", "nats", &self.addrs.clients);
+        let is_tls = config.tls.is_some();
+        ports.add(
+            "nats",
+            if is_tls { "tls" } else { "nats" },
+            &self.addrs.clients,
+        );
+        let is_https = config.monitor.as_ref().is_some_and(|monitor| monitor.tls);
+        let scheme = if is_https { "https" } else { "http" };
         if !self.addrs.monitor.is_empty() {
-            ports.add("monitoring", "http", &self.addrs.monitor);
+            ports.add("monitoring", scheme, &self.addrs.monitor);
         }
         let mut files = Files::new(ports);
         files.write_ports(config.ports_file_dir.as_deref());
         if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr()) {
             let address = host_port::join(&host, addr.port());
-            log::info!(target: "midge", "Starting http monitor on {address}");
+            log::info!(target: "midge", "Starting {scheme} monitor on {address}");
         }
         let address = host_port::join(host(config), self.addr().port());
         log::info!(target: "midge", "Listening for client connections on {address}");
+        if config.tls.is_some() {
+            let how = if config.allow_non_tls {
+                "available"
+            } else {
+                "required"
+            };
+            log::info!(target: "midge", "TLS {how} for client connections");
+        }
         log::info!(target: "midge", "Server is ready");
         self.reactor.state.files = Some(files);
         self.reactor.run()?;
@@ -253,6 +268,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     let State { config, info, .. } = &mut *cx.state;
     announce_settings(info, config, addr.port());
     cx.state.listener = Some(listener);
+    certificates::begin(cx);
     Ok(listener)
 }
 
@@ -332,6 +348,11 @@ pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
     info.host = advertised.map_or(host(config), |to| &to.host).to_owned();
     info.port = advertised.and_then(|to| to.port).unwrap_or(port);
     info.auth_required = config.wants_credentials();
+    let has_tls = config.tls.is_some();
+    info.tls_required = has_tls && !config.allow_non_tls;
+    info.tls_available = has_tls && config.allow_non_tls;
+    let verify = config.tls.as_ref().is_some_and(|tls| tls.verify);
+    info.tls_verify = info.tls_required && verify;
     info.max_payload = config.payload_bytes_max as u64;
     info.cluster.clone_from(&config.cluster_name);
 }

@@ -29,7 +29,7 @@ impl Handle {
     /// # Errors
     /// As [`Broker::reload`].
     pub fn reload(&self, config: Config) -> Result<(), StartError> {
-        preflight::check(&config)?;
+        let config = preflight::check(config)?;
         let _ = self.0.post(|cx| reload::take_over(cx, config));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The broker as a process: its start and what is checked before, signals, reload, lame duck mode, its end.
 
 mod broker;
+mod certificates;
 mod handle;
 pub(crate) mod lame_duck;
 pub(crate) mod preflight;

@@ -144,17 +144,21 @@ fn not_listening(cause: &io::Error) -> (String, &'static str) {
     (said.to_owned(), advice)
 }
 
-/// Refuses settings with which no client could be served, or all the world could.
+/// Refuses settings with which no client could be served, or all the world could; reads the files of TLS, unless
+/// that was done.
 ///
 /// # Errors
 /// All that is wrong, a line for each.
-pub(crate) fn check(config: &Config) -> Result<(), StartError> {
-    let faults = config::check::faults(config);
-    if faults.is_empty() {
-        return Ok(());
+pub(crate) fn check(mut config: Config) -> Result<Config, StartError> {
+    let faults = config::check::faults(&config);
+    if !faults.is_empty() {
+        let lines: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
+        return Err(StartError::Config(lines.join("\n")));
     }
-    let lines: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
-    Err(StartError::Config(lines.join("\n")))
+    if let Some(tls) = &mut config.tls {
+        tls.load().map_err(StartError::Config)?;
+    }
+    Ok(config)
 }
 
 impl State {
@@ -163,8 +167,7 @@ impl State {
     /// # Errors
     /// [`StartError::Config`]: with these settings no client could be served, or all the world could.
     pub fn new(config: Config) -> Result<State, StartError> {
-        check(&config)?;
-        Ok(State::announcing(config, Info::default()))
+        Ok(State::announcing(check(config)?, Info::default()))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::{Config, Monitor};
 use crate::core::backpressure::crowd;
 use crate::link::queues::Queues;
 use crate::server::broker::announce_settings;
+use crate::server::certificates;
 use crate::server::preflight::{self, PidFile};
 use crate::state::State;
 use midge_reactor::{Context, Key};
@@ -22,6 +23,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     cx.state.has_key = config.auth.has_key();
     let former = std::mem::replace(&mut cx.state.config, config);
     write_files(cx.state, &former);
+    certificates::reloaded(cx, former.tls.as_ref());
     bound_queues(cx);
     if let Some(records) = &mut cx.state.records {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
@@ -58,6 +60,7 @@ fn settle(state: &State, config: Config) -> Config {
         Monitor {
             host: running.host.clone(),
             port: running.port,
+            tls: running.tls,
             ..wanted
         }
     });

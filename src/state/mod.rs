@@ -1,6 +1,8 @@
 //! `State`: what all handlers share, lent to each by the reactor. No lock, no `RefCell`.
 
+pub(crate) mod certificates;
 pub(crate) mod ending;
+mod handshakes;
 pub(crate) mod open_files;
 pub(crate) mod ports;
 
@@ -12,7 +14,9 @@ use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
 use crate::records::{Records, Stats};
+use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
+use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
 use midge_protocol::Info;
@@ -65,6 +69,10 @@ pub struct State {
     pub(crate) info_version: u32,
     /// How often what clients must present has changed.
     pub(crate) auth_version: u32,
+    /// What was said of certificates.
+    pub(crate) certificates: CertificateNotes,
+    /// TLS handshakes that were begun lately.
+    pub(crate) handshakes: Handshakes,
     /// What is worked out on other threads about who clients are.
     pub(crate) inquiries: Inquiries,
     /// Logins that have failed.
@@ -105,6 +113,8 @@ impl State {
             lame_duck: false,
             info_version: 0,
             auth_version: 0,
+            certificates: CertificateNotes::default(),
+            handshakes: Handshakes::default(),
             inquiries: Inquiries::new(),
             failures: Failures::new(),
             files: None,

@@ -219,7 +219,7 @@ fn a_client_that_answers_is_not_stale() {
 fn a_client_that_does_not_log_in_is_closed_in_time() {
     let broker = start(Config {
         auth: Auth::Token("secret".into()),
-        auth_timeout: Duration::from_millis(100),
+        auth_timeout: Some(Duration::from_millis(100)),
         ..config()
     });
     let addr = broker.addr();

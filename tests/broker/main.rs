@@ -14,6 +14,8 @@ mod limits;
 mod repeats;
 mod shutdown;
 mod slow_consumer;
+#[cfg(feature = "tls")]
+mod tls;
 
 mod load;
 mod monitor;

@@ -76,7 +76,7 @@ fn each_bad_flag_is_one_line_on_standard_error_and_fails() {
             &["-t"],
             "must specify [-c, --config] option to check configuration file syntax",
         ),
-        (&["--tls"], "flag -tls (TLS) is not supported yet; "),
+        (&["--tlscert", "x"], "flag -tlscert needs TLS, "),
         (&["-pass", "x"], "flag -pass needs a user name; "),
     ] {
         let end = end_of(args);

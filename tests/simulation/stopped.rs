@@ -16,7 +16,7 @@ fn a_client_that_logs_in_while_the_broker_is_stopped_is_in_time() {
     sim::check(0..40, |sim| {
         let config = Config {
             auth: Auth::Token("secret".into()),
-            auth_timeout: SECOND,
+            auth_timeout: Some(SECOND),
             ..Config::default()
         };
         let at = stage_with(sim, config);
@@ -116,7 +116,7 @@ fn a_client_that_logs_in_after_it_was_sent_away_is_awaited_no_more() {
     sim::check(0..20, |sim| {
         let config = Config {
             auth: Auth::Token("secret".into()),
-            auth_timeout: 3 * SECOND,
+            auth_timeout: Some(3 * SECOND),
             lame_duck_grace_period: SECOND / 100,
             lame_duck_duration: SECOND / 10,
             ..Config::default()

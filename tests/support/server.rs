@@ -136,7 +136,7 @@ fn midge_config(settings: &Settings) -> midge::Config {
             "no_auth_user" => config.no_auth_user = Some(keys::filled_in(value, "")),
             "auth_timeout" => {
                 let seconds = value.parse().expect("auth_timeout is in seconds");
-                config.auth_timeout = Duration::from_secs_f64(seconds);
+                config.auth_timeout = Some(Duration::from_secs_f64(seconds));
             }
             _ => panic!("no such setting: {key}"),
         }

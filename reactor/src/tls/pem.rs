@@ -1,5 +1,6 @@
 //! Certificates and keys out of PEM, with what is wrong with them told before any handshake.
 
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,6 +51,14 @@ impl Identity {
         key: impl AsRef<Path>,
     ) -> Result<Identity, KeyError> {
         Identity::from_pem(&read(certificates.as_ref())?, &read(key.as_ref())?)
+    }
+
+    /// In the form that a resolver of certificates answers, with the algorithms of `provider`.
+    ///
+    /// # Errors
+    /// What rustls finds wrong with it.
+    pub fn certified(self, provider: &CryptoProvider) -> Result<CertifiedKey, rustls::Error> {
+        CertifiedKey::from_der(self.chain, self.key, provider)
     }
 }
 

@@ -63,7 +63,7 @@ impl Reader<'_> {
                 "token" => {
                     self.credentials.token = self.present(pair, "a token").map(Secret::from);
                 }
-                "timeout" => self.credentials.timeout = self.timeout(pair),
+                "timeout" => self.credentials.timeout = self.seconds(pair, "authorization"),
                 "users" => self.credentials.users = self.users(pair),
                 "default_permissions" | "default_permission" | "permissions" => {
                     self.permissions(pair);
@@ -89,44 +89,6 @@ impl Reader<'_> {
             self.report.error(&pair.at, text);
         }
         Some(text)
-    }
-
-    /// Seconds, whole or not, or text in Go's form.
-    fn timeout(&mut self, pair: &Pair) -> Option<Duration> {
-        let seconds = match &pair.value.kind {
-            Kind::Integer(seconds) if pair.value.text.parse::<i64>().is_ok() => *seconds as f64,
-            Kind::Float(seconds) => *seconds,
-            Kind::Text | Kind::Integer(_) => {
-                return match crate::config::duration::nanoseconds(&pair.value.text) {
-                    Ok(nanoseconds) if nanoseconds > 0 => {
-                        Some(Duration::from_nanos(nanoseconds as u64))
-                    }
-                    Ok(_) => self.not_positive(pair),
-                    Err(text) => self.wrong(
-                        pair,
-                        format!("error parsing authorization config, 'timeout' {text}"),
-                    ),
-                };
-            }
-            _ => {
-                return self.wrong(
-                    pair,
-                    "error parsing authorization config, 'timeout' wrong type; write a number of \
-                     seconds, or a duration such as \"2s\"",
-                );
-            }
-        };
-        match Duration::try_from_secs_f64(seconds) {
-            Ok(timeout) if !timeout.is_zero() => Some(timeout),
-            _ => self.not_positive(pair),
-        }
-    }
-
-    fn not_positive<T>(&mut self, pair: &Pair) -> Option<T> {
-        self.wrong(
-            pair,
-            "the authorization timeout is 0 or less, so no client could log in; it must be longer",
-        )
     }
 
     fn users(&mut self, pair: &Pair) -> Option<Vec<User>> {
@@ -279,7 +241,7 @@ impl Reader<'_> {
 
     fn put_together(&mut self, credentials: Credentials, at: &Position) {
         if let Some(timeout) = credentials.timeout {
-            self.options.config.auth_timeout = timeout;
+            self.options.config.auth_timeout = Some(timeout);
         }
         let single = credentials.user.is_some() || credentials.pass.is_some();
         let listed = credentials

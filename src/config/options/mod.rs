@@ -1,11 +1,11 @@
 //! From a tree of values to settings: every option of nats-server's core, by all its names.
 //!
-//! What midge does is set. What midge has not yet (clusters, accounts, TLS) is checked and then refused by
+//! What midge does is set. What midge has not yet (clusters, accounts) is checked and then refused by
 //! name, since to leave it out in silence would be worse; JetStream and MQTT, which clients of the core
 //! do not miss, and a cluster of one are accepted with a notice. An unknown name is an error,
 //! unless a `$NAME` has used it. All errors are told at once.
 //!
-//! * `table`: the options at the top, and what each sets; `authorization`: who may connect
+//! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `tls`: TLS
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
 //! * `report`: what is told; `nearest`: what may have been meant
@@ -18,6 +18,7 @@ mod report;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod unsupported;
 
 pub use report::{Refused, Report};

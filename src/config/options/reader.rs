@@ -190,6 +190,34 @@ impl Reader<'_> {
         self.wrong(pair, text)
     }
 
+    /// Seconds, whole or not, or text in Go's form: the `timeout` of a block, more than none.
+    pub(super) fn seconds(&mut self, pair: &Pair, block: &str) -> Option<Duration> {
+        let begin = format!("error parsing {block} config, 'timeout'");
+        let seconds = match &pair.value.kind {
+            Kind::Integer(seconds) if pair.value.text.parse::<i64>().is_ok() => *seconds as f64,
+            Kind::Float(seconds) => *seconds,
+            Kind::Text | Kind::Integer(_) => match duration::nanoseconds(&pair.value.text) {
+                Ok(nanoseconds) => nanoseconds as f64 / 1e9,
+                Err(text) => return self.wrong(pair, format!("{begin} {text}")),
+            },
+            _ => {
+                let text = format!(
+                    "{begin} wrong type; write a number of seconds, or a duration such as \"2s\""
+                );
+                return self.wrong(pair, text);
+            }
+        };
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(timeout) if !timeout.is_zero() => Some(timeout),
+            _ => {
+                let text = format!(
+                    "the {block} timeout is 0 or less, so no client could be in time; it must be longer"
+                );
+                self.wrong(pair, text)
+            }
+        }
+    }
+
     fn duration_text(&mut self, pair: &Pair) -> Option<Duration> {
         match duration::nanoseconds(&pair.value.text) {
             Ok(nanoseconds) => match u64::try_from(nanoseconds) {

@@ -87,12 +87,23 @@ pub(super) static TABLE: &[Entry] = &[
     entry(&["http"], &["http_port"], |r, p| {
         if let Some((host, port)) = r.address(p) {
             r.monitor.host = host;
-            r.options.config.monitor = port.map(monitor_on);
+            monitor_on(r, p, port, false);
         }
     }),
     entry(&["http_port", "monitor_port"], &["http_port"], |r, p| {
         if let Some(port) = r.port(p) {
-            r.options.config.monitor = port.map(monitor_on);
+            monitor_on(r, p, port, false);
+        }
+    }),
+    entry(&["https"], &["https_port"], |r, p| {
+        if let Some((host, port)) = r.address(p) {
+            r.monitor.host = host;
+            monitor_on(r, p, port, true);
+        }
+    }),
+    entry(&["https_port"], &["https_port"], |r, p| {
+        if let Some(port) = r.port(p) {
+            monitor_on(r, p, port, true);
         }
     }),
     entry(&["http_base_path"], &["http_base_path"], |r, p| {
@@ -305,9 +316,14 @@ pub(super) static TABLE: &[Entry] = &[
             let _ = r.switch(p);
         },
     ),
-    entry(&["allow_non_tls"], &[], |r, p| {
-        let _ = r.switch(p);
+    entry(&["tls"], &["tls"], |r, p| r.tls(p)),
+    entry(&["allow_non_tls"], &["allow_non_tls"], |r, p| {
+        if let Some(on) = r.switch(p) {
+            r.options.config.allow_non_tls = on;
+        }
     }),
+    entry(&["ocsp"], &[], |r, p| r.ocsp(p)),
+    entry(&["ocsp_cache"], &[], |r, p| r.ocsp_cache(p)),
     // Logging.
     entry(&["debug"], &["debug"], |r, p| {
         if let Some(on) = r.switch(p) {
@@ -412,12 +428,25 @@ fn path(r: &mut Reader<'_>, p: &Pair) -> Option<std::path::PathBuf> {
     (!path.is_empty()).then(|| path.into())
 }
 
-/// Monitoring on this port; host and path may stand elsewhere.
-fn monitor_on(port: u16) -> Monitor {
-    Monitor {
-        port,
-        ..Monitor::default()
+/// Monitoring on this port, if it is one; host and path may stand elsewhere.
+fn monitor_on(r: &mut Reader<'_>, p: &Pair, port: Option<u16>, tls: bool) {
+    let former = r.options.config.monitor.take();
+    if let (Some(port), Some(former)) = (port, former.filter(|former| former.tls != tls)) {
+        let (http, https) = if tls {
+            (former.port, port)
+        } else {
+            (port, former.port)
+        };
+        let text = format!(
+            "can't specify both HTTP ({http}) and HTTPs ({https}) ports; leave one of them out"
+        );
+        r.report.error(&p.at, text);
     }
+    r.options.config.monitor = port.map(|port| Monitor {
+        port,
+        tls,
+        ..Monitor::default()
+    });
 }
 
 /// Zero stands for the default.

@@ -302,12 +302,6 @@ pub(super) struct Unsupported {
 
 pub(super) static UNSUPPORTED: &[Unsupported] = &[
     Unsupported {
-        names: &["tls"],
-        no_map: "",
-        shape: B(&TLS),
-        purpose: "TLS is not implemented",
-    },
-    Unsupported {
         names: &["cluster"],
         no_map: "Expected map to define cluster, got ",
         shape: B(&CLUSTER),
@@ -399,18 +393,6 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         purpose: "all clients share one account",
     },
     Unsupported {
-        names: &["ocsp", "ocsp_cache"],
-        no_map: "",
-        shape: Any,
-        purpose: "TLS is not implemented",
-    },
-    Unsupported {
-        names: &["https", "https_port"],
-        no_map: "",
-        shape: Address,
-        purpose: "monitoring is served over HTTP only",
-    },
-    Unsupported {
         names: &["proxies"],
         no_map: "",
         shape: BlockOrElse(&PROXIES),
@@ -499,10 +481,16 @@ fn has_routes(cluster: &Map) -> bool {
 }
 
 impl Block {
+    /// All names of its keys.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.keys
+            .iter()
+            .flat_map(|(names, _)| names.iter().copied())
+    }
+
     /// Whether there is such a key.
     pub(super) fn has(&self, key: &str) -> bool {
-        let mut names = self.keys.iter().flat_map(|(names, _)| names.iter());
-        names.any(|name| name.eq_ignore_ascii_case(key))
+        self.names().any(|name| name.eq_ignore_ascii_case(key))
     }
 }
 
@@ -602,11 +590,7 @@ impl Reader<'_> {
                 Some((_, shape)) => self.shape(pair, *shape),
                 None if pair.used => {}
                 None => {
-                    let known = block
-                        .keys
-                        .iter()
-                        .flat_map(|(names, _)| names.iter().copied());
-                    self.unknown(pair, block.context, known);
+                    self.unknown(pair, block.context, block.names());
                 }
             }
         }

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
+/// What nats-server tells without TLS.
+const TLS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What midge has not is an empty object, as in a nats-server where it is off.
 #[derive(Debug, Serialize)]
 pub(super) struct Nothing {}
@@ -41,6 +44,10 @@ pub(super) struct Varz<'a> {
     port: u16,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     auth_required: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls_required: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls_verify: bool,
     max_connections: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_subscriptions: Option<usize>,
@@ -109,7 +116,8 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
     let (state, records) = (view.state, view.records);
     let (config, info) = (&state.config, &state.info);
     let stats = state.stats();
-    let monitor = config.monitor.as_ref();
+    let (monitor, tls) = (config.monitor.as_ref(), config.tls.as_ref());
+    let is_https = monitor.is_some_and(|monitor| monitor.tls);
     let start = view.wall_of(records.started);
     Varz {
         server_id: &info.server_id,
@@ -120,6 +128,8 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         host: &info.host,
         port: info.port,
         auth_required: config.wants_credentials(),
+        tls_required: info.tls_required,
+        tls_verify: info.tls_verify,
         max_connections: config.connections_max,
         max_subscriptions: config.subscriptions_max,
         ping_interval: nanos(config.ping_interval),
@@ -127,10 +137,10 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         http_host: monitor
             .and_then(|monitor| monitor.host.as_deref())
             .unwrap_or(&config.host),
-        http_port: records.port,
+        http_port: if is_https { 0 } else { records.port },
         http_base_path: monitor.map_or("", |monitor| &monitor.base_path),
-        https_port: 0,
-        auth_timeout: config.auth_timeout.as_secs_f64(),
+        https_port: if is_https { records.port } else { 0 },
+        auth_timeout: config.login_time().as_secs_f64(),
         max_control_line: config.control_line_bytes_max,
         max_payload: config.payload_bytes_max,
         max_pending: config.pending_bytes_max,
@@ -142,8 +152,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         mqtt: Nothing {},
         websocket: Nothing {},
         jetstream: Nothing {},
-        // What nats-server tells without TLS.
-        tls_timeout: 2.0,
+        tls_timeout: tls.map_or(TLS_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         write_deadline: nanos(config.write_deadline),
         start,
         now: view.now(),

@@ -9,6 +9,7 @@ use crate::monitor::view::View;
 use crate::monitor::{Budget, Kicked, Pieces};
 use crate::records::http_connections::HttpConnections;
 use crate::state::State;
+use crate::tls::{self, Failure, HANDSHAKE_RECORD, Purpose};
 use jiff::Timestamp;
 use midge_reactor::{Accept, Close, Context, Eof, Handler, Input, Io, Key, ListenerAddr, TimerId};
 use request::{Request, Step};
@@ -37,6 +38,10 @@ const QUEUE_MAX: usize = 4 * 1024 * 1024;
 /// An answer that is not longer is sent with its length, and in one piece.
 const WHOLE_MAX: usize = 64 * 1024;
 
+/// What one is told who asks in clear where there is TLS.
+const NOT_TLS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
 /// Numbers of this handler's timers: the next piece is due, a request is late.
 const PIECE: u64 = 1;
 const LATE: u64 = 2;
@@ -57,7 +62,9 @@ impl Accept<State> for HttpListener {
         change(cx, |connections, key, io| {
             connections.arrived(key, places, io)
         });
+        let monitor = cx.state.config.monitor.as_ref();
         Box::new(HttpConnection {
+            awaits_hello: monitor.is_some_and(|monitor| monitor.tls),
             answering: None,
             late: None,
             kick: self.kick,
@@ -91,6 +98,8 @@ fn change(
 
 /// One connection that asks.
 struct HttpConnection {
+    /// Its first byte is to be one of TLS, and has not come.
+    awaits_hello: bool,
     /// The answer that is being made. Nothing is read meanwhile.
     answering: Option<Answering>,
     late: Option<TimerId>,
@@ -281,6 +290,28 @@ impl HttpConnection {
         cx.close_after_write();
     }
 
+    /// The first bytes have come where there is TLS. They are left unread for the handshake, or refused.
+    fn secure(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        let Some(first) = input.peek().first() else {
+            return;
+        };
+        self.awaits_hello = false;
+        if *first != HANDSHAKE_RECORD {
+            input.take();
+            cx.send(NOT_TLS);
+            return cx.close_after_write();
+        }
+        let key = cx.key();
+        let tls = cx.state.config.tls.as_ref();
+        match tls.and_then(|tls| Some((tls, tls.certificates()?))) {
+            Some((tls, certificates)) => {
+                certificates.start(&mut cx.io, key, Purpose::Monitoring, tls.timeout);
+            }
+            // A reload has taken the certificates away.
+            None => cx.close(),
+        }
+    }
+
     /// A request that has begun must end in time; between two there is no hurry.
     fn expect(&mut self, cx: &mut Context<'_, State>, begun: bool) {
         if begun && self.late.is_none() {
@@ -328,6 +359,9 @@ impl Handler<State> for HttpConnection {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
+        if self.awaits_hello {
+            return self.secure(cx, input);
+        }
         // One probe costs nothing: it is answered whatever others have asked for in this turn.
         let mut may_be_free = true;
         loop {
@@ -395,7 +429,12 @@ impl Handler<State> for HttpConnection {
         Eof::Close
     }
 
-    fn on_close(&mut self, cx: &mut Context<'_, State>, _: &Close) {
+    fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
+        if let Some(Failure::Error(text)) = tls::failure(why) {
+            let peer = cx.peer_addr().map(|peer| peer.to_string());
+            let peer = peer.unwrap_or_default();
+            log::debug!(target: "midge", "{peer} - Monitoring connection closed: TLS error: {text}");
+        }
         change(cx, |connections, key, _| {
             connections.left(key);
             None

@@ -7,6 +7,7 @@ use crate::monitor::times::{round_trip, uptime};
 use crate::monitor::view::View;
 use crate::records::closed::Closed;
 use crate::records::presence::{Identity, Presence};
+use crate::tls::{PeerCert, Settled};
 use jiff::Timestamp;
 use midge_reactor::Time;
 use serde::Serialize;
@@ -19,6 +20,7 @@ pub(super) struct Row<'a> {
     pub(super) peer: SocketAddr,
     pub(super) account: AccountId,
     pub(super) identity: &'a Identity,
+    pub(super) tls: Option<&'a Settled>,
     pub(super) start: Time,
     /// When it closed, or now.
     pub(super) end: Time,
@@ -46,6 +48,7 @@ impl<'a> Row<'a> {
             peer: presence.peer,
             account: receiver.account,
             identity: &presence.identity,
+            tls: presence.tls.as_deref(),
             start: presence.start,
             end: now,
             reason: None,
@@ -65,6 +68,7 @@ impl<'a> Row<'a> {
             peer: closed.peer,
             account: closed.account,
             identity: &closed.identity,
+            tls: closed.tls.as_deref(),
             start: closed.start,
             end: closed.stop,
             reason: Some(closed.reason),
@@ -133,6 +137,12 @@ pub(super) struct Connection<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     version: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
+    tls_version: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tls_cipher_suite: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tls_peer_certs: &'a [PeerCert],
+    #[serde(skip_serializing_if = "str::is_empty")]
     authorized_user: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     account: &'a str,
@@ -169,6 +179,12 @@ impl<'a> Connection<'a> {
             name: &row.identity.name,
             lang: &row.identity.lang,
             version: &row.identity.version,
+            tls_version: row.tls.map_or("", |tls| tls.version),
+            tls_cipher_suite: row.tls.map_or("", |tls| &tls.cipher_suite),
+            tls_peer_certs: match row.tls {
+                Some(tls) if tells_user => &tls.peer_certs,
+                _ => &[],
+            },
             authorized_user: if tells_user { &row.identity.user } else { "" },
             account: if tells_user {
                 view.account_name(row.account)

@@ -1,0 +1,194 @@
+//! What comes before a client's conversation: `INFO`, and with TLS the handshake. Who speaks first is a setting.
+//!
+//! ```text
+//! open ─┬─ no TLS, INFO ────────────────────────────▶ Over
+//!       ├─ allow_non_tls, INFO ─▶ Undecided ─┬──────▶ Over         its first byte is none of TLS
+//!       │                                    ▼
+//!       ├─ INFO ─────────────────────────▶ Handshake ─▶ Over
+//!       ├─ handshake_first ──────────────▶ Handshake ─▶ Over, INFO
+//!       └─ handshake_first: a time ─▶ Waiting ─▲      its first byte, or the time is over, INFO
+//! ```
+//!
+//! The time for `CONNECT` begins when this is over: before, a text would land in the middle of a handshake.
+
+use super::Client;
+use super::session::{self, Session};
+use crate::core::close::CloseReason;
+use crate::link::queues::Queues;
+use crate::state::State;
+use crate::tls::{self, Failure, HANDSHAKE_RECORD, HandshakeFirst, Purpose};
+use midge_protocol::Violation;
+use midge_reactor::{Close, Context, Input};
+
+/// The number of the timer for a client that may begin the handshake by itself.
+pub(super) const HELLO_LATE: u64 = 16;
+
+/// How far a connection is before its conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Opening {
+    /// Its conversation goes on.
+    Over,
+    /// It has been sent `INFO`; its first byte will tell whether it speaks TLS.
+    Undecided,
+    /// It may begin the handshake, or else is sent `INFO`.
+    Waiting,
+    /// The handshake is under way.
+    Handshake { is_greeted: bool },
+}
+
+impl Client {
+    /// The connection is open.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_, State>) {
+        let config = &cx.state.config;
+        let Some(tls) = &config.tls else {
+            self.greet(cx);
+            return self.converse(cx);
+        };
+        if config.allow_non_tls {
+            self.opening = Opening::Undecided;
+            self.greet(cx);
+            return self.converse(cx);
+        }
+        match tls.handshake_first {
+            HandshakeFirst::No => self.secure(cx, false),
+            HandshakeFirst::Yes => self.secure(cx, true),
+            HandshakeFirst::Within(delay) => {
+                self.opening = Opening::Waiting;
+                cx.set_deadline(delay, HELLO_LATE);
+            }
+        }
+    }
+
+    /// A client that might have begun the handshake by itself has not.
+    pub(super) fn hello_is_late(&mut self, cx: &mut Context<'_, State>) {
+        if self.opening == Opening::Waiting && self.session.is_some() {
+            self.secure(cx, false);
+        }
+    }
+
+    /// The first bytes have come, which are left unread: whether the conversation goes on with them.
+    #[cold]
+    pub(super) fn is_in_clear(&mut self, cx: &mut Context<'_, State>, input: &Input<'_>) -> bool {
+        let Some(first) = input.peek().first() else {
+            return false;
+        };
+        if self.opening == Opening::Undecided && *first != HANDSHAKE_RECORD {
+            self.opening = Opening::Over;
+            return true;
+        }
+        self.link.end_login(cx);
+        self.secure(cx, true);
+        false
+    }
+
+    /// Begins the handshake; sends `INFO` before it, unless the client speaks first or has got it.
+    fn secure(&mut self, cx: &mut Context<'_, State>, client_speaks: bool) {
+        let was = std::mem::replace(&mut self.opening, Opening::Over);
+        let now = cx.now();
+        let State {
+            config, handshakes, ..
+        } = &mut *cx.state;
+        let max = config
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.connection_rate_limit);
+        let may_begin = handshakes.may_begin(now, max);
+        if !client_speaks {
+            self.greet(cx);
+        }
+        if !may_begin {
+            return self.refuse(cx, &Violation::Throttled);
+        }
+        let tls = cx.state.config.tls.as_ref();
+        let Some((tls, certificates)) = tls.and_then(|tls| Some((tls, tls.certificates()?))) else {
+            // Settings that came meanwhile have switched it off.
+            return self.converse(cx);
+        };
+        log::debug!(target: "midge", "{} - Starting TLS client connection handshake", self.link.label);
+        self.opening = Opening::Handshake {
+            is_greeted: !client_speaks || was == Opening::Undecided,
+        };
+        let key = cx.key();
+        certificates.start(&mut cx.io, key, Purpose::Clients, tls.timeout);
+    }
+
+    /// The handshake is over.
+    pub(super) fn secured(&mut self, cx: &mut Context<'_, State>) {
+        let Opening::Handshake { is_greeted } = self.opening else {
+            return;
+        };
+        self.opening = Opening::Over;
+        if self.session.is_none() {
+            return;
+        }
+        let label = &self.link.label;
+        let is_told = log::log_enabled!(target: "midge", log::Level::Debug);
+        if (is_told || cx.state.records.is_some())
+            && let Some(settled) = tls::settled(&cx.io, cx.key())
+        {
+            log::debug!(target: "midge", "{label} - TLS handshake complete");
+            log::debug!(
+                target: "midge",
+                "{label} - TLS version {}, cipher suite {}",
+                settled.version, settled.cipher_suite
+            );
+            if let Some(records) = &mut cx.state.records {
+                records.secured(label.cid, settled);
+            }
+        }
+        if !is_greeted {
+            self.greet(cx);
+        }
+        self.converse(cx);
+    }
+
+    /// Sends `INFO`.
+    pub(super) fn greet(&self, cx: &mut Context<'_, State>) {
+        let key = cx.key();
+        let nonce = self.session.as_ref().and_then(Session::nonce);
+        let out = &mut Queues(&mut cx.io);
+        session::greet(cx.state, key, &self.link.label, nonce, out);
+    }
+
+    /// The conversation begins.
+    fn converse(&mut self, cx: &mut Context<'_, State>) {
+        self.link.open(cx);
+        if self.session.as_ref().is_some_and(Session::is_awaited) {
+            let timeout = cx.state.config.login_time();
+            self.link.await_login(cx, timeout);
+        }
+    }
+
+    /// Why the connection has ended, as far as the reactor knows; tells of a handshake that has failed.
+    pub(super) fn reason_of(&self, why: &Close) -> CloseReason {
+        let label = &self.link.label;
+        let failure = tls::failure(why);
+        if !matches!(self.opening, Opening::Handshake { .. }) {
+            return match failure {
+                Some(Failure::Error(text)) => {
+                    log::error!(target: "midge", "{label} - TLS error: {text}");
+                    CloseReason::ReadError
+                }
+                Some(_) => CloseReason::ClientClosed,
+                None => CloseReason::of_close(why),
+            };
+        }
+        match failure {
+            Some(Failure::Error(text)) => {
+                log::error!(target: "midge", "{label} - TLS handshake error: {text}");
+            }
+            Some(Failure::Timeout) => {
+                log::error!(target: "midge", "{label} - TLS handshake timeout");
+            }
+            // Probes of the port do so all day long.
+            Some(Failure::LeftInHandshake | Failure::Truncated) => {
+                log::debug!(target: "midge", "{label} - TLS handshake error: EOF");
+            }
+            None => {}
+        }
+        match why {
+            Close::Shutdown | Close::Local => CloseReason::of_close(why),
+            _ => CloseReason::TlsHandshake,
+        }
+    }
+}

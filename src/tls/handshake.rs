@@ -1,0 +1,71 @@
+//! What a handshake has settled, or why it failed, in the words that are told.
+
+use super::verifier::NotPinned;
+use super::{Failure, Settled, x509};
+use midge_reactor::tls::{TlsError, rustls};
+use midge_reactor::{Close, Io, Key};
+use rustls::{CertificateError, CipherSuite, Error, ProtocolVersion};
+
+/// What the handshake of a connection has settled; `None` before it is over, or without TLS.
+pub(crate) fn settled(io: &Io<'_>, key: Key) -> Option<Settled> {
+    let info = io.tls(key)?;
+    let certificates = info.peer_certificates.iter();
+    Some(Settled {
+        version: match info.version {
+            ProtocolVersion::TLSv1_2 => "1.2",
+            _ => "1.3",
+        },
+        cipher_suite: suite_name(info.cipher_suite),
+        peer_certs: certificates
+            .filter_map(|certificate| Some(x509::look(certificate)?.told))
+            .collect(),
+    })
+}
+
+/// The name that the IANA has given a cipher suite.
+pub(super) fn suite_name(suite: CipherSuite) -> String {
+    let name = suite.as_str().unwrap_or_default();
+    name.replacen("TLS13_", "TLS_", 1)
+}
+
+/// Why TLS has ended a connection, if it has.
+pub(crate) fn failure(why: &Close) -> Option<Failure> {
+    let Close::Tls(error) = why else { return None };
+    Some(match error {
+        TlsError::EndInHandshake => Failure::LeftInHandshake,
+        TlsError::Truncated => Failure::Truncated,
+        TlsError::HandshakeTimeout => Failure::Timeout,
+        TlsError::NotTls => {
+            Failure::Error("tls: first record does not look like a TLS handshake".to_owned())
+        }
+        TlsError::Protocol(error) => Failure::Error(words(error)),
+        other => Failure::Error(other.to_string()),
+    })
+}
+
+/// What rustls says, in nats-server's words where operators may look for them.
+fn words(error: &Error) -> String {
+    match error {
+        Error::NoCertificatesPresented => "tls: client didn't provide a certificate".to_owned(),
+        Error::InvalidCertificate(error) => format!(
+            "tls: failed to verify certificate: x509: {}",
+            match error {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } =>
+                    "certificate has expired".to_owned(),
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } =>
+                    "certificate is not yet valid".to_owned(),
+                CertificateError::UnknownIssuer =>
+                    "certificate signed by unknown authority".to_owned(),
+                CertificateError::InvalidPurpose
+                | CertificateError::InvalidPurposeContext { .. } =>
+                    "certificate specifies an incompatible key usage".to_owned(),
+                CertificateError::Other(other) => match other.0.downcast_ref::<NotPinned>() {
+                    Some(error) => format!("{error}: key id {}", error.key_id),
+                    None => other.to_string(),
+                },
+                other => other.to_string(),
+            }
+        ),
+        other => format!("tls: {other}"),
+    }
+}

@@ -1,0 +1,5 @@
+//! TLS: who speaks first, who is let in, and what is said of those who are not.
+
+mod opening;
+pub(crate) mod papers;
+mod verifying;

@@ -1,0 +1,66 @@
+//! Whose certificate is good enough.
+
+use super::papers::{Authority, Paper, Secure, clear_line, dial, with};
+use crate::raw::start;
+use midge::{Running, Tls};
+use std::collections::BTreeSet;
+
+/// Whether a client that shows this is let in. With TLS 1.3 it learns of a refusal with the first read only.
+fn is_welcome(broker: &Running, authority: &Authority, paper: Option<&Paper>) -> bool {
+    let made = Secure::connect(broker.addr(), &authority.client(paper));
+    made.is_ok_and(|mut client| {
+        client.say("CONNECT {\"verbose\":false}\r\nPING\r\n");
+        client.try_line().is_ok_and(|line| line == "PONG")
+    })
+}
+
+/// The digest of the key in a certificate.
+fn pin(paper: &Paper) -> String {
+    use midge_reactor::tls::rustls::pki_types::CertificateDer;
+    use midge_reactor::tls::rustls::pki_types::pem::PemObject;
+    use midge_reactor::tls::rustls::server::ParsedCertificate;
+    let der = CertificateDer::from_pem_slice(paper.certificate.as_bytes()).expect("it is one");
+    let parsed = ParsedCertificate::try_from(&der).expect("it is one");
+    let info = parsed.subject_public_key_info();
+    data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, &info).as_ref())
+}
+
+#[test]
+fn a_client_must_show_a_certificate_of_the_authority() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let broker = start(with(authority.mutual()));
+    let info = clear_line(&dial(broker.addr()));
+    assert!(info.contains(r#""tls_required":true,"tls_verify":true"#));
+    let good = authority.client_paper("a");
+    assert!(is_welcome(&broker, &authority, Some(&good)));
+    assert!(!is_welcome(&broker, &authority, None));
+    let stranger = other.client_paper("a");
+    assert!(!is_welcome(&broker, &authority, Some(&stranger)));
+    // Nor is one that is for servers.
+    let server = authority.paper("a");
+    assert!(!is_welcome(&broker, &authority, Some(&server)));
+    let expired = authority.paper_until("a", 2001);
+    assert!(!is_welcome(&broker, &authority, Some(&expired)));
+}
+
+#[test]
+fn an_authority_alone_demands_nothing() {
+    let authority = Authority::new();
+    let broker = start(with(Tls {
+        verify: false,
+        ..authority.mutual()
+    }));
+    assert!(is_welcome(&broker, &authority, None));
+}
+
+#[test]
+fn a_key_may_have_to_be_listed_besides() {
+    let authority = Authority::new();
+    let (listed, other) = (authority.client_paper("a"), authority.client_paper("b"));
+    let broker = start(with(Tls {
+        pinned_certs: BTreeSet::from([pin(&listed)]),
+        ..authority.mutual()
+    }));
+    assert!(is_welcome(&broker, &authority, Some(&listed)));
+    assert!(!is_welcome(&broker, &authority, Some(&other)));
+}
