@@ -27,11 +27,15 @@
 //! file's size (`ulimit -f`) fails and does not end the process; a program that writes a log, or has a pid
 //! file or a ports file written, under such a limit needs one too.
 
-pub use config::{Advertise, Auth, Config, ConnectionType, Monitor, Proof, Secret, User};
+pub use config::{
+    Advertise, Auth, Config, ConnectionType, InvalidSubject, Monitor, Permission, Permissions,
+    Proof, Responses, Secret, Subscriptions, User,
+};
 #[doc(hidden)]
 pub use core::interest::Mirror;
 pub use core::receiver::Traffic;
 pub use core::sublist;
+pub use midge_protocol::Subjects;
 pub use midge_text::system_words;
 pub use records::Stats;
 pub use server::{Broker, Handle, Running, StartError};

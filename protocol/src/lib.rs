@@ -103,6 +103,7 @@ mod repeat;
 mod run;
 mod secret;
 mod server_parser;
+mod subjects;
 mod violation;
 
 pub use connect::{ConnectOptions, redacted};
@@ -116,4 +117,5 @@ pub use piece::Piece;
 pub use run::Run;
 pub use secret::Secret;
 pub use server_parser::{ServerParser, ServerStep};
+pub use subjects::Subjects;
 pub use violation::Violation;

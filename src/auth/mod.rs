@@ -11,7 +11,7 @@
 //! | `account` | nothing names one yet, so it is the global one; the user in the settings will |
 //! | `user` | the user in the settings; where nothing is asked for, what the client says |
 //! | `ground` | what was held against what; [`check_again`] holds it against settings that come later |
-//! | `permissions` | what is refused to every user; the user in the settings will have some of its own |
+//! | `permissions` | the user in the settings, or else what they say of those without any |
 //! | `limits` | the settings of the server; the smaller of those and the user's, once users have some |
 //! | `until` | nothing yet: what stands in the settings is good until they change |
 //!
@@ -84,7 +84,14 @@ impl Limits {
 impl Login {
     /// The login of a client that is one of several users.
     fn of(config: &Config, user: &User, ground: Ground) -> Login {
-        Login::named(config, &user.name, ground)
+        Login {
+            permissions: Permissions::of(
+                user.permissions
+                    .as_ref()
+                    .or(config.default_permissions.as_ref()),
+            ),
+            ..Login::named(config, &user.name, ground)
+        }
     }
 
     /// The login of a client of which there is only a name in the settings, or none.
@@ -93,7 +100,7 @@ impl Login {
             account: Accounts::GLOBAL.into(),
             user: name.into(),
             ground,
-            permissions: Permissions,
+            permissions: Permissions::of(config.default_permissions.as_ref()),
             limits: Limits::of(config),
             until: None,
         }
@@ -304,9 +311,11 @@ fn hold(secret: &Secret, guess: &Secret, login: Login) -> Verdict {
     (secret == guess).then_some(login).into()
 }
 
-/// Whether clients must present the same under both.
+/// Whether clients must present the same under both, and may do the same then.
 pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
-    one.auth == other.auth && one.no_auth_user == other.no_auth_user
+    one.auth == other.auth
+        && one.no_auth_user == other.no_auth_user
+        && one.default_permissions == other.default_permissions
 }
 
 #[cfg(test)]

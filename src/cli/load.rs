@@ -144,7 +144,7 @@ mod tests {
         server_name: n
         cluster { name: c }
         server_tags: [a, b]
-        authorization { user: u, password: p, timeout: 7 }
+        authorization { user: u, password: p, timeout: 7, permissions { publish: a } }
         allow_non_tls: true
         max_connections: 11
         max_subscriptions: 12

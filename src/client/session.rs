@@ -87,7 +87,8 @@ impl Session {
             asking: None,
             permissions: login
                 .as_ref()
-                .map_or(Permissions, |login| login.permissions),
+                .map(|login| login.permissions.clone())
+                .unwrap_or_default(),
             login,
             is_draining: false,
             told_subscriptions_max: false,
@@ -294,7 +295,7 @@ impl Session {
         }
         self.publisher.moved(&state.core);
         self.rules = rules(&state.config, &self.options, Some(&login));
-        self.permissions = login.permissions;
+        self.permissions.clone_from(&login.permissions);
         self.login = Some(Box::new(login));
         self.options.forget_secrets();
         Ok(())

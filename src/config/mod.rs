@@ -10,6 +10,7 @@ pub mod language;
 mod memory;
 #[cfg(feature = "command")]
 pub mod options;
+pub(crate) mod permissions;
 mod program;
 #[cfg(feature = "command")]
 mod run;
@@ -18,6 +19,7 @@ pub mod settings;
 
 pub use connections::ConnectionType;
 pub use midge_protocol::Secret;
+pub use permissions::{InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
@@ -27,6 +29,7 @@ use crate::tls::Tls;
 use midge_text::host_port;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most that may wait for all clients together, unless it is set: sixteen clients at their limit.
@@ -79,6 +82,8 @@ pub struct User {
     pub proof: Proof,
     /// How it may be connected (`allowed_connection_types`). Empty, the default: in any way.
     pub connections: Vec<ConnectionType>,
+    /// What it may publish, and subscribe to. Default: [`default_permissions`](Config::default_permissions).
+    pub permissions: Option<Arc<Permissions>>,
 }
 
 /// What proves that a client is the user that it says.
@@ -199,6 +204,9 @@ pub struct Config {
     /// The user that a client is who presents nothing at all (`no_auth_user`): one of
     /// [`Auth::Users`]. Default: none, so that client is refused.
     pub no_auth_user: Option<String>,
+    /// What clients may publish, and subscribe to, whose user has no permissions of its own, or that have come in
+    /// without one (`default_permissions` in `authorization`). Default: everything.
+    pub default_permissions: Option<Arc<Permissions>>,
     /// Most client connections at once (`max_connections`). Default 65536. One more is told so and
     /// closed.
     pub connections_max: usize,
@@ -302,6 +310,7 @@ impl Default for Config {
             tls: None,
             allow_non_tls: false,
             no_auth_user: None,
+            default_permissions: None,
             connections_max: 64 * 1024,
             payload_bytes_max: 1024 * 1024,
             control_line_bytes_max: 4096,

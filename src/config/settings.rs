@@ -79,6 +79,7 @@ pub static SETTINGS: &[Setting] = settings![
     "tls", Reload, |o| o.config.tls, tls;
     "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
     "no_auth_user", Reload, |o| o.config.no_auth_user, optional;
+    "default_permissions", Reload, |o| o.config.default_permissions, optional;
     "max_connections", Reload, |o| o.config.connections_max, count;
     "max_subscriptions", Reload, |o| o.config.subscriptions_max, optional;
     "max_sub_tokens", Reload, |o| o.config.subscription_tokens_max, optional;
@@ -133,6 +134,7 @@ fn all_fields(config: &Config, log: &LogOptions) {
         tls: _,
         allow_non_tls: _,
         no_auth_user: _,
+        default_permissions: _,
         connections_max: _,
         subscriptions_max: _,
         subscription_tokens_max: _,

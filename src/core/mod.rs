@@ -8,6 +8,7 @@ pub(crate) mod accounts;
 pub(crate) mod backpressure;
 pub(crate) mod close;
 pub(crate) mod delivery;
+pub(crate) mod filter;
 pub(crate) mod interest;
 pub(crate) mod invariants;
 pub(crate) mod leaving;

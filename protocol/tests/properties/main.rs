@@ -3,4 +3,5 @@
 mod connect_merge;
 mod matching;
 mod round_trip;
+mod sets;
 mod websocket;

@@ -1,7 +1,6 @@
 //! The block `authorization`: a token, one user, or a list of users.
 
 use super::reader::Reader;
-use super::unsupported::PERMISSIONS;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, ConnectionType, Proof, Secret, User};
 use crate::nkey;
@@ -55,6 +54,7 @@ impl Reader<'_> {
             at: Some(pair.at.clone()),
             ..Credentials::default()
         };
+        self.options.config.default_permissions = None;
         let Some(map) = self.map(pair) else { return };
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
@@ -66,7 +66,7 @@ impl Reader<'_> {
                 "timeout" => self.credentials.timeout = self.seconds(pair, "authorization"),
                 "users" => self.credentials.users = self.users(pair),
                 "default_permissions" | "default_permission" | "permissions" => {
-                    self.permissions(pair);
+                    self.options.config.default_permissions = self.permissions(pair);
                 }
                 "auth_callout" | "auth_hook" => {
                     self.refuse(pair, "auth callout is not implemented");
@@ -127,13 +127,15 @@ impl Reader<'_> {
 
     fn user(&mut self, map: &Map, at: &Position) -> Option<User> {
         let (mut name, mut pass, mut key) = (None, None, None);
-        let mut connections = Vec::new();
+        let (mut connections, mut permissions) = (Vec::new(), None);
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
                 "user" | "username" => name = self.text(pair),
                 "pass" | "password" => pass = self.text(pair),
                 "nkey" => key = Some(self.public_key(pair)),
-                "permissions" | "permission" | "authorization" => self.permissions(pair),
+                "permissions" | "permission" | "authorization" => {
+                    permissions = self.permissions(pair);
+                }
                 "allowed_connection_types" | "connection_types" | "clients" => {
                     connections = self.connection_types(pair);
                 }
@@ -166,6 +168,7 @@ impl Reader<'_> {
             name,
             proof,
             connections,
+            permissions,
         })
     }
 
@@ -179,27 +182,6 @@ impl Reader<'_> {
             pair,
             "Not a valid public nkey for a user; it is the one of 56 letters that begins with U",
         )
-    }
-
-    fn permissions(&mut self, pair: &Pair) {
-        match &pair.value.kind {
-            Kind::Map(map) => {
-                for pair in map.iter().filter(|pair| !pair.used) {
-                    if !PERMISSIONS.has(&pair.key) {
-                        let text = format!("Unknown field {:?} parsing permissions", pair.key);
-                        self.report.error(&pair.at, text);
-                    }
-                }
-            }
-            other => {
-                let text = format!("Expected permissions to be a map/struct, got {other}");
-                self.report.error(&pair.at, text);
-            }
-        }
-        self.refuse(
-            pair,
-            "permissions are not implemented, every client may publish and subscribe to everything",
-        );
     }
 
     fn connection_types(&mut self, pair: &Pair) -> Vec<ConnectionType> {

@@ -5,7 +5,8 @@
 //! do not miss, and a cluster of one are accepted with a notice. An unknown name is an error,
 //! unless a `$NAME` has used it. All errors are told at once.
 //!
-//! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `tls`: TLS
+//! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `permissions`: what
+//!   a user may do then; `tls`: TLS
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
 //! * `report`: what is told; `nearest`: what may have been meant
@@ -13,6 +14,7 @@
 mod authorization;
 mod monitoring;
 pub(crate) mod nearest;
+mod permissions;
 pub(crate) mod reader;
 mod report;
 mod table;
@@ -104,6 +106,9 @@ pub fn settings(document: &Document) -> Settings {
     }
     if !reader.credentials_are() {
         written.remove("authorization timeout");
+    }
+    if reader.options.config.default_permissions.is_none() {
+        written.remove("default_permissions");
     }
     reader.monitor_is();
     if document.root.is_empty() {

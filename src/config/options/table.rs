@@ -301,7 +301,11 @@ pub(super) static TABLE: &[Entry] = &[
     // Who may connect.
     entry(
         &["authorization"],
-        &["authorization", "authorization timeout"],
+        &[
+            "authorization",
+            "authorization timeout",
+            "default_permissions",
+        ],
         |r, p| r.authorization(p),
     ),
     entry(&["no_auth_user"], &["no_auth_user"], |r, p| {

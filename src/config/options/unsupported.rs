@@ -72,7 +72,7 @@ pub(super) static TLS: Block = Block {
     ],
 };
 
-pub(super) static PERMISSIONS: Block = Block {
+static PERMISSIONS: Block = Block {
     context: "",
     keys: &[
         (&["publish", "pub", "import"], Any),
