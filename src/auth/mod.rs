@@ -84,12 +84,9 @@ impl Limits {
 impl Login {
     /// The login of a client that is one of several users.
     fn of(config: &Config, user: &User, ground: Ground) -> Login {
+        let default = config.default_permissions.as_ref();
         Login {
-            permissions: Permissions::of(
-                user.permissions
-                    .as_ref()
-                    .or(config.default_permissions.as_ref()),
-            ),
+            permissions: Permissions::of(user.permissions.as_ref().or(default)),
             ..Login::named(config, &user.name, ground)
         }
     }

@@ -14,8 +14,9 @@
 //! * Entries for queue groups come first: where some have the subject, they alone say which groups are allowed.
 //!   What is denied to all is denied to groups, whatever is said of them.
 
-use crate::config::{self, Permission, Responses, Subscriptions};
+use crate::config::{self, Permission, Subscriptions};
 use crate::core::filter::Filter;
+use crate::core::replies::Bounds;
 use midge_protocol::{Publish, Subjects, Violation, subject};
 use std::sync::Arc;
 
@@ -80,7 +81,6 @@ impl Permissions {
     }
 
     /// What of a subscription that is allowed is denied.
-    #[cfg_attr(not(test), expect(dead_code, reason = "delivery asks for it next"))]
     pub(crate) fn filter(&self, subject: &[u8], queue: Option<&[u8]>) -> Option<Filter> {
         let denied = &self.of_user.as_ref()?.subscribe.deny;
         let lists = std::iter::once(&denied.plain).chain(of_queue(denied, queue));
@@ -88,9 +88,9 @@ impl Permissions {
     }
 
     /// Which responses it may publish whatever else is denied.
-    #[cfg_attr(not(test), expect(dead_code, reason = "delivery asks for it next"))]
-    pub(crate) fn responses(&self) -> Option<Responses> {
-        self.of_user.as_ref()?.responses
+    pub(crate) fn responses(&self) -> Option<Bounds> {
+        let config::Responses { max, expires } = self.of_user.as_ref()?.responses?;
+        Some(Bounds { max, expires })
     }
 }
 

@@ -128,7 +128,7 @@ impl Client {
             }
         };
         let until = login.until;
-        session.log_in(login, cx.state)?;
+        session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
         self.link.expire(cx, until);
         if inquirer.purpose == Purpose::Connect {
             session.accept(cx.state, &mut Queues(&mut cx.io))?;

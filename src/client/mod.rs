@@ -17,6 +17,7 @@ use publishing::{Ended, a_piece, has_done_its_pieces, has_had_its_turn, pay};
 use session::{After, Session};
 use wrong::{Place, Wrong, log_violation};
 
+mod denied;
 pub(crate) mod listener;
 mod login;
 mod opening;

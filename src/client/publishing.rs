@@ -126,6 +126,7 @@ impl Client {
         if let Some(records) = &mut cx.state.records {
             records.meter.begin_turn(cx.io.now());
         }
+        cx.state.core.clock.set(cx.io.now());
         cx.state.core.backpressure.begin(cx.key(), &cx.io);
         if cx.io.is_crowded() {
             crowd::look(&mut cx.state.core, &mut cx.io);

@@ -2,6 +2,7 @@
 //!
 //! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
 
+use super::denied::{self, Denials};
 use crate::auth::permissions::Permissions;
 use crate::auth::signature::Nonce;
 use crate::auth::{self, Login, Presented, Verdict};
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     login: Option<Box<Login>>,
     /// Those of the login, beside what is asked for each message.
     permissions: Permissions,
+    /// What the log has been told of what was denied.
+    denials: Denials,
     /// Whether nothing is delivered any more, the connection being about to be closed.
     is_draining: bool,
     /// Said in the log once for each client, however often it tries.
@@ -76,6 +79,9 @@ impl Session {
         let options = Box::new(ConnectOptions::default());
         let login = auth::before_connect(&state.config, connection).map(Box::new);
         let rules = rules(&state.config, &options, login.as_deref());
+        let permissions = login.as_ref().map(|login| login.permissions.clone());
+        let permissions = permissions.unwrap_or_default();
+        state.core.bound_replies(id, permissions.responses());
         Session {
             publisher: Publisher::new(state.core.receiver(id).origin(id)),
             key,
@@ -85,10 +91,8 @@ impl Session {
             options,
             rules,
             asking: None,
-            permissions: login
-                .as_ref()
-                .map(|login| login.permissions.clone())
-                .unwrap_or_default(),
+            permissions,
+            denials: Denials::default(),
             login,
             is_draining: false,
             told_subscriptions_max: false,
@@ -153,6 +157,12 @@ impl Session {
             } => match self.check_subscribe(subject, queue, sid, state) {
                 Ok(true) => {
                     state.core.subscribe(self.id(), subject, queue, sid);
+                    let filter = self.permissions.filter(subject, queue);
+                    if filter.is_some()
+                        && let Some(id) = state.core.subscription_of(self.id(), sid)
+                    {
+                        state.core.filter(self.id(), id, filter);
+                    }
                     let work = state.core.keep_up(delivery::subscribing(subject));
                     tally.charge(work);
                     self.ok(out);
@@ -163,6 +173,7 @@ impl Session {
                         self.told_subscriptions_max = true;
                         log::error!(target: "midge", "{} - {violation}", self.label);
                     }
+                    self.log_denied(&violation, sid, state);
                     self.tell(&violation, out);
                 }
             },
@@ -188,7 +199,7 @@ impl Session {
     pub(crate) fn may_answer(&self, op: &ClientOp<'_>, state: &State) -> bool {
         let is_verbose = self.options.verbose;
         match *op {
-            ClientOp::Publish(message) => self.may_answer_publish(&message),
+            ClientOp::Publish(message) => self.may_answer_publish(&message, &state.core),
             ClientOp::Subscribe {
                 subject,
                 queue,
@@ -202,9 +213,11 @@ impl Session {
 
     /// The same for a message. A request may be answered with a 503, which is known when it has reached no
     /// subscription.
-    fn may_answer_publish(&self, message: &Publish<'_>) -> bool {
+    fn may_answer_publish(&self, message: &Publish<'_>, core: &Core) -> bool {
         let is_request = self.options.no_responders && message.reply().is_some();
-        self.options.verbose || is_request || self.permissions.refuse_publish(message).is_some()
+        let refusal = || self.permissions.refuse_publish(message);
+        let is_refused = || refusal().is_some_and(|one| self.confirm(one, message, core).is_some());
+        self.options.verbose || is_request || is_refused()
     }
 
     /// Tells the peer what it did wrong; says nothing for a silent violation.
@@ -282,10 +295,11 @@ impl Session {
     ///
     /// # Errors
     /// [`Violation::Authorization`]: it cannot be in that account.
-    pub(crate) fn log_in(
+    pub(crate) fn log_in<O: Outbox>(
         &mut self,
         mut login: Login,
         state: &mut State,
+        out: &mut O,
     ) -> Result<(), Violation<'static>> {
         // They may have changed since it was asked about.
         login.limit(&state.config);
@@ -295,10 +309,50 @@ impl Session {
         }
         self.publisher.moved(&state.core);
         self.rules = rules(&state.config, &self.options, Some(&login));
+        let has_changed = self.permissions != login.permissions;
         self.permissions.clone_from(&login.permissions);
         self.login = Some(Box::new(login));
         self.options.forget_secrets();
+        if has_changed {
+            self.revise(state, out);
+        }
         Ok(())
+    }
+
+    /// It may do other things now: ends what it may no longer be subscribed to.
+    #[cold]
+    fn revise<O: Outbox>(&mut self, state: &mut State, out: &mut O) {
+        self.publisher.refused();
+        let id = self.id();
+        state.core.bound_replies(id, self.permissions.responses());
+        let account = state.core.receiver(id).account;
+        for subscription in state.core.receiver(id).sids.first(usize::MAX) {
+            let sublist = state.core.sublist(account);
+            let subject = sublist.subject(subscription).to_vec();
+            let queue = sublist.queue(subscription).map(<[u8]>::to_vec);
+            let queue = queue.as_deref();
+            if self.permissions.refuse_subscribe(&subject, queue).is_none() {
+                let filter = self.permissions.filter(&subject, queue);
+                state.core.filter(id, subscription, filter);
+                continue;
+            }
+            let sid = sublist.subscription(subscription).sid.clone();
+            state.core.unsubscribe(id, subscription);
+            let (subject, sid) = (&subject, sid.as_slice());
+            self.tell(&Violation::SubscriptionRevoked { subject, sid }, out);
+            denied::log_removed(subject, sid, self.user());
+        }
+    }
+
+    /// Who the client is, as the log tells it.
+    fn user(&self) -> &str {
+        self.login.as_ref().map_or("", |login| &login.user)
+    }
+
+    fn log_denied(&mut self, violation: &Violation<'_>, sid: &[u8], state: &State) {
+        let user = self.login.as_ref().map_or("", |login| &login.user);
+        let now = state.core.clock.now();
+        self.denials.log(&self.label, user, violation, sid, now);
     }
 
     /// Accepts the last `CONNECT`, of a client that is [logged in](Session::log_in).
@@ -314,7 +368,8 @@ impl Session {
         self.options.check_protocol()?;
         self.options.check_no_responders(state.config.headers)?;
         let (headers, echo) = (self.rules.headers, self.options.echo);
-        state.core.receiver_mut(self.id()).kind = Kind::Client { headers, echo };
+        let receiver = state.core.receiver_mut(self.id());
+        receiver.set_kind(Kind::Client { headers, echo });
         self.ok(out);
         Ok(())
     }
@@ -373,10 +428,65 @@ impl Session {
         if !self.publisher.repeats(message)
             && let Some(violation) = self.permissions.refuse_publish(message)
         {
-            self.publisher.refused();
-            self.tell(&violation, out);
-            return Published::NOBODY;
+            return self.publish_refused(violation, run, tally, state, out);
         }
+        self.publish_allowed(run, tally, state, out)
+    }
+
+    /// The first publish of `run` is refused, unless it is a response that is allowed. Those are looked at one by
+    /// one, also where they repeat.
+    #[cold]
+    #[inline(never)]
+    fn publish_refused<O: Outbox>(
+        &mut self,
+        violation: Violation<'_>,
+        run: &Run<'_>,
+        tally: &mut Tally,
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        let mut published = Published::NOBODY;
+        match self.confirm(violation, run.first(), &state.core) {
+            Some(violation) => {
+                self.log_denied(&violation, b"", state);
+                self.tell(&violation, out);
+            }
+            None => {
+                published = self.publish_allowed(run, tally, state, out);
+                if !matches!(published, Published::WaitFor(_)) {
+                    state.core.respond(self.id(), run.first().subject());
+                }
+            }
+        }
+        self.publisher.refused();
+        published
+    }
+
+    /// Why a message is refused that its sender's permissions refuse, if it is: it may be a response.
+    fn confirm<'a>(
+        &self,
+        violation: Violation<'a>,
+        message: &Publish<'a>,
+        core: &Core,
+    ) -> Option<Violation<'a>> {
+        let is_response = matches!(violation, Violation::PublishDenied { .. })
+            && core.may_respond(self.id(), message.subject());
+        match is_response {
+            true => self.permissions.refuse_reply(message),
+            false => Some(violation),
+        }
+    }
+
+    /// Carries out the first publish of `run`, which is allowed.
+    #[inline(always)]
+    fn publish_allowed<O: Outbox>(
+        &mut self,
+        run: &Run<'_>,
+        tally: &mut Tally,
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        let message = run.first();
         let (key, label, is_verbose) = (self.key, &self.label, self.options.verbose);
         let State { core, config, .. } = state;
         let begin = |out: &mut O| {
@@ -632,6 +742,7 @@ fn rules(config: &Config, options: &ConnectOptions, login: Option<&Login>) -> Ru
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::outbox::fake::FakeOutbox;
     use crate::{Auth, Config};
 
     fn config(pass: &str, payload_bytes_max: usize) -> Config {
@@ -680,7 +791,7 @@ mod tests {
         assert_eq!(asked, state.auth_version);
         let login = inquiry.into_login();
         session
-            .log_in(login, &mut state)
+            .log_in(login, &mut state, &mut FakeOutbox::default())
             .expect("the account is there");
         assert_eq!(session.rules().payload_bytes_max, 500);
         assert!(reload(&mut session, &mut state, config(HASH, 200)).is_none());
@@ -695,7 +806,10 @@ mod tests {
             let Verdict::Login(login) = session.check(state) else {
                 return false;
             };
-            session.log_in(login, state).expect("the account is there");
+            let out = &mut FakeOutbox::default();
+            session
+                .log_in(login, state, out)
+                .expect("the account is there");
             true
         };
         assert!(log_in(&mut session, &mut state));
@@ -722,7 +836,7 @@ mod tests {
             panic!("the password is right");
         };
         session
-            .log_in(login, &mut state)
+            .log_in(login, &mut state, &mut FakeOutbox::default())
             .expect("the account is there");
         let verdict = reload(&mut session, &mut state, config(HASH, 1000));
         assert!(matches!(verdict, Some(Verdict::Pending(_))));

@@ -147,7 +147,7 @@ impl Core {
         let may_enter =
             receiver.account == account || receiver.sids.is_empty() && !receiver.is_clearing;
         if may_enter {
-            let role = receiver.kind.role();
+            let role = receiver.kind().role();
             let before = std::mem::replace(&mut receiver.account, account);
             let clients = usize::from(role == Role::Client);
             self.accounts[before].clients -= clients;

@@ -15,7 +15,6 @@ impl Filter {
     }
 
     /// Whether a message to `subject` is kept from it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "delivery asks for it next"))]
     pub(crate) fn denies(&self, subject: &[u8]) -> bool {
         self.0.iter().any(|list| list.matches(subject))
     }

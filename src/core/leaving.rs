@@ -83,7 +83,7 @@ impl Core {
         let receiver = &mut self.receivers[id.0 as usize];
         let traffic = (receiver.received, receiver.sent);
         receiver.key = Key::NONE;
-        let role = receiver.kind.role();
+        let role = receiver.kind().role();
         receiver.takes_info = false;
         let is_clearing = receiver.is_clearing;
         let clients = usize::from(role == Role::Client);
@@ -187,7 +187,7 @@ impl Core {
     /// The clients there are.
     pub(crate) fn clients(&self) -> impl Iterator<Item = &Receiver> {
         let receivers = self.receivers.iter().map(|(_, receiver)| receiver);
-        receivers.filter(|one| one.key != Key::NONE && one.kind.role() == Role::Client)
+        receivers.filter(|one| one.key != Key::NONE && one.kind().role() == Role::Client)
     }
 }
 

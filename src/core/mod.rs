@@ -9,6 +9,7 @@ pub(crate) mod backpressure;
 pub(crate) mod close;
 pub(crate) mod delivery;
 pub(crate) mod filter;
+pub(crate) mod guard;
 pub(crate) mod interest;
 pub(crate) mod invariants;
 pub(crate) mod leaving;
@@ -16,6 +17,7 @@ pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod random;
 pub(crate) mod receiver;
+pub(crate) mod replies;
 pub mod sublist;
 pub(crate) mod trace;
 
@@ -27,7 +29,8 @@ use invariants::Due;
 use leaving::Leaving;
 use midge_reactor::Key;
 use random::Random;
-use receiver::{Kind, Label, Receiver, Traffic};
+use receiver::{Label, Receiver, Traffic};
+use replies::Clock;
 use slab::Slab;
 use std::net::SocketAddr;
 use sublist::{ReceiverId, Sublist};
@@ -50,6 +53,8 @@ pub(crate) struct Core {
     pub total_bytes_max: usize,
     pub scratch: Scratch,
     pub random: Random,
+    /// When the present turn began.
+    pub clock: Clock,
     /// When the receivers are to be looked at again.
     due: Due,
 }
@@ -67,6 +72,7 @@ impl Core {
             total_bytes_max,
             scratch: Scratch::default(),
             random: Random::seeded(1),
+            clock: Clock::default(),
             due: Due::default(),
         }
     }
@@ -105,21 +111,7 @@ impl Core {
         peer: SocketAddr,
         cid: u64,
     ) -> ReceiverId {
-        let receiver = Receiver {
-            key,
-            kind: Kind::Client {
-                headers: false,
-                echo: true,
-            },
-            account,
-            takes_info: false,
-            label: Label { peer, cid },
-            sids: Default::default(),
-            received: Traffic::default(),
-            sent: Traffic::default(),
-            last_run: 0,
-            is_clearing: false,
-        };
+        let receiver = Receiver::new(key, account, Label { peer, cid });
         self.accounts[account].clients += 1;
         self.client_count += 1;
         let id = self.receivers.insert(receiver);

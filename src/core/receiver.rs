@@ -5,8 +5,10 @@
 //! which the methods of [`Kind`] say.
 
 use crate::core::accounts::AccountId;
+use crate::core::guard::Guard;
 use crate::core::origin::{Origin, Role};
-use crate::core::sublist::{ReceiverId, Sids};
+use crate::core::sublist::{ReceiverId, Sids, SubId};
+use midge_protocol::Publish;
 use midge_reactor::Key;
 use std::fmt;
 use std::net::SocketAddr;
@@ -88,7 +90,11 @@ pub(crate) struct Receiver {
     /// Where its bytes are queued; [`Key::NONE`] if it has gone, and subscriptions of it have not.
     pub key: Key,
     /// How messages are framed for it.
-    pub kind: Kind,
+    kind: Kind,
+    /// Whether it gets all that it has subscribed to, and nothing is noted of that: true of nearly every one.
+    takes_all: bool,
+    /// What is looked at for each message to it, if anything is.
+    pub(super) guard: Option<Box<Guard>>,
     /// Whose subjects it sees.
     pub account: AccountId,
     /// Whether it may be sent an `INFO` at any time: it speaks protocol 1 and has had its first
@@ -109,14 +115,94 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Whether it, which is `id`, gets messages from there, if it has subscribed to them.
-    #[inline(always)]
-    pub(crate) fn takes_from(&self, id: ReceiverId, origin: &Origin) -> bool {
-        match self.kind {
-            Kind::Client { echo, .. } => {
-                (echo || id != origin.receiver) && origin.role.hands_on_to(Role::Client)
-            }
+    /// A client without subscriptions, which wants its own messages back and takes no headers.
+    pub(super) fn new(key: Key, account: AccountId, label: Label) -> Receiver {
+        Receiver {
+            key,
+            kind: Kind::Client {
+                headers: false,
+                echo: true,
+            },
+            takes_all: true,
+            guard: None,
+            account,
+            takes_info: false,
+            label,
+            sids: Sids::default(),
+            received: Traffic::default(),
+            sent: Traffic::default(),
+            last_run: 0,
+            is_clearing: false,
         }
+    }
+
+    /// What it is, and how messages are framed for it.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// It is this from here on.
+    pub(crate) fn set_kind(&mut self, kind: Kind) {
+        let Kind::Client { echo, .. } = kind;
+        self.kind = kind;
+        self.takes_all = echo && self.guard.is_none();
+    }
+
+    /// Whether it, which is `own`, gets a message from there to which its subscription `id` has subscribed.
+    #[inline(always)]
+    pub(crate) fn takes(
+        &self,
+        own: ReceiverId,
+        id: SubId,
+        origin: &Origin,
+        message: &Publish<'_>,
+    ) -> bool {
+        (self.takes_all || self.takes_this(own, id, origin, message))
+            && origin.role.hands_on_to(Role::Client)
+    }
+
+    /// As [`takes`](Receiver::takes), of a message that is about to be written.
+    #[inline(always)]
+    pub(crate) fn take(
+        &mut self,
+        own: ReceiverId,
+        id: SubId,
+        origin: &Origin,
+        message: &Publish<'_>,
+    ) -> bool {
+        (self.takes_all || self.take_this(own, id, origin, message))
+            && origin.role.hands_on_to(Role::Client)
+    }
+
+    #[inline(never)]
+    fn takes_this(
+        &self,
+        own: ReceiverId,
+        id: SubId,
+        origin: &Origin,
+        message: &Publish<'_>,
+    ) -> bool {
+        let Kind::Client { echo, .. } = self.kind;
+        let guard = self.guard.as_ref();
+        (echo || own != origin.receiver)
+            && guard.is_none_or(|guard| guard.lets_through(id, message.subject()))
+    }
+
+    #[inline(never)]
+    fn take_this(
+        &mut self,
+        own: ReceiverId,
+        id: SubId,
+        origin: &Origin,
+        message: &Publish<'_>,
+    ) -> bool {
+        let takes = self.takes_this(own, id, origin, message);
+        if let Some(guard) = self.guard.as_mut().filter(|_| takes)
+            && let Some(reply) = message.reply()
+        {
+            guard.note(reply);
+        }
+        takes
     }
 
     /// Whether a header is handed on to it.

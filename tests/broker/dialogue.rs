@@ -15,6 +15,7 @@
 //! connect 2: {"echo":false,"verbose":false}   client 2 comes in with this one
 //! config: users=ann:a|{key 1}|bob:b:WEBSOCKET several: name, password, connection types; or a key
 //! config: max_payload=100, ping_max=1         settings of the broker, in nats-server's names
+//! authorization: users [{user: a}]            the block of that name, as it stands in a file
 //! only: midge, because ...                    not played against a nats-server (or: `reference`)
 //! uncut: because ...                          a nats-server plays it only in packets as written
 //! 1> SUB job workers 7         client 1 sends the line and CR LF; payload lines likewise

@@ -741,3 +741,55 @@ fn lame_duck_mode_is_as_long_as_the_file_says_now() {
     drop(client);
     assert_eq!(it.broker.end().code(), Some(0));
 }
+
+#[test]
+fn new_permissions_hold_for_those_who_are_connected() {
+    let file = |ann: &str| {
+        format!(
+            "authorization {{users: [{{user: ann, password: a, permissions: {ann}}}, \
+             {{user: bob, password: b}}]}}"
+        )
+    };
+    let mut it = Configured::start("permissions", &file("{}"), &[]);
+    let mut ann = it.client_as(&user("ann", "a"));
+    let mut bob = it.client_as(&user("bob", "b"));
+    ann.say("SUB s.a 1\r\nSUB keep 2\r\nSUB s.b q 3\r\nSUB s.> 4\r\nPUB keep 0\r\n\r\n");
+    assert_eq!(ann.line().as_deref(), Some("MSG keep 2 0"));
+    assert_eq!(ann.line().as_deref(), Some(""));
+    let told = it.reload(&file("{sub: {deny: [\"s.*\", \"*.z.>\"]}, pub: x}"));
+    let removed = |subject, sid| {
+        format!("[INF] Removed sub \"{subject}\" (sid \"{sid}\") for User \"ann\" - not authorized")
+    };
+    for (subject, sid) in [("s.a", 1), ("s.b", 3)] {
+        let line = format!(
+            "-ERR 'Permissions Violation for Subscription to \"{subject}\" (sid \"{sid}\")'"
+        );
+        assert_eq!(ann.line(), Some(line));
+        it.broker.position(&removed(subject, sid));
+    }
+    let is_told = |line: &String| line.starts_with("[INF] Reloaded: authorization");
+    assert!(told.iter().any(is_told), "{told:?}");
+    // What repeats was allowed before, and is no more. What is left of a subscription is filtered.
+    ann.say("PUB keep 0\r\n\r\nPING\r\n");
+    let denied = "-ERR 'Permissions Violation for Publish to \"keep\"'";
+    assert_eq!(ann.line().as_deref(), Some(denied));
+    assert_eq!(ann.line().as_deref(), Some("PONG"));
+    for subject in ["s.a", "s.z.a", "s.c.a", "keep"] {
+        bob.say(&format!("PUB {subject} 0\r\n\r\n"));
+    }
+    is_there(&mut bob);
+    for line in ["MSG s.c.a 4 0", "", "MSG keep 2 0", ""] {
+        assert_eq!(ann.line().as_deref(), Some(line));
+    }
+    // Back again: a filter goes, what was removed does not come back.
+    it.reload(&file("{}"));
+    bob.say("PUB s.a 0\r\n\r\n");
+    is_there(&mut bob);
+    for line in ["MSG s.a 4 0", ""] {
+        assert_eq!(ann.line().as_deref(), Some(line));
+    }
+    ann.say("PUB keep 0\r\n\r\n");
+    for line in ["MSG keep 2 0", ""] {
+        assert_eq!(ann.line().as_deref(), Some(line));
+    }
+}

@@ -225,6 +225,11 @@ fn add(dialogue: &mut Dialogue, line: usize, text: &str) -> Result<(), String> {
         }
         return Ok(());
     }
+    if let Some(block) = text.strip_prefix("authorization: ") {
+        let setting = ("authorization".to_owned(), block.to_owned());
+        dialogue.config.push(setting);
+        return Ok(());
+    }
     if let Some(only) = text.strip_prefix("only: ") {
         let (who, why) = only
             .split_once(", ")

@@ -138,6 +138,11 @@ fn midge_config(settings: &Settings) -> midge::Config {
                 let seconds = value.parse().expect("auth_timeout is in seconds");
                 config.auth_timeout = Some(Duration::from_secs_f64(seconds));
             }
+            "authorization" => {
+                let parsed = parsed(&format!("authorization {{ {value} }}"));
+                config.auth = parsed.auth;
+                config.default_permissions = parsed.default_permissions;
+            }
             _ => panic!("no such setting: {key}"),
         }
     }
@@ -181,6 +186,7 @@ impl OneUser {
             proof: password.map_or(Proof::Signature, Proof::from),
             connections: self.types.iter().map(named).collect(),
             name: self.name,
+            ..User::default()
         }
     }
 
@@ -201,6 +207,17 @@ impl OneUser {
         };
         format!("{{ {who}{types} }}")
     }
+}
+
+/// What midge reads in the text of a file.
+fn parsed(text: &str) -> midge::Config {
+    use midge::config::{language, options};
+
+    let document = language::parse("dialogue".as_ref(), text.as_bytes(), &language::System);
+    let document = document.unwrap_or_else(|errors| panic!("{errors:?}: {text}"));
+    let settings = options::settings(&document);
+    assert!(settings.report.errors.is_empty(), "{:?}", settings.report);
+    settings.options.config
 }
 
 fn start_executable(path: &PathBuf, settings: &Settings) -> io::Result<Server> {
@@ -253,6 +270,7 @@ fn config_text(settings: &Settings) -> String {
                 authorization.push(format!("users: [ {} ]", users.join(", ")));
             }
             "no_auth_user" => lines.push(format!("no_auth_user: {}", keys::filled_in(value, ""))),
+            "authorization" => authorization.push(value.clone()),
             "auth_timeout" => authorization.push(format!("timeout: {value}")),
             "ping_interval" | "server_name" => lines.push(format!("{key}: \"{value}\"")),
             _ => lines.push(format!("{key}: {value}")),

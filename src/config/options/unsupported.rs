@@ -487,11 +487,6 @@ impl Block {
             .iter()
             .flat_map(|(names, _)| names.iter().copied())
     }
-
-    /// Whether there is such a key.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.names().any(|name| name.eq_ignore_ascii_case(key))
-    }
 }
 
 impl Reader<'_> {

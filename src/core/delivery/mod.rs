@@ -237,7 +237,7 @@ pub(crate) fn publish_one<O: Outbox>(
         begin(out);
         let receivers = &mut core.receivers;
         let subscription = sublist.subscription_mut(id);
-        let taken = give_alone(message, origin, subscription, receivers, out);
+        let taken = give_alone(message, origin, (id, subscription), receivers, out);
         if taken && subscription.finished() {
             tally.work += end([id], sublist, receivers, &mut core.interest);
         }

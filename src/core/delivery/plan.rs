@@ -253,12 +253,13 @@ impl Look {
         let receiver = &mut delivery.receivers[subscription.receiver.0 as usize];
         // What is left of one that has gone takes nothing. A group with such a member is looked at anew
         // for each message.
-        if receiver.is_clearing || !receiver.takes_from(subscription.receiver, delivery.from) {
+        let (own, message) = (subscription.receiver, delivery.run.first());
+        if receiver.is_clearing || !receiver.takes(own, id, delivery.from, message) {
             return Taker::None;
         }
         // Two of one receiver's: they take turns message by message.
         let is_second = std::mem::replace(&mut receiver.last_run, self.run) == self.run;
-        let is_framed_alike = receiver.takes_headers() || !delivery.run.first().has_header();
+        let is_framed_alike = receiver.takes_headers() || !message.has_header();
         let goes_on = subscription.left() > self.messages_max as u64;
         if is_second || !is_framed_alike || !goes_on {
             return Taker::Odd;

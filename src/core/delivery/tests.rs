@@ -1,10 +1,12 @@
 use super::*;
+use crate::core::filter::Filter;
 use crate::core::origin::Role;
 use crate::core::outbox::fake::FakeOutbox;
 use crate::core::random::Random;
 use crate::core::receiver::Kind;
 use crate::core::sublist::ReceiverId;
-use midge_protocol::{ClientOp, Parser, Rules, Step};
+use midge_protocol::{ClientOp, Parser, Rules, Step, Subjects};
+use std::sync::Arc;
 
 mod fanout_tests;
 
@@ -31,7 +33,9 @@ impl Bench {
         let key = Key::new(usize::try_from(cid).expect("few"), 1);
         let peer = ([127, 0, 0, 1], 1).into();
         let id = self.core.join(self.core.accounts.global(), key, peer, cid);
-        self.core.receiver_mut(id).kind = Kind::Client { headers, echo };
+        self.core
+            .receiver_mut(id)
+            .set_kind(Kind::Client { headers, echo });
         id
     }
 
@@ -129,6 +133,60 @@ fn message(frame: &str) -> Publish<'_> {
         }) => message,
         step => panic!("{frame:?} is not one whole publish: {step:?}"),
     }
+}
+
+/// Keeps `subject` from what a client has subscribed to under the sid 1.
+fn deny(bench: &mut Bench, client: ReceiverId, subject: &str) {
+    let denied = Arc::new(Subjects::new([subject]));
+    let id = bench.core.subscription_of(client, b"1");
+    let filter = Filter::of([denied].into_iter());
+    bench
+        .core
+        .filter(client, id.expect("it is subscribed"), filter);
+}
+
+#[test]
+fn what_is_kept_from_a_subscription_is_not_delivered_and_nobody_waits_for_it() {
+    let mut bench = Bench::new();
+    let [publisher, subscriber] = [(); 2].map(|()| bench.client(true, true));
+    bench.subscribe(subscriber, "a.*", None, "1");
+    deny(&mut bench, subscriber, "a.no");
+    assert_eq!(bench.publish(publisher, "PUB a.no 0\r\n\r\n"), 0);
+    assert_eq!(bench.publish(publisher, "PUB a.b 0\r\n\r\n"), 1);
+    assert_eq!(bench.got(subscriber), "MSG a.b 1 0\r\n\r\n");
+    let key = bench.key(subscriber);
+    bench.out.congested.insert(key);
+    assert_eq!(
+        bench.try_to_publish(publisher, "PUB a.no 0\r\n\r\n"),
+        taken(0)
+    );
+    assert_eq!(
+        bench.try_to_publish(publisher, "PUB a.b 0\r\n\r\n"),
+        Published::WaitFor(key)
+    );
+    // One that ends leaves no filter to the next with its number.
+    bench.out.congested.clear();
+    let id = bench
+        .core
+        .subscription_of(subscriber, b"1")
+        .expect("it is there");
+    bench.core.unsubscribe(subscriber, id);
+    bench.subscribe(subscriber, "a.*", None, "2");
+    assert_eq!(bench.publish(publisher, "PUB a.no 0\r\n\r\n"), 1);
+}
+
+#[test]
+fn one_of_very_many_does_not_get_what_is_kept_from_it() {
+    let mut bench = Bench::new();
+    let publisher = bench.client(true, true);
+    let crowd = bench.crowd("a.*", None);
+    deny(&mut bench, crowd[7], "a.no");
+    assert_eq!(
+        bench.publish(publisher, "PUB a.no 0\r\n\r\n"),
+        crowd.len() - 1
+    );
+    assert_eq!(bench.got(crowd[7]), "");
+    assert_eq!(bench.got(crowd[8]), "MSG a.no 1 0\r\n\r\n");
 }
 
 #[test]

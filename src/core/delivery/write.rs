@@ -75,6 +75,7 @@ impl<O: Outbox> Delivery<'_, O> {
         let copies = Copies {
             message,
             from: self.from,
+            id,
             count,
         };
         let subscription = self.sublist.subscription_mut(id);
@@ -102,13 +103,14 @@ impl<O: Outbox> Delivery<'_, O> {
 pub(super) fn give_alone<O: Outbox>(
     message: &Publish<'_>,
     from: &Origin,
-    subscription: &mut Subscription,
+    (id, subscription): (SubId, &mut Subscription),
     receivers: &mut Slab<Receiver>,
     out: &mut O,
 ) -> bool {
     let copies = Copies {
         message,
         from,
+        id,
         count: 1,
     };
     copies.give(subscription, receivers, out, |sid, to, out| {
@@ -122,6 +124,8 @@ struct Copies<'a> {
     /// The first message, whose control line all share.
     message: &'a Publish<'a>,
     from: &'a Origin,
+    /// Its number.
+    id: SubId,
     count: usize,
 }
 
@@ -143,7 +147,7 @@ impl Copies<'_> {
             return false;
         }
         let receiver = &mut receivers[subscription.receiver.0 as usize];
-        if !receiver.takes_from(subscription.receiver, self.from) {
+        if !receiver.take(subscription.receiver, self.id, self.from, message) {
             return false;
         }
         let (sid, key, headers) = (&subscription.sid, receiver.key, receiver.takes_headers());

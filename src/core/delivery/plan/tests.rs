@@ -1,11 +1,14 @@
 use super::super::{Published, Publisher, Tally, publish};
 use super::*;
 use crate::core::Core;
+use crate::core::filter::Filter;
 use crate::core::outbox::fake::FakeOutbox;
 use crate::core::receiver::{Kind, Traffic};
+use crate::core::replies::Bounds;
 use crate::core::sublist::ReceiverId;
-use midge_protocol::{ClientOp, Parser, Rules, Run, Step};
+use midge_protocol::{ClientOp, Parser, Rules, Run, Step, Subjects};
 use midge_reactor::Key;
+use std::sync::Arc;
 
 const ALL: Quota = Quota {
     messages: usize::MAX,
@@ -34,13 +37,15 @@ enum Odd {
     NoHeaders,
     /// There is a queue group.
     Queue,
+    /// Someone does not get all that it has subscribed to, and of someone it is noted what it may respond to.
+    Guarded,
     /// Someone has gone, and what it was subscribed to is not removed yet.
     Gone,
     /// Likewise, and it was in the queue group too.
     GoneMember,
 }
 
-const ODD: [Odd; 11] = [
+const ODD: [Odd; 12] = [
     Odd::Mute,
     Odd::LongSid,
     Odd::Closed,
@@ -50,6 +55,7 @@ const ODD: [Odd; 11] = [
     Odd::Ends,
     Odd::NoHeaders,
     Odd::Queue,
+    Odd::Guarded,
     Odd::Gone,
     Odd::GoneMember,
 ];
@@ -112,6 +118,7 @@ impl World {
                 }
             }
             Odd::Twice => self.subscribe(client, None, "2"),
+            Odd::Guarded => self.guard(client),
             Odd::GoneMember => {
                 let other = self.client(true, true);
                 self.subscribe(other, Some("q"), "2");
@@ -130,6 +137,21 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Some of what `client` has subscribed to is kept from it.
+    fn guard(&mut self, client: ReceiverId) {
+        let denied = Arc::new(Subjects::new(["a.b"]));
+        let id = self.core.subscription_of(client, b"1").expect("subscribed");
+        self.core
+            .filter(client, id, Filter::of([denied].into_iter()));
+        let bounds = Bounds {
+            max: Some(1),
+            expires: None,
+        };
+        let responder = self.client(true, true);
+        self.subscribe(responder, None, "1");
+        self.core.bound_replies(responder, Some(bounds));
     }
 
     /// It has more subscriptions than are removed at once.
@@ -152,7 +174,9 @@ impl World {
             ([127, 0, 0, 1], 1).into(),
             cid,
         );
-        self.core.receiver_mut(id).kind = Kind::Client { headers, echo };
+        self.core
+            .receiver_mut(id)
+            .set_kind(Kind::Client { headers, echo });
         self.keys.push(key);
         id
     }
@@ -211,7 +235,9 @@ impl World {
         let (received, taken) = self.tally.traffic();
         let sent: Vec<Traffic> = self.core.receivers.iter().map(|(_, to)| to.sent).collect();
         let len = self.core.global_sublist().len();
-        (queues, received, taken, sent, len)
+        let ids = (0..self.keys.len() as u32).map(ReceiverId);
+        let may_respond: Vec<bool> = ids.map(|id| self.core.may_respond(id, b"reply")).collect();
+        (queues, received, taken, sent, len, may_respond)
     }
 }
 
@@ -263,6 +289,7 @@ fn only_who_makes_a_difference_is_a_reason_to_go_one_by_one() {
         (Some(Odd::Ends), 24 - 1),
         (Some(Odd::NoHeaders), 24 - 6),
         (Some(Odd::Queue), 24),
+        (Some(Odd::Guarded), 24),
     ] {
         let mut world = World::with(odd.as_slice());
         world.publish(&input(), 100, ALL);
