@@ -28,8 +28,8 @@
 //! file or a ports file written, under such a limit needs one too.
 
 pub use config::{
-    Advertise, Auth, Config, ConnectionType, InvalidSubject, Monitor, Permission, Permissions,
-    Proof, Responses, Secret, Subscriptions, User,
+    Advertise, Auth, Config, ConnectionType, Grant, InvalidSubject, Monitor, Permission,
+    Permissions, Proof, Responses, Secret, Subscriptions, User,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;

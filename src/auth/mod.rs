@@ -23,6 +23,7 @@ pub(crate) mod failures;
 pub(crate) mod inquiry;
 pub(crate) mod permissions;
 pub(crate) mod signature;
+pub(crate) mod verdicts;
 
 use crate::config::{Auth, Config, ConnectionType, Proof, Secret, User, is_hash};
 use crate::core::accounts::Accounts;

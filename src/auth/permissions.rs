@@ -14,7 +14,8 @@
 //! * Entries for queue groups come first: where some have the subject, they alone say which groups are allowed.
 //!   What is denied to all is denied to groups, whatever is said of them.
 
-use crate::config::{self, Permission, Subscriptions};
+use super::verdicts::Verdicts;
+use crate::config::{self, Grant, Permission, Subscriptions};
 use crate::core::filter::Filter;
 use crate::core::replies::Bounds;
 use midge_protocol::{Publish, Subjects, Violation, subject};
@@ -27,12 +28,12 @@ const SYSTEM_QUEUE: &[u8] = b"_sys_";
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Permissions {
     /// What its user may, if not everything.
-    of_user: Option<Arc<config::Permissions>>,
+    of_user: Option<Grant>,
 }
 
 impl Permissions {
     /// Those of a client whose user has these, or none of its own.
-    pub(crate) fn of(user: Option<&Arc<config::Permissions>>) -> Permissions {
+    pub(crate) fn of(user: Option<&Grant>) -> Permissions {
         Permissions {
             of_user: user.filter(|user| !user.is_everything()).cloned(),
         }
@@ -40,13 +41,17 @@ impl Permissions {
 
     /// Why a message may not be published, if it may not.
     #[inline]
-    pub(crate) fn refuse_publish<'a>(&self, message: &Publish<'a>) -> Option<Violation<'a>> {
+    pub(crate) fn refuse_publish<'a>(
+        &self,
+        message: &Publish<'a>,
+        verdicts: &mut Verdicts,
+    ) -> Option<Violation<'a>> {
         let subject = message.subject();
         let is_refused = subject.starts_with(b"_GR_.")
             || self
                 .of_user
                 .as_ref()
-                .is_some_and(|user| !may_publish(user, subject));
+                .is_some_and(|user| !may_publish(user, subject, verdicts));
         match is_refused {
             true => Some(Violation::PublishDenied { subject }),
             false => self.refuse_reply(message),
@@ -95,13 +100,15 @@ impl Permissions {
 }
 
 #[inline(never)]
-fn may_publish(user: &config::Permissions, subject: &[u8]) -> bool {
-    let Permission { allow, deny } = &user.publish;
-    let is_allowed = match allow {
-        Some(allow) => allow.matches(subject),
-        None => user.responses.is_none(),
-    };
-    is_allowed && !deny.matches(subject)
+fn may_publish(user: &Grant, subject: &[u8], verdicts: &mut Verdicts) -> bool {
+    verdicts.ask(user, subject, || {
+        let Permission { allow, deny } = &user.publish;
+        let is_allowed = match allow {
+            Some(allow) => allow.matches(subject),
+            None => user.responses.is_none(),
+        };
+        is_allowed && !deny.matches(subject)
+    })
 }
 
 fn may_subscribe(user: &config::Permissions, subject: &[u8], queue: Option<&[u8]>) -> bool {

@@ -196,10 +196,10 @@ impl Session {
     }
 
     /// Whether `op` may make this client's own queue longer, apart from what is delivered to it.
-    pub(crate) fn may_answer(&self, op: &ClientOp<'_>, state: &State) -> bool {
+    pub(crate) fn may_answer(&self, op: &ClientOp<'_>, state: &mut State) -> bool {
         let is_verbose = self.options.verbose;
         match *op {
-            ClientOp::Publish(message) => self.may_answer_publish(&message, &state.core),
+            ClientOp::Publish(message) => self.may_answer_publish(&message, state),
             ClientOp::Subscribe {
                 subject,
                 queue,
@@ -213,11 +213,14 @@ impl Session {
 
     /// The same for a message. A request may be answered with a 503, which is known when it has reached no
     /// subscription.
-    fn may_answer_publish(&self, message: &Publish<'_>, core: &Core) -> bool {
+    fn may_answer_publish(&self, message: &Publish<'_>, state: &mut State) -> bool {
         let is_request = self.options.no_responders && message.reply().is_some();
-        let refusal = || self.permissions.refuse_publish(message);
-        let is_refused = || refusal().is_some_and(|one| self.confirm(one, message, core).is_some());
-        self.options.verbose || is_request || is_refused()
+        if self.options.verbose || is_request {
+            return true;
+        }
+        let State { core, verdicts, .. } = state;
+        let refusal = self.permissions.refuse_publish(message, verdicts);
+        refusal.is_some_and(|one| self.confirm(one, message, core).is_some())
     }
 
     /// Tells the peer what it did wrong; says nothing for a silent violation.
@@ -426,7 +429,9 @@ impl Session {
         let message = run.first();
         // What repeats, and was good, is good.
         if !self.publisher.repeats(message)
-            && let Some(violation) = self.permissions.refuse_publish(message)
+            && let Some(violation) = self
+                .permissions
+                .refuse_publish(message, &mut state.verdicts)
         {
             return self.publish_refused(violation, run, tally, state, out);
         }

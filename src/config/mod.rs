@@ -19,7 +19,7 @@ pub mod settings;
 
 pub use connections::ConnectionType;
 pub use midge_protocol::Secret;
-pub use permissions::{InvalidSubject, Permission, Permissions, Responses, Subscriptions};
+pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
@@ -29,7 +29,6 @@ use crate::tls::Tls;
 use midge_text::host_port;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Most that may wait for all clients together, unless it is set: sixteen clients at their limit.
@@ -83,7 +82,7 @@ pub struct User {
     /// How it may be connected (`allowed_connection_types`). Empty, the default: in any way.
     pub connections: Vec<ConnectionType>,
     /// What it may publish, and subscribe to. Default: [`default_permissions`](Config::default_permissions).
-    pub permissions: Option<Arc<Permissions>>,
+    pub permissions: Option<Grant>,
 }
 
 /// What proves that a client is the user that it says.
@@ -206,7 +205,7 @@ pub struct Config {
     pub no_auth_user: Option<String>,
     /// What clients may publish, and subscribe to, whose user has no permissions of its own, or that have come in
     /// without one (`default_permissions` in `authorization`). Default: everything.
-    pub default_permissions: Option<Arc<Permissions>>,
+    pub default_permissions: Option<Grant>,
     /// Most client connections at once (`max_connections`). Default 65536. One more is told so and
     /// closed.
     pub connections_max: usize,

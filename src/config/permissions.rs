@@ -1,11 +1,14 @@
 //! What a user may publish, and subscribe to.
 //!
-//! Made once for each user, and shared by its clients. What it comes to for one of them is said in `auth/`.
+//! Made once for each user, and shared by its clients, as a [`Grant`]. What it comes to for one of them is said in
+//! `auth/`.
 
 use super::duration;
 use midge_protocol::{Subjects, subject};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What a user may publish, and subscribe to. The default is everything.
@@ -32,6 +35,63 @@ pub struct Permissions {
     /// Which responses it may publish whatever else is said; with some, and no list of what it may publish, it may
     /// publish nothing else. Default: none.
     pub responses: Option<Responses>,
+}
+
+/// Permissions that were made once and change no more: cheap to clone, and shared by all clients of a user.
+///
+/// ```
+/// use midge::{Permissions, User};
+///
+/// let ann = User { permissions: Some(Permissions::default().into()), ..User::default() };
+/// ```
+#[derive(Clone, Debug)]
+pub struct Grant(Arc<Numbered>);
+
+#[derive(Debug)]
+struct Numbered {
+    permissions: Permissions,
+    number: u64,
+}
+
+impl Grant {
+    /// Its own number in this process: never zero, and that of no other, though it were equal.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
+    }
+}
+
+impl From<Permissions> for Grant {
+    fn from(permissions: Permissions) -> Grant {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed) + 1;
+        Grant(Arc::new(Numbered {
+            permissions,
+            number,
+        }))
+    }
+}
+
+impl Deref for Grant {
+    type Target = Permissions;
+
+    fn deref(&self) -> &Permissions {
+        &self.0.permissions
+    }
+}
+
+/// Whether they say the same.
+impl PartialEq for Grant {
+    fn eq(&self, other: &Grant) -> bool {
+        self.number() == other.number() || **self == **other
+    }
+}
+
+impl Eq for Grant {}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 /// What is allowed, and what of that is denied.

@@ -8,6 +8,7 @@ pub(crate) mod ports;
 
 use crate::auth::failures::Failures;
 use crate::auth::inquiry::Inquiries;
+use crate::auth::verdicts::Verdicts;
 use crate::config::Config;
 use crate::core::Core;
 use crate::core::delivery::Tally;
@@ -73,6 +74,8 @@ pub struct State {
     pub(crate) certificates: CertificateNotes,
     /// TLS handshakes that were begun lately.
     pub(crate) handshakes: Handshakes,
+    /// What users may publish, as it was found out lately.
+    pub(crate) verdicts: Verdicts,
     /// What is worked out on other threads about who clients are.
     pub(crate) inquiries: Inquiries,
     /// Logins that have failed.
@@ -115,6 +118,7 @@ impl State {
             auth_version: 0,
             certificates: CertificateNotes::default(),
             handshakes: Handshakes::default(),
+            verdicts: Verdicts::default(),
             inquiries: Inquiries::new(),
             failures: Failures::new(),
             files: None,

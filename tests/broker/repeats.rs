@@ -2,6 +2,7 @@
 //! the same as any other.
 
 use crate::raw::{Raw, config, start};
+use midge::{Config, Permission, Permissions, Responses, Subjects};
 
 /// Frames with one control line, in one write: with payloads this long, each but the first repeats.
 fn repeated(control_line: &str, count: usize) -> Vec<u8> {
@@ -82,5 +83,39 @@ fn a_line_that_was_read_under_other_rules_does_not_repeat() {
     client.sub("b", None, "2");
     client.send(&repeated("PUB b", 1));
     assert_eq!(subjects(&mut client, 4), ["a", "a", "a", "b"]);
+    client.leave();
+}
+
+#[test]
+fn a_response_that_repeats_is_counted_each_time() {
+    let permissions = Permissions {
+        publish: Permission {
+            allow: Some(Subjects::new(["a"])),
+            ..Permission::default()
+        },
+        responses: Some(Responses {
+            max: Some(3),
+            ..Responses::default()
+        }),
+        ..Permissions::default()
+    };
+    let broker = start(Config {
+        default_permissions: Some(permissions.into()),
+        ..config()
+    });
+    let mut client = Raw::join(broker.addr());
+    client.sub(">", None, "1");
+    client.send(b"PUB a r 0\r\n\r\n");
+    client.send(&repeated("PUB r", 5));
+    client.send(&repeated("PUB a", 2));
+    assert_eq!(subjects(&mut client, 4), ["a", "r", "r", "r"]);
+    for _ in 0..2 {
+        let line = client.line();
+        assert_eq!(
+            line.as_deref(),
+            Some("-ERR 'Permissions Violation for Publish to \"r\"'")
+        );
+    }
+    assert_eq!(subjects(&mut client, 2), ["a", "a"]);
     client.leave();
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 fn permissions(permissions: config::Permissions) -> Permissions {
-    Permissions::of(Some(&Arc::new(permissions)))
+    Permissions::of(Some(&permissions.into()))
 }
 
 /// Those of lists of texts.
@@ -36,7 +36,7 @@ fn publish(allow: Option<&[&str]>, deny: &[&str], responses: Option<Responses>) 
 fn refusal(permissions: &Permissions, subject: &str, reply: Option<&str>) -> Option<String> {
     let (mut buffer, reply) = (Vec::new(), reply.map(str::as_bytes));
     let message = Publish::compose(&mut buffer, subject.as_bytes(), reply, b"", b"");
-    let violation = permissions.refuse_publish(&message);
+    let violation = permissions.refuse_publish(&message, &mut Verdicts::default());
     violation.map(|violation| violation.to_string())
 }
 
@@ -75,7 +75,7 @@ fn what_is_kept_for_servers_is_refused_to_every_user() {
 
 #[test]
 fn a_user_who_may_do_everything_is_not_asked_about() {
-    let nothing_said = Arc::new(config::Permissions::default());
+    let nothing_said = config::Permissions::default().into();
     assert_eq!(Permissions::of(Some(&nothing_said)), Permissions::default());
     assert_eq!(Permissions::of(None), Permissions::default());
 }

@@ -8,7 +8,7 @@
 use super::reader::{Reader, go_type};
 use crate::config::duration;
 use crate::config::language::{Kind, Pair, Position, Value};
-use crate::config::{Permission, Permissions, Responses, Subscriptions};
+use crate::config::{Grant, Permission, Permissions, Responses, Subscriptions};
 use midge_protocol::Subjects;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ type Parse<T> = fn(&[String]) -> Result<T, String>;
 
 impl Reader<'_> {
     /// Reads permissions; what is wrong in them is told, and the rest is what they come to.
-    pub(super) fn permissions(&mut self, pair: &Pair) -> Option<Arc<Permissions>> {
+    pub(super) fn permissions(&mut self, pair: &Pair) -> Option<Grant> {
         let Kind::Map(map) = &pair.value.kind else {
             let text = format!(
                 "Expected permissions to be a map/struct, got {}",
@@ -42,7 +42,7 @@ impl Reader<'_> {
                 _ => self.unknown_in_permissions(pair),
             }
         }
-        Some(Arc::new(permissions))
+        Some(permissions.into())
     }
 
     fn unknown_in_permissions(&mut self, pair: &Pair) {
