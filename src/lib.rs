@@ -29,7 +29,7 @@
 
 pub use config::{
     Advertise, Auth, Config, ConnectionType, Grant, InvalidSubject, Monitor, Permission,
-    Permissions, Proof, Responses, Secret, Subscriptions, User,
+    Permissions, Proof, Responses, Secret, Subscriptions, User, WebSocket,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;
@@ -49,6 +49,7 @@ pub mod config;
 mod auth;
 mod client;
 mod core;
+mod http;
 mod link;
 mod monitor;
 mod nkey;
@@ -56,6 +57,7 @@ mod records;
 mod server;
 mod state;
 mod tls;
+mod websocket;
 
 /// The release of nats-server whose behaviour clients may rely on; `INFO` announces it. Client libraries decide
 /// by it what they may use, so it is one whose client protocol midge speaks: a promise about the wire, and not

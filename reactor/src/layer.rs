@@ -155,6 +155,18 @@ pub struct Wire<'a> {
 }
 
 impl Wire<'_> {
+    /// How many bytes wait already.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether none do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Appends a copy of `bytes`.
     pub fn put(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {

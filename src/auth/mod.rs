@@ -170,7 +170,7 @@ pub(crate) struct Presented<'a> {
 
 /// Who a client is before it has presented anything; `None` where it has to.
 pub(crate) fn before_connect(config: &Config, connection: ConnectionType) -> Option<Login> {
-    match &config.auth {
+    match config.auth_for(connection) {
         Auth::None => Some(Login::named(config, "", Ground::Open)),
         _ => default_user(config, connection),
     }
@@ -192,28 +192,29 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
         sig,
         ..
     } = options;
-    if matches!(config.auth, Auth::None) {
+    let auth = config.auth_for(connection);
+    if *auth == Auth::None {
         return Verdict::Login(Login::named(config, claimed_user(options), Ground::Open));
     }
-    if !nkey.is_empty() && config.auth.has_key() {
+    if !nkey.is_empty() && auth.has_key() {
         let login = with_key(config, nkey, connection);
         let is_signed = || nonce.is_some_and(|nonce| signature::is_good(nkey, nonce, sig));
         return login.filter(|_| is_signed()).into();
     }
     if let Some(names) = certificate {
-        let user = certificate::user(config.auth.users(), names, connection);
+        let user = certificate::user(auth.users(), names, connection);
         let found = user.and_then(|user| with_password(config, &user.name, connection));
         return found.map_or(Verdict::Refused, |(secret, login)| {
             hold(secret, pass, login)
         });
     }
     let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
-    if presents_nothing && config.no_auth_user.is_some() {
+    if presents_nothing && config.no_auth_user_for(connection).is_some() {
         return default_user(config, connection).into();
     }
     // Where there is a token and nothing else, it does not matter who the client says to be.
-    let (found, guess) = match user.is_empty() || matches!(config.auth, Auth::Token(_)) {
-        true => (with_token(config), auth_token),
+    let (found, guess) = match user.is_empty() || matches!(auth, Auth::Token(_)) {
+        true => (with_token(config, auth), auth_token),
         false => (with_password(config, user, connection), pass),
     };
     match found {
@@ -228,12 +229,13 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
 /// What it knew is not known here, but only what that was held against. So of two hashes that differ it is not
 /// known whether they are of one password: they are taken for two.
 pub(crate) fn check_again(config: &Config, login: &Login, connection: ConnectionType) -> Verdict {
-    if matches!(config.auth, Auth::None) {
+    let auth = config.auth_for(connection);
+    if *auth == Auth::None {
         return Verdict::Login(Login::named(config, &login.user, Ground::Open));
     }
     let (found, known) = match &login.ground {
         Ground::Open | Ground::Default => return default_user(config, connection).into(),
-        Ground::Token(known) => (with_token(config), known),
+        Ground::Token(known) => (with_token(config, auth), known),
         Ground::Password(known) => (with_password(config, &login.user, connection), known),
         Ground::Signature => return with_key(config, &login.user, connection).into(),
     };
@@ -251,11 +253,11 @@ pub(crate) fn check_again(config: &Config, login: &Login, connection: Connection
 /// What is asked of a client, and who it is if it knows.
 type Asked<'a> = Option<(&'a Secret, Login)>;
 
-fn with_token(config: &Config) -> Asked<'_> {
+fn with_token<'a>(config: &Config, auth: &'a Auth) -> Asked<'a> {
     let (Auth::Token(token)
     | Auth::Users {
         token: Some(token), ..
-    }) = &config.auth
+    }) = auth
     else {
         return None;
     };
@@ -264,7 +266,7 @@ fn with_token(config: &Config) -> Asked<'_> {
 }
 
 fn with_password<'a>(config: &'a Config, name: &str, connection: ConnectionType) -> Asked<'a> {
-    if let Auth::User { user, pass } = &config.auth {
+    if let Auth::User { user, pass } = config.auth_for(connection) {
         let login = || Login::named(config, user, Ground::Password(pass.clone()));
         return (user == name).then(|| (pass, login()));
     }
@@ -284,14 +286,14 @@ fn with_key(config: &Config, key: &str, connection: ConnectionType) -> Option<Lo
 
 /// Who a client is that presents nothing.
 fn default_user(config: &Config, connection: ConnectionType) -> Option<Login> {
-    let name = config.no_auth_user.as_deref()?;
+    let name = config.no_auth_user_for(connection)?;
     let user = user(config, name, connection)?;
     Some(Login::of(config, user, Ground::Default))
 }
 
 /// One of several users, if it may come in this way.
 fn user<'a>(config: &'a Config, name: &str, connection: ConnectionType) -> Option<&'a User> {
-    let users = config.auth.users();
+    let users = config.auth_for(connection).users();
     let user = users.iter().find(|user| user.name == name)?;
     let is_allowed = user.connections.is_empty() || user.connections.contains(&connection);
     is_allowed.then_some(user)
@@ -311,9 +313,13 @@ fn hold(secret: &Secret, guess: &Secret, login: Login) -> Verdict {
 
 /// Whether clients must present the same under both, and may do the same then.
 pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
-    one.auth == other.auth
-        && one.no_auth_user == other.no_auth_user
-        && one.default_permissions == other.default_permissions
+    let is_same_for = |connection| {
+        let user = |config: &Config| config.no_auth_user_for(connection).map(str::to_owned);
+        one.auth_for(connection) == other.auth_for(connection) && user(one) == user(other)
+    };
+    one.default_permissions == other.default_permissions
+        && is_same_for(ConnectionType::Standard)
+        && is_same_for(ConnectionType::WebSocket)
 }
 
 #[cfg(test)]

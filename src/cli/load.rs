@@ -87,6 +87,14 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
         let at = tls_at.map(|written| written.at.clone());
         report.errors.push(Error { at, text });
     }
+    let websocket = options.config.websocket.as_mut();
+    if report.errors.is_empty()
+        && let Some(tls) = websocket.and_then(|websocket| websocket.tls.as_mut())
+        && let Err(text) = tls.load()
+    {
+        let at = written.get("websocket").map(|written| written.at.clone());
+        report.errors.push(Error { at, text });
+    }
     if !report.errors.is_empty() {
         return Err(Refused(report.errors));
     }
@@ -163,6 +171,10 @@ mod tests {
         turn_time: 10ms
         http: "127.0.0.3:2222"
         http_base_path: /path
+        websocket {
+            listen: "127.0.0.4:4444", no_tls: true, advertise: "w:1", same_origin: true, compression: true
+            handshake_timeout: "8s", authorization { token: t }, user_cookie: u
+        }
         lame_duck_duration: "40s"
         lame_duck_grace_period: "5s"
         connect_error_reports: 21
@@ -267,8 +279,14 @@ mod tests {
         let plain = file.load(&[]).options;
         let default = Options::default();
         for setting in SETTINGS {
-            let is_left_out =
-                ["server_metadata", "no_auth_user", "tls", "https_port"].contains(&setting.name);
+            let is_left_out = [
+                "server_metadata",
+                "no_auth_user",
+                "websocket tls",
+                "tls",
+                "https_port",
+            ]
+            .contains(&setting.name);
             assert!(
                 is_left_out || !setting.is_same(&plain, &default),
                 "{}",

@@ -1,7 +1,7 @@
 //! Accepts client sockets. When files run out, those that come wait until there are some again.
 
 use crate::client::Client;
-use crate::config::ConnectionType;
+use crate::core::receiver::Transport;
 use crate::link::log_accept_error;
 use crate::state::State;
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
@@ -19,11 +19,17 @@ const UNPACED: &str = "reno";
 pub(crate) struct Clients {
     /// Whether it is to be replaced for those that come over loopback.
     paced: bool,
+    /// How they come.
+    transport: Transport,
 }
 
 impl Clients {
     /// The listener on `host`, and how it is to listen: it accepts a number of them in a turn.
-    pub(crate) fn of(host: &str, accepts_max: usize) -> (ListenOptions, Clients) {
+    pub(crate) fn of(
+        host: &str,
+        accepts_max: usize,
+        transport: Transport,
+    ) -> (ListenOptions, Clients) {
         let default = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
         let paced = default.is_ok_and(|name| name.starts_with("bbr"));
         // Best from the first packet on; where others may come too, one by one.
@@ -31,9 +37,10 @@ impl Clients {
         let options = options.accepts_max(accepts_max);
         if paced && is_loopback(host) {
             let options = options.congestion_control(UNPACED);
-            return (options, Clients { paced: false });
+            let paced = false;
+            return (options, Clients { paced, transport });
         }
-        (options, Clients { paced })
+        (options, Clients { paced, transport })
     }
 }
 
@@ -50,7 +57,7 @@ impl Accept<State> for Clients {
             // If it fails, messages go all the same.
             let _ = cx.set_option(SocketOption::CongestionControl(UNPACED));
         }
-        Box::new(Client::accept(cx, ConnectionType::Standard))
+        Box::new(Client::accept(cx, self.transport))
     }
 
     fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {

@@ -19,8 +19,10 @@ use crate::auth::{Inquiry, Verdict};
 use crate::link::Link;
 use crate::link::queues::Queues;
 use crate::state::State;
+use crate::websocket::Framing;
 use midge_protocol::Violation;
 use midge_reactor::{Context, TimerId};
+use std::net::IpAddr;
 
 /// What a client waits for before it is known who it is.
 pub(super) enum Waiting {
@@ -35,7 +37,7 @@ impl Client {
     /// # Errors
     /// The violation after which the connection is to be closed.
     pub(super) fn log_in(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
-        let address = self.link.label.peer.ip();
+        let address = self.address(cx);
         let wait = cx.state.failures.wait(address, cx.now());
         let is_known = self.session.as_ref().is_none_or(Session::is_known);
         if is_known || wait.is_zero() {
@@ -55,9 +57,12 @@ impl Client {
 
     /// Holds what the client presents against what it must.
     fn look(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
-        let Some(session) = &self.session else {
+        let Some(session) = &mut self.session else {
             return Ok(());
         };
+        if let Some(framing) = cx.layer::<Framing>() {
+            session.fill_in(framing.cookies());
+        }
         let verdict = session.check(cx.state);
         self.decide(cx, inquirer(cx, Purpose::Connect), verdict)
     }
@@ -146,10 +151,15 @@ impl Client {
         Ok(())
     }
 
+    /// The address that it comes from, whatever a proxy tells: anybody can tell that.
+    fn address(&self, cx: &Context<'_, State>) -> IpAddr {
+        cx.peer_addr().unwrap_or(self.link.label.peer).ip()
+    }
+
     /// What it presents is no good: others from its address may have to wait.
     fn note_failure(&self, cx: &mut Context<'_, State>) {
-        let (label, now) = (&self.link.label, cx.now());
-        let has_begun = cx.state.failures.failed(label.peer.ip(), now);
+        let (label, now, address) = (&self.link.label, cx.now(), self.address(cx));
+        let has_begun = cx.state.failures.failed(address, now);
         if has_begun && cx.state.failures.tell(now).this {
             log::warn!(
                 target: "midge",
@@ -220,6 +230,7 @@ mod tests {
     use crate::client::listener::Clients;
     use crate::config::{Auth, Config, ConnectionType};
     use crate::core::close::CloseReason;
+    use crate::core::receiver::Transport;
     use crate::records::Records;
     use midge_protocol::Info;
     use midge_reactor::sim::{Faults, HostId, Sim};
@@ -246,7 +257,7 @@ mod tests {
         sim.host("broker", state, |cx| {
             let records = Records::new(cx.now(), 0, 10, 0);
             cx.state.records = Some(Box::new(records));
-            let (options, clients) = Clients::of("0.0.0.0", 1);
+            let (options, clients) = Clients::of("0.0.0.0", 1, Transport::Tcp);
             cx.listen_with("0.0.0.0:4222", &options, clients).map(drop)
         })
     }

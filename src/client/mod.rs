@@ -1,10 +1,9 @@
 //! `Client`: a client's conversation on a [link](crate::link::Link). Bytes to ops, ops to the session, errors to an
 //! end.
 
-use crate::config::ConnectionType;
 use crate::core::close::CloseReason;
 use crate::core::delivery::Tally;
-use crate::core::receiver::Label;
+use crate::core::receiver::{Label, Transport};
 use crate::link::queues::Queues;
 use crate::link::upkeep::{clear_later, wake_if_room_is_free};
 use crate::link::{self, Due, Link, Summary};
@@ -18,6 +17,7 @@ use session::{After, Session};
 use wrong::{Place, Wrong, log_violation};
 
 mod denied;
+mod framing;
 pub(crate) mod listener;
 mod login;
 mod opening;
@@ -42,16 +42,20 @@ pub(crate) struct Client {
 
 impl Client {
     /// The client that has just connected, which is welcome unless there are too many.
-    pub(crate) fn accept(cx: &mut Context<'_, State>, connection: ConnectionType) -> Client {
+    pub(crate) fn accept(cx: &mut Context<'_, State>, transport: Transport) -> Client {
         let peer = cx.peer_addr().expect("an accepted connection has a peer");
         let label = Label {
             peer,
             cid: cx.state.next_cid(),
+            transport,
         };
+        if transport == Transport::WebSocket {
+            framing::begin(cx);
+        }
         let max = cx.state.config.connections_max;
         let welcome = cx.state.core.client_count() < max;
         link::make_room(cx);
-        let session = welcome.then(|| Session::new(cx.state, cx.key(), label, connection));
+        let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
         let (key, now) = (cx.key(), cx.now());
         if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
             records.arrived(label, key, session.id(), session.identity(), now);
@@ -108,6 +112,7 @@ impl Client {
     /// The conversation is over: nothing is delivered to this client from here on.
     fn leave(&mut self, cx: &mut Context<'_, State>, reason: CloseReason) {
         let (reason, is_new) = self.link.over(reason);
+        self.link.tell_end(cx);
         if let Some(mut session) = self.session.take() {
             cx.state.counts.auth_failures += u64::from(reason.is_failed_login());
             session.abandon(&mut cx.state.core);
@@ -254,7 +259,7 @@ impl Handler<State> for Client {
             self.greet(cx);
             return self.refuse(cx, &Violation::ConnectionsMax);
         }
-        let Label { peer, cid } = self.link.label;
+        let Label { peer, cid, .. } = self.link.label;
         log::debug!(
             target: "midge", cid, peer:%;
             "{} - Client connection created", self.link.label

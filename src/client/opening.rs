@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! open ─┬─ no TLS, INFO ────────────────────────────▶ Over
+//!       ├─ WebSocket: TLS, upgrade ─▶ Upgrade ──────▶ Over, INFO
 //!       ├─ allow_non_tls, INFO ─▶ Undecided ─┬──────▶ Over         its first byte is none of TLS
 //!       │                                    ▼
 //!       ├─ INFO ─────────────────────────▶ Handshake ─▶ Over
@@ -14,6 +15,7 @@
 use super::Client;
 use super::session::{self, Session};
 use crate::core::close::CloseReason;
+use crate::core::receiver::Transport;
 use crate::link::queues::Queues;
 use crate::state::State;
 use crate::tls::{self, Failure, HANDSHAKE_RECORD, HandshakeFirst, Purpose};
@@ -34,11 +36,17 @@ pub(super) enum Opening {
     Waiting,
     /// The handshake is under way.
     Handshake { is_greeted: bool },
+    /// The request is to come that makes it a WebSocket, and TLS before that.
+    Upgrade,
 }
 
 impl Client {
     /// The connection is open.
     pub(super) fn begin(&mut self, cx: &mut Context<'_, State>) {
+        if self.link.label.transport == Transport::WebSocket {
+            self.opening = Opening::Upgrade;
+            return;
+        }
         let config = &cx.state.config;
         let Some(tls) = &config.tls else {
             self.greet(cx);
@@ -114,13 +122,16 @@ impl Client {
 
     /// The handshake is over.
     pub(super) fn secured(&mut self, cx: &mut Context<'_, State>) {
-        let Opening::Handshake { is_greeted } = self.opening else {
-            return;
+        let is_greeted = match self.opening {
+            Opening::Handshake { is_greeted } => is_greeted,
+            Opening::Upgrade => false,
+            _ => return,
         };
         self.opening = Opening::Over;
         if self.session.is_none() {
             return;
         }
+        self.forwarded(cx);
         let label = &self.link.label;
         let is_told = log::log_enabled!(target: "midge", log::Level::Debug);
         if (is_told || cx.state.records.is_some())
@@ -154,7 +165,8 @@ impl Client {
     fn converse(&mut self, cx: &mut Context<'_, State>) {
         self.link.open(cx);
         if self.session.as_ref().is_some_and(Session::is_awaited) {
-            let timeout = cx.state.config.login_time();
+            let connection = session::connection_type(self.link.label.transport);
+            let timeout = cx.state.config.login_time(connection);
             self.link.await_login(cx, timeout);
         }
     }
@@ -163,7 +175,13 @@ impl Client {
     pub(super) fn reason_of(&self, why: &Close) -> CloseReason {
         let label = &self.link.label;
         let failure = tls::failure(why);
-        if !matches!(self.opening, Opening::Handshake { .. }) {
+        let in_handshake = match self.opening {
+            Opening::Handshake { .. } => true,
+            // It may be that of TLS, or the upgrade.
+            Opening::Upgrade => failure.is_some(),
+            _ => false,
+        };
+        if !in_handshake {
             return match failure {
                 Some(Failure::Error(text)) => {
                     log::error!(target: "midge", "{label} - TLS error: {text}");

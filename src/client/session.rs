@@ -10,11 +10,12 @@ use crate::config::{Config, ConnectionType};
 use crate::core::Core;
 use crate::core::delivery::{self, Asking, Own, Published, Publisher, Quota, Tally};
 use crate::core::outbox::Outbox;
-use crate::core::receiver::{Kind, Label};
+use crate::core::receiver::{Kind, Label, Transport};
 use crate::core::sublist::ReceiverId;
 use crate::core::trace;
 use crate::records::presence::Identity;
 use crate::state::State;
+use crate::websocket::Cookies;
 use midge_protocol::{
     ClientOp, ConnectOptions, Info, Publish, Rules, Run, Sink, Violation, encode, subject,
 };
@@ -68,14 +69,11 @@ pub(crate) struct Session {
 
 impl Session {
     /// Makes the client that has just connected a receiver.
-    pub(crate) fn new(
-        state: &mut State,
-        key: Key,
-        label: Label,
-        connection: ConnectionType,
-    ) -> Session {
+    pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
+        let connection = connection_type(label.transport);
         let account = state.core.accounts.global();
         let id = state.core.join(account, key, label.peer, label.cid);
+        state.core.receiver_mut(id).label = label;
         let options = Box::new(ConnectOptions::default());
         let login = auth::before_connect(&state.config, connection).map(Box::new);
         let rules = rules(&state.config, &options, login.as_deref());
@@ -98,6 +96,12 @@ impl Session {
             told_subscriptions_max: false,
             info_version: state.info_version,
         }
+    }
+
+    /// The client is another one in the log.
+    pub(crate) fn relabel(&mut self, label: Label, state: &mut State) {
+        self.label = label;
+        state.core.receiver_mut(self.id()).label = label;
     }
 
     /// What the parser must hold this client's bytes against at present.
@@ -280,6 +284,34 @@ impl Session {
         Ok(())
     }
 
+    /// What the request has brought that made the client's connection a WebSocket stands for what `CONNECT` has not
+    /// told.
+    pub(super) fn fill_in(&mut self, cookies: &Cookies) {
+        let Cookies {
+            jwt,
+            user,
+            pass,
+            token,
+        } = cookies;
+        let options = &mut *self.options;
+        let tells_nothing = options.user.is_empty() && !options.has_secret();
+        if tells_nothing
+            && [
+                user.is_some(),
+                pass.is_some(),
+                token.is_some(),
+                jwt.is_some(),
+            ]
+            .contains(&true)
+        {
+            options.user = user.clone().unwrap_or_default();
+            options.pass = pass.clone().unwrap_or_default();
+            options.auth_token = token.clone().unwrap_or_default();
+            options.jwt = jwt.clone().unwrap_or_default();
+            self.login = None;
+        }
+    }
+
     /// Holds what the client presents, or has proved, against what it must.
     pub(crate) fn check(&self, state: &State) -> Verdict {
         let presented = Presented {
@@ -386,7 +418,7 @@ impl Session {
             login.limit(config);
         }
         self.rules = rules(config, &self.options, self.login.as_deref());
-        let is_awaited = self.login.is_none() && config.wants_credentials();
+        let is_awaited = self.login.is_none() && config.wants_credentials(self.connection);
         (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))
     }
 
@@ -689,6 +721,14 @@ fn cost(op: &ClientOp<'_>) -> usize {
     }
 }
 
+/// What settings call the way in which a client has come.
+pub(super) fn connection_type(transport: Transport) -> ConnectionType {
+    match transport {
+        Transport::Tcp => ConnectionType::Standard,
+        Transport::WebSocket => ConnectionType::WebSocket,
+    }
+}
+
 /// The first line that a client gets, with what it has to sign; again where it has changed.
 pub(crate) fn greet<O: Outbox>(
     state: &State,
@@ -699,11 +739,15 @@ pub(crate) fn greet<O: Outbox>(
 ) {
     let mut line = Vec::with_capacity(512);
     let client_ip = label.peer.ip().to_canonical().to_string();
+    let info = match label.transport {
+        Transport::Tcp => state.info.clone(),
+        Transport::WebSocket => state.websocket_info(),
+    };
     Info {
         client_id: label.cid,
         client_ip,
         nonce: nonce.map(|nonce| nonce.text().to_owned()),
-        ..state.info.clone()
+        ..info
     }
     .put(&mut line);
     if let Some(mut writer) = out.writer(key, line.len()) {
@@ -775,8 +819,9 @@ mod tests {
         let label = Label {
             peer: ([127, 0, 0, 1], 1).into(),
             cid: 1,
+            transport: Transport::Tcp,
         };
-        let mut session = Session::new(state, Key::NONE, label, ConnectionType::Standard);
+        let mut session = Session::new(state, Key::NONE, label);
         assert!(session.is_awaited());
         let json = br#"{"user":"ann","pass":"a"}"#;
         session.introduce(json).expect("it is JSON");

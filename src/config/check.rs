@@ -2,7 +2,8 @@
 //! world could.
 
 use super::duration::show;
-use super::{Auth, Config};
+use super::{Auth, Config, ConnectionType, Origin, WebSocket};
+use crate::tls::Tls;
 
 /// What is wrong with settings that are each possible.
 pub(crate) struct Fault {
@@ -19,6 +20,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     faults.of_monitoring(config);
     faults.of_authorization(config);
     faults.of_tls(config);
+    faults.of_websocket(config);
     faults.of_queues(config);
     faults.of_lame_duck(config);
     faults.of_zeros(config);
@@ -125,31 +127,114 @@ impl Faults {
 
     /// TLS, as far as it can be told without the files.
     fn of_tls(&mut self, config: &Config) {
-        let Some(tls) = &config.tls else { return };
+        if let Some(tls) = &config.tls {
+            self.of_tls_block("tls", tls);
+        }
+    }
+
+    fn of_tls_block(&mut self, setting: &'static str, tls: &Tls) {
         if tls.certs.is_empty() {
             self.add(
-                "tls",
+                setting,
                 "TLS Server certificate must be present and valid; name cert_file and key_file",
             );
         }
         if tls.timeout.is_zero() {
             self.add(
-                "tls",
+                setting,
                 "the TLS timeout is 0, so no handshake could end in time; it must be longer",
             );
         }
         if tls.verify && tls.ca_file.is_none() {
             self.add(
-                "tls",
+                setting,
                 "verify needs ca_file: a file with the authorities that vouch for clients",
             );
         }
         if !tls.verify && !tls.pinned_certs.is_empty() {
             self.add(
-                "tls",
+                setting,
                 "pinned_certs without verify asks no client for a certificate, so none could connect; \
                  set verify: true",
             );
+        }
+    }
+
+    /// The terms on which clients come by WebSocket.
+    fn of_websocket(&mut self, config: &Config) {
+        let Some(websocket) = &config.websocket else {
+            return;
+        };
+        let WebSocket {
+            tls,
+            no_tls,
+            auth,
+            no_auth_user,
+            jwt_cookie,
+            allowed_origins,
+            ..
+        } = websocket;
+        if tls.is_none() && !no_tls {
+            self.add(
+                "websocket",
+                "websocket requires TLS configuration; name a certificate in a tls block, or set \
+                 no_tls: true where a proxy has TLS",
+            );
+        }
+        if let Some(tls) = tls {
+            self.of_tls_block("websocket", tls);
+        }
+        if let Some(wrong) = allowed_origins.iter().find(|text| !is_origin(text)) {
+            let text = format!(
+                "websocket: allowed origin {wrong:?} is none; write it as \"https://example.org:8443\""
+            );
+            self.add("websocket origins", &text);
+        }
+        if let Some(cookie) = jwt_cookie {
+            let text = format!(
+                "trusted operators or trusted keys configuration is required for JWT authentication \
+                 via cookie {cookie:?}, which midge does not have; remove jwt_cookie"
+            );
+            self.add("websocket cookies", &text);
+        }
+        let is_empty = match auth {
+            Auth::Token(token) => token.is_empty(),
+            Auth::User { user, .. } => user.is_empty(),
+            _ => false,
+        };
+        if is_empty {
+            self.add(
+                "websocket authorization",
+                "the token, or the user name, of the websocket block is empty, so every client \
+                 would be accepted; set it, or leave the block out",
+            );
+        }
+        let users = match &config.auth {
+            Auth::Users { users, .. } => Some(users),
+            _ => None,
+        };
+        if users.is_some() && matches!(auth, Auth::User { .. }) {
+            self.add(
+                "websocket authorization",
+                "websocket authentication username not compatible with presence of users/nkeys; \
+                 add the user to the users of the authorization block",
+            );
+        } else if users.is_some() && matches!(auth, Auth::Token(_)) {
+            self.add(
+                "websocket authorization",
+                "websocket authentication token not compatible with presence of users/nkeys; \
+                 add a user to the users of the authorization block",
+            );
+        }
+        if let Some(name) = no_auth_user {
+            let known = users.is_some_and(|users| users.iter().any(|user| user.name == *name));
+            if !known {
+                let text = format!(
+                    "websocket no_auth_user: {name:?} not present as user or nkey in \
+                     authorization block or account configuration"
+                );
+                self.add("websocket authorization", &text);
+            }
         }
     }
 
@@ -224,13 +309,18 @@ impl Faults {
                  it must be 1 or more",
             );
         }
-        if config.login_time().is_zero() {
+        if config.login_time(ConnectionType::Standard).is_zero() {
             self.add(
                 "authorization timeout",
                 "the authorization timeout is 0, so no client could log in; it must be longer",
             );
         }
     }
+}
+
+/// Whether a text names where a page comes from: a scheme, a host and perhaps a port.
+fn is_origin(text: &str) -> bool {
+    Origin::parse(text).is_some()
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ pub(crate) mod check;
 mod connections;
 pub(crate) mod duration;
 mod secrets;
+mod websocket;
 
 #[cfg(feature = "command")]
 pub mod language;
 mod memory;
 #[cfg(feature = "command")]
 pub mod options;
+mod origin;
 pub(crate) mod permissions;
 mod program;
 #[cfg(feature = "command")]
@@ -19,11 +21,13 @@ pub mod settings;
 
 pub use connections::ConnectionType;
 pub use midge_protocol::Secret;
+pub(crate) use origin::Origin;
 pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
+pub use websocket::WebSocket;
 
 use crate::tls::Tls;
 use midge_text::host_port;
@@ -136,6 +140,15 @@ pub struct Advertise {
     pub host: String,
     /// Port; `None` is the one that is listened on.
     pub port: Option<u16>,
+}
+
+impl std::fmt::Display for Advertise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.port {
+            None => f.write_str(&self.host),
+            Some(port) => f.write_str(&host_port::join(&self.host, port)),
+        }
+    }
 }
 
 impl Advertise {
@@ -257,6 +270,8 @@ pub struct Config {
     pub headers: bool,
     /// Monitoring over HTTP. Default: none.
     pub monitor: Option<Monitor>,
+    /// Clients that come by WebSocket. Default: none.
+    pub websocket: Option<WebSocket>,
     /// Longest traced text of one message, in bytes (`max_traced_msg_len`). 0, the default: all.
     pub traced_bytes_max: usize,
     /// File that receives the process id, digits only. Default: none.
@@ -281,17 +296,39 @@ impl Config {
         })
     }
 
-    /// Time in which `CONNECT` must come.
-    pub(crate) fn login_time(&self) -> Duration {
-        self.auth_timeout.unwrap_or_else(|| match &self.tls {
+    /// Time in which `CONNECT` must come from a client that comes in this way.
+    pub(crate) fn login_time(&self, connection: ConnectionType) -> Duration {
+        let own = self.terms(connection).and_then(|terms| terms.auth_timeout);
+        let timeout = own.or(self.auth_timeout);
+        timeout.unwrap_or_else(|| match &self.tls {
             Some(tls) => tls.timeout + Duration::from_secs(1),
             None => AUTH_TIMEOUT,
         })
     }
 
-    /// Whether a client that presents nothing is refused.
-    pub(crate) fn wants_credentials(&self) -> bool {
-        self.auth != Auth::None && self.no_auth_user.is_none()
+    /// The terms of the block for clients that come in this way, if there is one.
+    fn terms(&self, connection: ConnectionType) -> Option<&WebSocket> {
+        let is_websocket = connection == ConnectionType::WebSocket;
+        self.websocket.as_ref().filter(|_| is_websocket)
+    }
+
+    /// What a client must present that comes in this way.
+    pub(crate) fn auth_for(&self, connection: ConnectionType) -> &Auth {
+        let own = self.terms(connection).map(|terms| &terms.auth);
+        own.filter(|auth| **auth != Auth::None)
+            .unwrap_or(&self.auth)
+    }
+
+    /// The user that a client is who comes in this way and presents nothing.
+    pub(crate) fn no_auth_user_for(&self, connection: ConnectionType) -> Option<&str> {
+        let terms = self.terms(connection);
+        let own = terms.and_then(|terms| terms.no_auth_user.as_deref());
+        own.or(self.no_auth_user.as_deref())
+    }
+
+    /// Whether a client is refused that comes in this way and presents nothing.
+    pub(crate) fn wants_credentials(&self, connection: ConnectionType) -> bool {
+        *self.auth_for(connection) != Auth::None && self.no_auth_user_for(connection).is_none()
     }
 }
 
@@ -329,6 +366,7 @@ impl Default for Config {
             reconnect_error_reports: 1,
             headers: true,
             monitor: None,
+            websocket: None,
             traced_bytes_max: 0,
             pid_file: None,
             ports_file_dir: None,

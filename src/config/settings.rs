@@ -2,7 +2,7 @@
 //!
 //! The names are those of nats-server's options, the first where there are several.
 
-use super::{Advertise, Auth, Config, duration};
+use super::{Auth, Config, ConnectionType, WebSocket, duration};
 use crate::config::{LogFormat, LogOptions, Options};
 use crate::tls::{HandshakeFirst, Tls};
 use std::fmt::Display;
@@ -69,13 +69,13 @@ macro_rules! settings {
 pub static SETTINGS: &[Setting] = settings![
     "host", Restart, |o| o.config.host, text;
     "port", Restart, |o| o.config.port, port;
-    "client_advertise", Reload, |o| o.config.advertise, advertise;
+    "client_advertise", Reload, |o| o.config.advertise, optional;
     "server_name", Restart, |o| o.config.server_name, optional;
     "cluster_name", Reload, |o| o.config.cluster_name, optional;
     "server_tags", Reload, |o| o.config.server_tags, list;
     "server_metadata", Reload, |o| o.config.server_metadata, pairs;
     "authorization", Reload, |o| o.config.auth, auth;
-    "authorization timeout", Reload, |o| o.config.login_time(), time;
+    "authorization timeout", Reload, |o| o.config.login_time(ConnectionType::Standard), time;
     "tls", Reload, |o| o.config.tls, tls;
     "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
     "no_auth_user", Reload, |o| o.config.no_auth_user, optional;
@@ -99,6 +99,14 @@ pub static SETTINGS: &[Setting] = settings![
     "https_port", Restart, |o| address_of(o, true), address;
     "http_base_path", Reload, |o| base_path_of(o), optional;
     "http_authorization", Reload, |o| *http_auth_of(o), auth;
+    "websocket", Restart, |o| websocket(o, |ws| (ws.host.clone(), ws.port, ws.tls.is_some())), websocket_address;
+    "websocket tls", Reload, |o| websocket(o, |ws| ws.tls.clone()).flatten(), tls;
+    "websocket advertise", Reload, |o| websocket(o, |ws| ws.advertise.clone()).flatten(), optional;
+    "websocket origins", Reload, |o| websocket(o, |ws| (ws.same_origin, ws.allowed_origins.clone())), origins;
+    "websocket handshake_timeout", Reload, |o| websocket(o, |ws| ws.handshake_timeout), optional_time;
+    "websocket compression", Reload, |o| websocket(o, |ws| ws.compression), optional;
+    "websocket authorization", Reload, |o| websocket(o, terms), own_terms;
+    "websocket cookies", Reload, |o| websocket(o, cookies), list_of;
     "lame_duck_duration", Reload, |o| o.config.lame_duck_duration, time;
     "lame_duck_grace_period", Reload, |o| o.config.lame_duck_grace_period, time;
     "connect_error_reports", Reload, |o| o.config.connect_error_reports, number;
@@ -151,6 +159,7 @@ fn all_fields(config: &Config, log: &LogOptions) {
         busy_poll: _,
         turn_time: _,
         monitor: _,
+        websocket: _,
         lame_duck_duration: _,
         lame_duck_grace_period: _,
         connect_error_reports: _,
@@ -220,6 +229,10 @@ fn time(time: &Duration) -> String {
     duration::show(*time)
 }
 
+fn optional_time(value: &Option<Duration>) -> String {
+    value.as_ref().map_or(NONE.to_owned(), time)
+}
+
 fn optional<T: Display>(value: &Option<T>) -> String {
     value.as_ref().map_or(NONE.to_owned(), ToString::to_string)
 }
@@ -246,17 +259,6 @@ fn pairs(pairs: &std::collections::BTreeMap<String, String>) -> String {
         NONE.to_owned()
     } else {
         format!("{{{}}}", pairs.join(", "))
-    }
-}
-
-fn advertise(advertise: &Option<Advertise>) -> String {
-    match advertise {
-        None => NONE.to_owned(),
-        Some(Advertise { host, port: None }) => host.clone(),
-        Some(Advertise {
-            host,
-            port: Some(port),
-        }) => format!("{host}:{port}"),
     }
 }
 
@@ -338,6 +340,83 @@ fn address(address: &Option<(Option<&str>, u16)>) -> String {
         Some((None, number)) => port(number),
         Some((Some(host), number)) => format!("{host}:{}", port(number)),
     }
+}
+
+/// Something of the block `websocket`, if there is one.
+fn websocket<T>(options: &Options, get: fn(&WebSocket) -> T) -> Option<T> {
+    options.config.websocket.as_ref().map(get)
+}
+
+fn websocket_address(address: &Option<(String, u16, bool)>) -> String {
+    match address {
+        None => NONE.to_owned(),
+        Some((host, number, is_tls)) => {
+            let scheme = if *is_tls { "wss" } else { "ws" };
+            format!("{scheme}://{host}:{}", port(number))
+        }
+    }
+}
+
+fn origins(origins: &Option<(bool, Vec<String>)>) -> String {
+    match origins {
+        None => NONE.to_owned(),
+        Some((true, all)) if all.is_empty() => "the same".to_owned(),
+        Some((true, all)) => format!("the same, and of {}", list(all)),
+        Some((false, all)) => list(all),
+    }
+}
+
+/// What clients must present by WebSocket, how soon, and who they are if they do not.
+type Terms = (Auth, Option<Duration>, Option<String>);
+
+fn terms(websocket: &WebSocket) -> Terms {
+    let WebSocket {
+        auth,
+        auth_timeout,
+        no_auth_user,
+        ..
+    } = websocket;
+    (auth.clone(), *auth_timeout, no_auth_user.clone())
+}
+
+fn own_terms(terms: &Option<Terms>) -> String {
+    let Some((own, timeout, user)) = terms else {
+        return NONE.to_owned();
+    };
+    let within = timeout
+        .as_ref()
+        .map(|timeout| format!(" within {}", time(timeout)));
+    let nobody = user.as_ref().map(|user| format!(", or nothing as {user}"));
+    [Some(auth(own)), within, nobody]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn cookies(websocket: &WebSocket) -> Vec<String> {
+    let WebSocket {
+        jwt_cookie,
+        user_cookie,
+        pass_cookie,
+        token_cookie,
+        ..
+    } = websocket;
+    let names = [
+        ("jwt", jwt_cookie),
+        ("user", user_cookie),
+        ("pass", pass_cookie),
+        ("token", token_cookie),
+    ];
+    let names = names
+        .iter()
+        .filter_map(|(field, name)| Some((field, name.as_ref()?)));
+    names
+        .map(|(field, name)| format!("{field}: {name}"))
+        .collect()
+}
+
+fn list_of(names: &Option<Vec<String>>) -> String {
+    list(names.as_deref().unwrap_or_default())
 }
 
 fn base_path_of(options: &Options) -> Option<&str> {

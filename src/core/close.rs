@@ -3,6 +3,7 @@
 use crate::core::backpressure::crowd::Crowded;
 use midge_protocol::Violation;
 use midge_reactor::Close;
+use std::error::Error;
 use std::fmt;
 
 /// Why a connection ended. Wider than what the peer is told: the texts are those of nats-server's
@@ -51,6 +52,21 @@ pub(crate) enum CloseReason {
     ServerShutdown,
 }
 
+/// Why a connection ends whose framing says so, and not the conversation.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) reason: CloseReason,
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Ended {}
+
 impl CloseReason {
     /// The reason behind a fatal violation.
     pub(crate) fn of_violation(violation: &Violation<'_>) -> CloseReason {
@@ -85,6 +101,10 @@ impl CloseReason {
         match close {
             Close::SlowConsumer => CloseReason::SlowConsumerPending,
             Close::Failed(error) if error.is::<Crowded>() => CloseReason::SlowConsumerTotal,
+            Close::Failed(error) if error.is::<Ended>() => {
+                let ended = error.downcast_ref::<Ended>();
+                ended.map_or(CloseReason::ClientClosed, |ended| ended.reason)
+            }
             Close::WriteTimeout => CloseReason::SlowConsumerDeadline,
             Close::Shutdown => CloseReason::ServerShutdown,
             // An end that can be read is seen by `on_eof` first: this one was a reset.

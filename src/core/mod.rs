@@ -29,7 +29,7 @@ use invariants::Due;
 use leaving::Leaving;
 use midge_reactor::Key;
 use random::Random;
-use receiver::{Label, Receiver, Traffic};
+use receiver::{Label, Receiver, Traffic, Transport};
 use replies::Clock;
 use slab::Slab;
 use std::net::SocketAddr;
@@ -111,7 +111,13 @@ impl Core {
         peer: SocketAddr,
         cid: u64,
     ) -> ReceiverId {
-        let receiver = Receiver::new(key, account, Label { peer, cid });
+        let transport = Transport::Tcp;
+        let label = Label {
+            peer,
+            cid,
+            transport,
+        };
+        let receiver = Receiver::new(key, account, label);
         self.accounts[account].clients += 1;
         self.client_count += 1;
         let id = self.receivers.insert(receiver);

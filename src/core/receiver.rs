@@ -69,6 +69,14 @@ impl Traffic {
     }
 }
 
+/// How a client has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Transport {
+    #[default]
+    Tcp,
+    WebSocket,
+}
+
 /// Who a connection is in the log: `127.0.0.1:51324 - cid:7`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label {
@@ -76,11 +84,16 @@ pub(crate) struct Label {
     pub peer: SocketAddr,
     /// The connection's number, which is never used again.
     pub cid: u64,
+    pub transport: Transport,
 }
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} - cid:{}", self.peer, self.cid)
+        let id = match self.transport {
+            Transport::Tcp => "cid",
+            Transport::WebSocket => "wid",
+        };
+        write!(f, "{} - {id}:{}", self.peer, self.cid)
     }
 }
 

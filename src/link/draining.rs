@@ -34,6 +34,7 @@ impl Link {
         if self.reason.replace(CloseReason::ServerShutdown).is_some() {
             return false;
         }
+        self.tell_end(cx);
         self.liveness.end(cx);
         cx.io.shutdown_write(cx.key());
         self.drain = Some(Drain::default());

@@ -4,8 +4,9 @@ use super::Link;
 use super::shutdown::end_if_alone;
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Label, Traffic};
+use crate::core::receiver::{Label, Traffic, Transport};
 use crate::state::State;
+use crate::websocket::{self, Framing};
 use midge_reactor::Context;
 use std::time::Duration;
 
@@ -31,6 +32,15 @@ impl Link {
     pub(crate) fn over(&mut self, reason: CloseReason) -> (CloseReason, bool) {
         let is_new = self.reason.is_none();
         (*self.reason.get_or_insert(reason), is_new)
+    }
+
+    /// Has the far end told why, behind all that is queued for it, if its framing has words for that.
+    pub(crate) fn tell_end(&self, cx: &mut Context<'_, State>) {
+        if let (Transport::WebSocket, Some(reason)) = (self.label.transport, self.reason)
+            && let Some(framing) = cx.layer_mut::<Framing>()
+        {
+            framing.end_with(websocket::status_of(reason), &reason.to_string());
+        }
     }
 
     /// What became of the conversation.
@@ -122,7 +132,7 @@ impl Link {
         if !log::log_enabled!(target: "midge", log::Level::Debug) {
             return;
         }
-        let Label { peer, cid } = self.label;
+        let Label { peer, cid, .. } = self.label;
         let Some(summary) = &self.summary else {
             return log::debug!(
                 target: "midge", cid, peer:%, reason:%, open_seconds = open.as_secs_f64();

@@ -4,7 +4,7 @@ use super::presence::{Identity, Presence};
 use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Receiver, Traffic};
+use crate::core::receiver::{Receiver, Traffic, Transport};
 use crate::tls::Settled;
 use midge_reactor::{Io, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +32,7 @@ pub(crate) struct Listed {
 pub(crate) struct Closed {
     pub(crate) cid: u64,
     pub(crate) peer: SocketAddr,
+    pub(crate) transport: Transport,
     pub(crate) account: AccountId,
     pub(crate) identity: Identity,
     pub(crate) tls: Option<Box<Settled>>,
@@ -74,6 +75,7 @@ impl Closed {
         Closed {
             cid: receiver.label.cid,
             peer: presence.peer,
+            transport: presence.transport,
             account: receiver.account,
             identity: presence.identity.clone(),
             tls: presence.tls.clone(),
@@ -187,6 +189,7 @@ mod tests {
         Closed {
             cid,
             peer: PEER,
+            transport: Transport::Tcp,
             account: Accounts::default().global(),
             identity: Identity {
                 name: "x".repeat(name_bytes).into(),

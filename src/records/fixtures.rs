@@ -1,12 +1,16 @@
 //! What the tests of these files begin with.
 
-use crate::core::receiver::Label;
+use crate::core::receiver::{Label, Transport};
 use midge_reactor::Time;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub(super) const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
-pub(super) const LABEL: Label = Label { peer: PEER, cid: 1 };
+pub(super) const LABEL: Label = Label {
+    peer: PEER,
+    cid: 1,
+    transport: Transport::Tcp,
+};
 
 /// So many seconds after the start.
 pub(super) const fn at(seconds: u64) -> Time {

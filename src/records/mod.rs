@@ -141,9 +141,16 @@ impl Records {
         identity: Identity,
         now: Time,
     ) {
-        let mut presence = Presence::new(label.peer, key, receiver, now);
+        let mut presence = Presence::new(label, key, receiver, now);
         presence.identity = identity;
         self.present.insert(label.cid, presence);
+    }
+
+    /// A client has come by way of a proxy, which says for whom.
+    pub(crate) fn forwarded(&mut self, label: Label) {
+        if let Some(presence) = self.present.get_mut(&label.cid) {
+            presence.peer = label.peer;
+        }
     }
 
     /// A client has said who it is.
@@ -192,6 +199,7 @@ impl Records {
         self.closed.push(Closed {
             cid: label.cid,
             peer: label.peer,
+            transport: label.transport,
             account,
             identity: Identity::default(),
             tls: None,

@@ -1,5 +1,6 @@
 //! `Presence`: what is known of a client that is connected, beside what delivery knows.
 
+use crate::core::receiver::{Label, Transport};
 use crate::core::sublist::ReceiverId;
 use crate::tls::Settled;
 use midge_protocol::ConnectOptions;
@@ -38,6 +39,7 @@ impl Identity {
 #[derive(Debug)]
 pub(crate) struct Presence {
     pub(crate) peer: SocketAddr,
+    pub(crate) transport: Transport,
     pub(crate) key: Key,
     pub(crate) receiver: ReceiverId,
     pub(crate) start: Time,
@@ -54,9 +56,10 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    pub(crate) fn new(peer: SocketAddr, key: Key, receiver: ReceiverId, now: Time) -> Presence {
+    pub(crate) fn new(label: Label, key: Key, receiver: ReceiverId, now: Time) -> Presence {
         Presence {
-            peer,
+            peer: label.peer,
+            transport: label.transport,
             key,
             receiver,
             start: now,
@@ -111,11 +114,11 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::fixtures::{PEER, at};
+    use crate::records::fixtures::{LABEL, at};
 
     #[test]
     fn a_ping_and_its_answer_are_no_activity() {
-        let mut presence = Presence::new(PEER, Key::NONE, ReceiverId(0), at(10));
+        let mut presence = Presence::new(LABEL, Key::NONE, ReceiverId(0), at(10));
         let second = Duration::from_secs(1);
         assert_eq!(presence.last_active(at(20), 10 * second), at(10));
         // Something at 25, silence, a question at 30, its answer at 31.

@@ -3,7 +3,8 @@
 use crate::ANNOUNCED_VERSION;
 use crate::client::Client;
 use crate::client::listener::Clients;
-use crate::config::Config;
+use crate::config::{Config, ConnectionType};
+use crate::core::receiver::Transport;
 use crate::monitor::HttpListener;
 use crate::nkey;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
@@ -13,7 +14,8 @@ use crate::server::lame_duck;
 use crate::server::preflight::{self, PidFile, StartError};
 use crate::server::reload;
 use crate::state::ports::{Files, Ports};
-use crate::state::{State, Stop};
+use crate::state::{State, Stop, WebSocketDoor};
+use crate::websocket::Settings;
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor};
 use midge_text::host_port;
@@ -82,10 +84,13 @@ impl Broker {
         let addrs = reactor.with(|cx| {
             let monitor = listen_for_monitoring(cx)?;
             let listener = listen_for_clients(cx)?;
+            let websocket = listen_for_websocket(cx)?;
             let monitor = monitor.map(|monitor| cx.listening_on_all(monitor).to_vec());
             Ok::<_, StartError>(Addrs {
                 clients: cx.listening_on_all(listener).to_vec(),
                 monitor: monitor.unwrap_or_default(),
+                websocket: websocket
+                    .map_or_else(Vec::new, |listener| cx.listening_on_all(listener).to_vec()),
             })
         })?;
         let pid_file = reactor.state.config.pid_file.as_deref();
@@ -123,10 +128,16 @@ impl Broker {
     /// the clients is closed; [`State::monitor_port`] tells where.
     ///
     /// # Errors
-    /// [`StartError::Listen`] and [`StartError::Monitor`]. Nothing is left behind.
+    /// [`StartError::Listen`], [`StartError::WebSocket`] and [`StartError::Monitor`]. Nothing is left behind.
     pub fn listen(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
         let monitor = listen_for_monitoring(cx)?;
-        let listener = listen_for_clients(cx);
+        let listener = listen_for_clients(cx).and_then(|listener| {
+            let websocket = listen_for_websocket(cx);
+            if websocket.is_err() {
+                cx.io.close(listener);
+            }
+            websocket.map(|_| listener)
+        });
         if let (Err(_), Some(monitor)) = (&listener, monitor) {
             cx.io.close(monitor);
             cx.state.records = None;
@@ -148,6 +159,11 @@ impl Broker {
     /// The address on which monitoring is served, if it is; the first, if there are several.
     pub fn monitor_addr(&self) -> Option<SocketAddr> {
         self.addrs.monitor.first().copied()
+    }
+
+    /// The address on which clients are accepted by WebSocket, if they are; the first, if there are several.
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.addrs.websocket.first().copied()
     }
 
     /// A handle that stops it, from any thread.
@@ -207,11 +223,27 @@ impl Broker {
         if !self.addrs.monitor.is_empty() {
             ports.add("monitoring", scheme, &self.addrs.monitor);
         }
+        if !self.addrs.websocket.is_empty() {
+            let is_tls = config
+                .websocket
+                .as_ref()
+                .is_some_and(|one| one.tls.is_some());
+            let scheme = if is_tls { "wss" } else { "ws" };
+            ports.add("websocket", scheme, &self.addrs.websocket);
+        }
         let mut files = Files::new(ports);
         files.write_ports(config.ports_file_dir.as_deref());
         if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr()) {
             let address = host_port::join(&host, addr.port());
             log::info!(target: "midge", "Starting {scheme} monitor on {address}");
+        }
+        if let (Some(websocket), Some(addr)) = (&config.websocket, self.websocket_addr()) {
+            let address = host_port::join(&websocket.host, addr.port());
+            let scheme = if websocket.tls.is_some() { "wss" } else { "ws" };
+            log::info!(target: "midge", "Listening for websocket clients on {scheme}://{address}");
+            if websocket.tls.is_none() {
+                log::warn!(target: "midge", "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
+            }
         }
         let address = host_port::join(host(config), self.addr().port());
         log::info!(target: "midge", "Listening for client connections on {address}");
@@ -239,6 +271,8 @@ pub(super) struct Addrs {
     pub(super) clients: Vec<SocketAddr>,
     /// None without monitoring.
     pub(super) monitor: Vec<SocketAddr>,
+    /// None if no client comes by WebSocket.
+    pub(super) websocket: Vec<SocketAddr>,
 }
 
 /// Opens the listener for clients, in a state that has an `INFO` from then on.
@@ -256,7 +290,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     }
     let config = &cx.state.config;
     let address = (host(config).to_owned(), config.port);
-    let (options, clients) = Clients::of(&address.0, cx.state.room.accepts);
+    let (options, clients) = Clients::of(&address.0, cx.state.room.accepts, Transport::Tcp);
     let listener = cx
         .listen_with(&address, &options, clients)
         .map_err(|cause| StartError::Listen {
@@ -270,6 +304,28 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
     cx.state.listener = Some(listener);
     certificates::begin(cx);
     Ok(listener)
+}
+
+/// Opens the listener for clients that come by WebSocket, if they may.
+fn listen_for_websocket(cx: &mut Context<'_, State>) -> Result<Option<Key>, StartError> {
+    let Some(websocket) = &cx.state.config.websocket else {
+        return Ok(None);
+    };
+    let address = (websocket.host.clone(), websocket.port);
+    let (options, clients) = Clients::of(&address.0, cx.state.room.accepts, Transport::WebSocket);
+    let listener = cx
+        .listen_with(&address, &options, clients)
+        .map_err(|cause| StartError::WebSocket {
+            address: host_port::join(&address.0, address.1),
+            cause,
+        })?;
+    let addr = cx.listening_on(listener).expect("it listens");
+    cx.state.websocket = Some(WebSocketDoor {
+        listener: Some(listener),
+        port: addr.port(),
+        settings: Rc::new(Settings::of(&cx.state.config)),
+    });
+    Ok(Some(listener))
 }
 
 /// Closes a client for an operator.
@@ -347,7 +403,7 @@ pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
     let advertised = config.advertise.as_ref();
     info.host = advertised.map_or(host(config), |to| &to.host).to_owned();
     info.port = advertised.and_then(|to| to.port).unwrap_or(port);
-    info.auth_required = config.wants_credentials();
+    info.auth_required = config.wants_credentials(ConnectionType::Standard);
     let has_tls = config.tls.is_some();
     info.tls_required = has_tls && !config.allow_non_tls;
     info.tls_available = has_tls && config.allow_non_tls;

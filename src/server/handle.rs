@@ -64,6 +64,11 @@ impl Running {
         self.addrs.monitor.first().copied()
     }
 
+    /// The address on which clients are accepted by WebSocket: see [`Broker::websocket_addr`].
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.addrs.websocket.first().copied()
+    }
+
     /// A handle that stops it without waiting.
     pub fn handle(&self) -> Handle {
         self.handle.clone()

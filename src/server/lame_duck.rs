@@ -58,6 +58,10 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
     if let Some(listener) = cx.state.listener.take() {
         cx.io.close(listener);
     }
+    let door = cx.state.websocket.as_mut();
+    if let Some(listener) = door.and_then(|door| door.listener.take()) {
+        cx.io.close(listener);
+    }
     cx.state.info.ldm = true;
     cx.state.info_version += 1;
     if end_if_alone(cx) {

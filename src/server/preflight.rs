@@ -34,6 +34,13 @@ pub enum StartError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The port for clients that come by WebSocket cannot be listened on.
+    WebSocket {
+        /// Host and port, as configured.
+        address: String,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// The file for the process id cannot be written.
     PidFile {
         /// Its name.
@@ -76,6 +83,13 @@ impl fmt::Display for StartError {
                      listen tcp {address}: {said}; {advice}"
                 )
             }
+            StartError::WebSocket { address, cause } => {
+                let (said, advice) = not_listening(cause);
+                write!(
+                    f,
+                    "Unable to listen for websocket connections: listen tcp {address}: {said}; {advice}"
+                )
+            }
             StartError::PidFile { path, cause } => {
                 let (path, said) = (path.display(), system_words(cause));
                 write!(
@@ -110,6 +124,7 @@ impl std::error::Error for StartError {
             StartError::Config(_) | StartError::OpenFiles { .. } => None,
             StartError::Listen { cause, .. }
             | StartError::Monitor { cause, .. }
+            | StartError::WebSocket { cause, .. }
             | StartError::PidFile { cause, .. }
             | StartError::PidFileWrite { cause, .. }
             | StartError::System(cause) => Some(cause),
@@ -156,6 +171,10 @@ pub(crate) fn check(mut config: Config) -> Result<Config, StartError> {
         return Err(StartError::Config(lines.join("\n")));
     }
     if let Some(tls) = &mut config.tls {
+        tls.load().map_err(StartError::Config)?;
+    }
+    let websocket = config.websocket.as_mut();
+    if let Some(tls) = websocket.and_then(|websocket| websocket.tls.as_mut()) {
         tls.load().map_err(StartError::Config)?;
     }
     Ok(config)

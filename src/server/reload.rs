@@ -6,13 +6,14 @@
 
 use crate::client::session;
 use crate::client::{Changes, Client};
-use crate::config::{Config, Monitor};
+use crate::config::{Config, Monitor, WebSocket};
 use crate::core::backpressure::crowd;
 use crate::link::queues::Queues;
 use crate::server::broker::announce_settings;
 use crate::server::certificates;
 use crate::server::preflight::{self, PidFile};
 use crate::state::State;
+use crate::websocket::Settings;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;
 
@@ -24,11 +25,17 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     let former = std::mem::replace(&mut cx.state.config, config);
     write_files(cx.state, &former);
     certificates::reloaded(cx, former.tls.as_ref());
+    let config = &cx.state.config;
+    if let Some(door) = &mut cx.state.websocket {
+        door.settings = Rc::new(Settings::of(config));
+    }
     bound_queues(cx);
     if let Some(records) = &mut cx.state.records {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
     }
-    tell(cx);
+    let advertise = |config: &Config| config.websocket.as_ref().map(|one| one.advertise.clone());
+    let is_elsewhere = advertise(&former) != advertise(&cx.state.config);
+    tell(cx, is_elsewhere);
     let changes = Changes::of(former, &cx.state.config);
     if changes.is_any() {
         cx.state.auth_version += u32::from(changes.credentials);
@@ -64,6 +71,20 @@ fn settle(state: &State, config: Config) -> Config {
             ..wanted
         }
     });
+    let websocket = running.websocket.as_ref().map(|running| {
+        let wanted = config.websocket.clone().unwrap_or_default();
+        WebSocket {
+            host: running.host.clone(),
+            port: running.port,
+            no_tls: running.no_tls,
+            // Another certificate, but neither TLS nor none where it was otherwise.
+            tls: running
+                .tls
+                .clone()
+                .map(|running| wanted.tls.unwrap_or(running)),
+            ..wanted
+        }
+    });
     let wanted = config.connections_max;
     let connections_max = match &state.files {
         // A broker that runs has files for some clients, or it would not.
@@ -80,6 +101,7 @@ fn settle(state: &State, config: Config) -> Config {
         turn_time: running.turn_time,
         connections_max,
         monitor,
+        websocket,
         ..config
     }
 }
@@ -100,14 +122,14 @@ fn write_files(state: &mut State, former: &Config) {
     }
 }
 
-/// Tells clients what is new in `INFO`.
-fn tell(cx: &mut Context<'_, State>) {
+/// Tells clients what is new in `INFO`, which is something for those that come by WebSocket if `is_elsewhere`.
+fn tell(cx: &mut Context<'_, State>, is_elsewhere: bool) {
     let State {
         config, info, port, ..
     } = &mut *cx.state;
     let before = info.clone();
     announce_settings(info, config, *port);
-    if *info != before {
+    if *info != before || is_elsewhere {
         cx.state.info_version += 1;
         session::broadcast_info(cx.state, &mut Queues(&mut cx.io));
     }

@@ -9,7 +9,7 @@ pub(crate) mod ports;
 use crate::auth::failures::Failures;
 use crate::auth::inquiry::Inquiries;
 use crate::auth::verdicts::Verdicts;
-use crate::config::Config;
+use crate::config::{Config, ConnectionType};
 use crate::core::Core;
 use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
@@ -20,8 +20,10 @@ use crate::state::ending::Ending;
 use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
+use crate::websocket::Settings;
 use midge_protocol::Info;
 use midge_reactor::{Io, Key};
+use std::rc::Rc;
 
 /// What ended a broker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +64,8 @@ pub struct State {
     pub(crate) listener: Option<Key>,
     /// The port that it listens on.
     pub(crate) port: u16,
+    /// Where clients come by WebSocket, if they may.
+    pub(crate) websocket: Option<WebSocketDoor>,
     /// Whether the broker is in lame duck mode.
     pub(crate) lame_duck: bool,
     /// Whether any user has a key, so that each client is given something to sign.
@@ -84,6 +88,17 @@ pub struct State {
     pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
+}
+
+/// Where clients come by WebSocket.
+#[derive(Debug)]
+pub(crate) struct WebSocketDoor {
+    /// Where they are accepted, until they no longer are.
+    pub(crate) listener: Option<Key>,
+    /// The port that it listens on.
+    pub(crate) port: u16,
+    /// The terms for those that come.
+    pub(crate) settings: Rc<Settings>,
 }
 
 /// What has become of connections, over all accounts. [`Stats`] adds what is counted elsewhere.
@@ -113,6 +128,7 @@ impl State {
             stop: Stop::Requested,
             listener: None,
             port: 0,
+            websocket: None,
             lame_duck: false,
             info_version: 0,
             auth_version: 0,
@@ -124,6 +140,20 @@ impl State {
             files: None,
             records: None,
         }
+    }
+
+    /// `INFO` as clients get it that come by WebSocket: it tells of that listener.
+    pub(crate) fn websocket_info(&self) -> Info {
+        let mut info = self.info.clone();
+        if let (Some(config), Some(door)) = (&self.config.websocket, &self.websocket) {
+            let advertised = config.advertise.as_ref();
+            info.host = advertised.map_or(&config.host, |to| &to.host).clone();
+            // What is encrypted need not be once more.
+            (info.tls_required, info.tls_available, info.tls_verify) = (false, false, false);
+            info.auth_required = self.config.wants_credentials(ConnectionType::WebSocket);
+            info.port = advertised.and_then(|to| to.port).unwrap_or(door.port);
+        }
+        info
     }
 
     /// The counters, with what there is now. Costs no more than reading them.

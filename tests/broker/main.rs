@@ -17,6 +17,8 @@ mod slow_consumer;
 #[cfg(feature = "tls")]
 mod tls;
 
+mod websocket;
+
 mod load;
 mod monitor;
 

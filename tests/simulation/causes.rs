@@ -23,7 +23,7 @@ impl Log for Journal {
         }
         let line = record.args().to_string();
         if let Some((label, cause)) = line.split_once(" - Client connection closed: ") {
-            let cid = label.rsplit("cid:").next().map(str::parse);
+            let cid = label.rsplit(':').next().map(str::parse);
             let cid = cid.expect("a label").expect("a label ends with a number");
             // What comes behind it tells how much there was.
             let cause = cause.split(';').next().unwrap_or_default();

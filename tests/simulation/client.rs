@@ -2,6 +2,7 @@
 //! leaves, all by chance, and writes down what it did and what came of it. It judges nothing but the
 //! bytes of a message; the rest is for `model.rs`.
 
+use crate::framed;
 use midge_protocol::{ServerOp, ServerParser, ServerStep};
 use midge_reactor::{Close, Context, Handler, Input, Io, Key};
 use std::cell::Cell;
@@ -75,6 +76,8 @@ pub(crate) struct Published {
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
     pub(crate) broker: SocketAddr,
+    /// Where it comes by WebSocket, if it does.
+    pub(crate) websocket: Option<SocketAddr>,
     pub(crate) acts: u32,
     pub(crate) payload_max: usize,
     pub(crate) batch_max: u64,
@@ -97,8 +100,11 @@ pub(crate) fn dial(cx: &mut Context<'_, Peers>, id: u64, manner: Manner) {
     };
     cx.state.logs.insert(id, log);
     let parser = ServerParser::default();
-    let broker = manner.broker;
-    let key = cx.connect(broker, Client { id, manner, parser });
+    let (broker, websocket) = (manner.broker, manner.websocket);
+    let key = cx.connect(websocket.unwrap_or(broker), Client { id, manner, parser });
+    if websocket.is_some() {
+        framed::start(&mut cx.io, key, id);
+    }
     log_of(cx.state, id).key = Some(key);
 }
 

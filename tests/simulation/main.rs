@@ -3,6 +3,7 @@
 
 mod causes;
 mod client;
+mod framed;
 mod held;
 mod hostile;
 mod listening;
@@ -13,7 +14,7 @@ mod stopped;
 mod talker;
 
 use client::{Log, Manner, Peers};
-use midge::{Broker, Config, Mirror, State};
+use midge::{Broker, Config, Mirror, State, WebSocket};
 use midge_reactor::sim::{self, HostId, Sim};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const PORT: u16 = 4222;
+const WEBSOCKET_PORT: u16 = 8080;
 /// How often the broker's parts are looked at in each round.
 const CHECKS: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -75,6 +77,14 @@ fn play(sim: &mut Sim) {
         } else {
             Duration::from_secs(3)
         },
+        websocket: Some(WebSocket {
+            port: WEBSOCKET_PORT,
+            no_tls: true,
+            compression: true,
+            // What becomes of those that are late is not what this is about.
+            handshake_timeout: 100 * MINUTE,
+            ..WebSocket::default()
+        }),
         ..Config::default()
     };
     causes::listen();
@@ -84,6 +94,7 @@ fn play(sim: &mut Sim) {
     let stamp = Rc::new(Cell::new(0));
     let manner = Manner {
         broker: sim.addr(broker, PORT),
+        websocket: None,
         acts: 1,
         payload_max: [20, 300, 4_096][random(sim, broker, 3) as usize],
         batch_max: 1 + random(sim, broker, 8),
@@ -112,7 +123,9 @@ fn play(sim: &mut Sim) {
     // Clients come and go while links break and hosts sleep.
     for round in 0..4 {
         for host in &hosts {
+            let comes_framed = random(sim, broker, 3) == 0;
             let manner = Manner {
+                websocket: comes_framed.then(|| sim.addr(broker, WEBSOCKET_PORT)),
                 acts: 4 + random(sim, broker, 20) as u32,
                 echo: random(sim, broker, 4) > 0,
                 leaves: random(sim, broker, 3) == 0,

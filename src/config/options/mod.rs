@@ -22,6 +22,7 @@ mod table;
 mod tests;
 mod tls;
 mod unsupported;
+mod websocket;
 
 pub use report::{Refused, Report};
 

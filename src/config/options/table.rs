@@ -9,6 +9,18 @@ use std::time::Duration;
 /// Most `max_sub_tokens`, as in nats-server.
 const TOKENS_MAX: i64 = 255;
 
+/// What the block `websocket` sets.
+const WEBSOCKET: &[&str] = &[
+    "websocket",
+    "websocket tls",
+    "websocket advertise",
+    "websocket origins",
+    "websocket handshake_timeout",
+    "websocket compression",
+    "websocket authorization",
+    "websocket cookies",
+];
+
 /// Units of numbers that have none.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -391,6 +403,8 @@ pub(super) static TABLE: &[Entry] = &[
             r.options.log.remote_syslog = Some(url).filter(|url| !url.is_empty());
         }
     }),
+    // Other ways in.
+    entry(&["websocket", "ws"], WEBSOCKET, |r, p| r.websocket(p)),
     // Not nats-server's.
     entry(&["log_format"], &["log_format"], |r, p| {
         match r.text(p).unwrap_or_default().to_ascii_lowercase().as_str() {

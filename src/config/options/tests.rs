@@ -109,6 +109,23 @@ fn every_name_of_an_option_sets_it() {
         ),
         ("no_header_support: yes", "no_header_support=true"),
         (
+            "websocket {listen: \"h:1\", no_tls: true}",
+            "websocket=ws://h:1 websocket origins=none websocket handshake_timeout=2s \
+             websocket compression=false websocket authorization=none websocket cookies=none",
+        ),
+        (
+            "ws {port: -1, net: h, advertise: a, same_origin: on, origins: [\"http://b\"], \
+             compress: true, authorization {token: t, timeout: 3}, no_auth_user: u, \
+             handshake_timeout: 5s, user_cookie: c}",
+            "websocket=ws://h:-1 websocket advertise=a websocket origins=the same, and of [http://b] \
+             websocket handshake_timeout=5s websocket compression=true \
+             websocket authorization=a token within 3s, or nothing as u websocket cookies=[user: c]",
+        ),
+        (
+            "websocket {no_tls: true}",
+            "~f:1:1: \"websocket\" has no effect: there is no port in it, so nothing listens; add port: 8080",
+        ),
+        (
             "lame_duck_duration: 1m\nlame_duck_grace_period: \"5s\"",
             "lame_duck_duration=1m0s lame_duck_grace_period=5s",
         ),
@@ -386,10 +403,6 @@ fn what_is_not_supported_yet_is_checked_and_refused_by_name() {
         (
             "leafnodes {port: x}",
             "f:1:1: \"leafnodes\" is not supported yet: leaf nodes are not implemented; remove it\nf:1:12: interface conversion: interface {} is string, not int64; port takes a whole number, not text",
-        ),
-        (
-            "ws {port: 80, no_tls: true}",
-            "f:1:1: \"ws\" is not supported yet: only clients over TCP can connect; remove it",
         ),
         (
             "accounts {A {users: [{user: a, pss: b}]}}",

@@ -44,11 +44,14 @@ struct Pairing {
 }
 
 impl Reader<'_> {
-    /// Reads the block.
+    /// Reads the block for clients. Of two the last counts, whole.
     pub(super) fn tls(&mut self, pair: &Pair) {
-        // Of two blocks the last counts, whole.
-        self.options.config.tls = None;
-        let Some(map) = self.map(pair) else { return };
+        self.options.config.tls = self.tls_block(pair);
+    }
+
+    /// Reads such a block.
+    pub(super) fn tls_block(&mut self, pair: &Pair) -> Option<Tls> {
+        let map = self.map(pair)?;
         let (mut tls, mut own) = (Tls::default(), Pairing::default());
         for pair in map.iter() {
             self.tls_option(pair, &mut tls, &mut own);
@@ -64,7 +67,7 @@ impl Reader<'_> {
             Some(files) => tls.certs.push(files),
             None => {}
         }
-        self.options.config.tls = Some(tls);
+        Some(tls)
     }
 
     fn tls_option(&mut self, pair: &Pair, tls: &mut Tls, own: &mut Pairing) {

@@ -200,40 +200,6 @@ pub(super) static LEAFNODES: Block = Block {
     ],
 };
 
-pub(super) static WEBSOCKET: Block = Block {
-    context: "",
-    keys: &[
-        (&["listen"], Address),
-        (&["port"], Integer),
-        (&["host", "net"], Text),
-        (&["advertise"], Text),
-        (&["no_tls"], Switch),
-        (&["tls"], B(&TLS)),
-        (&["same_origin"], Switch),
-        (
-            &[
-                "allowed_origins",
-                "allowed_origin",
-                "allow_origins",
-                "allow_origin",
-                "origins",
-                "origin",
-            ],
-            Texts,
-        ),
-        (&["handshake_timeout"], TextOrInteger),
-        (&["compression", "compress"], Switch),
-        (&["authorization", "authentication"], B(&LINK_AUTHORIZATION)),
-        (&["jwt_cookie"], Text),
-        (&["user_cookie"], Text),
-        (&["pass_cookie"], Text),
-        (&["token_cookie"], Text),
-        (&["no_auth_user"], Text),
-        (&["headers"], Any),
-        (&["ping_interval"], TextOrInteger),
-    ],
-};
-
 pub(super) static GATEWAY: Block = Block {
     context: "",
     keys: &[
@@ -318,12 +284,6 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         no_map: "Expected gateway to be a map, got ",
         shape: B(&GATEWAY),
         purpose: "gateways are not implemented",
-    },
-    Unsupported {
-        names: &["websocket", "ws"],
-        no_map: "Expected websocket to be a map, got ",
-        shape: B(&WEBSOCKET),
-        purpose: "only clients over TCP can connect",
     },
     Unsupported {
         names: &["accounts"],

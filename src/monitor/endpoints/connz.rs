@@ -377,7 +377,7 @@ impl Connz {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::receiver::Label;
+    use crate::core::receiver::{Label, Transport};
     use crate::monitor::view::fake;
     use crate::records::presence::Identity;
     use midge_reactor::{Key, Time};
@@ -391,8 +391,13 @@ mod tests {
         let account = state.core.accounts.global();
         for cid in 1..=COUNT {
             let id = state.core.join(account, Key::NONE, peer, cid);
-            let identity = Identity::default();
-            records.arrived(Label { peer, cid }, Key::NONE, id, identity, Time::ZERO);
+            let (transport, identity) = (Transport::Tcp, Identity::default());
+            let label = Label {
+                peer,
+                cid,
+                transport,
+            };
+            records.arrived(label, Key::NONE, id, identity, Time::ZERO);
         }
         let view = fake::view(&state, &records);
         // Query, connections told, pieces: all are looked at a thousand a piece, and written as many

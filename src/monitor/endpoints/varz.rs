@@ -2,7 +2,9 @@
 
 use super::Content;
 use crate::ANNOUNCED_VERSION;
+use crate::config::{Advertise, ConnectionType};
 use crate::monitor::view::View;
+use crate::state::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,7 +68,7 @@ pub(super) struct Varz<'a> {
     gateway: Nothing,
     leaf: Nothing,
     mqtt: Nothing,
-    websocket: Nothing,
+    websocket: WebSocket<'a>,
     jetstream: Nothing,
     /// Seconds.
     tls_timeout: f64,
@@ -108,6 +110,65 @@ pub(super) struct Varz<'a> {
     midge: &'a str,
 }
 
+/// Clients that come by WebSocket; without any, what is left out is all there is.
+#[derive(Debug, Default, Serialize)]
+struct WebSocket<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    host: &'a str,
+    #[serde(skip_serializing_if = "is_zero")]
+    port: u16,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    advertise: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    no_auth_user: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    jwt_cookie: &'a str,
+    /// Nanoseconds.
+    #[serde(skip_serializing_if = "is_zero_long")]
+    handshake_timeout: u64,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_timeout: Option<f64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_tls: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    same_origin: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    allowed_origins: &'a [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    compression: bool,
+}
+
+fn is_zero(number: &u16) -> bool {
+    *number == 0
+}
+
+fn is_zero_long(number: &u64) -> bool {
+    *number == 0
+}
+
+impl<'a> WebSocket<'a> {
+    fn of(state: &'a State) -> WebSocket<'a> {
+        let (Some(config), Some(door)) = (&state.config.websocket, &state.websocket) else {
+            return WebSocket::default();
+        };
+        let advertise = config.advertise.as_ref();
+        WebSocket {
+            host: &config.host,
+            port: door.port,
+            advertise: advertise.map_or_else(String::new, Advertise::to_string),
+            no_auth_user: config.no_auth_user.as_deref().unwrap_or_default(),
+            jwt_cookie: config.jwt_cookie.as_deref().unwrap_or_default(),
+            handshake_timeout: nanos(config.handshake_timeout),
+            auth_timeout: config.auth_timeout.map(|time| time.as_secs_f64()),
+            no_tls: config.no_tls,
+            same_origin: config.same_origin,
+            allowed_origins: &config.allowed_origins,
+            compression: config.compression,
+        }
+    }
+}
+
 pub(super) fn answer(view: &View<'_>) -> Content {
     Content::json(&varz(view))
 }
@@ -127,7 +188,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         go: &info.go,
         host: &info.host,
         port: info.port,
-        auth_required: config.wants_credentials(),
+        auth_required: config.wants_credentials(ConnectionType::Standard),
         tls_required: info.tls_required,
         tls_verify: info.tls_verify,
         max_connections: config.connections_max,
@@ -140,7 +201,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         http_port: if is_https { 0 } else { records.port },
         http_base_path: monitor.map_or("", |monitor| &monitor.base_path),
         https_port: if is_https { records.port } else { 0 },
-        auth_timeout: config.login_time().as_secs_f64(),
+        auth_timeout: config.login_time(ConnectionType::Standard).as_secs_f64(),
         max_control_line: config.control_line_bytes_max,
         max_payload: config.payload_bytes_max,
         max_pending: config.pending_bytes_max,
@@ -150,7 +211,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         gateway: Nothing {},
         leaf: Nothing {},
         mqtt: Nothing {},
-        websocket: Nothing {},
+        websocket: WebSocket::of(state),
         jetstream: Nothing {},
         tls_timeout: tls.map_or(TLS_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         write_deadline: nanos(config.write_deadline),

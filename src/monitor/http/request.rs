@@ -3,12 +3,7 @@
 //! Pure: bytes in, a [`Request`] or a [`Refusal`] out. "Not yet" is a value.
 
 use super::response::Refusal;
-
-/// Most bytes of a request's head.
-pub(in crate::monitor) const HEAD_BYTES_MAX: usize = 8 * 1024;
-
-/// Most fields in a head.
-const FIELDS_MAX: usize = 64;
+use crate::http::{self, Fault, has_word};
 
 /// Most bytes of a body. No endpoint reads one, but some tools send one along.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -70,19 +65,17 @@ impl Request {
 /// # Errors
 /// What is to be answered before the connection closes: where this request ends is not known.
 pub(in crate::monitor) fn next(input: &[u8]) -> Result<Step, Refusal> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut head = httparse::Request::new(&mut fields);
-    let looked_at = &input[..input.len().min(HEAD_BYTES_MAX)];
-    let head_len = match head.parse(looked_at) {
-        Ok(httparse::Status::Complete(len)) => len,
-        Ok(httparse::Status::Partial) if input.len() >= HEAD_BYTES_MAX => {
-            return Err(Refusal::HeadTooLarge);
-        }
-        Ok(httparse::Status::Partial) => return Ok(Step::Partial { need: 0 }),
-        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
-        Err(httparse::Error::Version) => return Err(Refusal::Version),
-        Err(_) => return Err(Refusal::Malformed),
-    };
+    match http::head(input, |head, len| whole(input, head, len)) {
+        Ok(Some(step)) => step,
+        Ok(None) => Ok(Step::Partial { need: 0 }),
+        Err(Fault::TooLarge) => Err(Refusal::HeadTooLarge),
+        Err(Fault::Version) => Err(Refusal::Version),
+        Err(Fault::Malformed) => Err(Refusal::Malformed),
+    }
+}
+
+/// Reads the rest of a request that has this head.
+fn whole(input: &[u8], head: &httparse::Request<'_, '_>, head_len: usize) -> Result<Step, Refusal> {
     let mut body_len = None;
     let mut hosts = 0;
     let (mut host, mut origin_host) = (&b""[..], None);
@@ -127,34 +120,16 @@ pub(in crate::monitor) fn next(input: &[u8]) -> Result<Step, Refusal> {
     if input.len() < len {
         return Ok(Step::Partial { need: len });
     }
-    let target = origin(head.path.unwrap_or("/"));
+    let target = http::origin_form(head.path.unwrap_or("/"));
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     (request.path, request.query) = (path.to_owned(), query.to_owned());
     Ok(Step::Whole { request, len })
-}
-
-/// The path and query of a target that may be written as a whole URL, as for a proxy.
-fn origin(target: &str) -> &str {
-    match target
-        .strip_prefix("http://")
-        .or_else(|| target.strip_prefix("https://"))
-    {
-        Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
-        None => target,
-    }
 }
 
 /// Host and port of an origin; all of it where it has no scheme, as `null`.
 fn after_scheme(origin: &[u8]) -> &[u8] {
     let at = memchr::memmem::find(origin, b"://");
     at.map_or(origin, |at| &origin[at + 3..])
-}
-
-/// Whether a field with a list of words has this one.
-fn has_word(value: &[u8], word: &[u8]) -> bool {
-    value
-        .split(|byte| *byte == b',')
-        .any(|part| part.trim_ascii().eq_ignore_ascii_case(word))
 }
 
 /// A length: digits and nothing else.
@@ -167,9 +142,10 @@ fn length(value: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{FIELDS_MAX, HEAD_BYTES_MAX};
     use proptest::prelude::*;
 
-    fn whole(text: &str) -> (Request, usize) {
+    fn request(text: &str) -> (Request, usize) {
         match next(text.as_bytes()) {
             Ok(Step::Whole { request, len }) => (request, len),
             other => panic!("{text:?}: {other:?}"),
@@ -179,7 +155,7 @@ mod tests {
     #[test]
     fn a_request_comes_out_the_same_wherever_it_is_cut() {
         let text = "GET /connz?limit=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nxyzGET";
-        let (request, len) = whole(text);
+        let (request, len) = request(text);
         assert_eq!(
             (request.path.as_str(), request.query.as_str()),
             ("/connz", "limit=1")
@@ -205,7 +181,7 @@ mod tests {
             ("1.0", "Connection: Keep-Alive", true),
         ] {
             let text = format!("GET / HTTP/{version}\r\nHost: a\r\n{field}\r\n\r\n");
-            assert_eq!(whole(&text).0.keep_alive, expected, "{text}");
+            assert_eq!(request(&text).0.keep_alive, expected, "{text}");
         }
     }
 
@@ -220,7 +196,7 @@ mod tests {
             ("Origin: null", true),
         ] {
             let text = format!("POST /kick HTTP/1.1\r\nHost: a:1\r\n{origin}\r\n\r\n");
-            let (request, _) = whole(&text);
+            let (request, _) = request(&text);
             assert_eq!(request.method, Method::Post);
             assert_eq!(request.is_cross_site, expected, "{origin}");
         }
@@ -229,13 +205,13 @@ mod tests {
     #[test]
     fn a_target_may_be_a_whole_url() {
         assert_eq!(
-            whole("HEAD http://a:1/varz HTTP/1.1\r\nHost: a\r\n\r\n")
+            request("HEAD http://a:1/varz HTTP/1.1\r\nHost: a\r\n\r\n")
                 .0
                 .path,
             "/varz"
         );
         assert_eq!(
-            whole("GET http://a:1 HTTP/1.1\r\nHost: a\r\n\r\n").0.path,
+            request("GET http://a:1 HTTP/1.1\r\nHost: a\r\n\r\n").0.path,
             "/"
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Receiver, Traffic};
+use crate::core::receiver::{Receiver, Traffic, Transport};
 use crate::monitor::times::{round_trip, uptime};
 use crate::monitor::view::View;
 use crate::records::closed::Closed;
@@ -18,6 +18,7 @@ use std::time::Duration;
 pub(super) struct Row<'a> {
     pub(super) cid: u64,
     pub(super) peer: SocketAddr,
+    pub(super) transport: Transport,
     pub(super) account: AccountId,
     pub(super) identity: &'a Identity,
     pub(super) tls: Option<&'a Settled>,
@@ -46,6 +47,7 @@ impl<'a> Row<'a> {
         Row {
             cid,
             peer: presence.peer,
+            transport: presence.transport,
             account: receiver.account,
             identity: &presence.identity,
             tls: presence.tls.as_deref(),
@@ -66,6 +68,7 @@ impl<'a> Row<'a> {
         Row {
             cid: closed.cid,
             peer: closed.peer,
+            transport: closed.transport,
             account: closed.account,
             identity: &closed.identity,
             tls: closed.tls.as_deref(),
@@ -159,7 +162,10 @@ impl<'a> Connection<'a> {
         Connection {
             cid: row.cid,
             kind: "Client",
-            kind_of_client: "nats",
+            kind_of_client: match row.transport {
+                Transport::Tcp => "nats",
+                Transport::WebSocket => "websocket",
+            },
             ip: row.peer.ip().to_canonical().to_string(),
             port: row.peer.port(),
             start: view.wall_of(row.start),
