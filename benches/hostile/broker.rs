@@ -43,12 +43,13 @@ impl Broker {
     }
 
     /// Starts `program` on free ports of the loopback address; its log goes to a file.
-    pub(crate) fn start(program: &Path, log: &Path) -> io::Result<Broker> {
+    pub(crate) fn start(program: &Path, flags: &[String], log: &Path) -> io::Result<Broker> {
         let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
         let (addr, monitor) = (free()?, free()?);
         let child = Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &addr.port().to_string()])
             .args(["-m", &monitor.port().to_string()])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(log)?)

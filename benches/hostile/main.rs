@@ -155,7 +155,7 @@ fn play(plan: &Plan, kind: &Kind, before: Option<u64>) -> io::Result<Row> {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{}.log", kind.name));
     let mut broker = match plan.server {
         Some(server) => Broker::running(server, plan.monitor, plan.pid),
-        None => Broker::start(&plan.program, &log)?,
+        None => Broker::start(&plan.program, &(kind.flags)()?, &log)?,
     };
     let began = Instant::now();
     let honest = Honest::start(broker.addr, kind.requesters)?;

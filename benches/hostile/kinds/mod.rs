@@ -5,6 +5,7 @@
 //! * `searches.rs`: little that makes much work for the sublist.
 //! * `protocol.rs`: what is no proper conversation.
 //! * `leaving.rs`: those who come and go.
+//! * `handshakes.rs`: TLS.
 //! * `monitoring.rs`: the same over HTTP.
 
 use std::io;
@@ -12,6 +13,7 @@ use std::io;
 use crate::stage::Stage;
 
 mod floods;
+mod handshakes;
 mod leaving;
 mod monitoring;
 mod protocol;
@@ -29,6 +31,8 @@ pub(crate) struct Kind {
     /// Most memory while it lasts, and after they have left, in MB.
     pub(crate) peak_mb: u64,
     pub(crate) after_mb: u64,
+    /// Flags for the broker.
+    pub(crate) flags: fn() -> io::Result<Vec<String>>,
     pub(crate) play: fn(&mut Stage) -> io::Result<()>,
 }
 
@@ -44,6 +48,7 @@ const fn kind(
         requesters: 10,
         peak_mb: 1_500,
         after_mb: 400,
+        flags: || Ok(Vec::new()),
         play,
     }
 }
@@ -77,6 +82,14 @@ pub(crate) const KINDS: &[Kind] = &[
         "a client with very many subscriptions of 24 tokens leaves, again and again",
         leaving::subscriptions,
     ),
+    Kind {
+        flags: handshakes::flags,
+        ..kind(
+            "handshakes",
+            "1,000 clients begin a TLS handshake, and another when that is answered",
+            handshakes::storm,
+        )
+    },
     kind("pings", "1,000 clients flood PING", floods::pings),
     kind(
         "bombs",
