@@ -4,6 +4,7 @@ use super::times::uptime;
 use crate::core::accounts::AccountId;
 use crate::records::Records;
 use crate::state::State;
+use crate::tls::{Certificates, Shown, Tls};
 use jiff::Timestamp;
 use midge_reactor::{Io, Key, Memory, Stats, Time};
 use std::time::Duration;
@@ -86,6 +87,13 @@ impl<'a> View<'a> {
     /// The name of an account.
     pub(super) fn account_name(&self, account: AccountId) -> &'a str {
         &self.state.core.accounts[account].name
+    }
+
+    /// The certificates that are shown.
+    pub(super) fn certificates(&self) -> &'a [Shown] {
+        let tls = self.state.config.tls.as_ref();
+        let certificates = tls.and_then(Tls::certificates);
+        certificates.map_or(&[], Certificates::shown)
     }
 
     /// The date.

@@ -8,6 +8,8 @@ const charts = {
 
 /// The share of the queue's limit from which publishers are made to wait.
 const WAIT_SHARE = 1 / 8;
+/// Milliseconds.
+const DAY = 86_400_000;
 /// How long a closed slow consumer is called to attention, in milliseconds.
 const RECENT = 600_000;
 
@@ -22,7 +24,8 @@ function rates(before, now) {
 
 function showOverview({ ready, varz, loopz, slowz, memz, rate, request }) {
   say("name", varz.server_name === varz.server_id ? "midge" : varz.server_name);
-  say("about", `midge ${varz.midge} · ${varz.host}:${varz.port} · up ${varz.uptime}`);
+  const certificate = varz.tls_cert_not_after ? ` · TLS certificate until ${varz.tls_cert_not_after.slice(0, 10)}` : "";
+  say("about", `midge ${varz.midge} · ${varz.host}:${varz.port} · up ${varz.uptime}${certificate}`);
   document.title = `${rate ? `${short(rate.in_msgs)} msg/s · ` : ""}${byId("name").textContent}`;
 
   say("t-connections", exact(varz.connections));
@@ -157,6 +160,9 @@ function showAttention(ready, varz, loopz, slowz, memz, time) {
   const line = (mood, text) => lines.push({ mood, text });
   const names = (list) => list.slice(0, 3).map(called).join(", ") + (list.length > 3 ? " and others" : "");
   if (!ready) line("warn", "Lame duck mode: no new clients are accepted, connected clients are closed one by one, and then the broker ends.");
+  const days = varz.tls_cert_not_after ? (Date.parse(varz.tls_cert_not_after) - time) / DAY : Infinity;
+  if (days <= 0) line("bad", "The TLS certificate has ended: clients refuse it. Renew it.");
+  else if (days <= 30) line(days <= 7 ? "bad" : "warn", `The TLS certificate ends in ${exact(Math.floor(days))} days. Renew it.`);
   const share = varz.connections / varz.max_connections;
   if (share >= 1) line("bad", "max_connections is reached: new clients are refused. Raise it, or close connections that are not needed.");
   else if (share >= 0.75) line("warn", `${percent(share)} of max_connections are in use.`);

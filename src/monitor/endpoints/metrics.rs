@@ -134,6 +134,16 @@ impl Metrics {
     }
 
     fn own(&self, view: &View<'_>, text: &mut Text) {
+        let ends = view.certificates().iter().map(|shown| {
+            let file = shown.cert_file.display().to_string();
+            (label("file", &file), shown.not_after.as_second())
+        });
+        let ends: Vec<_> = ends.collect();
+        let ends: Vec<_> = ends.iter().map(|(l, end)| (l.as_str(), *end)).collect();
+        if !ends.is_empty() {
+            let name = "midge_tls_certificate_expiry_seconds";
+            text.gauge(name, "end of a certificate, in seconds since 1970", &ends);
+        }
         let owners = self.clients.owners(view);
         let owners = owners
             .each()

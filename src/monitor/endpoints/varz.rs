@@ -100,6 +100,9 @@ pub(super) struct Varz<'a> {
     pub(super) subscriptions: usize,
     http_req_stats: &'a BTreeMap<&'static str, u64>,
     config_load_time: Timestamp,
+    /// When the first of the certificates ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert_not_after: Option<Timestamp>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tags: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -242,6 +245,11 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         subscriptions: stats.subscriptions,
         http_req_stats: &records.requests,
         config_load_time: view.wall_of(records.configured),
+        tls_cert_not_after: view
+            .certificates()
+            .iter()
+            .map(|shown| shown.not_after)
+            .min(),
         tags: &config.server_tags,
         metadata: &config.server_metadata,
         slow_consumer_stats: ByKind {

@@ -1,5 +1,6 @@
 //! TLS: who speaks first, who is let in, and what is said of those who are not.
 
+mod monitoring;
 mod opening;
 pub(crate) mod papers;
 mod verifying;
