@@ -91,10 +91,6 @@ pub(crate) fn user<'a>(
 }
 
 impl DistinguishedName {
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no listener has certificates yet")
-    )]
     /// One with these parts, the most general first, as a certificate has them: types by number.
     pub(crate) fn of_certificate(parts: Vec<Vec<Attribute>>) -> DistinguishedName {
         let named = |part: Vec<Attribute>| {

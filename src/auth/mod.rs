@@ -172,6 +172,7 @@ pub(crate) struct Presented<'a> {
 pub(crate) fn before_connect(config: &Config, connection: ConnectionType) -> Option<Login> {
     match config.auth_for(connection) {
         Auth::None => Some(Login::named(config, "", Ground::Open)),
+        _ if config.maps_certificates(connection) => None,
         _ => default_user(config, connection),
     }
 }

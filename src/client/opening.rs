@@ -14,11 +14,13 @@
 
 use super::Client;
 use super::session::{self, Session};
+use crate::auth::certificate::{DistinguishedName, Names};
 use crate::core::close::CloseReason;
 use crate::core::receiver::Transport;
 use crate::link::queues::Queues;
 use crate::state::State;
 use crate::tls::{self, Failure, HANDSHAKE_RECORD, HandshakeFirst, Purpose};
+use jiff::Timestamp;
 use midge_protocol::Violation;
 use midge_reactor::{Close, Context, Input};
 
@@ -131,6 +133,12 @@ impl Client {
         if self.session.is_none() {
             return;
         }
+        if tls::has_ended(&cx.io, cx.key(), Timestamp::now()) {
+            let label = &self.link.label;
+            log::error!(target: "midge", "{label} - TLS handshake error: the certificate of a session taken up again has expired");
+            self.leave(cx, CloseReason::TlsHandshake);
+            return cx.close();
+        }
         self.forwarded(cx);
         let label = &self.link.label;
         let is_told = log::log_enabled!(target: "midge", log::Level::Debug);
@@ -146,6 +154,18 @@ impl Client {
             if let Some(records) = &mut cx.state.records {
                 records.secured(label.cid, settled);
             }
+        }
+        let connection = session::connection_type(self.link.label.transport);
+        if cx.state.config.maps_certificates(connection)
+            && let Some(names) = tls::names(&cx.io, cx.key())
+            && let Some(session) = &mut self.session
+        {
+            session.certified(Names {
+                emails: names.emails,
+                hosts: names.hosts,
+                uris: names.uris,
+                subject: DistinguishedName::of_certificate(names.subject),
+            });
         }
         if !is_greeted {
             self.greet(cx);

@@ -2,12 +2,13 @@
 
 use super::Client;
 use super::login::inquirer;
-use super::session::Session;
+use super::session::{Session, connection_type};
 use crate::auth;
 use crate::auth::inquiry::Purpose;
-use crate::config::Config;
+use crate::config::{Config, ConnectionType};
 use crate::link::queues;
 use crate::state::State;
+use crate::tls;
 use midge_protocol::Violation;
 use midge_reactor::Context;
 
@@ -18,6 +19,8 @@ pub(crate) struct Changes {
     bounds: bool,
     pings: bool,
     limits: bool,
+    /// Keys that certificates of clients may have.
+    pins: bool,
     /// What clients must present.
     pub(crate) credentials: bool,
 }
@@ -43,10 +46,15 @@ impl Changes {
             } = *config;
             (payload_bytes_max, control_line_bytes_max, subscriptions_max)
         };
+        let pins = |config: &Config| {
+            let of = |connection| Some(config.tls_for(connection)?.pinned_certs.clone());
+            [ConnectionType::Standard, ConnectionType::WebSocket].map(of)
+        };
         Changes {
             bounds: bounds(&former) != bounds(config),
             pings: former.ping_interval != config.ping_interval,
             limits: limits(&former) != limits(config),
+            pins: pins(&former) != pins(config),
             credentials: !auth::is_same(&former, config),
             former,
         }
@@ -54,13 +62,20 @@ impl Changes {
 
     /// Whether there is anything for a client to do.
     pub(crate) fn is_any(&self) -> bool {
-        self.bounds || self.pings || self.limits || self.credentials
+        self.bounds || self.pings || self.limits || self.pins || self.credentials
     }
 }
 
 impl Client {
     /// Goes on under new settings, or ends.
     pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, changes: &Changes) {
+        let tls = cx
+            .state
+            .config
+            .tls_for(connection_type(self.link.label.transport));
+        if changes.pins && !tls::is_pinned(&cx.io, cx.key(), tls) {
+            return self.refuse(cx, &Violation::Authorization);
+        }
         let is_connecting = self.is_connecting();
         let is_asked = self.is_asked(cx);
         let Some(session) = &mut self.session else {

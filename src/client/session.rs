@@ -3,6 +3,7 @@
 //! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
 
 use super::denied::{self, Denials};
+use crate::auth::certificate::Names;
 use crate::auth::permissions::Permissions;
 use crate::auth::signature::Nonce;
 use crate::auth::{self, Login, Presented, Verdict};
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     nonce: Option<Nonce>,
     /// How the client is connected.
     connection: ConnectionType,
+    /// The names in its certificate, where that tells which user it is.
+    certificate: Option<Box<Names>>,
     /// What it has said about itself: without secrets, once it is known who it is.
     options: Box<ConnectOptions>,
     rules: Rules,
@@ -86,6 +89,7 @@ impl Session {
             label,
             nonce: state.has_key.then(Nonce::new).flatten(),
             connection,
+            certificate: None,
             options,
             rules,
             asking: None,
@@ -117,6 +121,11 @@ impl Session {
     /// What the client has to sign.
     pub(crate) fn nonce(&self) -> Option<&Nonce> {
         self.nonce.as_ref()
+    }
+
+    /// The client has shown a certificate with these names.
+    pub(crate) fn certified(&mut self, names: Names) {
+        self.certificate = Some(Box::new(names));
     }
 
     /// What the client has said about itself.
@@ -314,10 +323,16 @@ impl Session {
 
     /// Holds what the client presents, or has proved, against what it must.
     pub(crate) fn check(&self, state: &State) -> Verdict {
+        // Where it has to show a certificate, one that has shown none is nobody.
+        let nobody = Names::default();
+        let names = self.certificate.as_deref().unwrap_or(&nobody);
         let presented = Presented {
             options: &self.options,
             nonce: self.nonce.as_ref(),
-            certificate: None,
+            certificate: state
+                .config
+                .maps_certificates(self.connection)
+                .then_some(names),
             connection: self.connection,
         };
         match &self.login {

@@ -130,6 +130,19 @@ impl Faults {
         if let Some(tls) = &config.tls {
             self.of_tls_block("tls", tls);
         }
+        let ways = [
+            ("tls", ConnectionType::Standard),
+            ("websocket", ConnectionType::WebSocket),
+        ];
+        for (setting, way) in ways {
+            let has_users = matches!(config.auth_for(way), Auth::Users { .. });
+            if config.maps_certificates(way) && !has_users {
+                self.add(
+                    setting,
+                    "verify_and_map needs users in authorization: one for each certificate, called as that tells",
+                );
+            }
+        }
     }
 
     fn of_tls_block(&mut self, setting: &'static str, tls: &Tls) {

@@ -328,7 +328,23 @@ impl Config {
 
     /// Whether a client is refused that comes in this way and presents nothing.
     pub(crate) fn wants_credentials(&self, connection: ConnectionType) -> bool {
-        *self.auth_for(connection) != Auth::None && self.no_auth_user_for(connection).is_none()
+        let has_default = self.no_auth_user_for(connection).is_some();
+        let is_certified = self.maps_certificates(connection);
+        *self.auth_for(connection) != Auth::None && (!has_default || is_certified)
+    }
+
+    /// TLS for clients that come in this way, if there is any.
+    pub(crate) fn tls_for(&self, connection: ConnectionType) -> Option<&Tls> {
+        match connection {
+            ConnectionType::WebSocket => self.websocket.as_ref()?.tls.as_ref(),
+            _ => self.tls.as_ref(),
+        }
+    }
+
+    /// Whether the certificate of a client that comes in this way tells which user it is.
+    pub(crate) fn maps_certificates(&self, connection: ConnectionType) -> bool {
+        let tls = self.tls_for(connection);
+        tls.is_some_and(|tls| tls.verify_and_map)
     }
 }
 

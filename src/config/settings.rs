@@ -283,6 +283,7 @@ fn tls(tls: &Option<Tls>) -> String {
         certs,
         ca_file,
         verify,
+        verify_and_map,
         timeout,
         min_version,
         cipher_suites,
@@ -304,6 +305,9 @@ fn tls(tls: &Option<Tls>) -> String {
         tell("ca_file", file.display().to_string());
     }
     tell("verify", verify.to_string());
+    if *verify_and_map {
+        tell("verify_and_map", "true".to_owned());
+    }
     tell("timeout", time(timeout));
     tell("min_version", min_version.name().to_owned());
     let lists = [

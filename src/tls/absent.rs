@@ -1,6 +1,7 @@
 //! What there is of TLS in a build without it: nothing, and a word about it.
 
-use super::{Failure, Purpose, Settled, Shown, Tls};
+use super::{Failure, PeerNames, Purpose, Settled, Shown, Tls};
+use jiff::Timestamp;
 use midge_reactor::{Close, Io, Key};
 use std::time::Duration;
 
@@ -35,6 +36,18 @@ impl Certificates {
 
 pub(crate) fn settled(_: &Io<'_>, _: Key) -> Option<Settled> {
     None
+}
+
+pub(crate) fn is_pinned(_: &Io<'_>, _: Key, _: Option<&Tls>) -> bool {
+    true
+}
+
+pub(crate) fn names(_: &Io<'_>, _: Key) -> Option<PeerNames> {
+    None
+}
+
+pub(crate) fn has_ended(_: &Io<'_>, _: Key, _: Timestamp) -> bool {
+    false
 }
 
 pub(crate) fn failure(_: &Close) -> Option<Failure> {

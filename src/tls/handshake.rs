@@ -1,7 +1,8 @@
 //! What a handshake has settled, or why it failed, in the words that are told.
 
-use super::verifier::NotPinned;
-use super::{Failure, Settled, x509};
+use super::verifier::{NotPinned, check_pin};
+use super::{Failure, PeerNames, Settled, Tls, x509};
+use jiff::Timestamp;
 use midge_reactor::tls::{TlsError, rustls};
 use midge_reactor::{Close, Io, Key};
 use rustls::{CertificateError, CipherSuite, Error, ProtocolVersion};
@@ -20,6 +21,30 @@ pub(crate) fn settled(io: &Io<'_>, key: Key) -> Option<Settled> {
             .filter_map(|certificate| Some(x509::look(certificate)?.told))
             .collect(),
     })
+}
+
+/// Whether the key of the peer's certificate is among those that the settings list, if they list any. A peer that has shown none
+/// speaks in clear.
+pub(crate) fn is_pinned(io: &Io<'_>, key: Key, settings: Option<&Tls>) -> bool {
+    let pins = settings.map(|tls| &tls.pinned_certs);
+    let own = io.tls(key).and_then(|info| info.peer_certificates.first());
+    match (pins, own) {
+        (Some(pins), Some(own)) if !pins.is_empty() => check_pin(own, pins).is_ok(),
+        _ => true,
+    }
+}
+
+/// The names in the peer's certificate, if it has shown one.
+pub(crate) fn names(io: &Io<'_>, key: Key) -> Option<PeerNames> {
+    x509::names(io.tls(key)?.peer_certificates.first()?)
+}
+
+/// Whether the peer takes up a session again with a certificate that is good no longer. Of a session that is not taken up again
+/// the handshake has looked.
+pub(crate) fn has_ended(io: &Io<'_>, key: Key, now: Timestamp) -> bool {
+    let resumed = io.tls(key).filter(|info| info.resumed);
+    let own = resumed.and_then(|info| info.peer_certificates.first());
+    own.is_some_and(|own| x509::look(own).is_none_or(|seen| seen.not_after < now))
 }
 
 /// The name that the IANA has given a cipher suite.

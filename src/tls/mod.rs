@@ -26,11 +26,11 @@ mod x509;
 mod absent;
 
 #[cfg(not(feature = "tls"))]
-pub(crate) use absent::{Certificates, failure, settled};
+pub(crate) use absent::{Certificates, failure, has_ended, is_pinned, names, settled};
 #[cfg(feature = "tls")]
 pub(crate) use certificates::Certificates;
 #[cfg(feature = "tls")]
-pub(crate) use handshake::{failure, settled};
+pub(crate) use handshake::{failure, has_ended, is_pinned, names, settled};
 #[cfg(feature = "command")]
 pub(crate) use names::{CURVES, Found, SUITES, find_curve, find_suite};
 #[cfg(feature = "command")]
@@ -91,6 +91,19 @@ impl Settled {
             |cert: &PeerCert| cert.subject.len() + cert.spki_sha256.len() + cert.cert_sha256.len();
         self.cipher_suite.len() + self.peer_certs.iter().map(of).sum::<usize>()
     }
+}
+
+/// The names in a certificate that a peer has shown.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct PeerNames {
+    /// Alternative names that are e-mail addresses.
+    pub(crate) emails: Vec<String>,
+    /// Alternative names that are host names.
+    pub(crate) hosts: Vec<String>,
+    /// Alternative names that are URIs.
+    pub(crate) uris: Vec<String>,
+    /// The parts of the subject, the most general first, and of each its attributes: type, by number, and value.
+    pub(crate) subject: Vec<Vec<(String, String)>>,
 }
 
 /// A certificate that a peer has shown. Digests are in hexadecimal digits.

@@ -26,6 +26,8 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// Whether a client must show a certificate of one of those (`verify`). Default false.
     pub verify: bool,
+    /// Whether that certificate tells which of the users a client is (`verify_and_map`). Default false.
+    pub verify_and_map: bool,
     /// Time that a handshake may take (`timeout`). Default 2 seconds.
     pub timeout: Duration,
     /// The oldest version spoken (`min_version`). Default 1.2.
@@ -54,6 +56,7 @@ impl Default for Tls {
             certs: Vec::new(),
             ca_file: None,
             verify: false,
+            verify_and_map: false,
             timeout: Duration::from_secs(2),
             min_version: TlsVersion::V1_2,
             cipher_suites: Vec::new(),

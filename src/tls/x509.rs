@@ -1,10 +1,10 @@
 //! What is to be told of a certificate.
 
-use super::PeerCert;
+use super::{PeerCert, PeerNames};
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// What can be seen in a certificate.
 pub(super) struct Seen {
@@ -24,6 +24,35 @@ pub(super) fn look(der: &[u8]) -> Option<Seen> {
             cert_sha256: sha256(der),
         },
     })
+}
+
+/// The names in a certificate; `None` where it cannot be read.
+pub(super) fn names(der: &[u8]) -> Option<PeerNames> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let subject = certificate.subject().iter_rdn().map(|rdn| {
+        let attributes = rdn.iter().map(|attribute| {
+            let value = attribute.as_str().unwrap_or_default();
+            (attribute.attr_type().to_id_string(), value.to_owned())
+        });
+        attributes.collect()
+    });
+    let mut names = PeerNames {
+        subject: subject.collect(),
+        ..PeerNames::default()
+    };
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    for name in alternative
+        .iter()
+        .flat_map(|extension| &extension.value.general_names)
+    {
+        match name {
+            GeneralName::RFC822Name(name) => names.emails.push((*name).to_owned()),
+            GeneralName::DNSName(name) => names.hosts.push((*name).to_owned()),
+            GeneralName::URI(name) => names.uris.push((*name).to_owned()),
+            _ => {}
+        }
+    }
+    Some(names)
 }
 
 /// A digest in hexadecimal digits.

@@ -21,6 +21,8 @@ mod operate;
 mod reload;
 mod signals;
 mod syslog;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(feature = "bench")]
 mod bench;

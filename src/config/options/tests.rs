@@ -505,6 +505,10 @@ fn the_block_for_tls_sets_all_that_it_names() {
             "verify: false, timeout: 2s, min_version: 1.3}",
         ),
         (
+            "verify_and_map: true",
+            "verify: true, verify_and_map: true, timeout: 2s, min_version: 1.2}",
+        ),
+        (
             "connection_rate_limit: 7",
             "verify: false, timeout: 2s, min_version: 1.2, connection_rate_limit: 7}",
         ),
@@ -613,11 +617,6 @@ fn what_is_wrong_in_the_block_for_tls_is_told_where_it_stands() {
             "key_file: a",
             1,
             "missing 'cert_file' in TLS configuration".to_owned(),
-        ),
-        (
-            "verify_and_map: true",
-            6,
-            "\"verify_and_map\" is not supported yet".to_owned(),
         ),
         (
             "verify_cert_and_check_known_urls: true",

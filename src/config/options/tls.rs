@@ -79,7 +79,7 @@ impl Reader<'_> {
             "verify" => tls.verify |= self.switch(pair) == Some(true),
             "verify_and_map" => {
                 if self.switch(pair) == Some(true) {
-                    self.refuse(pair, "a certificate does not name a user");
+                    (tls.verify, tls.verify_and_map) = (true, true);
                 }
             }
             "verify_cert_and_check_known_urls" => {

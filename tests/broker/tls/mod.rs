@@ -3,4 +3,5 @@
 mod monitoring;
 mod opening;
 pub(crate) mod papers;
+mod renewing;
 mod verifying;

@@ -6,6 +6,7 @@ use midge_reactor::tls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 use midge_reactor::tls::{self, Identity};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType,
 };
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -69,18 +70,25 @@ impl Authority {
     }
 
     pub(crate) fn paper_until(&self, name: &str, year: i32) -> Paper {
-        self.sign(&[name], ExtendedKeyUsagePurpose::ServerAuth, year)
+        self.sign(host(name), ExtendedKeyUsagePurpose::ServerAuth, year)
     }
 
     /// A certificate of a client.
     pub(crate) fn client_paper(&self, name: &str) -> Paper {
-        self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth, 2500)
+        self.sign(host(name), ExtendedKeyUsagePurpose::ClientAuth, 2500)
     }
 
-    fn sign(&self, names: &[&str], usage: ExtendedKeyUsagePurpose, year: i32) -> Paper {
+    /// A certificate of a client with this address.
+    pub(crate) fn client_mail(&self, address: &str) -> Paper {
+        let address = address.try_into().expect("an address is ASCII");
+        let names = vec![SanType::Rfc822Name(address)];
+        self.sign(names, ExtendedKeyUsagePurpose::ClientAuth, 2500)
+    }
+
+    fn sign(&self, names: Vec<SanType>, usage: ExtendedKeyUsagePurpose, year: i32) -> Paper {
         let key = KeyPair::generate().expect("ring makes keys");
-        let names = names.iter().map(|name| (*name).to_owned());
-        let mut params = CertificateParams::new(names.collect::<Vec<_>>()).expect("names");
+        let mut params = CertificateParams::new(Vec::new()).expect("no name is wrong");
+        params.subject_alt_names = names;
         params
             .distinguished_name
             .push(DnType::CommonName, "somebody");
@@ -146,6 +154,11 @@ impl Authority {
         let roots = tls::roots(self.pem.as_bytes()).expect("it was made a moment ago");
         tls::client_config(roots, identity).expect("all is in order")
     }
+}
+
+/// The name of a host, as a certificate has it.
+fn host(name: &str) -> Vec<SanType> {
+    vec![SanType::DnsName(name.try_into().expect("a name is ASCII"))]
 }
 
 /// Settings of a broker with TLS, on a free port of this machine.
@@ -215,15 +228,19 @@ impl Secure {
         stream.write_all(text.as_bytes()).expect("the broker reads");
     }
 
-    /// The next line.
+    /// The next line. A `PING` is passed over: one comes to a client that is there for two seconds.
     ///
     /// # Errors
     /// The end of the stream, by whatever.
     pub(crate) fn try_line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        match self.stream.read_line(&mut line)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(line.trim_end().to_owned()),
+        loop {
+            let mut line = String::new();
+            if self.stream.read_line(&mut line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if line != "PING\r\n" {
+                return Ok(line.trim_end().to_owned());
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Whose certificate is good enough.
 
 use super::papers::{Authority, Paper, Secure, clear_line, dial, with};
-use crate::raw::start;
-use midge::{Running, Tls};
+use crate::raw::{Raw, start};
+use midge::{Auth, Config, Proof, Running, Tls, User};
 use std::collections::BTreeSet;
 
 /// Whether a client that shows this is let in. With TLS 1.3 it learns of a refusal with the first read only.
@@ -15,7 +15,7 @@ fn is_welcome(broker: &Running, authority: &Authority, paper: Option<&Paper>) ->
 }
 
 /// The digest of the key in a certificate.
-fn pin(paper: &Paper) -> String {
+pub(super) fn pin(paper: &Paper) -> String {
     use midge_reactor::tls::rustls::pki_types::CertificateDer;
     use midge_reactor::tls::rustls::pki_types::pem::PemObject;
     use midge_reactor::tls::rustls::server::ParsedCertificate;
@@ -63,4 +63,62 @@ fn a_key_may_have_to_be_listed_besides() {
     }));
     assert!(is_welcome(&broker, &authority, Some(&listed)));
     assert!(!is_welcome(&broker, &authority, Some(&other)));
+}
+
+#[test]
+fn a_certificate_tells_which_user_a_client_is() {
+    let authority = Authority::new();
+    let user = |name: &str, pass: &str| User {
+        name: name.to_owned(),
+        proof: Proof::Password(pass.into()),
+        ..User::default()
+    };
+    let users = vec![
+        user("ann@acme.test", ""),
+        user("O=Acme, CN=somebody", ""),
+        user("guarded@acme.test", "secret"),
+    ];
+    let broker = |allow_non_tls| {
+        start(Config {
+            allow_non_tls,
+            auth: Auth::Users {
+                users: users.clone(),
+                token: None,
+            },
+            ..with(Tls {
+                verify_and_map: true,
+                ..authority.mutual()
+            })
+        })
+    };
+    let mapped = broker(false);
+    let info = clear_line(&dial(mapped.addr()));
+    assert!(info.contains(r#""auth_required":true"#), "{info}");
+    for (name, fields, expected) in [
+        ("ann@acme.test", "", "PONG"),
+        // The name in `CONNECT` is nothing against the one in the certificate.
+        ("ann@acme.test", r#","user":"guarded@acme.test""#, "PONG"),
+        (
+            "ann@acme.test",
+            r#","pass":"x""#,
+            "-ERR 'Authorization Violation'",
+        ),
+        // Only the subject names a user.
+        ("nobody@acme.test", "", "PONG"),
+        ("guarded@acme.test", "", "-ERR 'Authorization Violation'"),
+        ("guarded@acme.test", r#","pass":"secret""#, "PONG"),
+    ] {
+        let config = authority.client(Some(&authority.client_mail(name)));
+        let mut client = Secure::connect(mapped.addr(), &config).expect("a handshake");
+        client.say(&format!(
+            "CONNECT {{\"verbose\":false{fields}}}\r\nPING\r\n"
+        ));
+        assert_eq!(client.line(), expected, "{name} {fields}");
+    }
+    // One that speaks in clear has no certificate, whatever it says.
+    let both = broker(true);
+    let mut plain = Raw::connect(both.addr());
+    plain.send(b"CONNECT {\"user\":\"guarded@acme.test\",\"pass\":\"secret\"}\r\n");
+    let told = plain.line();
+    assert_eq!(told.as_deref(), Some("-ERR 'Authorization Violation'"));
 }

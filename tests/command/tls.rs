@@ -1,0 +1,86 @@
+//! What the log tells of certificates, and that a reload shows new ones.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::process::{Broker, end_of, scratch, signal};
+use rcgen::{CertificateParams, KeyPair};
+
+/// Writes a certificate that is good for so many days from now on, and its key.
+fn write(directory: &Path, days: u64) {
+    let key = KeyPair::generate().expect("ring makes keys");
+    let mut params = CertificateParams::new(vec!["midge.test".to_owned()]).expect("a name");
+    params.not_after = (SystemTime::now() + Duration::from_secs(days * 24 * 60 * 60 + 60)).into();
+    let certificate = params.self_signed(&key).expect("the key signs");
+    fs::write(directory.join("cert.pem"), certificate.pem()).expect("a file of this test");
+    fs::write(directory.join("key.pem"), key.serialize_pem()).expect("a file of this test");
+}
+
+/// The configuration file of a broker with the certificate in this directory.
+fn configure(directory: &Path) -> String {
+    let file = directory.join("midge.conf");
+    let text = format!(
+        "tls {{cert_file: {:?}, key_file: {:?}}}\n",
+        directory.join("cert.pem"),
+        directory.join("key.pem")
+    );
+    fs::write(&file, text).expect("a file of this test");
+    file.display().to_string()
+}
+
+#[test]
+fn the_end_of_a_certificate_is_told_and_warned_of() {
+    for (days, warning) in [
+        (100, None),
+        (20, Some("[WRN] TLS certificate ")),
+        (3, Some("[WRN] TLS certificate ")),
+    ] {
+        let directory = scratch(&format!("tls/ends-{days}"));
+        write(&directory, days);
+        let mut broker = Broker::start(&["-c", &configure(&directory)]);
+        broker.position("[INF] TLS required for client connections");
+        broker.position("cert.pem is valid until 2");
+        assert_eq!(
+            broker.count("[WRN] TLS certificate "),
+            usize::from(warning.is_some()),
+            "{days}"
+        );
+        if let Some(warning) = warning {
+            let at = broker.position(warning);
+            let ends = format!("ends in {days} days");
+            assert!(broker.lines[at].contains(&ends), "{}", broker.lines[at]);
+        }
+    }
+}
+
+#[test]
+fn a_reload_reads_the_files_again_and_refuses_what_cannot_be_used() {
+    let directory = scratch("tls/reload");
+    write(&directory, 100);
+    let file = configure(&directory);
+    let mut broker = Broker::start(&["-c", &file]);
+    let reload = |broker: &mut Broker, last: &str| {
+        broker.lines.clear();
+        signal(broker.child.id(), "HUP");
+        broker.position(last);
+    };
+    // Nothing has changed, and nothing is told.
+    reload(&mut broker, "[INF] Reloaded server configuration");
+    assert_eq!(broker.count("TLS"), 0, "{:?}", broker.lines);
+    write(&directory, 200);
+    reload(&mut broker, "[INF] Reloaded server configuration");
+    assert_eq!(broker.count("cert.pem was read again: is valid until 2"), 1);
+    fs::write(directory.join("key.pem"), "nothing").expect("a file of this test");
+    let refused = "[ERR] Failed to reload server configuration: ";
+    reload(&mut broker, refused);
+    assert_eq!(
+        broker.count("key.pem: no private key"),
+        1,
+        "{:?}",
+        broker.lines
+    );
+    let end = end_of(&["-t", "-c", &file]);
+    assert!(end.err.contains("key.pem: no private key"), "{end:?}");
+    assert_eq!(end.code, Some(1));
+}
