@@ -232,7 +232,9 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
 pub(crate) fn check_again(config: &Config, login: &Login, connection: ConnectionType) -> Verdict {
     let auth = config.auth_for(connection);
     if *auth == Auth::None {
-        return Verdict::Login(Login::named(config, &login.user, Ground::Open));
+        // What it has proved counts again when it has to.
+        let ground = login.ground.clone();
+        return Verdict::Login(Login::named(config, &login.user, ground));
     }
     let (found, known) = match &login.ground {
         Ground::Open | Ground::Default => return default_user(config, connection).into(),
@@ -503,6 +505,10 @@ mod tests {
                 "{config:?}"
             );
         }
+        // What was proved counts after a time in which nothing was asked for.
+        let meanwhile = login(check_again(&Config::default(), &ann, STANDARD));
+        let verdict = check_again(&users(&[("ann", "a")], None), &meanwhile, STANDARD);
+        assert_eq!(&*login(verdict).user, "ann");
         // One that had to present nothing has nothing to show when it must.
         let open = login(look(&Config::default(), &presents("ann", "a")));
         let verdict = check_again(&former, &open, STANDARD);
