@@ -52,7 +52,6 @@ mod core;
 mod http;
 mod link;
 mod monitor;
-mod nkey;
 mod records;
 mod server;
 mod state;

@@ -85,6 +85,7 @@
 //! * What comes out does not depend on how the input was cut.
 
 pub mod encode;
+pub mod nkey;
 pub mod subject;
 pub mod websocket;
 

@@ -53,7 +53,7 @@ fn decoded(sig: &str) -> Option<Vec<u8>> {
 
 #[cfg(feature = "nkeys")]
 fn verify(key: &str, signed: &[u8], sig: &[u8]) -> bool {
-    use crate::nkey::{Kind, public_key};
+    use midge_protocol::nkey::{Kind, public_key};
     use ring::signature::{ED25519, UnparsedPublicKey};
 
     public_key(Kind::User, key).is_some_and(|key| {
@@ -72,6 +72,7 @@ fn verify(_: &str, _: &[u8], _: &[u8]) -> bool {
 mod tests {
     use super::*;
     use data_encoding::{BASE64, BASE64URL};
+    use midge_protocol::nkey::{Kind, public_key};
     use ring::signature::{Ed25519KeyPair, KeyPair};
 
     /// Of the key made of 32 bytes 1, by nats-io/nkeys.
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_signature_is_good_in_every_base64_and_for_its_nonce_and_key_alone() {
-        let inner = crate::nkey::public_key(crate::nkey::Kind::User, KEY);
+        let inner = public_key(Kind::User, KEY);
         assert_eq!(pair().public_key().as_ref(), inner.expect("it is one"));
         let other = "UCATS5YOVB6ROX2WUNKGNQ2MP3GMXDMKSG2O4N5CLX3A6W4PZGZZJPJO";
         // Many, so that both letters that differ are among them.

@@ -6,7 +6,6 @@ use crate::client::listener::Clients;
 use crate::config::{Config, ConnectionType};
 use crate::core::receiver::Transport;
 use crate::monitor::HttpListener;
-use crate::nkey;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::certificates;
 use crate::server::handle::Handle;
@@ -16,7 +15,7 @@ use crate::server::reload;
 use crate::state::ports::{Files, Ports};
 use crate::state::{State, Stop, WebSocketDoor};
 use crate::websocket::Settings;
-use midge_protocol::Info;
+use midge_protocol::{Info, nkey};
 use midge_reactor::{Context, Key, ListenOptions, Reactor};
 use midge_text::host_port;
 use std::io;
@@ -57,7 +56,7 @@ impl Broker {
         let config = preflight::check(config)?;
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| StartError::System(error.into()))?;
-        let server_id = nkey::server_id(random);
+        let server_id = nkey::text(nkey::Kind::Server, random);
         log::info!(target: "midge", "Starting midge");
         log::info!(target: "midge", "  Version:  {} (as nats-server {ANNOUNCED_VERSION})", env!("CARGO_PKG_VERSION"));
         if let Some(name) = &config.cluster_name {
@@ -286,7 +285,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
         for part in random.chunks_mut(8) {
             part.copy_from_slice(&cx.io.random().to_le_bytes());
         }
-        cx.state.info = announce(&cx.state.config, nkey::server_id(random));
+        cx.state.info = announce(&cx.state.config, nkey::text(nkey::Kind::Server, random));
     }
     let config = &cx.state.config;
     let address = (host(config).to_owned(), config.port);

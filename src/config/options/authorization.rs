@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, ConnectionType, Proof, Secret, User};
-use crate::nkey;
+use midge_protocol::nkey;
 use std::time::Duration;
 
 /// What the block says, until all of it is known.
@@ -175,7 +175,7 @@ impl Reader<'_> {
     /// The public key of a user.
     fn public_key(&mut self, pair: &Pair) -> Option<String> {
         let text = self.text(pair)?;
-        if nkey::is_public(nkey::Kind::User, &text) {
+        if nkey::public_key(nkey::Kind::User, &text).is_some() {
             return Some(text);
         }
         self.wrong(
