@@ -19,9 +19,9 @@ _midge() {
         "bench sub-unsub "*) words='-h --help --subs -s --server --pid --user --password --token --json --csv -q --quiet --patience' ;;
         "bench versus "*) words='--a --b --broker --rounds --seconds --only --list --quick --report --no-report --svg --json --force -q --quiet -h --help' ;;
         "check "*) words='-h --help' ;;
-        "pub "*) words='-H --header -r --reply -n --count -l --lines -q --quiet -t --timeout -h --help -s --server --user --password --token' ;;
-        "sub "*) words='-q --queue -n --count -a --answer -t --timeout -r --raw -j --json -h --help -s --server --user --password --token' ;;
-        "req "*) words='-H --header -n --replies -t --timeout -r --raw -j --json -h --help -s --server --user --password --token' ;;
+        "pub "*) words='-H --header -r --reply -n --count -l --lines -q --quiet -t --timeout -h --help -s --server --user --password --token --nkey --creds' ;;
+        "sub "*) words='-q --queue -n --count -a --answer -t --timeout -r --raw -j --json -h --help -s --server --user --password --token --nkey --creds' ;;
+        "req "*) words='-H --header -n --replies -t --timeout -r --raw -j --json -h --help -s --server --user --password --token --nkey --creds' ;;
         "top "*) words='-m --monitor -d --delay -n --samples -s --sort -l --limit -j --json -h --help' ;;
         "kick "*) words='-m --monitor --cid --user --account --find --all --reason --yes -h --help' ;;
         "bench "*) words='-h --help -V --version pub fanout fanin queue subjects latency slow outrun request crowd idle connect sub-unsub versus' ;;

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+#[cfg(feature = "nkeys")]
+use crate::nkey::Seed;
 use crate::secret::Secret;
 
 /// What `CONNECT` presents.
@@ -13,11 +15,58 @@ pub struct Credentials {
     pub password: Option<Secret>,
     /// A token that is the whole credentials.
     pub token: Option<Secret>,
+    /// The secret half of a key, which signs.
+    #[cfg(feature = "nkeys")]
+    pub seed: Option<Seed>,
+    /// A user's JWT, which names the key that signs.
+    pub jwt: Option<Secret>,
 }
 
 impl Credentials {
-    /// What `CONNECT` says, of a client with this name.
-    pub fn introduction(&self, name: &str, echo: bool) -> String {
+    /// A user, or `user:password` where there is no password beside it.
+    pub fn of_user(user: &str, password: Option<&str>) -> Credentials {
+        let (user, password) = match (password, user.split_once(':')) {
+            (None, Some((user, password))) => (user, Some(password)),
+            (password, _) => (user, password),
+        };
+        Credentials {
+            user: Some(user.to_owned()),
+            password: password.map(Secret::from),
+            ..Credentials::default()
+        }
+    }
+
+    /// Takes `nats://user:password@host:port` apart, or `token@host`; answers what is left: `host:port`.
+    ///
+    /// # Errors
+    /// Another scheme than `nats`.
+    pub fn of_url(url: &str) -> Result<(Credentials, &str), String> {
+        let rest = match url.split_once("://") {
+            Some(("nats", rest)) => rest,
+            Some((scheme, _)) => {
+                return Err(format!(
+                    "{scheme}:// is not spoken here; write nats://host:port"
+                ));
+            }
+            None => url,
+        };
+        let rest = rest.trim_end_matches('/');
+        let mut credentials = Credentials::default();
+        let Some((secrets, host)) = rest.rsplit_once('@') else {
+            return Ok((credentials, rest));
+        };
+        match secrets.split_once(':') {
+            Some((user, password)) => {
+                credentials.user = Some(user.to_owned());
+                credentials.password = Some(password.into());
+            }
+            None => credentials.token = Some(secrets.into()),
+        }
+        Ok((credentials, host))
+    }
+
+    /// What `CONNECT` says, of a client with this name, to a broker that has given it this to sign.
+    pub fn introduction(&self, name: &str, echo: bool, nonce: Option<&str>) -> String {
         let mut options = json!({
             "verbose": false, "pedantic": false, "protocol": 1, "headers": true,
             "no_responders": true, "echo": echo, "name": name, "lang": "rust",
@@ -27,12 +76,22 @@ impl Credentials {
             ("user", self.user.as_deref()),
             ("pass", self.password.as_deref()),
             ("auth_token", self.token.as_deref()),
+            ("jwt", self.jwt.as_deref()),
         ];
         for (name, text) in presented {
             if let Some(text) = text {
                 options[name] = json!(text);
             }
         }
+        #[cfg(feature = "nkeys")]
+        if let (Some(seed), Some(nonce)) = (&self.seed, nonce) {
+            options["sig"] = json!(seed.sign(nonce));
+            if self.jwt.is_none() {
+                options["nkey"] = json!(seed.public());
+            }
+        }
+        #[cfg(not(feature = "nkeys"))]
+        let _ = nonce;
         options.to_string()
     }
 }
@@ -48,9 +107,10 @@ mod tests {
             user: Some("ann".to_owned()),
             password: Some("s3cret \"1\"".into()),
             token: Some("s3cret 2".into()),
+            ..Credentials::default()
         };
         let mut options = ConnectOptions::default();
-        let introduction = credentials.introduction("app", false);
+        let introduction = credentials.introduction("app", false, None);
         assert_eq!(options.merge(introduction.as_bytes()), Ok(()));
         assert_eq!((&*options.user, &*options.name), ("ann", "app"));
         assert_eq!(&*options.pass, "s3cret \"1\"");
@@ -61,7 +121,77 @@ mod tests {
             shown.contains("ann") && !shown.contains("s3cret"),
             "{shown}"
         );
-        let none = Credentials::default().introduction("app", true);
+        let none = Credentials::default().introduction("app", true, Some("nonce"));
         assert!(!none.contains("user") && !none.contains("pass"), "{none}");
+    }
+
+    #[test]
+    fn a_user_may_come_with_the_password_behind_it() {
+        for (user, password, expected) in [
+            ("ann", None, ("ann", None)),
+            ("ann", Some("p"), ("ann", Some("p"))),
+            ("ann:p:q", None, ("ann", Some("p:q"))),
+            ("a:n:n", Some("p"), ("a:n:n", Some("p"))),
+        ] {
+            let found = Credentials::of_user(user, password);
+            let found = (found.user.as_deref(), found.password.as_deref());
+            assert_eq!(found, (Some(expected.0), expected.1), "{user}");
+        }
+    }
+
+    #[test]
+    fn a_url_has_credentials_and_a_place() {
+        for (url, user, password, token, place) in [
+            ("h", None, None, None, "h"),
+            ("nats://h:1/", None, None, None, "h:1"),
+            (
+                "nats://ann:p@ss@h:1",
+                Some("ann"),
+                Some("p@ss"),
+                None,
+                "h:1",
+            ),
+            ("ann:@[::1]:1", Some("ann"), Some(""), None, "[::1]:1"),
+            ("nats://t0k@h", None, None, Some("t0k"), "h"),
+        ] {
+            let (found, rest) = Credentials::of_url(url).expect(url);
+            let Credentials {
+                user: name,
+                password: secret,
+                token: known,
+                ..
+            } = &found;
+            assert_eq!(
+                (name.as_deref(), secret.as_deref(), known.as_deref(), rest),
+                (user, password, token, place),
+                "{url}"
+            );
+        }
+        assert!(Credentials::of_url("tls://h").is_err());
+    }
+
+    #[cfg(feature = "nkeys")]
+    #[test]
+    fn a_seed_signs_what_the_broker_has_given_to_sign() {
+        let seed = Seed::of([1; 32]);
+        let mut credentials = Credentials {
+            seed: Some(seed.clone()),
+            ..Credentials::default()
+        };
+        let says = |credentials: &Credentials, nonce| {
+            let mut options = ConnectOptions::default();
+            let introduction = credentials.introduction("app", true, nonce);
+            assert_eq!(options.merge(introduction.as_bytes()), Ok(()));
+            options
+        };
+        let options = says(&credentials, Some("n"));
+        assert_eq!(
+            (options.nkey, &*options.sig),
+            (seed.public(), &*seed.sign("n"))
+        );
+        assert!(says(&credentials, None).nkey.is_empty());
+        credentials.jwt = Some("j".into());
+        let options = says(&credentials, Some("n"));
+        assert!(options.nkey.is_empty() && options.jwt.is("j") && !options.sig.is_empty());
     }
 }

@@ -1,9 +1,11 @@
 //! `midge pub`, `sub`, `req`, `top` and `kick`, as they are typed, on midge; and on the nats-server that the variable
 //! `NATS_SERVER` names, if it is set.
 
+use midge_protocol::nkey::Seed;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -223,6 +225,7 @@ fn who_is_not_let_in_or_finds_nobody_is_told_what_to_do() {
                 "--password",
                 "s3cret",
             ][..],
+            &["pub", "a", "b", "-s", to, "--user", "ann:s3cret"],
             &["pub", "a", "b", "-s", &format!("nats://ann:s3cret@{to}")],
         ] {
             let end = end_of(args);
@@ -236,6 +239,40 @@ fn who_is_not_let_in_or_finds_nobody_is_told_what_to_do() {
     let text = format!("midge sub: cannot connect to {nobody}: ");
     assert!(end.err.starts_with(&text), "{end:?}");
     assert_eq!((end.code, end.err.lines().count()), (Some(1), 1), "{end:?}");
+}
+
+#[test]
+fn who_has_a_key_signs_with_it() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools-keys");
+    fs::create_dir_all(&folder).expect("a folder of this test");
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("a file of this test");
+        path.to_str().expect("text").to_owned()
+    };
+    let seed = Seed::of([7; 32]);
+    let users = format!("authorization {{users: [{{nkey: {}}}]}}", seed.public());
+    let good = write("good.nk", &format!("# a seed\n{}\n", &*seed.text()));
+    let other = write("other.nk", &Seed::of([8; 32]).text());
+    let none = write("none.nk", &seed.public());
+    for target in targets(&["-c", &write("users.conf", &users)]) {
+        let to = target.server.as_str();
+        let with = |file: &str| run("pub", to, &["a", "b", "--nkey", file]);
+        assert_eq!(with(&good).code, Some(0), "{:?}", with(&good));
+        let end = with(&other);
+        let text = "midge pub: the broker refused: Authorization Violation; give --user";
+        assert!(end.code == Some(1) && end.err.starts_with(text), "{end:?}");
+        let end = with(&none);
+        assert!(
+            end.code == Some(2) && end.err.contains("it has no seed of a user"),
+            "{end:?}"
+        );
+    }
+    for target in targets(&[]) {
+        let end = run("pub", &target.server, &["a", "b", "--nkey", &good]);
+        let text = "midge pub: the broker gives nothing to sign";
+        assert!(end.code == Some(1) && end.err.starts_with(text), "{end:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use midge_protocol::Credentials;
 
+use super::run::Error;
 use super::value::{
     bytes, count, number, rate, read_rate, seconds, some, some_seconds, subscribers,
 };
@@ -85,19 +87,21 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Broker and output")]
 pub(crate) struct Common {
-    /// Address of the broker
+    /// Address of the broker: host, host:port or nats://user:password@host:port
     #[arg(
         short,
         long,
+        env = "NATS_URL",
+        hide_env_values = true,
         default_value = "127.0.0.1:4222",
-        value_name = "HOST:PORT"
+        value_name = "SERVER"
     )]
     pub(crate) server: String,
     /// Process id of the broker on this machine, to measure CPU time and memory
     #[arg(long)]
     pub(crate) pid: Option<u32>,
-    /// User name
-    #[arg(long)]
+    /// User name, or name:password
+    #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
     /// Password of that user
     #[arg(long, requires = "user")]
@@ -120,6 +124,21 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// As whom to connect, and to where. What a flag says counts before what stands in the URL.
+    pub(crate) fn broker(&self) -> Result<(Credentials, &str), Error> {
+        let in_url = Credentials::of_url(&self.server);
+        let (in_url, address) = in_url.map_err(|text| Error::Usage(format!("--server: {text}")))?;
+        let credentials = match (&self.user, &self.token) {
+            (Some(user), _) => Credentials::of_user(user, self.password.as_deref()),
+            (None, Some(token)) => Credentials {
+                token: Some(token.as_str().into()),
+                ..Credentials::default()
+            },
+            (None, None) => in_url,
+        };
+        Ok((credentials, address))
+    }
+
     /// How long the broker may be silent.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs_f64(self.patience)

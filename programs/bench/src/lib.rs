@@ -80,14 +80,11 @@ fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, 
         files::expect_lines("--csv", path, "workload,")?;
         files::expect_writable("--csv", path)?;
     }
+    let (credentials, address) = common.broker()?;
     let target = run::Target {
-        addr: run::resolve(&common.server)?,
+        addr: run::resolve(address)?,
         pid: common.pid,
-        credentials: midge_protocol::Credentials {
-            user: common.user.clone(),
-            password: common.password.as_deref().map(Into::into),
-            token: common.token.as_deref().map(Into::into),
-        },
+        credentials,
         patience: common.patience(),
         interrupted: interruption()?,
     };

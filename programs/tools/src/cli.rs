@@ -6,11 +6,14 @@ use std::time::Duration;
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
 
 use super::connection::Deadline;
+use super::keys::{Creds, creds_file, nkey_file};
 use super::message::Show;
 use super::monitor::Monitor;
 use super::server::Server;
 use super::subject::{literal, pattern, queue};
 use super::top::Sort;
+use midge_protocol::Credentials;
+use midge_protocol::nkey::Seed;
 use midge_text::quantity::{count, some};
 
 const CODES: &str = "\
@@ -63,8 +66,8 @@ pub(super) struct ServerArgs {
     )]
     #[arg(value_name = "SERVER", value_parser = Server::parse)]
     server: Server,
-    /// User name
-    #[arg(long)]
+    /// User name, or name:password
+    #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Password of that user
     #[arg(long, requires = "user")]
@@ -72,16 +75,37 @@ pub(super) struct ServerArgs {
     /// Token, instead of a user name
     #[arg(long, conflicts_with = "user")]
     token: Option<String>,
+    /// File with the seed of an NKey, instead of a user name
+    #[arg(long, value_name = "FILE", value_parser = nkey_file, conflicts_with_all = ["user", "token"])]
+    nkey: Option<Seed>,
+    /// File with a user's JWT and seed, instead of a user name
+    #[arg(long, value_name = "FILE", value_parser = creds_file, conflicts_with_all = ["user", "token", "nkey"])]
+    creds: Option<Creds>,
 }
 
 impl ServerArgs {
     /// What a flag says counts before what stands in the URL.
     pub(super) fn server(&self) -> Server {
         let mut server = self.server.clone();
-        if self.user.is_some() || self.token.is_some() {
-            server.credentials.user = self.user.clone();
-            server.credentials.password = self.password.as_deref().map(Into::into);
-            server.credentials.token = self.token.as_deref().map(Into::into);
+        let credentials = &mut server.credentials;
+        if let Some(user) = &self.user {
+            *credentials = Credentials::of_user(user, self.password.as_deref());
+        } else if let Some(token) = &self.token {
+            *credentials = Credentials {
+                token: Some(token.as_str().into()),
+                ..Credentials::default()
+            };
+        } else if let Some(Creds { jwt, seed }) = &self.creds {
+            *credentials = Credentials {
+                jwt: Some(jwt.clone()),
+                seed: Some(seed.clone()),
+                ..Credentials::default()
+            };
+        } else if self.nkey.is_some() {
+            *credentials = Credentials {
+                seed: self.nkey.clone(),
+                ..Credentials::default()
+            };
         }
         server
     }

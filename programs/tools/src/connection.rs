@@ -90,7 +90,7 @@ impl fmt::Display for Error {
                 write!(f, "the broker refused: {}", plain::line(text))?;
                 if text.eq_ignore_ascii_case("authorization violation") {
                     f.write_str(
-                        "; give --user and --password, or --token, as the broker has them",
+                        "; give --user, --token, --nkey or --creds, as the broker has them",
                     )?;
                 }
                 Ok(())
@@ -237,7 +237,12 @@ impl Connection {
             let text = "the broker requires TLS, which these commands do not support";
             return Err(Error::Foreign(text.to_owned()));
         }
-        let hello = server.credentials.introduction("midge", echo);
+        let nonce = info["nonce"].as_str();
+        if nonce.is_none() && server.credentials.seed.is_some() {
+            let text = "the broker gives nothing to sign, as it has no users with keys; leave out --nkey or --creds";
+            return Err(Error::Foreign(text.to_owned()));
+        }
+        let hello = server.credentials.introduction("midge", echo, nonce);
         encode::connect(&mut connection.output, hello.as_bytes());
         connection.sync(deadline)?;
         Ok(connection)

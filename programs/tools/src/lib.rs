@@ -3,6 +3,7 @@
 //!
 //! * `cli.rs`: the command lines.
 //! * `server.rs`: where the broker is, and as whom to connect to it.
+//! * `keys.rs`: files with keys.
 //! * `connection.rs`: one connection that waits for what it wants. No reactor: each of these does one
 //!   thing after the other.
 //! * `message.rs`: messages and headers, for people and for programs.
@@ -25,6 +26,7 @@ use clap::Parser;
 
 mod cli;
 mod connection;
+mod keys;
 mod kick;
 mod message;
 mod monitor;

@@ -18,36 +18,14 @@ impl Server {
     /// Reads `host`, `host:port`, `nats://host:port`, `nats://user:password@host` or
     /// `nats://token@host`.
     pub(super) fn parse(text: &str) -> Result<Server, String> {
-        let rest = match text.split_once("://") {
-            Some(("nats", rest)) => rest,
-            Some((scheme, _)) => {
-                return Err(format!(
-                    "{scheme}:// is not spoken here; write nats://host:port"
-                ));
-            }
-            None => text,
-        };
-        let rest = rest.trim_end_matches('/');
-        let (secrets, host) = match rest.rsplit_once('@') {
-            Some((secrets, host)) => (Some(secrets), host),
-            None => (None, rest),
-        };
+        let (credentials, host) = Credentials::of_url(text)?;
         if host.contains(',') {
             return Err("more than one; name one broker, host:port".to_owned());
         }
-        let mut server = Server {
+        Ok(Server {
             address: host_port::server(host, PORT)?,
-            ..Server::default()
-        };
-        match secrets.map(|secrets| secrets.split_once(':').ok_or(secrets)) {
-            Some(Ok((user, password))) => {
-                server.credentials.user = Some(user.to_owned());
-                server.credentials.password = Some(password.into());
-            }
-            Some(Err(token)) => server.credentials.token = Some(token.into()),
-            None => {}
-        }
-        Ok(server)
+            credentials,
+        })
     }
 }
 

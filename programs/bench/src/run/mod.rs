@@ -52,7 +52,7 @@ pub(crate) struct Target {
 impl Target {
     /// How each connection introduces itself: `CONNECT {...}` CR LF.
     pub(crate) fn connect_line(&self) -> String {
-        let introduction = self.credentials.introduction("midge bench", true);
+        let introduction = self.credentials.introduction("midge bench", true, None);
         format!("CONNECT {introduction}\r\n")
     }
 }
@@ -139,8 +139,7 @@ impl From<Impossible> for Error {
 /// # Errors
 /// [`Error::Usage`] and [`Error::NoAddress`].
 pub(crate) fn resolve(server: &str) -> Result<SocketAddr, Error> {
-    let name = server.strip_prefix("nats://").unwrap_or(server);
-    let address = host_port::server(name, PORT);
+    let address = host_port::server(server, PORT);
     let address = address.map_err(|text| Error::Usage(format!("--server {server}: {text}")))?;
     let found = address.to_socket_addrs().and_then(|mut addrs| {
         let none = || io::Error::other("the name has no address");
