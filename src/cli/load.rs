@@ -171,6 +171,7 @@ mod tests {
         turn_time: 10ms
         http: "127.0.0.3:2222"
         http_base_path: /path
+        http_authorization { token: m }
         websocket {
             listen: "127.0.0.4:4444", no_tls: true, advertise: "w:1", same_origin: true, compression: true
             handshake_timeout: "8s", authorization { token: t }, user_cookie: u
