@@ -21,13 +21,14 @@ const answerTime = 10 * time.Second
 type Broker struct {
 	binary  string
 	port    int
+	args    []string
 	command *exec.Cmd
 	ended   chan struct{}
 }
 
 // start returns once the broker's log says that it is ready.
 func (b *Broker) start() {
-	b.command = exec.Command(b.binary, "-a", "127.0.0.1", "-p", fmt.Sprint(b.port))
+	b.command = exec.Command(b.binary, append([]string{"-a", "127.0.0.1", "-p", fmt.Sprint(b.port)}, b.args...)...)
 	log, err := b.command.StderrPipe()
 	must(err)
 	must(b.command.Start())

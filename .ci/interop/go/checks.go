@@ -37,6 +37,11 @@ var checks = []check{
 	{"auto_unsubscribe_delivers_that_many_then_stops", autoUnsubscribe},
 	{"flush_and_rtt_are_answered", flushAndRTT},
 	{"verbose_and_pedantic_connection_works", verboseAndPedantic},
+	{"login_by_nkey", loginByNKey},
+	{"tls_and_mutual_tls", tlsAndMutualTLS},
+	{"certificate_is_the_user", certificateIsTheUser},
+	{"handshake_first", handshakeFirst},
+	{"permissions_are_told", permissionsAreTold},
 	{"echo_off_keeps_own_messages_away", echoOff},
 }
 
