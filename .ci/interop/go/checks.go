@@ -42,6 +42,7 @@ var checks = []check{
 	{"certificate_is_the_user", certificateIsTheUser},
 	{"handshake_first", handshakeFirst},
 	{"permissions_are_told", permissionsAreTold},
+	{"web_sockets", webSockets},
 	{"echo_off_keeps_own_messages_away", echoOff},
 }
 

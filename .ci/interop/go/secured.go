@@ -205,3 +205,50 @@ func permissionsAreTold(t *Trial) {
 		equal(payloads(all), []string{"x"}, "what a wildcard gets")
 	})
 }
+
+// webSocket is the block of the broker's configuration, on a port beside the broker's.
+func webSocket(b int, more string) string {
+	return fmt.Sprintf("websocket { listen: \"127.0.0.1:%d\", %s }\n", b+2, more)
+}
+
+func webSockets(t *Trial) {
+	port := t.broker.port
+	url := fmt.Sprintf("127.0.0.1:%d", port+2)
+	with(t, func(*Papers) string { return webSocket(port, "no_tls: true, compression: true") }, func(b *Broker, _ *Papers) {
+		roundTrip("ws://" + url)
+		roundTrip("ws://"+url, nats.Compression(true))
+		largeAndMany("ws://" + url)
+		largeAndMany("ws://"+url, nats.Compression(true))
+		roundTrip(b.url())
+	})
+	with(t, func(p *Papers) string { return webSocket(port, p.tls("")) }, func(_ *Broker, p *Papers) {
+		roundTrip("wss://"+url, p.trusted())
+		largeAndMany("wss://"+url, p.trusted())
+	})
+}
+
+// largeAndMany sends payloads of many sizes to itself.
+func largeAndMany(url string, options ...nats.Option) {
+	nc, err := nats.Connect(url, append(options, nats.Timeout(answerTime), nats.NoReconnect())...)
+	must(err)
+	defer nc.Close()
+	sub := subscribe(nc, "go.sizes")
+	var sent []string
+	for _, size := range []int{0, 1, 125, 126, 127, 4096, 65535, 65536, 500_000, 1024 * 1024} {
+		payload := make([]byte, size)
+		_, err := rand.Read(payload)
+		must(err)
+		sent = append(sent, string(payload))
+	}
+	sent = append(sent, numbered(5000, "message")...)
+	for _, payload := range sent {
+		must(nc.Publish("go.sizes", []byte(payload)))
+	}
+	for i, payload := range sent {
+		message, err := sub.NextMsg(answerTime)
+		must(err)
+		if string(message.Data) != payload {
+			fail("message %d of %d bytes has changed", i, len(payload))
+		}
+	}
+}
