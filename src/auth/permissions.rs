@@ -40,7 +40,7 @@ impl Permissions {
     }
 
     /// Why a message may not be published, if it may not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refuse_publish<'a>(
         &self,
         message: &Publish<'a>,
@@ -59,7 +59,7 @@ impl Permissions {
     }
 
     /// Why a message may not be published whose subject is allowed, if it may not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refuse_reply<'a>(&self, message: &Publish<'a>) -> Option<Violation<'a>> {
         let is_reserved = |reply: &[u8]| {
             let acknowledges = reply

@@ -1,10 +1,11 @@
 //! `Verdicts`: what users may publish, as it was found out lately.
 //!
 //! To look a subject up in a user's lists takes some hundred instructions. So the answers are kept, for all users
-//! together, in a table of cache lines, each in the one place that its subject leads to:
+//! together, in a table of cache lines, each in one of the two places that its subject leads to:
 //!
 //! ```text
-//! grant │ subject, as long as it fits │ its length │ whether it may be published
+//! grant │ length of the subject │ whether it may be published │ subject, as long as it fits    the newer one
+//! grant │ length of the subject │ whether it may be published │ subject                        the older one
 //! ```
 //!
 //! A [grant](Grant) never changes, and each has a number of its own: an answer stays right, and new settings bring
@@ -12,11 +13,11 @@
 
 use crate::config::Grant;
 use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
+use foldhash::quality::FoldHasher;
 use std::hash::Hasher;
 
-/// Places: 256 KiB, once some user has permissions. Enough for some thousand subjects in turn.
-const PLACES: usize = 4096;
+/// Pairs of places: 256 KiB, once some user has permissions. Enough for two thousand subjects in turn.
+const PAIRS: usize = 2048;
 
 /// Longest subject that is kept.
 const SUBJECT_BYTES_MAX: usize = 54;
@@ -25,7 +26,7 @@ const SUBJECT_BYTES_MAX: usize = 54;
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     /// None until the first is asked for.
-    places: Vec<Place>,
+    pairs: Vec<[Place; 2]>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +46,15 @@ const EMPTY: Place = Place {
     subject: [0; SUBJECT_BYTES_MAX],
 };
 
+impl Place {
+    #[inline(always)]
+    fn is_of(&self, grant: &Grant, subject: &[u8]) -> bool {
+        self.grant == grant.number()
+            && usize::from(self.len) == subject.len()
+            && self.subject.get(..subject.len()) == Some(subject)
+    }
+}
+
 impl Verdicts {
     /// Whether a subject is allowed by a grant: known from before, or as `look` says.
     #[inline]
@@ -54,13 +64,12 @@ impl Verdicts {
         subject: &[u8],
         look: impl FnOnce() -> bool,
     ) -> bool {
-        let at = place(grant.number(), subject);
-        if let Some(place) = self.places.get(at)
-            && place.grant == grant.number()
-            && usize::from(place.len) == subject.len()
-            && place.subject.get(..subject.len()) == Some(subject)
-        {
-            return place.is_allowed;
+        let at = pair(grant.number(), subject);
+        if let Some(pair) = self.pairs.get(at) {
+            let is = |place: &&Place| place.is_of(grant, subject);
+            if let Some(known) = pair.iter().find(is) {
+                return known.is_allowed;
+            }
         }
         let is_allowed = look();
         self.keep(at, grant, subject, is_allowed);
@@ -72,22 +81,23 @@ impl Verdicts {
         if subject.len() > SUBJECT_BYTES_MAX {
             return;
         }
-        if self.places.is_empty() {
-            self.places = vec![EMPTY; PLACES];
+        if self.pairs.is_empty() {
+            self.pairs = vec![[EMPTY; 2]; PAIRS];
         }
-        let place = &mut self.places[at];
-        (place.grant, place.len, place.is_allowed) =
+        let [newer, older] = &mut self.pairs[at];
+        *older = std::mem::replace(newer, EMPTY);
+        (newer.grant, newer.len, newer.is_allowed) =
             (grant.number(), subject.len() as u8, is_allowed);
-        place.subject[..subject.len()].copy_from_slice(subject);
+        newer.subject[..subject.len()].copy_from_slice(subject);
     }
 }
 
 /// Where the answer for a subject is kept.
 #[inline]
-fn place(grant: u64, subject: &[u8]) -> usize {
+fn pair(grant: u64, subject: &[u8]) -> usize {
     let mut hasher = FoldHasher::with_seed(grant, SharedSeed::global_fixed());
     hasher.write(subject);
-    hasher.finish() as usize % PLACES
+    hasher.finish() as usize % PAIRS
 }
 
 #[cfg(test)]

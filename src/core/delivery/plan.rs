@@ -198,9 +198,10 @@ impl Plan {
         let plain = &self.takers[..self.plain];
         if count > 1 {
             let run = delivery.run.up_to(count);
-            plain
-                .iter()
-                .for_each(|id| delivery.give_many(*id, count, run.tails()));
+            plain.iter().for_each(|id| {
+                delivery.take(*id);
+                delivery.give_many(*id, count, run.tails());
+            });
         } else {
             plain.iter().for_each(|id| _ = delivery.give_first(*id));
         }
@@ -216,7 +217,9 @@ impl Plan {
             for share in self.draws.chunk_by(|one, other| one.0 == other.0) {
                 let run = delivery.run;
                 let tails = share.iter().map(|(_, place)| run.tail(*place as usize));
-                delivery.give_many(members[share[0].0 as usize], share.len(), tails);
+                let id = members[share[0].0 as usize];
+                delivery.take(id);
+                delivery.give_many(id, share.len(), tails);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::core::backpressure::Backpressure;
 use crate::core::origin::Origin;
 use crate::core::outbox::Outbox;
 use crate::core::receiver::{Receiver, Traffic};
-use crate::core::sublist::{Sid, SubId, Sublist, Subscription};
+use crate::core::sublist::{ReceiverId, Sid, SubId, Sublist, Subscription};
 use crate::core::trace;
 use midge_protocol::{Decimal, Msg, Piece, Publish, Run, Sink};
 use midge_reactor::Key;
@@ -44,11 +44,21 @@ impl<O: Outbox> Delivery<'_, O> {
     /// Gives one subscription its copy of the first message; answers whether it took it.
     #[inline(always)]
     pub(super) fn give_first(&mut self, id: SubId) -> bool {
-        let tail = self.run.first().tail().unwrap_or_default();
-        self.give(id, 1, std::iter::once(tail))
+        let (message, from) = (self.run.first(), self.from);
+        let tail = message.tail().unwrap_or_default();
+        let takes = |receiver: &mut Receiver, own| receiver.take(own, id, from, message);
+        self.give(id, 1, std::iter::once(tail), takes)
     }
 
-    /// Gives one subscription `count` messages, of which these are the tails.
+    /// The receiver of a subscription takes messages, as it was found out, and they are about to be written.
+    #[inline]
+    pub(super) fn take(&mut self, id: SubId) {
+        let own = self.sublist.subscription(id).receiver;
+        let takes = self.receivers[own.0 as usize].take(own, id, self.from, self.run.first());
+        debug_assert!(takes, "it was looked at");
+    }
+
+    /// Gives one subscription, which [takes](Receiver::take) them, `count` messages, of which these are the tails.
     ///
     /// Not inlined: of its own, the loop in it has all registers, whatever is around it.
     #[inline(never)]
@@ -58,7 +68,7 @@ impl<O: Outbox> Delivery<'_, O> {
         count: usize,
         tails: impl Iterator<Item = Piece<'t>>,
     ) {
-        let taken = self.give(id, count, tails);
+        let taken = self.give(id, count, tails, |_, _| true);
         debug_assert!(taken, "it has room");
     }
 
@@ -68,22 +78,18 @@ impl<O: Outbox> Delivery<'_, O> {
         id: SubId,
         count: usize,
         tails: impl Iterator<Item = Piece<'t>>,
+        takes: impl FnOnce(&mut Receiver, ReceiverId) -> bool,
     ) -> bool {
         self.work += count;
         let (message, head) = (self.run.first(), &mut *self.head);
         let tail_bytes = message.tail().unwrap_or_default().len();
-        let copies = Copies {
-            message,
-            from: self.from,
-            id,
-            count,
-        };
+        let copies = Copies { message, count };
         let subscription = self.sublist.subscription_mut(id);
         let write = |sid: &Sid, to: Key, out: &mut O| {
             let end = head.set_sid(sid)?;
             Some(head.put(end, count, tail_bytes, tails, to, out))
         };
-        if !copies.give(subscription, self.receivers, self.out, write) {
+        if !copies.give(subscription, self.receivers, self.out, takes, write) {
             return false;
         }
         self.taken += count;
@@ -107,13 +113,9 @@ pub(super) fn give_alone<O: Outbox>(
     receivers: &mut Slab<Receiver>,
     out: &mut O,
 ) -> bool {
-    let copies = Copies {
-        message,
-        from,
-        id,
-        count: 1,
-    };
-    copies.give(subscription, receivers, out, |sid, to, out| {
+    let copies = Copies { message, count: 1 };
+    let takes = |receiver: &mut Receiver, own| receiver.take(own, id, from, message);
+    copies.give(subscription, receivers, out, takes, |sid, to, out| {
         let (subject, tail) = message.hand_on()?;
         Some(put_alone(message.has_header(), subject, sid, tail, to, out))
     })
@@ -123,14 +125,13 @@ pub(super) fn give_alone<O: Outbox>(
 struct Copies<'a> {
     /// The first message, whose control line all share.
     message: &'a Publish<'a>,
-    from: &'a Origin,
-    /// Its number.
-    id: SubId,
     count: usize,
 }
 
 impl Copies<'_> {
     /// Queues them, all or none; answers whether they were taken.
+    ///
+    /// `takes` says whether the receiver, by its number, takes them.
     ///
     /// `write` hands them on as they came. It answers `None` where they cannot be, and nothing else if the
     /// receiver takes nothing.
@@ -140,6 +141,7 @@ impl Copies<'_> {
         subscription: &mut Subscription,
         receivers: &mut Slab<Receiver>,
         out: &mut O,
+        takes: impl FnOnce(&mut Receiver, ReceiverId) -> bool,
         write: impl FnOnce(&Sid, Key, &mut O) -> Option<Option<()>>,
     ) -> bool {
         let message = self.message;
@@ -147,7 +149,7 @@ impl Copies<'_> {
             return false;
         }
         let receiver = &mut receivers[subscription.receiver.0 as usize];
-        if !receiver.take(subscription.receiver, self.id, self.from, message) {
+        if !takes(receiver, subscription.receiver) {
             return false;
         }
         let (sid, key, headers) = (&subscription.sid, receiver.key, receiver.takes_headers());
