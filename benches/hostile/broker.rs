@@ -22,6 +22,8 @@ const PROBE_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Broker {
     pub(crate) addr: SocketAddr,
     pub(crate) monitor: Option<SocketAddr>,
+    /// Where clients come by WebSocket, compressed if they like.
+    pub(crate) websocket: Option<SocketAddr>,
     pub(crate) pid: Option<u32>,
     child: Option<(Child, PathBuf)>,
 }
@@ -31,12 +33,14 @@ impl Broker {
     pub(crate) fn running(
         addr: SocketAddr,
         monitor: Option<SocketAddr>,
+        websocket: Option<SocketAddr>,
         pid: Option<u32>,
     ) -> Broker {
         let child = None;
         Broker {
             addr,
             monitor,
+            websocket,
             pid,
             child,
         }
@@ -45,10 +49,16 @@ impl Broker {
     /// Starts `program` on free ports of the loopback address; its log goes to a file.
     pub(crate) fn start(program: &Path, flags: &[String], log: &Path) -> io::Result<Broker> {
         let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
-        let (addr, monitor) = (free()?, free()?);
+        let (addr, monitor, websocket) = (free()?, free()?, free()?);
+        let file = log.with_extension("conf");
+        let block =
+            format!("websocket {{ listen: \"{websocket}\", no_tls: true, compression: true }}\n");
+        fs::write(&file, block)?;
         let child = Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &addr.port().to_string()])
             .args(["-m", &monitor.port().to_string()])
+            .arg("-c")
+            .arg(&file)
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -59,6 +69,7 @@ impl Broker {
         let mut broker = Broker {
             addr,
             monitor: Some(monitor),
+            websocket: Some(websocket),
             pid,
             child: Some((child, log.to_owned())),
         };

@@ -53,6 +53,7 @@ struct Plan {
     program: PathBuf,
     server: Option<SocketAddr>,
     monitor: Option<SocketAddr>,
+    websocket: Option<SocketAddr>,
     pid: Option<u32>,
     judges: bool,
     lists: bool,
@@ -79,6 +80,7 @@ fn plan() -> io::Result<Plan> {
         program: env!("CARGO_BIN_EXE_midge").into(),
         server: None,
         monitor: None,
+        websocket: None,
         pid: None,
         judges: true,
         lists: false,
@@ -95,6 +97,7 @@ fn plan() -> io::Result<Plan> {
             "--program" => plan.program = value()?.into(),
             "--server" => plan.server = Some(address(&flag, &value()?)?),
             "--monitor" => plan.monitor = Some(address(&flag, &value()?)?),
+            "--websocket" => plan.websocket = Some(address(&flag, &value()?)?),
             "--pid" => plan.pid = Some(number(&flag, &value()?)?),
             "--short" => plan.is_full = false,
             "--full" => plan.is_full = true,
@@ -154,7 +157,7 @@ fn run(plan: &Plan) -> io::Result<bool> {
 fn play(plan: &Plan, kind: &Kind, before: Option<u64>) -> io::Result<Row> {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{}.log", kind.name));
     let mut broker = match plan.server {
-        Some(server) => Broker::running(server, plan.monitor, plan.pid),
+        Some(server) => Broker::running(server, plan.monitor, plan.websocket, plan.pid),
         None => Broker::start(&plan.program, &(kind.flags)()?, &log)?,
     };
     let began = Instant::now();
@@ -163,6 +166,7 @@ fn play(plan: &Plan, kind: &Kind, before: Option<u64>) -> io::Result<Row> {
     let mut stage = Stage {
         swarm: Swarm::new(broker.addr)?,
         monitor: broker.monitor,
+        websocket: broker.websocket,
         seconds: plan.seconds.max(kind.seconds_min),
         is_full: plan.is_full,
         random: Random(1),

@@ -19,6 +19,7 @@ pub(crate) const FOREVER: u64 = u64::MAX;
 pub(crate) struct Stage {
     pub(crate) swarm: Swarm,
     pub(crate) monitor: Option<SocketAddr>,
+    pub(crate) websocket: Option<SocketAddr>,
     pub(crate) seconds: f64,
     /// Whether all is as large as by hand, or as small as in a test.
     pub(crate) is_full: bool,

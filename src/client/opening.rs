@@ -139,7 +139,6 @@ impl Client {
             self.leave(cx, CloseReason::TlsHandshake);
             return cx.close();
         }
-        self.forwarded(cx);
         let label = &self.link.label;
         let is_told = log::log_enabled!(target: "midge", log::Level::Debug);
         if (is_told || cx.state.records.is_some())
@@ -170,6 +169,8 @@ impl Client {
         if !is_greeted {
             self.greet(cx);
         }
+        // Behind INFO, which tells a client the address that it is seen at.
+        self.forwarded(cx);
         self.converse(cx);
     }
 

@@ -7,6 +7,7 @@
 //! * `leaving.rs`: those who come and go.
 //! * `handshakes.rs`: TLS.
 //! * `monitoring.rs`: the same over HTTP.
+//! * `websocket.rs`: frames.
 
 use std::io;
 
@@ -19,6 +20,7 @@ mod monitoring;
 mod protocol;
 mod searches;
 mod slow;
+mod websocket;
 
 /// A kind of hostile clients, and what the broker may take for it.
 pub(crate) struct Kind {
@@ -119,6 +121,12 @@ pub(crate) const KINDS: &[Kind] = &[
         "monitoring",
         "64 monitoring connections ask for long answers and do not read them",
         monitoring::unread,
+    ),
+    kind(
+        "frames",
+        "by WebSocket: messages that say a thousand times what they are, floods of pings whose answers are not read, \
+         frames of one byte",
+        websocket::frames,
     ),
     Kind {
         peak_mb: 3_500,
