@@ -54,12 +54,17 @@ impl Broker {
         let block =
             format!("websocket {{ listen: \"{websocket}\", no_tls: true, compression: true }}\n");
         fs::write(&file, block)?;
+        // A kind with settings of its own has a file of its own.
+        let own = if flags.is_empty() {
+            vec!["-c".as_ref(), file.as_os_str()]
+        } else {
+            Vec::new()
+        };
         let child = Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &addr.port().to_string()])
             .args(["-m", &monitor.port().to_string()])
-            .arg("-c")
-            .arg(&file)
             .args(flags)
+            .args(own)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(log)?)
