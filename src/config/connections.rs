@@ -1,6 +1,7 @@
 //! `ConnectionType`: how a client is connected, which a user may have to be in certain ways.
 
-/// How a client is connected. midge has those of plain clients; users of the others may stand in the settings.
+/// How a client is connected. midge [serves](ConnectionType::is_served) some; users of the others may stand in the
+/// settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionType {
@@ -43,6 +44,11 @@ impl ConnectionType {
             ConnectionType::MqttWebSocket => "MQTT_WS",
             ConnectionType::InProcess => "IN_PROCESS",
         }
+    }
+
+    /// Whether midge has connections of this type.
+    pub fn is_served(self) -> bool {
+        matches!(self, ConnectionType::Standard | ConnectionType::WebSocket)
     }
 
     /// The one of this name, in any letter case.

@@ -198,7 +198,7 @@ impl Reader<'_> {
                 ConnectionType::ALL.map(ConnectionType::name).join(", ")
             );
             self.report.error(&pair.at, text);
-        } else if !types.is_empty() && !types.contains(&ConnectionType::Standard) {
+        } else if !types.is_empty() && !types.iter().any(|one| one.is_served()) {
             let text = "midge has no connections of these types, so this user cannot come in";
             self.report.notice(&pair.at, text);
         }

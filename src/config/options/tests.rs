@@ -191,6 +191,10 @@ fn who_may_connect_is_a_token_one_user_or_many() {
             "authorization=users a no_auth_user=a",
         ),
         (
+            "authorization {users: [{user: a, connection_types: WEBSOCKET}]}",
+            "authorization=users a",
+        ),
+        (
             "authorization {users: [{user: a, clients: [MQTT, leafnode_ws]}]}",
             "authorization=users a ~f:1:34: midge has no connections of these types, so this user cannot come in",
         ),
