@@ -158,3 +158,46 @@ fn certificates(state: &State) -> Option<&Certificates> {
 fn shown(state: &State) -> Vec<Shown> {
     certificates(state).map_or_else(Vec::new, |certificates| certificates.shown().to_vec())
 }
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::tls::CertFiles;
+    use midge_protocol::Info;
+    use std::fs;
+
+    #[test]
+    fn a_certificate_is_warned_of_once_in_each_of_the_times_for_it() {
+        let name = format!("midge-certificates-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).expect("a directory of this test");
+        let (cert_file, key_file) = (directory.join("cert.pem"), directory.join("key.pem"));
+        let made = rcgen::generate_simple_self_signed(vec!["midge.test".to_owned()]);
+        let paper = made.expect("ring makes keys");
+        fs::write(&cert_file, paper.cert.pem()).expect("a file of this test");
+        fs::write(&key_file, paper.signing_key.serialize_pem()).expect("a file of this test");
+        let files = CertFiles {
+            cert_file,
+            key_file,
+        };
+        let mut tls = Tls {
+            certs: vec![files],
+            ..Tls::default()
+        };
+        tls.load().expect("they were made a moment ago");
+        let end = tls.certificates().expect("they are loaded").shown()[0].not_after;
+        let config = Config {
+            tls: Some(tls),
+            ..Config::default()
+        };
+        let mut state = State::announcing(config, Info::default());
+        for (days, over) in [(31, 0), (30, 1), (8, 1), (7, 2), (1, 2), (0, 3), (-1, 3)] {
+            let seconds = end.as_second() - days * DAY_SECONDS;
+            warn(&mut state, Timestamp::from_second(seconds).expect("a date"));
+            let warned: Vec<usize> = state.certificates.warned.values().copied().collect();
+            assert_eq!(warned, [over], "{days} days before the end");
+        }
+        let _ = fs::remove_dir_all(directory);
+    }
+}
