@@ -1,4 +1,4 @@
-//! `/`: the dashboard, and a link to each endpoint.
+//! `/`: the dashboard, and a link to each endpoint that shows something.
 //!
 //! One page that asks for nothing from elsewhere. Its parts lie in `dashboard/`, one idea a file; its
 //! scripts are one script, in the order in which they stand here, and ask the endpoints beside it. What
@@ -39,6 +39,7 @@ pub(super) fn answer(view: &View<'_>) -> Content {
         .replace('"', "&#34;");
     let base = format!(".{base}");
     let links: String = Endpoint::all()
+        .filter(|endpoint| *endpoint != Endpoint::Kick)
         .map(|endpoint| {
             let name = endpoint.name();
             format!("<li><a href=\"{base}{name}\">{}</a></li>\n", &name[1..])
