@@ -26,6 +26,9 @@ impl Io<'_> {
     /// [`TlsError::NotOpen`], also for two pipes; [`TlsError::AlreadyStarted`]; or what rustls finds wrong with the
     /// configuration; the connection is as it was.
     pub fn start_tls(&mut self, key: Key, tls: Tls) -> Result<(), TlsError> {
+        if self.is_tls(key) {
+            return Err(TlsError::AlreadyStarted);
+        }
         let layer = TlsLayer::new(tls.side)?;
         self.start_layer(key, layer, tls.timeout)?;
         Ok(())
