@@ -193,6 +193,7 @@ fn escaped(rest: &mut Chars<'_>) -> Option<u8> {
     let text = rest.as_str();
     if let Some(byte) = text
         .get(..2)
+        .filter(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .and_then(|two| u8::from_str_radix(two, 16).ok())
     {
         *rest = text[2..].chars();
@@ -246,6 +247,7 @@ mod tests {
             ("cn=carl,ou=Dev,o=Acme", true),
             ("2.5.4.3=carl,OID.2.5.4.11=Dev,O=Acme", true),
             ("CN=\"carl\";OU=\\44ev;O=Acme", true),
+            (r"CN=\+6carl,OU=Dev,O=Acme", false),
             ("CN=Carl,OU=Dev,O=Acme", false),
             ("CN=carl,OU=dev,O=Acme", false),
             ("CN=carl,OU=Dev", false),

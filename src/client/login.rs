@@ -37,6 +37,9 @@ impl Client {
     /// # Errors
     /// The violation after which the connection is to be closed.
     pub(super) fn log_in(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
+        if let (Some(session), Some(framing)) = (&mut self.session, cx.layer::<Framing>()) {
+            session.fill_in(framing.cookies());
+        }
         let address = self.address(cx);
         let wait = cx.state.failures.wait(address, cx.now());
         let is_known = self.session.as_ref().is_none_or(Session::is_known);
@@ -57,12 +60,9 @@ impl Client {
 
     /// Holds what the client presents against what it must.
     fn look(&mut self, cx: &mut Context<'_, State>) -> Result<(), Violation<'static>> {
-        let Some(session) = &mut self.session else {
+        let Some(session) = &self.session else {
             return Ok(());
         };
-        if let Some(framing) = cx.layer::<Framing>() {
-            session.fill_in(framing.cookies());
-        }
         let verdict = session.check(cx.state);
         self.decide(cx, inquirer(cx, Purpose::Connect), verdict)
     }

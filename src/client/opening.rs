@@ -13,7 +13,7 @@
 //! The time for `CONNECT` begins when this is over: before, a text would land in the middle of a handshake.
 
 use super::Client;
-use super::session::{self, Session};
+use super::session::{self, Session, connection_type};
 use crate::auth::certificate::{DistinguishedName, Names};
 use crate::core::close::CloseReason;
 use crate::core::receiver::Transport;
@@ -139,6 +139,12 @@ impl Client {
             self.leave(cx, CloseReason::TlsHandshake);
             return cx.close();
         }
+        // The settings may have changed while the handshake was under way.
+        let connection = connection_type(self.link.label.transport);
+        let tls = cx.state.config.tls_for(connection);
+        if !tls::is_pinned(&cx.io, cx.key(), tls) {
+            return self.refuse(cx, &Violation::Authorization);
+        }
         let label = &self.link.label;
         let is_told = log::log_enabled!(target: "midge", log::Level::Debug);
         if (is_told || cx.state.records.is_some())
@@ -154,7 +160,7 @@ impl Client {
                 records.secured(label.cid, settled);
             }
         }
-        let connection = session::connection_type(self.link.label.transport);
+        let connection = connection_type(self.link.label.transport);
         if cx.state.config.maps_certificates(connection)
             && let Some(names) = tls::names(&cx.io, cx.key())
             && let Some(session) = &mut self.session
@@ -186,7 +192,7 @@ impl Client {
     fn converse(&mut self, cx: &mut Context<'_, State>) {
         self.link.open(cx);
         if self.session.as_ref().is_some_and(Session::is_awaited) {
-            let connection = session::connection_type(self.link.label.transport);
+            let connection = connection_type(self.link.label.transport);
             let timeout = cx.state.config.login_time(connection);
             self.link.await_login(cx, timeout);
         }

@@ -72,7 +72,8 @@ fn settle(state: &State, config: Config) -> Config {
         }
     });
     let websocket = running.websocket.as_ref().map(|running| {
-        let wanted = config.websocket.clone().unwrap_or_default();
+        // Who may come in by it stays as it is where nothing is said of it: the door stays open.
+        let wanted = config.websocket.clone().unwrap_or_else(|| running.clone());
         WebSocket {
             host: running.host.clone(),
             port: running.port,

@@ -23,13 +23,15 @@ pub(crate) fn settled(io: &Io<'_>, key: Key) -> Option<Settled> {
     })
 }
 
-/// Whether the key of the peer's certificate is among those that the settings list, if they list any. A peer that has shown none
-/// speaks in clear.
+/// Whether the key of the peer's certificate is among those that the settings list, if they list any. A peer that speaks in
+/// clear has none to show.
 pub(crate) fn is_pinned(io: &Io<'_>, key: Key, settings: Option<&Tls>) -> bool {
     let pins = settings.map(|tls| &tls.pinned_certs);
-    let own = io.tls(key).and_then(|info| info.peer_certificates.first());
-    match (pins, own) {
-        (Some(pins), Some(own)) if !pins.is_empty() => check_pin(own, pins).is_ok(),
+    match (pins, io.tls(key)) {
+        (Some(pins), Some(info)) if !pins.is_empty() => {
+            let own = info.peer_certificates.first();
+            own.is_some_and(|own| check_pin(own, pins).is_ok())
+        }
         _ => true,
     }
 }

@@ -27,6 +27,8 @@ const FOREIGN_PAGE: &str = "a page of another site may not kick";
 
 const NO_FILTER: &str = "kick needs a filter; add cid=, user=, acc= or find=, or all=true";
 
+const NO_SUCH_CID: &str = "no connection has the cid 0; give that of /connz";
+
 const BAD_REASON: &str = "the reason must be printable text without ', of at most 256 bytes";
 
 const NOT_OPEN: &str = "only open connections can be kicked; leave state out";
@@ -42,6 +44,9 @@ pub(super) fn answer(
     }
     if request.is_cross_site {
         return Ok(Content::Refused(FORBIDDEN, FOREIGN_PAGE));
+    }
+    if query.number("cid")? == Some(0) {
+        return Err(NO_SUCH_CID.to_owned());
     }
     let mut filters = ["cid", "user", "acc", "find"].iter();
     let given = |name: &str| query.text(name).is_some_and(|text| !text.is_empty());

@@ -96,6 +96,10 @@ fn nobody_is_kicked_without_a_filter_by_another_site_or_without_a_password() {
     for (target, fields, status) in [
         ("/kick", "", 400),
         ("/kick?user=", "", 400),
+        ("/kick?cid=0", "", 400),
+        ("/kick?cid=0&all=1", "", 400),
+        ("/kick?cid=", "", 400),
+        ("/kick?cid=x", "", 400),
         ("/kick?all=1&state=closed", "", 400),
         ("/kick?all=1&reason=a%27b", "", 400),
         ("/kick?all=1&reason=a%0ab", "", 400),

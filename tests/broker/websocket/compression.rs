@@ -88,6 +88,20 @@ fn messages_go_compressed_both_ways_where_that_was_agreed() {
     assert!(got == expected.as_bytes());
 }
 
+/// Each takes microseconds and two bytes, so they are opened in portions, of which none is lost.
+#[test]
+fn messages_that_say_nothing_by_the_thousand_hide_nothing_that_stands_among_them() {
+    let broker = compressing(with(WebSocket::default()));
+    let mut bare = Bare::upgraded(&broker, OFFER);
+    let mut nothing = masked(Opcode::Binary, true, b"");
+    nothing[0] |= 0x40;
+    let (many, ping) = (nothing.repeat(1000), compressed(b"PING\r\n"));
+    bare.write(&[&*many, &*ping, &*many, &*ping, &*many].concat());
+    for _ in 0..2 {
+        assert_eq!(frame(&mut bare).1, b"PONG\r\n");
+    }
+}
+
 #[test]
 fn a_compressed_frame_is_an_error_where_it_was_not_agreed() {
     let broker = compressing(with(WebSocket::default()));
