@@ -1,26 +1,27 @@
 //! `Session`: one client's conversation. Ops go in; replies and broker calls come out.
 //!
-//! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines.
+//! No socket and no clock. `client/mod.rs` brings the bytes and keeps the deadlines. Who the client is, and what follows
+//! from that, is in `identity.rs`.
 
-use super::denied::{self, Denials};
+use super::denied::Denials;
 use crate::auth::certificate::Names;
 use crate::auth::permissions::Permissions;
 use crate::auth::signature::Nonce;
-use crate::auth::{self, Login, Presented, Verdict};
+use crate::auth::{self, Login};
 use crate::config::{Config, ConnectionType};
 use crate::core::Core;
 use crate::core::delivery::{self, Asking, Own, Published, Publisher, Quota, Tally};
 use crate::core::outbox::Outbox;
-use crate::core::receiver::{Kind, Label, Transport};
+use crate::core::receiver::{Label, Transport};
 use crate::core::sublist::ReceiverId;
 use crate::core::trace;
-use crate::records::presence::Identity;
 use crate::state::State;
-use crate::websocket::Cookies;
 use midge_protocol::{
     ClientOp, ConnectOptions, Info, Publish, Rules, Run, Sink, Violation, encode, subject,
 };
 use midge_reactor::Key;
+
+mod identity;
 
 /// What the client's socket has to do after an op.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -279,181 +280,6 @@ impl Session {
     /// Asks for a sign of life.
     pub(crate) fn ping<O: Outbox>(&self, out: &mut O) {
         self.send(encode::PING, "PING", out);
-    }
-
-    /// Takes over what the client says about itself. What it has proved already it need not prove again, unless it
-    /// presents something else.
-    fn introduce(&mut self, json: &[u8]) -> Result<(), Violation<'static>> {
-        let before = (self.options.user.clone(), self.options.nkey.clone());
-        self.options.merge(json)?;
-        let ConnectOptions { user, nkey, .. } = &*self.options;
-        if self.options.has_secret() || (user, nkey) != (&before.0, &before.1) {
-            self.login = None;
-        }
-        Ok(())
-    }
-
-    /// What the request has brought that made the client's connection a WebSocket stands for what `CONNECT` has not
-    /// told.
-    pub(super) fn fill_in(&mut self, cookies: &Cookies) {
-        let Cookies {
-            jwt,
-            user,
-            pass,
-            token,
-        } = cookies;
-        let options = &mut *self.options;
-        let tells_nothing = options.user.is_empty() && !options.has_secret();
-        if tells_nothing
-            && [
-                user.is_some(),
-                pass.is_some(),
-                token.is_some(),
-                jwt.is_some(),
-            ]
-            .contains(&true)
-        {
-            options.user = user.clone().unwrap_or_default();
-            options.pass = pass.clone().unwrap_or_default();
-            options.auth_token = token.clone().unwrap_or_default();
-            options.jwt = jwt.clone().unwrap_or_default();
-            self.login = None;
-        }
-    }
-
-    /// Holds what the client presents, or has proved, against what it must.
-    pub(crate) fn check(&self, state: &State) -> Verdict {
-        // Where it has to show a certificate, one that has shown none is nobody.
-        let nobody = Names::default();
-        let names = self.certificate.as_deref().unwrap_or(&nobody);
-        let presented = Presented {
-            options: &self.options,
-            nonce: self.nonce.as_ref(),
-            certificate: state
-                .config
-                .maps_certificates(self.connection)
-                .then_some(names),
-            connection: self.connection,
-        };
-        match &self.login {
-            Some(login) => auth::check_again(&state.config, login, self.connection),
-            None => auth::check(&state.config, presented),
-        }
-    }
-
-    /// It is known who the client is.
-    ///
-    /// # Errors
-    /// [`Violation::Authorization`]: it cannot be in that account.
-    pub(crate) fn log_in<O: Outbox>(
-        &mut self,
-        mut login: Login,
-        state: &mut State,
-        out: &mut O,
-    ) -> Result<(), Violation<'static>> {
-        // They may have changed since it was asked about.
-        login.limit(&state.config);
-        let account = state.core.accounts.named(&login.account);
-        if !account.is_some_and(|account| state.core.enter(self.id(), account)) {
-            return Err(Violation::Authorization);
-        }
-        self.publisher.moved(&state.core);
-        self.rules = rules(&state.config, &self.options, Some(&login));
-        let has_changed = self.permissions != login.permissions;
-        self.permissions.clone_from(&login.permissions);
-        self.login = Some(Box::new(login));
-        self.options.forget_secrets();
-        if has_changed {
-            self.revise(state, out);
-        }
-        Ok(())
-    }
-
-    /// It may do other things now: ends what it may no longer be subscribed to.
-    #[cold]
-    fn revise<O: Outbox>(&mut self, state: &mut State, out: &mut O) {
-        self.publisher.refused();
-        let id = self.id();
-        state.core.bound_replies(id, self.permissions.responses());
-        let account = state.core.receiver(id).account;
-        for subscription in state.core.receiver(id).sids.first(usize::MAX) {
-            let sublist = state.core.sublist(account);
-            let subject = sublist.subject(subscription).to_vec();
-            let queue = sublist.queue(subscription).map(<[u8]>::to_vec);
-            let queue = queue.as_deref();
-            if self.permissions.refuse_subscribe(&subject, queue).is_none() {
-                let filter = self.permissions.filter(&subject, queue);
-                state.core.filter(id, subscription, filter);
-                continue;
-            }
-            let sid = sublist.subscription(subscription).sid.clone();
-            state.core.unsubscribe(id, subscription);
-            let (subject, sid) = (&subject, sid.as_slice());
-            self.tell(&Violation::SubscriptionRevoked { subject, sid }, out);
-            denied::log_removed(subject, sid, self.user());
-        }
-    }
-
-    /// Who the client is, as the log tells it.
-    fn user(&self) -> &str {
-        self.login.as_ref().map_or("", |login| &login.user)
-    }
-
-    fn log_denied(&mut self, violation: &Violation<'_>, sid: &[u8], state: &State) {
-        let user = self.login.as_ref().map_or("", |login| &login.user);
-        let now = state.core.clock.now();
-        self.denials.log(&self.label, user, violation, sid, now);
-    }
-
-    /// Accepts the last `CONNECT`, of a client that is [logged in](Session::log_in).
-    ///
-    /// # Errors
-    /// As [`op`](Session::op).
-    pub(crate) fn accept<O: Outbox>(
-        &self,
-        state: &mut State,
-        out: &mut O,
-    ) -> Result<(), Violation<'static>> {
-        self.options.check_account()?;
-        self.options.check_protocol()?;
-        self.options.check_no_responders(state.config.headers)?;
-        let (headers, echo) = (self.rules.headers, self.options.echo);
-        let receiver = state.core.receiver_mut(self.id());
-        receiver.set_kind(Kind::Client { headers, echo });
-        self.ok(out);
-        Ok(())
-    }
-
-    /// Takes over settings that are new in `state` and were `former`; answers what they say about who the
-    /// client is. `None`: nothing new, or it has yet to present something.
-    pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Option<Verdict> {
-        let config = &state.config;
-        // Limits hold from now on, also while it is looked at.
-        if let Some(login) = &mut self.login {
-            login.limit(config);
-        }
-        self.rules = rules(config, &self.options, self.login.as_deref());
-        let is_awaited = self.login.is_none() && config.wants_credentials(self.connection);
-        (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))
-    }
-
-    /// Whether it is known who the client is.
-    pub(crate) fn is_known(&self) -> bool {
-        self.login.is_some()
-    }
-
-    /// Whether a `CONNECT` must come before anything else.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.rules.connect_required
-    }
-
-    /// The client, as monitoring shows it: with the user that it is logged in as, or else claims to be.
-    pub(crate) fn identity(&self) -> Identity {
-        let user = match &self.login {
-            Some(login) => &login.user,
-            None => auth::claimed_user(&self.options),
-        };
-        Identity::of(&self.options, user)
     }
 
     /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
@@ -804,116 +630,4 @@ fn rules(config: &Config, options: &ConnectOptions, login: Option<&Login>) -> Ru
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::outbox::fake::FakeOutbox;
-    use crate::{Auth, Config};
-
-    fn config(pass: &str, payload_bytes_max: usize) -> Config {
-        Config {
-            auth: Auth::User {
-                user: "ann".to_owned(),
-                pass: pass.into(),
-            },
-            payload_bytes_max,
-            ..Config::default()
-        }
-    }
-
-    /// What the session says to settings that come now.
-    fn reload(session: &mut Session, state: &mut State, config: Config) -> Option<Verdict> {
-        let former = std::mem::replace(&mut state.config, config);
-        state.auth_version += u32::from(!auth::is_same(&former, &state.config));
-        session.reloaded(&former, state)
-    }
-
-    const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
-
-    /// A session whose client has presented the password `a`.
-    fn session(state: &mut State) -> Session {
-        let label = Label {
-            peer: ([127, 0, 0, 1], 1).into(),
-            cid: 1,
-            transport: Transport::Tcp,
-        };
-        let mut session = Session::new(state, Key::NONE, label);
-        assert!(session.is_awaited());
-        let json = br#"{"user":"ann","pass":"a"}"#;
-        session.introduce(json).expect("it is JSON");
-        session
-    }
-
-    #[test]
-    fn limits_alone_do_not_have_a_client_looked_at_again() {
-        let mut state = State::announcing(config(HASH, 1000), Info::default());
-        let mut session = session(&mut state);
-        let Verdict::Pending(inquiry) = session.check(&state) else {
-            panic!("there is a hash");
-        };
-        let asked = state.auth_version;
-        // Its `CONNECT` is still looked at, and what is found then is good under these settings too.
-        assert!(reload(&mut session, &mut state, config(HASH, 500)).is_none());
-        assert_eq!(asked, state.auth_version);
-        let login = inquiry.into_login();
-        session
-            .log_in(login, &mut state, &mut FakeOutbox::default())
-            .expect("the account is there");
-        assert_eq!(session.rules().payload_bytes_max, 500);
-        assert!(reload(&mut session, &mut state, config(HASH, 200)).is_none());
-        assert_eq!(session.rules().payload_bytes_max, 200);
-    }
-
-    #[test]
-    fn what_a_client_has_proved_it_need_not_prove_again_and_the_proof_is_not_kept() {
-        let mut state = State::announcing(config("a", 1000), Info::default());
-        let mut session = session(&mut state);
-        let log_in = |session: &mut Session, state: &mut State| {
-            let Verdict::Login(login) = session.check(state) else {
-                return false;
-            };
-            let out = &mut FakeOutbox::default();
-            session
-                .log_in(login, state, out)
-                .expect("the account is there");
-            true
-        };
-        assert!(log_in(&mut session, &mut state));
-        assert!(!session.options.has_secret());
-        for (json, expected) in [
-            (r#"{"name":"n"}"#, true),
-            (r#"{"user":"ann"}"#, true),
-            (r#"{"user":"ann","pass":"a"}"#, true),
-            (r#"{"pass":"x"}"#, false),
-            (r#"{"name":"n"}"#, false),
-            (r#"{"pass":"a"}"#, true),
-            (r#"{"user":"bob"}"#, false),
-        ] {
-            session.introduce(json.as_bytes()).expect("it is JSON");
-            assert_eq!(log_in(&mut session, &mut state), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn a_client_whose_new_password_is_being_looked_at_is_not_let_in_by_the_next_reload() {
-        let mut state = State::announcing(config("a", 1000), Info::default());
-        let mut session = session(&mut state);
-        let Verdict::Login(login) = session.check(&state) else {
-            panic!("the password is right");
-        };
-        session
-            .log_in(login, &mut state, &mut FakeOutbox::default())
-            .expect("the account is there");
-        let verdict = reload(&mut session, &mut state, config(HASH, 1000));
-        assert!(matches!(verdict, Some(Verdict::Pending(_))));
-        let verdict = reload(&mut session, &mut state, config(HASH, 500));
-        assert!(verdict.is_none(), "it is looked at already");
-        assert_eq!(session.rules().payload_bytes_max, 500);
-        // Its credentials have not changed since, and have not been found good either.
-        let config = Config {
-            no_auth_user: Some("ann".to_owned()),
-            ..config(HASH, 500)
-        };
-        let verdict = reload(&mut session, &mut state, config);
-        assert!(matches!(verdict, Some(Verdict::Pending(_))));
-    }
-}
+mod tests;

@@ -1,0 +1,182 @@
+//! Who the client of a session is: what it presents, what it may do therefore, and what becomes of both when settings
+//! change.
+
+use super::{Session, rules};
+use crate::auth::certificate::Names;
+use crate::auth::{self, Login, Presented, Verdict};
+use crate::client::denied;
+use crate::config::Config;
+use crate::core::outbox::Outbox;
+use crate::core::receiver::Kind;
+use crate::records::presence::Identity;
+use crate::state::State;
+use crate::websocket::Cookies;
+use midge_protocol::{ConnectOptions, Violation};
+
+impl Session {
+    /// Takes over what the client says about itself. What it has proved already it need not prove again, unless it
+    /// presents something else.
+    pub(super) fn introduce(&mut self, json: &[u8]) -> Result<(), Violation<'static>> {
+        let before = (self.options.user.clone(), self.options.nkey.clone());
+        self.options.merge(json)?;
+        let ConnectOptions { user, nkey, .. } = &*self.options;
+        if self.options.has_secret() || (user, nkey) != (&before.0, &before.1) {
+            self.login = None;
+        }
+        Ok(())
+    }
+
+    /// What the request has brought that made the client's connection a WebSocket stands for what `CONNECT` has not
+    /// told.
+    pub(in crate::client) fn fill_in(&mut self, cookies: &Cookies) {
+        let Cookies {
+            jwt,
+            user,
+            pass,
+            token,
+        } = cookies;
+        let options = &mut *self.options;
+        let tells_nothing = options.user.is_empty() && !options.has_secret();
+        let has_cookies = user.is_some() || [jwt, pass, token].iter().any(|one| one.is_some());
+        if tells_nothing && has_cookies {
+            options.user = user.clone().unwrap_or_default();
+            options.pass = pass.clone().unwrap_or_default();
+            options.auth_token = token.clone().unwrap_or_default();
+            options.jwt = jwt.clone().unwrap_or_default();
+            self.login = None;
+        }
+    }
+
+    /// Holds what the client presents, or has proved, against what it must.
+    pub(crate) fn check(&self, state: &State) -> Verdict {
+        let (config, connection) = (&state.config, self.connection);
+        if let Some(login) = &self.login {
+            return auth::check_again(config, login, connection);
+        }
+        // Where certificates are mapped, a client without one has no names.
+        let none = Names::default();
+        let names = self.certificate.as_deref().unwrap_or(&none);
+        let presented = Presented {
+            options: &self.options,
+            nonce: self.nonce.as_ref(),
+            certificate: config.maps_certificates(connection).then_some(names),
+            connection,
+        };
+        auth::check(config, presented)
+    }
+
+    /// It is known who the client is.
+    ///
+    /// # Errors
+    /// [`Violation::Authorization`]: it cannot be in that account.
+    pub(crate) fn log_in<O: Outbox>(
+        &mut self,
+        mut login: Login,
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<(), Violation<'static>> {
+        // They may have changed since it was asked about.
+        login.limit(&state.config);
+        let account = state.core.accounts.named(&login.account);
+        if !account.is_some_and(|account| state.core.enter(self.id(), account)) {
+            return Err(Violation::Authorization);
+        }
+        self.publisher.moved(&state.core);
+        self.rules = rules(&state.config, &self.options, Some(&login));
+        let has_changed = self.permissions != login.permissions;
+        self.permissions.clone_from(&login.permissions);
+        self.login = Some(Box::new(login));
+        self.options.forget_secrets();
+        if has_changed {
+            self.revise(state, out);
+        }
+        Ok(())
+    }
+
+    /// It may do other things now: ends what it may no longer be subscribed to.
+    #[cold]
+    fn revise<O: Outbox>(&mut self, state: &mut State, out: &mut O) {
+        self.publisher.refused();
+        let id = self.id();
+        state.core.bound_replies(id, self.permissions.responses());
+        let account = state.core.receiver(id).account;
+        for subscription in state.core.receiver(id).sids.first(usize::MAX) {
+            let sublist = state.core.sublist(account);
+            let subject = sublist.subject(subscription).to_vec();
+            let queue = sublist.queue(subscription).map(<[u8]>::to_vec);
+            let queue = queue.as_deref();
+            if self.permissions.refuse_subscribe(&subject, queue).is_none() {
+                let filter = self.permissions.filter(&subject, queue);
+                state.core.filter(id, subscription, filter);
+                continue;
+            }
+            let sid = sublist.subscription(subscription).sid.clone();
+            state.core.unsubscribe(id, subscription);
+            let (subject, sid) = (&subject, sid.as_slice());
+            self.tell(&Violation::SubscriptionRevoked { subject, sid }, out);
+            denied::log_removed(subject, sid, self.user());
+        }
+    }
+
+    /// Who the client is, as the log tells it.
+    fn user(&self) -> &str {
+        self.login.as_ref().map_or("", |login| &login.user)
+    }
+
+    pub(super) fn log_denied(&mut self, violation: &Violation<'_>, sid: &[u8], state: &State) {
+        let user = self.login.as_ref().map_or("", |login| &login.user);
+        let now = state.core.clock.now();
+        self.denials.log(&self.label, user, violation, sid, now);
+    }
+
+    /// Accepts the last `CONNECT`, of a client that is [logged in](Session::log_in).
+    ///
+    /// # Errors
+    /// As [`op`](Session::op).
+    pub(crate) fn accept<O: Outbox>(
+        &self,
+        state: &mut State,
+        out: &mut O,
+    ) -> Result<(), Violation<'static>> {
+        self.options.check_account()?;
+        self.options.check_protocol()?;
+        self.options.check_no_responders(state.config.headers)?;
+        let (headers, echo) = (self.rules.headers, self.options.echo);
+        let receiver = state.core.receiver_mut(self.id());
+        receiver.set_kind(Kind::Client { headers, echo });
+        self.ok(out);
+        Ok(())
+    }
+
+    /// Takes over settings that are new in `state` and were `former`; answers what they say about who the
+    /// client is. `None`: nothing new, or it has yet to present something.
+    pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Option<Verdict> {
+        let config = &state.config;
+        // Limits hold from now on, also while it is looked at.
+        if let Some(login) = &mut self.login {
+            login.limit(config);
+        }
+        self.rules = rules(config, &self.options, self.login.as_deref());
+        let is_awaited = self.login.is_none() && config.wants_credentials(self.connection);
+        (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))
+    }
+
+    /// Whether it is known who the client is.
+    pub(crate) fn is_known(&self) -> bool {
+        self.login.is_some()
+    }
+
+    /// Whether a `CONNECT` must come before anything else.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.rules.connect_required
+    }
+
+    /// The client, as monitoring shows it: with the user that it is logged in as, or else claims to be.
+    pub(crate) fn identity(&self) -> Identity {
+        let user = match &self.login {
+            Some(login) => &login.user,
+            None => auth::claimed_user(&self.options),
+        };
+        Identity::of(&self.options, user)
+    }
+}
