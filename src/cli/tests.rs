@@ -5,6 +5,9 @@ use super::*;
 use crate::User;
 use crate::config::settings::SETTINGS;
 
+mod errors;
+mod usage;
+
 /// The words of a command line; `''` is an empty one.
 fn words(line: &str) -> Vec<OsString> {
     let words = line.split_whitespace();
@@ -352,189 +355,6 @@ fn version_counts_before_help_and_both_before_a_word() {
 }
 
 #[test]
-fn any_other_word_is_an_error() {
-    check(&[
-        (
-            "foo",
-            "error: unrecognized command: \"foo\"; midge --help lists all flags",
-        ),
-        (
-            "foo help",
-            "error: unrecognized command: \"foo\"; midge --help lists all flags",
-        ),
-        (
-            "-",
-            "error: unrecognized command: \"-\"; midge --help lists all flags",
-        ),
-        (
-            "''",
-            "error: unrecognized command: \"\"; midge --help lists all flags",
-        ),
-        (
-            "-- -p 5222",
-            "error: unrecognized command: \"-p\"; midge --help lists all flags",
-        ),
-        (
-            "-D false true",
-            "error: unrecognized command: \"true\"; midge --help lists all flags",
-        ),
-        (
-            "-D 1",
-            "error: unrecognized command: \"1\"; midge --help lists all flags",
-        ),
-    ]);
-}
-
-#[test]
-fn a_flag_without_a_name_is_bad_syntax() {
-    check(&[
-        (
-            "---p 1",
-            "error: bad flag syntax: ---p; write a flag as -name or --name",
-        ),
-        (
-            "---",
-            "error: bad flag syntax: ---; write a flag as -name or --name",
-        ),
-        (
-            "--=x",
-            "error: bad flag syntax: --=x; write a flag as -name or --name",
-        ),
-        (
-            "-=x",
-            "error: bad flag syntax: -=x; write a flag as -name or --name",
-        ),
-    ]);
-}
-
-#[test]
-fn a_flag_at_the_end_that_lacks_its_value_is_an_error() {
-    for (_, names) in FLAGS.iter().filter(|(flag, _)| takes_value(*flag)) {
-        for name in *names {
-            let expected = format!("error: flag needs an argument: -{name}; write -{name} VALUE");
-            check(&[
-                (&format!("-{name}"), &expected),
-                (&format!("-D --{name}"), &expected),
-            ]);
-        }
-    }
-}
-
-#[test]
-fn a_switch_that_is_neither_true_nor_false_is_an_error() {
-    for (_, names) in FLAGS.iter().filter(|(flag, _)| !takes_value(*flag)) {
-        for name in *names {
-            for value in ["", "maybe", "yes", "tRUE", "2"] {
-                let expected = format!(
-                    "error: invalid boolean value \"{value}\" for -{name}: parse error; use \
-                     true or false"
-                );
-                check(&[(&format!("--{name}={value}"), &expected)]);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_bad_number_is_an_error_that_says_what_is_allowed() {
-    for (name, value, fault) in [
-        ("p", "abc", "parse error"),
-        ("port", "80.5", "parse error"),
-        ("p", "", "parse error"),
-        ("p", "-2", "value out of range"),
-        ("p", "65536", "value out of range"),
-        ("port", "70000", "value out of range"),
-        ("p", "99999999999999999999", "value out of range"),
-    ] {
-        let expected = format!(
-            "error: invalid value \"{value}\" for flag -{name}: {fault}; use 1 to 65535, or \
-             -1 for any free port"
-        );
-        check(&[(&format!("-{name}={value}"), &expected)]);
-    }
-    for (value, fault) in [
-        ("all", "parse error"),
-        ("9223372036854775808", "value out of range"),
-    ] {
-        let expected = format!(
-            "error: invalid value \"{value}\" for flag -max_traced_msg_len: {fault}; use a \
-             number of bytes, or 0 for no limit"
-        );
-        check(&[(&format!("-max_traced_msg_len {value}"), &expected)]);
-    }
-}
-
-#[test]
-fn the_first_error_is_the_one_that_is_told() {
-    check(&[
-        (
-            "-p 1 -p abc -bogus",
-            "error: invalid value \"abc\" for flag -p: parse error; use 1 to 65535, or -1 for \
-             any free port",
-        ),
-        (
-            "-h -bogus",
-            "error: flag provided but not defined: -bogus; midge --help lists all flags",
-        ),
-    ]);
-}
-
-#[test]
-fn an_unknown_flag_brings_the_nearest_known_one() {
-    for (name, nearest) in [
-        ("bogus", None),
-        ("x", None),
-        ("host", None),
-        ("foo", None),
-        ("password_file", Some("-pass")),
-        ("prot", Some("-port")),
-        ("prt", Some("-port")),
-        ("ports", Some("-port")),
-        ("Port", Some("-port")),
-        ("p4222", Some("-p 4222")),
-        ("d", Some("-D")),
-        ("dv", Some("-DV")),
-        ("VD", None),
-        ("debgu", Some("-debug")),
-        ("traec", Some("-trace")),
-        ("sever_name", Some("-server_name")),
-        ("server-name", Some("-server_name")),
-        ("username", Some("-user")),
-        ("password", Some("-pass")),
-        ("passwd", Some("-pass")),
-        ("max_traced", Some("-max_traced_msg_len")),
-        ("versoin", Some("-version")),
-        ("hlep", Some("-help")),
-        ("\u{e9}t\u{e9}", None),
-    ] {
-        let hint = nearest.map_or(String::new(), |near| format!("did you mean {near}? "));
-        let expected = format!(
-            "error: flag provided but not defined: -{name}; {hint}midge --help lists all flags"
-        );
-        check(&[
-            (&format!("--{name}"), &expected),
-            (&format!("-{name}=1"), &expected),
-        ]);
-    }
-}
-
-#[test]
-fn a_flag_that_only_nats_server_has_is_named_and_refused() {
-    check(&[
-        (
-            "-cluster nats://127.0.0.1:6222 -routes nats://127.0.0.1:6223",
-            "error: flag -routes (cluster) is not supported yet; midge --help lists all flags",
-        ),
-        (
-            "-routes=nats://127.0.0.1:6222",
-            "error: flag -routes (cluster) is not supported yet; midge --help lists all flags",
-        ),
-        // What they turn off there is not.
-        ("--tls=false -tlsverify false -routes '' -cluster=", ""),
-    ]);
-}
-
-#[test]
 fn flags_for_tls_turn_it_on_and_name_its_files() {
     check(&[
         (
@@ -685,14 +505,6 @@ fn flags_count_over_a_file() {
 }
 
 #[test]
-fn an_error_is_one_line_whatever_the_operator_typed() {
-    for word in ["-bo\ngus", "---p\n", "-p=\n", "-D=\n", "wo\nrd", "\n"] {
-        let error = parse([OsString::from(word)]).expect_err("not a command line");
-        assert_eq!(error.to_string().lines().count(), 1, "{word:?}");
-    }
-}
-
-#[test]
 fn a_file_name_may_be_any_bytes_and_a_text_may_not() {
     let odd = OsStr::from_bytes(b"\xff.log");
     for args in [
@@ -719,72 +531,6 @@ fn no_secret_appears_when_options_are_printed() {
         let printed = format!("{:?}", parse(words(line)));
         assert!(!printed.contains("s3cret"), "{printed}");
     }
-}
-
-#[test]
-fn usage_lists_the_flags_there_are_and_no_other() {
-    let listed: Vec<&str> = USAGE
-        .lines()
-        .filter(|line| line.starts_with("    "))
-        .flat_map(|line| line[..37].split([' ', ',']))
-        .filter_map(|word| word.strip_prefix('-'))
-        .map(|name| name.trim_start_matches('-'))
-        .collect();
-    // Those that do nothing are left out.
-    let mut known: Vec<&str> = FLAGS
-        .iter()
-        .filter(|(flag, _)| !does_nothing(*flag))
-        .flat_map(|(_, names)| *names)
-        .copied()
-        .collect();
-    known.sort_unstable();
-    let mut sorted = listed;
-    sorted.sort_unstable();
-    assert_eq!(sorted, known);
-}
-
-#[test]
-fn usage_explains_each_flag_from_column_38_within_100_columns() {
-    assert!(USAGE.starts_with("\nUsage: midge [options]\n\n"));
-    for line in USAGE.lines().filter(|line| line.starts_with("    ")) {
-        assert_eq!(&line[36..37], " ", "{line}");
-        assert_ne!(&line[37..38], " ", "{line}");
-        assert!(line.len() <= 100, "{line}");
-    }
-}
-
-#[test]
-fn the_first_line_of_the_version_is_that_of_nats_server() {
-    assert_eq!(
-        version(),
-        format!(
-            "nats-server: v{ANNOUNCED_VERSION}\nmidge: v{}\n",
-            env!("CARGO_PKG_VERSION")
-        )
-    );
-}
-
-fn takes_value(flag: Flag) -> bool {
-    !matches!(
-        flag,
-        Flag::LogTime
-            | Flag::LogTimeUtc
-            | Flag::Syslog
-            | Flag::Debug
-            | Flag::Trace
-            | Flag::DebugTrace
-            | Flag::Test
-            | Flag::Tls
-            | Flag::TlsVerify
-            | Flag::TlsHelp
-            | Flag::IgnoredSwitch
-            | Flag::Help
-            | Flag::Version
-    )
-}
-
-fn does_nothing(flag: Flag) -> bool {
-    matches!(flag, Flag::Routes | Flag::IgnoredSwitch | Flag::IgnoredText)
 }
 
 #[test]
