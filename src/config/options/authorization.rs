@@ -17,6 +17,30 @@ pub(super) struct Credentials {
     timeout: Option<Duration>,
 }
 
+/// What a block asks of every client alike.
+#[derive(Default)]
+pub(super) struct Secrets {
+    pub(super) user: Option<String>,
+    pub(super) pass: Option<String>,
+    pub(super) token: Option<String>,
+}
+
+impl Secrets {
+    pub(super) const KEYS: [&str; 5] = ["user", "username", "pass", "password", "token"];
+
+    /// Reads a pair that is one of them; answers whether it is.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>, pair: &Pair) -> bool {
+        let place = match pair.key.to_ascii_lowercase().as_str() {
+            "user" | "username" => &mut self.user,
+            "pass" | "password" => &mut self.pass,
+            "token" => &mut self.token,
+            _ => return false,
+        };
+        *place = reader.text(pair);
+        true
+    }
+}
+
 /// What is wrong with a block that has a password and no user, unless a flag brings one.
 pub(crate) const LONE_PASSWORD: &str =
     "the block has a password and no user, so every client would be accepted; add user: NAME";

@@ -1,5 +1,6 @@
 //! The block `websocket`: where clients may come by WebSocket, and on what terms.
 
+use super::authorization::Secrets;
 use super::reader::{Reader, go_type};
 use crate::config::language::{Kind, Pair};
 use crate::config::{Advertise, Auth, WebSocket};
@@ -128,12 +129,12 @@ impl Reader<'_> {
     /// What clients must present here, in place of what others must.
     fn websocket_authorization(&mut self, pair: &Pair, websocket: &mut WebSocket) {
         let Some(map) = self.map(pair) else { return };
-        let (mut user, mut pass, mut token) = (None, None, None);
+        let mut secrets = Secrets::default();
         for pair in map.iter() {
+            if secrets.read(self, pair) {
+                continue;
+            }
             match pair.key.to_ascii_lowercase().as_str() {
-                "user" | "username" => user = self.text(pair),
-                "pass" | "password" => pass = self.text(pair),
-                "token" => token = self.text(pair),
                 "timeout" => websocket.auth_timeout = self.seconds(pair, "authorization"),
                 "users" => {
                     self.refuse(pair, "users stand in the authorization block of the server");
@@ -142,6 +143,7 @@ impl Reader<'_> {
                 _ => self.unknown(pair, "", KEYS[BLOCK_KEYS..].iter().copied()),
             }
         }
+        let Secrets { user, pass, token } = secrets;
         websocket.auth = match (user, pass, token) {
             (None, None, None) => Auth::None,
             (None, None, Some(token)) => Auth::Token(token.into()),
