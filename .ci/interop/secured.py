@@ -59,7 +59,7 @@ async def round_trip(client):
 
 
 async def refused(broker, **options):
-    """The broker lets nobody in who presents this."""
+    """The broker refuses a client with these credentials."""
     errors = []
 
     async def note(error):

@@ -15,8 +15,8 @@
 use crate::subject;
 use std::fmt;
 
-/// A set of subjects, with wildcards or without. Those that nobody may
-/// [subscribe](subject::is_subscribable) to match nothing, and are left out.
+/// A set of subjects, with wildcards or without. Subjects that are not
+/// [subscribable](subject::is_subscribable) match nothing, and are left out.
 ///
 /// ```
 /// use midge_protocol::Subjects;

@@ -46,7 +46,7 @@ pub(crate) const TOLD_MAX: u32 = 20;
 pub(crate) struct Told {
     /// Whether to tell of this one.
     pub(crate) this: bool,
-    /// So many before were not told of.
+    /// The number of failures before it that the log left out.
     pub(crate) untold: u64,
 }
 
@@ -149,7 +149,7 @@ mod tests {
         text.parse().expect("it is an address")
     }
 
-    /// So many failures at once.
+    /// This number of failures at once.
     fn fail(failures: &mut Failures, address: IpAddr, times: u32, now: Time) -> u32 {
         let begun = (0..times).filter(|_| failures.failed(address, now));
         u32::try_from(begun.count()).expect("few")

@@ -110,7 +110,7 @@ impl Login {
     }
 }
 
-/// The name of a client that came in with a token, which is nobody's.
+/// The user name shown for a client with a token.
 const TOKEN: &str = "[REDACTED]";
 
 /// Who a client says to be, proved or not. A token is not shown.
@@ -399,9 +399,9 @@ mod tests {
     #[test]
     fn who_presents_nothing_is_the_user_for_such_clients() {
         let config = users(&[("ann", "a"), ("bob", "b")], Some("bob"));
-        let nobody = login(look(&config, &ConnectOptions::default()));
-        assert_eq!(&*nobody.user, "bob");
-        assert_eq!(before_connect(&config, STANDARD), Some(nobody));
+        let without = login(look(&config, &ConnectOptions::default()));
+        assert_eq!(&*without.user, "bob");
+        assert_eq!(before_connect(&config, STANDARD), Some(without));
         for options in [presents("bob", ""), presents("", "b"), presents("eve", "b")] {
             let verdict = look(&config, &options);
             assert!(matches!(verdict, Verdict::Refused), "{options:?}");
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_the_name_of_nobody() {
+    fn a_token_is_not_shown_as_a_user_name() {
         let options = ConnectOptions {
             auth_token: "secret".into(),
             ..ConnectOptions::default()
@@ -479,7 +479,7 @@ mod tests {
     fn a_client_is_touched_by_a_change_of_what_it_was_let_in_by_and_of_nothing_else() {
         let former = users(&[("ann", "a"), ("bob", "b")], Some("bob"));
         let ann = login(look(&former, &presents("ann", "a")));
-        let nobody = login(look(&former, &ConnectOptions::default()));
+        let without = login(look(&former, &ConnectOptions::default()));
         for (config, expected) in [
             (former.clone(), [Some("ann"), Some("bob")]),
             (users(&[("ann", "a")], None), [Some("ann"), None]),
@@ -498,7 +498,7 @@ mod tests {
                 Verdict::Login(login) => Some(login.user),
                 _ => None,
             };
-            let found = [again(&ann), again(&nobody)];
+            let found = [again(&ann), again(&without)];
             assert_eq!(
                 found.each_ref().map(Option::as_deref),
                 expected,

@@ -19,7 +19,7 @@ use midge_protocol::Secret;
 pub(crate) struct Nonce(Box<str>);
 
 impl Nonce {
-    /// A new one; `None` if the system has no random bytes, so that nobody can sign.
+    /// A new one; `None` if the system has no random bytes: then no client can sign.
     ///
     /// Not from the reactor's numbers, of which a client might tell the next from those it was given.
     pub(crate) fn new() -> Option<Nonce> {

@@ -15,7 +15,7 @@ pub(super) fn begin(cx: &mut Context<'_, State>) {
         config, websocket, ..
     } = &*cx.state;
     let (Some(config), Some(door)) = (&config.websocket, websocket) else {
-        // It was accepted when nobody is any more.
+        // A reload closed the door after the connection was accepted.
         return cx.close();
     };
     if let Some(tls) = &config.tls

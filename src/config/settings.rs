@@ -390,8 +390,8 @@ fn own_terms(terms: &Option<Terms>) -> String {
     let within = timeout
         .as_ref()
         .map(|timeout| format!(" within {}", time(timeout)));
-    let nobody = user.as_ref().map(|user| format!(", or nothing as {user}"));
-    [Some(auth(own)), within, nobody]
+    let default = user.as_ref().map(|user| format!(", or nothing as {user}"));
+    [Some(auth(own)), within, default]
         .into_iter()
         .flatten()
         .collect()

@@ -88,7 +88,7 @@ impl CloseReason {
         }
     }
 
-    /// Whether it is that nobody has logged in.
+    /// Whether it is a failed login.
     pub(crate) fn is_failed_login(self) -> bool {
         matches!(
             self,

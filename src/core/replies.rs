@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Requests that a client may leave unanswered, and then answer all of. A turn of some publishers brings thousands.
 const REPLIES_MAX: usize = 64 * 1024;
 
-/// Bytes of their subjects: as many as in so many of the usual length.
+/// Bytes of their subjects: 64 for each of them.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Room for slots that is kept in any case.

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_begin_in_a_second_and_no_more() {
+    fn a_second_has_room_for_its_number_of_handshakes() {
         let mut handshakes = Handshakes::default();
         let at = |millis| Time::ZERO + Duration::from_millis(millis);
         let mut may = |millis| handshakes.may_begin(at(millis), Some(2));

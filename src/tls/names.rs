@@ -44,7 +44,7 @@ pub(crate) enum Found {
     Present(&'static str),
     /// nats-server has it, and midge has not.
     Absent,
-    /// Nobody knows it.
+    /// Neither has it.
     Unknown,
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::process::{Broker, end_of, scratch, signal};
 use rcgen::{CertificateParams, KeyPair};
 
-/// Writes a certificate that is good for so many days from now on, and its key.
+/// Writes a certificate that is good for this number of days, and its key.
 fn write(directory: &Path, days: u64) {
     let key = KeyPair::generate().expect("ring makes keys");
     let mut params = CertificateParams::new(vec!["midge.test".to_owned()]).expect("a name");

@@ -548,8 +548,8 @@ fn kick_shows_whom_it_finds_and_closes_them_when_that_is_meant() {
     let (connection, rest) = shown.out.split_once('\n').expect("a line");
     assert!(connection.starts_with("cid 1 127.0.0.1:"), "{shown:?}");
     assert_eq!(rest, "1 connection would be closed; add --yes to close\n");
-    let nobody = kick(&monitor, &["--cid", "9", "--yes"]);
-    assert_eq!(nobody.out, "no connection matches\n", "{nobody:?}");
+    let none = kick(&monitor, &["--cid", "9", "--yes"]);
+    assert_eq!(none.out, "no connection matches\n", "{none:?}");
     let done = kick(&monitor, &["--cid", "1", "--reason", "too loud", "--yes"]);
     assert!(done.out.ends_with("\n1 connection closed\n"), "{done:?}");
     let (code, _, err) = client.end();

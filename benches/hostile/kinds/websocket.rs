@@ -33,7 +33,7 @@ fn frame(opcode: Opcode, is_compressed: bool, payload: &[u8]) -> Vec<u8> {
     [header.head().bytes(), &payload].concat()
 }
 
-/// A message of few bytes that says many; `PONG` is answered by nobody.
+/// A message of few bytes that inflates to many. `PONG` has no answer.
 fn bomb() -> io::Result<Vec<u8>> {
     let plain = b"PONG\r\n".repeat(BOMB_BYTES / 6);
     let mut message = Vec::with_capacity(plain.len());

@@ -9,8 +9,8 @@ use bytes::{Buf, Bytes};
 /// A shorter piece is copied behind what waits already: that costs less than a further piece for the kernel.
 const PASSED_BYTES_MIN: usize = 4096;
 
-/// A piece that fills less of its block than one part in so many is copied, or a slow peer would hold much memory for
-/// little that waits.
+/// A piece that fills less than this part of its block, one in four, is copied: otherwise a slow peer would hold much
+/// memory for few waiting bytes.
 const EMPTY_PARTS_MAX: usize = 4;
 
 impl Outbound {

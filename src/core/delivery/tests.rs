@@ -146,7 +146,7 @@ fn deny(bench: &mut Bench, client: ReceiverId, subject: &str) {
 }
 
 #[test]
-fn what_is_kept_from_a_subscription_is_not_delivered_and_nobody_waits_for_it() {
+fn what_is_kept_from_a_subscription_is_not_delivered_and_not_waited_for() {
     let mut bench = Bench::new();
     let [publisher, subscriber] = [(); 2].map(|()| bench.client(true, true));
     bench.subscribe(subscriber, "a.*", None, "1");

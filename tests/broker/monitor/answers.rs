@@ -173,7 +173,7 @@ fn who_fails_to_log_in_is_among_the_closed_and_a_token_is_not_shown() {
 }
 
 #[test]
-fn failed_logins_are_counted_and_whoever_presents_nothing_is_shown_as_the_user_that_it_is() {
+fn failed_logins_are_counted_and_a_client_without_credentials_is_shown_as_its_user() {
     let users = [("ann", "a"), ("bob", "b")].map(|(name, pass)| User {
         name: name.to_owned(),
         proof: pass.into(),

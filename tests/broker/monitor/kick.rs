@@ -89,7 +89,7 @@ fn a_client_that_has_left_is_not_found() {
 }
 
 #[test]
-fn nobody_is_kicked_without_a_filter_by_another_site_or_without_a_password() {
+fn a_kick_without_a_filter_by_another_site_or_without_a_password_is_refused() {
     let (_broker, addr, mut clients) = three();
     let page = "Origin: http://elsewhere\r\n";
     let long = format!("/kick?all=1&reason={}", "x".repeat(257));

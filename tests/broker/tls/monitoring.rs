@@ -22,7 +22,7 @@ fn monitored(authority: &Authority) -> Running {
 fn ask(broker: &Running, authority: &Authority, path: &str) -> String {
     let monitor = broker.monitor_addr().expect("it is monitored");
     let client = Secure::over(dial(monitor), &authority.client(None), NAME);
-    let mut client = client.expect("nobody is asked for a certificate there");
+    let mut client = client.expect("monitoring asks for no certificate");
     client.say(&format!(
         "GET {path} HTTP/1.1\r\nHost: midge\r\nConnection: close\r\n\r\n"
     ));

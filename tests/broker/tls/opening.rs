@@ -203,7 +203,7 @@ fn the_time_for_connect_begins_after_the_handshake() {
         if handshake_first == HandshakeFirst::No {
             clear_line(&stream);
         }
-        // Whoever comes meanwhile has not been in time; this one has all the time that the handshake may take.
+        // Another client that comes meanwhile is late; this one has the whole time of the handshake.
         let mut other = authority_client(&authority, &broker, handshake_first);
         assert_eq!(other.line(), "-ERR 'Authentication Timeout'");
         let client = authority.client(None);

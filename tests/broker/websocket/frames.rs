@@ -25,7 +25,7 @@ fn a_line_may_span_frames_and_messages_and_come_a_byte_at_a_time() {
 }
 
 #[test]
-fn a_frame_that_breaks_the_rules_ends_its_connection_with_a_word_and_nobody_elses() {
+fn a_frame_that_breaks_the_rules_ends_its_own_connection_with_a_word() {
     let broker = open();
     let mut other = Client::join(&broker);
     let mut long = masked(Opcode::Binary, true, b"");

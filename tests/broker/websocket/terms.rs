@@ -62,7 +62,7 @@ fn a_user_comes_in_by_the_connections_it_may_have() {
             false => drop(client.end("-ERR 'Authorization Violation'\r\n")),
         }
     }
-    // Who presents nothing is a user here, and nobody over TCP.
+    // A client without credentials is a user here, and is refused over TCP.
     let mut client = Client::connect(&broker);
     client.send("PING\r\n");
     client.expect("PONG\r\n");
