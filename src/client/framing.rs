@@ -5,8 +5,8 @@ use crate::core::receiver::Label;
 use crate::state::State;
 use crate::tls::Purpose;
 use crate::websocket::Framing;
-use midge_reactor::Context;
-use std::net::SocketAddr;
+use midge_reactor::{Context, Io, Key};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 /// Puts the framing on a connection that was just accepted.
@@ -33,14 +33,24 @@ pub(super) fn begin(cx: &mut Context<'_, State>) {
     }
 }
 
+/// The address that a client is seen at, as each `INFO` tells it: that of the socket, whatever a proxy has told in the
+/// request, as in nats-server.
+pub(super) fn seen_at(io: &Io<'_>, key: Key, label: &Label) -> IpAddr {
+    let framing = io.layer::<Framing>(key);
+    let former = framing.and_then(Framing::forwarded_from);
+    former.unwrap_or(label.peer.ip())
+}
+
 impl Client {
     /// Goes by the address that a proxy has told in the request, if it has.
     pub(super) fn forwarded(&mut self, cx: &mut Context<'_, State>) {
-        let forwarded_for = cx.layer::<Framing>().and_then(Framing::forwarded_for);
+        let former = self.link.label.peer;
+        let framing = cx.layer_mut::<Framing>();
+        let forwarded_for = framing.and_then(|framing| framing.forward(former.ip()));
         let (Some(ip), Some(session)) = (forwarded_for, &mut self.session) else {
             return;
         };
-        let peer = SocketAddr::new(ip, self.link.label.peer.port());
+        let peer = SocketAddr::new(ip, former.port());
         let label = Label {
             peer,
             ..self.link.label
@@ -50,5 +60,108 @@ impl Client {
         if let Some(records) = &mut cx.state.records {
             records.forwarded(label);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::listener::Clients;
+    use crate::config::{Auth, Config, WebSocket};
+    use crate::core::receiver::Transport;
+    use crate::state::WebSocketDoor;
+    use crate::websocket::Settings;
+    use midge_protocol::Info;
+    use midge_reactor::sim::{Faults, HostId, Sim};
+    use midge_reactor::{Handler, Input};
+    use std::time::Duration;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nCookie: t=secret\r\n\r\n";
+
+    /// A frame whose mask changes nothing.
+    const CONNECT: &[u8] = b"\x82\x8c\0\0\0\0CONNECT {}\r\n";
+
+    struct Speaker(&'static [u8]);
+
+    impl Handler<Vec<u8>> for Speaker {
+        fn on_open(&mut self, cx: &mut Context<'_, Vec<u8>>) {
+            cx.send(self.0);
+        }
+
+        fn on_input(&mut self, cx: &mut Context<'_, Vec<u8>>, input: &mut Input<'_>) {
+            cx.state.extend(input.take());
+        }
+    }
+
+    /// A broker that takes clients by WebSocket, whose token may be in a cookie.
+    fn broker(sim: &mut Sim) -> HostId<State> {
+        let config = Config {
+            auth: Auth::Token("secret".into()),
+            websocket: Some(WebSocket {
+                no_tls: true,
+                token_cookie: Some("t".to_owned()),
+                ..WebSocket::default()
+            }),
+            ..Config::default()
+        };
+        let state = State::announcing(config, Info::default());
+        sim.host("broker", state, |cx| {
+            let (options, clients) = Clients::of("0.0.0.0", 1, Transport::WebSocket);
+            let listener = cx.listen_with("0.0.0.0:8080", &options, clients)?;
+            cx.state.websocket = Some(WebSocketDoor {
+                listener: Some(listener),
+                port: 8080,
+                settings: Rc::new(Settings::of(&cx.state.config)),
+            });
+            Ok(())
+        })
+    }
+
+    /// What the framing of the only client shows, and whether it holds a token.
+    fn shown(sim: &mut Sim, broker: HostId<State>) -> (String, bool) {
+        sim.with(broker, |cx| {
+            let key = cx.state.core.clients().next().expect("it is there").key;
+            let framing = cx.io.layer::<Framing>(key).expect("it is framed");
+            (format!("{framing:?}"), framing.cookies().token.is_some())
+        })
+    }
+
+    fn say(sim: &mut Sim, broker: HostId<State>, words: &'static [u8]) -> HostId<Vec<u8>> {
+        let client = sim.host("client", Vec::new(), |_| Ok(()));
+        let addr = sim.addr(broker, 8080);
+        sim.with(client, |cx| {
+            cx.connect(addr, Speaker(words));
+        });
+        sim.run_for(Duration::from_millis(500));
+        client
+    }
+
+    #[test]
+    fn a_client_that_is_let_in_leaves_no_cookie_behind() {
+        let words: &'static [u8] = [REQUEST, CONNECT].concat().leak();
+        for (words, is_kept) in [(REQUEST, true), (words, false)] {
+            let mut sim = Sim::with_faults(1, Faults::none());
+            let broker = broker(&mut sim);
+            let client = say(&mut sim, broker, words);
+            assert_eq!(shown(&mut sim, broker).1, is_kept);
+            let heard = sim.with(client, |cx| String::from_utf8_lossy(cx.state).into_owned());
+            assert!(!heard.contains("-ERR"), "{heard}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_request_that_is_not_whole_is_shown() {
+        let mut sim = Sim::with_faults(1, Faults::none());
+        let broker = broker(&mut sim);
+        say(&mut sim, broker, &REQUEST[..REQUEST.len() - 2]);
+        let (shown, _) = shown(&mut sim, broker);
+        assert!(shown.contains("rest_bytes: 1"), "{shown}");
+        let bytes = format!("{:?}", b"secret");
+        let bytes = bytes.trim_matches(['[', ']']);
+        assert!(
+            !shown.contains("secret") && !shown.contains(bytes),
+            "{shown}"
+        );
     }
 }

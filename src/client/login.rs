@@ -137,6 +137,9 @@ impl Client {
         self.link.expire(cx, until);
         if inquirer.purpose == Purpose::Connect {
             session.accept(cx.state, &mut Queues(&mut cx.io))?;
+            if let Some(framing) = cx.layer_mut::<Framing>() {
+                framing.forget_cookies();
+            }
             self.link.end_login(cx);
             // One that was sent away is sent no more PINGs.
             if !self.link.is_over() {

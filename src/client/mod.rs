@@ -20,7 +20,7 @@ mod denied;
 mod framing;
 pub(crate) mod listener;
 mod login;
-mod opening;
+pub(crate) mod opening;
 mod publishing;
 mod reload;
 pub(crate) mod session;
@@ -220,6 +220,10 @@ impl Client {
             match after {
                 After::Next => self.link.heard(cx.now()),
                 After::Pong => self.link.answered(cx),
+                After::Greet => {
+                    self.link.heard(cx.now());
+                    self.greet_again(cx);
+                }
                 After::LogIn => {
                     self.log_in(cx)?;
                     pay(cx, 0, before, tally);

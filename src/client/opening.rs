@@ -13,16 +13,17 @@
 //! The time for `CONNECT` begins when this is over: before, a text would land in the middle of a handshake.
 
 use super::Client;
+use super::framing;
 use super::session::{self, Session, connection_type};
 use crate::auth::certificate::{DistinguishedName, Names};
 use crate::core::close::CloseReason;
-use crate::core::receiver::Transport;
+use crate::core::receiver::{Label, Transport};
 use crate::link::queues::Queues;
 use crate::state::State;
 use crate::tls::{self, Failure, HANDSHAKE_RECORD, HandshakeFirst, Purpose};
 use jiff::Timestamp;
 use midge_protocol::Violation;
-use midge_reactor::{Close, Context, Input};
+use midge_reactor::{Close, Context, Input, Io, Key};
 
 /// The number of the timer for a client that may begin the handshake by itself.
 pub(super) const HELLO_LATE: u64 = 16;
@@ -172,20 +173,26 @@ impl Client {
                 subject: DistinguishedName::of_certificate(names.subject),
             });
         }
+        self.forwarded(cx);
         if !is_greeted {
             self.greet(cx);
         }
-        // Behind INFO, which tells a client the address that it is seen at.
-        self.forwarded(cx);
         self.converse(cx);
     }
 
     /// Sends `INFO`.
     pub(super) fn greet(&self, cx: &mut Context<'_, State>) {
-        let key = cx.key();
+        let (key, label) = (cx.key(), &self.link.label);
         let nonce = self.session.as_ref().and_then(Session::nonce);
+        let at = framing::seen_at(&cx.io, key, label);
         let out = &mut Queues(&mut cx.io);
-        session::greet(cx.state, key, &self.link.label, nonce, out);
+        session::greet(cx.state, key, label, at, nonce, out);
+    }
+
+    /// Sends `INFO` once more.
+    pub(super) fn greet_again(&self, cx: &mut Context<'_, State>) {
+        let key = cx.key();
+        greet_again(cx.state, &mut cx.io, key, &self.link.label);
     }
 
     /// The conversation begins.
@@ -236,4 +243,19 @@ impl Client {
             _ => CloseReason::TlsHandshake,
         }
     }
+}
+
+/// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their first `PONG`,
+/// or never asked for it.
+pub(crate) fn broadcast_info(cx: &mut Context<'_, State>) {
+    for receiver in cx.state.core.clients() {
+        if receiver.takes_info {
+            greet_again(cx.state, &mut cx.io, receiver.key, &receiver.label);
+        }
+    }
+}
+
+fn greet_again(state: &State, io: &mut Io<'_>, key: Key, label: &Label) {
+    let at = framing::seen_at(io, key, label);
+    session::greet(state, key, label, at, None, &mut Queues(io));
 }

@@ -20,6 +20,7 @@ use midge_protocol::{
     ClientOp, ConnectOptions, Info, Publish, Rules, Run, Sink, Violation, encode, subject,
 };
 use midge_reactor::Key;
+use std::net::IpAddr;
 
 mod identity;
 
@@ -32,6 +33,8 @@ pub(crate) enum After {
     LogIn,
     /// The peer has answered our `PING`.
     Pong,
+    /// Its first `PING` was answered, and `INFO` is no longer what it was greeted with.
+    Greet,
     /// Nothing was done. Read no more until this receiver, which is far behind, has caught up; then
     /// bring the op again.
     WaitFor(Key),
@@ -197,7 +200,9 @@ impl Session {
             }
             ClientOp::Ping => {
                 self.send(encode::PONG, "PONG", out);
-                self.first_pong(state, out);
+                if self.first_pong(state) {
+                    return Ok(After::Greet);
+                }
             }
             ClientOp::Pong => return Ok(After::Pong),
             ClientOp::Connect { json } => {
@@ -265,16 +270,14 @@ impl Session {
         self.is_draining = true;
     }
 
-    /// From its first `PONG` on a client may be sent an `INFO`, and it may have changed already.
-    fn first_pong<O: Outbox>(&self, state: &mut State, out: &mut O) {
+    /// From its first `PONG` on a client may be sent an `INFO`: answers whether it has changed already.
+    fn first_pong(&self, state: &mut State) -> bool {
         let receiver = state.core.receiver_mut(self.id());
         if self.options.protocol < 1 || receiver.takes_info {
-            return;
+            return false;
         }
         receiver.takes_info = true;
-        if self.info_version != state.info_version {
-            greet(state, self.key, &self.label, None, out);
-        }
+        self.info_version != state.info_version
     }
 
     /// Asks for a sign of life.
@@ -570,16 +573,18 @@ pub(super) fn connection_type(transport: Transport) -> ConnectionType {
     }
 }
 
-/// The first line that a client gets, with what it has to sign; again where it has changed.
+/// The first line that a client gets, with the address that it is seen `at` and what it has to sign; again where it
+/// has changed.
 pub(crate) fn greet<O: Outbox>(
     state: &State,
     key: Key,
     label: &Label,
+    at: IpAddr,
     nonce: Option<&Nonce>,
     out: &mut O,
 ) {
     let mut line = Vec::with_capacity(512);
-    let client_ip = label.peer.ip().to_canonical().to_string();
+    let client_ip = at.to_canonical().to_string();
     let info = match label.transport {
         Transport::Tcp => state.info.clone(),
         Transport::WebSocket => state.websocket_info(),
@@ -593,16 +598,6 @@ pub(crate) fn greet<O: Outbox>(
     .put(&mut line);
     if let Some(mut writer) = out.writer(key, line.len()) {
         writer.put(&line);
-    }
-}
-
-/// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their
-/// first `PONG`, or never asked for it.
-pub(crate) fn broadcast_info<O: Outbox>(state: &State, out: &mut O) {
-    for receiver in state.core.clients() {
-        if receiver.takes_info {
-            greet(state, receiver.key, &receiver.label, None, out);
-        }
     }
 }
 

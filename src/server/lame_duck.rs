@@ -13,8 +13,7 @@
 //! client has gone, be it early, the broker ends.
 
 use crate::client::Client;
-use crate::client::session;
-use crate::link::queues::Queues;
+use crate::client::opening;
 use crate::link::shutdown::end_if_alone;
 use crate::state::State;
 use midge_reactor::{Context, Key};
@@ -67,7 +66,7 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
     if end_if_alone(cx) {
         return;
     }
-    session::broadcast_info(cx.state, &mut Queues(&mut cx.io));
+    opening::broadcast_info(cx);
     let grace = cx.state.config.lame_duck_grace_period;
     cx.after(grace, send_away);
 }

@@ -4,11 +4,10 @@
 //! enough. What was copied elsewhere is brought up to date here: `INFO`, files, what is kept for
 //! monitoring, and the clients, each through a call of its own.
 
-use crate::client::session;
+use crate::client::opening;
 use crate::client::{Changes, Client};
 use crate::config::{Config, Monitor, WebSocket};
 use crate::core::backpressure::crowd;
-use crate::link::queues::Queues;
 use crate::server::broker::announce_settings;
 use crate::server::certificates;
 use crate::server::preflight::{self, PidFile};
@@ -132,7 +131,7 @@ fn tell(cx: &mut Context<'_, State>, is_elsewhere: bool) {
     announce_settings(info, config, *port);
     if *info != before || is_elsewhere {
         cx.state.info_version += 1;
-        session::broadcast_info(cx.state, &mut Queues(&mut cx.io));
+        opening::broadcast_info(cx);
     }
 }
 

@@ -12,6 +12,7 @@ use midge_protocol::websocket::{Control, Decoder, Event, Fault, Header, Opcode, 
 use midge_reactor::Close;
 use midge_reactor::layer::{Heard, Layer, Queue, Wire};
 use std::cell::RefCell;
+use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -91,11 +92,10 @@ enum End {
     Said,
 }
 
-/// One connection's framing.
 /// Most compressed pieces that are opened at a time: two bytes are one, which takes microseconds.
 const COMPRESSED_MAX: usize = 128;
 
-#[derive(Debug)]
+/// One connection's framing.
 pub(crate) struct Framing {
     settings: Rc<Settings>,
     phase: Phase,
@@ -112,6 +112,8 @@ pub(crate) struct Framing {
     is_browser: bool,
     has_greeted: bool,
     forwarded_for: Option<IpAddr>,
+    /// The address in whose place that one is shown.
+    forwarded_from: Option<IpAddr>,
     cookies: Cookies,
 }
 
@@ -130,18 +132,31 @@ impl Framing {
             is_browser: false,
             has_greeted: false,
             forwarded_for: None,
+            forwarded_from: None,
             cookies: Cookies::default(),
         }
     }
 
-    /// Who a proxy says that it speaks for.
-    pub(crate) fn forwarded_for(&self) -> Option<IpAddr> {
-        self.forwarded_for
+    /// Who a proxy says that it speaks for, to be shown in place of `former`.
+    pub(crate) fn forward(&mut self, former: IpAddr) -> Option<IpAddr> {
+        let ip = self.forwarded_for?;
+        self.forwarded_from = Some(former);
+        Some(ip)
+    }
+
+    /// The address in whose place that of a proxy's client is shown.
+    pub(crate) fn forwarded_from(&self) -> Option<IpAddr> {
+        self.forwarded_from
     }
 
     /// What stands for fields of `CONNECT`.
     pub(crate) fn cookies(&self) -> &Cookies {
         &self.cookies
+    }
+
+    /// The client is let in: its cookies are needed no more.
+    pub(crate) fn forget_cookies(&mut self) {
+        self.cookies = Cookies::default();
     }
 
     /// What is to be said at the end, if the peer does not end first. The first one counts.
@@ -380,6 +395,25 @@ impl Layer for Framing {
             CloseReason::ReadError,
             "WebSocket upgrade did not come in time".to_owned(),
         )
+    }
+}
+
+/// What came is told by its length only: a request holds cookies, a frame may hold a `CONNECT`.
+impl fmt::Debug for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Upgrading => "upgrading",
+            Phase::Refused => "refused",
+            Phase::Open(_) => "open",
+        };
+        f.debug_struct("Framing")
+            .field("phase", &phase)
+            .field("rest_bytes", &self.rest.len())
+            .field("end", &self.end)
+            .field("is_compressed", &self.inflater.is_some())
+            .field("forwarded_for", &self.forwarded_for)
+            .field("cookies", &self.cookies)
+            .finish_non_exhaustive()
     }
 }
 

@@ -169,6 +169,26 @@ fn the_ports_file_names_the_addresses_and_goes_at_the_end() {
     assert_eq!(files_in(&directory), Vec::<PathBuf>::new());
 }
 
+#[test]
+fn the_ports_file_names_where_clients_come_by_websocket() {
+    let directory = scratch("ports_websocket");
+    let conf = directory.join("midge.conf");
+    fs::write(
+        &conf,
+        "websocket { listen: \"127.0.0.1:-1\", no_tls: true }",
+    )
+    .expect("a file");
+    let mut broker = Broker::start(&["-c", text(&conf), "--ports_file_dir", text(&directory)]);
+    let at = broker.position("Listening for websocket clients on ");
+    let (_, url) = broker.lines[at].rsplit_once(" on ").expect("an address");
+    let file = directory.join(format!("midge_{}.ports", broker.child.id()));
+    let ports = fs::read_to_string(&file).expect("it is there when the server is ready");
+    let port = broker.port;
+    let expected = format!("{{\"nats\":[\"nats://127.0.0.1:{port}\"],\"websocket\":[\"{url}\"]}}");
+    assert_eq!(ports, expected);
+    assert!(url.starts_with("ws://127.0.0.1:"), "{url}");
+}
+
 /// What monitoring on `addr` answers to `path`.
 fn ask(addr: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(addr).expect("monitoring listens");

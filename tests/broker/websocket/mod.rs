@@ -14,6 +14,7 @@ mod compression;
 mod ends;
 mod frames;
 mod monitored;
+mod reload;
 #[cfg(feature = "tls")]
 mod secured;
 mod terms;
