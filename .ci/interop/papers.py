@@ -1,8 +1,12 @@
-"""Certificates and NKeys for the suites: made for each run, by openssl and from random bytes."""
+"""Certificates and NKeys for the suites: made for each run, by openssl and from random bytes.
+
+`papers.py FOLDER` makes the certificates for a suite in another language, which finds them by their names.
+"""
 
 import base64
 import os
 import subprocess
+import sys
 
 
 class Papers:
@@ -61,3 +65,7 @@ def user_nkey(public_of):
     raw = os.urandom(32)
     user, seed = 20 << 3, 18 << 3
     return encoded(bytes([seed | user >> 5, (user & 31) << 3]) + raw), encoded(bytes([user]) + public_of(raw))
+
+
+if __name__ == "__main__":
+    Papers(sys.argv[1])

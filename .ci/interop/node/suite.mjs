@@ -13,11 +13,10 @@ import process from "node:process";
 import {
   ANSWER_MS,
   Broker,
-  CHECK_MS,
   expect,
   expectEqual,
   expectSameList,
-  Failed,
+  play,
   Raw,
   Relay,
   within,
@@ -644,20 +643,4 @@ let current = null;
 process.on("unhandledRejection", (error) => current?.trouble(`unhandled rejection: ${error}`));
 
 const broker = new Broker(resolve(binary), Number(port));
-let passed = 0;
-let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
-  try {
-    await within(CHECK_MS, attempt(check, broker), "end of the check");
-    passed += 1;
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed += 1;
-    const reason = error instanceof Failed ? error.message : String(error?.stack ?? error);
-    console.log(`FAIL ${name} ${reason.split(/\s+/).join(" ")}`);
-    await broker.kill().catch(() => {});
-  }
-}
-await broker.kill().catch(() => {});
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+await play(checks, (check) => attempt(check, broker), () => broker.kill());

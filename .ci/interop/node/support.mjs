@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
+import process from "node:process";
 import readline from "node:readline";
 
 /** Longest time for one answer. Reaching it is a failure, never a way to wait. */
@@ -47,25 +48,26 @@ export function within(ms, promise, what) {
 }
 
 export class Broker {
-  constructor(binary, port) {
+  constructor(binary, port, args = []) {
     this.binary = binary;
     this.port = port;
+    this.args = args;
     this.process = null;
   }
 
   /** Returns once the broker's log says that it is ready. */
   async start() {
-    const process = spawn(this.binary, ["-a", "127.0.0.1", "-p", String(this.port)], {
+    const child = spawn(this.binary, ["-a", "127.0.0.1", "-p", String(this.port), ...this.args], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     const log = [];
-    this.process = process;
+    this.process = child;
     this.ended = new Promise((resolve) => {
-      process.on("error", (error) => resolve(log.push(String(error))));
-      process.on("exit", () => resolve());
+      child.on("error", (error) => resolve(log.push(String(error))));
+      child.on("exit", () => resolve());
     });
     const ready = new Promise((resolve) => {
-      readline.createInterface({ input: process.stderr }).on("line", (line) => {
+      readline.createInterface({ input: child.stderr }).on("line", (line) => {
         log.push(line);
         if (line.includes("Server is ready")) resolve(true);
       });
@@ -180,4 +182,25 @@ export class Relay {
   close() {
     this.server.close();
   }
+}
+
+/** Runs the checks one by one, prints what became of each, and ends the process. */
+export async function play(checks, attempt, clear) {
+  let passed = 0;
+  let failed = 0;
+  for (const [name, check] of Object.entries(checks)) {
+    try {
+      await within(CHECK_MS, attempt(check), "end of the check");
+      passed += 1;
+      console.log(`ok ${name}`);
+    } catch (error) {
+      failed += 1;
+      const reason = error instanceof Failed ? error.message : String(error?.stack ?? error);
+      console.log(`FAIL ${name} ${reason.split(/\s+/).join(" ")}`);
+      await clear().catch(() => {});
+    }
+  }
+  await clear().catch(() => {});
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed === 0 && passed > 0 ? 0 : 1);
 }
