@@ -1,6 +1,7 @@
 //! A client that comes by WebSocket: what its framing has to be told, and what that tells.
 
 use super::Client;
+use crate::config::ConnectionType;
 use crate::core::receiver::Label;
 use crate::state::State;
 use crate::tls::Purpose;
@@ -41,6 +42,19 @@ pub(super) fn seen_at(io: &Io<'_>, key: Key, label: &Label) -> IpAddr {
     former.unwrap_or(label.peer.ip())
 }
 
+/// Whether the handshake of one that has just come by WebSocket may go on: whether there were not too many in this second.
+pub(super) fn may_begin(cx: &mut Context<'_, State>) -> bool {
+    let now = cx.now();
+    let State {
+        config, websocket, ..
+    } = &mut *cx.state;
+    let tls = config.tls_for(ConnectionType::WebSocket);
+    match (tls, websocket) {
+        (Some(tls), Some(door)) => door.handshakes.may_begin(now, tls.connection_rate_limit),
+        _ => true,
+    }
+}
+
 impl Client {
     /// Goes by the address that a proxy has told in the request, if it has.
     pub(super) fn forwarded(&mut self, cx: &mut Context<'_, State>) {
@@ -70,6 +84,7 @@ mod tests {
     use crate::config::{Auth, Config, WebSocket};
     use crate::core::receiver::Transport;
     use crate::state::WebSocketDoor;
+    use crate::state::handshakes::Handshakes;
     use crate::websocket::Settings;
     use midge_protocol::Info;
     use midge_reactor::sim::{Faults, HostId, Sim};
@@ -113,6 +128,7 @@ mod tests {
                 listener: Some(listener),
                 port: 8080,
                 settings: Rc::new(Settings::of(&cx.state.config)),
+                handshakes: Handshakes::default(),
             });
             Ok(())
         })

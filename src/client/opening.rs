@@ -48,6 +48,11 @@ impl Client {
     pub(super) fn begin(&mut self, cx: &mut Context<'_, State>) {
         if self.link.label.transport == Transport::WebSocket {
             self.opening = Opening::Upgrade;
+            if !framing::may_begin(cx) {
+                // Nothing can be said before TLS.
+                self.leave(cx, CloseReason::ConnectionsMax);
+                cx.close();
+            }
             return;
         }
         let config = &cx.state.config;

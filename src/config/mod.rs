@@ -341,6 +341,21 @@ impl Config {
         }
     }
 
+    /// As [`tls_for`](Config::tls_for), to put what its files hold there.
+    pub(crate) fn tls_for_mut(&mut self, connection: ConnectionType) -> Option<&mut Tls> {
+        match connection {
+            ConnectionType::WebSocket => self.websocket.as_mut()?.tls.as_mut(),
+            _ => self.tls.as_mut(),
+        }
+    }
+
+    /// The blocks of TLS that there are, each with who comes in by it.
+    pub(crate) fn tls_blocks(&self) -> impl Iterator<Item = (ConnectionType, &Tls)> {
+        let ways = [ConnectionType::Standard, ConnectionType::WebSocket];
+        ways.into_iter()
+            .filter_map(|way| Some((way, self.tls_for(way)?)))
+    }
+
     /// Whether the certificate of a client that comes in this way tells which user it is.
     pub(crate) fn maps_certificates(&self, connection: ConnectionType) -> bool {
         let tls = self.tls_for(connection);

@@ -1,6 +1,7 @@
 //! `View`: the broker as the endpoints see it. Nothing in it can be changed.
 
 use super::times::uptime;
+use crate::config::ConnectionType;
 use crate::core::accounts::AccountId;
 use crate::records::Records;
 use crate::state::State;
@@ -89,9 +90,9 @@ impl<'a> View<'a> {
         &self.state.core.accounts[account].name
     }
 
-    /// The certificates that are shown.
-    pub(super) fn certificates(&self) -> &'a [Shown] {
-        let tls = self.state.config.tls.as_ref();
+    /// The certificates that clients are shown who come in this way.
+    pub(super) fn certificates(&self, way: ConnectionType) -> &'a [Shown] {
+        let tls = self.state.config.tls_for(way);
         let certificates = tls.and_then(Tls::certificates);
         certificates.map_or(&[], Certificates::shown)
     }

@@ -12,6 +12,7 @@ use crate::server::handle::Handle;
 use crate::server::lame_duck;
 use crate::server::preflight::{self, PidFile, StartError};
 use crate::server::reload;
+use crate::state::handshakes::Handshakes;
 use crate::state::ports::{Files, Ports};
 use crate::state::{State, Stop, WebSocketDoor};
 use crate::websocket::Settings;
@@ -323,6 +324,7 @@ fn listen_for_websocket(cx: &mut Context<'_, State>) -> Result<Option<Key>, Star
         listener: Some(listener),
         port: addr.port(),
         settings: Rc::new(Settings::of(&cx.state.config)),
+        handshakes: Handshakes::default(),
     });
     Ok(Some(listener))
 }

@@ -1,9 +1,11 @@
-//! Certificates of a broker that runs: what is said of them, and that a file which changes is taken up by itself.
+//! Certificates of a broker that runs, of each listener with TLS: what is said of them, and that a file which changes is
+//! taken up by itself.
 //!
 //! Every few seconds another thread looks at the files' dates. Those that have changed are read there, and what they hold
 //! takes the place of what there was: handshakes that begin from then on show it, connections that are there live on. A file
 //! that cannot be used is complained of, once, and the former certificates stay.
 
+use crate::config::{Config, ConnectionType};
 use crate::state::State;
 use crate::tls::{Certificates, Shown, Tls};
 use jiff::Timestamp;
@@ -20,28 +22,27 @@ const WARNED_DAYS: [i64; 3] = [30, 7, 0];
 
 /// The broker begins to listen: tells what certificates it shows, and looks after them from now on.
 pub(super) fn begin(cx: &mut Context<'_, State>) {
-    for shown in shown(cx.state) {
-        let Shown {
-            cert_file,
-            not_after,
-        } = shown;
-        let file = cert_file.display();
-        log::info!(target: "midge", "TLS certificate {file} is valid until {not_after}");
+    for (way, shown) in shown(cx.state) {
+        let (name, not_after) = (called(way, &shown), shown.not_after);
+        log::info!(target: "midge", "{name} is valid until {not_after}");
     }
     warn(cx.state, Timestamp::now());
     follow(cx);
 }
 
-/// The settings are new. What the files hold stays as it was if it is the same, and with it the sessions that clients may take
-/// up again.
-pub(super) fn reloaded(cx: &mut Context<'_, State>, former: Option<&Tls>) {
-    let tls = &mut cx.state.config.tls;
-    if let (Some(tls), Some(former)) = (tls.as_mut(), former)
-        && let (Some(new), Some(old)) = (tls.certificates(), former.certificates())
-    {
-        match tls == former && new.is_same(old) {
-            true => tls.loaded = former.loaded.clone(),
-            false => tell_of_change(old, new),
+/// The settings are new, and were `former`. What the files hold stays as it was if it is the same, and with it the sessions
+/// that clients may take up again.
+pub(super) fn reloaded(cx: &mut Context<'_, State>, former: &Config) {
+    let config = &mut cx.state.config;
+    for (way, former) in former.tls_blocks() {
+        let Some(tls) = config.tls_for_mut(way) else {
+            continue;
+        };
+        if let (Some(new), Some(old)) = (tls.certificates(), former.certificates()) {
+            match tls == former && new.is_same(old) {
+                true => tls.loaded = former.loaded.clone(),
+                false => tell_of_change(way, old, new),
+            }
         }
     }
     follow(cx);
@@ -50,9 +51,10 @@ pub(super) fn reloaded(cx: &mut Context<'_, State>, former: Option<&Tls>) {
 /// Looks at the files now and then, while there are any.
 fn follow(cx: &mut Context<'_, State>) {
     let timer = cx.state.certificates.timer;
-    cx.state.certificates.timer = match (&cx.state.config.tls, timer) {
-        (Some(_), None) => Some(cx.every(EVERY, look)),
-        (None, Some(timer)) => {
+    let has_any = cx.state.config.tls_blocks().next().is_some();
+    cx.state.certificates.timer = match (has_any, timer) {
+        (true, None) => Some(cx.every(EVERY, look)),
+        (false, Some(timer)) => {
             cx.io.cancel(timer);
             None
         }
@@ -61,21 +63,25 @@ fn follow(cx: &mut Context<'_, State>) {
 }
 
 fn look(cx: &mut Context<'_, State>) {
-    let Some(settings) = cx.state.config.tls.clone() else {
-        return;
-    };
-    if std::mem::replace(&mut cx.state.certificates.is_looking, true) {
+    let blocks = cx.state.config.tls_blocks();
+    let blocks: Vec<(ConnectionType, Tls)> = blocks.map(|(way, tls)| (way, tls.clone())).collect();
+    if blocks.is_empty() || std::mem::replace(&mut cx.state.certificates.is_looking, true) {
         return;
     }
-    let asked = settings.clone();
+    let asked = blocks.clone();
     let begun = cx.offload(
-        move || (settings.read_again(), Timestamp::now()),
+        move || {
+            let read = blocks.iter().map(|(_, tls)| tls.read_again());
+            (read.collect::<Vec<_>>(), Timestamp::now())
+        },
         move |cx, seen| {
             cx.state.certificates.is_looking = false;
             let Ok((read, now)) = seen else { return };
-            // Settings that came meanwhile have been read since.
-            if cx.state.config.tls.as_ref() == Some(&asked) {
-                take_up(cx.state, read);
+            for ((way, asked), read) in asked.into_iter().zip(read) {
+                // Settings that came meanwhile have been read since.
+                if cx.state.config.tls_for(way) == Some(&asked) {
+                    take_up(cx.state, way, read);
+                }
             }
             warn(cx.state, now);
         },
@@ -84,45 +90,50 @@ fn look(cx: &mut Context<'_, State>) {
     cx.state.certificates.is_looking = begun.is_ok();
 }
 
-/// Takes up what files that have changed hold, if they have.
-fn take_up(state: &mut State, read: Option<Result<Tls, String>>) {
+/// Takes up what files of a listener that have changed hold, if they have.
+fn take_up(state: &mut State, way: ConnectionType, read: Option<Result<Tls, String>>) {
+    let faults = &mut state.certificates.faults;
     let Some(read) = read else {
-        state.certificates.fault.clear();
+        faults.remove(way.listener());
         return;
     };
     match read {
         Ok(new) => {
-            if let (Some(old), Some(new)) = (certificates(state), new.certificates()) {
-                tell_of_change(old, new);
+            faults.remove(way.listener());
+            let Some(tls) = state.config.tls_for_mut(way) else {
+                return;
+            };
+            if let (Some(old), Some(new)) = (tls.certificates(), new.certificates()) {
+                tell_of_change(way, old, new);
             }
-            state.certificates.fault.clear();
-            state.config.tls = Some(new);
+            *tls = new;
         }
         // They may be in the middle of being written.
-        Err(fault) if state.certificates.fault != fault => {
-            log::error!(
-                target: "midge",
-                "Changed files for TLS cannot be used: {fault}; the former ones stay in use"
-            );
-            state.certificates.fault = fault;
+        Err(fault) => {
+            if faults.get(way.listener()) != Some(&fault) {
+                log::error!(
+                    target: "midge",
+                    "Changed files for TLS cannot be used: {fault}; the former ones stay in use"
+                );
+                faults.insert(way.listener(), fault);
+            }
         }
-        Err(_) => {}
     }
 }
 
-fn tell_of_change(old: &Certificates, new: &Certificates) {
+fn tell_of_change(way: ConnectionType, old: &Certificates, new: &Certificates) {
     if new.is_same(old) {
         return;
     }
     for (place, shown) in new.shown().iter().enumerate() {
-        let file = shown.cert_file.display();
+        let name = called(way, shown);
         let now = format!("is valid until {}", shown.not_after);
         match old.shown().get(place) {
             Some(former) => log::info!(
                 target: "midge",
-                "TLS certificate {file} was read again: {now} (was {})", former.not_after
+                "{name} was read again: {now} (was {})", former.not_after
             ),
-            None => log::info!(target: "midge", "TLS certificate {file} {now}"),
+            None => log::info!(target: "midge", "{name} {now}"),
         }
     }
 }
@@ -130,45 +141,51 @@ fn tell_of_change(old: &Certificates, new: &Certificates) {
 /// Warns of certificates that end soon, or have ended: once in each of the times for that.
 fn warn(state: &mut State, now: Timestamp) {
     let warned = std::mem::take(&mut state.certificates.warned);
-    for shown in shown(state) {
+    for (way, shown) in shown(state) {
         let left = shown.not_after.as_second() - now.as_second();
         let is_due = |days: &&i64| left <= **days * DAY_SECONDS;
         let due = WARNED_DAYS.iter().filter(is_due).count();
-        let (key, file) = (
-            (shown.cert_file.clone(), shown.not_after),
-            shown.cert_file.display(),
-        );
+        let name = called(way, &shown);
+        let key = (way.listener(), shown.cert_file, shown.not_after);
         if due > warned.get(&key).copied().unwrap_or(0) {
             let (not_after, days) = (shown.not_after, left / DAY_SECONDS);
             if left <= 0 {
-                log::error!(target: "midge", "TLS certificate {file} has ended at {not_after}; renew it, clients refuse it");
+                log::error!(target: "midge", "{name} has ended at {not_after}; renew it, clients refuse it");
             } else {
-                log::warn!(target: "midge", "TLS certificate {file} ends in {days} days, at {not_after}; renew it");
+                log::warn!(target: "midge", "{name} ends in {days} days, at {not_after}; renew it");
             }
         }
         state.certificates.warned.insert(key, due);
     }
 }
 
-fn certificates(state: &State) -> Option<&Certificates> {
-    state.config.tls.as_ref()?.certificates()
+/// The certificates that are shown, with who is shown them.
+fn shown(state: &State) -> Vec<(ConnectionType, Shown)> {
+    let blocks = state.config.tls_blocks();
+    let each = blocks.filter_map(|(way, tls)| Some((way, tls.certificates()?)));
+    each.flat_map(|(way, held)| held.shown().iter().map(move |one| (way, one.clone())))
+        .collect()
 }
 
-/// The certificates that are shown.
-fn shown(state: &State) -> Vec<Shown> {
-    certificates(state).map_or_else(Vec::new, |certificates| certificates.shown().to_vec())
+/// What the log calls a certificate: by its listener too, where that is not the one that all brokers have.
+fn called(way: ConnectionType, shown: &Shown) -> String {
+    let file = shown.cert_file.display();
+    match way {
+        ConnectionType::Standard => format!("TLS certificate {file}"),
+        _ => format!("TLS certificate {file} for {}", way.listener()),
+    }
 }
 
 #[cfg(all(test, feature = "tls"))]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::WebSocket;
     use crate::tls::CertFiles;
     use midge_protocol::Info;
     use std::fs;
 
     #[test]
-    fn a_certificate_is_warned_of_once_in_each_of_the_times_for_it() {
+    fn a_certificate_of_either_listener_is_warned_of_once_in_each_of_the_times_for_it() {
         let name = format!("midge-certificates-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).expect("a directory of this test");
@@ -187,8 +204,13 @@ mod tests {
         };
         tls.load().expect("they were made a moment ago");
         let end = tls.certificates().expect("they are loaded").shown()[0].not_after;
+        let websocket = WebSocket {
+            tls: Some(tls.clone()),
+            ..WebSocket::default()
+        };
         let config = Config {
             tls: Some(tls),
+            websocket: Some(websocket),
             ..Config::default()
         };
         let mut state = State::announcing(config, Info::default());
@@ -196,7 +218,7 @@ mod tests {
             let seconds = end.as_second() - days * DAY_SECONDS;
             warn(&mut state, Timestamp::from_second(seconds).expect("a date"));
             let warned: Vec<usize> = state.certificates.warned.values().copied().collect();
-            assert_eq!(warned, [over], "{days} days before the end");
+            assert_eq!(warned, [over; 2], "{days} days before the end");
         }
         let _ = fs::remove_dir_all(directory);
     }

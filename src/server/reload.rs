@@ -23,7 +23,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     cx.state.has_key = config.auth.has_key();
     let former = std::mem::replace(&mut cx.state.config, config);
     write_files(cx.state, &former);
-    certificates::reloaded(cx, former.tls.as_ref());
+    certificates::reloaded(cx, &former);
     let config = &cx.state.config;
     if let Some(door) = &mut cx.state.websocket {
         door.settings = Rc::new(Settings::of(config));

@@ -12,8 +12,8 @@ pub(crate) struct CertificateNotes {
     pub(crate) timer: Option<TimerId>,
     /// Whether another thread looks at them now.
     pub(crate) is_looking: bool,
-    /// How many of the times for a warning have come, for a file and the end of its certificate.
-    pub(crate) warned: BTreeMap<(PathBuf, Timestamp), usize>,
-    /// What is wrong with files that have changed.
-    pub(crate) fault: String,
+    /// How many of the times for a warning have come, for a listener, a file and the end of its certificate.
+    pub(crate) warned: BTreeMap<(&'static str, PathBuf, Timestamp), usize>,
+    /// What is wrong with files that have changed, by listener.
+    pub(crate) faults: BTreeMap<&'static str, String>,
 }

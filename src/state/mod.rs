@@ -2,7 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod ending;
-mod handshakes;
+pub(crate) mod handshakes;
 pub(crate) mod open_files;
 pub(crate) mod ports;
 
@@ -99,6 +99,8 @@ pub(crate) struct WebSocketDoor {
     pub(crate) port: u16,
     /// The terms for those that come.
     pub(crate) settings: Rc<Settings>,
+    /// TLS handshakes that were begun there lately.
+    pub(crate) handshakes: Handshakes,
 }
 
 /// What has become of connections, over all accounts. [`Stats`] adds what is counted elsewhere.

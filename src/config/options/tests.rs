@@ -122,6 +122,14 @@ fn every_name_of_an_option_sets_it() {
              websocket authorization=a token within 3s, or nothing as u websocket cookies=[user: c]",
         ),
         (
+            "websocket {listen: \"h:1\", tls {cert_file: c, key_file: k, handshake_first: auto}}",
+            "websocket=wss://h:1 websocket tls={cert_file: c, key_file: k, verify: false, timeout: 2s, \
+             min_version: 1.2, handshake_first: 50ms} websocket origins=none \
+             websocket handshake_timeout=2s websocket compression=false \
+             websocket authorization=none websocket cookies=none \
+             ~f:1:59: \"handshake_first\" has no effect: the TLS of WebSocket begins with the first byte",
+        ),
+        (
             "websocket {no_tls: true}",
             "~f:1:1: \"websocket\" has no effect: there is no port in it, so nothing listens; add port: 8080",
         ),

@@ -91,7 +91,10 @@ impl Reader<'_> {
                 Err(wrong) => self.report.error(&pair.at, wrong),
             },
             "no_tls" => websocket.no_tls = self.switch(pair).unwrap_or_default(),
-            "tls" => websocket.tls = self.tls_block(pair),
+            "tls" => {
+                websocket.tls = self.tls_block(pair);
+                self.handshake_always_first(pair);
+            }
             "same_origin" => websocket.same_origin = self.switch(pair).unwrap_or_default(),
             "allowed_origins" | "allowed_origin" | "allow_origins" | "allow_origin" | "origins"
             | "origin" => websocket.allowed_origins = self.texts(pair).unwrap_or_default(),
@@ -118,6 +121,20 @@ impl Reader<'_> {
             }
             _ if pair.used => {}
             _ => self.unknown(pair, "", KEYS[..BLOCK_KEYS].iter().copied()),
+        }
+    }
+
+    /// Says of a `handshake_first` in the block for TLS that it decides nothing, unless it is as things are.
+    fn handshake_always_first(&mut self, pair: &Pair) {
+        let Kind::Map(map) = &pair.value.kind else {
+            return;
+        };
+        let names = ["handshake_first", "first", "immediate"];
+        let one = map
+            .iter()
+            .find(|pair| names.contains(&&*pair.key.to_ascii_lowercase()));
+        if let Some(one) = one.filter(|one| one.value.kind != Kind::Bool(true)) {
+            self.ignore(one, "the TLS of WebSocket begins with the first byte");
         }
     }
 

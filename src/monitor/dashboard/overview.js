@@ -160,9 +160,10 @@ function showAttention(ready, varz, loopz, slowz, memz, time) {
   const line = (mood, text) => lines.push({ mood, text });
   const names = (list) => list.slice(0, 3).map(called).join(", ") + (list.length > 3 ? " and others" : "");
   if (!ready) line("warn", "Lame duck mode: no new clients are accepted, connected clients are closed one by one, and then the broker ends.");
-  const days = varz.tls_cert_not_after ? (Date.parse(varz.tls_cert_not_after) - time) / DAY : Infinity;
-  if (days <= 0) line("bad", "The TLS certificate has ended: clients refuse it. Renew it.");
-  else if (days <= 30) line(days <= 7 ? "bad" : "warn", `The TLS certificate ends in ${exact(Math.floor(days))} days. Renew it.`);
+  const ends = [varz.tls_cert_not_after, varz.websocket.tls_cert_not_after].filter(Boolean).map(Date.parse);
+  const days = (Math.min(...ends) - time) / DAY;
+  if (days <= 0) line("bad", "A TLS certificate has ended: clients refuse it. Renew it.");
+  else if (days <= 30) line(days <= 7 ? "bad" : "warn", `A TLS certificate ends in ${exact(Math.floor(days))} days. Renew it.`);
   const share = varz.connections / varz.max_connections;
   if (share >= 1) line("bad", "max_connections is reached: new clients are refused. Raise it, or close connections that are not needed.");
   else if (share >= 0.75) line("warn", `${percent(share)} of max_connections are in use.`);

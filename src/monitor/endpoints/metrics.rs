@@ -134,9 +134,15 @@ impl Metrics {
     }
 
     fn own(&self, view: &View<'_>, text: &mut Text) {
-        let ends = view.certificates().iter().map(|shown| {
-            let file = shown.cert_file.display().to_string();
-            (label("file", &file), shown.not_after.as_second())
+        let blocks = view.state.config.tls_blocks();
+        let ends = blocks.flat_map(|(way, _)| {
+            let shown = view.certificates(way).iter();
+            shown.map(move |shown| {
+                let file = shown.cert_file.display().to_string();
+                let listener = label("listener", way.listener());
+                let labels = format!("{},{listener}", label("file", &file));
+                (labels, shown.not_after.as_second())
+            })
         });
         let ends: Vec<_> = ends.collect();
         let ends: Vec<_> = ends.iter().map(|(l, end)| (l.as_str(), *end)).collect();

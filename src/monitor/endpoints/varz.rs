@@ -4,7 +4,7 @@ use super::Content;
 use crate::ANNOUNCED_VERSION;
 use crate::config::{Advertise, ConnectionType};
 use crate::monitor::view::View;
-use crate::state::State;
+use crate::tls::Shown;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -140,6 +140,9 @@ struct WebSocket<'a> {
     allowed_origins: &'a [String],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     compression: bool,
+    /// When the first of its certificates ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert_not_after: Option<Timestamp>,
 }
 
 fn is_zero(number: &u16) -> bool {
@@ -151,7 +154,8 @@ fn is_zero_long(number: &u64) -> bool {
 }
 
 impl<'a> WebSocket<'a> {
-    fn of(state: &'a State) -> WebSocket<'a> {
+    fn of(view: &View<'a>) -> WebSocket<'a> {
+        let state = view.state;
         let (Some(config), Some(door)) = (&state.config.websocket, &state.websocket) else {
             return WebSocket::default();
         };
@@ -168,6 +172,7 @@ impl<'a> WebSocket<'a> {
             same_origin: config.same_origin,
             allowed_origins: &config.allowed_origins,
             compression: config.compression,
+            tls_cert_not_after: first_end(view.certificates(ConnectionType::WebSocket)),
         }
     }
 }
@@ -214,7 +219,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         gateway: Nothing {},
         leaf: Nothing {},
         mqtt: Nothing {},
-        websocket: WebSocket::of(state),
+        websocket: WebSocket::of(view),
         jetstream: Nothing {},
         tls_timeout: tls.map_or(TLS_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         write_deadline: nanos(config.write_deadline),
@@ -245,11 +250,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         subscriptions: stats.subscriptions,
         http_req_stats: &records.requests,
         config_load_time: view.wall_of(records.configured),
-        tls_cert_not_after: view
-            .certificates()
-            .iter()
-            .map(|shown| shown.not_after)
-            .min(),
+        tls_cert_not_after: first_end(view.certificates(ConnectionType::Standard)),
         tags: &config.server_tags,
         metadata: &config.server_metadata,
         slow_consumer_stats: ByKind {
@@ -262,6 +263,11 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         },
         midge: env!("CARGO_PKG_VERSION"),
     }
+}
+
+/// When the first of these certificates ends.
+fn first_end(shown: &[Shown]) -> Option<Timestamp> {
+    shown.iter().map(|shown| shown.not_after).min()
 }
 
 fn nanos(duration: Duration) -> u64 {

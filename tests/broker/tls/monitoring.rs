@@ -118,7 +118,10 @@ fn the_server_tells_of_its_settings_and_when_its_certificate_ends() {
         .lines()
         .find(|line| line.starts_with("midge_tls_certificate_expiry_seconds{"));
     let line = line.expect("it is one of the metrics");
-    assert!(line.contains("cert.pem\"} 7952342400"), "{line}");
+    assert!(
+        line.contains("cert.pem\",listener=\"client\"} 7952342400"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -82,11 +82,20 @@ impl Client {
         self.0.send(message).expect("it is open");
     }
 
-    /// The next frame of data.
+    /// The next frame of data, without a `PING`: one comes to a client that is there for two seconds.
     fn frame(&mut self) -> String {
-        match self.0.read().expect("something comes") {
-            Message::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            other => panic!("{other:?}"),
+        loop {
+            let text = match self.0.read().expect("something comes") {
+                Message::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                other => panic!("{other:?}"),
+            };
+            if !text.contains("PING\r\n") {
+                return text;
+            }
+            let text = text.replace("PING\r\n", "");
+            if !text.is_empty() {
+                return text;
+            }
         }
     }
 

@@ -109,8 +109,12 @@ fn another_address_that_is_advertised_is_told_with_the_clients_own_as_before() {
     is_told(&early.frame(), "new.example");
     // Not before its first PONG.
     late.send(connect);
-    assert_eq!(late.frame(), "PONG\r\n");
-    is_told(&late.frame(), "new.example");
+    let mut heard = late.frame();
+    if heard == "PONG\r\n" {
+        heard += &late.frame();
+    }
+    let info = heard.strip_prefix("PONG\r\n").expect("the answer first");
+    is_told(info, "new.example");
 }
 
 #[test]
