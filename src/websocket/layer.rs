@@ -28,14 +28,18 @@ const UNCOMPRESSED_BYTES_MAX: usize = 64;
 /// No answer to a ping is put behind more than this.
 const PONGS_BYTES_MAX: usize = 64 * 1024;
 
-/// Least bound on a message that comes compressed, whatever the settings: a client sends several ops in one.
+/// How many of the longest ops a message that comes compressed may say: clients in JavaScript put all that they publish at a
+/// time into one. It is opened in portions, so this bounds no memory; what has no end is no message.
+const INFLATED_OPS_MAX: usize = 8;
+
+/// Least length of the longest op for that, whatever the settings.
 const INFLATED_BYTES_LEAST: usize = 1024 * 1024;
 
 /// What all connections of a listener have in common.
 #[derive(Debug)]
 pub(crate) struct Settings {
     rules: Rules,
-    /// Most bytes that a compressed message may say: an op that is as long as may be.
+    /// Most bytes that a compressed message may say.
     inflated_bytes_max: usize,
     /// The only thing here that changes, and nothing stays in it from one call to the next.
     deflater: RefCell<Deflater>,
@@ -62,7 +66,9 @@ impl Settings {
                     token: websocket.token_cookie,
                 },
             },
-            inflated_bytes_max: op_bytes_max.max(INFLATED_BYTES_LEAST),
+            inflated_bytes_max: op_bytes_max
+                .max(INFLATED_BYTES_LEAST)
+                .saturating_mul(INFLATED_OPS_MAX),
             deflater: RefCell::default(),
         }
     }

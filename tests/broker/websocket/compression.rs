@@ -112,6 +112,16 @@ fn a_compressed_frame_is_an_error_where_it_was_not_agreed() {
 }
 
 #[test]
+fn several_of_the_longest_operations_may_come_in_one_message() {
+    let broker = compressing(with(WebSocket::default()));
+    let mut bare = Bare::upgraded(&broker, OFFER);
+    let payload = "x".repeat(1024 * 1024);
+    let publish = format!("PUB a {}\r\n{payload}\r\n", payload.len());
+    bare.write(&compressed((publish.repeat(6) + "PING\r\n").as_bytes()));
+    assert_eq!(frame(&mut bare).1, b"PONG\r\n");
+}
+
+#[test]
 fn a_message_that_says_more_than_it_may_ends_its_connection() {
     let broker = compressing(with(WebSocket::default()));
     let mut bare = Bare::upgraded(&broker, OFFER);
