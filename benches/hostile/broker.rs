@@ -46,25 +46,19 @@ impl Broker {
         }
     }
 
-    /// Starts `program` on free ports of the loopback address; its log goes to a file.
-    pub(crate) fn start(program: &Path, flags: &[String], log: &Path) -> io::Result<Broker> {
+    /// Starts `program` with these settings on free ports of the loopback address; its log goes to a file.
+    pub(crate) fn start(program: &Path, settings: &str, log: &Path) -> io::Result<Broker> {
         let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
         let (addr, monitor, websocket) = (free()?, free()?, free()?);
         let file = log.with_extension("conf");
         let block =
             format!("websocket {{ listen: \"{websocket}\", no_tls: true, compression: true }}\n");
-        fs::write(&file, block)?;
-        // A kind with settings of its own has a file of its own.
-        let own = if flags.is_empty() {
-            vec!["-c".as_ref(), file.as_os_str()]
-        } else {
-            Vec::new()
-        };
+        fs::write(&file, block + settings)?;
         let child = Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &addr.port().to_string()])
             .args(["-m", &monitor.port().to_string()])
-            .args(flags)
-            .args(own)
+            .arg("-c")
+            .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(log)?)

@@ -40,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) delivery_max: Duration,
     pub(crate) requests: u64,
     pub(crate) requests_lost: u64,
+    /// What requesters waited for each answer.
+    pub(crate) answers: Vec<Duration>,
     /// Deliveries that were due.
     pub(crate) messages: u64,
     pub(crate) messages_lost: u64,
@@ -50,11 +52,20 @@ pub(crate) struct Seen {
 impl Seen {
     /// What so many of a hundred pings waited at most.
     pub(crate) fn ping(&mut self, percent: usize) -> Duration {
-        self.pings.sort_unstable();
-        let last = self.pings.len().saturating_sub(1);
-        let wait = self.pings.get(last * percent / 100);
-        wait.copied().unwrap_or(LOST_AFTER)
+        share(&mut self.pings, percent)
     }
+
+    /// What so many of a hundred requests waited at most.
+    pub(crate) fn answer(&mut self, percent: usize) -> Duration {
+        share(&mut self.answers, percent)
+    }
+}
+
+fn share(waits: &mut [Duration], percent: usize) -> Duration {
+    waits.sort_unstable();
+    let last = waits.len().saturating_sub(1);
+    let wait = waits.get(last * percent / 100);
+    wait.copied().unwrap_or(LOST_AFTER)
 }
 
 /// The thread of the honest clients.
@@ -306,7 +317,8 @@ impl Party {
                     Part::Requester => {
                         let wanted = format!("{:032}", member.next);
                         if msg.payload == wanted.as_bytes() {
-                            member.asked = None;
+                            let asked = member.asked.take();
+                            self.seen.answers.extend(asked.map(|asked| now - asked));
                             member.next += 1;
                         } else if !msg.header.is_empty() {
                             // Nobody takes it, the broker says; the responders are there.
@@ -364,4 +376,4 @@ impl Party {
 }
 
 /// The first requester's number in the swarm, behind all the others.
-const FIRST_REQUESTER: Id = 6;
+pub(crate) const FIRST_REQUESTER: Id = 6;

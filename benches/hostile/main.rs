@@ -7,6 +7,7 @@
 //! cargo bench --bench hostile -- --program nats-server --figures
 //! cargo bench --bench hostile -- --server 127.0.0.1:4222 --pid 23379 --monitor 127.0.0.1:8222
 //! cargo bench --bench hostile -- --list
+//! cargo bench --bench hostile -- --soak 5                  all sorts at once, for five minutes ([`soak`])
 //! ```
 //!
 //! A broker is started for each kind, this midge or `--program`, unless `--server` names one that
@@ -38,12 +39,16 @@ use crate::table::Row;
 mod broker;
 mod honest;
 mod kinds;
+mod soak;
 mod stage;
 mod swarm;
 mod table;
 
 /// How long memory may take to be given back.
 const REST: Duration = Duration::from_secs(2);
+
+/// How long the soak of a test is.
+const SHORT_SOAK_MINUTES: f64 = 0.2;
 
 /// What the command line asks for.
 struct Plan {
@@ -57,6 +62,10 @@ struct Plan {
     pid: Option<u32>,
     judges: bool,
     lists: bool,
+    /// How many minutes of a soak, in place of the kinds.
+    soak: Option<f64>,
+    /// To be the process of so many hostile clients of a soak.
+    crowd: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -84,6 +93,8 @@ fn plan() -> io::Result<Plan> {
         pid: None,
         judges: true,
         lists: false,
+        soak: None,
+        crowd: None,
     };
     let mut words = env::args().skip(1).filter(|arg| arg != "--bench");
     while let Some(flag) = words.next() {
@@ -103,6 +114,8 @@ fn plan() -> io::Result<Plan> {
             "--full" => plan.is_full = true,
             "--figures" => plan.judges = false,
             "--list" => plan.lists = true,
+            "--soak" => plan.soak = Some(number(&flag, &value()?)?),
+            "--crowd" => plan.crowd = Some(number(&flag, &value()?)?),
             _ => return Err(io::Error::other(format!("unknown flag {flag}"))),
         }
     }
@@ -137,7 +150,15 @@ fn run(plan: &Plan) -> io::Result<bool> {
         }
         return Ok(true);
     }
+    if let (Some(count), Some(server), Some(websocket)) = (plan.crowd, plan.server, plan.websocket)
+    {
+        let time = Duration::from_secs_f64(plan.seconds);
+        return soak::crowd(server, websocket, count, time).map(|()| true);
+    }
     midge_reactor::raise_open_files()?;
+    if let Some(minutes) = plan.soak {
+        return soak(plan, minutes);
+    }
     let wanted = |kind: &&Kind| {
         let only = plan.only.as_deref();
         only.is_none_or(|only| kind.name.contains(only))
@@ -151,6 +172,19 @@ fn run(plan: &Plan) -> io::Result<bool> {
         before = plan.server.and(row.after);
         kept &= row.print(kind, plan.judges);
     }
+    // A test ends with a small soak.
+    if !plan.is_full && plan.only.is_none() && plan.server.is_none() {
+        kept &= soak(plan, SHORT_SOAK_MINUTES)?;
+    }
+    Ok(kept || !plan.judges)
+}
+
+fn soak(plan: &Plan, minutes: f64) -> io::Result<bool> {
+    let kept = soak::soak(&soak::Plan {
+        program: &plan.program,
+        time: Duration::from_secs_f64(60.0 * minutes),
+        hostile: if plan.is_full { 10_000 } else { 1_000 },
+    })?;
     Ok(kept || !plan.judges)
 }
 
@@ -158,7 +192,7 @@ fn play(plan: &Plan, kind: &Kind, before: Option<u64>) -> io::Result<Row> {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{}.log", kind.name));
     let mut broker = match plan.server {
         Some(server) => Broker::running(server, plan.monitor, plan.websocket, plan.pid),
-        None => Broker::start(&plan.program, &(kind.flags)()?, &log)?,
+        None => Broker::start(&plan.program, &(kind.settings)()?, &log)?,
     };
     let began = Instant::now();
     let honest = Honest::start(broker.addr, kind.requesters)?;

@@ -104,7 +104,23 @@ impl Swarm {
         socket.connect_timeout(&self.addr.into(), CONNECT_MAX)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        let mut stream = TcpStream::from_std(socket.into());
+        self.enter(TcpStream::from_std(socket.into()), true, reading, hello)
+    }
+
+    /// Begins to connect one, which says `hello` once it is connected: waits for nothing, so that one that is not
+    /// accepted soon does not hold up the others.
+    pub(crate) fn dial_soon(&mut self, hello: &[u8], reading: Reading) -> io::Result<Id> {
+        let stream = TcpStream::connect(self.addr)?;
+        self.enter(stream, false, reading, hello)
+    }
+
+    fn enter(
+        &mut self,
+        mut stream: TcpStream,
+        writable: bool,
+        reading: Reading,
+        hello: &[u8],
+    ) -> io::Result<Id> {
         let id = self.next;
         self.next += 1;
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -115,7 +131,7 @@ impl Swarm {
             stream,
             reading,
             readable: false,
-            writable: true,
+            writable,
             out: VecDeque::new(),
             written: 0,
             spoken_bytes: 0,
@@ -151,6 +167,11 @@ impl Swarm {
     /// Whether all that it was to say has been taken by the system.
     pub(crate) fn is_silent(&self, id: Id) -> bool {
         self.conns.get(&id).is_none_or(|conn| conn.out.is_empty())
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.conns.len()
     }
 
     pub(crate) fn is_open(&self, id: Id) -> bool {

@@ -7,7 +7,7 @@ use crate::honest::Seen;
 use crate::kinds::Kind;
 
 /// The longest that anyone honest may wait for an answer. A bound for hangs, not for speed.
-const WAIT_MAX: Duration = Duration::from_secs(10);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// What came of one kind.
 pub(crate) struct Row {
@@ -138,10 +138,10 @@ impl Row {
     }
 }
 
-fn ms(time: Duration) -> f64 {
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-fn mb(bytes: u64) -> u64 {
+pub(crate) fn mb(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
 }

@@ -15,8 +15,8 @@ use crate::swarm::{Id, Reading};
 /// What begins the server's answer, behind its `INFO`.
 const ANSWER: &[u8] = b"\r\n\x16";
 
-/// Flags of a broker that takes clients with TLS, and honest ones in clear.
-pub(super) fn flags() -> io::Result<Vec<String>> {
+/// Settings of a broker that takes clients with TLS, and honest ones in clear.
+pub(crate) fn settings() -> io::Result<String> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-tls");
     fs::create_dir_all(&directory)?;
     let names = vec!["midge.test".to_owned()];
@@ -24,21 +24,16 @@ pub(super) fn flags() -> io::Result<Vec<String>> {
     let path = |name| directory.join(name);
     fs::write(path("cert.pem"), paper.cert.pem())?;
     fs::write(path("key.pem"), paper.signing_key.serialize_pem())?;
-    let text = format!(
+    Ok(format!(
         "allow_non_tls: true\ntls {{cert_file: {:?}, key_file: {:?}}}\n",
         path("cert.pem"),
         path("key.pem")
-    );
-    fs::write(path("midge.conf"), text)?;
-    Ok(vec![
-        "-c".to_owned(),
-        path("midge.conf").display().to_string(),
-    ])
+    ))
 }
 
 /// The first words of a client: a key, which costs the server an exchange and a signature, and costs those who say it
 /// again and again nothing.
-fn hello() -> io::Result<Vec<u8>> {
+pub(crate) fn hello() -> io::Result<Vec<u8>> {
     let config = client_config(RootCertStore::empty(), None).map_err(io::Error::other)?;
     let name = ServerName::try_from("midge.test").map_err(io::Error::other)?;
     let mut client = ClientConnection::new(Arc::clone(&config), name).map_err(io::Error::other)?;

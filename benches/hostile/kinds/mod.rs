@@ -14,13 +14,13 @@ use std::io;
 use crate::stage::Stage;
 
 mod floods;
-mod handshakes;
+pub(crate) mod handshakes;
 mod leaving;
 mod monitoring;
 mod protocol;
 mod searches;
 mod slow;
-mod websocket;
+pub(crate) mod websocket;
 
 /// A kind of hostile clients, and what the broker may take for it.
 pub(crate) struct Kind {
@@ -33,8 +33,8 @@ pub(crate) struct Kind {
     /// Most memory while it lasts, and after they have left, in MB.
     pub(crate) peak_mb: u64,
     pub(crate) after_mb: u64,
-    /// Flags for the broker.
-    pub(crate) flags: fn() -> io::Result<Vec<String>>,
+    /// What stands in the broker's configuration besides.
+    pub(crate) settings: fn() -> io::Result<String>,
     pub(crate) play: fn(&mut Stage) -> io::Result<()>,
 }
 
@@ -50,7 +50,7 @@ const fn kind(
         requesters: 10,
         peak_mb: 1_500,
         after_mb: 400,
-        flags: || Ok(Vec::new()),
+        settings: || Ok(String::new()),
         play,
     }
 }
@@ -85,7 +85,7 @@ pub(crate) const KINDS: &[Kind] = &[
         leaving::subscriptions,
     ),
     Kind {
-        flags: handshakes::flags,
+        settings: handshakes::settings,
         ..kind(
             "handshakes",
             "1,000 clients begin a TLS handshake, and another when that is answered",

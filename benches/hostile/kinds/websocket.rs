@@ -10,7 +10,7 @@ use midge_protocol::websocket::{Header, Opcode, mask};
 use crate::stage::{FOREVER, Stage};
 use crate::swarm::{Reading, Swarm};
 
-const REQUEST: &[u8] =
+pub(crate) const REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
       Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
@@ -19,9 +19,9 @@ const REQUEST: &[u8] =
 const CLIENTS: usize = 16;
 
 /// What a bomb says: the most that midge opens of one message.
-const BOMB_BYTES: usize = 1 << 20;
+const BOMB_BYTES: usize = 8 << 20;
 
-fn frame(opcode: Opcode, is_compressed: bool, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(opcode: Opcode, is_compressed: bool, payload: &[u8]) -> Vec<u8> {
     let key = [1, 2, 3, 4];
     let header = Header {
         is_compressed,
@@ -33,9 +33,9 @@ fn frame(opcode: Opcode, is_compressed: bool, payload: &[u8]) -> Vec<u8> {
     [header.head().bytes(), &payload].concat()
 }
 
-/// A message of few bytes that inflates to many. `PONG` has no answer.
-fn bomb() -> io::Result<Vec<u8>> {
-    let plain = b"PONG\r\n".repeat(BOMB_BYTES / 6);
+/// A message of few bytes that inflates to so many. `PONG` has no answer.
+pub(crate) fn bomb(bytes: usize) -> io::Result<Vec<u8>> {
+    let plain = b"PONG\r\n".repeat(bytes / 6);
     let mut message = Vec::with_capacity(plain.len());
     let mut compress = Compress::new(Compression::best(), false);
     compress.compress_vec(&plain, &mut message, FlushCompress::Sync)?;
@@ -49,7 +49,7 @@ pub(super) fn frames(stage: &mut Stage) -> io::Result<()> {
         return Ok(());
     };
     let sorts: [(Arc<[u8]>, Reading); 3] = [
-        (bomb()?.into(), Reading::All),
+        (bomb(BOMB_BYTES)?.into(), Reading::All),
         (
             frame(Opcode::Ping, false, &[7; 125]).repeat(100).into(),
             Reading::Never,

@@ -1,0 +1,199 @@
+//! The soak: ten thousand hostile clients of all sorts at once, for minutes, beside a hundred honest ones.
+//!
+//! ```text
+//! this process ─┬─ the broker
+//!               ├─ 100 honest clients: alone for a while, and then beside the others
+//!               └─ a child at the lowest priority: the hostile clients (crowd.rs, sorts.rs)
+//! ```
+//!
+//! The hostile clients are in a process of their own that yields to all others: in life they have machines of their own, and
+//! here they would take the processor from the honest ones, which says nothing about the broker. What they do is paced, so
+//! that the load is the same in each run, and told.
+//!
+//! A run fails if an honest client has lost something, was closed, or waited too long, or if a probe had no answer. How the
+//! waits compare with those of the quiet time is told and not judged: that needs a quiet machine.
+
+mod crowd;
+mod sorts;
+
+pub(crate) use crowd::crowd;
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::broker::{Broker, Watch};
+use crate::honest::{FIRST_REQUESTER, Honest, Seen};
+use crate::table::{WAIT_MAX, mb, ms};
+
+/// Honest clients in all.
+const HONEST: usize = 100;
+
+/// How the two times are compared with each other in the end.
+const FACTOR_WANTED: f64 = 3.0;
+
+/// What is wanted of a soak.
+pub(crate) struct Plan<'a> {
+    pub(crate) program: &'a Path,
+    /// How long the hostile ones are there.
+    pub(crate) time: Duration,
+    pub(crate) hostile: usize,
+}
+
+/// Plays it; answers whether all promises were kept.
+pub(crate) fn soak(plan: &Plan<'_>) -> io::Result<bool> {
+    let Plan { time, hostile, .. } = *plan;
+    println!(
+        "soak: {hostile} hostile clients beside {HONEST} honest ones for {} s",
+        time.as_secs()
+    );
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-soak.log");
+    let settings = sorts::settings()?;
+    let mut broker = Broker::start(plan.program, &settings, &log)?;
+    let requesters = HONEST - FIRST_REQUESTER;
+    let quiet = Honest::start(broker.addr, requesters)?;
+    let quiet_time = (time / 5).clamp(Duration::from_secs(3), Duration::from_secs(30));
+    std::thread::sleep(quiet_time);
+    let mut quiet = quiet.finish()?;
+    println!("{:8} {:>25}   {:>25}", "", "PING, ms", "requests, ms");
+    println!(
+        "{:8} {:>8} {:>8} {:>7}   {:>8} {:>8} {:>7} {:>15} {:>15}",
+        "", "p50", "p99", "max", "p50", "p99", "max", "requests lost", "messages lost"
+    );
+    print("quiet", &mut quiet);
+    let honest = Honest::start(broker.addr, requesters)?;
+    let watch = Watch::start(&broker);
+    let (began, before) = (Instant::now(), schedule(&broker));
+    let mut crowd = start_crowd(&broker, time, hostile)?;
+    let told = listen_to(&mut crowd);
+    let after = schedule(&broker);
+    let share =
+        |at: usize| 100.0 * (after[at] - before[at]).as_secs_f64() / began.elapsed().as_secs_f64();
+    let mut attacked = honest.finish()?;
+    let (peak, health) = watch.finish();
+    print("attacked", &mut attacked);
+    println!("hostile  {told}");
+    println!(
+        "broker   {:.0} % of a processor, {:.0} % of the time without one that it wanted; {} MB at most",
+        share(0),
+        share(1),
+        mb(peak)
+    );
+    for (what, before, after) in [
+        ("PING", quiet.ping(99), attacked.ping(99)),
+        ("requests", quiet.answer(99), attacked.answer(99)),
+    ] {
+        let factor = after.as_secs_f64() / before.as_secs_f64();
+        println!(
+            "p99 of {what}: {factor:.1} times that of the quiet time; {FACTOR_WANTED} is wanted"
+        );
+    }
+    let mut faults: Vec<String> = broker.end_told().into_iter().collect();
+    faults.extend(judged(quiet));
+    faults.extend(judged(attacked));
+    if let Some(health) = health.filter(|health| health.failed > 0) {
+        faults.push(format!(
+            "/healthz failed {} times: {}",
+            health.failed, health.failure
+        ));
+    }
+    for fault in faults.iter().take(8) {
+        println!("  BROKEN: {fault}");
+    }
+    Ok(faults.is_empty())
+}
+
+fn print(when: &str, seen: &mut Seen) {
+    let pings = [50, 99, 100].map(|percent| ms(seen.ping(percent)));
+    let answers = [50, 99, 100].map(|percent| ms(seen.answer(percent)));
+    println!(
+        "{when:8} {:8.2} {:8.2} {:7.1}   {:8.2} {:8.2} {:7.1} {:>15} {:>15}",
+        pings[0],
+        pings[1],
+        pings[2],
+        answers[0],
+        answers[1],
+        answers[2],
+        format!("{}/{}", seen.requests_lost, seen.requests),
+        format!("{}/{}", seen.messages_lost, seen.messages),
+    );
+}
+
+/// What was not as it must be.
+fn judged(mut seen: Seen) -> Vec<String> {
+    let mut faults = Vec::new();
+    if seen.requests_lost > 0 || seen.messages_lost > 0 {
+        faults.push(format!(
+            "{} requests and {} messages were lost",
+            seen.requests_lost, seen.messages_lost
+        ));
+    }
+    let waits = [
+        seen.ping(100),
+        seen.answer(100),
+        seen.publisher_max,
+        seen.delivery_max,
+    ];
+    let longest = waits.into_iter().max().unwrap_or_default();
+    if longest > WAIT_MAX {
+        faults.push(format!("an honest client waited {:.0} ms", ms(longest)));
+    }
+    faults.extend(seen.wrongs);
+    faults
+}
+
+/// Starts the process of the hostile clients, which yields to all others where that can be had.
+fn start_crowd(broker: &Broker, time: Duration, hostile: usize) -> io::Result<Child> {
+    let own = std::env::current_exe()?;
+    let address = |addr: Option<SocketAddr>| addr.map_or(String::new(), |addr| addr.to_string());
+    let words = [
+        "--crowd".to_owned(),
+        hostile.to_string(),
+        "--seconds".to_owned(),
+        time.as_secs_f64().to_string(),
+        "--server".to_owned(),
+        broker.addr.to_string(),
+        "--websocket".to_owned(),
+        address(broker.websocket),
+    ];
+    let nice = Command::new("nice")
+        .args(["-n", "19"])
+        .arg(&own)
+        .args(&words)
+        .stdout(Stdio::piped())
+        .spawn();
+    nice.or_else(|_| {
+        Command::new(&own)
+            .args(&words)
+            .stdout(Stdio::piped())
+            .spawn()
+    })
+}
+
+/// Waits for the end of the hostile clients; answers what they tell.
+fn listen_to(crowd: &mut Child) -> String {
+    let lines = crowd.stdout.take().map(BufReader::new);
+    let lines = lines
+        .into_iter()
+        .flat_map(|lines| lines.lines().map_while(Result::ok));
+    let told = lines.last().unwrap_or_else(|| "told nothing".to_owned());
+    match crowd.wait() {
+        Ok(status) if status.success() => told,
+        status => format!("ended early, {status:?}: {told}"),
+    }
+}
+
+/// How long the broker's thread has had a processor, and how long it has wanted one in vain, as Linux tells it.
+fn schedule(broker: &Broker) -> [Duration; 2] {
+    let told = broker
+        .pid
+        .and_then(|pid| fs::read_to_string(format!("/proc/{pid}/schedstat")).ok());
+    let mut nanos = told.iter().flat_map(|told| told.split_whitespace());
+    [(); 2].map(|()| {
+        let nanos = nanos.next().and_then(|nanos| nanos.parse().ok());
+        Duration::from_nanos(nanos.unwrap_or(0))
+    })
+}
