@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import tempfile
 import threading
 import urllib.request
 
@@ -19,6 +20,7 @@ from support import Broker, Raw, arguments, expect, expect_equal, run_checks
 
 BINARY, PORT = arguments()
 MONITOR = PORT + 1
+WEBSOCKET = PORT + 2
 URL = f"http://127.0.0.1:{MONITOR}/"
 # Longest time until the page shows something, in milliseconds: several rounds of its questions.
 SHOWN_MS = 20_000
@@ -267,6 +269,104 @@ def subscriptions_are_a_tree_by_token(browser):
             expect_equal(watch.elsewhere, [], "requests to elsewhere")
 
 
+@contextlib.contextmanager
+def broker_by_websocket(more="", before=""):
+    """A broker that takes clients by WebSocket."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "broker.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'{before}\nwebsocket {{ listen: "127.0.0.1:{WEBSOCKET}", no_tls: true, {more} }}\n')
+        with Broker(BINARY, PORT, ["-m", str(MONITOR), "-c", path]) as broker:
+            yield broker
+
+
+def watch_subject(page, subject, user="", secret=""):
+    page.locator("#watch").scroll_into_view_if_needed()
+    for field, text in (("w-subject", subject), ("w-user", user), ("w-secret", secret)):
+        page.locator(f"#{field}").fill(text)
+    page.locator("#w-go").click()
+
+
+def connections(**wanted):
+    told = json.load(urllib.request.urlopen(f"{URL}connz"))["connections"]
+    return [one for one in told if all(one.get(name) == value for name, value in wanted.items())]
+
+
+def a_subject_is_watched_until_told_to_stop(browser):
+    with broker_by_websocket(before='ping_interval: "1s"\nping_max: 1'), page_of(browser) as (page, watch):
+        watch_subject(page, "orders.*")
+        shown(page, "w-state", "Watching orders.*: 0 messages.")
+        with Raw(PORT, {"headers": True}) as client:
+            # What comes is text, whatever it is, and in order: the newest first.
+            client.send(b"PUB orders.new reply.here 20\r\n<b>bold</b> & \r\nmore\r\nPUB other 1\r\nx\r\n"
+                        b"HPUB orders.old 21 23\r\nNATS/1.0\r\nA: <i>1\r\n\r\n\xff2\r\n")
+            client.ping()
+            shown(page, "w-state", "Watching orders.*: 2 messages.")
+            cells = page.locator("#w-rows tr").all_text_contents()
+            expect("orders.old" in cells[0] and "A: <i>1" in cells[0] and "\ufffd2" in cells[0], f"first row: {cells}")
+            expect("orders.newreply to reply.here" in cells[1] and "<b>bold</b> & \u00b7\u00b7more" in cells[1], f"second row: {cells}")
+            expect_equal(page.locator("#w-rows b, #w-rows i").count(), 0, "elements out of messages")
+            # It answers PING, or it would be closed after two.
+            while connections(name="dashboard")[0]["rtt"] == "0s":
+                threading.Event().wait(0.2)
+            large = os.urandom(200_000)
+            client.send(b"PUB orders.large 200000\r\n" + large + b"\r\n")
+            client.ping()
+            shown(page, "w-rows", "200,000")
+        expect_equal(len(connections(type="websocket")), 1, "connections by WebSocket")
+        page.locator("#w-clear").click()
+        shown(page, "w-state", "Watching orders.*: 0 messages.")
+        page.locator("#w-go").click()
+        shown(page, "w-state", "Stopped. Watched orders.*")
+        while connections(type="websocket"):
+            threading.Event().wait(0.05)
+        watch.expect_quiet()
+
+
+def a_flood_is_watched_in_part_and_holds_nobody_up(browser):
+    with broker_by_websocket(), page_of(browser) as (page, watch), Load("flood.a"):
+        watch_subject(page, "flood.>")
+        shown(page, "w-state", "others left out")
+        shown(page, "w-state", "the last 100 are shown")
+        expect(page.locator("#w-rows tr").count() <= 100, "too many rows")
+        # It goes on.
+        page.wait_for_function("(before) => document.getElementById('w-state').textContent !== before",
+                               arg=page.locator("#w-state").text_content())
+        watch.expect_quiet()
+
+
+def why_a_subject_cannot_be_watched_is_told(browser):
+    with broker(), page_of(browser) as (page, watch):
+        watch_subject(page, "a")
+        shown(page, "w-state", "takes no clients by WebSocket")
+        watch.expect_quiet()
+    token = 'authorization { token: "secret" }'
+    with broker_by_websocket(before=token), page_of(browser) as (page, watch):
+        watch_subject(page, "not one")
+        shown(page, "w-state", "no blanks")
+        watch_subject(page, "a")
+        shown(page, "w-state", "The broker says: Authorization Violation.")
+        watch_subject(page, "a", secret="secret")
+        shown(page, "w-state", "Watching a: 0 messages.")
+        watch.expect_quiet()
+    users = 'authorization { users: [ {user: ann, password: a, permissions: {subscribe: "open.>"}} ] }'
+    with broker_by_websocket(before=users), page_of(browser) as (page, watch):
+        watch_subject(page, "closed", "ann", "a")
+        shown(page, "w-state", 'The broker says: Permissions Violation for Subscription to "closed".')
+        watch_subject(page, "open.x", "ann", "a")
+        shown(page, "w-state", "Watching open.x: 0 messages.")
+        watch.expect_quiet()
+    for more, told in (('allowed_origins: ["https://page.example"]', "add it to allowed_origins"), ("same_origin: true", "(same_origin)")):
+        with broker_by_websocket(more), page_of(browser) as (page, watch):
+            watch_subject(page, "a")
+            shown(page, "w-state", told)
+            expect(all("WebSocket" in line for line in watch.complaints), f"complaints: {watch.complaints}")
+    with broker_by_websocket(f'allowed_origins: ["{URL.rstrip("/")}"]'), page_of(browser) as (page, watch):
+        watch_subject(page, "a")
+        shown(page, "w-state", "Watching a: 0 messages.")
+        watch.expect_quiet()
+
+
 def it_fits_a_phone_and_both_colour_schemes(browser):
     with broker(), contextlib.ExitStack() as stack:
         for client in named(30):
@@ -362,6 +462,9 @@ def main():
                     connections_are_sorted_found_and_cut_in_pages,
                     a_client_is_told_with_its_subscriptions,
                     subscriptions_are_a_tree_by_token,
+                    a_subject_is_watched_until_told_to_stop,
+                    a_flood_is_watched_in_part_and_holds_nobody_up,
+                    why_a_subject_cannot_be_watched_is_told,
                     it_fits_a_phone_and_both_colour_schemes,
                     nothing_is_asked_while_nobody_looks,
                     a_lame_duck_is_told,

@@ -47,15 +47,15 @@ const HTML: Field = content_type("text/html; charset=utf-8");
 const ANY_ORIGIN: Field = ("Access-Control-Allow-Origin", Cow::Borrowed("*"));
 const NO_SNIFFING: Field = ("X-Content-Type-Options", Cow::Borrowed("nosniff"));
 
-/// What a page may do: run what it contains, and ask the server it came from. What clients call
+/// What a page may do: run what it contains, and ask the server it came from, or what else it `may_ask`. What clients call
 /// themselves is shown in it.
-const ONLY_ITSELF: Field = (
-    "Content-Security-Policy",
-    Cow::Borrowed(
+fn only_itself(may_ask: &str) -> Field {
+    let policy = format!(
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'",
-    ),
-);
+         connect-src 'self' {may_ask}; base-uri 'none'; form-action 'none'"
+    );
+    ("Content-Security-Policy", Cow::Owned(policy))
+}
 
 const fn content_type(value: &'static str) -> Field {
     ("Content-Type", Cow::Borrowed(value))
@@ -186,8 +186,8 @@ pub(super) enum Content {
     Failure(Status, Vec<u8>),
     /// Why it is not done, in words.
     Refused(Status, &'static str),
-    /// A page.
-    Page(String),
+    /// A page, and where it may open connections besides the server that it comes from, as a policy says it.
+    Page { text: String, may_ask: String },
     /// OpenMetrics, made a piece at a time.
     Metrics(Box<dyn Pieces>),
 }
@@ -302,7 +302,10 @@ fn response(content: Content, callback: Option<String>) -> Response {
         Content::Failure(status, body) => whole(status, fields, [&first, &*body, last].concat()),
         Content::Refused(status, text) => refused(status, text.to_owned()),
         Content::Pieces(made) => pieces(fields, first, made, last),
-        Content::Page(text) => whole(OK, vec![HTML, NO_SNIFFING, ONLY_ITSELF], text.into_bytes()),
+        Content::Page { text, may_ask } => {
+            let fields = vec![HTML, NO_SNIFFING, only_itself(&may_ask)];
+            whole(OK, fields, text.into_bytes())
+        }
         Content::Metrics(made) => pieces(vec![METRICS], Vec::new(), made, b""),
     }
 }

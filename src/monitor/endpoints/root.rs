@@ -27,6 +27,7 @@ const SCRIPT: &str = concat!(
     include_str!("../dashboard/connections.js"),
     include_str!("../dashboard/subscriptions.js"),
     include_str!("../dashboard/traffic.js"),
+    include_str!("../dashboard/watch.js"),
     include_str!("../dashboard/rounds.js"),
     "</script>\n</body>\n</html>\n"
 );
@@ -50,7 +51,28 @@ pub(super) fn answer(view: &View<'_>) -> Content {
         .replace("{links}", &links)
         // Last: it is the operator's text.
         .replace("{base}", &base);
-    Content::Page([HEAD, &body, &first(view), SCRIPT].concat())
+    Content::Page {
+        text: [HEAD, &body, &first(view), SCRIPT].concat(),
+        may_ask: websocket(view),
+    }
+}
+
+/// Where the page may open a WebSocket besides the server that it came from, as its policy says it: the listener for clients,
+/// if there is one, by the name that is advertised or else by any, since the broker does not know by which it is reached.
+fn websocket(view: &View<'_>) -> String {
+    let state = view.state;
+    let (Some(config), Some(door)) = (&state.config.websocket, &state.websocket) else {
+        return String::new();
+    };
+    let advertised = config.advertise.as_ref();
+    let port = advertised.and_then(|to| to.port).unwrap_or(door.port);
+    let is_name = |host: &&str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        host.chars().all(is_part)
+    };
+    let host = advertised.map(|to| &*to.host).filter(is_name);
+    let host = host.unwrap_or("*");
+    format!("ws://{host}:{port} wss://{host}:{port}")
 }
 
 /// What is known when the page is asked for, as JSON that a page may contain.

@@ -2,7 +2,7 @@
 
 use super::{monitored, named, start};
 use crate::http::{Http, get};
-use midge::{Auth, Monitor, StartError};
+use midge::{Advertise, Auth, Config, Monitor, StartError, WebSocket};
 
 #[test]
 fn one_connection_asks_many_times_also_before_it_was_answered() {
@@ -107,6 +107,43 @@ fn the_root_page_is_whole_and_asks_for_nothing_from_elsewhere() {
         assert!(!rest.starts_with("https://"), "{}", &rest[..40]);
         let named = rest.starts_with("http://www.w3.org/2000/svg");
         assert!(named || !rest.starts_with("http://"), "{}", &rest[..40]);
+    }
+}
+
+#[test]
+fn the_root_page_may_open_a_websocket_where_clients_may_and_nowhere_else() {
+    let policy = |advertise: Option<&str>, has_any: bool| {
+        let websocket = WebSocket {
+            host: "127.0.0.1".to_owned(),
+            no_tls: true,
+            advertise: advertise.and_then(|text| Advertise::parse(text).expect("an address")),
+            ..WebSocket::default()
+        };
+        let (broker, addr) = start(Config {
+            websocket: has_any.then_some(websocket),
+            ..monitored(Monitor::default())
+        });
+        let policy = get(addr, "/");
+        let policy = policy.field("content-security-policy").expect("it has one");
+        let (_, rest) = policy.split_once("connect-src ").expect("a part");
+        let asked = rest.split(';').next().expect("its end").trim().to_owned();
+        let port = broker.websocket_addr().map_or(0, |addr| addr.port());
+        asked.replace(&port.to_string(), "PORT")
+    };
+    assert_eq!(policy(None, false), "'self'");
+    assert_eq!(policy(None, true), "'self' ws://*:PORT wss://*:PORT");
+    for (advertised, expected) in [
+        (
+            "ws.example",
+            "'self' ws://ws.example:PORT wss://ws.example:PORT",
+        ),
+        (
+            "ws.example:9",
+            "'self' ws://ws.example:9 wss://ws.example:9",
+        ),
+        ("a; script-src *:9", "'self' ws://*:9 wss://*:9"),
+    ] {
+        assert_eq!(policy(Some(advertised), true), expected);
     }
 }
 
