@@ -29,7 +29,7 @@ mod watching;
 pub(crate) use conn::{Conn, Phase};
 pub(crate) use datagram::Udp;
 pub(crate) use pools::Pools;
-pub(crate) use turn::{LANES, LIGHT_READ_BYTES, Lane, Lanes, OUTPUT_BYTES, Times};
+pub(crate) use turn::{INPUT_LANES, LANES, LIGHT_READ_BYTES, Lane, Lanes, OUTPUT_BYTES, Times};
 
 use conn::Rest;
 use total::Total;

@@ -11,15 +11,19 @@
 //! 6. timers that are due, but for those of connections that have yet to read or write on;
 //! 7. deferred work;
 //! 8. flush: each connection with new output is written once;
-//! 9. close what is to be closed; slots are free from here on.
+//! 9. handshakes: input of connections whose layer is in one;
+//! 10. close what is to be closed; slots are free from here on.
 //!
 //! Every step works on a snapshot: what it makes to do anew waits for the next turn. It ends when its
 //! time is spent, and the rest goes on in the next turn; input and the flush begin with connections
 //! that use little of the loop. See `core/turn.rs`.
+//!
+//! Handshakes come behind the flush, and mostly one of them: a step of one may be a signature, of which all others
+//! would wait for two, one before they are read and one before they are answered.
 
 use crate::builder::Builder;
 use crate::context::{Context, Slot, Tasks};
-use crate::core::{Conn, Core, LANES, Lane, OUTPUT_BYTES, Phase, Target};
+use crate::core::{Conn, Core, INPUT_LANES, Lane, OUTPUT_BYTES, Phase, Target};
 use crate::driver::{Driver, Event, MioDriver};
 use crate::handler::{Accept, Handler};
 use crate::io::Io;
@@ -233,6 +237,7 @@ impl<S> Reactor<S> {
         self.run_timers();
         self.run_deferred();
         self.flush();
+        self.run_handshakes();
         self.close();
         self.drop_cancelled();
         self.core.invariants();
@@ -375,7 +380,7 @@ impl<S> Reactor<S> {
             self.worked = None;
         }
         let counts = self.core.ready.counts();
-        for lane in LANES {
+        for lane in INPUT_LANES {
             let count = counts[lane as usize];
             if count == 0 {
                 continue;
@@ -387,31 +392,51 @@ impl<S> Reactor<S> {
             let ends = self
                 .step_ends
                 .max(now.after(self.core.times.least[lane as usize]));
-            let mut is_first = true;
-            for _ in 0..count {
-                self.core.begin_call();
-                let spent = now >= ends || self.core.turn.produced >= OUTPUT_BYTES;
-                // One comes in each turn, whatever the others do.
-                if spent && !is_first {
-                    break;
-                }
-                let Some(key) = self.core.next_ready(lane) else {
-                    continue;
-                };
-                is_first = false;
-                self.core.shut_own_window(key);
-                let Core { turn, times, .. } = &mut self.core;
-                turn.begin_slice(key, lane, times, now, self.step_ends);
-                self.serve(key);
-                let end = self.read_clock();
-                let cost = self.cost_of_slice(now, end);
-                self.core.end_slice(cost, end);
-                self.after_callback();
-                // What a slice has called is not the next one's.
-                now = self.core.clock;
-            }
+            now = self.run_lane(lane, count, now, ends);
         }
         self.core.turn.end_slices(self.step_ends);
+    }
+
+    /// Input of those whose layer is in its handshake.
+    fn run_handshakes(&mut self) {
+        let count = self.core.ready[Lane::Handshake].len();
+        if count == 0 {
+            return;
+        }
+        let now = self.read_clock();
+        let others = now.nanos_since(self.core.now);
+        let time = self.core.times.handshakes(others);
+        self.begin_step(time);
+        self.run_lane(Lane::Handshake, count, now, self.step_ends);
+        self.core.turn.end_slices(self.step_ends);
+    }
+
+    /// The first `count` of a lane have a slice each, from `now` on until `ends`; answers when they have had them.
+    fn run_lane(&mut self, lane: Lane, count: usize, mut now: Time, ends: Time) -> Time {
+        let mut is_first = true;
+        for _ in 0..count {
+            self.core.begin_call();
+            let spent = now >= ends || self.core.turn.produced >= OUTPUT_BYTES;
+            // One comes in each turn, whatever the others do.
+            if spent && !is_first {
+                break;
+            }
+            let Some(key) = self.core.next_ready(lane) else {
+                continue;
+            };
+            is_first = false;
+            self.core.shut_own_window(key);
+            let Core { turn, times, .. } = &mut self.core;
+            turn.begin_slice(key, lane, times, now, self.step_ends);
+            self.serve(key);
+            let end = self.read_clock();
+            let cost = self.cost_of_slice(now, end);
+            self.core.end_slice(cost, end);
+            self.after_callback();
+            // What a slice has called is not the next one's.
+            now = self.core.clock;
+        }
+        now
     }
 
     /// What a slice has cost: how long it lasted, without what an interruption has taken. Only after long ones

@@ -1,4 +1,5 @@
-//! TLS handshakes that are begun, and not ended.
+//! TLS handshakes that are begun, and not ended: to a broker with a key of P-256, and to one with RSA, whose signature
+//! takes twenty times as long. That key is in a file here and in no use, since nothing at hand makes one.
 
 use std::fs;
 use std::io;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use midge_reactor::tls::client_config;
 use midge_reactor::tls::rustls::pki_types::ServerName;
 use midge_reactor::tls::rustls::{ClientConnection, RootCertStore};
+use rcgen::{CertificateParams, KeyPair};
 
 use crate::stage::Stage;
 use crate::swarm::{Id, Reading};
@@ -15,15 +17,27 @@ use crate::swarm::{Id, Reading};
 /// What begins the server's answer, behind its `INFO`.
 const ANSWER: &[u8] = b"\r\n\x16";
 
-/// Settings of a broker that takes clients with TLS, and honest ones in clear.
+/// Settings of a broker that takes clients with TLS, and honest ones in clear; its key is of P-256.
 pub(crate) fn settings() -> io::Result<String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-tls");
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    settings_with("hostile-tls", &key)
+}
+
+/// The same with a key of RSA, of 2048 bits.
+pub(super) fn settings_rsa() -> io::Result<String> {
+    let key = KeyPair::from_pem(include_str!("../rsa.pem")).map_err(io::Error::other)?;
+    settings_with("hostile-tls-rsa", &key)
+}
+
+fn settings_with(directory: &str, key: &KeyPair) -> io::Result<String> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(directory);
     fs::create_dir_all(&directory)?;
     let names = vec!["midge.test".to_owned()];
-    let paper = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
+    let params = CertificateParams::new(names).map_err(io::Error::other)?;
+    let certificate = params.self_signed(key).map_err(io::Error::other)?;
     let path = |name| directory.join(name);
-    fs::write(path("cert.pem"), paper.cert.pem())?;
-    fs::write(path("key.pem"), paper.signing_key.serialize_pem())?;
+    fs::write(path("cert.pem"), certificate.pem())?;
+    fs::write(path("key.pem"), key.serialize_pem())?;
     Ok(format!(
         "allow_non_tls: true\ntls {{cert_file: {:?}, key_file: {:?}}}\n",
         path("cert.pem"),

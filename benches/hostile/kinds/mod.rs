@@ -92,6 +92,14 @@ pub(crate) const KINDS: &[Kind] = &[
             handshakes::storm,
         )
     },
+    Kind {
+        settings: handshakes::settings_rsa,
+        ..kind(
+            "rsa",
+            "the same, where the broker signs with RSA of 2048 bits",
+            handshakes::storm,
+        )
+    },
     kind("pings", "1,000 clients flood PING", floods::pings),
     kind(
         "bombs",

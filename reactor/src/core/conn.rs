@@ -292,6 +292,9 @@ impl Conn {
     /// One whose peer is gone stands with the new ones: what it holds is free when its socket is read, and more
     /// must not come than goes.
     pub(super) fn lane(&self, times: &Times, now: Time) -> Lane {
+        if self.is_handshaking() && !self.has_layer_failed() {
+            return Lane::Handshake;
+        }
         if matches!(self.phase, Phase::Ending | Phase::Draining) {
             return Lane::Light;
         }

@@ -27,6 +27,14 @@ impl Core {
         self.enqueue_in(key, lane);
     }
 
+    /// As [`enqueue`](Core::enqueue), also into a lane behind the one where it stands.
+    pub(crate) fn enqueue_anew(&mut self, key: Key) {
+        if let Some(conn) = self.conn_mut(key) {
+            conn.in_ready = None;
+        }
+        self.enqueue(key);
+    }
+
     /// One that stands in a lane behind is promoted, and leaves its place there.
     fn enqueue_in(&mut self, key: Key, lane: Lane) {
         let in_ready = match self.entries.get_mut(key.index()) {

@@ -71,10 +71,18 @@ impl Times {
             light_slice: (input / 80).into(),
             middle_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
-            least: [0, input / 8, input / 8, input / 4].map(u64::from),
+            least: [0, input / 8, input / 8, input / 4, 0].map(u64::from),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
         }
+    }
+
+    /// What handshakes get of a turn in which all else has taken `others`: as much, up to an eighth of the time for
+    /// input, and never less than a light slice. The step that is under way when that is over goes on, since nothing
+    /// can cut a signature: so beside others that ask little a turn has one, and where others use the loop up,
+    /// handshakes go on.
+    pub(crate) fn handshakes(&self, others: u64) -> u64 {
+        others.clamp(self.light_slice, self.socket_slice)
     }
 
     /// What the flush will take for `bytes` of output in `writes` writes: it is as long as [`OUTPUT_BYTES`] take,
@@ -97,6 +105,8 @@ pub(crate) enum Lane {
     Middle,
     /// Those that have used much.
     Heavy,
+    /// Those whose layer is in its handshake, of which each step may be a signature: see [`Times::handshakes`].
+    Handshake,
 }
 
 impl Lane {
@@ -105,8 +115,17 @@ impl Lane {
     }
 }
 
-/// The lanes of the run queue and of the flush, in order.
-pub(crate) const LANES: [Lane; 4] = [Lane::Light, Lane::New, Lane::Middle, Lane::Heavy];
+/// The lanes of the run queue and of the flush, in order. The flush has none for handshakes.
+pub(crate) const LANES: [Lane; 5] = [
+    Lane::Light,
+    Lane::New,
+    Lane::Middle,
+    Lane::Heavy,
+    Lane::Handshake,
+];
+
+/// Those of the step of input.
+pub(crate) const INPUT_LANES: [Lane; 4] = [Lane::Light, Lane::New, Lane::Middle, Lane::Heavy];
 
 /// Keys that wait, in lanes, each in the order of coming.
 #[derive(Debug, Default)]
@@ -261,14 +280,18 @@ impl Turn {
         self.serving = key;
         (self.before, self.writes) = (self.produced, 0);
         (self.again, self.is_filled) = (false, false);
-        self.lane = lane;
+        // What a handshake says leaves with what new ones are told.
+        self.lane = match lane {
+            Lane::Handshake => Lane::New,
+            lane => lane,
+        };
         (self.output_max, self.until, self.read_max) = match lane {
             Lane::Light => (
                 LIGHT_OUTPUT_BYTES,
                 now.after(times.light_slice),
                 LIGHT_READ_BYTES,
             ),
-            Lane::New | Lane::Middle => (
+            Lane::New | Lane::Middle | Lane::Handshake => (
                 MIDDLE_OUTPUT_BYTES,
                 now.after(times.middle_slice),
                 LIGHT_READ_BYTES,

@@ -50,7 +50,8 @@ impl Io<'_> {
             self.core.arm_handshake_timer(key);
         }
         self.core.mark_dirty(key);
-        self.core.enqueue(key);
+        // What comes now may be a handshake's.
+        self.core.enqueue_anew(key);
         Ok(())
     }
 

@@ -45,6 +45,7 @@ mod timers;
 mod calls;
 mod connect_host;
 mod coordination;
+mod handshakes;
 mod layer;
 mod offload;
 mod posting;
