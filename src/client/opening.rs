@@ -75,6 +75,23 @@ impl Client {
         }
     }
 
+    /// The settings of TLS are new. One that has been told nothing yet is told what they say of it, unless it may
+    /// still begin the handshake by itself. What others were told holds for them: who heard of TLS may have begun it,
+    /// who did not speaks in clear.
+    pub(super) fn begin_anew(&mut self, cx: &mut Context<'_, State>) {
+        if self.opening != Opening::Waiting || self.session.is_none() {
+            return;
+        }
+        let config = &cx.state.config;
+        let may_wait = config.tls.as_ref().is_some_and(|tls| {
+            !config.allow_non_tls && matches!(tls.handshake_first, HandshakeFirst::Within(_))
+        });
+        if !may_wait {
+            self.opening = Opening::Over;
+            self.begin(cx);
+        }
+    }
+
     /// A client that might have begun the handshake by itself has not.
     pub(super) fn hello_is_late(&mut self, cx: &mut Context<'_, State>) {
         if self.opening == Opening::Waiting && self.session.is_some() {
@@ -88,7 +105,9 @@ impl Client {
         let Some(first) = input.peek().first() else {
             return false;
         };
-        if self.opening == Opening::Undecided && *first != HANDSHAKE_RECORD {
+        // What looks like TLS is none where settings that came meanwhile have switched it off.
+        let has_tls = cx.state.config.tls.is_some();
+        if self.opening == Opening::Undecided && (*first != HANDSHAKE_RECORD || !has_tls) {
             self.opening = Opening::Over;
             return true;
         }
@@ -117,8 +136,8 @@ impl Client {
         }
         let tls = cx.state.config.tls.as_ref();
         let Some((tls, certificates)) = tls.and_then(|tls| Some((tls, tls.certificates()?))) else {
-            // Settings that came meanwhile have switched it off.
-            return self.converse(cx);
+            debug_assert!(false, "nobody waits for a handshake without TLS");
+            return cx.close();
         };
         log::debug!(target: "midge", "{} - Starting TLS client connection handshake", self.link.label);
         self.opening = Opening::Handshake {
@@ -166,10 +185,20 @@ impl Client {
                 records.secured(label.cid, settled);
             }
         }
+        self.certify(cx);
+        self.forwarded(cx);
+        if !is_greeted {
+            self.greet(cx);
+        }
+        self.converse(cx);
+    }
+
+    /// Notes the names in the client's certificate, where they tell which user it is.
+    pub(super) fn certify(&mut self, cx: &Context<'_, State>) {
         let connection = connection_type(self.link.label.transport);
         if cx.state.config.maps_certificates(connection)
-            && let Some(names) = tls::names(&cx.io, cx.key())
             && let Some(session) = &mut self.session
+            && let Some(names) = tls::names(&cx.io, cx.key())
         {
             session.certified(Names {
                 emails: names.emails,
@@ -178,11 +207,6 @@ impl Client {
                 subject: DistinguishedName::of_certificate(names.subject),
             });
         }
-        self.forwarded(cx);
-        if !is_greeted {
-            self.greet(cx);
-        }
-        self.converse(cx);
     }
 
     /// Sends `INFO`.

@@ -21,6 +21,8 @@ pub(crate) struct Changes {
     limits: bool,
     /// Keys that certificates of clients may have.
     pins: bool,
+    /// Who speaks first.
+    opening: bool,
     /// What clients must present.
     pub(crate) credentials: bool,
 }
@@ -50,7 +52,12 @@ impl Changes {
             let of = |connection| Some(config.tls_for(connection)?.pinned_certs.clone());
             [ConnectionType::Standard, ConnectionType::WebSocket].map(of)
         };
+        let opening = |config: &Config| {
+            let tls = config.tls.as_ref();
+            (tls.map(|tls| tls.handshake_first), config.allow_non_tls)
+        };
         Changes {
+            opening: opening(&former) != opening(config),
             bounds: bounds(&former) != bounds(config),
             pings: former.ping_interval != config.ping_interval,
             limits: limits(&former) != limits(config),
@@ -62,7 +69,16 @@ impl Changes {
 
     /// Whether there is anything for a client to do.
     pub(crate) fn is_any(&self) -> bool {
-        self.bounds || self.pings || self.limits || self.pins || self.credentials
+        let Changes {
+            bounds,
+            pings,
+            limits,
+            pins,
+            opening,
+            credentials,
+            ..
+        } = *self;
+        bounds || pings || limits || pins || opening || credentials
     }
 }
 
@@ -102,6 +118,9 @@ impl Client {
         }
         if changes.pings {
             self.link.ping_interval_changed(cx);
+        }
+        if changes.opening {
+            self.begin_anew(cx);
         }
     }
 

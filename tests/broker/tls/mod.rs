@@ -3,5 +3,6 @@
 mod monitoring;
 mod opening;
 pub(crate) mod papers;
+mod reloading;
 mod renewing;
 mod verifying;
