@@ -60,6 +60,9 @@ enum Ground {
     Token(Secret),
     /// It knew the password of its user: this, as it stands in the settings.
     Password(Secret),
+    /// Its certificate is that of its user, and it knew the password that the user has besides, or presented none
+    /// where there is none: this, as it stands in the settings.
+    Certificate(Secret),
     /// It has the key of its user.
     Signature,
 }
@@ -203,11 +206,10 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
         return login.filter(|_| is_signed()).into();
     }
     if let Some(names) = certificate {
-        let user = certificate::user(auth.users(), names, connection);
-        let found = user.and_then(|user| with_password(config, &user.name, connection));
-        return found.map_or(Verdict::Refused, |(secret, login)| {
-            hold(secret, pass, login)
-        });
+        return match with_certificate(config, names, connection) {
+            Some((secret, login)) => hold(secret, pass, login),
+            None => Verdict::Refused,
+        };
     }
     let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
     if presents_nothing && config.no_auth_user_for(connection).is_some() {
@@ -229,18 +231,37 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
 ///
 /// What it knew is not known here, but only what that was held against. So of two hashes that differ it is not
 /// known whether they are of one password: they are taken for two.
-pub(crate) fn check_again(config: &Config, login: &Login, connection: ConnectionType) -> Verdict {
+///
+/// `certificate` has the names in its certificate, where that tells which user it is: then it is that user or none,
+/// whatever it was let in by. One that was not asked for a certificate when it came has none.
+pub(crate) fn check_again(
+    config: &Config,
+    login: &Login,
+    certificate: Option<&Names>,
+    connection: ConnectionType,
+) -> Verdict {
     let auth = config.auth_for(connection);
     if *auth == Auth::None {
         // What it has proved counts again when it has to.
         let ground = login.ground.clone();
         return Verdict::Login(Login::named(config, &login.user, ground));
     }
-    let (found, known) = match &login.ground {
-        Ground::Open | Ground::Default => return default_user(config, connection).into(),
-        Ground::Token(known) => (with_token(config, auth), known),
-        Ground::Password(known) => (with_password(config, &login.user, connection), known),
-        Ground::Signature => return with_key(config, &login.user, connection).into(),
+    let nothing = Secret::default();
+    let (found, known) = match (&login.ground, certificate) {
+        (Ground::Signature, _) => return with_key(config, &login.user, connection).into(),
+        (ground, Some(names)) => {
+            let found = with_certificate(config, names, connection);
+            match ground {
+                Ground::Password(known) | Ground::Certificate(known) => (found, known),
+                // What it presented was no password of a user.
+                _ => (found, &nothing),
+            }
+        }
+        (Ground::Open | Ground::Default, None) => return default_user(config, connection).into(),
+        (Ground::Token(known), None) => (with_token(config, auth), known),
+        (Ground::Password(known) | Ground::Certificate(known), None) => {
+            (with_password(config, &login.user, connection), known)
+        }
     };
     match found {
         Some((secret, login)) if secret == known => Verdict::Login(login),
@@ -277,7 +298,26 @@ fn with_password<'a>(config: &'a Config, name: &str, connection: ConnectionType)
     let Proof::Password(secret) = &user.proof else {
         return None;
     };
+    if secret.is_empty() && config.maps_certificates_somewhere() {
+        // Its certificate is what it proves itself by, and a name is no proof.
+        return None;
+    }
     let ground = Ground::Password(secret.clone());
+    Some((secret, Login::of(config, user, ground)))
+}
+
+/// Who a client is that has a certificate with these names.
+fn with_certificate<'a>(
+    config: &'a Config,
+    names: &Names,
+    connection: ConnectionType,
+) -> Asked<'a> {
+    let users = config.auth_for(connection).users();
+    let user = certificate::user(users, names, connection)?;
+    let Proof::Password(secret) = &user.proof else {
+        return None;
+    };
+    let ground = Ground::Certificate(secret.clone());
     Some((secret, Login::of(config, user, ground)))
 }
 
@@ -318,11 +358,13 @@ fn hold(secret: &Secret, guess: &Secret, login: Login) -> Verdict {
 pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
     let is_same_for = |connection| {
         let user = |config: &Config| config.no_auth_user_for(connection).map(str::to_owned);
-        one.auth_for(connection) == other.auth_for(connection) && user(one) == user(other)
+        let maps = |config: &Config| config.maps_certificates(connection);
+        one.auth_for(connection) == other.auth_for(connection)
+            && user(one) == user(other)
+            && maps(one) == maps(other)
     };
     one.default_permissions == other.default_permissions
-        && is_same_for(ConnectionType::Standard)
-        && is_same_for(ConnectionType::WebSocket)
+        && Config::WAYS.into_iter().all(is_same_for)
 }
 
 #[cfg(test)]
@@ -461,6 +503,91 @@ mod tests {
         assert_eq!(is_in("eve@acme.test", &presents(ann, "")), None);
     }
 
+    /// Settings where certificates tell which of these users a client is.
+    fn mapping(of: &[(&str, &str)]) -> Config {
+        let mut config = users(of, None);
+        config.tls.get_or_insert_default().verify_and_map = true;
+        config
+    }
+
+    #[test]
+    fn a_name_is_no_proof_of_a_user_that_is_known_by_its_certificate() {
+        let config = mapping(&[("ann", ""), ("bob", "b")]);
+        let is_in = |config: &Config, user: &str, pass: &str| {
+            let presented = Presented {
+                options: &presents(user, pass),
+                nonce: None,
+                certificate: None,
+                connection: ConnectionType::WebSocket,
+            };
+            matches!(check(config, presented), Verdict::Login(_))
+        };
+        assert!(!is_in(&config, "ann", "") && is_in(&config, "bob", "b"));
+        // Where certificates tell nothing anywhere, it is as much as such a user has.
+        assert!(is_in(&users(&[("ann", "")], None), "ann", ""));
+    }
+
+    #[test]
+    fn whoever_came_before_certificates_counted_is_who_its_certificate_says_or_goes() {
+        let mail = |name: &str| Names {
+            emails: vec![format!("{name}@acme.test")],
+            ..Names::default()
+        };
+        let former = users(
+            &[("ann@acme.test", ""), ("bob@acme.test", "b"), ("eve", "e")],
+            Some("eve"),
+        );
+        let options = [
+            presents("ann@acme.test", ""),
+            presents("bob@acme.test", "b"),
+            presents("eve", "e"),
+            ConnectOptions::default(),
+        ];
+        let logins = options.map(|options| login(look(&former, &options)));
+        let open = login(look(&Config::default(), &presents("eve", "e")));
+        let config = Config {
+            no_auth_user: Some("eve".to_owned()),
+            ..mapping(&[("ann@acme.test", ""), ("bob@acme.test", "b"), ("eve", "e")])
+        };
+        let again = |login: &Login, names: &Names| {
+            let verdict = check_again(&config, login, Some(names), STANDARD);
+            match verdict {
+                Verdict::Login(login) => login.user.into_string(),
+                _ => String::new(),
+            }
+        };
+        let (ann, bob) = ("ann@acme.test", "bob@acme.test");
+        let seen = |names: &Names| logins.each_ref().map(|login| again(login, names));
+        assert_eq!(seen(&Names::default()), ["", "", "", ""]);
+        // A password that is not that of the user counts against it, and none at all is what a user without one has.
+        assert_eq!(seen(&mail("ann")), [ann, "", "", ann]);
+        assert_eq!(seen(&mail("bob")), ["", bob, "", ""]);
+        assert_eq!(
+            [again(&open, &mail("ann")), again(&open, &mail("bob"))],
+            [ann, ""]
+        );
+        // By its certificate, and then nobody's certificate counts any longer.
+        let by_certificate = |names: &Names, options: &ConnectOptions| {
+            let presented = Presented {
+                options,
+                nonce: None,
+                certificate: Some(names),
+                connection: STANDARD,
+            };
+            login(check(&config, presented))
+        };
+        let ann = by_certificate(&mail("ann"), &ConnectOptions::default());
+        let bob = by_certificate(&mail("bob"), &presents("", "b"));
+        let after = |login| {
+            matches!(
+                check_again(&former, login, None, STANDARD),
+                Verdict::Login(_)
+            )
+        };
+        assert_eq!([after(&ann), after(&bob)], [true, true]);
+        assert!(!is_same(&former, &config));
+    }
+
     #[test]
     fn a_token_is_not_shown_as_a_user_name() {
         let options = ConnectOptions {
@@ -494,7 +621,7 @@ mod tests {
             (users(&[("bob", "b")], None), [None, None]),
             (Config::default(), [Some("ann"), Some("bob")]),
         ] {
-            let again = |login| match check_again(&config, login, STANDARD) {
+            let again = |login| match check_again(&config, login, None, STANDARD) {
                 Verdict::Login(login) => Some(login.user),
                 _ => None,
             };
@@ -506,14 +633,14 @@ mod tests {
             );
         }
         // What was proved counts after a time in which nothing was asked for.
-        let meanwhile = login(check_again(&Config::default(), &ann, STANDARD));
-        let verdict = check_again(&users(&[("ann", "a")], None), &meanwhile, STANDARD);
+        let meanwhile = login(check_again(&Config::default(), &ann, None, STANDARD));
+        let verdict = check_again(&users(&[("ann", "a")], None), &meanwhile, None, STANDARD);
         assert_eq!(&*login(verdict).user, "ann");
         // One that had to present nothing has nothing to show when it must.
         let open = login(look(&Config::default(), &presents("ann", "a")));
-        let verdict = check_again(&former, &open, STANDARD);
+        let verdict = check_again(&former, &open, None, STANDARD);
         assert_eq!(&*login(verdict).user, "bob");
-        let verdict = check_again(&users(&[("ann", "a")], None), &open, STANDARD);
+        let verdict = check_again(&users(&[("ann", "a")], None), &open, None, STANDARD);
         assert!(matches!(verdict, Verdict::Refused));
     }
 
@@ -524,7 +651,7 @@ mod tests {
             let ground = Ground::Password(pass.into());
             Login::named(&of(pass), "ann", ground)
         };
-        let again = |from, to| check_again(&of(to), &known(from), STANDARD);
+        let again = |from, to| check_again(&of(to), &known(from), None, STANDARD);
         assert!(matches!(again(HASH, HASH), Verdict::Login(_)));
         assert!(matches!(again("a", "b"), Verdict::Refused));
         assert!(matches!(again(HASH, OTHER_HASH), Verdict::Refused));
@@ -534,7 +661,7 @@ mod tests {
             };
             assert!(inquiry.hash.is(HASH) && inquiry.guess.is("a"));
             // The next time it is held against what stands in the settings now.
-            let after = check_again(&of(to), &inquiry.login, STANDARD);
+            let after = check_again(&of(to), &inquiry.login, None, STANDARD);
             assert!(matches!(after, Verdict::Login(_)));
         }
     }

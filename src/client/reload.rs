@@ -92,6 +92,10 @@ impl Client {
         if changes.pins && !tls::is_pinned(&cx.io, cx.key(), tls) {
             return self.refuse(cx, &Violation::Authorization);
         }
+        if changes.credentials {
+            // One that came when nobody asked which user that tells has shown it all the same.
+            self.certify(cx);
+        }
         let is_connecting = self.is_connecting();
         let is_asked = self.is_asked(cx);
         let Some(session) = &mut self.session else {

@@ -361,6 +361,16 @@ impl Config {
         let tls = self.tls_for(connection);
         tls.is_some_and(|tls| tls.verify_and_map)
     }
+
+    /// Whether there is a way to come in where they do: then a user without a password proves itself by a certificate,
+    /// and by nothing else.
+    pub(crate) fn maps_certificates_somewhere(&self) -> bool {
+        Config::WAYS.iter().any(|way| self.maps_certificates(*way))
+    }
+
+    /// The ways to come in whose settings may differ.
+    pub(crate) const WAYS: [ConnectionType; 2] =
+        [ConnectionType::Standard, ConnectionType::WebSocket];
 }
 
 impl Default for Config {

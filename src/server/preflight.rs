@@ -190,14 +190,22 @@ impl State {
     }
 }
 
+/// Users that prove nothing: those without a password, unless certificates tell who they are.
+fn by_name_alone(config: &Config) -> Vec<&str> {
+    match config.maps_certificates_somewhere() {
+        true => Vec::new(),
+        false => config.auth.without_password(),
+    }
+}
+
 /// Says what is possible and seldom wise, unless that was so `before`, and said then.
 pub(crate) fn warn(config: &Config, before: Option<&Config>) {
     let is_new = |is_so: fn(&Config) -> bool| is_so(config) && !before.is_some_and(is_so);
     if is_new(|config| config.auth.has_plain_password()) {
         log::warn!(target: "midge", "Plaintext passwords detected, use nkeys or bcrypt");
     }
-    let bare = config.auth.without_password();
-    if !bare.is_empty() && before.is_none_or(|before| before.auth.without_password() != bare) {
+    let bare = by_name_alone(config);
+    if !bare.is_empty() && before.is_none_or(|before| by_name_alone(before) != bare) {
         let names = bare.join(", ");
         log::warn!(
             target: "midge",

@@ -50,16 +50,17 @@ impl Session {
     /// Holds what the client presents, or has proved, against what it must.
     pub(crate) fn check(&self, state: &State) -> Verdict {
         let (config, connection) = (&state.config, self.connection);
-        if let Some(login) = &self.login {
-            return auth::check_again(config, login, connection);
-        }
         // Where certificates are mapped, a client without one has no names.
         let none = Names::default();
         let names = self.certificate.as_deref().unwrap_or(&none);
+        let certificate = config.maps_certificates(connection).then_some(names);
+        if let Some(login) = &self.login {
+            return auth::check_again(config, login, certificate, connection);
+        }
         let presented = Presented {
             options: &self.options,
             nonce: self.nonce.as_ref(),
-            certificate: config.maps_certificates(connection).then_some(names),
+            certificate,
             connection,
         };
         auth::check(config, presented)

@@ -2,7 +2,7 @@
 
 use super::papers::{Authority, NAME, Secure, clear_line, dial, with};
 use crate::raw::{PATIENCE, config, start};
-use midge::{Config, HandshakeFirst, Running, Tls};
+use midge::{Auth, Config, HandshakeFirst, Proof, Running, Tls, User};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -161,4 +161,48 @@ fn a_handshake_that_has_begun_goes_on_without_the_settings_that_began_it() {
         }
         client.introduce("");
     }
+}
+
+#[test]
+fn whose_certificate_is_no_user_goes_when_certificates_begin_to_tell_who_clients_are() {
+    let authority = Authority::new();
+    let user = |name: &str, pass: &str| User {
+        name: name.to_owned(),
+        proof: Proof::Password(pass.into()),
+        ..User::default()
+    };
+    let settings = |verify_and_map| Config {
+        auth: Auth::Users {
+            users: vec![user("ann@acme.test", ""), user("bob", "b")],
+            token: None,
+        },
+        ..with(Tls {
+            verify_and_map,
+            ..authority.mutual()
+        })
+    };
+    let broker = start(settings(false));
+    let join = |mail: &str, fields: &str| {
+        let config = authority.client(Some(&authority.client_mail(mail)));
+        let mut client = Secure::connect(broker.addr(), &config).expect("a handshake");
+        client.introduce(fields);
+        client
+    };
+    let mut ann = join("ann@acme.test", r#","user":"ann@acme.test""#);
+    let mut another = join("eve@acme.test", r#","user":"ann@acme.test""#);
+    let mut bob = join("ann@acme.test", r#","user":"bob","pass":"b""#);
+    // It has made its handshake, and said nothing yet.
+    let config = authority.client(Some(&authority.client_mail("ann@acme.test")));
+    let mut late = Secure::connect(broker.addr(), &config).expect("a handshake");
+    reload(&broker, settings(true));
+    for gone in [&mut another, &mut bob] {
+        assert_eq!(gone.line(), "-ERR 'Authorization Violation'");
+    }
+    late.introduce("");
+    ann.say("PING\r\n");
+    assert_eq!(ann.line(), "PONG");
+    // And whoever comes by its certificate stays when that counts no longer, as it might come in again.
+    reload(&broker, settings(false));
+    ann.say("PING\r\n");
+    assert_eq!(ann.line(), "PONG");
 }
