@@ -37,7 +37,7 @@ pub use core::receiver::Traffic;
 pub use core::sublist;
 pub use midge_protocol::Subjects;
 pub use midge_text::system_words;
-pub use records::Stats;
+pub use records::{Stats, TlsHandshakes};
 pub use server::{Broker, Handle, Running, StartError};
 pub use state::{State, Stop};
 pub use tls::{CertFiles, HandshakeFirst, Loaded, Tls, TlsVersion};

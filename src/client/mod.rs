@@ -319,6 +319,7 @@ impl Handler<State> for Client {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
+        self.give_up_handshake(cx);
         let reason = self.reason_of(why);
         self.leave(cx, reason);
         self.link.closed(cx, "Client");

@@ -39,16 +39,21 @@ pub(super) enum Opening {
     Waiting,
     /// The handshake is under way.
     Handshake { is_greeted: bool },
-    /// The request is to come that makes it a WebSocket, and TLS before that.
-    Upgrade,
+    /// The request is to come that makes it a WebSocket, and TLS before that if it is there.
+    Upgrade { has_tls: bool },
 }
 
 impl Client {
     /// The connection is open.
     pub(super) fn begin(&mut self, cx: &mut Context<'_, State>) {
         if self.link.label.transport == Transport::WebSocket {
-            self.opening = Opening::Upgrade;
-            if !framing::may_begin(cx) {
+            let may_begin = framing::may_begin(cx);
+            let has_tls = may_begin && tls::is_begun(&cx.io, cx.key());
+            self.opening = Opening::Upgrade { has_tls };
+            if has_tls {
+                cx.state.counts.tls_handshakes.began();
+            }
+            if !may_begin {
                 // Nothing can be said before TLS.
                 self.leave(cx, CloseReason::ConnectionsMax);
                 cx.close();
@@ -143,6 +148,7 @@ impl Client {
         self.opening = Opening::Handshake {
             is_greeted: !client_speaks || was == Opening::Undecided,
         };
+        cx.state.counts.tls_handshakes.began();
         let key = cx.key();
         certificates.start(&mut cx.io, key, Purpose::Clients, tls.timeout);
     }
@@ -151,9 +157,13 @@ impl Client {
     pub(super) fn secured(&mut self, cx: &mut Context<'_, State>) {
         let is_greeted = match self.opening {
             Opening::Handshake { is_greeted } => is_greeted,
-            Opening::Upgrade => false,
+            Opening::Upgrade { .. } => false,
             _ => return,
         };
+        if self.is_in_handshake() {
+            let is_resumed = tls::is_resumed(&cx.io, cx.key());
+            cx.state.counts.tls_handshakes.done(is_resumed);
+        }
         self.opening = Opening::Over;
         if self.session.is_none() {
             return;
@@ -191,6 +201,22 @@ impl Client {
             self.greet(cx);
         }
         self.converse(cx);
+    }
+
+    /// Whether a handshake of TLS has begun and is not over.
+    fn is_in_handshake(&self) -> bool {
+        match self.opening {
+            Opening::Handshake { .. } => true,
+            Opening::Upgrade { has_tls } => has_tls,
+            Opening::Over | Opening::Undecided | Opening::Waiting => false,
+        }
+    }
+
+    /// The connection has ended, before its handshake was over if that had begun.
+    pub(super) fn give_up_handshake(&self, cx: &mut Context<'_, State>) {
+        if self.is_in_handshake() {
+            cx.state.counts.tls_handshakes.failed();
+        }
     }
 
     /// Notes the names in the client's certificate, where they tell which user it is.
@@ -241,7 +267,7 @@ impl Client {
         let in_handshake = match self.opening {
             Opening::Handshake { .. } => true,
             // It may be that of TLS, or the upgrade.
-            Opening::Upgrade => failure.is_some(),
+            Opening::Upgrade { .. } => failure.is_some(),
             _ => false,
         };
         if !in_handshake {

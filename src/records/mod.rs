@@ -20,7 +20,7 @@ mod stats;
 pub(crate) use budget::Budget;
 pub(crate) use history::EVERY;
 pub(crate) use http_connections::{ACCEPTS_MAX, HTTP_CONNECTIONS_MAX, NEWCOMERS_MAX};
-pub use stats::Stats;
+pub use stats::{Stats, TlsHandshakes};
 
 use crate::core::Core;
 use crate::core::accounts::AccountId;

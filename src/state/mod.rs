@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
-use crate::records::{Records, Stats};
+use crate::records::{Records, Stats, TlsHandshakes};
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
 use crate::state::handshakes::Handshakes;
@@ -114,6 +114,7 @@ pub(crate) struct ConnectionCounts {
     pub(crate) stale: u64,
     /// Closed for wrong credentials, or for none in time.
     pub(crate) auth_failures: u64,
+    pub(crate) tls_handshakes: TlsHandshakes,
 }
 
 impl State {
@@ -166,6 +167,7 @@ impl State {
             slow_consumers,
             stale,
             auth_failures,
+            tls_handshakes,
         } = self.counts;
         Stats {
             clients: self.core.client_count(),
@@ -176,6 +178,7 @@ impl State {
             slow_consumers,
             stale,
             auth_failures,
+            tls_handshakes,
         }
     }
 

@@ -38,6 +38,14 @@ pub(crate) fn settled(_: &Io<'_>, _: Key) -> Option<Settled> {
     None
 }
 
+pub(crate) fn is_begun(_: &Io<'_>, _: Key) -> bool {
+    false
+}
+
+pub(crate) fn is_resumed(_: &Io<'_>, _: Key) -> bool {
+    false
+}
+
 pub(crate) fn is_pinned(_: &Io<'_>, _: Key, _: Option<&Tls>) -> bool {
     true
 }

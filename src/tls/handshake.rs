@@ -23,6 +23,16 @@ pub(crate) fn settled(io: &Io<'_>, key: Key) -> Option<Settled> {
     })
 }
 
+/// Whether TLS was begun on a connection.
+pub(crate) fn is_begun(io: &Io<'_>, key: Key) -> bool {
+    io.is_tls(key)
+}
+
+/// Whether the peer has taken up an earlier session again; no before the handshake is over.
+pub(crate) fn is_resumed(io: &Io<'_>, key: Key) -> bool {
+    io.tls(key).is_some_and(|info| info.resumed)
+}
+
 /// Whether the key of the peer's certificate is among those that the settings list, if they list any. A peer that speaks in
 /// clear has none to show.
 pub(crate) fn is_pinned(io: &Io<'_>, key: Key, settings: Option<&Tls>) -> bool {

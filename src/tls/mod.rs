@@ -26,11 +26,13 @@ mod x509;
 mod absent;
 
 #[cfg(not(feature = "tls"))]
-pub(crate) use absent::{Certificates, failure, has_ended, is_pinned, names, settled};
+pub(crate) use absent::{
+    Certificates, failure, has_ended, is_begun, is_pinned, is_resumed, names, settled,
+};
 #[cfg(feature = "tls")]
 pub(crate) use certificates::Certificates;
 #[cfg(feature = "tls")]
-pub(crate) use handshake::{failure, has_ended, is_pinned, names, settled};
+pub(crate) use handshake::{failure, has_ended, is_begun, is_pinned, is_resumed, names, settled};
 #[cfg(feature = "command")]
 pub(crate) use names::{CURVES, Found, SUITES, find_curve, find_suite};
 #[cfg(feature = "command")]

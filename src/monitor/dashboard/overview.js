@@ -164,6 +164,8 @@ function showAttention(ready, varz, loopz, slowz, memz, time) {
   const days = (Math.min(...ends) - time) / DAY;
   if (days <= 0) line("bad", "A TLS certificate has ended: clients refuse it. Renew it.");
   else if (days <= 30) line(days <= 7 ? "bad" : "warn", `A TLS certificate ends in ${exact(Math.floor(days))} days. Renew it.`);
+  const handshakes = varz.tls_handshakes?.under_way ?? 0;
+  if (handshakes >= 100) line("warn", `${exact(handshakes)} TLS handshakes are under way. connection_rate_limit in tls bounds how many begin in a second.`);
   const share = varz.connections / varz.max_connections;
   if (share >= 1) line("bad", "max_connections is reached: new clients are refused. Raise it, or close connections that are not needed.");
   else if (share >= 0.75) line("warn", `${percent(share)} of max_connections are in use.`);

@@ -15,6 +15,7 @@ use super::subsz;
 use super::varz::varz;
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces};
+use crate::records::TlsHandshakes;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -149,6 +150,36 @@ impl Metrics {
         if !ends.is_empty() {
             let name = "midge_tls_certificate_expiry_seconds";
             text.gauge(name, "end of a certificate, in seconds since 1970", &ends);
+        }
+        let TlsHandshakes {
+            under_way,
+            done,
+            resumed,
+            failed,
+        } = view.state.stats().tls_handshakes;
+        for (name, help, number) in [
+            (
+                "under_way",
+                "TLS handshakes of clients under way",
+                under_way,
+            ),
+            ("done", "TLS handshakes made, with resumed ones", done),
+            (
+                "resumed",
+                "TLS handshakes that took up a session again",
+                resumed,
+            ),
+            (
+                "failed",
+                "TLS handshakes that ended before they were over",
+                failed,
+            ),
+        ] {
+            text.gauge(
+                &format!("midge_tls_handshakes_{name}"),
+                help,
+                &[("", number)],
+            );
         }
         let owners = self.clients.owners(view);
         let owners = owners

@@ -4,6 +4,7 @@ use super::Content;
 use crate::ANNOUNCED_VERSION;
 use crate::config::{Advertise, ConnectionType};
 use crate::monitor::view::View;
+use crate::records::TlsHandshakes;
 use crate::tls::Shown;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -97,6 +98,9 @@ pub(super) struct Varz<'a> {
     stale_connections: u64,
     /// Of midge alone.
     auth_failures: u64,
+    /// Of midge alone; left out where there has been none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_handshakes: Option<TlsHandshakes>,
     pub(super) subscriptions: usize,
     http_req_stats: &'a BTreeMap<&'static str, u64>,
     config_load_time: Timestamp,
@@ -247,6 +251,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         slow_consumers: stats.slow_consumers,
         stale_connections: stats.stale,
         auth_failures: stats.auth_failures,
+        tls_handshakes: Some(stats.tls_handshakes).filter(TlsHandshakes::is_any),
         subscriptions: stats.subscriptions,
         http_req_stats: &records.requests,
         config_load_time: view.wall_of(records.configured),

@@ -1,10 +1,12 @@
 //! What monitoring tells of TLS, and monitoring over it.
 
-use super::papers::{Authority, NAME, Secure, dial, with};
+use super::papers::{Authority, NAME, Secure, clear_line, dial, with};
 use crate::raw::{Raw, start};
 use midge::{Config, Monitor, Running, Tls};
+use midge_reactor::tls::rustls::client::Resumption;
 use serde_json::Value;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 /// A broker that is monitored over HTTPS, and asks clients for certificates.
 fn monitored(authority: &Authority) -> Running {
@@ -140,4 +142,57 @@ fn one_who_asks_in_clear_is_told_so() {
         text,
         "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
     );
+}
+
+#[test]
+fn handshakes_are_counted_by_how_they_end() {
+    let authority = Authority::new();
+    let broker = monitored(&authority);
+    let told = |under_way, done, resumed, failed| {
+        let told = json(&ask(&broker, &authority, "/varz"));
+        let counts = ["under_way", "done", "resumed", "failed"];
+        let counts = counts.map(|name| told["tls_handshakes"][name].as_u64());
+        counts == [under_way, done, resumed, failed].map(Some)
+    };
+    let varz = json(&ask(&broker, &authority, "/varz"));
+    assert!(
+        varz["tls_handshakes"].is_null(),
+        "monitoring does not count"
+    );
+    let paper = authority.client_paper("a");
+    let mut config = (*authority.client(Some(&paper))).clone();
+    config.resumption = Resumption::in_memory_sessions(8);
+    let config = Arc::new(config);
+    let join = || {
+        let mut client = Secure::connect(broker.addr(), &config).expect("a handshake");
+        client.introduce("");
+        client
+    };
+    let first = join();
+    assert!(told(0, 1, 0, 0));
+    let second = join();
+    assert!(told(0, 2, 1, 0));
+    // One that begins, and leaves it at that.
+    let mut stream = dial(broker.addr());
+    clear_line(&stream);
+    stream.write_all(b"\x16\x03\x01").expect("it reads");
+    while !told(1, 2, 1, 0) {
+        std::thread::yield_now();
+    }
+    drop(stream);
+    while !told(0, 2, 1, 1) {
+        std::thread::yield_now();
+    }
+    // In clear there is none to count.
+    let plain = Raw::join(broker.addr());
+    drop((first, second, plain));
+    assert!(told(0, 2, 1, 1));
+    let metrics = ask(&broker, &authority, "/metrics");
+    for expected in ["under_way 0", "done 2", "resumed 1", "failed 1"] {
+        let (name, number) = expected.split_once(' ').expect("a name and a number");
+        let name = format!("midge_tls_handshakes_{name}{{");
+        let line = metrics.lines().find(|line| line.starts_with(&name));
+        let line = line.expect("it is one of the metrics");
+        assert!(line.ends_with(&format!(" {number}")), "{line}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::http::Http;
 use crate::raw::{Raw, config, start};
-use crate::tls::papers::{Authority, NAME, Paper, dial};
+use crate::tls::papers::{Authority, NAME, Paper, Secure, dial};
 use midge::{Auth, Config, Monitor, Proof, Running, Tls, User, WebSocket};
 use midge_reactor::tls::rustls::pki_types::CertificateDer;
 use midge_reactor::tls::rustls::pki_types::ServerName;
@@ -221,4 +221,34 @@ fn monitoring_tells_when_the_certificate_ends() {
     let metrics = Http::connect(monitor).get("/metrics").body;
     let told = "cert.pem\",listener=\"websocket\"} 7952342400\n";
     assert!(metrics.contains(told), "{metrics}");
+}
+
+#[test]
+fn a_handshake_over_which_a_websocket_begins_is_counted_with_it() {
+    let authority = Authority::new();
+    let broker = start(Config {
+        monitor: Some(Monitor {
+            host: Some("127.0.0.1".to_owned()),
+            ..Monitor::default()
+        }),
+        ..with(authority.tls())
+    });
+    let monitor = broker.monitor_addr().expect("it is monitored");
+    let told = || {
+        let varz = Http::connect(monitor).get("/varz").json();
+        ["under_way", "done", "failed"].map(|name| varz["tls_handshakes"][name].as_u64())
+    };
+    let client = connect(&broker, &authority);
+    assert_eq!(told(), [Some(0), Some(1), Some(0)]);
+    // One that makes its handshake and then asks for nothing.
+    let stream = dial(broker.websocket_addr().expect("it takes WebSocket"));
+    let made = Secure::over(stream, &authority.client(None), NAME).expect("a handshake");
+    while told() != [Some(1), Some(1), Some(0)] {
+        std::thread::yield_now();
+    }
+    drop(made);
+    while told() != [Some(0), Some(1), Some(1)] {
+        std::thread::yield_now();
+    }
+    drop(client);
 }
