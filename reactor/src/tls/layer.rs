@@ -21,6 +21,8 @@ pub(crate) struct TlsLayer {
     /// What the handshake has settled, once it is over.
     info: Option<Arc<TlsInfo>>,
     heard: bool,
+    /// The peer speaks something else: an alert would be noise to it.
+    is_mute: bool,
 }
 
 impl TlsLayer {
@@ -41,6 +43,7 @@ impl TlsLayer {
             name,
             info: None,
             heard: false,
+            is_mute: false,
         })
     }
 
@@ -86,6 +89,7 @@ impl Layer for TlsLayer {
                     "a message is too large".to_owned(),
                 ))),
             };
+            self.is_mute |= matches!(processed, Err(TlsError::NotTls));
             drain(&mut self.session, plain);
             if processed.map_err(Close::Tls)?.peer_has_closed() {
                 heard = Heard::End;
@@ -117,7 +121,7 @@ impl Layer for TlsLayer {
     }
 
     fn write(&mut self, wire: &mut Wire<'_>) {
-        while self.session.wants_write() {
+        while self.wants_write() {
             if self.session.write_tls(wire).is_err() {
                 return;
             }
@@ -125,7 +129,7 @@ impl Layer for TlsLayer {
     }
 
     fn wants_write(&self) -> bool {
-        self.session.wants_write()
+        self.session.wants_write() && !self.is_mute
     }
 
     fn finish(&mut self, _: &mut Wire<'_>) {

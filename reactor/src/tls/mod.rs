@@ -151,7 +151,8 @@ pub enum TlsError {
     /// A rule of the protocol was broken, a certificate refused, or an alert came: by whom is in the
     /// error. The peer was sent an alert where one is due.
     Protocol(rustls::Error),
-    /// The first bytes of the peer are not TLS: it most likely speaks plaintext.
+    /// The first bytes of the peer are not TLS: it most likely speaks plaintext, and is sent no alert, which it would
+    /// not know.
     NotTls,
     /// The peer ended the connection before the handshake was over.
     EndInHandshake,
