@@ -39,7 +39,7 @@ pub struct Info {
     /// A TLS handshake must follow.
     #[serde(skip_serializing_if = "is_off")]
     pub tls_required: bool,
-    /// A client certificate is demanded.
+    /// A client certificate is demanded in a handshake.
     #[serde(skip_serializing_if = "is_off")]
     pub tls_verify: bool,
     /// TLS and plain text are both welcome.

@@ -408,8 +408,7 @@ pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
     let has_tls = config.tls.is_some();
     info.tls_required = has_tls && !config.allow_non_tls;
     info.tls_available = has_tls && config.allow_non_tls;
-    let verify = config.tls.as_ref().is_some_and(|tls| tls.verify);
-    info.tls_verify = info.tls_required && verify;
+    info.tls_verify = config.tls.as_ref().is_some_and(|tls| tls.verify);
     info.max_payload = config.payload_bytes_max as u64;
     info.cluster.clone_from(&config.cluster_name);
 }

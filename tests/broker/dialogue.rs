@@ -16,7 +16,13 @@
 //! config: users=ann:a|{key 1}|bob:b:WEBSOCKET several: name, password, connection types; or a key
 //! config: max_payload=100, ping_max=1         settings of the broker, in nats-server's names
 //! authorization: users [{user: a}]            the block of that name, as it stands in a file
+//! tls: pinned_certs: ["{pin ann}"]            likewise; files are filled in, and the digests of keys
+//! secure                                      everybody makes a TLS handshake after INFO
+//! secure 2: ann                               client 2 does, and shows ann's certificate
+//! secure 3 first: ann                         client 3 begins with it
+//! plain 2                                     client 2 makes none
 //! only: midge, because ...                    not played against a nats-server (or: `reference`)
+//! since: 2.10, because ...                    not played against a nats-server before that version
 //! uncut: because ...                          a nats-server plays it only in packets as written
 //! 1> SUB job workers 7         client 1 sends the line and CR LF; payload lines likewise
 //! 1>> "PU" "B a 0\r\n\r\n"     client 1 sends exactly these bytes, each string a packet
@@ -49,6 +55,9 @@
 //!   certain to be in front of that `PONG` only after that client was answered itself: `2.` then
 //!   `1.`, or simply `.`, which goes round twice. Every dialogue ends with that `.`, and then each
 //!   client that is left half-closes and must hear the end at once.
+//! * Certificates are made for each dialogue. That of `ann` has the address `ann@acme.test` and the subject
+//!   `CN=somebody,O=Acme`, and so has that of any other name, but for these: `old` has ended, `server` is one of a
+//!   server, and `stranger` is signed by somebody unknown. A handshake that fails is the end of the stream.
 //! * A broker's `PING` is passed over, except in dialogues that set `ping_interval`.
 
 #[path = "../support/keys.rs"]
@@ -57,6 +66,9 @@ mod keys;
 mod player;
 #[path = "../support/script.rs"]
 mod script;
+#[cfg(feature = "tls")]
+#[path = "../support/secure.rs"]
+mod secure;
 #[path = "../support/server.rs"]
 mod server;
 
@@ -68,6 +80,7 @@ use std::thread;
 
 use player::Packets;
 use script::{Dialogue, Only};
+use secure::Papers;
 use server::Target;
 
 #[test]
@@ -168,6 +181,12 @@ fn play_all(packets: Packets) {
 }
 
 fn suits(target: &Target, dialogue: &Dialogue, packets: Packets) -> bool {
+    if dialogue.has_tls() && cfg!(not(feature = "tls")) {
+        return false;
+    }
+    if dialogue.since.is_some_and(|since| !target.is_since(since)) {
+        return false;
+    }
     if *target == Target::Midge {
         return dialogue.only != Some(Only::Reference);
     }
@@ -183,10 +202,54 @@ fn play(target: &Target, dialogue: &Dialogue, packets: Packets) -> Result<(), St
         heading,
         ..
     } = dialogue;
+    let papers = dialogue.has_tls().then(Papers::new);
+    let papers = papers.as_ref();
     let server = target
-        .start(&dialogue.config)
+        .start(&dialogue.config, papers)
         .map_err(|e| format!("{file}:{line}: {heading}\n  no broker: {e}\n"))?;
-    player::play(dialogue, server.addr, packets).map_err(|failure| failure.to_string())
+    player::play(dialogue, server.addr, papers, packets).map_err(|failure| failure.to_string())
+}
+
+/// What there is of TLS without the feature: nothing that is ever made.
+#[cfg(not(feature = "tls"))]
+mod secure {
+    use std::io::{self, Read};
+    use std::net::TcpStream;
+
+    pub(crate) enum Papers {}
+
+    impl Papers {
+        pub(crate) fn new() -> Papers {
+            unreachable!("no dialogue with TLS is played")
+        }
+
+        pub(crate) fn block(&self, _: &str) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn secure(&self, _: &TcpStream, _: Option<&str>) -> io::Result<Secured> {
+            match *self {}
+        }
+    }
+
+    #[derive(Clone)]
+    pub(crate) enum Secured {}
+
+    impl Secured {
+        pub(crate) fn send(&self, _: &[u8]) -> io::Result<()> {
+            match *self {}
+        }
+
+        pub(crate) fn half_close(&self) {
+            match *self {}
+        }
+    }
+
+    impl Read for Secured {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            match *self {}
+        }
+    }
 }
 
 /// The checks are worth something only if a wrong answer fails them.
@@ -206,7 +269,7 @@ mod the_player_itself {
         let addr = answering(answer);
         let text = format!("telnet\n== a test\n{steps}");
         let dialogues = script::parse("test.txt", &text).expect("the steps are well-formed");
-        player::play(&dialogues[0], addr, Packets::AsWritten).map_err(|f| (f.expected, f.got))
+        player::play(&dialogues[0], addr, None, Packets::AsWritten).map_err(|f| (f.expected, f.got))
     }
 
     fn answering(answer: fn(&str) -> Option<&'static str>) -> SocketAddr {
@@ -383,6 +446,10 @@ mod the_player_itself {
         assert!(wrong("1>> \"PING\n").starts_with("test.txt:2: the quote is not closed"));
         assert!(wrong("1|2> PING\n").starts_with("test.txt:2: several clients"));
         assert!(wrong("only: midge\n").starts_with("test.txt:2: `only: who, why`"));
+        assert!(wrong("since: 2.10\n").starts_with("test.txt:2: `since: version, why`"));
+        assert!(wrong("since: new, why\n").starts_with("test.txt:2: a version is"));
+        assert!(wrong("secure 2 last\n").starts_with("test.txt:2: a client is called"));
+        assert!(wrong("plain 2: ann\n").starts_with("test.txt:2: a client is called"));
         assert!(wrong("# nothing\n").starts_with("test.txt:1: nothing happens"));
         let homeless = script::parse("test.txt", "1> PING\n").expect_err("no heading");
         assert!(homeless.starts_with("test.txt:1: not under a heading"));

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::keys;
 use super::script::{Action, Dialogue, Name, Pattern, Step};
+use super::secure::{Papers, Secured};
 
 /// How long the player waits for what must come. Reaching it always fails the dialogue.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,15 +55,19 @@ impl fmt::Display for Failure {
 
 /// Plays `dialogue` to its end, where every client that is still there must have heard all and is
 /// let go when it half-closes.
+///
+/// Those who make a handshake of TLS make it by these papers.
 pub(crate) fn play(
     dialogue: &Dialogue,
     addr: SocketAddr,
+    papers: Option<&Papers>,
     packets: Packets,
 ) -> Result<(), Box<Failure>> {
     let (sender, events) = mpsc::channel();
     let mut player = Player {
         dialogue,
         addr,
+        papers,
         packets,
         clients: BTreeMap::new(),
         client_ids: HashSet::new(),
@@ -110,6 +115,8 @@ enum Event {
 
 struct Client {
     socket: TcpStream,
+    /// TLS over it.
+    secured: Option<Secured>,
     heard: VecDeque<Event>,
     info: Value,
     /// Neither closed by the broker nor by the client's own wish to leave.
@@ -119,6 +126,7 @@ struct Client {
 struct Player<'a> {
     dialogue: &'a Dialogue,
     addr: SocketAddr,
+    papers: Option<&'a Papers>,
     packets: Packets,
     clients: BTreeMap<Name, Client>,
     client_ids: HashSet<u64>,
@@ -193,12 +201,40 @@ impl Player<'_> {
             .try_clone()
             .map_err(|e| mismatch("a second handle", &e.to_string()))?;
         let sender = self.sender.clone();
-        thread::spawn(move || listen(client, reader, &sender));
+        let secured = match self.dialogue.handshake(client) {
+            None => {
+                thread::spawn(move || listen(client, reader, &sender));
+                None
+            }
+            Some(handshake) => {
+                let greeting = (!handshake.is_first).then(|| clear_line(&socket));
+                for event in greeting.into_iter().flatten() {
+                    let _ = sender.send((client, event));
+                }
+                let papers = self
+                    .papers
+                    .expect("they are made for each dialogue with TLS");
+                let made = papers.secure(&socket, handshake.paper.as_deref());
+                match &made {
+                    Ok(secured) => {
+                        let reader = secured.clone();
+                        thread::spawn(move || listen(client, reader, &sender));
+                    }
+                    Err(error) => {
+                        self.transcript
+                            .push(format!("{client}  no handshake: {error}"));
+                        let _ = sender.send((client, Event::End(Vec::new())));
+                    }
+                }
+                made.ok()
+            }
+        };
         let heard = VecDeque::new();
         self.clients.insert(
             client,
             Client {
                 socket,
+                secured,
                 heard,
                 info: Value::Null,
                 open: true,
@@ -240,11 +276,16 @@ impl Player<'_> {
                 Packets::AsWritten => piece.split_at(0),
                 Packets::OneByteEach => piece.split_at(piece.len().min(SINGLE_BYTES_MAX)),
             };
-            let mut socket = &self.clients[&client].socket;
+            let Client {
+                socket, secured, ..
+            } = &self.clients[&client];
             let sent = single
                 .chunks(1)
                 .chain([whole])
-                .try_for_each(|bytes| socket.write_all(bytes));
+                .try_for_each(|bytes| match secured {
+                    Some(secured) => secured.send(bytes),
+                    None => (&*socket).write_all(bytes),
+                });
             if let Err(e) = sent {
                 // The broker may close in the middle; what it said before is still to be compared.
                 self.transcript.push(format!("{client}  not taken: {e}"));
@@ -433,9 +474,17 @@ impl Player<'_> {
 
     /// A connection that the broker closed and reset meanwhile has nothing left to shut.
     fn half_close(&mut self, name: Name) -> Outcome {
-        let client = self.open_client(name)?;
-        let _ = client.socket.shutdown(Shutdown::Write);
+        self.open_client(name)?.half_close();
         Ok(())
+    }
+}
+
+impl Client {
+    fn half_close(&self) {
+        match &self.secured {
+            Some(secured) => secured.half_close(),
+            None => _ = self.socket.shutdown(Shutdown::Write),
+        }
     }
 }
 
@@ -444,7 +493,7 @@ impl Player<'_> {
 impl Drop for Player<'_> {
     fn drop(&mut self) {
         for client in self.clients.values() {
-            let _ = client.socket.shutdown(Shutdown::Write);
+            client.half_close();
         }
         if let Some(mut metronome) = self.metronome.take() {
             let _ = metronome.get_ref().shutdown(Shutdown::Write);
@@ -459,7 +508,20 @@ impl Drop for Player<'_> {
     }
 }
 
-fn listen(client: Name, socket: TcpStream, sender: &Sender<(Name, Event)>) {
+/// The first line of a connection, byte by byte: what follows belongs to a handshake. Nothing if it does not come.
+fn clear_line(mut socket: &TcpStream) -> Option<Event> {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while !line.ends_with(b"\r\n") {
+        if socket.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        line.extend(byte);
+    }
+    line.truncate(line.len() - 2);
+    Some(Event::Line(line))
+}
+
+fn listen(client: Name, socket: impl Read, sender: &Sender<(Name, Event)>) {
     let mut reader = BufReader::with_capacity(64 * 1024, socket);
     let mut line = Vec::new();
     // A reset counts as an end: the broker may close with bytes unread, and what it said before

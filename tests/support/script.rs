@@ -20,6 +20,8 @@ pub(crate) struct Dialogue {
     /// Settings of the broker, in nats-server's names. Empty: the defaults.
     pub(crate) config: Vec<(String, String)>,
     pub(crate) only: Option<Only>,
+    /// The first version of the reference that plays it.
+    pub(crate) since: Option<(u32, u32)>,
     /// The reference answers otherwise when packets are cut otherwise.
     pub(crate) uncut: bool,
     pub(crate) steps: Vec<Step>,
@@ -78,11 +80,23 @@ pub(crate) enum Pattern {
     Tokens(Vec<Option<Vec<u8>>>),
 }
 
-/// How the clients introduce themselves: the text after `CONNECT `, or `None` for not at all.
+/// How the clients introduce themselves: the text after `CONNECT `, or `None` for not at all. And who makes a handshake
+/// of TLS.
 #[derive(Clone, Debug)]
 struct Manners {
     everybody: Option<String>,
     exceptions: BTreeMap<Name, Option<String>>,
+    secure: Option<Handshake>,
+    otherwise: BTreeMap<Name, Option<Handshake>>,
+}
+
+/// A client's handshake.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Handshake {
+    /// It comes before `INFO`.
+    pub(crate) is_first: bool,
+    /// The name of the certificate that is shown.
+    pub(crate) paper: Option<String>,
 }
 
 impl Default for Manners {
@@ -91,6 +105,8 @@ impl Default for Manners {
         Manners {
             everybody: Some(quiet.to_owned()),
             exceptions: BTreeMap::new(),
+            secure: None,
+            otherwise: BTreeMap::new(),
         }
     }
 }
@@ -104,6 +120,19 @@ impl Dialogue {
             .get(&client)
             .unwrap_or(&self.manners.everybody);
         text.as_deref()
+    }
+
+    /// The handshake that `client` makes when it comes in.
+    pub(crate) fn handshake(&self, client: Name) -> Option<&Handshake> {
+        let Manners {
+            secure, otherwise, ..
+        } = &self.manners;
+        otherwise.get(&client).unwrap_or(secure).as_ref()
+    }
+
+    /// Whether the broker speaks TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.config.iter().any(|(key, _)| key == "tls")
     }
 }
 
@@ -170,6 +199,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Dialogue>, String> {
                 line,
                 config: Vec::new(),
                 only: None,
+                since: None,
                 uncut: false,
                 steps: Vec::new(),
                 manners: manners.clone(),
@@ -183,6 +213,16 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Dialogue>, String> {
             match client {
                 Some(client) => _ = manners.exceptions.insert(client, connect),
                 None => manners.everybody = connect,
+            }
+            continue;
+        }
+        if let Some((client, handshake)) = handshake(text).map_err(wrong)? {
+            let manners = dialogues
+                .last_mut()
+                .map_or(&mut manners, |d| &mut d.manners);
+            match client {
+                Some(client) => _ = manners.otherwise.insert(client, handshake),
+                None => manners.secure = handshake,
             }
             continue;
         }
@@ -217,6 +257,32 @@ fn introduction(text: &str) -> Result<Option<Introduction>, String> {
     Ok(Some((client, connect)))
 }
 
+/// Who makes a handshake, or (`None`) everybody; and which, or none.
+type Securing = (Option<Name>, Option<Handshake>);
+
+/// `secure`, `secure first`, `secure 2: ann`, `secure 2 first: ann` or `plain 2`; `None`: the line is none of these.
+fn handshake(text: &str) -> Result<Option<Securing>, String> {
+    let (words, paper) = match text.split_once(": ") {
+        Some((words, paper)) => (words, Some(paper.to_owned())),
+        None => (text, None),
+    };
+    let mut words = words.split(' ');
+    let is_secure = match words.next() {
+        Some("secure") => true,
+        Some("plain") if paper.is_none() => false,
+        _ => return Ok(None),
+    };
+    let (mut client, mut is_first) = (None, false);
+    for word in words {
+        match word {
+            "first" if is_secure => is_first = true,
+            word => client = Some(name(word)?),
+        }
+    }
+    let handshake = Handshake { is_first, paper };
+    Ok(Some((client, is_secure.then_some(handshake))))
+}
+
 fn add(dialogue: &mut Dialogue, line: usize, text: &str) -> Result<(), String> {
     if let Some(settings) = text.strip_prefix("config: ") {
         for setting in settings.split(", ") {
@@ -228,6 +294,20 @@ fn add(dialogue: &mut Dialogue, line: usize, text: &str) -> Result<(), String> {
     if let Some(block) = text.strip_prefix("authorization: ") {
         let setting = ("authorization".to_owned(), block.to_owned());
         dialogue.config.push(setting);
+        return Ok(());
+    }
+    if let Some(block) = text.strip_prefix("tls: ") {
+        dialogue.config.push(("tls".to_owned(), block.to_owned()));
+        return Ok(());
+    }
+    if let Some(since) = text.strip_prefix("since: ") {
+        let (version, _) = since
+            .split_once(", ")
+            .ok_or("`since: version, why` gives its reason")?;
+        let version = version
+            .split_once('.')
+            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        dialogue.since = Some(version.ok_or("a version is major.minor")?);
         return Ok(());
     }
     if let Some(only) = text.strip_prefix("only: ") {

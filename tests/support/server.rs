@@ -2,6 +2,7 @@
 //! occasion, or one that runs somewhere.
 
 use super::keys;
+use super::secure::Papers;
 use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -39,11 +40,25 @@ impl Target {
         Target::Address(resolved.expect("NATS_ADDR is host:port"))
     }
 
-    /// A broker with `settings`. It stops when the answer is dropped.
-    pub(crate) fn start(&self, settings: &Settings) -> io::Result<Server> {
+    /// Whether the reference is of this version or a later one, as far as that can be asked.
+    pub(crate) fn is_since(&self, version: (u32, u32)) -> bool {
+        let Target::Executable(path) = self else {
+            return *self == Target::Midge;
+        };
+        let said = Command::new(path).arg("--version").output();
+        let said = said.expect("NATS_SERVER tells its version").stdout;
+        let said = String::from_utf8_lossy(&said);
+        let (_, told) = said.split_once(": v").expect("nats-server: v2.10.29");
+        let mut numbers = told.trim().split('.').map(str::parse::<u32>);
+        let mut number = || numbers.next().and_then(Result::ok);
+        number().zip(number()).is_some_and(|own| own >= version)
+    }
+
+    /// A broker with `settings`, whose TLS is by these papers. It stops when the answer is dropped.
+    pub(crate) fn start(&self, settings: &Settings, papers: Option<&Papers>) -> io::Result<Server> {
         match self {
-            Target::Midge => start_midge(settings),
-            Target::Executable(path) => start_executable(path, settings),
+            Target::Midge => start_midge(settings, papers),
+            Target::Executable(path) => start_executable(path, settings, papers),
             Target::Address(addr) => Ok(Server {
                 addr: *addr,
                 run: Run::Elsewhere,
@@ -85,15 +100,15 @@ impl Drop for Server {
     }
 }
 
-fn start_midge(settings: &Settings) -> io::Result<Server> {
-    let running = midge::Broker::spawn(midge_config(settings)).map_err(io::Error::other)?;
+fn start_midge(settings: &Settings, papers: Option<&Papers>) -> io::Result<Server> {
+    let running = midge::Broker::spawn(midge_config(settings, papers)).map_err(io::Error::other)?;
     Ok(Server {
         addr: running.addr(),
         run: Run::Midge(Some(running)),
     })
 }
 
-fn midge_config(settings: &Settings) -> midge::Config {
+fn midge_config(settings: &Settings, papers: Option<&Papers>) -> midge::Config {
     use midge::{Auth, Config};
     use std::time::Duration;
 
@@ -138,6 +153,8 @@ fn midge_config(settings: &Settings) -> midge::Config {
                 let seconds = value.parse().expect("auth_timeout is in seconds");
                 config.auth_timeout = Some(Duration::from_secs_f64(seconds));
             }
+            "allow_non_tls" => config.allow_non_tls = value == "true",
+            "tls" => config.tls = parsed(&block(papers, value)).tls,
             "authorization" => {
                 let parsed = parsed(&format!("authorization {{ {value} }}"));
                 config.auth = parsed.auth;
@@ -209,6 +226,13 @@ impl OneUser {
     }
 }
 
+/// The block `tls` of a file.
+fn block(papers: Option<&Papers>, settings: &str) -> String {
+    papers
+        .expect("they are made for each dialogue with TLS")
+        .block(settings)
+}
+
 /// What midge reads in the text of a file.
 fn parsed(text: &str) -> midge::Config {
     use midge::config::{language, options};
@@ -220,12 +244,16 @@ fn parsed(text: &str) -> midge::Config {
     settings.options.config
 }
 
-fn start_executable(path: &PathBuf, settings: &Settings) -> io::Result<Server> {
+fn start_executable(
+    path: &PathBuf,
+    settings: &Settings,
+    papers: Option<&Papers>,
+) -> io::Result<Server> {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
     let file = format!("nats-server-{}-{number}.conf", std::process::id());
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
-    std::fs::write(&file, config_text(settings))?;
+    std::fs::write(&file, config_text(settings, papers))?;
 
     let mut command = Command::new(path);
     command
@@ -259,7 +287,7 @@ fn start_executable(path: &PathBuf, settings: &Settings) -> io::Result<Server> {
     Ok(server)
 }
 
-fn config_text(settings: &Settings) -> String {
+fn config_text(settings: &Settings, papers: Option<&Papers>) -> String {
     let mut lines = vec!["host: 127.0.0.1".to_owned(), "port: -1".to_owned()];
     let mut authorization = Vec::new();
     for (key, value) in settings {
@@ -271,6 +299,7 @@ fn config_text(settings: &Settings) -> String {
             }
             "no_auth_user" => lines.push(format!("no_auth_user: {}", keys::filled_in(value, ""))),
             "authorization" => authorization.push(value.clone()),
+            "tls" => lines.push(block(papers, value)),
             "auth_timeout" => authorization.push(format!("timeout: {value}")),
             "ping_interval" | "server_name" => lines.push(format!("{key}: \"{value}\"")),
             _ => lines.push(format!("{key}: {value}")),

@@ -1,7 +1,9 @@
 //! Certificates made for one run of the tests, and clients that show them.
 
 use midge::{CertFiles, Config, Tls};
-use midge_reactor::tls::rustls::pki_types::ServerName;
+use midge_reactor::tls::rustls::pki_types::pem::PemObject;
+use midge_reactor::tls::rustls::pki_types::{CertificateDer, ServerName};
+use midge_reactor::tls::rustls::server::ParsedCertificate;
 use midge_reactor::tls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 use midge_reactor::tls::{self, Identity};
 use rcgen::{
@@ -75,7 +77,11 @@ impl Authority {
 
     /// A certificate of a client.
     pub(crate) fn client_paper(&self, name: &str) -> Paper {
-        self.sign(host(name), ExtendedKeyUsagePurpose::ClientAuth, 2500)
+        self.client_paper_until(name, 2500)
+    }
+
+    pub(crate) fn client_paper_until(&self, name: &str, year: i32) -> Paper {
+        self.sign(host(name), ExtendedKeyUsagePurpose::ClientAuth, year)
     }
 
     /// A certificate of a client with this address.
@@ -154,6 +160,14 @@ impl Authority {
         let roots = tls::roots(self.pem.as_bytes()).expect("it was made a moment ago");
         tls::client_config(roots, identity).expect("all is in order")
     }
+}
+
+/// The digest of the key in a certificate.
+pub(crate) fn pin(paper: &Paper) -> String {
+    let der = CertificateDer::from_pem_slice(paper.certificate.as_bytes()).expect("it is one");
+    let parsed = ParsedCertificate::try_from(&der).expect("it is one");
+    let info = parsed.subject_public_key_info();
+    data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, &info).as_ref())
 }
 
 /// The name of a host, as a certificate has it.

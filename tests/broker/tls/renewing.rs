@@ -1,7 +1,6 @@
 //! Certificates that are renewed while the broker runs.
 
-use super::papers::{Authority, NAME, Secure, clear_line, dial, with};
-use super::verifying::pin;
+use super::papers::{Authority, NAME, Secure, clear_line, dial, pin, with};
 use crate::raw::start;
 use midge::{Running, Tls};
 use midge_reactor::tls::rustls::pki_types::CertificateDer;

@@ -1,6 +1,6 @@
 //! Whose certificate is good enough.
 
-use super::papers::{Authority, Paper, Secure, clear_line, dial, with};
+use super::papers::{Authority, Paper, Secure, clear_line, dial, pin, with};
 use crate::raw::{Raw, start};
 use midge::{Auth, Config, Proof, Running, Tls, User};
 use std::collections::BTreeSet;
@@ -12,17 +12,6 @@ fn is_welcome(broker: &Running, authority: &Authority, paper: Option<&Paper>) ->
         client.say("CONNECT {\"verbose\":false}\r\nPING\r\n");
         client.try_line().is_ok_and(|line| line == "PONG")
     })
-}
-
-/// The digest of the key in a certificate.
-pub(super) fn pin(paper: &Paper) -> String {
-    use midge_reactor::tls::rustls::pki_types::CertificateDer;
-    use midge_reactor::tls::rustls::pki_types::pem::PemObject;
-    use midge_reactor::tls::rustls::server::ParsedCertificate;
-    let der = CertificateDer::from_pem_slice(paper.certificate.as_bytes()).expect("it is one");
-    let parsed = ParsedCertificate::try_from(&der).expect("it is one");
-    let info = parsed.subject_public_key_info();
-    data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, &info).as_ref())
 }
 
 #[test]
