@@ -36,24 +36,11 @@ impl Credentials {
         }
     }
 
-    /// Takes `nats://user:password@host:port` apart, or `token@host`; answers what is left: `host:port`.
-    ///
-    /// # Errors
-    /// Another scheme than `nats`.
-    pub fn of_url(url: &str) -> Result<(Credentials, &str), String> {
-        let rest = match url.split_once("://") {
-            Some(("nats", rest)) => rest,
-            Some((scheme, _)) => {
-                return Err(format!(
-                    "{scheme}:// is not spoken here; write nats://host:port"
-                ));
-            }
-            None => url,
-        };
-        let rest = rest.trim_end_matches('/');
+    /// Takes `user:password@host:port` apart, or `token@host`; answers what is left: `host:port`.
+    pub fn of_authority(text: &str) -> (Credentials, &str) {
         let mut credentials = Credentials::default();
-        let Some((secrets, host)) = rest.rsplit_once('@') else {
-            return Ok((credentials, rest));
+        let Some((secrets, host)) = text.rsplit_once('@') else {
+            return (credentials, text);
         };
         match secrets.split_once(':') {
             Some((user, password)) => {
@@ -62,7 +49,7 @@ impl Credentials {
             }
             None => credentials.token = Some(secrets.into()),
         }
-        Ok((credentials, host))
+        (credentials, host)
     }
 
     /// What `CONNECT` says, of a client with this name, to a broker that has given it this to sign.
@@ -140,21 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn a_url_has_credentials_and_a_place() {
-        for (url, user, password, token, place) in [
+    fn an_authority_has_credentials_and_a_place() {
+        for (text, user, password, token, place) in [
             ("h", None, None, None, "h"),
-            ("nats://h:1/", None, None, None, "h:1"),
-            (
-                "nats://ann:p@ss@h:1",
-                Some("ann"),
-                Some("p@ss"),
-                None,
-                "h:1",
-            ),
+            ("h:1", None, None, None, "h:1"),
+            ("ann:p@ss@h:1", Some("ann"), Some("p@ss"), None, "h:1"),
             ("ann:@[::1]:1", Some("ann"), Some(""), None, "[::1]:1"),
-            ("nats://t0k@h", None, None, Some("t0k"), "h"),
+            ("t0k@h", None, None, Some("t0k"), "h"),
         ] {
-            let (found, rest) = Credentials::of_url(url).expect(url);
+            let (found, rest) = Credentials::of_authority(text);
             let Credentials {
                 user: name,
                 password: secret,
@@ -164,10 +145,9 @@ mod tests {
             assert_eq!(
                 (name.as_deref(), secret.as_deref(), known.as_deref(), rest),
                 (user, password, token, place),
-                "{url}"
+                "{text}"
             );
         }
-        assert!(Credentials::of_url("tls://h").is_err());
     }
 
     #[cfg(feature = "nkeys")]

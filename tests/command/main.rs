@@ -26,6 +26,8 @@ mod tls;
 
 #[cfg(feature = "bench")]
 mod bench;
+#[cfg(all(feature = "bench", feature = "tls", feature = "tools"))]
+mod dial;
 #[cfg(all(feature = "bench", feature = "tools"))]
 mod dist;
 #[cfg(feature = "tools")]

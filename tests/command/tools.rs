@@ -298,7 +298,7 @@ fn a_wrong_command_line_is_told_and_code_2() {
         &["sub"],
         &["sub", "a", "--count", "0"],
         &["req", "a", "-t", "soon"],
-        &["req", "a", "-s", "tls://h"],
+        &["req", "a", "-s", "http://h"],
         &["sub", "a", "--raw", "--json"],
     ] {
         let end = end_of(args);

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use midge_protocol::Credentials;
+use midge_dial::BrokerFlags;
 
-use super::run::Error;
 use super::value::{
     bytes, count, number, rate, read_rate, seconds, some, some_seconds, subscribers,
 };
 use super::versus::VersusArgs;
-use super::workload::{Connect, Crowd, Flow, Idle, Kind, Request, Span, SubUnsub, Workload};
+use super::workload::{
+    Connect, Crowd, Flow, Handshakes, Idle, Kind, Request, Span, SubUnsub, Workload,
+};
 
 const ABOUT: &str = "\
 Load a NATS broker, check every message, and report the cost.
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Idle(IdleArgs),
     /// Connect and close, repeatedly
     Connect(ConnectArgs),
+    /// The same by TLS: what a handshake costs, full or resumed
+    Handshakes(HandshakesArgs),
     /// Subscribe many times, then unsubscribe
     SubUnsub(SubUnsubArgs),
     /// All workloads on two or more brokers in turns, with a report
@@ -85,30 +88,13 @@ pub(crate) enum Command {
 
 /// Whom to load, and how to tell what came of it.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Broker and output")]
+#[command(next_help_heading = "Measurement and output")]
 pub(crate) struct Common {
-    /// Address of the broker: host, host:port or nats://user:password@host:port
-    #[arg(
-        short,
-        long,
-        env = "NATS_URL",
-        hide_env_values = true,
-        default_value = "127.0.0.1:4222",
-        value_name = "SERVER"
-    )]
-    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) broker: BrokerFlags,
     /// Process id of the broker on this machine, to measure CPU time and memory
     #[arg(long)]
     pub(crate) pid: Option<u32>,
-    /// User name, or name:password
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user: Option<String>,
-    /// Password of that user
-    #[arg(long, requires = "user")]
-    pub(crate) password: Option<String>,
-    /// Token, instead of a user name
-    #[arg(long, conflicts_with = "user")]
-    pub(crate) token: Option<String>,
     /// Print the result as a JSON object on one line
     #[arg(long)]
     pub(crate) json: bool,
@@ -124,21 +110,6 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// As whom to connect, and to where. What a flag says counts before what stands in the URL.
-    pub(crate) fn broker(&self) -> Result<(Credentials, &str), Error> {
-        let in_url = Credentials::of_url(&self.server);
-        let (in_url, address) = in_url.map_err(|text| Error::Usage(format!("--server: {text}")))?;
-        let credentials = match (&self.user, &self.token) {
-            (Some(user), _) => Credentials::of_user(user, self.password.as_deref()),
-            (None, Some(token)) => Credentials {
-                token: Some(token.as_str().into()),
-                ..Credentials::default()
-            },
-            (None, None) => in_url,
-        };
-        Ok((credentials, address))
-    }
-
     /// How long the broker may be silent.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs_f64(self.patience)
@@ -316,6 +287,17 @@ pub(crate) struct ConnectArgs {
     pub(crate) common: Common,
 }
 
+/// Connections that come and go, for their handshakes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load")]
+pub(crate) struct HandshakesArgs {
+    /// Take up the session of an earlier connection, where the broker lets that
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
 /// Subscriptions that come and go.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
@@ -395,8 +377,20 @@ impl Command {
                 let connect = Connect {
                     concurrency: args.concurrency,
                     span: args.span.span(),
+                    handshakes: None,
                 };
                 ("connect", Kind::Connect(connect), &args.common)
+            }
+            Command::Handshakes(args) => {
+                let connect = Connect {
+                    concurrency: args.connect.concurrency,
+                    span: args.connect.span.span(),
+                    handshakes: Some(match args.resume {
+                        true => Handshakes::Resumed,
+                        false => Handshakes::Full,
+                    }),
+                };
+                ("handshakes", Kind::Connect(connect), &args.connect.common)
             }
             Command::SubUnsub(args) => {
                 let subscriptions = args.subs;

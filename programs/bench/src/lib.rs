@@ -80,11 +80,9 @@ fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, 
         files::expect_lines("--csv", path, "workload,")?;
         files::expect_writable("--csv", path)?;
     }
-    let (credentials, address) = common.broker()?;
     let target = run::Target {
-        addr: run::resolve(address)?,
+        server: common.broker.server(),
         pid: common.pid,
-        credentials,
         patience: common.patience(),
         interrupted: interruption()?,
     };

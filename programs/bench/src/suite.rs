@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use super::workload::{
-    Connect, Crowd, Flow, Idle, Kind, Request, STAMPED_BYTES, Span, SubUnsub, Workload,
+    Connect, Crowd, Flow, Handshakes, Idle, Kind, Request, STAMPED_BYTES, Span, SubUnsub, Workload,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ pub(crate) struct Case {
     pub(crate) command: &'static str,
     /// For tables and plots.
     pub(crate) title: String,
+    /// How the broker is set up for it.
+    pub(crate) setup: Setup,
     /// What is compared, the most telling first.
     pub(crate) metrics: Vec<Metric>,
     /// Entries of one series, which differ in a number: the series and that number.
@@ -32,16 +34,36 @@ impl Case {
             },
             command: command(&kind),
             title: title.to_owned(),
+            setup: Setup::Plain,
             metrics: metrics.to_vec(),
             series: None,
             unfit: None,
         }
     }
 
+    /// The same on a broker that is set up so.
+    fn with(self, setup: Setup) -> Case {
+        Case { setup, ..self }
+    }
+
     /// Whether a broker may cut off a subscriber here and be honest.
     pub(crate) fn may_be_cut_off(&self) -> bool {
         matches!(&self.workload.kind, Kind::Flow(flow) if flow.read_rate.is_some())
     }
+}
+
+/// How a broker is set up for a workload, and how the load comes to it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Setup {
+    /// With its defaults.
+    #[default]
+    Plain,
+    /// With a certificate: by TLS.
+    Tls,
+    /// With a port for WebSocket, without TLS.
+    WebSocket,
+    /// With a user who may publish and subscribe below one subject: as that user.
+    Permissions,
 }
 
 /// Workloads that differ in one number.
@@ -186,6 +208,9 @@ pub(crate) fn suite(scale: Scale) -> Vec<Case> {
     cases.extend(connections(scale));
     cases.extend(growing_subscriptions(scale));
     cases.extend(growing_connections(scale));
+    cases.extend(encrypted(scale));
+    cases.extend(framed(scale));
+    cases.extend(permitted(scale));
     cases
 }
 
@@ -308,6 +333,7 @@ fn connections(scale: Scale) -> Vec<Case> {
     let connect = Kind::Connect(Connect {
         concurrency: 16,
         span: scale.span(),
+        handshakes: None,
     });
     let idle = Kind::Idle(Idle {
         connections: scale.count(5000, 100),
@@ -374,6 +400,100 @@ fn growing_connections(scale: Scale) -> Vec<Case> {
         .into()
 }
 
+/// By TLS: messages, handshakes, connections at rest.
+fn encrypted(scale: Scale) -> Vec<Case> {
+    let sized = |size| Flow {
+        size,
+        ..scale.flow()
+    };
+    let handshakes = |resume| {
+        Kind::Connect(Connect {
+            concurrency: 16,
+            span: scale.span(),
+            handshakes: Some(if resume {
+                Handshakes::Resumed
+            } else {
+                Handshakes::Full
+            }),
+        })
+    };
+    let idle = Kind::Idle(Idle {
+        connections: scale.count(2000, 50),
+        subscriptions: 1,
+        hold: 0.0,
+    });
+    let cases = [
+        Case::new("tls-1-to-1", "TLS, 1 to 1, 16 B", sized(16), &RATES),
+        Case::new("tls-1-to-1-1k", "TLS, 1 to 1, 1 KiB", sized(1024), &RATES),
+        Case::new(
+            "tls-1-to-1-64k",
+            "TLS, 1 to 1, 64 KiB",
+            sized(65536),
+            &RATES,
+        ),
+        Case::new(
+            "tls-handshakes",
+            "TLS, full handshakes: connect, greet, close",
+            handshakes(false),
+            &RATES,
+        ),
+        Case::new(
+            "tls-resumed",
+            "TLS, resumed handshakes: connect, greet, close",
+            handshakes(true),
+            &RATES,
+        ),
+        Case::new(
+            "tls-idle",
+            "TLS, idle connections",
+            idle,
+            &[Metric::ConnectionBytes],
+        ),
+    ];
+    cases.map(|case| case.with(Setup::Tls)).into()
+}
+
+/// By WebSocket.
+fn framed(scale: Scale) -> Vec<Case> {
+    let sized = |size| Flow {
+        size,
+        ..scale.flow()
+    };
+    let cases = [
+        Case::new("ws-1-to-1", "WebSocket, 1 to 1, 16 B", sized(16), &RATES),
+        Case::new(
+            "ws-1-to-1-1k",
+            "WebSocket, 1 to 1, 1 KiB",
+            sized(1024),
+            &RATES,
+        ),
+    ];
+    cases.map(|case| case.with(Setup::WebSocket)).into()
+}
+
+/// As a user with permissions, held against each message that is published.
+fn permitted(scale: Scale) -> Vec<Case> {
+    let subjects = Flow {
+        subjects: scale.count(1000, 100),
+        ..scale.flow()
+    };
+    let cases = [
+        Case::new(
+            "permissions",
+            "Permissions, 1 to 1, 16 B, one subject",
+            scale.flow(),
+            &RATES,
+        ),
+        Case::new(
+            "permissions-1000",
+            "Permissions, 1 to 1, 16 B, 1,000 subjects at random",
+            subjects,
+            &RATES,
+        ),
+    ];
+    cases.map(|case| case.with(Setup::Permissions)).into()
+}
+
 /// `1 connection`, `10,000 connections`.
 fn counted(count: usize, thing: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
@@ -394,6 +514,7 @@ fn command(kind: &Kind) -> &'static str {
         Kind::Request(_) => "request",
         Kind::Crowd(_) => "crowd",
         Kind::Idle(_) => "idle",
+        Kind::Connect(connect) if connect.handshakes.is_some() => "handshakes",
         Kind::Connect(_) => "connect",
         Kind::SubUnsub(_) => "sub-unsub",
     }

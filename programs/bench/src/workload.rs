@@ -204,6 +204,19 @@ pub(crate) struct Connect {
     pub(crate) concurrency: usize,
     /// When to end; messages are connections here.
     pub(crate) span: Span,
+    /// What handshakes of TLS are to be, if they are what is measured.
+    #[serde(default)]
+    pub(crate) handshakes: Option<Handshakes>,
+}
+
+/// What a handshake of TLS takes.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Handshakes {
+    /// A signature each.
+    Full,
+    /// The session of an earlier connection.
+    Resumed,
 }
 
 /// Subscriptions of one connection that come and go.

@@ -6,14 +6,11 @@ use std::time::Duration;
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
 
 use super::connection::Deadline;
-use super::keys::{Creds, creds_file, nkey_file};
 use super::message::Show;
 use super::monitor::Monitor;
-use super::server::Server;
 use super::subject::{literal, pattern, queue};
 use super::top::Sort;
-use midge_protocol::Credentials;
-use midge_protocol::nkey::Seed;
+use midge_dial::{BrokerFlags, CertificateFlags};
 use midge_text::quantity::{count, some};
 
 const CODES: &str = "\
@@ -50,65 +47,6 @@ pub(super) enum Command {
     /// port must ask for a password or a token (http_authorization in the configuration file).
     #[command(after_help = CODES)]
     Kick(KickArgs),
-}
-
-/// Where the broker is.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Broker")]
-pub(super) struct ServerArgs {
-    /// Address of the broker: host, host:port or nats://user:password@host:port
-    #[arg(
-        short,
-        long,
-        env = "NATS_URL",
-        hide_env_values = true,
-        default_value = "127.0.0.1:4222"
-    )]
-    #[arg(value_name = "SERVER", value_parser = Server::parse)]
-    server: Server,
-    /// User name, or name:password
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
-    /// Password of that user
-    #[arg(long, requires = "user")]
-    password: Option<String>,
-    /// Token, instead of a user name
-    #[arg(long, conflicts_with = "user")]
-    token: Option<String>,
-    /// File with the seed of an NKey, instead of a user name
-    #[arg(long, value_name = "FILE", value_parser = nkey_file, conflicts_with_all = ["user", "token"])]
-    nkey: Option<Seed>,
-    /// File with a user's JWT and seed, instead of a user name
-    #[arg(long, value_name = "FILE", value_parser = creds_file, conflicts_with_all = ["user", "token", "nkey"])]
-    creds: Option<Creds>,
-}
-
-impl ServerArgs {
-    /// What a flag says counts before what stands in the URL.
-    pub(super) fn server(&self) -> Server {
-        let mut server = self.server.clone();
-        let credentials = &mut server.credentials;
-        if let Some(user) = &self.user {
-            *credentials = Credentials::of_user(user, self.password.as_deref());
-        } else if let Some(token) = &self.token {
-            *credentials = Credentials {
-                token: Some(token.as_str().into()),
-                ..Credentials::default()
-            };
-        } else if let Some(Creds { jwt, seed }) = &self.creds {
-            *credentials = Credentials {
-                jwt: Some(jwt.clone()),
-                seed: Some(seed.clone()),
-                ..Credentials::default()
-            };
-        } else if self.nkey.is_some() {
-            *credentials = Credentials {
-                seed: self.nkey.clone(),
-                ..Credentials::default()
-            };
-        }
-        server
-    }
 }
 
 /// What is sent.
@@ -179,7 +117,7 @@ pub(super) struct PubArgs {
     #[arg(short, long, default_value = "5s", value_name = "TIME", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]
-    pub(super) server: ServerArgs,
+    pub(super) broker: BrokerFlags,
 }
 
 impl PubArgs {
@@ -209,7 +147,7 @@ pub(super) struct SubArgs {
     #[command(flatten)]
     pub(super) show: ShowArgs,
     #[command(flatten)]
-    pub(super) server: ServerArgs,
+    pub(super) broker: BrokerFlags,
 }
 
 impl SubArgs {
@@ -232,7 +170,7 @@ pub(super) struct ReqArgs {
     #[command(flatten)]
     pub(super) show: ShowArgs,
     #[command(flatten)]
-    pub(super) server: ServerArgs,
+    pub(super) broker: BrokerFlags,
 }
 
 impl ReqArgs {
@@ -241,12 +179,33 @@ impl ReqArgs {
     }
 }
 
+/// Where the monitoring port is, and how to come to it.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Monitoring")]
+pub(super) struct MonitorArgs {
+    /// Address of monitoring: port, host:port or http://host:port/base; also https://, and with credentials
+    /// http://user:password@host:port or http://token@host:port
+    #[arg(short, long, env = "MIDGE_MONITOR", hide_env_values = true)]
+    #[arg(default_value = "127.0.0.1:8222", value_name = "ADDRESS", value_parser = Monitor::parse)]
+    monitor: Monitor,
+    #[command(flatten)]
+    certificates: CertificateFlags,
+}
+
+impl MonitorArgs {
+    /// The port, with whom to trust there.
+    pub(super) fn monitor(&self) -> Monitor {
+        self.monitor
+            .clone()
+            .trusting(self.certificates.certificates())
+    }
+}
+
 /// `midge top`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct TopArgs {
-    /// Address of monitoring: port, host:port or http://host:port/base
-    #[arg(short, long, default_value = "127.0.0.1:8222", value_name = "ADDRESS", value_parser = Monitor::parse)]
-    pub(super) monitor: Monitor,
+    #[command(flatten)]
+    pub(super) monitoring: MonitorArgs,
     /// Time between two samples: 5, 5s, 500ms, 2m
     #[arg(short, long, default_value = "1s", value_name = "TIME", value_parser = time)]
     pub(super) delay: Duration,
@@ -268,10 +227,8 @@ pub(super) struct TopArgs {
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("whom").required(true).multiple(true).args(["cid", "user", "account", "find", "all"]))]
 pub(super) struct KickArgs {
-    /// Address of monitoring, with its credentials: http://user:password@host:port or http://token@host:port
-    #[arg(short, long, env = "MIDGE_MONITOR", hide_env_values = true)]
-    #[arg(default_value = "127.0.0.1:8222", value_name = "ADDRESS", value_parser = Monitor::parse)]
-    pub(super) monitor: Monitor,
+    #[command(flatten)]
+    pub(super) monitoring: MonitorArgs,
     /// Number of one connection
     #[arg(long)]
     pub(super) cid: Option<u64>,

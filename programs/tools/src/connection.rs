@@ -1,19 +1,15 @@
 //! One connection to a broker, and waiting for what comes over it.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
+use midge_dial::{Fault, Greeted, Server, Stream, greet};
 use midge_protocol::{ServerOp, ServerParser, ServerStep, encode};
 use midge_text::system_words;
 
 use super::message::Message;
 use super::plain;
-use super::server::Server;
-
-/// Bytes asked of the kernel in one read.
-const READ_BYTES: usize = 64 * 1024;
 
 /// How long a broker that has closed the connection may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -34,6 +30,13 @@ pub(super) enum Error {
         url: String,
         /// What the system said.
         cause: io::Error,
+    },
+    /// The connection cannot be encrypted, or become a WebSocket.
+    Way {
+        /// Where the broker is.
+        address: String,
+        /// Why not.
+        text: String,
     },
     /// What answers there is no NATS broker, or one that wants what we do not speak.
     Foreign(String),
@@ -85,6 +88,7 @@ impl fmt::Display for Error {
                  --monitor",
                 system_words(cause)
             ),
+            Error::Way { address, text } => write!(f, "{address}: {}", plain::line(text)),
             Error::Foreign(text) => f.write_str(&plain::line(text)),
             Error::Refused(text) => {
                 write!(f, "the broker refused: {}", plain::line(text))?;
@@ -148,6 +152,8 @@ impl From<io::Error> for Error {
         match error.kind() {
             ErrorKind::UnexpectedEof => Error::Closed,
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Error::Closed,
+            // What TLS or WebSocket have to say against what came.
+            ErrorKind::InvalidData => Error::Foreign(error.to_string()),
             _ => Error::Io(error),
         }
     }
@@ -195,11 +201,11 @@ impl Deadline {
         }
     }
 
-    fn left(self) -> Result<Option<Duration>, Error> {
-        let Some(end) = self.end else { return Ok(None) };
-        match end.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(Error::Timeout(self.length)),
-            left => Ok(Some(left)),
+    /// What a failed read says.
+    fn error(self, error: io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::TimedOut => Error::Timeout(self.length),
+            _ => error.into(),
         }
     }
 }
@@ -207,7 +213,7 @@ impl Deadline {
 /// A connection that has introduced itself.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     parser: ServerParser,
     input: Vec<u8>,
     /// Bytes of `input` that have been dealt with.
@@ -223,21 +229,29 @@ impl Connection {
         echo: bool,
         deadline: Deadline,
     ) -> Result<Connection, Error> {
-        let stream = connect(&server.address, deadline)?;
-        stream.set_nodelay(true)?;
+        let Greeted { stream, info, rest } = greet(server, deadline.end).map_err(|fault| {
+            let address = server.address.clone();
+            match fault {
+                Fault::Connect(cause) if cause.kind() == ErrorKind::TimedOut => {
+                    Error::Timeout(deadline.length)
+                }
+                Fault::Connect(cause) => Error::Connect { address, cause },
+                Fault::Io(error) => deadline.error(error),
+                Fault::Tls(_) | Fault::WebSocket(_) => Error::Way {
+                    address,
+                    text: fault.to_string(),
+                },
+                Fault::Foreign(_) => Error::Foreign(fault.to_string()),
+            }
+        })?;
         let mut connection = Connection {
             stream,
             parser: ServerParser::default(),
-            input: Vec::new(),
+            input: rest,
             done: 0,
             output: Vec::new(),
         };
-        let info = connection.info(deadline)?;
-        if info["tls_required"] == true {
-            let text = "the broker requires TLS, which these commands do not support";
-            return Err(Error::Foreign(text.to_owned()));
-        }
-        let nonce = info["nonce"].as_str();
+        let nonce = info.nonce.as_deref();
         if nonce.is_none() && server.credentials.seed.is_some() {
             let text = "the broker gives nothing to sign, as it has no users with keys; leave out --nkey or --creds";
             return Err(Error::Foreign(text.to_owned()));
@@ -304,16 +318,6 @@ impl Connection {
         }
     }
 
-    /// The broker's first words.
-    fn info(&mut self, deadline: Deadline) -> Result<serde_json::Value, Error> {
-        let stranger = || Error::Foreign("the peer is not a NATS broker".to_owned());
-        let info = self.op(deadline, |op, _| match op {
-            ServerOp::Info { json } => serde_json::from_slice(json).ok(),
-            _ => None,
-        })?;
-        info.ok_or_else(stranger)
-    }
-
     /// Waits for the next op, and hands it on.
     fn op<R>(
         &mut self,
@@ -339,43 +343,12 @@ impl Connection {
     fn read(&mut self, deadline: Deadline) -> Result<(), Error> {
         self.input.drain(..self.done);
         self.done = 0;
-        let filled = self.input.len();
-        self.input.resize(filled + READ_BYTES, 0);
-        let read = loop {
-            self.stream.set_read_timeout(deadline.left()?)?;
-            match self.stream.read(&mut self.input[filled..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // It is over, or was cut short: the next look tells.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => break read,
-            }
-        };
-        self.input
-            .truncate(filled + read.as_ref().map_or(0, |len| *len));
-        match read? {
-            0 => Err(Error::Closed),
-            _ => Ok(()),
+        match self.stream.read(&mut self.input, deadline.end) {
+            Ok(0) => Err(Error::Closed),
+            Ok(_) => Ok(()),
+            Err(error) => Err(deadline.error(error)),
         }
     }
-}
-
-fn connect(address: &str, deadline: Deadline) -> Result<TcpStream, Error> {
-    let failed = |cause| Error::Connect {
-        address: address.to_owned(),
-        cause,
-    };
-    let mut last = io::Error::from(ErrorKind::NotFound);
-    for one in address.to_socket_addrs().map_err(failed)? {
-        let connected = match deadline.left()? {
-            Some(left) => TcpStream::connect_timeout(&one, left),
-            None => TcpStream::connect(one),
-        };
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
 }
 
 #[cfg(test)]

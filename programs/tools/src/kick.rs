@@ -16,7 +16,7 @@ const LIMIT: &str = "100000000";
 /// Shows whom the filter finds, and closes them if that is meant.
 pub(super) fn run(args: &KickArgs) -> Result<(), Error> {
     let method = if args.yes { Method::Post } else { Method::Get };
-    let answer = args.monitor.ask_json(method, &target(args))?;
+    let answer = args.monitoring.monitor().ask_json(method, &target(args))?;
     let connections = answer["connections"].as_array();
     let connections = connections.map_or(&[][..], Vec::as_slice);
     let mut out = io::stdout().lock();

@@ -1,9 +1,7 @@
 //! `midge pub`, `midge sub`, `midge req`, `midge top`, `midge kick`: a look at any NATS broker, with nothing else to
 //! install. The last one needs a midge.
 //!
-//! * `cli.rs`: the command lines.
-//! * `server.rs`: where the broker is, and as whom to connect to it.
-//! * `keys.rs`: files with keys.
+//! * `cli.rs`: the command lines; where the broker is, and how to come to it, is `midge_dial`'s.
 //! * `connection.rs`: one connection that waits for what it wants. No reactor: each of these does one
 //!   thing after the other.
 //! * `message.rs`: messages and headers, for people and for programs.
@@ -26,14 +24,12 @@ use clap::Parser;
 
 mod cli;
 mod connection;
-mod keys;
 mod kick;
 mod message;
 mod monitor;
 mod plain;
 mod publish;
 mod request;
-mod server;
 mod subject;
 mod subscribe;
 mod top;

@@ -1,11 +1,10 @@
 //! Just enough HTTP to ask a monitoring port.
 
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
+use midge_dial::{Certificates, Encryption, Fault, Server, Stream};
 use midge_text::host_port;
 use serde_json::Value;
 
@@ -28,10 +27,10 @@ pub(crate) enum Method {
 }
 
 /// A monitoring port.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct Monitor {
-    /// `host:port`.
-    address: String,
+    /// `host:port`, by TLS or not.
+    server: Server,
     /// What stands before the names of endpoints: `/nats`, or nothing.
     base: String,
     /// The field `Authorization`, if there are credentials.
@@ -41,7 +40,7 @@ pub(crate) struct Monitor {
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitor")
-            .field("address", &self.address)
+            .field("address", &self.server.address)
             .field("base", &self.base)
             .finish_non_exhaustive()
     }
@@ -49,16 +48,17 @@ impl fmt::Debug for Monitor {
 
 impl Monitor {
     /// Reads `8222`, `host`, `host:8222`, `http://host:8222/base`, `http://user:password@host` or
-    /// `http://token@host`.
+    /// `http://token@host`; the same with `https://`.
     pub(crate) fn parse(text: &str) -> Result<Monitor, String> {
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
+        let (encryption, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (Encryption::AsBroker, rest),
+            Some(("https", rest)) => (Encryption::First, rest),
             Some((scheme, _)) => {
                 return Err(format!(
-                    "{scheme}:// is not spoken here; write http://host:port"
+                    "{scheme}:// is not spoken here; write http://host:port or https://host:port"
                 ));
             }
-            None => text,
+            None => (Encryption::AsBroker, text),
         };
         let (host, base) = match rest.find('/') {
             Some(at) => rest.split_at(at),
@@ -78,15 +78,25 @@ impl Monitor {
             false => host_port::server(host, PORT)?,
         };
         Ok(Monitor {
-            address,
+            server: Server {
+                address,
+                encryption,
+                ..Server::default()
+            },
             base: base.trim_end_matches('/').to_owned(),
             authorization,
         })
     }
 
+    /// The same, whose certificate is held against these, if it has one.
+    pub(crate) fn trusting(mut self, certificates: Certificates) -> Monitor {
+        self.server.certificates = certificates;
+        self
+    }
+
     /// `host:port`.
     pub(super) fn address(&self) -> &str {
-        &self.address
+        &self.server.address
     }
 
     /// Asks one endpoint, with its query.
@@ -96,10 +106,18 @@ impl Monitor {
 
     /// As [`get`](Monitor::get), by another method.
     pub(super) fn ask_json(&self, method: Method, endpoint: &str) -> Result<Value, Error> {
-        let url = format!("http://{}{}{endpoint}", self.address, self.base);
-        let failed = |cause| Error::Monitor {
-            url: url.clone(),
-            cause,
+        let scheme = match self.server.is_tls_first() {
+            true => "https",
+            false => "http",
+        };
+        let (address, base) = (self.address(), &self.base);
+        let url = format!("{scheme}://{address}{base}{endpoint}");
+        let failed = |fault: Fault| match fault {
+            Fault::Connect(cause) | Fault::Io(cause) => Error::Monitor {
+                url: url.clone(),
+                cause,
+            },
+            fault => Error::Foreign(format!("{url}: {fault}")),
         };
         let answer = self.ask(method, endpoint).map_err(failed)?;
         let foreign = |what: &str| Error::Foreign(format!("{url} {what}"));
@@ -123,47 +141,29 @@ impl Monitor {
     }
 
     /// By version 1.0, so that the answer comes in one piece and ends with the connection.
-    fn ask(&self, method: Method, endpoint: &str) -> std::io::Result<Vec<u8>> {
-        let mut last = std::io::Error::from(ErrorKind::NotFound);
-        for addr in self.address.to_socket_addrs()? {
-            let mut stream = match TcpStream::connect_timeout(&addr, TIMEOUT) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    last = error;
-                    continue;
-                }
-            };
-            let end = Instant::now() + TIMEOUT;
-            let (host, base) = (&self.address, &self.base);
-            let method = match method {
-                Method::Get => "GET",
-                Method::Post => "POST",
-            };
-            let authorization = match &self.authorization {
-                Some(value) => format!("Authorization: {value}\r\n"),
-                None => String::new(),
-            };
-            let ask = format!(
-                "{method} {base}{endpoint} HTTP/1.0\r\nHost: {host}\r\n{authorization}\r\n"
-            );
-            stream.write_all(ask.as_bytes())?;
-            let mut answer = Vec::new();
-            let mut piece = [0; 16 * 1024];
-            while answer.len() < ANSWER_BYTES_MAX {
-                // All of it has to come in time, however it drips.
-                let left = end.saturating_duration_since(Instant::now());
-                stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-                match stream.read(&mut piece)? {
-                    0 => break,
-                    len => answer.extend_from_slice(&piece[..len]),
-                }
-                if end <= Instant::now() {
-                    return Err(ErrorKind::TimedOut.into());
-                }
+    fn ask(&self, method: Method, endpoint: &str) -> Result<Vec<u8>, Fault> {
+        // All of it has to come in time, however it drips.
+        let end = Some(Instant::now() + TIMEOUT);
+        let mut stream = Stream::open(&self.server, end)?;
+        let (host, base) = (self.address(), &self.base);
+        let method = match method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        let authorization = match &self.authorization {
+            Some(value) => format!("Authorization: {value}\r\n"),
+            None => String::new(),
+        };
+        let ask =
+            format!("{method} {base}{endpoint} HTTP/1.0\r\nHost: {host}\r\n{authorization}\r\n");
+        stream.write_all(ask.as_bytes()).map_err(Fault::Io)?;
+        let mut answer = Vec::new();
+        while answer.len() < ANSWER_BYTES_MAX {
+            if stream.read(&mut answer, end).map_err(Fault::Io)? == 0 {
+                break;
             }
-            return Ok(answer);
         }
-        Err(last)
+        Ok(answer)
     }
 }
 
@@ -181,9 +181,12 @@ mod tests {
             ("::1", "[::1]:8222", ""),
             ("http://h:1/", "h:1", ""),
             ("http://h/nats/", "h:8222", "/nats"),
+            ("https://h:1/", "h:1", ""),
         ] {
             let monitor = Monitor::parse(text).expect(text);
-            assert_eq!((&*monitor.address, &*monitor.base), (address, base));
+            assert_eq!((monitor.address(), &*monitor.base), (address, base));
+            let is_https = text.starts_with("https");
+            assert_eq!(monitor.server.is_tls_first(), is_https, "{text}");
         }
         for (text, authorization) in [
             ("http://ann:p@ss@h:1/nats", Some("Basic YW5uOnBAc3M=")),
@@ -193,7 +196,7 @@ mod tests {
             let monitor = Monitor::parse(text).expect(text);
             assert_eq!(monitor.authorization.as_deref(), authorization);
         }
-        for text in ["", "https://h", "http:///x", "0", "65536", ":8222"] {
+        for text in ["", "ftp://h", "http:///x", "0", "65536", ":8222"] {
             assert!(Monitor::parse(text).is_err(), "{text}");
         }
     }

@@ -14,7 +14,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// Publishes, and waits until the broker has carried it out: what it has to say against it comes by
 /// then.
 pub(super) fn run(args: &PubArgs) -> Result<(), Error> {
-    let mut connection = Connection::open(&args.server.server(), true, args.deadline())?;
+    let mut connection = Connection::open(&args.broker.server(), true, args.deadline())?;
     let (mut messages, mut bytes) = (0_u64, 0_u64);
     let mut send = |payload: &[u8], is_last: bool| {
         for _ in 0..args.count {

@@ -12,7 +12,7 @@ use super::message::publish;
 pub(super) fn run(args: &ReqArgs) -> Result<(), Error> {
     let payload = args.message.payload()?;
     let deadline = args.deadline();
-    let mut connection = Connection::open(&args.server.server(), true, deadline)?;
+    let mut connection = Connection::open(&args.broker.server(), true, deadline)?;
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(io::Error::from)?;
     let inbox = format!("_INBOX.{}", data_encoding::BASE64URL_NOPAD.encode(&random));

@@ -16,7 +16,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Prints messages until there were enough, or it is ended.
 pub(super) fn run(args: &SubArgs) -> Result<(), Error> {
     let deadline = args.deadline();
-    let mut connection = Connection::open(&args.server.server(), true, deadline)?;
+    let mut connection = Connection::open(&args.broker.server(), true, deadline)?;
     for (sid, subject) in args.subjects.iter().enumerate() {
         let queue = args.queue.as_deref().map(str::as_bytes);
         let sid = (sid + 1).to_string();

@@ -25,7 +25,6 @@ const TRY_EVERY: usize = 97;
 /// The connection.
 #[derive(Debug)]
 pub(crate) struct Churner {
-    hello: String,
     subject: String,
     subscriptions: usize,
     joined: bool,
@@ -36,9 +35,8 @@ pub(crate) struct Churner {
 
 impl Churner {
     /// Will have a number of subscriptions below `subject`.
-    pub(crate) fn new(subject: &str, subscriptions: usize, hello: &str) -> Churner {
+    pub(crate) fn new(subject: &str, subscriptions: usize) -> Churner {
         Churner {
-            hello: format!("{hello}PING\r\n"),
             subject: subject.to_owned(),
             subscriptions,
             joined: false,
@@ -58,7 +56,7 @@ impl Handler<Shard> for Churner {
     fn on_open(&mut self, cx: &mut Context<'_, Shard>) {
         let key = cx.key();
         cx.io.watermarks(key, 1 << 20, 2 << 20, usize::MAX);
-        cx.send(self.hello.as_bytes());
+        cx.send(b"PING\r\n");
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, Shard>, input: &mut Input<'_>) {

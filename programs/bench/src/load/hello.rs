@@ -1,39 +1,11 @@
-//! How a connection introduces itself, and what every one of them hears besides messages.
-
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! What every connection hears besides messages.
 
 use midge_protocol::{Delivery, ServerOp, ServerParser, ServerStep};
-use midge_reactor::{Close, ConnectOptions, Context, Handler, Input, Key};
+use midge_reactor::{Close, Context, Input};
 
 use super::shared::Event;
 use super::thread::Shard;
 use crate::check::{Aside, Fault, shown};
-
-/// Connections from one address. The system has ports for seven times as many, and takes ever longer
-/// to find one that is free.
-const PORTS: usize = 4000;
-
-/// Connections that this process has opened.
-static OPENED: AtomicUsize = AtomicUsize::new(0);
-
-/// Connects. On Linux all of 127.0.0.0/8 is this machine, so that there are more of them than ports:
-/// ports of connections that have ended a short time ago are not in the way.
-pub(crate) fn connect(
-    cx: &mut Context<'_, Shard>,
-    addr: SocketAddr,
-    handler: impl Handler<Shard> + 'static,
-) -> Key {
-    let mut options = ConnectOptions::default();
-    let part = OPENED.fetch_add(1, Ordering::Relaxed) / PORTS;
-    if part > 0 && cfg!(target_os = "linux") && addr.ip() == Ipv4Addr::LOCALHOST {
-        // Not those that another process takes, as far as can be: each has some thousand.
-        let place = (std::process::id() as usize * 251 + part) % ((1 << 23) - 1);
-        let source = Ipv4Addr::from_bits(Ipv4Addr::new(127, 128, 0, 0).to_bits() | place as u32);
-        options.local_addr = Some((source, 0).into());
-    }
-    cx.connect_with(addr, &options, handler)
-}
 
 /// Reads all whole ops.
 ///

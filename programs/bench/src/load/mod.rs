@@ -8,7 +8,8 @@
 //!
 //! * `shared.rs`: counters, flags and events between threads, in atomics and over one channel.
 //! * `thread.rs`: a reactor on a thread of its own, which opens its connections in waves.
-//! * `hello.rs`: how a connection introduces itself; what every one of them hears besides messages.
+//! * `dial.rs`: how a connection comes to the broker, and introduces itself.
+//! * `hello.rs`: what every one of them hears besides messages.
 //! * `publisher.rs`, `subscriber.rs`: the two ends of a flow.
 //! * `requester.rs`, `responder.rs`: the two ends of a request.
 //! * `crowd.rs`: many connections that each do little.
@@ -17,6 +18,7 @@
 
 pub(crate) mod churner;
 pub(crate) mod crowd;
+pub(crate) mod dial;
 pub(crate) mod hello;
 pub(crate) mod idler;
 pub(crate) mod publisher;

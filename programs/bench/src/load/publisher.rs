@@ -31,7 +31,6 @@ const LATE_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Publisher {
     number: usize,
     who: String,
-    hello: String,
     stamper: Stamper,
     /// The holder of the only reference may write.
     rings: [Option<Bytes>; RINGS],
@@ -57,18 +56,11 @@ enum Phase {
 
 impl Publisher {
     /// The one of this `number` of `count`.
-    pub(crate) fn new(
-        number: usize,
-        count: usize,
-        shape: &Shape,
-        span: Span,
-        hello: &str,
-    ) -> Publisher {
+    pub(crate) fn new(number: usize, count: usize, shape: &Shape, span: Span) -> Publisher {
         let (stamper, ring) = Stamper::new(shape, number);
         Publisher {
             number,
             who: format!("publisher {number}"),
-            hello: format!("{hello}PING\r\n"),
             stamper,
             rings: [Some(ring.clone().into()), Some(ring.into())],
             turn: 0,
@@ -172,7 +164,7 @@ impl Handler<Shard> for Publisher {
         // A queue of any length is congested, so that its end is told.
         let key = cx.key();
         cx.io.watermarks(key, 0, 1, usize::MAX);
-        cx.send(self.hello.as_bytes());
+        cx.send(b"PING\r\n");
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, Shard>, input: &mut Input<'_>) {

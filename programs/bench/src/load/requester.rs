@@ -52,7 +52,7 @@ enum Phase {
 
 impl Requester {
     /// The one of this number.
-    pub(crate) fn new(number: usize, shape: &Shape, request: &Request, hello: &str) -> Requester {
+    pub(crate) fn new(number: usize, shape: &Shape, request: &Request) -> Requester {
         let nonce = shape.nonce;
         let inbox = format!("_INBOX.{nonce:016x}.{number}.000000");
         let prefix = &inbox[..inbox.len() - REPLY_DIGITS];
@@ -65,7 +65,7 @@ impl Requester {
         Requester {
             number,
             who: format!("requester {number}"),
-            hello: format!("{hello}SUB {prefix}* 1\r\nPING\r\n"),
+            hello: format!("SUB {prefix}* 1\r\nPING\r\n"),
             ring_frames: shape.ring_frames(),
             shape: shape.clone(),
             frame,

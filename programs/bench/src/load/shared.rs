@@ -117,6 +117,8 @@ pub(crate) struct Shared {
     pub(crate) window: u64,
     /// When messages are due, if they are.
     pub(crate) schedule: Option<Schedule>,
+    /// Handshakes of TLS that have taken up a session again.
+    pub(crate) resumed: Counter,
     events: Sender<Event>,
 }
 
@@ -132,6 +134,7 @@ impl Shared {
             share: Share::Each,
             window: u64::MAX,
             schedule: None,
+            resumed: Counter::default(),
             events,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use midge_reactor::{Close, Context, Handler, Input};
 
+use super::dial::{self, Dial};
 use super::hello;
 use super::shared::Event;
 use super::thread::Shard;
@@ -13,9 +14,7 @@ use crate::workload::Span;
 /// What all connections of one storm have in common.
 #[derive(Debug)]
 pub(crate) struct Storm {
-    pub(crate) addr: std::net::SocketAddr,
-    /// `CONNECT` and `PING`.
-    pub(crate) hello: String,
+    pub(crate) dial: Arc<Dial>,
     pub(crate) span: Span,
     /// How many come at a time.
     pub(crate) concurrency: usize,
@@ -44,7 +43,7 @@ impl ShortLived {
 
 impl Handler<Shard> for ShortLived {
     fn on_open(&mut self, cx: &mut Context<'_, Shard>) {
-        cx.send(self.storm.hello.as_bytes());
+        cx.send(b"PING\r\n");
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, Shard>, input: &mut Input<'_>) {
@@ -72,7 +71,7 @@ impl Handler<Shard> for ShortLived {
         } else {
             let storm = Arc::clone(&self.storm);
             let next = ShortLived::new(&storm, self.place);
-            hello::connect(cx, storm.addr, next);
+            dial::connect(cx, &storm.dial, next);
         }
     }
 }

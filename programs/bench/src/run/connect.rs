@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Error, Run, latency, need_files, shared};
+use crate::load::dial;
 use crate::load::short_lived::{ShortLived, Storm};
 use crate::load::thread::{Plan, Thread};
 use crate::outcome::Outcome;
@@ -15,8 +16,7 @@ pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Er
     let (shared, events) = shared(connect.concurrency, 0);
     let (shared, meter) = (Arc::new(shared), run.meter.begin());
     let storm = Arc::new(Storm {
-        addr: run.target.addr,
-        hello: run.target.connect_line() + "PING\r\n",
+        dial: Arc::clone(&run.dial),
         span: connect.span,
         concurrency: connect.concurrency,
     });
@@ -28,7 +28,7 @@ pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Er
     };
     let _ = shared.began.set(Instant::now());
     let thread = Thread::spawn(plan, &shared, move |cx, place| {
-        cx.connect(storm.addr, ShortLived::new(&storm, place))
+        dial::connect(cx, &storm.dial, ShortLived::new(&storm, place))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&shared, events);
@@ -37,6 +37,10 @@ pub(super) fn measure(mut run: Run<'_>, connect: &Connect) -> Result<Outcome, Er
     outcome.broker = watch.broker();
     run.outcome = outcome;
     run.count(&shared, 0);
+    if connect.handshakes.is_some() && run.outcome.messages > 0 {
+        let resumed = shared.resumed.get() as f64 / run.outcome.messages as f64;
+        run.outcome.figure("resumed_share", resumed);
+    }
     run.outcome.latency = latency(thread.end());
     Ok(run.finish(result))
 }

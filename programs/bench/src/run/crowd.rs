@@ -8,7 +8,7 @@ use super::{Error, Run, latency, need_files, shared};
 use crate::check::{Receiver, Share};
 use crate::frame::Shape;
 use crate::load::crowd::{ASK, Member, Speaker};
-use crate::load::hello;
+use crate::load::dial;
 use crate::load::shared::Schedule;
 use crate::load::subscriber::FINISH;
 use crate::load::thread::{Clock, Plan, Thread};
@@ -24,7 +24,6 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
     let schedule = Schedule::new(crowd.rate, connections);
     shared.schedule = Some(schedule);
     let (shared, meter) = (Arc::new(shared), run.meter);
-    let hello = run.target.connect_line();
 
     let warm_up = Duration::from_secs_f64(crowd.warm_up);
     let mut speaker = Speaker::new(&shape, connections, schedule, warm_up, crowd.span);
@@ -38,14 +37,14 @@ pub(super) fn measure(mut run: Run<'_>, crowd: &Crowd) -> Result<Outcome, Error>
             hears: true,
         }),
     };
-    let addr = run.target.addr;
+    let dial = Arc::clone(&run.dial);
     let thread = Thread::spawn(plan, &shared, move |cx, number| {
         // As it is for itself: one subject without a number of its own.
         let own = shape.with_subject(&shape.subject(number));
         let publisher = (number + connections - 1) % connections;
         let receiver = Receiver::of_publisher(&own, publisher, shape.ring_frames());
-        let hello = hello.clone() + &own.sub_line(0, "", false);
-        hello::connect(cx, addr, Member::new(number, receiver, hello, warm_up))
+        let hello = own.sub_line(0, "", false);
+        dial::connect(cx, &dial, Member::new(number, receiver, hello, warm_up))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&shared, events);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Error, Run, latency, need_files, shared};
 use crate::check::{Bits, Fault, Receiver, Share};
 use crate::frame::Shape;
+use crate::load::dial;
 use crate::load::idler::Idler;
 use crate::load::publisher::{GO, LOOK, Publisher};
 use crate::load::shared::{Checked, Schedule, Shared};
@@ -27,11 +28,10 @@ pub(super) fn measure(mut run: Run<'_>, flow: &Flow) -> Result<Outcome, Error> {
     shared.readers = flow.subscribers - flow.stalled;
     shared.schedule = flow.rate.map(|rate| Schedule::new(rate, flow.publishers));
     let (shared, meter) = (Arc::new(shared), run.meter);
-    let hello = run.target.connect_line();
 
-    let beside = beside(&run, flow, &shape, &shared, &hello)?;
-    let subscribers = subscribers(&run, flow, &shape, &shared, &hello)?;
-    let publishers = publishers(&run, flow, &shape, &shared, &hello)?;
+    let beside = beside(&run, flow, &shape, &shared)?;
+    let subscribers = subscribers(&run, flow, &shape, &shared)?;
+    let publishers = publishers(&run, flow, &shape, &shared)?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&shared, events);
     let others = flow.idle + usize::from(flow.bystanders > 0);
@@ -87,13 +87,12 @@ fn beside(
     flow: &Flow,
     shape: &Shape,
     shared: &Arc<Shared>,
-    hello: &str,
 ) -> io::Result<Option<Thread>> {
     let (idle, bystanders) = (flow.idle, flow.bystanders);
     if idle + bystanders == 0 {
         return Ok(None);
     }
-    let (addr, hello, subject) = (run.target.addr, hello.to_owned(), shape.subject(0));
+    let (dial, subject) = (Arc::clone(&run.dial), shape.subject(0));
     let plan = Plan {
         name: "bench-idle",
         connections: idle + usize::from(bystanders > 0),
@@ -108,10 +107,7 @@ fn beside(
             let line = |number| format!("SUB {subject}.beside.{number:06} {number}\r\n");
             subjects.map(line).collect()
         };
-        cx.connect(
-            addr,
-            Idler::new("an idle connection", &(hello.clone() + &subs)),
-        )
+        dial::connect(cx, &dial, Idler::new("an idle connection", &subs))
     });
     thread.map(Some)
 }
@@ -121,10 +117,9 @@ fn subscribers(
     flow: &Flow,
     shape: &Shape,
     shared: &Arc<Shared>,
-    hello: &str,
 ) -> io::Result<Thread> {
-    let (flow, shape, addr) = (*flow, shape.clone(), run.target.addr);
-    let (hello, share) = (hello.to_owned(), shared.share);
+    let (flow, shape, share) = (*flow, shape.clone(), shared.share);
+    let dial = Arc::clone(&run.dial);
     let plan = Plan {
         name: "bench-sub",
         connections: flow.subscribers,
@@ -147,8 +142,7 @@ fn subscribers(
         } else {
             flow.read_rate.map_or(Pace::Free, Pace::Limited)
         };
-        let hello = hello.clone() + &subs;
-        cx.connect(addr, Subscriber::new(number, receiver, pace, &hello))
+        dial::connect(cx, &dial, Subscriber::new(number, receiver, pace, &subs))
     })
 }
 
@@ -157,10 +151,8 @@ fn publishers(
     flow: &Flow,
     shape: &Shape,
     shared: &Arc<Shared>,
-    hello: &str,
 ) -> io::Result<Thread> {
-    let (flow, shape, addr) = (*flow, shape.clone(), run.target.addr);
-    let hello = hello.to_owned();
+    let (flow, shape, dial) = (*flow, shape.clone(), Arc::clone(&run.dial));
     let plan = Plan {
         name: "bench-pub",
         connections: flow.publishers,
@@ -172,8 +164,8 @@ fn publishers(
         }),
     };
     Thread::spawn(plan, shared, move |cx, number| {
-        let publisher = Publisher::new(number, flow.publishers, &shape, flow.span, &hello);
-        cx.connect(addr, publisher)
+        let publisher = Publisher::new(number, flow.publishers, &shape, flow.span);
+        dial::connect(cx, &dial, publisher)
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Run, need_files, shared};
-use crate::load::hello;
+use crate::load::dial;
 use crate::load::idler::Idler;
 use crate::load::thread::{Plan, Thread};
 use crate::outcome::Outcome;
@@ -15,8 +15,8 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
     need_files(connections)?;
     let (shared, events) = shared(0, 0);
     let (shared, meter) = (Arc::new(shared), run.meter);
-    let hello = run.target.connect_line();
-    let (subject, addr, subscriptions) = (run.subject(), run.target.addr, idle.subscriptions);
+    let (subject, subscriptions) = (run.subject(), idle.subscriptions);
+    let dial = Arc::clone(&run.dial);
     let plan = Plan {
         name: "bench-idle",
         connections,
@@ -26,8 +26,7 @@ pub(super) fn measure(mut run: Run<'_>, idle: &Idle) -> Result<Outcome, Error> {
     let thread = Thread::spawn(plan, &shared, move |cx, number| {
         let line = |sub| format!("SUB {subject}.{number:06}.{sub:06} {sub}\r\n");
         let subs: String = (0..subscriptions).map(line).collect();
-        let hello = hello.clone() + &subs;
-        hello::connect(cx, addr, Idler::new("an idle connection", &hello))
+        dial::connect(cx, &dial, Idler::new("an idle connection", &subs))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&shared, events);

@@ -15,13 +15,13 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::check::Fault;
+use super::load::dial::Dial;
 use super::load::shared::{Event, Shared};
 use super::outcome::{Latency, Outcome};
 use super::process;
-use super::workload::{Impossible, Kind, Workload};
+use super::workload::{Handshakes, Impossible, Kind, Workload};
 use meter::Meter;
-use midge_protocol::Credentials;
-use midge_text::host_port;
+use midge_dial::Server;
 use watch::Watch;
 
 mod connect;
@@ -34,27 +34,16 @@ mod request;
 mod sub_unsub;
 mod watch;
 
-/// The port of a broker, if no other is given.
-const PORT: u16 = 4222;
-
 /// Whom to measure, and who asks for the end.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) addr: SocketAddr,
+    /// Where it is, as whom to come, and by what way.
+    pub(crate) server: Server,
     pub(crate) pid: Option<u32>,
-    pub(crate) credentials: Credentials,
     /// A broker that is silent for so long has failed.
     pub(crate) patience: Duration,
     /// Set by Ctrl-C.
     pub(crate) interrupted: Arc<AtomicBool>,
-}
-
-impl Target {
-    /// How each connection introduces itself: `CONNECT {...}` CR LF.
-    pub(crate) fn connect_line(&self) -> String {
-        let introduction = self.credentials.introduction("midge bench", true, None);
-        format!("CONNECT {introduction}\r\n")
-    }
 }
 
 /// Why nothing could be measured.
@@ -69,7 +58,9 @@ pub(crate) enum Error {
     /// There is no process of this number.
     NoProcess { pid: u32 },
     /// Who answers there does not speak the protocol.
-    NoGreeting { addr: SocketAddr, error: io::Error },
+    NoGreeting { addr: SocketAddr, error: String },
+    /// The connection cannot be encrypted, or become a WebSocket.
+    NoWay { addr: SocketAddr, text: String },
     /// The broker does not take messages of this size.
     TooLarge { size: usize, max: u64 },
     /// The command line names what is not there, or cannot be.
@@ -95,6 +86,7 @@ impl fmt::Display for Error {
                 f,
                 "{addr} sends no INFO as a NATS broker does: {error}; --server tells where one is"
             ),
+            Error::NoWay { addr, text } => write!(f, "{addr}: {text}"),
             Error::TooLarge { size, max } => write!(
                 f,
                 "the broker takes messages of up to {max} bytes, not {size}; use a smaller --size, or raise its max_payload"
@@ -134,14 +126,12 @@ impl From<Impossible> for Error {
     }
 }
 
-/// The address of `host:port`, or of a host with the port of NATS.
+/// The first address of `host:port`.
 ///
 /// # Errors
-/// [`Error::Usage`] and [`Error::NoAddress`].
-pub(crate) fn resolve(server: &str) -> Result<SocketAddr, Error> {
-    let address = host_port::server(server, PORT);
-    let address = address.map_err(|text| Error::Usage(format!("--server {server}: {text}")))?;
-    let found = address.to_socket_addrs().and_then(|mut addrs| {
+/// [`Error::NoAddress`].
+fn resolve(server: &str) -> Result<SocketAddr, Error> {
+    let found = server.to_socket_addrs().and_then(|mut addrs| {
         let none = || io::Error::other("the name has no address");
         addrs.next().ok_or_else(none)
     });
@@ -169,8 +159,9 @@ pub(crate) fn run(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, Error> {
     workload.validate()?;
-    let info = greeting::hear(target.addr, target.patience)?;
-    let (size, max) = (workload.message_bytes(), info.max_payload);
+    let addr = resolve(&target.server.address)?;
+    let greeted = greeting::hear(&target.server, addr, target.patience)?;
+    let (size, max) = (workload.message_bytes(), greeted.info.max_payload);
     if size as u64 > max && max > 0 {
         return Err(Error::TooLarge { size, max });
     }
@@ -179,8 +170,23 @@ pub(crate) fn run(
     {
         return Err(Error::NoProcess { pid });
     }
+    let addr = greeted.stream.peer_addr()?;
+    let handshakes = match &workload.kind {
+        Kind::Connect(connect) => connect.handshakes,
+        _ => None,
+    };
+    if handshakes.is_some() && !greeted.stream.is_tls() {
+        let text = "the connection is in clear, and has no handshakes; write tls://, or give --tls";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    let resumes = handshakes == Some(Handshakes::Resumed);
+    let dial = Dial::new(&target.server, &greeted, addr, resumes, target.patience);
+    let dial = dial.map_err(|text| Error::NoWay { addr, text })?;
+    // Of no use any more, and memory of the broker.
+    drop(greeted);
     let run = Run {
         target,
+        dial: Arc::new(dial),
         nonce: nonce(),
         progress,
         meter: Meter::start(target.pid),
@@ -199,6 +205,7 @@ pub(crate) fn run(
 /// One measurement on its way.
 struct Run<'a> {
     target: &'a Target,
+    dial: Arc<Dial>,
     nonce: u64,
     progress: &'a mut dyn FnMut(Progress),
     meter: Meter,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Error, Run, latency, need_files, shared};
 use crate::frame::Shape;
+use crate::load::dial;
 use crate::load::publisher::{GO, LOOK};
 use crate::load::requester::Requester;
 use crate::load::responder::Responder;
@@ -22,7 +23,6 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
         .rate
         .map(|rate| Schedule::new(rate, request.requesters));
     let (shared, meter) = (Arc::new(shared), run.meter);
-    let hello = run.target.connect_line();
 
     // All in one thread: the two ends of a request never work at the same time, and a second
     // thread would only add the time it takes to wake it.
@@ -36,15 +36,15 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
             hears: true,
         }),
     };
-    let (asked, addr) = (*request, run.target.addr);
+    let (asked, dial) = (*request, Arc::clone(&run.dial));
     let thread = Thread::spawn(plan, &shared, move |cx, number| {
         if number < asked.responders {
             let queue = if asked.responders > 1 { " workers" } else { "" };
-            let hello = hello.clone() + &shape.sub_line(0, queue, false);
-            cx.connect(addr, Responder::new(number, &shape, &hello))
+            let hello = shape.sub_line(0, queue, false);
+            dial::connect(cx, &dial, Responder::new(number, &shape, &hello))
         } else {
             let number = number - asked.responders;
-            cx.connect(addr, Requester::new(number, &shape, &asked, &hello))
+            dial::connect(cx, &dial, Requester::new(number, &shape, &asked))
         }
     })?;
     let mut outcome = run.outcome.clone();

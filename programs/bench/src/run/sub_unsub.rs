@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Error, Run, shared};
 use crate::load::churner::{Churner, SUBSCRIBE, TRY, TRY_AGAIN, UNSUBSCRIBE};
+use crate::load::dial;
 use crate::load::thread::{Plan, Thread};
 use crate::outcome::Outcome;
 use crate::workload::SubUnsub;
@@ -12,8 +13,8 @@ use crate::workload::SubUnsub;
 pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Error> {
     let (shared, events) = shared(0, 0);
     let (shared, meter) = (Arc::new(shared), run.meter);
-    let hello = run.target.connect_line();
-    let (subject, addr, count) = (run.subject(), run.target.addr, subs.subscriptions);
+    let (subject, count) = (run.subject(), subs.subscriptions);
+    let dial = Arc::clone(&run.dial);
     let plan = Plan {
         name: "bench-churn",
         connections: 1,
@@ -21,7 +22,7 @@ pub(super) fn measure(mut run: Run<'_>, subs: &SubUnsub) -> Result<Outcome, Erro
         clock: None,
     };
     let thread = Thread::spawn(plan, &shared, move |cx, _| {
-        cx.connect(addr, Churner::new(&subject, count, &hello))
+        dial::connect(cx, &dial, Churner::new(&subject, count))
     })?;
     let mut outcome = run.outcome.clone();
     let mut watch = run.watch(&shared, events);

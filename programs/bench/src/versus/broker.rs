@@ -1,14 +1,18 @@
 //! Starts a broker, and stops it.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::set_up::Files;
 use crate::run::Error;
+use crate::suite::Setup;
+use midge_dial::Server;
 
 /// How long a broker may take until it listens.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -113,32 +117,45 @@ fn nats_server() -> Result<String, Error> {
 /// A broker that takes connections. It is stopped when this is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) addr: SocketAddr,
+    /// Where it is, and how to come to it.
+    pub(super) server: Server,
     child: Child,
 }
 
 impl Running {
-    /// Starts a broker on a free port of this machine.
+    /// Starts a broker on free ports of this machine.
     ///
     /// # Errors
     /// It cannot be started, ends, or does not listen in time.
-    pub(super) fn start(command: &BrokerCommand) -> io::Result<Running> {
-        let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    pub(super) fn start(
+        command: &BrokerCommand,
+        setup: Setup,
+        files: &Files,
+    ) -> io::Result<Running> {
+        let free = || TcpListener::bind("127.0.0.1:0");
+        // Both at a time, or they might be the same.
+        let both = (free()?, free()?);
+        let (addr, websocket) = (both.0.local_addr()?, both.1.local_addr()?.port());
+        drop(both);
+        let configuration = files.configuration(setup, websocket)?;
+        let configuration = configuration.iter();
         let failed = |what: String| {
             let words = command.words.join(" ");
             io::Error::other(format!("{words} -a 127.0.0.1 -p {}: {what}", addr.port()))
         };
         let child = Command::new(&command.words[0])
             .args(&command.words[1..])
+            .args(configuration.flat_map(|file| [OsStr::new("-c"), file.as_os_str()]))
             .args(["-a", "127.0.0.1", "-p", &addr.port().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| failed(error.to_string()))?;
-        let mut running = Running { addr, child };
+        let server = files.server(setup, addr, websocket);
+        let mut running = Running { server, child };
         let began = Instant::now();
-        while TcpStream::connect(addr).is_err() {
+        while TcpStream::connect(&running.server.address).is_err() {
             if let Some(status) = running.child.try_wait()? {
                 return Err(failed(format!("it ended at once, {status}")));
             }
@@ -214,7 +231,8 @@ mod tests {
             label: "true".to_owned(),
             words: vec!["true".to_owned()],
         };
-        let error = Running::start(&command).expect_err("it does not listen");
+        let files = Files::new().expect("a folder can be made");
+        let error = Running::start(&command, Setup::Plain, &files).expect_err("it does not listen");
         assert!(error.to_string().contains("it ended at once"), "{error}");
     }
 }

@@ -120,7 +120,12 @@ mod tests {
             ("pub", &["pub-only"]),
             ("fanin", &["8-to-1"]),
             ("slow", &["stalled"]),
-            ("queue,subjects", &["queue-2-to-4", "subjects-100k"]),
+            (
+                "queue,subjects",
+                &["queue-2-to-4", "subjects-100k", "permissions-1000"],
+            ),
+            ("permissions", &["permissions"]),
+            ("handshakes", &["tls-handshakes", "tls-resumed"]),
             ("request,pub-only", &["pub-only", "request-1", "request-32"]),
             ("crowd-1", &["crowd-1"]),
         ] {

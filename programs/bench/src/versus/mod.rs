@@ -2,6 +2,7 @@
 //!
 //! * `choice.rs`: which workloads.
 //! * `broker.rs`: starts one, and stops it.
+//! * `set_up.rs`: what it is set up with.
 //! * `rounds.rs`: all workloads on all brokers, several times.
 //! * `results.rs`: medians, summaries, ratios. Plain values.
 //! * `machine.rs`: where it was measured.
@@ -15,13 +16,15 @@ use clap::Args;
 use super::files;
 use super::report;
 use super::run;
-use super::suite::{Scale, suite};
+use super::suite::{Scale, Setup, suite};
+use set_up::Files;
 
 mod broker;
 mod choice;
 mod machine;
 pub(crate) mod results;
 mod rounds;
+mod set_up;
 mod text;
 
 pub(crate) use choice::names;
@@ -30,8 +33,8 @@ pub(crate) use text::letter;
 /// What `versus` is asked.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct VersusArgs {
-    /// First broker: a program and its flags; -a HOST -p PORT is appended
-    /// [default: this midge]
+    /// First broker: a program and its flags; -a HOST -p PORT is appended, and -c FILE where a workload needs
+    /// TLS, WebSocket or users [default: this midge]
     #[arg(long, value_name = "COMMAND")]
     a: Option<String>,
     /// Second broker [default: nats-server in PATH]
@@ -105,9 +108,10 @@ pub(crate) fn main(args: &VersusArgs) -> Result<bool, run::Error> {
     }
     let brokers = broker::commands(args.a.as_deref(), args.b.as_deref(), &args.broker)?;
     let report_path = args.report();
-    expect_ready(args, report_path.as_deref(), &brokers)?;
+    let set_up = Files::new()?;
+    expect_ready(args, report_path.as_deref(), &brokers, &set_up)?;
     let rounds = if args.quick { 1 } else { args.rounds };
-    let results = rounds::run(&brokers, &cases, rounds, scale.seconds, args.quiet)?;
+    let results = rounds::run(&brokers, &set_up, &cases, rounds, scale.seconds, args.quiet)?;
     files::print(&text::render(&results))?;
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&results).map_err(io::Error::other)?;
@@ -128,6 +132,7 @@ fn expect_ready(
     args: &VersusArgs,
     report: Option<&Path>,
     brokers: &[broker::BrokerCommand],
+    set_up: &Files,
 ) -> Result<(), run::Error> {
     for (flag, path) in [
         ("--report", report),
@@ -143,7 +148,7 @@ fn expect_ready(
     }
     for broker in brokers {
         // It is stopped at once.
-        broker::Running::start(broker)?;
+        broker::Running::start(broker, Setup::Plain, set_up)?;
     }
     Ok(())
 }

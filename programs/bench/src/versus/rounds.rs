@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::broker::{BrokerCommand, Running};
 use super::machine::Machine;
 use super::results::{BrokerInfo, Compared, Outcomes, Results};
+use super::set_up::Files;
 use crate::outcome::Outcome;
 use crate::progress::Line;
 use crate::run::{self, Target};
 use crate::suite::Case;
 use crate::table;
-use midge_protocol::Credentials;
 
 /// A broker that is silent for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// results.
 pub(super) fn run(
     brokers: &[BrokerCommand],
+    files: &Files,
     cases: &[Case],
     rounds: usize,
     seconds: f64,
@@ -53,7 +54,7 @@ pub(super) fn run(
             }
             for broker in order {
                 clock.begin(round + 1, &brokers[broker].label, case);
-                match measure(&brokers[broker], case, &interrupted, &mut clock) {
+                match measure(&brokers[broker], files, case, &interrupted, &mut clock) {
                     Ok(outcome) => {
                         clock.end(case, &outcome);
                         row[broker] = Some(outcome);
@@ -105,15 +106,15 @@ pub(super) fn run(
 
 fn measure(
     command: &BrokerCommand,
+    files: &Files,
     case: &Case,
     interrupted: &Arc<AtomicBool>,
     clock: &mut Clock,
 ) -> Result<Outcome, run::Error> {
-    let broker = Running::start(command)?;
+    let broker = Running::start(command, case.setup, files)?;
     let target = Target {
-        addr: broker.addr,
+        server: broker.server.clone(),
         pid: Some(broker.pid()),
-        credentials: Credentials::default(),
         patience: PATIENCE,
         interrupted: Arc::clone(interrupted),
     };

@@ -35,7 +35,7 @@ fn print(args: &TopArgs) -> Result<(), Error> {
     let mut before: Option<Sample> = None;
     let mut left = args.samples;
     loop {
-        let sample = Sample::take(&args.monitor, args.sort, args.limit)?;
+        let sample = Sample::take(&args.monitoring.monitor(), args.sort, args.limit)?;
         if args.json {
             writeln!(out, "{}", sample.json(before.as_ref()))?;
         } else {
@@ -58,7 +58,7 @@ fn watch(args: &TopArgs) -> Result<(), Error> {
     let mut sort = args.sort;
     let mut before: Option<Sample> = None;
     loop {
-        let sample = match Sample::take(&args.monitor, sort, args.limit) {
+        let sample = match Sample::take(&args.monitoring.monitor(), sort, args.limit) {
             Ok(sample) => sample,
             // It may come back.
             Err(error) if before.is_some() => {

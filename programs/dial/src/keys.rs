@@ -5,18 +5,18 @@ use midge_protocol::nkey::Seed;
 
 /// A user of a broker that trusts operators.
 #[derive(Clone, Debug)]
-pub(super) struct Creds {
-    pub(super) jwt: Secret,
-    pub(super) seed: Seed,
+pub(crate) struct Creds {
+    pub(crate) jwt: Secret,
+    pub(crate) seed: Seed,
 }
 
 /// The seed in a file: the first line that begins like one.
-pub(super) fn nkey_file(path: &str) -> Result<Seed, String> {
+pub(crate) fn nkey_file(path: &str) -> Result<Seed, String> {
     seed_in(&read(path)?).ok_or_else(|| NO_SEED.to_owned())
 }
 
 /// The JWT and the seed in a file.
-pub(super) fn creds_file(path: &str) -> Result<Creds, String> {
+pub(crate) fn creds_file(path: &str) -> Result<Creds, String> {
     creds_in(&read(path)?)
 }
 
