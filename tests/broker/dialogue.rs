@@ -233,21 +233,19 @@ mod secure {
     }
 
     #[derive(Clone)]
-    pub(crate) enum Secured {}
+    pub(crate) struct Secured(());
 
     impl Secured {
         pub(crate) fn send(&self, _: &[u8]) -> io::Result<()> {
-            match *self {}
+            Ok(self.0)
         }
 
-        pub(crate) fn half_close(&self) {
-            match *self {}
-        }
+        pub(crate) fn half_close(&self) {}
     }
 
     impl Read for Secured {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            match *self {}
+            Ok(0)
         }
     }
 }

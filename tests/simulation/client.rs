@@ -78,6 +78,8 @@ pub(crate) struct Manner {
     pub(crate) broker: SocketAddr,
     /// Where it comes by WebSocket, if it does.
     pub(crate) websocket: Option<SocketAddr>,
+    /// It makes a handshake of TLS when it has read `INFO`.
+    pub(crate) secure: bool,
     pub(crate) acts: u32,
     pub(crate) payload_max: usize,
     pub(crate) batch_max: u64,
@@ -271,10 +273,9 @@ impl Client {
         );
         subscription.got.push((from, number));
     }
-}
 
-impl Handler<Peers> for Client {
-    fn on_open(&mut self, cx: &mut Context<'_, Peers>) {
+    /// Introduces itself.
+    fn begin(&mut self, cx: &mut Context<'_, Peers>) {
         cx.set_timer(Duration::from_millis(1), ACT);
         let echo = self.manner.echo;
         cx.send(
@@ -283,6 +284,14 @@ impl Handler<Peers> for Client {
         );
         self.subscribe(cx);
         ping(cx.state, &mut cx.io, self.id);
+    }
+}
+
+impl Handler<Peers> for Client {
+    fn on_open(&mut self, cx: &mut Context<'_, Peers>) {
+        if !self.manner.secure {
+            self.begin(cx);
+        }
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, Peers>, input: &mut Input<'_>) {
@@ -296,6 +305,13 @@ impl Handler<Peers> for Client {
                 ServerOp::Info { json } => {
                     let json: serde_json::Value = serde_json::from_slice(json).expect("JSON");
                     log_of(cx.state, self.id).cid = json["client_id"].as_u64();
+                    if std::mem::take(&mut self.manner.secure) {
+                        // What comes behind it is the broker's part of the handshake.
+                        input.consume(len);
+                        #[cfg(feature = "tls")]
+                        crate::secured::start(cx);
+                        return self.begin(cx);
+                    }
                 }
                 ServerOp::Msg(msg) => self.message(cx, &msg),
                 ServerOp::Ping => {
