@@ -10,7 +10,7 @@
 //! A key signs with ed25519. Source: nats-io/nkeys v0.4, `strkey.go`.
 
 use crc::{CRC_16_XMODEM, Crc};
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, BASE64_NOPAD};
 
 #[cfg(feature = "nkeys")]
 pub use seed::Seed;
@@ -39,6 +39,28 @@ pub fn public_key(kind: Kind, text: &str) -> Option<[u8; 32]> {
     let (letter, key) = bytes.split_first()?;
     let key = key.try_into().ok()?;
     (*letter == kind as u8).then_some(key)
+}
+
+/// The bytes of a signature as `sig` in `CONNECT` has them; `None` if these are no letters of base64.
+///
+/// nats-server takes base64url without padding and base64 with it. Here each may have padding or none. Line ends
+/// in it are left out, as Go's decoder has it. Source: nats-server 2.10, `server/auth.go`.
+pub fn signature(text: &str) -> Option<Vec<u8>> {
+    let letters = text.trim_end_matches(['\r', '\n', '=']).bytes();
+    let letters = letters.filter(|letter| !matches!(letter, b'\r' | b'\n'));
+    let letters = letters.map(|letter| match letter {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    });
+    BASE64_NOPAD.decode(&letters.collect::<Vec<u8>>()).ok()
+}
+
+/// The JWT of a user in the text of a file as `nsc` writes them: the line behind the one that announces it.
+pub fn jwt_in(text: &str) -> Option<&str> {
+    let mut lines = text.lines().map(str::trim);
+    lines.find(|line| line.contains("BEGIN NATS USER JWT"))?;
+    lines.find(|line| !line.is_empty() && !line.starts_with('-'))
 }
 
 fn encode(kind: &[u8], key: &[u8]) -> String {
@@ -90,6 +112,13 @@ mod seed {
             };
             bytes.zeroize();
             seed
+        }
+
+        /// The seed of a user in the text of a file: the first line that begins like one.
+        pub fn find(text: &str) -> Option<Seed> {
+            let mut lines = text.lines().map(str::trim);
+            let line = lines.find(|line| line.starts_with("SU"))?;
+            Seed::parse(line)
         }
 
         /// The one of these bytes.

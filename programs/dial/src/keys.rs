@@ -1,7 +1,7 @@
 //! Files with the secret half of a key: a seed alone, or a JWT and its seed as `nsc` writes them.
 
 use midge_protocol::Secret;
-use midge_protocol::nkey::Seed;
+use midge_protocol::nkey::{Seed, jwt_in};
 
 /// A user of a broker that trusts operators.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Creds {
 
 /// The seed in a file: the first line that begins like one.
 pub(crate) fn nkey_file(path: &str) -> Result<Seed, String> {
-    seed_in(&read(path)?).ok_or_else(|| NO_SEED.to_owned())
+    Seed::find(&read(path)?).ok_or_else(|| NO_SEED.to_owned())
 }
 
 /// The JWT and the seed in a file.
@@ -28,22 +28,11 @@ fn read(path: &str) -> Result<Secret, String> {
     Ok(text.into())
 }
 
-fn seed_in(text: &str) -> Option<Seed> {
-    let mut lines = text.lines().map(str::trim);
-    lines
-        .find(|line| line.starts_with("SU"))
-        .and_then(Seed::parse)
-}
-
 fn creds_in(text: &str) -> Result<Creds, String> {
-    let mut lines = text.lines().map(str::trim);
-    let jwt = lines
-        .find(|line| line.contains("BEGIN NATS USER JWT"))
-        .and_then(|_| lines.find(|line| !line.is_empty() && !line.starts_with('-')))
-        .ok_or("it has no JWT of a user; nsc writes such files")?;
+    let jwt = jwt_in(text).ok_or("it has no JWT of a user; nsc writes such files")?;
     Ok(Creds {
         jwt: jwt.into(),
-        seed: seed_in(text).ok_or(NO_SEED)?,
+        seed: Seed::find(text).ok_or(NO_SEED)?,
     })
 }
 
@@ -55,12 +44,12 @@ mod tests {
     fn a_seed_and_a_jwt_are_found_in_what_stands_around_them() {
         let seed = Seed::of([1; 32]);
         let text = seed.text();
-        assert_eq!(seed_in(&text).as_ref(), Some(&seed));
+        assert_eq!(Seed::find(&text).as_ref(), Some(&seed));
         assert_eq!(
-            seed_in(&format!("# mine\n  {}\r\n", &*text)).as_ref(),
+            Seed::find(&format!("# mine\n  {}\r\n", &*text)).as_ref(),
             Some(&seed)
         );
-        assert_eq!(seed_in("SUPER\n"), None);
+        assert_eq!(Seed::find("SUPER\n"), None);
         let creds = format!(
             "-----BEGIN NATS USER JWT-----\neyJ0.a.b\n------END NATS USER JWT------\n\n\
              -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
