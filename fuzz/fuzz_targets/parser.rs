@@ -66,8 +66,15 @@ fn look_at(op: &ClientOp<'_>, frame: &[u8]) {
         }
         ClientOp::Publish(publish) => {
             assert!(publish.body_bytes() + 2 < frame.len());
-            assert!(publish.tail().is_none_or(|tail| frame.ends_with(tail.as_slice())));
-            assert_eq!(publish.header().is_empty(), publish.header_size().is_empty());
+            assert!(
+                publish
+                    .tail()
+                    .is_none_or(|tail| frame.ends_with(tail.as_slice()))
+            );
+            assert_eq!(
+                publish.header().is_empty(),
+                publish.header_size().is_empty()
+            );
             let reached = subject::matches(b">", publish.subject());
             assert_eq!(reached, !subject::has_empty_token(publish.subject()));
         }
