@@ -7,8 +7,8 @@ pub use self::mio::MioDriver;
 use crate::endpoint::{self, canonical};
 use crate::process::ChildPipes;
 use crate::{
-    Answer, ConnectOptions, Key, ListenOptions, ListenerAddr, ListeningSocket, OffloadJob,
-    SocketOption, Time, Transport, UdpOptions,
+    Answer, ConnectOptions, Credentials, Key, ListenOptions, ListenerAddr, ListeningSocket,
+    OffloadJob, SocketOption, Time, Transport, UdpOptions,
 };
 use std::fmt;
 use std::io;
@@ -362,6 +362,15 @@ pub trait Driver: fmt::Debug {
     /// Those of the system; by default `Unsupported`.
     fn set_option(&mut self, key: Key, option: SocketOption) -> io::Result<()> {
         let _ = (key, option);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Who is at the far end of a connection over a Unix socket.
+    ///
+    /// # Errors
+    /// Those of the system; `Unsupported` for what is no Unix socket, and by default.
+    fn peer_credentials(&self, key: Key) -> io::Result<Credentials> {
+        let _ = key;
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -95,6 +95,7 @@ pub mod eventmachine {}
 
 pub use builder::{Builder, PanicPolicy};
 pub use context::{Context, EachTurn};
+pub use credentials::Credentials;
 pub use datagram::{Datagram, PACKET_BYTES_MAX, UdpOptions};
 pub use driver::{Driver, Event, MioDriver, NO_ADDR, Spliced, Wake};
 pub use endpoint::Endpoint;
@@ -131,6 +132,7 @@ mod datagram;
 mod handler;
 
 mod context;
+mod credentials;
 mod io;
 mod options;
 mod transport;

@@ -50,6 +50,10 @@ pub struct ListenOptions {
     /// Two programs that start at the same moment and both ask for this may take the path from
     /// each other.
     pub unlink_stale: bool,
+    /// Who may connect to a Unix socket: the permissions of its file, as `0o660`, which are there before anybody
+    /// can. Writing is what it takes to connect. Default `None`: what the process's umask leaves of `0o777`.
+    /// Means nothing in a simulation.
+    pub unix_mode: Option<u32>,
     /// What [`SocketOption::CongestionControl`] is for each connection, from its first packet on.
     /// Default `None`: the system's own choice. Means nothing for Unix sockets and in a simulation.
     pub congestion_control: Option<&'static str>,
@@ -65,6 +69,7 @@ impl Default for ListenOptions {
             only_v6: false,
             both_families: false,
             unlink_stale: false,
+            unix_mode: None,
             congestion_control: None,
         }
     }
@@ -124,6 +129,13 @@ impl ListenOptions {
     #[must_use]
     pub fn unlink_stale(mut self, unlink: bool) -> ListenOptions {
         self.unlink_stale = unlink;
+        self
+    }
+
+    /// Sets [`unix_mode`](ListenOptions::unix_mode).
+    #[must_use]
+    pub fn unix_mode(mut self, mode: u32) -> ListenOptions {
+        self.unix_mode = Some(mode);
         self
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Context, Slot};
 use crate::annotated::annotated;
-use crate::{Accept, CONNECT_TIMEOUT, Handler, Key, ListenOptions, ListenerAddr};
+use crate::{Accept, CONNECT_TIMEOUT, Credentials, Handler, Io, Key, ListenOptions, ListenerAddr};
 use std::io;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ impl<S> Context<'_, S> {
     /// Listens on a Unix socket at `path`; `accept` makes a handler for each connection.
     ///
     /// Its connections are like any other, but have no addresses: `peer_addr` and `local_addr` are
-    /// `None`. The socket stays in the file system when the listener closes, as the system has it;
+    /// `None`, and [`peer_credentials`](Context::peer_credentials) tells who is there. The socket stays in the file system when the listener closes, as the system has it;
     /// remove it, or let the next listener do so with [`ListenOptions::unlink_stale`].
     ///
     /// # Errors
@@ -48,6 +48,12 @@ impl<S> Context<'_, S> {
         Ok(key)
     }
 
+    /// Who is at the far end of this connection, if it is a Unix socket: see [`Io::peer_credentials`].
+    #[must_use]
+    pub fn peer_credentials(&self) -> Option<Credentials> {
+        self.io.peer_credentials(self.key)
+    }
+
     /// Connects to the Unix socket at `path`. Never fails here, as [`connect`](Context::connect)
     /// does not: a path at which nothing stands or nobody listens, or whose listener has a full
     /// backlog, ends in `on_close` without `on_open`.
@@ -63,6 +69,18 @@ impl<S> Context<'_, S> {
         let begun = begun.map_err(|error| annotated(path.display().to_string(), error));
         self.begin(key, None, CONNECT_TIMEOUT, begun, handler);
         key
+    }
+}
+
+impl Io<'_> {
+    /// Who is at the far end of a connection over a Unix socket, as the system knows it; `None` for any other, for a
+    /// socket whose peer the system does not tell of, and on systems without `SO_PEERCRED`. Asks the system each
+    /// time.
+    #[doc(alias = "SO_PEERCRED")]
+    #[must_use]
+    pub fn peer_credentials(&self, key: Key) -> Option<Credentials> {
+        self.core.conn(key)?;
+        self.driver.peer_credentials(key).ok()
     }
 }
 

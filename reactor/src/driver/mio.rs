@@ -5,8 +5,8 @@ use super::Spliced;
 use super::{Driver, Event, Wake};
 use crate::process::ChildPipes;
 use crate::{
-    ConnectOptions, Key, ListenOptions, ListenerAddr, ListeningSocket, OffloadJob, SocketOption,
-    Time, Transport, UdpOptions,
+    ConnectOptions, Credentials, Key, ListenOptions, ListenerAddr, ListeningSocket, OffloadJob,
+    SocketOption, Time, Transport, UdpOptions,
 };
 use children::Children;
 use listener::Listener;
@@ -459,6 +459,15 @@ impl Driver for MioDriver {
 
     fn set_option(&mut self, key: Key, option: SocketOption) -> io::Result<()> {
         self.stream(key)?.set_option(option)
+    }
+
+    fn peer_credentials(&self, key: Key) -> io::Result<Credentials> {
+        match self.sockets.get(key.index()) {
+            Some(Some((owner, Socket::Stream(stream)))) if *owner == key => {
+                stream.peer_credentials()
+            }
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     fn take_error(&mut self, key: Key) -> io::Result<Option<io::Error>> {

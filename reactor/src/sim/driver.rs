@@ -2,8 +2,8 @@
 
 use super::net::Net;
 use crate::{
-    Answer, ConnectOptions, Driver, Event, Key, ListenOptions, OffloadJob, SocketOption, Time,
-    UdpOptions, Wake,
+    Answer, ConnectOptions, Credentials, Driver, Event, Key, ListenOptions, OffloadJob,
+    SocketOption, Time, UdpOptions, Wake,
 };
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -150,6 +150,10 @@ impl Driver for SimDriver {
 
     fn connect_unix(&mut self, key: Key, path: &Path) -> io::Result<()> {
         self.net.borrow_mut().connect_unix(self.host, key, path)
+    }
+
+    fn peer_credentials(&self, key: Key) -> io::Result<Credentials> {
+        self.net.borrow_mut().peer_credentials(self.host, key)
     }
 
     fn set_option(&mut self, _: Key, _: SocketOption) -> io::Result<()> {

@@ -120,7 +120,7 @@ mod socket;
 mod threads;
 mod unix;
 
-use crate::{Builder, Context, Key, Reactor, Remote, Time};
+use crate::{Builder, Context, Credentials, Key, Reactor, Remote, Time};
 use driver::SimDriver;
 use host::Node;
 use net::{Due, Net, nanos};
@@ -273,6 +273,12 @@ impl Sim {
     #[must_use]
     pub fn addr_v6<S>(&self, host: HostId<S>, port: u16) -> SocketAddr {
         SocketAddr::new(self.net.borrow().hosts[host.index()].ip_v6, port)
+    }
+
+    /// What [`Io::peer_credentials`](crate::Io::peer_credentials) tells of a host's program at the other end of a
+    /// Unix socket, from then on. At first: process 1 of user and group 1000.
+    pub fn set_credentials<S>(&mut self, host: HostId<S>, credentials: Credentials) {
+        self.net.borrow_mut().hosts[host.index()].credentials = credentials;
     }
 
     /// Takes IPv6 away from the hosts there are and those to come, or gives it back, for all that is

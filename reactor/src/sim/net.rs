@@ -12,7 +12,7 @@ use super::history::History;
 use super::rng::Streams;
 use super::sites::Sites;
 use super::threads::Threads;
-use crate::{Key, Time};
+use crate::{Credentials, Key, Time};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
@@ -131,6 +131,8 @@ pub(super) struct Host {
     pub(super) next_port: u16,
     /// Where Unix sockets have been bound, and the ports that stand for them.
     pub(super) paths: BTreeMap<PathBuf, u16>,
+    /// Who its program is to the other end of a Unix socket.
+    pub(super) credentials: Credentials,
     /// Most sockets that may be open at once.
     pub(super) sockets_max: usize,
     /// Until then no file descriptor is to be had.
@@ -259,6 +261,11 @@ impl Net {
             accepted: None,
             next_port: PORT_MIN,
             paths: BTreeMap::new(),
+            credentials: Credentials {
+                pid: Some(1),
+                uid: 1000,
+                gid: 1000,
+            },
             sockets_max: usize::MAX,
             exhausted_until: 0,
             watched: Vec::new(),

@@ -4,7 +4,7 @@
 //! Connecting there meets the same faults as anywhere: more than a real Unix socket has.
 
 use super::net::{ConnId, Net, Socket};
-use crate::{Key, ListenOptions, NO_ADDR};
+use crate::{Credentials, Key, ListenOptions, NO_ADDR};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -54,6 +54,19 @@ impl Net {
         match self.hosts[host].paths.values().any(is_path) {
             true => NO_ADDR,
             false => addr,
+        }
+    }
+
+    /// Who is at the other end of a Unix socket: the one program that a host has, as which it is taken at present.
+    pub(super) fn peer_credentials(&mut self, host: usize, key: Key) -> io::Result<Credentials> {
+        let Some(Socket::Stream(id, _)) = self.hosts[host].sockets.get(&key) else {
+            return Err(ErrorKind::NotConnected.into());
+        };
+        let id = *id;
+        let addr = self.end(id, 1).addr;
+        match self.shown(host, id, addr) {
+            NO_ADDR => Ok(self.hosts[host].credentials),
+            _ => Err(ErrorKind::Unsupported.into()),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use crate::actors::{LONG, PORT, Seen, bytes, echo_host, idle_host, no_losses};
 use midge_reactor::sim::{self, HostId, Sim};
-use midge_reactor::{Close, ConnectOptions, Context, Handler, Input, ListenOptions, SocketOption};
+use midge_reactor::{
+    Close, ConnectOptions, Context, Credentials, Handler, Input, ListenOptions, SocketOption,
+};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
@@ -181,4 +183,41 @@ fn what_only_the_system_has_is_an_error_here() {
         assert!(cx.io.is_open(key), "it is as it was");
         assert_eq!(cx.io.connections(), 1);
     });
+}
+
+#[test]
+fn a_unix_socket_tells_who_is_at_its_far_end_and_tcp_does_not() {
+    /// Writes down who is there.
+    struct Asked;
+
+    impl Handler<Vec<Option<Credentials>>> for Asked {
+        fn on_open(&mut self, cx: &mut Context<'_, Vec<Option<Credentials>>>) {
+            let there = cx.peer_credentials();
+            cx.state.push(there);
+        }
+
+        fn on_input(&mut self, _: &mut Context<'_, Vec<Option<Credentials>>>, _: &mut Input<'_>) {}
+    }
+
+    let mut sim = Sim::new(1);
+    let host = sim.host("host", Vec::new(), |cx| {
+        let accept = |_: &mut Context<'_, Vec<Option<Credentials>>>| Asked;
+        cx.listen(("127.0.0.1", PORT), accept)?;
+        cx.listen_unix(PATH, accept).map(drop)
+    });
+    let ann = Credentials {
+        pid: None,
+        uid: 7,
+        gid: 8,
+    };
+    sim.set_credentials(host, ann);
+    sim.with(host, |cx| cx.connect_unix(PATH, Asked));
+    let both = |sim: &mut Sim, count| sim.with(host, |cx| cx.state.len() == count);
+    sim.eventually(LONG, |sim| both(sim, 2));
+    sim.with(host, |cx| {
+        cx.connect(([127, 0, 0, 1], PORT).into(), Asked);
+    });
+    sim.eventually(LONG, |sim| both(sim, 4));
+    let told = sim.with(host, |cx| std::mem::take(cx.state));
+    assert_eq!(told, [Some(ann), Some(ann), None, None]);
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 #[derive(Debug)]
@@ -99,7 +99,16 @@ impl Listener {
             }
             bound => bound?,
         }
-        socket.listen(options.backlog)?;
+        // Nobody can connect before it listens: none comes in whom the permissions are to keep out.
+        let mode = options.unix_mode.map(fs::Permissions::from_mode);
+        let listens = mode
+            .map_or(Ok(()), |mode| fs::set_permissions(path, mode))
+            .and_then(|()| socket.listen(options.backlog));
+        if let Err(error) = listens {
+            // It was made a moment ago.
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
         Ok(Listener::Unix(UnixListener::from_std(socket.into())))
     }
 

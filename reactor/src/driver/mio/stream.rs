@@ -1,6 +1,6 @@
 //! What carries a connection: TCP, a Unix socket, or a pipe for each direction.
 
-use crate::{Keepalive, NO_ADDR, SocketOption, Transport};
+use crate::{Credentials, Keepalive, NO_ADDR, SocketOption, Transport};
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe::{Receiver, Sender};
 use mio::{Interest, Registry, Token};
@@ -204,6 +204,25 @@ impl Stream {
             }
             (Stream::Unix(_), _) => unsupported(),
         }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn peer_credentials(&self) -> io::Result<Credentials> {
+        use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+        let Stream::Unix(stream) = self else {
+            return Err(ErrorKind::Unsupported.into());
+        };
+        let peer = getsockopt(stream, PeerCredentials)?;
+        Ok(Credentials {
+            pid: u32::try_from(peer.pid()).ok().filter(|pid| *pid != 0),
+            uid: peer.uid(),
+            gid: peer.gid(),
+        })
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn peer_credentials(&self) -> io::Result<Credentials> {
+        Err(ErrorKind::Unsupported.into())
     }
 
     fn socket(&self) -> io::Result<BorrowedFd<'_>> {

@@ -200,3 +200,49 @@ fn a_listener_is_shown_by_its_address_or_path() {
     assert_eq!(addr.to_string(), "127.0.0.1:80");
     assert_eq!(ListenerAddr::Unix("/a/b".into()).to_string(), "/a/b");
 }
+
+/// Where the system tells of it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_unix_socket_tells_who_is_at_its_far_end_and_tcp_does_not() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = Folder::new();
+    let path = folder.path("socket");
+    let own = fs::metadata(&folder.0).expect("it was made");
+    let mut reactor = reactor();
+    let tell = |cx: &mut Cx<'_>| {
+        let there = cx.peer_credentials();
+        cx.state.lines.push(format!("{there:?}"));
+        Echo
+    };
+    let addr = reactor.with(|cx| {
+        cx.listen_unix(&path, tell).expect("the path is free");
+        let tcp = cx.listen("127.0.0.1:0", tell).expect("a port is free");
+        cx.listening_on(tcp).expect("it is TCP")
+    });
+    let _unix = UnixStream::connect(&path).expect("it listens");
+    until(&mut reactor, |told| told.lines.len() == 1);
+    let _tcp = std::net::TcpStream::connect(addr).expect("it listens");
+    until(&mut reactor, |told| told.lines.len() == 2);
+    let (pid, uid, gid) = (Some(std::process::id()), own.uid(), own.gid());
+    let this = midge_reactor::Credentials { pid, uid, gid };
+    assert_eq!(
+        reactor.state.lines,
+        [format!("{:?}", Some(this)), "None".to_owned()]
+    );
+}
+
+#[test]
+fn the_permissions_of_a_unix_socket_are_those_that_are_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    for mode in [0o600, 0o666, 0o770] {
+        let path = folder.path(&format!("{mode:o}"));
+        let options = ListenOptions::default().unix_mode(mode);
+        let mut reactor = reactor();
+        let listened = reactor.with(|cx| cx.listen_unix_with(&path, &options, Named));
+        listened.expect("the path is free");
+        let file = fs::metadata(&path).expect("it is there");
+        assert_eq!(file.permissions().mode() & 0o777, mode);
+    }
+}
