@@ -86,6 +86,7 @@
 
 pub mod encode;
 pub mod nkey;
+pub mod proxy;
 pub mod subject;
 pub mod websocket;
 
