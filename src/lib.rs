@@ -28,8 +28,9 @@
 //! file or a ports file written, under such a limit needs one too.
 
 pub use config::{
-    Advertise, Auth, Config, ConnectionType, Grant, InvalidSubject, Monitor, Permission,
-    Permissions, Proof, Responses, Secret, Subscriptions, User, WebSocket,
+    Advertise, Auth, Config, ConnectionType, Grant, InvalidSubject, Listener, Monitor, Network,
+    Permission, Permissions, Proof, ProxyProtocol, Responses, Secret, Subscriptions, UnixSocket,
+    User, WebSocket,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;
@@ -49,6 +50,7 @@ pub mod config;
 mod auth;
 mod client;
 mod core;
+mod door;
 mod http;
 mod link;
 mod monitor;

@@ -11,8 +11,9 @@
 //! shortens the wait, or who has one good password could guess others at full speed.
 //!
 //! The addresses that have failed last are kept. Of IPv6, a network of 64 bits counts as an address: its hosts
-//! have as many of them as they like.
+//! have as many of them as they like. Who comes by a Unix socket comes from the user that its process runs as.
 
+use crate::door::Source;
 use foldhash::fast::RandomState;
 use lru::LruCache;
 use midge_reactor::Time;
@@ -54,7 +55,7 @@ pub(crate) struct Told {
 #[derive(Debug)]
 pub(crate) struct Failures {
     /// Those of each address, the last first.
-    addresses: LruCache<IpAddr, Storm, RandomState>,
+    addresses: LruCache<Source, Storm, RandomState>,
     /// The second that is told of at present, and how much was told in it.
     told_since: Time,
     told: u32,
@@ -88,20 +89,20 @@ impl Failures {
     }
 
     /// How long a login from this address waits before it is looked at.
-    pub(crate) fn wait(&self, address: IpAddr, now: Time) -> Duration {
-        let storm = self.addresses.peek(&origin(address));
+    pub(crate) fn wait(&self, source: Source, now: Time) -> Duration {
+        let storm = self.addresses.peek(&origin(source));
         let failures = storm.map_or(0, |storm| storm.left(now));
         let steps = failures.saturating_sub(FREE_MAX);
         (WAIT_STEP * steps).min(WAIT_MAX)
     }
 
     /// A login from this address has failed; answers whether it is the first for which the next one waits.
-    pub(crate) fn failed(&mut self, address: IpAddr, now: Time) -> bool {
+    pub(crate) fn failed(&mut self, source: Source, now: Time) -> bool {
         let fresh = || Storm {
             failures: 0,
             last: now,
         };
-        let storm = self.addresses.get_or_insert_mut(origin(address), fresh);
+        let storm = self.addresses.get_or_insert_mut(origin(source), fresh);
         let before = storm.left(now);
         *storm = Storm {
             failures: (before + 1).min(COUNTED_MAX),
@@ -130,11 +131,14 @@ impl Failures {
     }
 }
 
-/// What an address is counted under.
-fn origin(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+/// What a source is counted under.
+fn origin(source: Source) -> Source {
+    match source {
+        Source::Address(IpAddr::V6(address)) => {
+            let network = address.to_bits() & (u128::MAX << 64);
+            Source::Address(Ipv6Addr::from_bits(network).into())
+        }
+        other => other,
     }
 }
 
@@ -145,12 +149,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const START: Time = Time::from_nanos(1_000_000_000_000);
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().expect("it is an address")
+    fn address(text: &str) -> Source {
+        let ip: IpAddr = text.parse().expect("it is an address");
+        Source::Address(ip.to_canonical())
     }
 
     /// This number of failures at once.
-    fn fail(failures: &mut Failures, address: IpAddr, times: u32, now: Time) -> u32 {
+    fn fail(failures: &mut Failures, address: Source, times: u32, now: Time) -> u32 {
         let begun = (0..times).filter(|_| failures.failed(address, now));
         u32::try_from(begun.count()).expect("few")
     }
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn the_addresses_that_have_failed_last_are_kept_and_no_more() {
         let mut failures = Failures::new();
-        let host = |number: u32| IpAddr::V4((0x0a00_0000 + number).into());
+        let host = |number: u32| Source::Address(IpAddr::V4((0x0a00_0000 + number).into()));
         fail(&mut failures, host(0), 1000, START);
         fail(&mut failures, host(1), 1000, START);
         for number in 2..1_000_000 {

@@ -156,10 +156,11 @@ fn verify(_: &str, _: &str) -> bool {
 mod tests {
     use super::*;
     use crate::auth::before_connect;
-    use crate::config::{Config, ConnectionType, Secret};
+    use crate::config::{Config, Secret};
+    use crate::door::Door;
 
     fn ask(inquiries: &mut Inquiries, client: usize) -> Pending {
-        let login = before_connect(&Config::default(), ConnectionType::Standard);
+        let login = before_connect(&Config::default(), Door::Main.into());
         let inquiry = Inquiry {
             hash: Secret::default(),
             guess: Secret::default(),

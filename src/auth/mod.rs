@@ -25,8 +25,9 @@ pub(crate) mod permissions;
 pub(crate) mod signature;
 pub(crate) mod verdicts;
 
-use crate::config::{Auth, Config, ConnectionType, Proof, Secret, User, is_hash};
+use crate::config::{Auth, Config, Proof, Secret, User, is_hash};
 use crate::core::accounts::Accounts;
+use crate::door::{Door, Entrance};
 use certificate::Names;
 use midge_protocol::ConnectOptions;
 use midge_reactor::Time;
@@ -168,15 +169,15 @@ pub(crate) struct Presented<'a> {
     pub(crate) nonce: Option<&'a Nonce>,
     /// Its certificate, where that tells which user it is.
     pub(crate) certificate: Option<&'a Names>,
-    pub(crate) connection: ConnectionType,
+    pub(crate) by: Entrance,
 }
 
 /// Who a client is before it has presented anything; `None` where it has to.
-pub(crate) fn before_connect(config: &Config, connection: ConnectionType) -> Option<Login> {
-    match config.auth_for(connection) {
+pub(crate) fn before_connect(config: &Config, by: Entrance) -> Option<Login> {
+    match config.terms_for(by).auth {
         Auth::None => Some(Login::named(config, "", Ground::Open)),
-        _ if config.maps_certificates(connection) => None,
-        _ => default_user(config, connection),
+        _ if config.terms_for(by).map_certificates() => None,
+        _ => default_user(config, by),
     }
 }
 
@@ -186,7 +187,7 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
         options,
         nonce,
         certificate,
-        connection,
+        by,
     } = presented;
     let ConnectOptions {
         auth_token,
@@ -196,29 +197,29 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
         sig,
         ..
     } = options;
-    let auth = config.auth_for(connection);
+    let auth = config.terms_for(by).auth;
     if *auth == Auth::None {
         return Verdict::Login(Login::named(config, claimed_user(options), Ground::Open));
     }
     if !nkey.is_empty() && auth.has_key() {
-        let login = with_key(config, nkey, connection);
+        let login = with_key(config, nkey, by);
         let is_signed = || nonce.is_some_and(|nonce| signature::is_good(nkey, nonce, sig));
         return login.filter(|_| is_signed()).into();
     }
     if let Some(names) = certificate {
-        return match with_certificate(config, names, connection) {
+        return match with_certificate(config, names, by) {
             Some((secret, login)) => hold(secret, pass, login),
             None => Verdict::Refused,
         };
     }
     let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
-    if presents_nothing && config.no_auth_user_for(connection).is_some() {
-        return default_user(config, connection).into();
+    if presents_nothing && config.terms_for(by).no_auth_user.is_some() {
+        return default_user(config, by).into();
     }
     // Where there is a token and nothing else, it does not matter who the client says to be.
     let (found, guess) = match user.is_empty() || matches!(auth, Auth::Token(_)) {
         true => (with_token(config, auth), auth_token),
-        false => (with_password(config, user, connection), pass),
+        false => (with_password(config, user, by), pass),
     };
     match found {
         Some((secret, login)) => hold(secret, guess, login),
@@ -238,9 +239,9 @@ pub(crate) fn check_again(
     config: &Config,
     login: &Login,
     certificate: Option<&Names>,
-    connection: ConnectionType,
+    by: Entrance,
 ) -> Verdict {
-    let auth = config.auth_for(connection);
+    let auth = config.terms_for(by).auth;
     if *auth == Auth::None {
         // What it has proved counts again when it has to.
         let ground = login.ground.clone();
@@ -248,19 +249,19 @@ pub(crate) fn check_again(
     }
     let nothing = Secret::default();
     let (found, known) = match (&login.ground, certificate) {
-        (Ground::Signature, _) => return with_key(config, &login.user, connection).into(),
+        (Ground::Signature, _) => return with_key(config, &login.user, by).into(),
         (ground, Some(names)) => {
-            let found = with_certificate(config, names, connection);
+            let found = with_certificate(config, names, by);
             match ground {
                 Ground::Password(known) | Ground::Certificate(known) => (found, known),
                 // What it presented was no password of a user.
                 _ => (found, &nothing),
             }
         }
-        (Ground::Open | Ground::Default, None) => return default_user(config, connection).into(),
+        (Ground::Open | Ground::Default, None) => return default_user(config, by).into(),
         (Ground::Token(known), None) => (with_token(config, auth), known),
         (Ground::Password(known) | Ground::Certificate(known), None) => {
-            (with_password(config, &login.user, connection), known)
+            (with_password(config, &login.user, by), known)
         }
     };
     match found {
@@ -289,12 +290,12 @@ fn with_token<'a>(config: &Config, auth: &'a Auth) -> Asked<'a> {
     Some((token, Login::named(config, TOKEN, ground)))
 }
 
-fn with_password<'a>(config: &'a Config, name: &str, connection: ConnectionType) -> Asked<'a> {
-    if let Auth::User { user, pass } = config.auth_for(connection) {
+fn with_password<'a>(config: &'a Config, name: &str, by: Entrance) -> Asked<'a> {
+    if let Auth::User { user, pass } = config.terms_for(by).auth {
         let login = || Login::named(config, user, Ground::Password(pass.clone()));
         return (user == name).then(|| (pass, login()));
     }
-    let user = user(config, name, connection)?;
+    let user = user(config, name, by)?;
     let Proof::Password(secret) = &user.proof else {
         return None;
     };
@@ -307,13 +308,9 @@ fn with_password<'a>(config: &'a Config, name: &str, connection: ConnectionType)
 }
 
 /// Who a client is that has a certificate with these names.
-fn with_certificate<'a>(
-    config: &'a Config,
-    names: &Names,
-    connection: ConnectionType,
-) -> Asked<'a> {
-    let users = config.auth_for(connection).users();
-    let user = certificate::user(users, names, connection)?;
+fn with_certificate<'a>(config: &'a Config, names: &Names, by: Entrance) -> Asked<'a> {
+    let terms = config.terms_for(by);
+    let user = certificate::user(terms.auth.users(), names, terms.connection)?;
     let Proof::Password(secret) = &user.proof else {
         return None;
     };
@@ -322,23 +319,23 @@ fn with_certificate<'a>(
 }
 
 /// Who a client is that has a key.
-fn with_key(config: &Config, key: &str, connection: ConnectionType) -> Option<Login> {
-    let user = user(config, key, connection)?;
+fn with_key(config: &Config, key: &str, by: Entrance) -> Option<Login> {
+    let user = user(config, key, by)?;
     (user.proof == Proof::Signature).then(|| Login::of(config, user, Ground::Signature))
 }
 
 /// Who a client is that presents nothing.
-fn default_user(config: &Config, connection: ConnectionType) -> Option<Login> {
-    let name = config.no_auth_user_for(connection)?;
-    let user = user(config, name, connection)?;
+fn default_user(config: &Config, by: Entrance) -> Option<Login> {
+    let name = config.terms_for(by).no_auth_user?;
+    let user = user(config, name, by)?;
     Some(Login::of(config, user, Ground::Default))
 }
 
 /// One of several users, if it may come in this way.
-fn user<'a>(config: &'a Config, name: &str, connection: ConnectionType) -> Option<&'a User> {
-    let users = config.auth_for(connection).users();
-    let user = users.iter().find(|user| user.name == name)?;
-    let is_allowed = user.connections.is_empty() || user.connections.contains(&connection);
+fn user<'a>(config: &'a Config, name: &str, by: Entrance) -> Option<&'a User> {
+    let terms = config.terms_for(by);
+    let user = (terms.auth.users().iter()).find(|user| user.name == name)?;
+    let is_allowed = user.connections.is_empty() || user.connections.contains(&terms.connection);
     is_allowed.then_some(user)
 }
 
@@ -356,22 +353,18 @@ fn hold(secret: &Secret, guess: &Secret, login: Login) -> Verdict {
 
 /// Whether clients must present the same under both, and may do the same then.
 pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
-    let is_same_for = |connection| {
-        let user = |config: &Config| config.no_auth_user_for(connection).map(str::to_owned);
-        let maps = |config: &Config| config.maps_certificates(connection);
-        one.auth_for(connection) == other.auth_for(connection)
-            && user(one) == user(other)
-            && maps(one) == maps(other)
+    let is_same_for = |door: Door| {
+        let (one, other) = (one.terms(door), other.terms(door));
+        (one.auth, one.no_auth_user, one.unix) == (other.auth, other.no_auth_user, other.unix)
+            && one.map_certificates() == other.map_certificates()
     };
-    one.default_permissions == other.default_permissions
-        && Config::WAYS.into_iter().all(is_same_for)
+    one.default_permissions == other.default_permissions && one.doors().all(is_same_for)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const STANDARD: ConnectionType = ConnectionType::Standard;
+    use crate::config::ConnectionType;
 
     fn users(users: &[(&str, &str)], no_auth_user: Option<&str>) -> Config {
         let users = users.iter().map(|(name, pass)| User {
@@ -402,7 +395,7 @@ mod tests {
             options,
             nonce: None,
             certificate: None,
-            connection: STANDARD,
+            by: Door::Main.into(),
         };
         check(config, presented)
     }
@@ -433,8 +426,8 @@ mod tests {
         };
         assert_eq!((&*ann.account, &*ann.user), ("$G", "ann"));
         assert_eq!(ann.limits, limits);
-        assert_eq!(before_connect(&config, STANDARD), None);
-        let open = before_connect(&Config::default(), STANDARD);
+        assert_eq!(before_connect(&config, Door::Main.into()), None);
+        let open = before_connect(&Config::default(), Door::Main.into());
         assert_eq!(open.map(|login| login.user), Some("".into()));
     }
 
@@ -443,7 +436,7 @@ mod tests {
         let config = users(&[("ann", "a"), ("bob", "b")], Some("bob"));
         let without = login(look(&config, &ConnectOptions::default()));
         assert_eq!(&*without.user, "bob");
-        assert_eq!(before_connect(&config, STANDARD), Some(without));
+        assert_eq!(before_connect(&config, Door::Main.into()), Some(without));
         for options in [presents("bob", ""), presents("", "b"), presents("eve", "b")] {
             let verdict = look(&config, &options);
             assert!(matches!(verdict, Verdict::Refused), "{options:?}");
@@ -454,26 +447,26 @@ mod tests {
     fn a_user_comes_in_by_the_connections_that_it_may_have_and_by_no_other() {
         let mut config = users(&[("ann", "a")], Some("ann"));
         let options = presents("ann", "a");
-        let is_in = |config: &Config, connection| {
+        let is_in = |config: &Config, door: Door| {
             let presented = Presented {
                 options: &options,
                 nonce: None,
                 certificate: None,
-                connection,
+                by: door.into(),
             };
             let ways = [
                 matches!(check(config, presented), Verdict::Login(_)),
-                before_connect(config, connection).is_some(),
+                before_connect(config, door.into()).is_some(),
             ];
-            assert_eq!(ways[0], ways[1], "{connection:?}");
+            assert_eq!(ways[0], ways[1], "{door:?}");
             ways[0]
         };
-        assert!(is_in(&config, STANDARD) && is_in(&config, ConnectionType::WebSocket));
+        assert!(is_in(&config, Door::Main) && is_in(&config, Door::WebSocket));
         let Auth::Users { users, .. } = &mut config.auth else {
             unreachable!("made above");
         };
         users[0].connections = vec![ConnectionType::Mqtt, ConnectionType::WebSocket];
-        assert!(!is_in(&config, STANDARD) && is_in(&config, ConnectionType::WebSocket));
+        assert!(!is_in(&config, Door::Main) && is_in(&config, Door::WebSocket));
     }
 
     #[test]
@@ -488,7 +481,7 @@ mod tests {
                 options,
                 nonce: None,
                 certificate: Some(&names),
-                connection: STANDARD,
+                by: Door::Main.into(),
             };
             match check(&config, presented) {
                 Verdict::Login(login) => Some(login.user),
@@ -518,7 +511,7 @@ mod tests {
                 options: &presents(user, pass),
                 nonce: None,
                 certificate: None,
-                connection: ConnectionType::WebSocket,
+                by: Door::WebSocket.into(),
             };
             matches!(check(config, presented), Verdict::Login(_))
         };
@@ -550,7 +543,7 @@ mod tests {
             ..mapping(&[("ann@acme.test", ""), ("bob@acme.test", "b"), ("eve", "e")])
         };
         let again = |login: &Login, names: &Names| {
-            let verdict = check_again(&config, login, Some(names), STANDARD);
+            let verdict = check_again(&config, login, Some(names), Door::Main.into());
             match verdict {
                 Verdict::Login(login) => login.user.into_string(),
                 _ => String::new(),
@@ -572,7 +565,7 @@ mod tests {
                 options,
                 nonce: None,
                 certificate: Some(names),
-                connection: STANDARD,
+                by: Door::Main.into(),
             };
             login(check(&config, presented))
         };
@@ -580,7 +573,7 @@ mod tests {
         let bob = by_certificate(&mail("bob"), &presents("", "b"));
         let after = |login| {
             matches!(
-                check_again(&former, login, None, STANDARD),
+                check_again(&former, login, None, Door::Main.into()),
                 Verdict::Login(_)
             )
         };
@@ -621,7 +614,7 @@ mod tests {
             (users(&[("bob", "b")], None), [None, None]),
             (Config::default(), [Some("ann"), Some("bob")]),
         ] {
-            let again = |login| match check_again(&config, login, None, STANDARD) {
+            let again = |login| match check_again(&config, login, None, Door::Main.into()) {
                 Verdict::Login(login) => Some(login.user),
                 _ => None,
             };
@@ -633,14 +626,29 @@ mod tests {
             );
         }
         // What was proved counts after a time in which nothing was asked for.
-        let meanwhile = login(check_again(&Config::default(), &ann, None, STANDARD));
-        let verdict = check_again(&users(&[("ann", "a")], None), &meanwhile, None, STANDARD);
+        let meanwhile = login(check_again(
+            &Config::default(),
+            &ann,
+            None,
+            Door::Main.into(),
+        ));
+        let verdict = check_again(
+            &users(&[("ann", "a")], None),
+            &meanwhile,
+            None,
+            Door::Main.into(),
+        );
         assert_eq!(&*login(verdict).user, "ann");
         // One that had to present nothing has nothing to show when it must.
         let open = login(look(&Config::default(), &presents("ann", "a")));
-        let verdict = check_again(&former, &open, None, STANDARD);
+        let verdict = check_again(&former, &open, None, Door::Main.into());
         assert_eq!(&*login(verdict).user, "bob");
-        let verdict = check_again(&users(&[("ann", "a")], None), &open, None, STANDARD);
+        let verdict = check_again(
+            &users(&[("ann", "a")], None),
+            &open,
+            None,
+            Door::Main.into(),
+        );
         assert!(matches!(verdict, Verdict::Refused));
     }
 
@@ -651,7 +659,7 @@ mod tests {
             let ground = Ground::Password(pass.into());
             Login::named(&of(pass), "ann", ground)
         };
-        let again = |from, to| check_again(&of(to), &known(from), None, STANDARD);
+        let again = |from, to| check_again(&of(to), &known(from), None, Door::Main.into());
         assert!(matches!(again(HASH, HASH), Verdict::Login(_)));
         assert!(matches!(again("a", "b"), Verdict::Refused));
         assert!(matches!(again(HASH, OTHER_HASH), Verdict::Refused));
@@ -661,7 +669,7 @@ mod tests {
             };
             assert!(inquiry.hash.is(HASH) && inquiry.guess.is("a"));
             // The next time it is held against what stands in the settings now.
-            let after = check_again(&of(to), &inquiry.login, None, STANDARD);
+            let after = check_again(&of(to), &inquiry.login, None, Door::Main.into());
             assert!(matches!(after, Verdict::Login(_)));
         }
     }

@@ -54,6 +54,14 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
             return Err(Refused(report.errors));
         }
     };
+    // A flag that says where to listen counts over a path in the file.
+    if options
+        .by_flag
+        .iter()
+        .any(|name| ["host", "port"].contains(name))
+    {
+        options.config.unix = None;
+    }
     // No flag sets these two, whichever sets the port.
     if let Some(monitor) = &mut options.config.monitor {
         monitor.host = settings.monitor.host;
@@ -64,8 +72,6 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
         // A flag has brought the user.
         report.errors.retain(|error| error.text != LONE_PASSWORD);
     }
-    let is_by_flag = options.by_flag.contains(&"tls");
-    let tls_at = written.get("tls").filter(|_| !is_by_flag);
     let has_errors = !report.errors.is_empty();
     for fault in crate::config::check::faults(&options.config) {
         // What is wrong with the block was told by its parts.
@@ -80,20 +86,17 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
             text: fault.text,
         });
     }
-    if report.errors.is_empty()
-        && let Some(tls) = &mut options.config.tls
-        && let Err(text) = tls.load()
-    {
-        let at = tls_at.map(|written| written.at.clone());
-        report.errors.push(Error { at, text });
-    }
-    let websocket = options.config.websocket.as_mut();
-    if report.errors.is_empty()
-        && let Some(tls) = websocket.and_then(|websocket| websocket.tls.as_mut())
-        && let Err(text) = tls.load()
-    {
-        let at = written.get("websocket").map(|written| written.at.clone());
-        report.errors.push(Error { at, text });
+    let Options {
+        config, by_flag, ..
+    } = &mut options;
+    for (setting, tls) in config.each_tls_mut() {
+        if report.errors.is_empty()
+            && let Err(text) = tls.load()
+        {
+            let place = written.get(setting).filter(|_| !by_flag.contains(&setting));
+            let at = place.map(|written| written.at.clone());
+            report.errors.push(Error { at, text });
+        }
     }
     if !report.errors.is_empty() {
         return Err(Refused(report.errors));
@@ -175,6 +178,12 @@ mod tests {
         websocket {
             listen: "127.0.0.4:4444", no_tls: true, advertise: "w:1", same_origin: true, compression: true
             handshake_timeout: "8s", authorization { token: t }, user_cookie: u
+            proxy_protocol { trusted: 10.0.0.1 }
+        }
+        proxy_protocol { trusted: 10.0.0.1 }
+        listeners {
+            a { listen: "127.0.0.5:5555", advertise: "l:1", timeout: 9, max_connections: 5, proxy_protocol { trusted: "::1" } }
+            b { listen: unix:/tmp/midge.sock }
         }
         lame_duck_duration: "40s"
         lame_duck_grace_period: "5s"
@@ -284,6 +293,9 @@ mod tests {
                 "server_metadata",
                 "no_auth_user",
                 "websocket tls",
+                "listeners tls",
+                "unix",
+                "unix users",
                 "tls",
                 "https_port",
             ]

@@ -1,70 +1,53 @@
 //! A client that comes by WebSocket: what its framing has to be told, and what that tells.
 
 use super::Client;
-use crate::config::ConnectionType;
 use crate::core::receiver::Label;
+use crate::door::{Door, Peer};
 use crate::state::State;
 use crate::tls::Purpose;
 use crate::websocket::Framing;
 use midge_reactor::{Context, Io, Key};
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 
 /// Puts the framing on a connection that was just accepted.
-pub(super) fn begin(cx: &mut Context<'_, State>) {
-    let State {
-        config, websocket, ..
-    } = &*cx.state;
-    let (Some(config), Some(door)) = (&config.websocket, websocket) else {
+pub(super) fn begin(cx: &mut Context<'_, State>, door: Door) {
+    let (terms, open) = (cx.state.config.terms(door), cx.state.door(door));
+    let Some(settings) = open.and_then(|open| open.framing.clone()) else {
         // A reload closed the door after the connection was accepted.
         return cx.close();
     };
-    if let Some(tls) = &config.tls
+    let timeout = terms.handshake_timeout;
+    if let Some(tls) = terms.tls
         && let Some(certificates) = tls.certificates()
     {
         let key = cx.key();
         certificates.start(&mut cx.io, key, Purpose::Clients, tls.timeout);
     }
-    let (framing, timeout) = (
-        Framing::new(Rc::clone(&door.settings)),
-        config.handshake_timeout,
-    );
-    if let Err(error) = cx.start_layer(framing, timeout) {
+    if let Err(error) = cx.start_layer(Framing::new(settings), timeout) {
         cx.fail(error);
     }
 }
 
 /// The address that a client is seen at, as each `INFO` tells it: that of the socket, whatever a proxy has told in the
-/// request, as in nats-server.
-pub(super) fn seen_at(io: &Io<'_>, key: Key, label: &Label) -> IpAddr {
+/// request, as in nats-server. `None` for one without, at a Unix socket.
+pub(super) fn seen_at(io: &Io<'_>, key: Key, label: &Label) -> Option<IpAddr> {
     let framing = io.layer::<Framing>(key);
     let former = framing.and_then(Framing::forwarded_from);
-    former.unwrap_or(label.peer.ip())
-}
-
-/// Whether the handshake of one that has just come by WebSocket may go on: whether there were not too many in this second.
-pub(super) fn may_begin(cx: &mut Context<'_, State>) -> bool {
-    let now = cx.now();
-    let State {
-        config, websocket, ..
-    } = &mut *cx.state;
-    let tls = config.tls_for(ConnectionType::WebSocket);
-    match (tls, websocket) {
-        (Some(tls), Some(door)) => door.handshakes.may_begin(now, tls.connection_rate_limit),
-        _ => true,
-    }
+    former.or(label.peer.ip())
 }
 
 impl Client {
     /// Goes by the address that a proxy has told in the request, if it has.
     pub(super) fn forwarded(&mut self, cx: &mut Context<'_, State>) {
-        let former = self.link.label.peer;
+        let Peer::Internet(former) = self.link.label.peer else {
+            return;
+        };
         let framing = cx.layer_mut::<Framing>();
         let forwarded_for = framing.and_then(|framing| framing.forward(former.ip()));
         let (Some(ip), Some(session)) = (forwarded_for, &mut self.session) else {
             return;
         };
-        let peer = SocketAddr::new(ip, former.port());
+        let peer = SocketAddr::new(ip, former.port()).into();
         let label = Label {
             peer,
             ..self.link.label
@@ -82,13 +65,13 @@ mod tests {
     use super::*;
     use crate::client::listener::Clients;
     use crate::config::{Auth, Config, WebSocket};
-    use crate::core::receiver::Transport;
-    use crate::state::WebSocketDoor;
+    use crate::state::OpenDoor;
     use crate::state::handshakes::Handshakes;
     use crate::websocket::Settings;
     use midge_protocol::Info;
     use midge_reactor::sim::{Faults, HostId, Sim};
     use midge_reactor::{Handler, Input};
+    use std::rc::Rc;
     use std::time::Duration;
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -122,12 +105,16 @@ mod tests {
         };
         let state = State::announcing(config, Info::default());
         sim.host("broker", state, |cx| {
-            let (options, clients) = Clients::of("0.0.0.0", 1, Transport::WebSocket);
+            let (options, clients) = Clients::of("0.0.0.0", 1, Door::WebSocket);
             let listener = cx.listen_with("0.0.0.0:8080", &options, clients)?;
-            cx.state.websocket = Some(WebSocketDoor {
+            let framing = Some(Rc::new(Settings::of(&cx.state.config)));
+            cx.state.doors.push(OpenDoor {
+                door: Door::WebSocket,
                 listener: Some(listener),
                 port: 8080,
-                settings: Rc::new(Settings::of(&cx.state.config)),
+                clients: 0,
+                file: None,
+                framing,
                 handshakes: Handshakes::default(),
             });
             Ok(())

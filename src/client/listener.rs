@@ -1,7 +1,7 @@
 //! Accepts client sockets. When files run out, those that come wait until there are some again.
 
 use crate::client::Client;
-use crate::core::receiver::Transport;
+use crate::door::Door;
 use crate::link::log_accept_error;
 use crate::state::State;
 use midge_reactor::{Accept, Context, Handler, ListenOptions, ListenerAddr, SocketOption};
@@ -19,17 +19,13 @@ const UNPACED: &str = "reno";
 pub(crate) struct Clients {
     /// Whether it is to be replaced for those that come over loopback.
     paced: bool,
-    /// How they come.
-    transport: Transport,
+    /// Where they come in.
+    door: Door,
 }
 
 impl Clients {
     /// The listener on `host`, and how it is to listen: it accepts a number of them in a turn.
-    pub(crate) fn of(
-        host: &str,
-        accepts_max: usize,
-        transport: Transport,
-    ) -> (ListenOptions, Clients) {
+    pub(crate) fn of(host: &str, accepts_max: usize, door: Door) -> (ListenOptions, Clients) {
         let default = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
         let paced = default.is_ok_and(|name| name.starts_with("bbr"));
         // Best from the first packet on; where others may come too, one by one.
@@ -38,9 +34,9 @@ impl Clients {
         if paced && is_loopback(host) {
             let options = options.congestion_control(UNPACED);
             let paced = false;
-            return (options, Clients { paced, transport });
+            return (options, Clients { paced, door });
         }
-        (options, Clients { paced, transport })
+        (options, Clients { paced, door })
     }
 }
 
@@ -57,7 +53,7 @@ impl Accept<State> for Clients {
             // If it fails, messages go all the same.
             let _ = cx.set_option(SocketOption::CongestionControl(UNPACED));
         }
-        Box::new(Client::accept(cx, self.transport))
+        Box::new(Client::accept(cx, self.door))
     }
 
     fn on_error(&mut self, _: &mut Context<'_, State>, listener: &ListenerAddr, error: &io::Error) {

@@ -22,7 +22,6 @@ use crate::state::State;
 use crate::websocket::Framing;
 use midge_protocol::Violation;
 use midge_reactor::{Context, TimerId};
-use std::net::IpAddr;
 
 /// What a client waits for before it is known who it is.
 pub(super) enum Waiting {
@@ -40,8 +39,7 @@ impl Client {
         if let (Some(session), Some(framing)) = (&mut self.session, cx.layer::<Framing>()) {
             session.fill_in(framing.cookies());
         }
-        let address = self.address(cx);
-        let wait = cx.state.failures.wait(address, cx.now());
+        let wait = cx.state.failures.wait(self.link.source(cx), cx.now());
         let is_known = self.session.as_ref().is_none_or(Session::is_known);
         if is_known || wait.is_zero() {
             return self.look(cx);
@@ -154,15 +152,10 @@ impl Client {
         Ok(())
     }
 
-    /// The address that it comes from, whatever a proxy tells: anybody can tell that.
-    fn address(&self, cx: &Context<'_, State>) -> IpAddr {
-        cx.peer_addr().unwrap_or(self.link.label.peer).ip()
-    }
-
     /// What it presents is no good: others from its address may have to wait.
     fn note_failure(&self, cx: &mut Context<'_, State>) {
-        let (label, now, address) = (&self.link.label, cx.now(), self.address(cx));
-        let has_begun = cx.state.failures.failed(address, now);
+        let (label, now) = (&self.link.label, cx.now());
+        let has_begun = cx.state.failures.failed(self.link.source(cx), now);
         if has_begun && cx.state.failures.tell(now).this {
             log::warn!(
                 target: "midge",
@@ -231,9 +224,9 @@ mod tests {
     use super::*;
     use crate::auth;
     use crate::client::listener::Clients;
-    use crate::config::{Auth, Config, ConnectionType};
+    use crate::config::{Auth, Config};
     use crate::core::close::CloseReason;
-    use crate::core::receiver::Transport;
+    use crate::door::Door;
     use crate::records::Records;
     use midge_protocol::Info;
     use midge_reactor::sim::{Faults, HostId, Sim};
@@ -260,7 +253,7 @@ mod tests {
         sim.host("broker", state, |cx| {
             let records = Records::new(cx.now(), 0, 10, 0);
             cx.state.records = Some(Box::new(records));
-            let (options, clients) = Clients::of("0.0.0.0", 1, Transport::Tcp);
+            let (options, clients) = Clients::of("0.0.0.0", 1, Door::Main);
             cx.listen_with("0.0.0.0:4222", &options, clients).map(drop)
         })
     }
@@ -297,7 +290,7 @@ mod tests {
         sim.with(broker, |cx| {
             let key = cx.state.core.clients().next().expect("it is there").key;
             cx.call(key, move |client: &mut Client, cx| {
-                let login = auth::before_connect(&cx.state.config, ConnectionType::Standard);
+                let login = auth::before_connect(&cx.state.config, Door::Main.into());
                 let mut login = login.expect("nothing is asked for");
                 login.until = validity.map(|validity| cx.now() + validity);
                 let inquirer = inquirer(cx, Purpose::Connect);

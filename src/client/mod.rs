@@ -3,7 +3,8 @@
 
 use crate::core::close::CloseReason;
 use crate::core::delivery::Tally;
-use crate::core::receiver::{Label, Transport};
+use crate::core::receiver::Label;
+use crate::door::{Door, Peer};
 use crate::link::queues::Queues;
 use crate::link::upkeep::{clear_later, wake_if_room_is_free};
 use crate::link::{self, Due, Link, Summary};
@@ -42,18 +43,23 @@ pub(crate) struct Client {
 
 impl Client {
     /// The client that has just connected, which is welcome unless there are too many.
-    pub(crate) fn accept(cx: &mut Context<'_, State>, transport: Transport) -> Client {
-        let peer = cx.peer_addr().expect("an accepted connection has a peer");
+    pub(crate) fn accept(cx: &mut Context<'_, State>, door: Door) -> Client {
+        let peer = cx.peer_addr().map(Peer::Internet);
         let label = Label {
-            peer,
+            peer: peer.unwrap_or_else(|| Peer::Unix(cx.peer_credentials())),
             cid: cx.state.next_cid(),
-            transport,
+            door,
         };
-        if transport == Transport::WebSocket {
-            framing::begin(cx);
-        }
         let max = cx.state.config.connections_max;
-        let welcome = cx.state.core.client_count() < max;
+        let own_max = cx.state.config.terms(door).connections_max;
+        let count = cx.state.core.client_count();
+        let open = cx.state.door_mut(door);
+        let welcome = count < max
+            && open.is_none_or(|open| {
+                let welcome = own_max.is_none_or(|max| open.clients < max);
+                open.clients += usize::from(welcome);
+                welcome
+            });
         link::make_room(cx);
         let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
         let (key, now) = (cx.key(), cx.now());
@@ -123,6 +129,9 @@ impl Client {
             }
             let account = cx.state.core.receiver(id).account;
             let (received, sent) = cx.state.core.leave(id);
+            if let Some(open) = cx.state.door_mut(self.link.label.door) {
+                open.clients -= 1;
+            }
             clear_later(cx);
             self.link.sum_up(Summary {
                 introduced: session.introduced(),
@@ -260,15 +269,18 @@ impl Client {
 impl Handler<State> for Client {
     fn on_open(&mut self, cx: &mut Context<'_, State>) {
         if self.session.is_none() {
-            self.greet(cx);
-            return self.refuse(cx, &Violation::ConnectionsMax);
+            return self.turn_away(cx);
         }
-        let Label { peer, cid, .. } = self.link.label;
+        let Label { peer, cid, door } = self.link.label;
+        let by = match cx.state.config.terms(door).name {
+            "" => String::new(),
+            name => format!(" by listener {name}"),
+        };
         log::debug!(
             target: "midge", cid, peer:%;
-            "{} - Client connection created", self.link.label
+            "{} - Client connection created{by}", self.link.label
         );
-        self.begin(cx);
+        self.open(cx);
     }
 
     fn on_handshake(&mut self, cx: &mut Context<'_, State>) {
@@ -276,7 +288,7 @@ impl Handler<State> for Client {
     }
 
     fn on_input(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) {
-        if self.opening != Opening::Over && !self.is_in_clear(cx, input) {
+        if self.opening != Opening::Over && !self.goes_on(cx, input) {
             return;
         }
         let before = input.len();
@@ -306,6 +318,7 @@ impl Handler<State> for Client {
                 }
             }
             Due::Stale => self.refuse(cx, &Violation::Stale),
+            Due::LoginTimeout if self.opening == Opening::Header => self.header_is_late(cx),
             Due::LoginTimeout => self.refuse(cx, &Violation::AuthenticationTimeout),
             Due::LoginTurn => self.take_its_turn(cx),
             Due::LoginExpired => self.refuse(cx, &Violation::AuthenticationExpired),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! open ─┬─ no TLS, INFO ────────────────────────────▶ Over
+//!       ├─ from a proxy: its header, in the time for CONNECT, and then as below
 //!       ├─ WebSocket: TLS, upgrade ─▶ Upgrade ──────▶ Over, INFO
 //!       ├─ allow_non_tls, INFO ─▶ Undecided ─┬──────▶ Over         its first byte is none of TLS
 //!       │                                    ▼
@@ -14,15 +15,16 @@
 
 use super::Client;
 use super::framing;
-use super::session::{self, Session, connection_type};
+use super::session::{self, Session};
 use crate::auth::certificate::{DistinguishedName, Names};
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Label, Transport};
+use crate::core::receiver::Label;
+use crate::door::{Door, Transport};
 use crate::link::queues::Queues;
 use crate::state::State;
 use crate::tls::{self, Failure, HANDSHAKE_RECORD, HandshakeFirst, Purpose};
 use jiff::Timestamp;
-use midge_protocol::Violation;
+use midge_protocol::{Violation, proxy};
 use midge_reactor::{Close, Context, Input, Io, Key};
 
 /// The number of the timer for a client that may begin the handshake by itself.
@@ -41,31 +43,41 @@ pub(super) enum Opening {
     Handshake { is_greeted: bool },
     /// The request is to come that makes it a WebSocket, and TLS before that if it is there.
     Upgrade { has_tls: bool },
+    /// A proxy is to tell for whom it is, before anything else.
+    Header,
 }
 
 impl Client {
     /// The connection is open.
     pub(super) fn begin(&mut self, cx: &mut Context<'_, State>) {
-        if self.link.label.transport == Transport::WebSocket {
-            let may_begin = framing::may_begin(cx);
-            let has_tls = may_begin && tls::is_begun(&cx.io, cx.key());
+        let door = self.link.label.door;
+        if door.transport() == Transport::WebSocket {
+            if !may_begin(cx, door) {
+                // Nothing can be said before TLS.
+                self.leave(cx, CloseReason::ConnectionsMax);
+                return cx.close();
+            }
+            framing::begin(cx, door);
+            let has_tls = tls::is_begun(&cx.io, cx.key());
             self.opening = Opening::Upgrade { has_tls };
             if has_tls {
                 cx.state.counts.tls_handshakes.began();
             }
-            if !may_begin {
-                // Nothing can be said before TLS.
-                self.leave(cx, CloseReason::ConnectionsMax);
-                cx.close();
-            }
             return;
         }
-        let config = &cx.state.config;
-        let Some(tls) = &config.tls else {
+        let terms = cx.state.config.terms(self.link.label.door);
+        if let (Some(unix), credentials) = (terms.unix, self.link.label.peer.credentials())
+            && unix.refuse_others
+            && credentials.is_none_or(|who| unix.user_of(who).is_none())
+        {
+            self.greet(cx);
+            return self.refuse(cx, &Violation::Authorization);
+        }
+        let Some(tls) = terms.tls else {
             self.greet(cx);
             return self.converse(cx);
         };
-        if config.allow_non_tls {
+        if terms.allow_non_tls {
             self.opening = Opening::Undecided;
             self.greet(cx);
             return self.converse(cx);
@@ -80,6 +92,90 @@ impl Client {
         }
     }
 
+    /// The connection is open: from a proxy the header comes first, from others what the settings say.
+    pub(super) fn open(&mut self, cx: &mut Context<'_, State>) {
+        let terms = cx.state.config.terms(self.link.label.door);
+        let (Some(proxies), Some(ip)) = (terms.proxy_protocol, self.link.label.peer.ip()) else {
+            return self.begin(cx);
+        };
+        if proxies.trusts(ip) {
+            let timeout = terms.login_time;
+            self.opening = Opening::Header;
+            self.link.await_login(cx, timeout);
+        } else if proxies.others_may_come {
+            self.begin(cx);
+        } else {
+            self.end_without_words(cx, "is none of the trusted proxies of proxy_protocol");
+        }
+    }
+
+    /// There are too many clients.
+    pub(super) fn turn_away(&mut self, cx: &mut Context<'_, State>) {
+        let door = self.link.label.door;
+        if cx.state.config.terms(door).proxy_protocol.is_some() {
+            self.leave(cx, CloseReason::ConnectionsMax);
+            return cx.close();
+        }
+        if door.transport() == Transport::WebSocket {
+            framing::begin(cx, door);
+        }
+        self.greet(cx);
+        self.refuse(cx, &Violation::ConnectionsMax);
+    }
+
+    /// Something has come before the conversation: whether that goes on with it, or with what is left of it.
+    #[cold]
+    pub(super) fn goes_on(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> bool {
+        if self.opening == Opening::Header && !self.read_header(cx, input) {
+            return false;
+        }
+        self.opening == Opening::Over || self.is_in_clear(cx, input)
+    }
+
+    /// Reads the header of a proxy; answers whether this handler gets what follows, and no layer.
+    fn read_header(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> bool {
+        let (header, len) = match proxy::header(input.peek()) {
+            Ok(None) => return false,
+            Ok(Some(read)) => read,
+            Err(fault) => {
+                input.take();
+                self.end_without_words(cx, &format!("closed: {fault}"));
+                return false;
+            }
+        };
+        input.consume(len);
+        self.link.end_login(cx);
+        self.opening = Opening::Over;
+        if let (proxy::Header::Client(addr), Some(session)) = (header, &mut self.session) {
+            log::debug!(target: "midge", "{} - Proxied for {addr}", self.link.label);
+            self.link.label.peer = addr.into();
+            session.relabel(self.link.label, cx.state);
+            if let Some(records) = &mut cx.state.records {
+                records.forwarded(self.link.label);
+            }
+        }
+        self.begin(cx);
+        !matches!(
+            self.opening,
+            Opening::Upgrade { .. } | Opening::Handshake { .. }
+        )
+    }
+
+    /// Its header has not come in time.
+    pub(super) fn header_is_late(&mut self, cx: &mut Context<'_, State>) {
+        self.end_without_words(cx, "closed: no PROXY protocol header in time");
+    }
+
+    /// Ends a connection of which it is not known what it understands.
+    fn end_without_words(&mut self, cx: &mut Context<'_, State>, why: &str) {
+        let now = cx.now();
+        if cx.state.failures.tell(now).this {
+            log::error!(target: "midge", "{} - {why}", self.link.label);
+        }
+        self.leave(cx, CloseReason::ProtocolViolation);
+        cx.close();
+    }
+
     /// The settings of TLS are new. One that has been told nothing yet is told what they say of it, unless it may
     /// still begin the handshake by itself. What others were told holds for them: who heard of TLS may have begun it,
     /// who did not speaks in clear.
@@ -87,9 +183,9 @@ impl Client {
         if self.opening != Opening::Waiting || self.session.is_none() {
             return;
         }
-        let config = &cx.state.config;
-        let may_wait = config.tls.as_ref().is_some_and(|tls| {
-            !config.allow_non_tls && matches!(tls.handshake_first, HandshakeFirst::Within(_))
+        let terms = cx.state.config.terms(self.link.label.door);
+        let may_wait = terms.tls.is_some_and(|tls| {
+            !terms.allow_non_tls && matches!(tls.handshake_first, HandshakeFirst::Within(_))
         });
         if !may_wait {
             self.opening = Opening::Over;
@@ -105,13 +201,12 @@ impl Client {
     }
 
     /// The first bytes have come, which are left unread: whether the conversation goes on with them.
-    #[cold]
-    pub(super) fn is_in_clear(&mut self, cx: &mut Context<'_, State>, input: &Input<'_>) -> bool {
+    fn is_in_clear(&mut self, cx: &mut Context<'_, State>, input: &Input<'_>) -> bool {
         let Some(first) = input.peek().first() else {
             return false;
         };
         // What looks like TLS is none where settings that came meanwhile have switched it off.
-        let has_tls = cx.state.config.tls.is_some();
+        let has_tls = cx.state.config.terms(self.link.label.door).tls.is_some();
         if self.opening == Opening::Undecided && (*first != HANDSHAKE_RECORD || !has_tls) {
             self.opening = Opening::Over;
             return true;
@@ -124,22 +219,14 @@ impl Client {
     /// Begins the handshake; sends `INFO` before it, unless the client speaks first or has got it.
     fn secure(&mut self, cx: &mut Context<'_, State>, client_speaks: bool) {
         let was = std::mem::replace(&mut self.opening, Opening::Over);
-        let now = cx.now();
-        let State {
-            config, handshakes, ..
-        } = &mut *cx.state;
-        let max = config
-            .tls
-            .as_ref()
-            .and_then(|tls| tls.connection_rate_limit);
-        let may_begin = handshakes.may_begin(now, max);
+        let may_begin = may_begin(cx, self.link.label.door);
         if !client_speaks {
             self.greet(cx);
         }
         if !may_begin {
             return self.refuse(cx, &Violation::Throttled);
         }
-        let tls = cx.state.config.tls.as_ref();
+        let tls = cx.state.config.terms(self.link.label.door).tls;
         let Some((tls, certificates)) = tls.and_then(|tls| Some((tls, tls.certificates()?))) else {
             debug_assert!(false, "nobody waits for a handshake without TLS");
             return cx.close();
@@ -175,9 +262,8 @@ impl Client {
             return cx.close();
         }
         // The settings may have changed while the handshake was under way.
-        let connection = connection_type(self.link.label.transport);
-        let tls = cx.state.config.tls_for(connection);
-        if !tls::is_pinned(&cx.io, cx.key(), tls) {
+        let terms = cx.state.config.terms(self.link.label.door);
+        if !tls::is_pinned(&cx.io, cx.key(), terms.tls) {
             return self.refuse(cx, &Violation::Authorization);
         }
         let label = &self.link.label;
@@ -208,7 +294,7 @@ impl Client {
         match self.opening {
             Opening::Handshake { .. } => true,
             Opening::Upgrade { has_tls } => has_tls,
-            Opening::Over | Opening::Undecided | Opening::Waiting => false,
+            Opening::Over | Opening::Undecided | Opening::Waiting | Opening::Header => false,
         }
     }
 
@@ -221,8 +307,8 @@ impl Client {
 
     /// Notes the names in the client's certificate, where they tell which user it is.
     pub(super) fn certify(&mut self, cx: &Context<'_, State>) {
-        let connection = connection_type(self.link.label.transport);
-        if cx.state.config.maps_certificates(connection)
+        let terms = cx.state.config.terms(self.link.label.door);
+        if terms.map_certificates()
             && let Some(session) = &mut self.session
             && let Some(names) = tls::names(&cx.io, cx.key())
         {
@@ -254,8 +340,7 @@ impl Client {
     fn converse(&mut self, cx: &mut Context<'_, State>) {
         self.link.open(cx);
         if self.session.as_ref().is_some_and(Session::is_awaited) {
-            let connection = connection_type(self.link.label.transport);
-            let timeout = cx.state.config.login_time(connection);
+            let timeout = cx.state.config.terms(self.link.label.door).login_time;
             self.link.await_login(cx, timeout);
         }
     }
@@ -298,6 +383,14 @@ impl Client {
             _ => CloseReason::TlsHandshake,
         }
     }
+}
+
+/// Whether one more handshake may begin at this door, in this second.
+fn may_begin(cx: &mut Context<'_, State>, door: Door) -> bool {
+    let (now, tls) = (cx.now(), cx.state.config.terms(door).tls);
+    let max = tls.and_then(|tls| tls.connection_rate_limit);
+    let open = cx.state.door_mut(door);
+    open.is_none_or(|open| open.handshakes.may_begin(now, max))
 }
 
 /// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their first `PONG`,

@@ -2,10 +2,12 @@
 
 use super::Client;
 use super::login::inquirer;
-use super::session::{Session, connection_type};
+use super::opening::Opening;
+use super::session::Session;
 use crate::auth;
 use crate::auth::inquiry::Purpose;
-use crate::config::{Config, ConnectionType};
+use crate::config::Config;
+use crate::door::Door;
 use crate::link::queues;
 use crate::state::State;
 use crate::tls;
@@ -49,12 +51,16 @@ impl Changes {
             (payload_bytes_max, control_line_bytes_max, subscriptions_max)
         };
         let pins = |config: &Config| {
-            let of = |connection| Some(config.tls_for(connection)?.pinned_certs.clone());
-            [ConnectionType::Standard, ConnectionType::WebSocket].map(of)
+            let of = |door: Door| Some(config.terms(door).tls?.pinned_certs.clone());
+            config.doors().map(of).collect::<Vec<_>>()
         };
         let opening = |config: &Config| {
-            let tls = config.tls.as_ref();
-            (tls.map(|tls| tls.handshake_first), config.allow_non_tls)
+            let of = |door: Door| {
+                let terms = config.terms(door);
+                let first = terms.tls.map(|tls| tls.handshake_first);
+                (first, terms.allow_non_tls)
+            };
+            config.doors().map(of).collect::<Vec<_>>()
         };
         Changes {
             opening: opening(&former) != opening(config),
@@ -85,10 +91,7 @@ impl Changes {
 impl Client {
     /// Goes on under new settings, or ends.
     pub(crate) fn reloaded(&mut self, cx: &mut Context<'_, State>, changes: &Changes) {
-        let tls = cx
-            .state
-            .config
-            .tls_for(connection_type(self.link.label.transport));
+        let tls = cx.state.config.terms(self.link.label.door).tls;
         if changes.pins && !tls::is_pinned(&cx.io, cx.key(), tls) {
             return self.refuse(cx, &Violation::Authorization);
         }
@@ -114,7 +117,7 @@ impl Client {
             return self.refuse(cx, &violation);
         }
         let is_awaited = self.session.as_ref().is_some_and(Session::is_awaited);
-        if !is_awaited && !self.is_connecting() {
+        if !is_awaited && !self.is_connecting() && self.opening != Opening::Header {
             self.link.end_login(cx);
         }
         if changes.bounds {

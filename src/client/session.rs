@@ -8,11 +8,11 @@ use crate::auth::certificate::Names;
 use crate::auth::permissions::Permissions;
 use crate::auth::signature::Nonce;
 use crate::auth::{self, Login};
-use crate::config::{Config, ConnectionType};
+use crate::config::Config;
 use crate::core::Core;
 use crate::core::delivery::{self, Asking, Own, Published, Publisher, Quota, Tally};
 use crate::core::outbox::Outbox;
-use crate::core::receiver::{Label, Transport};
+use crate::core::receiver::Label;
 use crate::core::sublist::ReceiverId;
 use crate::core::trace;
 use crate::state::State;
@@ -50,8 +50,6 @@ pub(crate) struct Session {
     label: Label,
     /// What the client has to sign, if any user has a key.
     nonce: Option<Nonce>,
-    /// How the client is connected.
-    connection: ConnectionType,
     /// The names in its certificate, where that tells which user it is.
     certificate: Option<Box<Names>>,
     /// What it has said about itself: without secrets, once it is known who it is.
@@ -77,12 +75,11 @@ pub(crate) struct Session {
 impl Session {
     /// Makes the client that has just connected a receiver.
     pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
-        let connection = connection_type(label.transport);
         let account = state.core.accounts.global();
         let id = state.core.join(account, key, label.peer, label.cid);
         state.core.receiver_mut(id).label = label;
         let options = Box::new(ConnectOptions::default());
-        let login = auth::before_connect(&state.config, connection).map(Box::new);
+        let login = auth::before_connect(&state.config, label.entrance()).map(Box::new);
         let rules = rules(&state.config, &options, login.as_deref());
         let permissions = login.as_ref().map(|login| login.permissions.clone());
         let permissions = permissions.unwrap_or_default();
@@ -92,7 +89,6 @@ impl Session {
             key,
             label,
             nonce: state.has_key.then(Nonce::new).flatten(),
-            connection,
             certificate: None,
             options,
             rules,
@@ -565,35 +561,23 @@ fn cost(op: &ClientOp<'_>) -> usize {
     }
 }
 
-/// What settings call the way in which a client has come.
-pub(super) fn connection_type(transport: Transport) -> ConnectionType {
-    match transport {
-        Transport::Tcp => ConnectionType::Standard,
-        Transport::WebSocket => ConnectionType::WebSocket,
-    }
-}
-
 /// The first line that a client gets, with the address that it is seen `at` and what it has to sign; again where it
 /// has changed.
 pub(crate) fn greet<O: Outbox>(
     state: &State,
     key: Key,
     label: &Label,
-    at: IpAddr,
+    at: Option<IpAddr>,
     nonce: Option<&Nonce>,
     out: &mut O,
 ) {
     let mut line = Vec::with_capacity(512);
-    let client_ip = at.to_canonical().to_string();
-    let info = match label.transport {
-        Transport::Tcp => state.info.clone(),
-        Transport::WebSocket => state.websocket_info(),
-    };
+    let client_ip = at.map_or_else(String::new, |ip| ip.to_canonical().to_string());
     Info {
         client_id: label.cid,
         client_ip,
         nonce: nonce.map(|nonce| nonce.text().to_owned()),
-        ..info
+        ..state.info_for(label.entrance())
     }
     .put(&mut line);
     if let Some(mut writer) = out.writer(key, line.len()) {

@@ -1,6 +1,5 @@
 //! What a client does wrong, as the log tells it.
 
-use super::session::connection_type;
 use crate::auth::failures::TOLD_MAX;
 use crate::config::Auth;
 use crate::core::receiver::Label;
@@ -75,7 +74,7 @@ pub(super) fn log_violation(
                 log::error!(target: "midge", "{untold} more failed logins were not told of, at most {TOLD_MAX} a second are");
             }
             if told.this {
-                let auth = state.config.auth_for(connection_type(label.transport));
+                let auth = state.config.terms(label.door).auth;
                 let text = failure(violation, options, auth);
                 log::error!(target: "midge", "{label} - {text}");
             }

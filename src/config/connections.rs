@@ -46,14 +46,6 @@ impl ConnectionType {
         }
     }
 
-    /// What logs and metrics call the listener that such connections come by.
-    pub(crate) fn listener(self) -> &'static str {
-        match self {
-            ConnectionType::WebSocket => "websocket",
-            _ => "client",
-        }
-    }
-
     /// Whether midge has connections of this type.
     pub fn is_served(self) -> bool {
         matches!(self, ConnectionType::Standard | ConnectionType::WebSocket)

@@ -3,7 +3,9 @@
 pub(crate) mod check;
 mod connections;
 pub(crate) mod duration;
+mod listeners;
 mod secrets;
+mod terms;
 mod websocket;
 
 #[cfg(feature = "command")]
@@ -14,19 +16,24 @@ pub mod options;
 mod origin;
 pub(crate) mod permissions;
 mod program;
+mod proxy;
 #[cfg(feature = "command")]
 mod run;
 #[cfg(feature = "command")]
 pub mod settings;
 
 pub use connections::ConnectionType;
+pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
+pub use listeners::{Listener, UnixSocket};
 pub use midge_protocol::Secret;
 pub(crate) use origin::Origin;
 pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
+pub use proxy::{Network, ProxyProtocol};
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
+pub(crate) use terms::Terms;
 pub use websocket::WebSocket;
 
 use crate::tls::Tls;
@@ -197,6 +204,12 @@ pub struct Config {
     pub host: String,
     /// TCP port to listen on; 0 lets the system pick a free one. Default 4222.
     pub port: u16,
+    /// Unix socket to listen on, in place of host and port (`listen: unix:PATH`). Default: none.
+    pub unix: Option<UnixSocket>,
+    /// Proxies that tell for whom a connection to host and port is (`proxy_protocol`). Default: none.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Further places where clients come in (`listeners`). Default: none.
+    pub listeners: Vec<Listener>,
     /// Name of this server, announced in `INFO`. Default: the server id.
     pub server_name: Option<String>,
     /// Name of the cluster, announced in `INFO` (`name` in `cluster`). midge is alone in it. Default: none.
@@ -296,81 +309,11 @@ impl Config {
         })
     }
 
-    /// Time in which `CONNECT` must come from a client that comes in this way.
-    pub(crate) fn login_time(&self, connection: ConnectionType) -> Duration {
-        let own = self.terms(connection).and_then(|terms| terms.auth_timeout);
-        let timeout = own.or(self.auth_timeout);
-        timeout.unwrap_or_else(|| match &self.tls {
-            Some(tls) => tls.timeout + Duration::from_secs(1),
-            None => AUTH_TIMEOUT,
-        })
-    }
-
-    /// The terms of the block for clients that come in this way, if there is one.
-    fn terms(&self, connection: ConnectionType) -> Option<&WebSocket> {
-        let is_websocket = connection == ConnectionType::WebSocket;
-        self.websocket.as_ref().filter(|_| is_websocket)
-    }
-
-    /// What a client must present that comes in this way.
-    pub(crate) fn auth_for(&self, connection: ConnectionType) -> &Auth {
-        let own = self.terms(connection).map(|terms| &terms.auth);
-        own.filter(|auth| **auth != Auth::None)
-            .unwrap_or(&self.auth)
-    }
-
-    /// The user that a client is who comes in this way and presents nothing.
-    pub(crate) fn no_auth_user_for(&self, connection: ConnectionType) -> Option<&str> {
-        let terms = self.terms(connection);
-        let own = terms.and_then(|terms| terms.no_auth_user.as_deref());
-        own.or(self.no_auth_user.as_deref())
-    }
-
-    /// Whether a client is refused that comes in this way and presents nothing.
-    pub(crate) fn wants_credentials(&self, connection: ConnectionType) -> bool {
-        let has_default = self.no_auth_user_for(connection).is_some();
-        let is_certified = self.maps_certificates(connection);
-        *self.auth_for(connection) != Auth::None && (!has_default || is_certified)
-    }
-
-    /// TLS for clients that come in this way, if there is any.
-    pub(crate) fn tls_for(&self, connection: ConnectionType) -> Option<&Tls> {
-        match connection {
-            ConnectionType::WebSocket => self.websocket.as_ref()?.tls.as_ref(),
-            _ => self.tls.as_ref(),
-        }
-    }
-
-    /// As [`tls_for`](Config::tls_for), to put what its files hold there.
-    pub(crate) fn tls_for_mut(&mut self, connection: ConnectionType) -> Option<&mut Tls> {
-        match connection {
-            ConnectionType::WebSocket => self.websocket.as_mut()?.tls.as_mut(),
-            _ => self.tls.as_mut(),
-        }
-    }
-
-    /// The blocks of TLS that there are, each with who comes in by it.
-    pub(crate) fn tls_blocks(&self) -> impl Iterator<Item = (ConnectionType, &Tls)> {
-        let ways = [ConnectionType::Standard, ConnectionType::WebSocket];
-        ways.into_iter()
-            .filter_map(|way| Some((way, self.tls_for(way)?)))
-    }
-
-    /// Whether the certificate of a client that comes in this way tells which user it is.
-    pub(crate) fn maps_certificates(&self, connection: ConnectionType) -> bool {
-        let tls = self.tls_for(connection);
-        tls.is_some_and(|tls| tls.verify_and_map)
-    }
-
-    /// Whether there is a way to come in where they do: then a user without a password proves itself by a certificate,
-    /// and by nothing else.
+    /// Whether there is a door by which they do: then a user without a password proves itself by a certificate, and by
+    /// nothing else.
     pub(crate) fn maps_certificates_somewhere(&self) -> bool {
-        Config::WAYS.iter().any(|way| self.maps_certificates(*way))
+        self.doors().any(|door| self.terms(door).map_certificates())
     }
-
-    /// The ways to come in whose settings may differ.
-    pub(crate) const WAYS: [ConnectionType; 2] =
-        [ConnectionType::Standard, ConnectionType::WebSocket];
 }
 
 impl Default for Config {
@@ -378,6 +321,9 @@ impl Default for Config {
         Config {
             host: "0.0.0.0".to_owned(),
             port: 4222,
+            unix: None,
+            proxy_protocol: None,
+            listeners: Vec::new(),
             server_name: None,
             cluster_name: None,
             advertise: None,

@@ -2,8 +2,9 @@
 //!
 //! The names are those of nats-server's options, the first where there are several.
 
-use super::{Auth, Config, ConnectionType, WebSocket, duration};
+use super::{Auth, Config, Listener, ProxyProtocol, UnixSocket, WebSocket, duration};
 use crate::config::{LogFormat, LogOptions, Options};
+use crate::door::Door;
 use crate::tls::{HandshakeFirst, Tls};
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -69,13 +70,16 @@ macro_rules! settings {
 pub static SETTINGS: &[Setting] = settings![
     "host", Restart, |o| o.config.host, text;
     "port", Restart, |o| o.config.port, port;
+    "unix", Restart, |o| unix_place(o.config.unix.as_ref()), optional;
+    "unix users", Reload, |o| unix_users(o.config.unix.as_ref()), optional;
+    "proxy_protocol", Reload, |o| proxies(o.config.proxy_protocol.as_ref()), optional;
     "client_advertise", Reload, |o| o.config.advertise, optional;
     "server_name", Restart, |o| o.config.server_name, optional;
     "cluster_name", Reload, |o| o.config.cluster_name, optional;
     "server_tags", Reload, |o| o.config.server_tags, list;
     "server_metadata", Reload, |o| o.config.server_metadata, pairs;
     "authorization", Reload, |o| o.config.auth, auth;
-    "authorization timeout", Reload, |o| o.config.login_time(ConnectionType::Standard), time;
+    "authorization timeout", Reload, |o| o.config.terms(Door::Main).login_time, time;
     "tls", Reload, |o| o.config.tls, tls;
     "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
     "no_auth_user", Reload, |o| o.config.no_auth_user, optional;
@@ -107,6 +111,14 @@ pub static SETTINGS: &[Setting] = settings![
     "websocket compression", Reload, |o| websocket(o, |ws| ws.compression), optional;
     "websocket authorization", Reload, |o| websocket(o, terms), own_terms;
     "websocket cookies", Reload, |o| websocket(o, cookies), list_of;
+    "listeners", Restart, |o| listeners(o, |one| Some(listener_place(one))), list;
+    "listeners tls", Reload, |o| ListenerTls(&o.config.listeners), listener_tls;
+    "listeners advertise", Reload, |o| listeners(o, |one| one.advertise.as_ref().map(ToString::to_string)), list;
+    "listeners authorization", Reload, |o| listeners(o, listener_terms), list;
+    "listeners max_connections", Reload, |o| listeners(o, |one| one.connections_max.map(|max| max.to_string())), list;
+    "listeners proxy_protocol", Reload, |o| listeners(o, |one| proxies(one.proxy_protocol.as_ref())), list;
+    "listeners unix users", Reload, |o| listeners(o, |one| unix_users(one.unix.as_ref())), list;
+    "websocket proxy_protocol", Reload, |o| websocket(o, |ws| proxies(ws.proxy_protocol.as_ref())).flatten(), optional;
     "lame_duck_duration", Reload, |o| o.config.lame_duck_duration, time;
     "lame_duck_grace_period", Reload, |o| o.config.lame_duck_grace_period, time;
     "connect_error_reports", Reload, |o| o.config.connect_error_reports, number;
@@ -132,6 +144,9 @@ fn all_fields(config: &Config, log: &LogOptions) {
     let Config {
         host: _,
         port: _,
+        unix: _,
+        proxy_protocol: _,
+        listeners: _,
         advertise: _,
         server_name: _,
         cluster_name: _,
@@ -421,6 +436,102 @@ fn cookies(websocket: &WebSocket) -> Vec<String> {
 
 fn list_of(names: &Option<Vec<String>>) -> String {
     list(names.as_deref().unwrap_or_default())
+}
+
+/// Where a Unix socket stands, and who may use it.
+fn unix_place(unix: Option<&UnixSocket>) -> Option<String> {
+    let UnixSocket { path, mode, .. } = unix?;
+    Some(format!("{} mode {mode:04o}", path.display()))
+}
+
+/// Who a client is by its process.
+fn unix_users(unix: Option<&UnixSocket>) -> Option<String> {
+    let UnixSocket {
+        path: _,
+        mode: _,
+        users_by_uid,
+        users_by_gid,
+        refuse_others,
+    } = unix?;
+    let by_uid = users_by_uid
+        .iter()
+        .map(|(id, user)| format!("uid {id}: {user}"));
+    let by_gid = users_by_gid
+        .iter()
+        .map(|(id, user)| format!("gid {id}: {user}"));
+    let others = match refuse_others {
+        true => "others are refused",
+        false => "others log in",
+    };
+    let all: Vec<String> = by_uid.chain(by_gid).chain([others.to_owned()]).collect();
+    Some(all.join(", "))
+}
+
+/// From where proxies are believed, and what becomes of others.
+fn proxies(proxies: Option<&ProxyProtocol>) -> Option<String> {
+    let ProxyProtocol {
+        trusted,
+        others_may_come,
+    } = proxies?;
+    let trusted: Vec<String> = trusted.iter().map(ToString::to_string).collect();
+    let others = if *others_may_come { "direct" } else { "refuse" };
+    Some(format!("trusted {}, others {others}", list(&trusted)))
+}
+
+/// Something of each of `listeners` that has it, behind its name.
+fn listeners(options: &Options, get: fn(&Listener) -> Option<String>) -> Vec<String> {
+    let each = options.config.listeners.iter();
+    each.filter_map(|one| Some(format!("{}: {}", one.name, get(one)?)))
+        .collect()
+}
+
+fn listener_place(listener: &Listener) -> String {
+    let Listener {
+        host,
+        port: number,
+        unix,
+        tls,
+        ..
+    } = listener;
+    if let Some(place) = unix_place(unix.as_ref()) {
+        return place;
+    }
+    let scheme = if tls.is_some() { "tls://" } else { "" };
+    format!("{scheme}{host}:{}", port(number))
+}
+
+fn listener_terms(listener: &Listener) -> Option<String> {
+    let Listener {
+        allow_non_tls,
+        no_auth_user,
+        auth_timeout,
+        ..
+    } = listener;
+    let user = no_auth_user
+        .as_ref()
+        .map(|user| format!("no_auth_user {user}"));
+    let timeout = (auth_timeout.as_ref()).map(|timeout| format!("timeout {}", time(timeout)));
+    let clear = allow_non_tls.then(|| "allow_non_tls".to_owned());
+    let all: Vec<String> = [user, timeout, clear].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// TLS of all of them, which is the same only with the same files and limits.
+struct ListenerTls<'a>(&'a [Listener]);
+
+impl PartialEq for ListenerTls<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |one: &Self| one.0.iter().map(|one| one.tls.clone()).collect::<Vec<_>>();
+        all(self) == all(other)
+    }
+}
+
+fn listener_tls(all: &ListenerTls<'_>) -> String {
+    let with_tls = all.0.iter().filter(|one| one.tls.is_some());
+    let told: Vec<String> = with_tls
+        .map(|one| format!("{}: {}", one.name, tls(&one.tls)))
+        .collect();
+    list(&told)
 }
 
 fn base_path_of(options: &Options) -> Option<&str> {

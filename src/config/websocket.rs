@@ -1,6 +1,6 @@
 //! Where clients may come by WebSocket, and on what terms.
 
-use super::{Advertise, Auth};
+use super::{Advertise, Auth, ProxyProtocol};
 use crate::tls::Tls;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct WebSocket {
     pub handshake_timeout: Duration,
     /// Whether messages are compressed for clients that offer it. Default false.
     pub compression: bool,
+    /// Proxies that tell for whom a connection is (`proxy_protocol`). Default: none.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// What clients must present here, in place of what others must. Default: the same.
     pub auth: Auth,
     /// Time in which they must. Default: the same.
@@ -58,6 +60,7 @@ impl Default for WebSocket {
             allowed_origins: Vec::new(),
             handshake_timeout: Duration::from_secs(2),
             compression: false,
+            proxy_protocol: None,
             auth: Auth::None,
             auth_timeout: None,
             no_auth_user: None,

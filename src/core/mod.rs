@@ -21,6 +21,7 @@ pub(crate) mod replies;
 pub mod sublist;
 pub(crate) mod trace;
 
+use crate::door::{Door, Peer};
 use accounts::{AccountId, Accounts};
 use backpressure::Backpressure;
 use delivery::{Scratch, Tally};
@@ -29,10 +30,9 @@ use invariants::Due;
 use leaving::Leaving;
 use midge_reactor::Key;
 use random::Random;
-use receiver::{Label, Receiver, Traffic, Transport};
+use receiver::{Label, Receiver, Traffic};
 use replies::Clock;
 use slab::Slab;
-use std::net::SocketAddr;
 use sublist::{ReceiverId, Sublist};
 
 /// What a message meets.
@@ -108,15 +108,11 @@ impl Core {
         &mut self,
         account: AccountId,
         key: Key,
-        peer: SocketAddr,
+        peer: Peer,
         cid: u64,
     ) -> ReceiverId {
-        let transport = Transport::Tcp;
-        let label = Label {
-            peer,
-            cid,
-            transport,
-        };
+        let door = Door::Main;
+        let label = Label { peer, cid, door };
         let receiver = Receiver::new(key, account, label);
         self.accounts[account].clients += 1;
         self.client_count += 1;

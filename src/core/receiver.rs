@@ -8,10 +8,10 @@ use crate::core::accounts::AccountId;
 use crate::core::guard::Guard;
 use crate::core::origin::{Origin, Role};
 use crate::core::sublist::{ReceiverId, Sids, SubId};
+use crate::door::{Door, Entrance, Peer, Transport};
 use midge_protocol::Publish;
 use midge_reactor::Key;
 use std::fmt;
-use std::net::SocketAddr;
 
 /// What is at the far end, and so how a message is framed for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,28 +69,31 @@ impl Traffic {
     }
 }
 
-/// How a client has come.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Transport {
-    #[default]
-    Tcp,
-    WebSocket,
-}
-
 /// Who a connection is in the log: `127.0.0.1:51324 - cid:7`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label {
-    /// The far end.
-    pub peer: SocketAddr,
+    /// The far end, as it is shown: by WebSocket, a proxy or the client itself may have told it.
+    pub peer: Peer,
     /// The connection's number, which is never used again.
     pub cid: u64,
-    pub transport: Transport,
+    /// Where it has come in.
+    pub door: Door,
+}
+
+impl Label {
+    /// By which door it has come in, and as which process.
+    pub(crate) fn entrance(&self) -> Entrance {
+        Entrance {
+            door: self.door,
+            credentials: self.peer.credentials(),
+        }
+    }
 }
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = match self.transport {
-            Transport::Tcp => "cid",
+        let id = match self.door.transport() {
+            Transport::Plain => "cid",
             Transport::WebSocket => "wid",
         };
         write!(f, "{} - {id}:{}", self.peer, self.cid)

@@ -4,7 +4,8 @@ use super::Link;
 use super::shutdown::end_if_alone;
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Label, Traffic, Transport};
+use crate::core::receiver::{Label, Traffic};
+use crate::door::Transport;
 use crate::state::State;
 use crate::websocket::{self, Framing};
 use midge_reactor::Context;
@@ -36,7 +37,7 @@ impl Link {
 
     /// Has the far end told why, behind all that is queued for it, if its framing has words for that.
     pub(crate) fn tell_end(&self, cx: &mut Context<'_, State>) {
-        if let (Transport::WebSocket, Some(reason)) = (self.label.transport, self.reason)
+        if let (Transport::WebSocket, Some(reason)) = (self.label.door.transport(), self.reason)
             && let Some(framing) = cx.layer_mut::<Framing>()
         {
             framing.end_with(websocket::status_of(reason), &reason.to_string());

@@ -18,8 +18,10 @@ pub(crate) use end::Summary;
 use crate::core::backpressure::HOLD_TIMER;
 use crate::core::close::CloseReason;
 use crate::core::receiver::Label;
+use crate::door::Source;
 use crate::state::State;
 use crate::state::ending::{self, ENDING_MAX};
+use crate::websocket::Framing;
 use draining::Drain;
 use liveness::Liveness;
 use midge_reactor::{Context, Input, Key, Time, TimerId};
@@ -79,6 +81,15 @@ impl Link {
             expiry_timer: None,
             opened: now,
             summary: None,
+        }
+    }
+
+    /// Where it comes from, whatever it claims in a request of WebSocket: anybody can claim that. Limits go by this.
+    pub(crate) fn source(&self, cx: &Context<'_, State>) -> Source {
+        let framing = cx.layer::<Framing>();
+        match framing.and_then(Framing::forwarded_from) {
+            Some(ip) => Source::Address(ip.to_canonical()),
+            None => self.label.peer.source(),
         }
     }
 

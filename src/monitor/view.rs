@@ -1,8 +1,8 @@
 //! `View`: the broker as the endpoints see it. Nothing in it can be changed.
 
 use super::times::uptime;
-use crate::config::ConnectionType;
 use crate::core::accounts::AccountId;
+use crate::door::Door;
 use crate::records::Records;
 use crate::state::State;
 use crate::tls::{Certificates, Shown, Tls};
@@ -90,9 +90,9 @@ impl<'a> View<'a> {
         &self.state.core.accounts[account].name
     }
 
-    /// The certificates that clients are shown who come in this way.
-    pub(super) fn certificates(&self, way: ConnectionType) -> &'a [Shown] {
-        let tls = self.state.config.tls_for(way);
+    /// The certificates that clients are shown who come in by this door.
+    pub(super) fn certificates(&self, door: Door) -> &'a [Shown] {
+        let tls = self.state.config.terms(door).tls;
         let certificates = tls.and_then(Tls::certificates);
         certificates.map_or(&[], Certificates::shown)
     }

@@ -4,11 +4,11 @@ use super::presence::{Identity, Presence};
 use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Receiver, Traffic, Transport};
+use crate::core::receiver::{Receiver, Traffic};
+use crate::door::{Door, Peer};
 use crate::tls::Settled;
 use midge_reactor::{Io, Time};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Most bytes of texts that are kept: names, subjects, sids.
@@ -31,8 +31,8 @@ pub(crate) struct Listed {
 #[derive(Debug)]
 pub(crate) struct Closed {
     pub(crate) cid: u64,
-    pub(crate) peer: SocketAddr,
-    pub(crate) transport: Transport,
+    pub(crate) peer: Peer,
+    pub(crate) door: Door,
     pub(crate) account: AccountId,
     pub(crate) identity: Identity,
     pub(crate) tls: Option<Box<Settled>>,
@@ -75,7 +75,7 @@ impl Closed {
         Closed {
             cid: receiver.label.cid,
             peer: presence.peer,
-            transport: presence.transport,
+            door: presence.door,
             account: receiver.account,
             identity: presence.identity.clone(),
             tls: presence.tls.clone(),
@@ -189,7 +189,7 @@ mod tests {
         Closed {
             cid,
             peer: PEER,
-            transport: Transport::Tcp,
+            door: Door::Main,
             account: Accounts::default().global(),
             identity: Identity {
                 name: "x".repeat(name_bytes).into(),

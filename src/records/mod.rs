@@ -199,7 +199,7 @@ impl Records {
         self.closed.push(Closed {
             cid: label.cid,
             peer: label.peer,
-            transport: label.transport,
+            door: label.door,
             account,
             identity: Identity::default(),
             tls: None,

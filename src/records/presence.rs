@@ -1,11 +1,11 @@
 //! `Presence`: what is known of a client that is connected, beside what delivery knows.
 
-use crate::core::receiver::{Label, Transport};
+use crate::core::receiver::Label;
 use crate::core::sublist::ReceiverId;
+use crate::door::{Door, Peer};
 use crate::tls::Settled;
 use midge_protocol::ConnectOptions;
 use midge_reactor::{Key, Time};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What a client has said about itself.
@@ -38,8 +38,8 @@ impl Identity {
 /// A client that is connected.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    pub(crate) peer: SocketAddr,
-    pub(crate) transport: Transport,
+    pub(crate) peer: Peer,
+    pub(crate) door: Door,
     pub(crate) key: Key,
     pub(crate) receiver: ReceiverId,
     pub(crate) start: Time,
@@ -59,7 +59,7 @@ impl Presence {
     pub(crate) fn new(label: Label, key: Key, receiver: ReceiverId, now: Time) -> Presence {
         Presence {
             peer: label.peer,
-            transport: label.transport,
+            door: label.door,
             key,
             receiver,
             start: now,

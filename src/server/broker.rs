@@ -3,8 +3,8 @@
 use crate::ANNOUNCED_VERSION;
 use crate::client::Client;
 use crate::client::listener::Clients;
-use crate::config::{Config, ConnectionType};
-use crate::core::receiver::Transport;
+use crate::config::{Config, Terms};
+use crate::door::{Door, Transport};
 use crate::monitor::HttpListener;
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::certificates;
@@ -14,7 +14,8 @@ use crate::server::preflight::{self, PidFile, StartError};
 use crate::server::reload;
 use crate::state::handshakes::Handshakes;
 use crate::state::ports::{Files, Ports};
-use crate::state::{State, Stop, WebSocketDoor};
+use crate::state::socket_file::SocketFile;
+use crate::state::{OpenDoor, State, Stop};
 use crate::websocket::Settings;
 use midge_protocol::{Info, nkey};
 use midge_reactor::{Context, Key, ListenOptions, Reactor};
@@ -67,14 +68,14 @@ impl Broker {
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
         preflight::warn(&config, None);
-        let connections_max = preflight::affordable_connections(config.connections_max, None)?;
+        let connections_max = preflight::affordable_connections(&config, None)?;
         let info = announce(&config, server_id);
         let config = Config {
             connections_max,
             ..config
         };
         let mut state = State::announcing(config, info);
-        state.room = preflight::room()?;
+        state.room = preflight::room(&state.config)?;
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
             .spin_while_it_pays(busy_poll)
@@ -83,14 +84,13 @@ impl Broker {
         let mut reactor = reactor.map_err(StartError::System)?;
         let addrs = reactor.with(|cx| {
             let monitor = listen_for_monitoring(cx)?;
-            let listener = listen_for_clients(cx)?;
-            let websocket = listen_for_websocket(cx)?;
+            listen_for_clients(cx)?;
             let monitor = monitor.map(|monitor| cx.listening_on_all(monitor).to_vec());
             Ok::<_, StartError>(Addrs {
-                clients: cx.listening_on_all(listener).to_vec(),
+                clients: addrs_of(cx, Door::Main),
                 monitor: monitor.unwrap_or_default(),
-                websocket: websocket
-                    .map_or_else(Vec::new, |listener| cx.listening_on_all(listener).to_vec()),
+                websocket: addrs_of(cx, Door::WebSocket),
+                further: further_addrs(cx),
             })
         })?;
         let pid_file = reactor.state.config.pid_file.as_deref();
@@ -128,30 +128,28 @@ impl Broker {
     /// the clients is closed; [`State::monitor_port`] tells where.
     ///
     /// # Errors
-    /// [`StartError::Listen`], [`StartError::WebSocket`] and [`StartError::Monitor`]. Nothing is left behind.
+    /// [`StartError::Listen`], [`StartError::WebSocket`], [`StartError::Listener`], [`StartError::UnixSocket`] and
+    /// [`StartError::Monitor`]. Nothing is left behind.
     pub fn listen(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
         let monitor = listen_for_monitoring(cx)?;
-        let listener = listen_for_clients(cx).and_then(|listener| {
-            let websocket = listen_for_websocket(cx);
-            if websocket.is_err() {
-                cx.io.close(listener);
-            }
-            websocket.map(|_| listener)
-        });
-        if let (Err(_), Some(monitor)) = (&listener, monitor) {
+        let listeners = listen_for_clients(cx);
+        if let (Err(_), Some(monitor)) = (&listeners, monitor) {
             cx.io.close(monitor);
             cx.state.records = None;
         }
-        listener
+        listeners.map(|listeners| listeners[0])
     }
 
     /// The address it listens on, with the port the system has picked; the first, if there are
     /// [several](Broker::addrs).
+    ///
+    /// # Panics
+    /// If it listens on a Unix socket (`unix`), which has none.
     pub fn addr(&self) -> SocketAddr {
         self.addrs.clients[0]
     }
 
-    /// All addresses it listens on, with one port: those of a name, or `0.0.0.0` and `[::]`.
+    /// All addresses it listens on, with one port: those of a name, or `0.0.0.0` and `[::]`. None for a Unix socket.
     pub fn addrs(&self) -> &[SocketAddr] {
         &self.addrs.clients
     }
@@ -164,6 +162,11 @@ impl Broker {
     /// The address on which clients are accepted by WebSocket, if they are; the first, if there are several.
     pub fn websocket_addr(&self) -> Option<SocketAddr> {
         self.addrs.websocket.first().copied()
+    }
+
+    /// The address of one of `listeners`, by its name; the first, if there are several. `None` for a Unix socket.
+    pub fn listener_addr(&self, name: &str) -> Option<SocketAddr> {
+        self.addrs.listener(name)
     }
 
     /// A handle that stops it, from any thread.
@@ -184,7 +187,7 @@ impl Broker {
     /// as are the newest where there are more than `connections_max`; those that take an `INFO` at any
     /// time get one if it is not as it was.
     ///
-    /// `host`, `port`, `server_name`, `headers`, `busy_poll`, `turn_time`, and where monitoring listens, stay as they
+    /// `host`, `port`, `unix`, where `listeners` listen, `server_name`, `headers`, `busy_poll`, `turn_time`, and where monitoring listens, stay as they
     /// are: they are settled when a broker starts.
     ///
     /// # Errors
@@ -192,6 +195,41 @@ impl Broker {
     pub fn reload(cx: &mut Context<'_, State>, config: Config) -> Result<(), StartError> {
         reload::take_over(cx, preflight::check(config)?);
         Ok(())
+    }
+
+    /// What the ports file is to say.
+    fn ports(&self) -> Ports {
+        let config = &self.reactor.state.config;
+        let scheme_of = |door, plain, tls| match config.terms(door).tls {
+            Some(_) => tls,
+            None => plain,
+        };
+        let mut ports = Ports::default();
+        match &config.unix {
+            Some(unix) => ports.add_unix("nats", &unix.path),
+            None => {
+                let scheme = scheme_of(Door::Main, "nats", "tls");
+                ports.add("nats", scheme, &self.addrs.clients);
+            }
+        }
+        if !self.addrs.monitor.is_empty() {
+            let is_https = config.monitor.as_ref().is_some_and(|monitor| monitor.tls);
+            let scheme = if is_https { "https" } else { "http" };
+            ports.add("monitoring", scheme, &self.addrs.monitor);
+        }
+        if !self.addrs.websocket.is_empty() {
+            let scheme = scheme_of(Door::WebSocket, "ws", "wss");
+            ports.add("websocket", scheme, &self.addrs.websocket);
+        }
+        for (number, (name, addrs)) in self.addrs.further.iter().enumerate() {
+            let terms = config.terms(Door::Further(number as u8));
+            match (terms.unix, terms.tls) {
+                (Some(unix), _) => ports.add_unix(name, &unix.path),
+                (None, Some(_)) => ports.add(name, "tls", addrs),
+                (None, None) => ports.add(name, "nats", addrs),
+            }
+        }
+        ports
     }
 
     /// Does something with the reactor, before it runs.
@@ -211,26 +249,9 @@ impl Broker {
             pid_file.write().map_err(io::Error::other)?;
         }
         let config = &self.reactor.state.config;
-        let mut ports = Ports::default();
-        let is_tls = config.tls.is_some();
-        ports.add(
-            "nats",
-            if is_tls { "tls" } else { "nats" },
-            &self.addrs.clients,
-        );
+        let ports = self.ports();
         let is_https = config.monitor.as_ref().is_some_and(|monitor| monitor.tls);
         let scheme = if is_https { "https" } else { "http" };
-        if !self.addrs.monitor.is_empty() {
-            ports.add("monitoring", scheme, &self.addrs.monitor);
-        }
-        if !self.addrs.websocket.is_empty() {
-            let is_tls = config
-                .websocket
-                .as_ref()
-                .is_some_and(|one| one.tls.is_some());
-            let scheme = if is_tls { "wss" } else { "ws" };
-            ports.add("websocket", scheme, &self.addrs.websocket);
-        }
         let mut files = Files::new(ports);
         files.write_ports(config.ports_file_dir.as_deref());
         if let (Some((host, _)), Some(addr)) = (monitor_address(config), self.monitor_addr()) {
@@ -245,15 +266,9 @@ impl Broker {
                 log::warn!(target: "midge", "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
             }
         }
-        let address = host_port::join(host(config), self.addr().port());
-        log::info!(target: "midge", "Listening for client connections on {address}");
-        if config.tls.is_some() {
-            let how = if config.allow_non_tls {
-                "available"
-            } else {
-                "required"
-            };
-            log::info!(target: "midge", "TLS {how} for client connections");
+        for door in config.doors().filter(|door| *door != Door::WebSocket) {
+            let port = self.reactor.state.door(door).map_or(0, |open| open.port);
+            tell_door(&config.terms(door), port);
         }
         log::info!(target: "midge", "Server is ready");
         self.reactor.state.files = Some(files);
@@ -261,6 +276,27 @@ impl Broker {
         self.reactor.state.files = None;
         log::info!(target: "midge", "Server Exiting..");
         Ok(self.reactor.state.stop)
+    }
+}
+
+/// Tells where clients come in by a door, and how.
+fn tell_door(terms: &Terms<'_>, port: u16) {
+    let address = match terms.unix {
+        Some(unix) => format!("unix:{}", unix.path.display()),
+        None => host_port::join(terms.host, port),
+    };
+    let by = match terms.name {
+        "" => String::new(),
+        name => format!(" by listener {name}"),
+    };
+    log::info!(target: "midge", "Listening for client connections on {address}{by}");
+    if terms.tls.is_some() {
+        let how = if terms.allow_non_tls {
+            "available"
+        } else {
+            "required"
+        };
+        log::info!(target: "midge", "TLS {how} for client connections{by}");
     }
 }
 
@@ -273,10 +309,41 @@ pub(super) struct Addrs {
     pub(super) monitor: Vec<SocketAddr>,
     /// None if no client comes by WebSocket.
     pub(super) websocket: Vec<SocketAddr>,
+    /// Those of `listeners`, in their order, by name.
+    pub(super) further: Vec<(String, Vec<SocketAddr>)>,
 }
 
-/// Opens the listener for clients, in a state that has an `INFO` from then on.
-fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
+impl Addrs {
+    /// The address of one of `listeners`, if it has one.
+    pub(super) fn listener(&self, name: &str) -> Option<SocketAddr> {
+        let mut further = self.further.iter();
+        let (_, addrs) = further.find(|(own, _)| own == name)?;
+        addrs.first().copied()
+    }
+}
+
+/// The addresses that are listened on at a door.
+fn addrs_of(cx: &mut Context<'_, State>, door: Door) -> Vec<SocketAddr> {
+    let listener = cx.state.door(door).and_then(|open| open.listener);
+    listener.map_or_else(Vec::new, |listener| cx.listening_on_all(listener).to_vec())
+}
+
+/// Those of `listeners`.
+fn further_addrs(cx: &mut Context<'_, State>) -> Vec<(String, Vec<SocketAddr>)> {
+    let doors: Vec<Door> = cx.state.config.doors().collect();
+    let further = doors
+        .into_iter()
+        .filter(|door| matches!(door, Door::Further(_)));
+    let named = further.map(|door| {
+        let name = cx.state.config.terms(door).name.to_owned();
+        (name, addrs_of(cx, door))
+    });
+    named.collect()
+}
+
+/// Opens the listeners for clients, in a state that has an `INFO` from then on; answers their keys, the server's own
+/// first. If one cannot be opened, none is left open.
+fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartError> {
     let random = cx.io.random();
     cx.state.core.seed(random);
     reload::bound_queues(cx);
@@ -288,45 +355,76 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Key, StartError> {
         }
         cx.state.info = announce(&cx.state.config, nkey::text(nkey::Kind::Server, random));
     }
-    let config = &cx.state.config;
-    let address = (host(config).to_owned(), config.port);
-    let (options, clients) = Clients::of(&address.0, cx.state.room.accepts, Transport::Tcp);
-    let listener = cx
-        .listen_with(&address, &options, clients)
-        .map_err(|cause| StartError::Listen {
-            address: host_port::join(&address.0, address.1),
-            cause,
-        })?;
-    let addr = cx.listening_on(listener).expect("it listens");
-    cx.state.port = addr.port();
+    let doors: Vec<Door> = cx.state.config.doors().collect();
+    let mut listeners = Vec::new();
+    for door in doors {
+        match listen_at(cx, door) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => {
+                for open in cx.state.doors.drain(..) {
+                    open.listener.map(|listener| cx.io.close(listener));
+                }
+                return Err(error);
+            }
+        }
+    }
+    let port = cx.state.doors[0].port;
     let State { config, info, .. } = &mut *cx.state;
-    announce_settings(info, config, addr.port());
-    cx.state.listener = Some(listener);
+    announce_settings(info, config, port);
     certificates::begin(cx);
+    Ok(listeners)
+}
+
+/// Opens the listener of a door.
+fn listen_at(cx: &mut Context<'_, State>, door: Door) -> Result<Key, StartError> {
+    let terms = cx.state.config.terms(door);
+    let (host, port, name) = (terms.host.to_owned(), terms.port, terms.name.to_owned());
+    let unix = terms.unix.map(|unix| (unix.path.clone(), unix.mode));
+    let (options, clients) = Clients::of(&host, cx.state.room.accepts, door);
+    let (listener, file) = match unix {
+        Some((path, mode)) => {
+            let options = options.unlink_stale(true).unix_mode(mode);
+            let opened = cx.listen_unix_with(&path, &options, clients);
+            // Not before it listens: what stands there otherwise is another's.
+            let place = path.clone();
+            let listener = opened.map_err(|cause| StartError::UnixSocket { path, cause })?;
+            (listener, SocketFile::at(&place))
+        }
+        None => {
+            let opened = cx.listen_with((host.as_str(), port), &options, clients);
+            let opened = opened.map_err(|cause| {
+                let address = host_port::join(&host, port);
+                match door {
+                    Door::Main => StartError::Listen { address, cause },
+                    Door::WebSocket => StartError::WebSocket { address, cause },
+                    Door::Further(_) => StartError::Listener {
+                        name,
+                        address,
+                        cause,
+                    },
+                }
+            });
+            (opened?, None)
+        }
+    };
+    let port = cx.listening_on(listener).map_or(0, |addr| addr.port());
+    let framing = framing(&cx.state.config, door);
+    cx.state.doors.push(OpenDoor {
+        door,
+        listener: Some(listener),
+        port,
+        clients: 0,
+        file,
+        framing,
+        handshakes: Handshakes::default(),
+    });
     Ok(listener)
 }
 
-/// Opens the listener for clients that come by WebSocket, if they may.
-fn listen_for_websocket(cx: &mut Context<'_, State>) -> Result<Option<Key>, StartError> {
-    let Some(websocket) = &cx.state.config.websocket else {
-        return Ok(None);
-    };
-    let address = (websocket.host.clone(), websocket.port);
-    let (options, clients) = Clients::of(&address.0, cx.state.room.accepts, Transport::WebSocket);
-    let listener = cx
-        .listen_with(&address, &options, clients)
-        .map_err(|cause| StartError::WebSocket {
-            address: host_port::join(&address.0, address.1),
-            cause,
-        })?;
-    let addr = cx.listening_on(listener).expect("it listens");
-    cx.state.websocket = Some(WebSocketDoor {
-        listener: Some(listener),
-        port: addr.port(),
-        settings: Rc::new(Settings::of(&cx.state.config)),
-        handshakes: Handshakes::default(),
-    });
-    Ok(Some(listener))
+/// What WebSockets are told at a door, if it is one for them.
+pub(super) fn framing(config: &Config, door: Door) -> Option<Rc<Settings>> {
+    let is_websocket = door.transport() == Transport::WebSocket;
+    is_websocket.then(|| Rc::new(Settings::of(config)))
 }
 
 /// Closes a client for an operator.
@@ -370,16 +468,8 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
 fn monitor_address(config: &Config) -> Option<(String, u16)> {
     let monitor = config.monitor.as_ref()?;
     let own = monitor.host.as_deref().filter(|host| !host.is_empty());
-    let host = own.unwrap_or_else(|| host(config));
+    let host = own.unwrap_or(config.terms(Door::Main).host);
     Some((host.to_owned(), monitor.port))
-}
-
-/// Where clients are taken: every address of this machine, unless it is told.
-fn host(config: &Config) -> &str {
-    match config.host.as_str() {
-        "" => "0.0.0.0",
-        host => host,
-    }
 }
 
 fn announce(config: &Config, server_id: String) -> Info {
@@ -401,10 +491,10 @@ fn announce(config: &Config, server_id: String) -> Info {
 
 /// Puts into `INFO` those settings that may change while the broker listens, on `port`.
 pub(crate) fn announce_settings(info: &mut Info, config: &Config, port: u16) {
-    let advertised = config.advertise.as_ref();
-    info.host = advertised.map_or(host(config), |to| &to.host).to_owned();
+    let (terms, advertised) = (config.terms(Door::Main), config.advertise.as_ref());
+    info.host = advertised.map_or(terms.host, |to| &to.host).to_owned();
     info.port = advertised.and_then(|to| to.port).unwrap_or(port);
-    info.auth_required = config.wants_credentials(ConnectionType::Standard);
+    info.auth_required = terms.want_credentials();
     let has_tls = config.tls.is_some();
     info.tls_required = has_tls && !config.allow_non_tls;
     info.tls_available = has_tls && config.allow_non_tls;

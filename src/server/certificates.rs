@@ -5,7 +5,8 @@
 //! takes the place of what there was: handshakes that begin from then on show it, connections that are there live on. A file
 //! that cannot be used is complained of, once, and the former certificates stay.
 
-use crate::config::{Config, ConnectionType};
+use crate::config::Config;
+use crate::door::Door;
 use crate::state::State;
 use crate::tls::{Certificates, Shown, Tls};
 use jiff::Timestamp;
@@ -22,8 +23,11 @@ const WARNED_DAYS: [i64; 3] = [30, 7, 0];
 
 /// The broker begins to listen: tells what certificates it shows, and looks after them from now on.
 pub(super) fn begin(cx: &mut Context<'_, State>) {
-    for (way, shown) in shown(cx.state) {
-        let (name, not_after) = (called(way, &shown), shown.not_after);
+    for (door, shown) in shown(cx.state) {
+        let (name, not_after) = (
+            called(&place(&cx.state.config, door), &shown),
+            shown.not_after,
+        );
         log::info!(target: "midge", "{name} is valid until {not_after}");
     }
     warn(cx.state, Timestamp::now());
@@ -34,14 +38,15 @@ pub(super) fn begin(cx: &mut Context<'_, State>) {
 /// that clients may take up again.
 pub(super) fn reloaded(cx: &mut Context<'_, State>, former: &Config) {
     let config = &mut cx.state.config;
-    for (way, former) in former.tls_blocks() {
-        let Some(tls) = config.tls_for_mut(way) else {
+    for (door, former) in former.each_tls() {
+        let place = place(config, door);
+        let Some(tls) = config.tls_mut(door) else {
             continue;
         };
         if let (Some(new), Some(old)) = (tls.certificates(), former.certificates()) {
             match tls == former && new.is_same(old) {
                 true => tls.loaded = former.loaded.clone(),
-                false => tell_of_change(way, old, new),
+                false => tell_of_change(&place, old, new),
             }
         }
     }
@@ -51,7 +56,7 @@ pub(super) fn reloaded(cx: &mut Context<'_, State>, former: &Config) {
 /// Looks at the files now and then, while there are any.
 fn follow(cx: &mut Context<'_, State>) {
     let timer = cx.state.certificates.timer;
-    let has_any = cx.state.config.tls_blocks().next().is_some();
+    let has_any = cx.state.config.each_tls().next().is_some();
     cx.state.certificates.timer = match (has_any, timer) {
         (true, None) => Some(cx.every(EVERY, look)),
         (false, Some(timer)) => {
@@ -63,8 +68,8 @@ fn follow(cx: &mut Context<'_, State>) {
 }
 
 fn look(cx: &mut Context<'_, State>) {
-    let blocks = cx.state.config.tls_blocks();
-    let blocks: Vec<(ConnectionType, Tls)> = blocks.map(|(way, tls)| (way, tls.clone())).collect();
+    let blocks = cx.state.config.each_tls();
+    let blocks: Vec<(Door, Tls)> = blocks.map(|(door, tls)| (door, tls.clone())).collect();
     if blocks.is_empty() || std::mem::replace(&mut cx.state.certificates.is_looking, true) {
         return;
     }
@@ -77,10 +82,10 @@ fn look(cx: &mut Context<'_, State>) {
         move |cx, seen| {
             cx.state.certificates.is_looking = false;
             let Ok((read, now)) = seen else { return };
-            for ((way, asked), read) in asked.into_iter().zip(read) {
+            for ((door, asked), read) in asked.into_iter().zip(read) {
                 // Settings that came meanwhile have been read since.
-                if cx.state.config.tls_for(way) == Some(&asked) {
-                    take_up(cx.state, way, read);
+                if cx.state.config.terms(door).tls == Some(&asked) {
+                    take_up(cx.state, door, read);
                 }
             }
             warn(cx.state, now);
@@ -91,44 +96,45 @@ fn look(cx: &mut Context<'_, State>) {
 }
 
 /// Takes up what files of a listener that have changed hold, if they have.
-fn take_up(state: &mut State, way: ConnectionType, read: Option<Result<Tls, String>>) {
+fn take_up(state: &mut State, door: Door, read: Option<Result<Tls, String>>) {
     let faults = &mut state.certificates.faults;
     let Some(read) = read else {
-        faults.remove(way.listener());
+        faults.remove(&door);
         return;
     };
     match read {
         Ok(new) => {
-            faults.remove(way.listener());
-            let Some(tls) = state.config.tls_for_mut(way) else {
+            faults.remove(&door);
+            let place = place(&state.config, door);
+            let Some(tls) = state.config.tls_mut(door) else {
                 return;
             };
             if let (Some(old), Some(new)) = (tls.certificates(), new.certificates()) {
-                tell_of_change(way, old, new);
+                tell_of_change(&place, old, new);
             }
             *tls = new;
         }
         // They may be in the middle of being written.
         Err(fault) => {
-            if faults.get(way.listener()) != Some(&fault) {
+            if faults.get(&door) != Some(&fault) {
                 log::error!(
                     target: "midge",
                     "Changed files for TLS cannot be used: {fault}; the former ones stay in use"
                 );
-                faults.insert(way.listener(), fault);
+                faults.insert(door, fault);
             }
         }
     }
 }
 
-fn tell_of_change(way: ConnectionType, old: &Certificates, new: &Certificates) {
+fn tell_of_change(place: &str, old: &Certificates, new: &Certificates) {
     if new.is_same(old) {
         return;
     }
-    for (place, shown) in new.shown().iter().enumerate() {
-        let name = called(way, shown);
+    for (number, shown) in new.shown().iter().enumerate() {
+        let name = called(place, shown);
         let now = format!("is valid until {}", shown.not_after);
-        match old.shown().get(place) {
+        match old.shown().get(number) {
             Some(former) => log::info!(
                 target: "midge",
                 "{name} was read again: {now} (was {})", former.not_after
@@ -141,12 +147,12 @@ fn tell_of_change(way: ConnectionType, old: &Certificates, new: &Certificates) {
 /// Warns of certificates that end soon, or have ended: once in each of the times for that.
 fn warn(state: &mut State, now: Timestamp) {
     let warned = std::mem::take(&mut state.certificates.warned);
-    for (way, shown) in shown(state) {
+    for (door, shown) in shown(state) {
         let left = shown.not_after.as_second() - now.as_second();
         let is_due = |days: &&i64| left <= **days * DAY_SECONDS;
         let due = WARNED_DAYS.iter().filter(is_due).count();
-        let name = called(way, &shown);
-        let key = (way.listener(), shown.cert_file, shown.not_after);
+        let name = called(&place(&state.config, door), &shown);
+        let key = (door, shown.cert_file, shown.not_after);
         if due > warned.get(&key).copied().unwrap_or(0) {
             let (not_after, days) = (shown.not_after, left / DAY_SECONDS);
             if left <= 0 {
@@ -160,19 +166,23 @@ fn warn(state: &mut State, now: Timestamp) {
 }
 
 /// The certificates that are shown, with who is shown them.
-fn shown(state: &State) -> Vec<(ConnectionType, Shown)> {
-    let blocks = state.config.tls_blocks();
-    let each = blocks.filter_map(|(way, tls)| Some((way, tls.certificates()?)));
-    each.flat_map(|(way, held)| held.shown().iter().map(move |one| (way, one.clone())))
+fn shown(state: &State) -> Vec<(Door, Shown)> {
+    let blocks = state.config.each_tls();
+    let each = blocks.filter_map(|(door, tls)| Some((door, tls.certificates()?)));
+    each.flat_map(|(door, held)| held.shown().iter().map(move |one| (door, one.clone())))
         .collect()
 }
 
-/// What the log calls a certificate: by its listener too, where that is not the one that all brokers have.
-fn called(way: ConnectionType, shown: &Shown) -> String {
-    let file = shown.cert_file.display();
-    match way {
-        ConnectionType::Standard => format!("TLS certificate {file}"),
-        _ => format!("TLS certificate {file} for {}", way.listener()),
+/// What the log calls a certificate.
+fn called(place: &str, shown: &Shown) -> String {
+    format!("TLS certificate {}{place}", shown.cert_file.display())
+}
+
+/// For which listener, where that is not the one that all brokers have.
+fn place(config: &Config, door: Door) -> String {
+    match door {
+        Door::Main => String::new(),
+        _ => format!(" for {}", config.called(door)),
     }
 }
 

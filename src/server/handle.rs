@@ -50,6 +50,9 @@ pub struct Running {
 
 impl Running {
     /// The address it listens on: see [`Broker::addr`].
+    ///
+    /// # Panics
+    /// If it listens on a Unix socket.
     pub fn addr(&self) -> SocketAddr {
         self.addrs.clients[0]
     }
@@ -67,6 +70,11 @@ impl Running {
     /// The address on which clients are accepted by WebSocket: see [`Broker::websocket_addr`].
     pub fn websocket_addr(&self) -> Option<SocketAddr> {
         self.addrs.websocket.first().copied()
+    }
+
+    /// The address of one of `listeners`: see [`Broker::listener_addr`].
+    pub fn listener_addr(&self, name: &str) -> Option<SocketAddr> {
+        self.addrs.listener(name)
     }
 
     /// A handle that stops it without waiting.

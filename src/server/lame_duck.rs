@@ -54,12 +54,11 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
         return;
     }
     log::info!(target: "midge", "Entering lame duck mode, stop accepting new clients");
-    if let Some(listener) = cx.state.listener.take() {
-        cx.io.close(listener);
-    }
-    let door = cx.state.websocket.as_mut();
-    if let Some(listener) = door.and_then(|door| door.listener.take()) {
-        cx.io.close(listener);
+    for open in &mut cx.state.doors {
+        if let Some(listener) = open.listener.take() {
+            cx.io.close(listener);
+        }
+        open.file = None;
     }
     cx.state.info.ldm = true;
     cx.state.info_version += 1;

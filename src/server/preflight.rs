@@ -41,6 +41,22 @@ pub enum StartError {
         /// What the system said.
         cause: io::Error,
     },
+    /// A further place for clients cannot be listened on.
+    Listener {
+        /// What it is called.
+        name: String,
+        /// Host and port, as configured.
+        address: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A Unix socket for clients cannot be listened on.
+    UnixSocket {
+        /// Where it was to stand.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// The file for the process id cannot be written.
     PidFile {
         /// Its name.
@@ -90,6 +106,24 @@ impl fmt::Display for StartError {
                     "Unable to listen for websocket connections: listen tcp {address}: {said}; {advice}"
                 )
             }
+            StartError::Listener {
+                name,
+                address,
+                cause,
+            } => {
+                let (said, advice) = not_listening(cause);
+                write!(
+                    f,
+                    "Error listening for listener {name:?}: listen tcp {address}: {said}; {advice}"
+                )
+            }
+            StartError::UnixSocket { path, cause } => {
+                let (path, (said, advice)) = (path.display(), not_listening_at_path(cause));
+                write!(
+                    f,
+                    "Error listening on Unix socket: listen unix {path}: {said}; {advice}"
+                )
+            }
             StartError::PidFile { path, cause } => {
                 let (path, said) = (path.display(), system_words(cause));
                 write!(
@@ -125,6 +159,8 @@ impl std::error::Error for StartError {
             StartError::Listen { cause, .. }
             | StartError::Monitor { cause, .. }
             | StartError::WebSocket { cause, .. }
+            | StartError::Listener { cause, .. }
+            | StartError::UnixSocket { cause, .. }
             | StartError::PidFile { cause, .. }
             | StartError::PidFileWrite { cause, .. }
             | StartError::System(cause) => Some(cause),
@@ -147,16 +183,34 @@ fn not_listening(cause: &io::Error) -> (String, &'static str) {
             ("bind: permission denied", "choose a port from 1024 up")
         }
         _ => {
-            // The reactor's error names the address too; its source is the system's own.
-            let said = match cause.get_ref().and_then(|error| error.source()) {
-                Some(said) => system_words(said),
-                None => system_words(cause),
-            };
             let advice = "choose another host, by name or address and without a port";
-            return (said, advice);
+            return (words_of(cause), advice);
         }
     };
     (said.to_owned(), advice)
+}
+
+/// Likewise of a Unix socket.
+fn not_listening_at_path(cause: &io::Error) -> (String, &'static str) {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => (
+            "bind: address already in use".to_owned(),
+            "stop the program that listens there, or choose another path; a file that is no socket, or that \
+             another program listens on, is never removed",
+        ),
+        _ => (
+            words_of(cause),
+            "choose a path in a directory that is there and that midge may write to",
+        ),
+    }
+}
+
+/// The system's own words: the reactor's error names the address too, and has that as its source.
+fn words_of(cause: &io::Error) -> String {
+    match cause.get_ref().and_then(|error| error.source()) {
+        Some(said) => system_words(said),
+        None => system_words(cause),
+    }
 }
 
 /// Refuses settings with which no client could be served, or all the world could; reads the files of TLS, unless
@@ -170,11 +224,7 @@ pub(crate) fn check(mut config: Config) -> Result<Config, StartError> {
         let lines: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
         return Err(StartError::Config(lines.join("\n")));
     }
-    if let Some(tls) = &mut config.tls {
-        tls.load().map_err(StartError::Config)?;
-    }
-    let websocket = config.websocket.as_mut();
-    if let Some(tls) = websocket.and_then(|websocket| websocket.tls.as_mut()) {
+    for (_, tls) in config.each_tls_mut() {
         tls.load().map_err(StartError::Config)?;
     }
     Ok(config)
@@ -234,16 +284,21 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
 }
 
 /// The room of this process.
-pub(crate) fn room() -> Result<Room, StartError> {
-    Room::of_process().map_err(|limit| StartError::OpenFiles { limit })
+pub(crate) fn room(config: &Config) -> Result<Room, StartError> {
+    let mut room = Room::of_process().map_err(|limit| StartError::OpenFiles { limit })?;
+    room.keep_for_listeners(config.listeners.len());
+    match room.clients {
+        0 => Err(StartError::OpenFiles { limit: room.limit }),
+        _ => Ok(room),
+    }
 }
 
-/// How many clients there are files for; warns if that is fewer than `wanted`, unless it is as `before`.
+/// How many clients there are files for; warns if that is fewer than are wanted, unless it is as `before`.
 pub(crate) fn affordable_connections(
-    wanted: usize,
+    config: &Config,
     before: Option<usize>,
 ) -> Result<usize, StartError> {
-    let room = room()?;
+    let (wanted, room) = (config.connections_max, room(config)?);
     let affordable = room.clients;
     if affordable < wanted && before != Some(affordable) {
         let text = too_few_files(room.limit, affordable, wanted);

@@ -6,18 +6,20 @@
 
 use crate::client::opening;
 use crate::client::{Changes, Client};
-use crate::config::{Config, Monitor, WebSocket};
+use crate::config::{Config, Listener, Monitor, UnixSocket, WebSocket};
 use crate::core::backpressure::crowd;
-use crate::server::broker::announce_settings;
+use crate::door::Door;
+use crate::server::broker::{announce_settings, framing};
 use crate::server::certificates;
 use crate::server::preflight::{self, PidFile};
 use crate::state::State;
-use crate::websocket::Settings;
+use midge_protocol::Info;
 use midge_reactor::{Context, Key};
 use std::rc::Rc;
 
 /// Takes over settings, which must be [possible](preflight::check).
 pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
+    let before = infos(cx.state);
     let config = settle(cx.state, config);
     preflight::warn(&config, Some(&cx.state.config));
     cx.state.has_key = config.auth.has_key();
@@ -25,16 +27,14 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     write_files(cx.state, &former);
     certificates::reloaded(cx, &former);
     let config = &cx.state.config;
-    if let Some(door) = &mut cx.state.websocket {
-        door.settings = Rc::new(Settings::of(config));
+    for open in &mut cx.state.doors {
+        open.framing = framing(config, open.door);
     }
     bound_queues(cx);
     if let Some(records) = &mut cx.state.records {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
     }
-    let advertise = |config: &Config| config.websocket.as_ref().map(|one| one.advertise.clone());
-    let is_elsewhere = advertise(&former) != advertise(&cx.state.config);
-    tell(cx, is_elsewhere);
+    tell(cx, &before);
     let changes = Changes::of(former, &cx.state.config);
     if changes.is_any() {
         cx.state.auth_version += u32::from(changes.credentials);
@@ -85,16 +85,31 @@ fn settle(state: &State, config: Config) -> Config {
             ..wanted
         }
     });
+    let listeners = running.listeners.iter().map(|running| {
+        let wanted = config.listeners.iter().find(|one| one.name == running.name);
+        // As with WebSocket: the door stays open.
+        let wanted = wanted.unwrap_or(running).clone();
+        Listener {
+            host: running.host.clone(),
+            port: running.port,
+            unix: unix_as_it_listens(running.unix.as_ref(), wanted.unix),
+            tls: (running.tls.clone()).map(|running| wanted.tls.unwrap_or(running)),
+            ..wanted
+        }
+    });
+    let listeners = listeners.collect();
     let wanted = config.connections_max;
     let connections_max = match &state.files {
         // A broker that runs has files for some clients, or it would not.
-        Some(_) => preflight::affordable_connections(wanted, Some(running.connections_max))
+        Some(_) => preflight::affordable_connections(&config, Some(running.connections_max))
             .unwrap_or(wanted),
         None => wanted,
     };
     Config {
         host: running.host.clone(),
         port: running.port,
+        unix: unix_as_it_listens(running.unix.as_ref(), config.unix),
+        listeners,
         server_name: running.server_name.clone(),
         headers: running.headers,
         busy_poll: running.busy_poll,
@@ -104,6 +119,18 @@ fn settle(state: &State, config: Config) -> Config {
         websocket,
         ..config
     }
+}
+
+/// A Unix socket where it is, for those who are to use it from now on.
+fn unix_as_it_listens(
+    running: Option<&UnixSocket>,
+    wanted: Option<UnixSocket>,
+) -> Option<UnixSocket> {
+    running.map(|running| UnixSocket {
+        path: running.path.clone(),
+        mode: running.mode,
+        ..wanted.unwrap_or_else(|| running.clone())
+    })
 }
 
 /// Writes files that are to be elsewhere. An old pid file stays, as in nats-server.
@@ -122,31 +149,46 @@ fn write_files(state: &mut State, former: &Config) {
     }
 }
 
-/// Tells clients what is new in `INFO`, which is something for those that come by WebSocket if `is_elsewhere`.
-fn tell(cx: &mut Context<'_, State>, is_elsewhere: bool) {
-    let State {
-        config, info, port, ..
-    } = &mut *cx.state;
-    let before = info.clone();
-    announce_settings(info, config, *port);
-    if *info != before || is_elsewhere {
+/// `INFO` as it is at each door.
+fn infos(state: &State) -> Vec<Info> {
+    let doors = state.doors.iter();
+    doors.map(|open| state.info_for(open.door.into())).collect()
+}
+
+/// Tells clients what is new in `INFO`, which was so `before`.
+fn tell(cx: &mut Context<'_, State>, before: &[Info]) {
+    let port = cx.state.door(Door::Main).map_or(0, |open| open.port);
+    let State { config, info, .. } = &mut *cx.state;
+    announce_settings(info, config, port);
+    if infos(cx.state) != before {
         cx.state.info_version += 1;
         opening::broadcast_info(cx);
     }
 }
 
-/// Closes the clients that are too many now: those that came last.
+/// Closes the clients that are too many now, at one door or all together: those that came last.
 fn close_surplus(cx: &mut Context<'_, State>) {
-    let surplus = cx.state.core.client_count();
-    let surplus = surplus.saturating_sub(cx.state.config.connections_max);
-    if surplus == 0 {
-        return;
+    let config = &cx.state.config;
+    let mut clients: Vec<(u64, Key, Door)> = (cx.state.core.clients())
+        .map(|one| (one.label.cid, one.key, one.label.door))
+        .collect();
+    clients.sort_unstable_by_key(|(cid, ..)| *cid);
+    let mut surplus = Vec::new();
+    for open in &cx.state.doors {
+        let Some(max) = config.terms(open.door).connections_max else {
+            continue;
+        };
+        let here = clients.iter().filter(|(.., door)| *door == open.door);
+        surplus.extend(here.skip(max).map(|(_, key, _)| *key));
     }
-    let clients = cx.state.core.clients();
-    let mut clients: Vec<(u64, Key)> = clients.map(|one| (one.label.cid, one.key)).collect();
-    clients.sort_unstable();
-    for (_, key) in clients.split_off(clients.len() - surplus) {
+    clients.retain(|(_, key, _)| !surplus.contains(key));
+    let all = clients.iter().skip(config.connections_max);
+    surplus.extend(all.map(|(_, key, _)| *key));
+    let count = surplus.len();
+    for key in surplus {
         cx.call(key, Client::close_as_surplus);
     }
-    log::info!(target: "midge", "Closed {surplus} connections to fall within max_connections");
+    if count > 0 {
+        log::info!(target: "midge", "Closed {count} connections to fall within max_connections");
+    }
 }

@@ -1,5 +1,6 @@
 //! What was said of the certificates that are shown, so that it is said once.
 
+use crate::door::Door;
 use jiff::Timestamp;
 use midge_reactor::TimerId;
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ pub(crate) struct CertificateNotes {
     /// Whether another thread looks at them now.
     pub(crate) is_looking: bool,
     /// How many of the times for a warning have come, for a listener, a file and the end of its certificate.
-    pub(crate) warned: BTreeMap<(&'static str, PathBuf, Timestamp), usize>,
+    pub(crate) warned: BTreeMap<(Door, PathBuf, Timestamp), usize>,
     /// What is wrong with files that have changed, by listener.
-    pub(crate) faults: BTreeMap<&'static str, String>,
+    pub(crate) faults: BTreeMap<Door, String>,
 }

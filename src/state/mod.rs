@@ -5,21 +5,24 @@ pub(crate) mod ending;
 pub(crate) mod handshakes;
 pub(crate) mod open_files;
 pub(crate) mod ports;
+pub(crate) mod socket_file;
 
 use crate::auth::failures::Failures;
 use crate::auth::inquiry::Inquiries;
 use crate::auth::verdicts::Verdicts;
-use crate::config::{Config, ConnectionType};
+use crate::config::Config;
 use crate::core::Core;
 use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
+use crate::door::{Door, Entrance};
 use crate::records::{Records, Stats, TlsHandshakes};
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
 use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
+use crate::state::socket_file::SocketFile;
 use crate::websocket::Settings;
 use midge_protocol::Info;
 use midge_reactor::{Io, Key};
@@ -60,12 +63,8 @@ pub struct State {
     pub(crate) counts: ConnectionCounts,
     /// What ended the broker, once something has.
     pub(crate) stop: Stop,
-    /// Where clients are accepted, until they no longer are.
-    pub(crate) listener: Option<Key>,
-    /// The port that it listens on.
-    pub(crate) port: u16,
-    /// Where clients come by WebSocket, if they may.
-    pub(crate) websocket: Option<WebSocketDoor>,
+    /// Where clients come in, the server's own door first.
+    pub(crate) doors: Vec<OpenDoor>,
     /// Whether the broker is in lame duck mode.
     pub(crate) lame_duck: bool,
     /// Whether any user has a key, so that each client is given something to sign.
@@ -76,8 +75,6 @@ pub struct State {
     pub(crate) auth_version: u32,
     /// What was said of certificates.
     pub(crate) certificates: CertificateNotes,
-    /// TLS handshakes that were begun lately.
-    pub(crate) handshakes: Handshakes,
     /// What users may publish, as it was found out lately.
     pub(crate) verdicts: Verdicts,
     /// What is worked out on other threads about who clients are.
@@ -90,16 +87,21 @@ pub struct State {
     pub(crate) records: Option<Box<Records>>,
 }
 
-/// Where clients come by WebSocket.
+/// A door that is listened at.
 #[derive(Debug)]
-pub(crate) struct WebSocketDoor {
-    /// Where they are accepted, until they no longer are.
+pub(crate) struct OpenDoor {
+    pub(crate) door: Door,
+    /// Where clients are accepted, until they no longer are.
     pub(crate) listener: Option<Key>,
-    /// The port that it listens on.
+    /// The port that it listens on; 0 for a Unix socket.
     pub(crate) port: u16,
-    /// The terms for those that come.
-    pub(crate) settings: Rc<Settings>,
-    /// TLS handshakes that were begun there lately.
+    /// Clients that have come in here and not left.
+    pub(crate) clients: usize,
+    /// The file of its Unix socket, which goes with it.
+    pub(crate) file: Option<SocketFile>,
+    /// What WebSockets are told here, if it is a door for them.
+    pub(crate) framing: Option<Rc<Settings>>,
+    /// TLS handshakes that were begun here lately.
     pub(crate) handshakes: Handshakes,
 }
 
@@ -129,14 +131,11 @@ impl State {
             room: Room::default(),
             counts: ConnectionCounts::default(),
             stop: Stop::Requested,
-            listener: None,
-            port: 0,
-            websocket: None,
+            doors: Vec::new(),
             lame_duck: false,
             info_version: 0,
             auth_version: 0,
             certificates: CertificateNotes::default(),
-            handshakes: Handshakes::default(),
             verdicts: Verdicts::default(),
             inquiries: Inquiries::new(),
             failures: Failures::new(),
@@ -145,17 +144,34 @@ impl State {
         }
     }
 
-    /// `INFO` as clients get it that come by WebSocket: it tells of that listener.
-    pub(crate) fn websocket_info(&self) -> Info {
-        let mut info = self.info.clone();
-        if let (Some(config), Some(door)) = (&self.config.websocket, &self.websocket) {
-            let advertised = config.advertise.as_ref();
-            info.host = advertised.map_or(&config.host, |to| &to.host).clone();
-            // What is encrypted need not be once more.
-            (info.tls_required, info.tls_available, info.tls_verify) = (false, false, false);
-            info.auth_required = self.config.wants_credentials(ConnectionType::WebSocket);
-            info.port = advertised.and_then(|to| to.port).unwrap_or(door.port);
-        }
+    /// What is open at a door, if anything is.
+    pub(crate) fn door(&self, door: Door) -> Option<&OpenDoor> {
+        self.doors.iter().find(|open| open.door == door)
+    }
+
+    /// As [`door`](State::door), to count there.
+    pub(crate) fn door_mut(&mut self, door: Door) -> Option<&mut OpenDoor> {
+        self.doors.iter_mut().find(|open| open.door == door)
+    }
+
+    /// `INFO` as a client gets it that has come in so: it tells of that listener, and of what is asked of that client.
+    pub(crate) fn info_for(&self, entrance: Entrance) -> Info {
+        let (mut info, terms) = (self.info.clone(), self.config.terms_for(entrance));
+        info.auth_required = terms.want_credentials();
+        let Some(open) = self
+            .door(entrance.door)
+            .filter(|open| open.door != Door::Main)
+        else {
+            return info;
+        };
+        let advertised = terms.advertise;
+        info.host = advertised.map_or(terms.host, |to| &to.host).to_owned();
+        info.port = advertised.and_then(|to| to.port).unwrap_or(open.port);
+        // By WebSocket, what is encrypted need not be once more.
+        let tls = terms.tls.filter(|_| open.framing.is_none());
+        info.tls_required = tls.is_some() && !terms.allow_non_tls;
+        info.tls_available = tls.is_some() && terms.allow_non_tls;
+        info.tls_verify = info.tls_required && tls.is_some_and(|tls| tls.verify);
         info
     }
 

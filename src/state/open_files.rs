@@ -72,6 +72,12 @@ impl Room {
         }
     }
 
+    /// Keeps files from clients for so many further listeners: two sockets of each, and what they accept in a turn.
+    pub(crate) fn keep_for_listeners(&mut self, count: usize) {
+        let files = count.saturating_mul(2 + self.accepts.min(16));
+        self.clients = self.clients.saturating_sub(files);
+    }
+
     /// The limit on open files that leaves room for `clients` clients.
     pub(crate) fn limit_for(clients: u64) -> u64 {
         match clients.saturating_add(OTHER_FILES) {

@@ -1,6 +1,7 @@
 //! The ports file: where a broker that was started on any free port can be found.
 //!
 //! Shape: `{"nats":["nats://127.0.0.1:39325"]}`, a list of URLs for each kind of listener there is; in
+//! what comes in by one of `listeners` has the name of that. A Unix socket is `unix:PATH`. It is
 //! a file `<name>_<pid>.ports`, that is there at once and whole, and goes when the broker ends.
 
 use crate::config::program;
@@ -23,6 +24,12 @@ impl Ports {
         let addrs = listening.iter().flat_map(|addr| reachable(*addr));
         let urls = addrs.map(|addr| Value::from(format!("{scheme}://{addr}")));
         self.0.insert(key.to_owned(), urls.collect());
+    }
+
+    /// Adds a listener at a path.
+    pub(crate) fn add_unix(&mut self, key: &str, path: &Path) {
+        let url = format!("unix:{}", path.display());
+        self.0.insert(key.to_owned(), Value::from(vec![url]));
     }
 
     /// Writes the file into `directory`.

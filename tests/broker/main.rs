@@ -11,6 +11,7 @@ mod dialogue;
 
 mod credentials;
 mod limits;
+mod listeners;
 mod repeats;
 mod shutdown;
 mod slow_consumer;

@@ -49,19 +49,19 @@ impl Session {
 
     /// Holds what the client presents, or has proved, against what it must.
     pub(crate) fn check(&self, state: &State) -> Verdict {
-        let (config, connection) = (&state.config, self.connection);
+        let (config, by) = (&state.config, self.label.entrance());
         // Where certificates are mapped, a client without one has no names.
         let none = Names::default();
         let names = self.certificate.as_deref().unwrap_or(&none);
-        let certificate = config.maps_certificates(connection).then_some(names);
+        let certificate = config.terms_for(by).map_certificates().then_some(names);
         if let Some(login) = &self.login {
-            return auth::check_again(config, login, certificate, connection);
+            return auth::check_again(config, login, certificate, by);
         }
         let presented = Presented {
             options: &self.options,
             nonce: self.nonce.as_ref(),
             certificate,
-            connection,
+            by,
         };
         auth::check(config, presented)
     }
@@ -158,7 +158,8 @@ impl Session {
             login.limit(config);
         }
         self.rules = rules(config, &self.options, self.login.as_deref());
-        let is_awaited = self.login.is_none() && config.wants_credentials(self.connection);
+        let is_awaited =
+            self.login.is_none() && config.terms_for(self.label.entrance()).want_credentials();
         (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::auth::Verdict;
 use crate::core::outbox::fake::FakeOutbox;
+use crate::door::Door;
 use crate::{Auth, Config};
 
 fn config(pass: &str, payload_bytes_max: usize) -> Config {
@@ -28,7 +29,7 @@ fn session(state: &mut State) -> Session {
     let label = Label {
         peer: ([127, 0, 0, 1], 1).into(),
         cid: 1,
-        transport: Transport::Tcp,
+        door: Door::Main,
     };
     let mut session = Session::new(state, Key::NONE, label);
     assert!(session.is_awaited());

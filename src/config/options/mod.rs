@@ -7,11 +7,13 @@
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `permissions`: what
 //!   a user may do then; `tls`: TLS
+//! * `listeners`: where else clients come in
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
 //! * `report`: what is told; `nearest`: what may have been meant
 
 mod authorization;
+mod listeners;
 mod monitoring;
 pub(crate) mod nearest;
 mod permissions;
@@ -112,6 +114,11 @@ pub fn settings(document: &Document) -> Settings {
         written.remove("default_permissions");
     }
     reader.monitor_is();
+    if reader.options.config.unix.is_some()
+        && let Some(at) = written.get("host").cloned()
+    {
+        written.entry("unix").or_insert(at);
+    }
     if document.root.is_empty() {
         let at = Position {
             file: document

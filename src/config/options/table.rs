@@ -1,9 +1,10 @@
 //! The options at the top of a file: every name, and what it sets.
 
+use super::listeners::unix_path;
 use super::reader::Reader;
 use crate::config::LogFormat;
 use crate::config::language::Pair;
-use crate::config::{Config, Monitor};
+use crate::config::{Config, Monitor, UnixSocket};
 use std::time::Duration;
 
 /// Most `max_sub_tokens`, as in nats-server.
@@ -19,6 +20,18 @@ const WEBSOCKET: &[&str] = &[
     "websocket compression",
     "websocket authorization",
     "websocket cookies",
+    "websocket proxy_protocol",
+];
+
+/// What the block `listeners` sets.
+const LISTENERS: &[&str] = &[
+    "listeners",
+    "listeners tls",
+    "listeners advertise",
+    "listeners authorization",
+    "listeners max_connections",
+    "listeners unix users",
+    "listeners proxy_protocol",
 ];
 
 /// Units of numbers that have none.
@@ -51,7 +64,10 @@ const fn entry(
 pub(super) static TABLE: &[Entry] = &[
     // Identity and listeners.
     entry(&["listen"], &["host", "port"], |r, p| {
-        if let Some((host, port)) = r.address(p) {
+        if let Some(path) = unix_path(p) {
+            let unix = &mut r.options.config.unix;
+            unix.get_or_insert_with(|| UnixSocket::at("")).path = path.into();
+        } else if let Some((host, port)) = r.address(p) {
             r.options.config.host = host.unwrap_or_else(|| Config::default().host);
             r.options.config.port = port.unwrap_or(Config::default().port);
         }
@@ -144,10 +160,8 @@ pub(super) static TABLE: &[Entry] = &[
     entry(&["prof_block_rate"], &[], |r, p| {
         let _ = r.integer(p);
     }),
-    entry(&["proxy_protocol"], &[], |r, p| {
-        if r.switch(p) == Some(true) {
-            r.refuse(p, "the PROXY protocol is not implemented");
-        }
+    entry(&["proxy_protocol"], &["proxy_protocol"], |r, p| {
+        r.options.config.proxy_protocol = r.proxy_protocol(p);
     }),
     // Limits and timing.
     entry(
@@ -405,6 +419,12 @@ pub(super) static TABLE: &[Entry] = &[
     }),
     // Other ways in.
     entry(&["websocket", "ws"], WEBSOCKET, |r, p| r.websocket(p)),
+    entry(&["listeners"], LISTENERS, |r, p| r.listeners(p)),
+    entry(&["unix"], &["unix", "unix users"], |r, p| {
+        let mut unix = r.options.config.unix.take();
+        r.unix_block(p, &mut unix);
+        r.options.config.unix = unix;
+    }),
     // Not nats-server's.
     entry(&["log_format"], &["log_format"], |r, p| {
         match r.text(p).unwrap_or_default().to_ascii_lowercase().as_str() {

@@ -48,6 +48,31 @@ fn every_name_of_an_option_sets_it() {
         ("Port: -1", "port=-1"),
         ("PORT: 0\nnet: localhost", "host=localhost"),
         (
+            "listen: unix:/run/m",
+            "unix=/run/m mode 0660 unix users=others log in",
+        ),
+        (
+            "listen: \"unix:///run/m\"",
+            "unix=/run/m mode 0660 unix users=others log in",
+        ),
+        (
+            "unix {path: /run/m, mode: 600, users_by_uid {7: a}, users_by_gid {4294967294: b}, other_peers: refuse}",
+            "unix=/run/m mode 0600 unix users=uid 7: a, gid 4294967294: b, others are refused",
+        ),
+        (
+            "proxy_protocol {trusted: [10.0.0.0/8, \"::1\"], others: direct}",
+            "proxy_protocol=trusted [10.0.0.0/8, ::1/128], others direct",
+        ),
+        (
+            "listeners {a {listen: \"h:1\", no_auth_user: u, timeout: 3, max_conn: 5, advertise: b}, c {port: -1}}",
+            "listeners=[a: h:1, c: 0.0.0.0:-1] listeners advertise=[a: b] \
+             listeners authorization=[a: no_auth_user u, timeout 3s] listeners max_connections=[a: 5]",
+        ),
+        (
+            "listeners {a {listen: unix:/run/m, unix {mode: 0666}}}",
+            "listeners=[a: /run/m mode 0666] listeners unix users=[a: others log in]",
+        ),
+        (
             "client_advertise: \"example.org:9\"",
             "client_advertise=example.org:9",
         ),
@@ -427,7 +452,7 @@ fn what_is_not_supported_yet_is_checked_and_refused_by_name() {
         ("proxy_protocol: false", ""),
         (
             "proxy_protocol: true",
-            "f:1:1: \"proxy_protocol\" is not supported yet: the PROXY protocol is not implemented; remove it",
+            "f:1:1: proxy_protocol needs to know which proxies to believe; write proxy_protocol { trusted: [\"10.0.0.0/8\"] }",
         ),
     ]);
 }

@@ -5,7 +5,7 @@ use super::reader::{Reader, go_type};
 use crate::config::language::{Kind, Pair};
 use crate::config::{Advertise, Auth, WebSocket};
 
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "listen",
     "port",
     "host",
@@ -32,6 +32,7 @@ const KEYS: [&str; 30] = [
     "no_auth_user",
     "headers",
     "ping_interval",
+    "proxy_protocol",
     // Of its authorization:
     "user",
     "pass",
@@ -40,7 +41,7 @@ const KEYS: [&str; 30] = [
 ];
 
 /// How many of [`KEYS`] the block itself may have.
-const BLOCK_KEYS: usize = 26;
+const BLOCK_KEYS: usize = 27;
 
 impl Reader<'_> {
     /// Reads the block.
@@ -112,6 +113,7 @@ impl Reader<'_> {
             "pass_cookie" => websocket.pass_cookie = self.name(pair),
             "token_cookie" => websocket.token_cookie = self.name(pair),
             "no_auth_user" => websocket.no_auth_user = self.name(pair),
+            "proxy_protocol" => websocket.proxy_protocol = self.proxy_protocol(pair),
             "headers" => self.refuse(
                 pair,
                 "fields of one's own in the answer are not implemented",

@@ -377,26 +377,22 @@ impl Connz {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::receiver::{Label, Transport};
+    use crate::core::receiver::Label;
+    use crate::door::{Door, Peer};
     use crate::monitor::view::fake;
     use crate::records::presence::Identity;
     use midge_reactor::{Key, Time};
-    use std::net::SocketAddr;
 
     #[test]
     fn fifty_thousand_connections_are_told_in_small_pieces() {
         const COUNT: u64 = 50_000;
         let (mut state, mut records) = fake::broker();
-        let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+        let peer = Peer::from(([10, 0, 0, 1], 1));
         let account = state.core.accounts.global();
         for cid in 1..=COUNT {
             let id = state.core.join(account, Key::NONE, peer, cid);
-            let (transport, identity) = (Transport::Tcp, Identity::default());
-            let label = Label {
-                peer,
-                cid,
-                transport,
-            };
+            let (door, identity) = (Door::Main, Identity::default());
+            let label = Label { peer, cid, door };
             records.arrived(label, Key::NONE, id, identity, Time::ZERO);
         }
         let view = fake::view(&state, &records);

@@ -135,12 +135,13 @@ impl Metrics {
     }
 
     fn own(&self, view: &View<'_>, text: &mut Text) {
-        let blocks = view.state.config.tls_blocks();
-        let ends = blocks.flat_map(|(way, _)| {
-            let shown = view.certificates(way).iter();
+        let config = &view.state.config;
+        let blocks = config.each_tls();
+        let ends = blocks.flat_map(|(door, _)| {
+            let shown = view.certificates(door).iter();
             shown.map(move |shown| {
                 let file = shown.cert_file.display().to_string();
-                let listener = label("listener", way.listener());
+                let listener = label("listener", config.called(door));
                 let labels = format!("{},{listener}", label("file", &file));
                 (labels, shown.not_after.as_second())
             })
@@ -150,6 +151,20 @@ impl Metrics {
         if !ends.is_empty() {
             let name = "midge_tls_certificate_expiry_seconds";
             text.gauge(name, "end of a certificate, in seconds since 1970", &ends);
+        }
+        let doors = view.state.doors.iter();
+        let doors = doors.map(|open| (view.state.config.terms(open.door).name, open.clients));
+        let named: Vec<_> = doors
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, clients)| (label("listener", name), clients))
+            .collect();
+        let named: Vec<_> = named
+            .iter()
+            .map(|(l, clients)| (l.as_str(), *clients))
+            .collect();
+        if !named.is_empty() {
+            let name = "midge_listener_connections";
+            text.gauge(name, "clients that have come in by a listener", &named);
         }
         let TlsHandshakes {
             under_way,

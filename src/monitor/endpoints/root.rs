@@ -7,6 +7,7 @@
 
 use super::{Content, Endpoint, base_path};
 use super::{slowz, varz};
+use crate::door::Door;
 use crate::monitor::view::View;
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ pub(super) fn answer(view: &View<'_>) -> Content {
 /// if there is one, by the name that is advertised or else by any, since the broker does not know by which it is reached.
 fn websocket(view: &View<'_>) -> String {
     let state = view.state;
-    let (Some(config), Some(door)) = (&state.config.websocket, &state.websocket) else {
+    let (Some(config), Some(door)) = (&state.config.websocket, state.door(Door::WebSocket)) else {
         return String::new();
     };
     let advertised = config.advertise.as_ref();

@@ -54,7 +54,7 @@ impl<'a> One<'a> {
         let identity = identity.or(closed.map(|closed| &closed.identity));
         One {
             cid: episode.label.cid,
-            ip: episode.label.peer.ip().to_canonical().to_string(),
+            ip: episode.label.peer.host(),
             port: episode.label.peer.port(),
             name: identity.map_or("", |identity| &identity.name),
             subject: episode.subject.as_deref().map(String::from_utf8_lossy),

@@ -2,13 +2,16 @@
 
 use super::Content;
 use crate::ANNOUNCED_VERSION;
-use crate::config::{Advertise, ConnectionType};
+use crate::config::Advertise;
+use crate::door::Door;
 use crate::monitor::view::View;
 use crate::records::TlsHandshakes;
+use crate::state::State;
 use crate::tls::Shown;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -70,6 +73,9 @@ pub(super) struct Varz<'a> {
     leaf: Nothing,
     mqtt: Nothing,
     websocket: WebSocket<'a>,
+    /// Of midge alone, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    listeners: Vec<Listening<'a>>,
     jetstream: Nothing,
     /// Seconds.
     tls_timeout: f64,
@@ -149,6 +155,50 @@ struct WebSocket<'a> {
     tls_cert_not_after: Option<Timestamp>,
 }
 
+/// One of `listeners`.
+#[derive(Debug, Serialize)]
+struct Listening<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    host: &'a str,
+    #[serde(skip_serializing_if = "is_zero")]
+    port: u16,
+    /// The path of its Unix socket, in place of host and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unix: Option<&'a Path>,
+    connections: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<usize>,
+    auth_required: bool,
+    tls_required: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    no_auth_user: &'a str,
+}
+
+impl<'a> Listening<'a> {
+    fn all(state: &'a State) -> Vec<Listening<'a>> {
+        let further = state
+            .doors
+            .iter()
+            .filter(|open| matches!(open.door, Door::Further(_)));
+        let told = further.map(|open| {
+            let terms = state.config.terms(open.door);
+            Listening {
+                name: terms.name,
+                host: terms.unix.map_or(terms.host, |_| ""),
+                port: open.port,
+                unix: terms.unix.map(|unix| unix.path.as_path()),
+                connections: open.clients,
+                max_connections: terms.connections_max,
+                auth_required: terms.want_credentials(),
+                tls_required: terms.tls.is_some() && !terms.allow_non_tls,
+                no_auth_user: terms.no_auth_user.unwrap_or_default(),
+            }
+        });
+        told.collect()
+    }
+}
+
 fn is_zero(number: &u16) -> bool {
     *number == 0
 }
@@ -160,7 +210,8 @@ fn is_zero_long(number: &u64) -> bool {
 impl<'a> WebSocket<'a> {
     fn of(view: &View<'a>) -> WebSocket<'a> {
         let state = view.state;
-        let (Some(config), Some(door)) = (&state.config.websocket, &state.websocket) else {
+        let (Some(config), Some(door)) = (&state.config.websocket, state.door(Door::WebSocket))
+        else {
             return WebSocket::default();
         };
         let advertise = config.advertise.as_ref();
@@ -176,7 +227,7 @@ impl<'a> WebSocket<'a> {
             same_origin: config.same_origin,
             allowed_origins: &config.allowed_origins,
             compression: config.compression,
-            tls_cert_not_after: first_end(view.certificates(ConnectionType::WebSocket)),
+            tls_cert_not_after: first_end(view.certificates(Door::WebSocket)),
         }
     }
 }
@@ -200,7 +251,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         go: &info.go,
         host: &info.host,
         port: info.port,
-        auth_required: config.wants_credentials(ConnectionType::Standard),
+        auth_required: config.terms(Door::Main).want_credentials(),
         tls_required: info.tls_required,
         tls_verify: info.tls_verify,
         max_connections: config.connections_max,
@@ -213,7 +264,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         http_port: if is_https { 0 } else { records.port },
         http_base_path: monitor.map_or("", |monitor| &monitor.base_path),
         https_port: if is_https { records.port } else { 0 },
-        auth_timeout: config.login_time(ConnectionType::Standard).as_secs_f64(),
+        auth_timeout: config.terms(Door::Main).login_time.as_secs_f64(),
         max_control_line: config.control_line_bytes_max,
         max_payload: config.payload_bytes_max,
         max_pending: config.pending_bytes_max,
@@ -224,6 +275,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         leaf: Nothing {},
         mqtt: Nothing {},
         websocket: WebSocket::of(view),
+        listeners: Listening::all(state),
         jetstream: Nothing {},
         tls_timeout: tls.map_or(TLS_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         write_deadline: nanos(config.write_deadline),
@@ -255,7 +307,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         subscriptions: stats.subscriptions,
         http_req_stats: &records.requests,
         config_load_time: view.wall_of(records.configured),
-        tls_cert_not_after: first_end(view.certificates(ConnectionType::Standard)),
+        tls_cert_not_after: first_end(view.certificates(Door::Main)),
         tags: &config.server_tags,
         metadata: &config.server_metadata,
         slow_consumer_stats: ByKind {

@@ -2,7 +2,8 @@
 
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Receiver, Traffic, Transport};
+use crate::core::receiver::{Receiver, Traffic};
+use crate::door::{Door, Peer, Transport};
 use crate::monitor::times::{round_trip, uptime};
 use crate::monitor::view::View;
 use crate::records::closed::Closed;
@@ -11,14 +12,13 @@ use crate::tls::{PeerCert, Settled};
 use jiff::Timestamp;
 use midge_reactor::Time;
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A connection, open or closed.
 pub(super) struct Row<'a> {
     pub(super) cid: u64,
-    pub(super) peer: SocketAddr,
-    pub(super) transport: Transport,
+    pub(super) peer: Peer,
+    pub(super) door: Door,
     pub(super) account: AccountId,
     pub(super) identity: &'a Identity,
     pub(super) tls: Option<&'a Settled>,
@@ -47,7 +47,7 @@ impl<'a> Row<'a> {
         Row {
             cid,
             peer: presence.peer,
-            transport: presence.transport,
+            door: presence.door,
             account: receiver.account,
             identity: &presence.identity,
             tls: presence.tls.as_deref(),
@@ -68,7 +68,7 @@ impl<'a> Row<'a> {
         Row {
             cid: closed.cid,
             peer: closed.peer,
-            transport: closed.transport,
+            door: closed.door,
             account: closed.account,
             identity: &closed.identity,
             tls: closed.tls.as_deref(),
@@ -102,8 +102,8 @@ impl Row<'_> {
         {
             return true;
         }
-        let ip = self.peer.ip().to_canonical();
-        text.contains(['.', ':']) && format!("{ip}:{}", self.peer.port()).contains(text)
+        let (host, port) = (self.peer.host(), self.peer.port());
+        text.contains(['.', ':']) && format!("{host}:{port}").contains(text)
     }
 }
 
@@ -114,6 +114,9 @@ pub(super) struct Connection<'a> {
     kind: &'static str,
     #[serde(rename = "type")]
     kind_of_client: &'static str,
+    /// By which of `listeners` it has come in.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    listener: &'a str,
     ip: String,
     port: u16,
     start: Timestamp,
@@ -162,11 +165,12 @@ impl<'a> Connection<'a> {
         Connection {
             cid: row.cid,
             kind: "Client",
-            kind_of_client: match row.transport {
-                Transport::Tcp => "nats",
+            kind_of_client: match row.door.transport() {
+                Transport::Plain => "nats",
                 Transport::WebSocket => "websocket",
             },
-            ip: row.peer.ip().to_canonical().to_string(),
+            listener: view.state.config.terms(row.door).name,
+            ip: row.peer.host(),
             port: row.peer.port(),
             start: view.wall_of(row.start),
             last_activity: view.wall_of(row.last_active),

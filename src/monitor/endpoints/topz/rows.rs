@@ -132,7 +132,7 @@ impl<'a> Connection<'a> {
         Some(Connection {
             cid,
             kind: "Client",
-            ip: peer.ip().to_canonical().to_string(),
+            ip: peer.host(),
             port: peer.port(),
             name: &identity.name,
             closed,

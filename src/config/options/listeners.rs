@@ -1,0 +1,270 @@
+//! Where clients come in besides `host` and `port`: the block `listeners`, and Unix sockets with the block `unix`.
+//! midge's own.
+
+use super::reader::Reader;
+use crate::config::language::{Kind, Pair};
+use crate::config::{Advertise, Listener, Network, ProxyProtocol, UnixSocket};
+use nix::unistd::{Group, User};
+use std::collections::BTreeMap;
+
+const KEYS: [&str; 14] = [
+    "listen",
+    "host",
+    "net",
+    "port",
+    "unix",
+    "tls",
+    "allow_non_tls",
+    "no_auth_user",
+    "timeout",
+    "max_connections",
+    "max_conn",
+    "advertise",
+    "client_advertise",
+    "proxy_protocol",
+];
+
+const UNIX_KEYS: [&str; 5] = [
+    "path",
+    "mode",
+    "users_by_uid",
+    "users_by_gid",
+    "other_peers",
+];
+
+/// What an address begins with that is the path of a Unix socket.
+const UNIX: &str = "unix:";
+
+/// The path in `unix:PATH`.
+pub(super) fn unix_path(pair: &Pair) -> Option<&str> {
+    let path = pair.value.as_text()?.strip_prefix(UNIX)?;
+    // As a URL has it.
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+impl Reader<'_> {
+    /// Reads `listeners`: a block for each, by its name.
+    pub(super) fn listeners(&mut self, pair: &Pair) {
+        self.options.config.listeners = Vec::new();
+        let Some(map) = self.map(pair) else { return };
+        for pair in map.iter() {
+            if let Some(listener) = self.listener(pair) {
+                self.options.config.listeners.push(listener);
+            }
+        }
+    }
+
+    fn listener(&mut self, pair: &Pair) -> Option<Listener> {
+        let Kind::Map(map) = &pair.value.kind else {
+            let text = format!(
+                "a listener is a block, as {} {{ listen: \"127.0.0.1:4223\" }}",
+                pair.key
+            );
+            return self.wrong(pair, text);
+        };
+        let mut own = Listener {
+            name: pair.key.clone(),
+            ..Listener::default()
+        };
+        let mut has_address = false;
+        for pair in map.iter() {
+            has_address |= ["listen", "port"].contains(&&*pair.key.to_ascii_lowercase());
+            self.listener_option(pair, &mut own);
+        }
+        if !has_address && own.unix.is_none() {
+            let text = format!(
+                "listener {} has no address; write listen: \"127.0.0.1:4223\", or listen: \"unix:/run/midge.sock\"",
+                pair.key
+            );
+            return self.wrong(pair, text);
+        }
+        Some(own)
+    }
+
+    fn listener_option(&mut self, pair: &Pair, own: &mut Listener) {
+        match pair.key.to_ascii_lowercase().as_str() {
+            "listen" => match unix_path(pair) {
+                Some(path) => own.unix.get_or_insert_with(|| UnixSocket::at("")).path = path.into(),
+                None => {
+                    if let Some((host, port)) = self.address(pair) {
+                        own.host = host.unwrap_or_else(|| Listener::default().host);
+                        own.port = port.unwrap_or(0);
+                    }
+                }
+            },
+            "port" => own.port = self.port(pair).flatten().unwrap_or(0),
+            "host" | "net" => {
+                let host = self.text(pair).filter(|host| !host.is_empty());
+                own.host = host.unwrap_or_else(|| Listener::default().host);
+            }
+            "unix" => {
+                let mut unix = own.unix.take();
+                self.unix_block(pair, &mut unix);
+                own.unix = unix;
+            }
+            "tls" => own.tls = self.tls_block(pair),
+            "allow_non_tls" => own.allow_non_tls = self.switch(pair).unwrap_or_default(),
+            "no_auth_user" => {
+                own.no_auth_user = self.text(pair).filter(|user| !user.is_empty());
+            }
+            "timeout" => own.auth_timeout = self.seconds(pair, "listener"),
+            "max_connections" | "max_conn" => own.connections_max = self.limit(pair).flatten(),
+            "advertise" | "client_advertise" => {
+                match Advertise::parse(&self.text(pair).unwrap_or_default()) {
+                    Ok(advertise) => own.advertise = advertise,
+                    Err(wrong) => self.report.error(&pair.at, wrong),
+                }
+            }
+            "proxy_protocol" => own.proxy_protocol = self.proxy_protocol(pair),
+            _ if pair.used => {}
+            _ => self.unknown(pair, "", KEYS.iter().copied()),
+        }
+    }
+
+    /// Reads `proxy_protocol`: which proxies are believed.
+    pub(super) fn proxy_protocol(&mut self, pair: &Pair) -> Option<ProxyProtocol> {
+        let map = match &pair.value.kind {
+            Kind::Map(map) => map,
+            Kind::Bool(false) => return None,
+            _ => {
+                let text = "proxy_protocol needs to know which proxies to believe; write proxy_protocol { \
+                            trusted: [\"10.0.0.0/8\"] }";
+                return self.wrong(pair, text);
+            }
+        };
+        let mut own = ProxyProtocol::default();
+        for pair in map.iter() {
+            match pair.key.to_ascii_lowercase().as_str() {
+                "trusted" => {
+                    for text in self.texts(pair).unwrap_or_default() {
+                        match Network::parse(&text) {
+                            Some(network) => own.trusted.push(network),
+                            None => {
+                                let text = format!(
+                                    "trusted: {text:?} is no address and no network; write \"10.1.2.3\" or \
+                                     \"10.0.0.0/8\""
+                                );
+                                self.report.error(&pair.at, text);
+                            }
+                        }
+                    }
+                }
+                "others" => match self.text(pair).unwrap_or_default().as_str() {
+                    "refuse" => own.others_may_come = false,
+                    "direct" => own.others_may_come = true,
+                    _ => {
+                        let text = "others takes refuse, or direct, so that who is no proxy comes without a header";
+                        self.report.error(&pair.at, text);
+                    }
+                },
+                _ if pair.used => {}
+                _ => self.unknown(pair, "", ["trusted", "others"].into_iter()),
+            }
+        }
+        Some(own)
+    }
+
+    /// Reads the block `unix`: who may use a Unix socket, and as whom.
+    pub(super) fn unix_block(&mut self, pair: &Pair, unix: &mut Option<UnixSocket>) {
+        let Some(map) = self.map(pair) else { return };
+        let own = unix.get_or_insert_with(|| UnixSocket::at(""));
+        let (mut by_uid, mut of_groups) = (BTreeMap::new(), BTreeMap::new());
+        for pair in map.iter() {
+            match pair.key.to_ascii_lowercase().as_str() {
+                "path" => own.path = self.text(pair).unwrap_or_default().into(),
+                "mode" => own.mode = self.mode(pair).unwrap_or(own.mode),
+                "users_by_uid" => by_uid = self.users_by_uid(pair),
+                "users_by_gid" => {
+                    let (by_gid, members) = self.users_by_gid(pair);
+                    own.users_by_gid = by_gid;
+                    of_groups = members;
+                }
+                "other_peers" => match self.text(pair).unwrap_or_default().as_str() {
+                    "refuse" => own.refuse_others = true,
+                    "login" => own.refuse_others = false,
+                    _ => {
+                        let text = "other_peers takes login, so that others present what all must, or refuse";
+                        self.report.error(&pair.at, text);
+                    }
+                },
+                _ if pair.used => {}
+                _ => self.unknown(pair, "", UNIX_KEYS.iter().copied()),
+            }
+        }
+        // Who is named goes before the groups that he is in.
+        of_groups.extend(by_uid);
+        own.users_by_uid = of_groups;
+    }
+
+    /// Permissions as `ls` and `chmod` have them: octal digits, with a 0 in front or none.
+    fn mode(&mut self, pair: &Pair) -> Option<u32> {
+        let text = self.text(pair)?;
+        let digits = text.strip_prefix("0o").unwrap_or(&text);
+        match u32::from_str_radix(digits, 8) {
+            Ok(mode) if mode <= 0o777 => Some(mode),
+            _ => self.wrong(
+                pair,
+                format!(
+                    "mode {text:?} is no permissions of a file; write three octal digits, as 0660"
+                ),
+            ),
+        }
+    }
+
+    fn users_by_uid(&mut self, pair: &Pair) -> BTreeMap<u32, String> {
+        let mut found = BTreeMap::new();
+        let Some(map) = self.map(pair) else {
+            return found;
+        };
+        for pair in map.iter() {
+            let number = pair.key.parse().ok();
+            let named = || Some(User::from_name(&pair.key).ok()??.uid.as_raw());
+            match (number.or_else(named), self.text(pair)) {
+                (Some(uid), Some(user)) => drop(found.insert(uid, user)),
+                (None, _) => self.nobody(pair, "user"),
+                (_, None) => {}
+            }
+        }
+        found
+    }
+
+    /// By the groups' numbers, and by the users that are in them besides their own group.
+    fn users_by_gid(&mut self, pair: &Pair) -> (BTreeMap<u32, String>, BTreeMap<u32, String>) {
+        let (mut found, mut members) = (BTreeMap::new(), BTreeMap::new());
+        let Some(map) = self.map(pair) else {
+            return (found, members);
+        };
+        for pair in map.iter() {
+            let group = match pair.key.parse() {
+                Ok(gid) => Group::from_gid(gid_of(gid)).ok().flatten(),
+                Err(_) => Group::from_name(&pair.key).ok().flatten(),
+            };
+            let gid = pair.key.parse().ok();
+            let gid = gid.or_else(|| Some(group.as_ref()?.gid.as_raw()));
+            let (Some(gid), Some(user)) = (gid, self.text(pair)) else {
+                if gid.is_none() {
+                    self.nobody(pair, "group");
+                }
+                continue;
+            };
+            for name in group.into_iter().flat_map(|group| group.mem) {
+                if let Ok(Some(member)) = User::from_name(&name) {
+                    members.insert(member.uid.as_raw(), user.clone());
+                }
+            }
+            found.insert(gid, user);
+        }
+        (found, members)
+    }
+
+    fn nobody(&mut self, pair: &Pair, what: &str) {
+        let name = &pair.key;
+        let text =
+            format!("there is no {what} {name:?} on this machine; write its name or its number");
+        self.report.error(&pair.at, text);
+    }
+}
+
+fn gid_of(gid: u32) -> nix::unistd::Gid {
+    nix::unistd::Gid::from_raw(gid)
+}
