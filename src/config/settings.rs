@@ -521,8 +521,12 @@ struct ListenerTls<'a>(&'a [Listener]);
 
 impl PartialEq for ListenerTls<'_> {
     fn eq(&self, other: &Self) -> bool {
-        let all = |one: &Self| one.0.iter().map(|one| one.tls.clone()).collect::<Vec<_>>();
-        all(self) == all(other)
+        fn each<'a>(all: &ListenerTls<'a>) -> Vec<(&'a str, &'a Tls)> {
+            let each = all.0.iter();
+            each.filter_map(|one| Some((one.name.as_str(), one.tls.as_ref()?)))
+                .collect()
+        }
+        each(self) == each(other)
     }
 }
 
