@@ -3,12 +3,20 @@
 //! Most publishers send to one subject, or to few in turn, and many send payloads of one size: their
 //! control lines are the same to the byte. Comparing one with the last costs a fraction of reading
 //! it, and what was found out about its subject holds still.
+//!
+//! A line is compared by its first and its last bytes, in blocks of one size that overlap. So no byte behind it
+//! has to be left out.
+//!
+//! ```text
+//! PUB greet.joe 5\r\n        17 bytes
+//! [     first    ]           16
+//!  [     last     ]          16
+//! ```
 
 use crate::op::Publish;
 use crate::parser::Rules;
 use crate::publish::Layout;
 use crate::run::Run;
-use wide::u8x16;
 
 /// Longest control line that is kept, with its line end.
 const LINE_BYTES_MAX: usize = 64;
@@ -18,8 +26,8 @@ const LINE_BYTES_MAX: usize = 64;
 pub(crate) struct Repeat {
     /// The line, and whatever stood behind it.
     line: [u8; LINE_BYTES_MAX],
-    /// A bit for each byte of `line` that does not belong to it.
-    behind: u64,
+    /// Bytes of a block; zero if there is no line.
+    block: usize,
     layout: Layout,
     rules: Rules,
 }
@@ -29,7 +37,7 @@ impl Default for Repeat {
     fn default() -> Repeat {
         Repeat {
             line: [0; LINE_BYTES_MAX],
-            behind: 0,
+            block: 0,
             layout: Layout::default(),
             rules: Rules::default(),
         }
@@ -41,19 +49,24 @@ impl Repeat {
     /// none, if it is too long or too little input stands behind it.
     #[inline]
     pub(crate) fn keep(&mut self, publish: &Publish<'_>, rules: &Rules) {
-        let len = publish.layout.line_bytes();
+        let block = match publish.layout.line_bytes() {
+            8..16 => 8,
+            16..32 => 16,
+            32..=LINE_BYTES_MAX => 32,
+            _ => return self.forget(),
+        };
         match publish.input.first_chunk() {
-            Some(line) if len <= LINE_BYTES_MAX => {
+            Some(line) => {
                 self.line = *line;
-                self.behind = u64::MAX.checked_shl(len as u32).unwrap_or(0);
+                self.block = block;
                 self.layout = publish.layout;
                 self.rules = *rules;
             }
-            _ => self.forget(),
+            None => self.forget(),
         }
     }
 
-    /// Nothing repeats this any more: where the line must be zeros, an empty layout wants CR LF.
+    /// Nothing repeats this any more.
     pub(crate) fn forget(&mut self) {
         *self = Repeat::default();
     }
@@ -67,7 +80,14 @@ impl Repeat {
         rules: &Rules,
         count_max: usize,
     ) -> Option<Run<'a>> {
-        if !self.is_at(input) || self.rules != *rules {
+        let frame = input.get(..self.layout.len())?;
+        let is_same = match self.block {
+            8 => self.is_at::<8>(frame),
+            16 => self.is_at::<16>(frame),
+            32 => self.is_at::<32>(frame),
+            _ => false,
+        };
+        if !is_same || self.rules != *rules {
             return None;
         }
         let first = Publish {
@@ -75,47 +95,41 @@ impl Repeat {
             layout: self.layout,
             repeats: true,
         };
-        Some(Run::new(first, 1 + self.count_more(input, count_max - 1)))
+        let more = input.get(frame.len()..).unwrap_or_default();
+        Some(Run::new(first, 1 + self.count(more, count_max - 1)))
     }
 
-    /// How many more stand behind the one at the start of `input`, up to `count_max`.
-    ///
+    /// How many stand at the start of `input`, up to `count_max`.
+    #[inline(always)]
+    fn count(&self, input: &[u8], count_max: usize) -> usize {
+        match self.block {
+            8 => self.count_by::<8>(input, count_max),
+            16 => self.count_by::<16>(input, count_max),
+            _ => self.count_by::<32>(input, count_max),
+        }
+    }
+
     /// Not inlined: of its own, this loop has all registers, whatever is around it.
     #[inline(never)]
-    fn count_more(&self, input: &[u8], count_max: usize) -> usize {
-        let len = self.layout.len();
-        let mut rest = &input[len..];
-        let mut count = 0;
-        while count < count_max && self.is_at(rest) {
-            count += 1;
-            rest = &rest[len..];
-        }
-        count
+    fn count_by<const N: usize>(&self, input: &[u8], count_max: usize) -> usize {
+        let frames = input.chunks_exact(self.layout.len()).take(count_max);
+        frames.take_while(|frame| self.is_at::<N>(frame)).count()
     }
 
-    /// Whether `input` begins with the same control line, and the publish is whole.
+    /// Whether `frame`, which is as long as the publish was, has the same control line, and ends as one does.
     #[inline(always)]
-    fn is_at(&self, input: &[u8]) -> bool {
-        let Some(line) = input.first_chunk() else {
-            return false;
-        };
-        let mut same = self.behind;
-        for (place, (new, old)) in quarters(line)
-            .into_iter()
-            .zip(quarters(&self.line))
-            .enumerate()
-        {
-            same |= u64::from(new.simd_eq(old).to_bitmask()) << (16 * place);
-        }
-        let body_end = self.layout.body_end();
-        same == u64::MAX && input.get(body_end..body_end + 2) == Some(b"\r\n")
+    fn is_at<const N: usize>(&self, frame: &[u8]) -> bool {
+        let last = self.layout.line_bytes().wrapping_sub(N);
+        frame.first_chunk::<N>() == self.line.first_chunk()
+            && block::<N>(frame, last) == block::<N>(&self.line, last)
+            && frame.last_chunk() == Some(b"\r\n")
     }
 }
 
+/// The `N` bytes at `start`.
 #[inline(always)]
-fn quarters(line: &[u8; LINE_BYTES_MAX]) -> [u8x16; 4] {
-    let (quarters, _) = line.as_chunks();
-    [0, 1, 2, 3].map(|place| u8x16::new(quarters[place]))
+fn block<const N: usize>(bytes: &[u8], start: usize) -> Option<&[u8; N]> {
+    bytes.get(start..)?.first_chunk()
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use crate::piece::Piece;
 /// let (mut parser, rules) = (Parser::default(), Rules::default());
 /// let first = parser.next_run(&input, &rules, 100).unwrap();
 /// assert_eq!((first.count(), first.bytes()), (1, 17));
-/// // Now that the control line is known; it needs some input behind the last one.
+/// // Now that the control line is known.
 /// let run = parser.next_run(&input[17..], &rules, 100).unwrap();
-/// assert_eq!((run.count(), run.bytes()), (16, 16 * 17));
+/// assert_eq!((run.count(), run.bytes()), (19, 19 * 17));
 /// assert!(run.messages().all(|publish| publish.payload() == b"hi"));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
