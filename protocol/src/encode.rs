@@ -25,6 +25,19 @@ pub trait Sink {
         self.put(&block[..len]);
     }
 
+    /// The room for what comes next, where it is there already: what is written to its beginning is appended by
+    /// [`advance`](Sink::advance), and nothing else of it means anything. Empty where there is no such room.
+    #[inline]
+    fn room(&mut self) -> &mut [u8] {
+        &mut []
+    }
+
+    /// Appends the first `bytes` of the [`room`](Sink::room).
+    #[inline]
+    fn advance(&mut self, bytes: usize) {
+        debug_assert_eq!(bytes, 0, "there is no room");
+    }
+
     /// Makes room for `bytes` more bytes, if room is a thing here.
     fn reserve(&mut self, bytes: usize) {
         let _ = bytes;

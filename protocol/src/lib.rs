@@ -106,6 +106,7 @@ mod run;
 mod secret;
 mod server_parser;
 mod subjects;
+mod tails;
 mod violation;
 
 pub use connect::{ConnectOptions, redacted};
@@ -120,4 +121,5 @@ pub use run::Run;
 pub use secret::Secret;
 pub use server_parser::{ServerParser, ServerStep};
 pub use subjects::Subjects;
+pub use tails::Tails;
 pub use violation::Violation;

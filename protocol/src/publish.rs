@@ -57,6 +57,17 @@ impl Place {
         input.get(place).unwrap_or_default()
     }
 
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// The input from here on.
+    #[inline(always)]
+    pub(crate) fn onward_in(self, input: &[u8]) -> &[u8] {
+        input.get(self.start as usize..).unwrap_or_default()
+    }
+
     /// The bytes, and what stands behind them.
     #[inline(always)]
     pub(crate) fn piece_of(self, input: &[u8]) -> Piece<'_> {

@@ -2,6 +2,7 @@
 
 use crate::op::Publish;
 use crate::piece::Piece;
+use crate::tails::Tails;
 
 /// Publishes one right behind the other whose control lines are the same to the byte: one subject,
 /// one reply, one size. Whatever is found out about the first holds for all.
@@ -110,10 +111,10 @@ impl<'a> Run<'a> {
 
     /// The [tail](Publish::tail) of each of them; nothing at all if they have none.
     #[inline(always)]
-    pub fn tails(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+    pub fn tails(&self) -> Tails<'a> {
         let tail = self.first.layout.tail();
         let count = if tail.is_empty() { 0 } else { self.count };
-        let run = *self;
-        (0..count).map(move |place| run.tail(place))
+        let input = tail.onward_in(self.first.input);
+        Tails::new(input, tail.len(), self.bytes_each(), count)
     }
 }

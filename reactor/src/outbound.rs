@@ -179,8 +179,26 @@ impl Tail<'_> {
         }
     }
 
+    /// What is not filled.
+    #[inline(always)]
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.room.get_mut(self.at..).unwrap_or_default()
+    }
+
+    /// Appends the first `bytes` of the room.
+    ///
+    /// # Panics
+    /// As [`put`](Tail::put).
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        if bytes > self.room.len() - self.at {
+            self.is_full();
+        }
+        self.at += bytes;
+    }
+
     /// Bytes that can still be put, of those that were asked for.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         let asked = self.room.len() - OVERHANG_BYTES;
         asked.saturating_sub(self.at)
     }

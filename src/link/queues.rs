@@ -55,6 +55,16 @@ impl Sink for QueueWriter<'_> {
     fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
         self.0.put_block(block, len);
     }
+
+    #[inline]
+    fn room(&mut self) -> &mut [u8] {
+        self.0.room()
+    }
+
+    #[inline]
+    fn advance(&mut self, bytes: usize) {
+        self.0.advance(bytes);
+    }
 }
 
 /// Bounds what may wait for the present connection, and for how long.

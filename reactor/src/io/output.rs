@@ -175,11 +175,28 @@ impl Writer<'_> {
     pub fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
         self.0.put_block(block, len);
     }
+
+    /// The room that is left, with whatever is in it: for many pieces in a row, which are written to its beginning
+    /// and then [counted](Writer::advance) at once. It is a few bytes longer than what was asked for, so that a
+    /// short piece may be copied by a fixed size there too.
+    #[inline(always)]
+    pub fn room(&mut self) -> &mut [u8] {
+        self.0.room()
+    }
+
+    /// Appends the first `bytes` of the [`room`](Writer::room).
+    ///
+    /// # Panics
+    /// As [`put`](Writer::put).
+    #[inline(always)]
+    pub fn advance(&mut self, bytes: usize) {
+        self.0.advance(bytes);
+    }
 }
 
 impl io::Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = &bytes[..bytes.len().min(self.0.room())];
+        let taken = &bytes[..bytes.len().min(self.0.left())];
         self.put(taken);
         Ok(taken.len())
     }

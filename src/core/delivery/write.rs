@@ -62,12 +62,7 @@ impl<O: Outbox> Delivery<'_, O> {
     ///
     /// Not inlined: of its own, the loop in it has all registers, whatever is around it.
     #[inline(never)]
-    pub(super) fn give_many<'t>(
-        &mut self,
-        id: SubId,
-        count: usize,
-        tails: impl Iterator<Item = Piece<'t>>,
-    ) {
+    pub(super) fn give_many<'t>(&mut self, id: SubId, count: usize, tails: impl Tails<'t>) {
         let taken = self.give(id, count, tails, |_, _| true);
         debug_assert!(taken, "it has room");
     }
@@ -77,7 +72,7 @@ impl<O: Outbox> Delivery<'_, O> {
         &mut self,
         id: SubId,
         count: usize,
-        tails: impl Iterator<Item = Piece<'t>>,
+        tails: impl Tails<'t>,
         takes: impl FnOnce(&mut Receiver, ReceiverId) -> bool,
     ) -> bool {
         self.work += count;
@@ -273,7 +268,7 @@ impl Head {
         end: usize,
         count: usize,
         tail_bytes: usize,
-        tails: impl Iterator<Item = Piece<'t>>,
+        tails: impl Tails<'t>,
         to: Key,
         out: &mut O,
     ) -> Option<()> {
@@ -281,13 +276,8 @@ impl Head {
         let mut out = out.writer(to, count * (len + tail_bytes))?;
         let head = &self.bytes[self.start..];
         match (head.first_chunk::<32>(), head.first_chunk::<64>()) {
-            // To ask each tail how long it is would cost registers.
-            (_, Some(block)) if len <= 64 && tail_bytes > 64 => tails.for_each(|tail| {
-                out.put_block(block, len);
-                out.put(tail.as_slice());
-            }),
-            (Some(block), _) if len <= 32 => put_all(block, len, tails, &mut out),
-            (_, Some(block)) if len <= 64 => put_all(block, len, tails, &mut out),
+            (Some(block), _) if len <= 32 => tails.put_behind(block, len, &mut out),
+            (_, Some(block)) if len <= 64 => tails.put_behind(block, len, &mut out),
             _ => {
                 for tail in tails {
                     out.put(&head[..len]);
@@ -299,19 +289,31 @@ impl Head {
     }
 }
 
-#[inline(always)]
-fn put_all<'t, const N: usize>(
-    head: &[u8; N],
-    len: usize,
-    tails: impl Iterator<Item = Piece<'t>>,
-    out: &mut impl Sink,
-) {
-    // A `for` loop over the tails of a run costs 15 % more.
-    tails.for_each(|tail| {
-        out.put_block(head, len);
-        tail.put(out);
-    });
+/// The tails of messages that go to one receiver.
+pub(super) trait Tails<'t>: Iterator<Item = Piece<'t>> + Sized {
+    /// Appends, for each of them, the first `len` bytes of `head` and the tail.
+    #[inline(always)]
+    fn put_behind<const N: usize>(self, head: &[u8; N], len: usize, out: &mut impl Sink) {
+        // A `for` loop costs 15 % more.
+        self.for_each(|tail| {
+            out.put_block(head, len);
+            tail.put(out);
+        });
+    }
 }
+
+impl<'t> Tails<'t> for midge_protocol::Tails<'t> {
+    #[inline(always)]
+    fn put_behind<const N: usize>(self, head: &[u8; N], len: usize, out: &mut impl Sink) {
+        midge_protocol::Tails::put_behind(self, head, len, out);
+    }
+}
+
+/// One tail alone.
+impl<'t> Tails<'t> for std::iter::Once<Piece<'t>> {}
+
+/// Some of a run.
+impl<'t, I: Iterator, F: FnMut(I::Item) -> Piece<'t>> Tails<'t> for std::iter::Map<I, F> {}
 
 /// The room for a subject in a head.
 struct Subject<'a>(&'a mut [u8; 256]);
