@@ -120,8 +120,9 @@ impl Repeat {
     #[inline(always)]
     fn is_at<const N: usize>(&self, frame: &[u8]) -> bool {
         let last = self.layout.line_bytes().wrapping_sub(N);
-        frame.first_chunk::<N>() == self.line.first_chunk()
-            && block::<N>(frame, last) == block::<N>(&self.line, last)
+        // The last ones first: most lines that differ do so there.
+        block::<N>(frame, last) == block::<N>(&self.line, last)
+            && frame.first_chunk::<N>() == self.line.first_chunk()
             && frame.last_chunk() == Some(b"\r\n")
     }
 }
