@@ -28,9 +28,9 @@
 //! file or a ports file written, under such a limit needs one too.
 
 pub use config::{
-    Advertise, Auth, Config, ConnectionType, Grant, InvalidSubject, Listener, Monitor, Network,
-    Permission, Permissions, Proof, ProxyProtocol, Responses, Secret, Subscriptions, UnixSocket,
-    User, WebSocket,
+    AddressLimits, Advertise, Auth, Config, ConnectionType, Exceeded, Grant, InvalidSubject,
+    Limits, Listener, Monitor, Network, Permission, Permissions, Proof, ProxyProtocol, Responses,
+    Secret, Subscriptions, UnixSocket, User, WebSocket,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;
@@ -52,6 +52,7 @@ mod client;
 mod core;
 mod door;
 mod http;
+mod limits;
 mod link;
 mod monitor;
 mod records;

@@ -34,6 +34,10 @@ pub enum Violation<'a> {
     AuthenticationExpired,
     /// The server has as many connections as it may. Fatal.
     ConnectionsMax,
+    /// The user or the address has as many connections as it may. Fatal.
+    OwnConnectionsMax,
+    /// More connections of a user or an address have come in a second than may. Fatal.
+    ConnectionRateMax,
     /// The account has as many connections as it may. Fatal.
     AccountConnectionsMax,
     /// An operator ended the connection, for this reason. Fatal.
@@ -43,6 +47,8 @@ pub enum Violation<'a> {
     },
     /// More TLS handshakes were to begin in a second than may. Fatal.
     Throttled,
+    /// The user or the address has sent more in a second than it may. Fatal.
+    RateMax,
     /// Too many of our PINGs stand unanswered. Fatal.
     Stale,
     /// Arguments that make no sense, or JSON that is none. Fatal and silent.
@@ -60,6 +66,14 @@ pub enum Violation<'a> {
     SubscriptionsMax,
     /// No right to publish there. The peer stays.
     PublishDenied {
+        /// The subject published to.
+        subject: &'a [u8],
+    },
+    /// The user or the address has sent more in a second than it may, and the message is dropped. The peer stays.
+    ///
+    /// It begins as other texts do after which a peer stays: the client library for Go ends the connection at
+    /// one that it does not know.
+    MessageDropped {
         /// The subject published to.
         subject: &'a [u8],
     },
@@ -99,6 +113,7 @@ impl Violation<'_> {
                 | Self::InvalidPublishSubject
                 | Self::SubscriptionsMax
                 | Self::PublishDenied { .. }
+                | Self::MessageDropped { .. }
                 | Self::ReplyDenied { .. }
                 | Self::SubscribeDenied { .. }
                 | Self::TooManyTokens { .. }
@@ -123,6 +138,10 @@ impl Violation<'_> {
         out.put(self.lead().as_bytes());
         match *self {
             Self::PublishDenied { subject } => quote::put(out, subject),
+            Self::MessageDropped { subject } => {
+                quote::put(out, subject);
+                out.put(b", rate limit exceeded");
+            }
             Self::ReplyDenied { reply } => quote::put(out, reply),
             Self::SubscribeDenied { subject, queue } => {
                 quote::put(out, subject);
@@ -158,9 +177,12 @@ impl Violation<'_> {
             Self::Authorization => "Authorization Violation",
             Self::AuthenticationTimeout => "Authentication Timeout",
             Self::AuthenticationExpired => "User Authentication Expired",
-            Self::ConnectionsMax => "maximum connections exceeded",
+            Self::ConnectionsMax | Self::OwnConnectionsMax => "maximum connections exceeded",
             Self::AccountConnectionsMax => "maximum account active connections exceeded",
-            Self::Throttled => "Connection throttling is active. Please try again later.",
+            Self::Throttled | Self::ConnectionRateMax => {
+                "Connection throttling is active. Please try again later."
+            }
+            Self::RateMax => "maximum message rate exceeded",
             Self::Stale => "Stale Connection",
             Self::Parse => "parse error",
             Self::PeerError => "the peer told of an error",
@@ -168,7 +190,9 @@ impl Violation<'_> {
             Self::InvalidSubject => "Invalid Subject",
             Self::InvalidPublishSubject => "Invalid Publish Subject",
             Self::SubscriptionsMax => "maximum subscriptions exceeded",
-            Self::PublishDenied { .. } => "Permissions Violation for Publish to ",
+            Self::PublishDenied { .. } | Self::MessageDropped { .. } => {
+                "Permissions Violation for Publish to "
+            }
             Self::ReplyDenied { .. } => "Permissions Violation for Publish with Reply of ",
             Self::SubscribeDenied { .. }
             | Self::TooManyTokens { .. }
@@ -287,6 +311,22 @@ mod tests {
                 ConnectionsMax,
                 Closes,
                 "-ERR 'maximum connections exceeded'\r\n",
+            ),
+            (
+                OwnConnectionsMax,
+                Closes,
+                "-ERR 'maximum connections exceeded'\r\n",
+            ),
+            (
+                ConnectionRateMax,
+                Closes,
+                "-ERR 'Connection throttling is active. Please try again later.'\r\n",
+            ),
+            (RateMax, Closes, "-ERR 'maximum message rate exceeded'\r\n"),
+            (
+                MessageDropped { subject },
+                Stays,
+                "-ERR 'Permissions Violation for Publish to \"a.b\", rate limit exceeded'\r\n",
             ),
             (
                 AccountConnectionsMax,

@@ -134,11 +134,16 @@ impl Failures {
 /// What a source is counted under.
 fn origin(source: Source) -> Source {
     match source {
-        Source::Address(IpAddr::V6(address)) => {
-            let network = address.to_bits() & (u128::MAX << 64);
-            Source::Address(Ipv6Addr::from_bits(network).into())
-        }
+        Source::Address(address) => Source::Address(network(address)),
         other => other,
+    }
+}
+
+/// What an address is counted under: itself, or its network of 64 bits.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 

@@ -108,6 +108,11 @@ impl Login {
         }
     }
 
+    /// The user, if that is one that was proved: not a name that anybody may take.
+    pub(crate) fn proved_user(&self) -> Option<&str> {
+        (self.ground != Ground::Open && !self.user.is_empty()).then_some(&self.user)
+    }
+
     /// Takes over the limits of settings that have changed since.
     pub(crate) fn limit(&mut self, config: &Config) {
         self.limits = Limits::of(config);

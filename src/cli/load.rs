@@ -160,6 +160,7 @@ mod tests {
         max_connections: 11
         max_subscriptions: 12
         max_sub_tokens: 13
+        limits { per_address { max_connections: 9 }, per_user { messages_per_second: 10 } }
         max_control_line: 2000
         max_payload: 3000
         max_pending: 4000000

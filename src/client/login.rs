@@ -133,6 +133,12 @@ impl Client {
         let until = login.until;
         session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
         self.link.expire(cx, until);
+        if cx.state.limiter.is_on() {
+            self.count_user(cx, inquirer.purpose == Purpose::Connect)?;
+        }
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
         if inquirer.purpose == Purpose::Connect {
             session.accept(cx.state, &mut Queues(&mut cx.io))?;
             if let Some(framing) = cx.layer_mut::<Framing>() {

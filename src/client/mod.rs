@@ -1,14 +1,17 @@
 //! `Client`: a client's conversation on a [link](crate::link::Link). Bytes to ops, ops to the session, errors to an
 //! end.
 
+use crate::config::Exceeded;
 use crate::core::close::CloseReason;
 use crate::core::delivery::Tally;
 use crate::core::receiver::Label;
 use crate::door::{Door, Peer};
+use crate::limits::Ration;
 use crate::link::queues::Queues;
 use crate::link::upkeep::{clear_later, wake_if_room_is_free};
 use crate::link::{self, Due, Link, Summary};
 use crate::state::State;
+use limited::{REFILLED, TurnedAway, is_proxied};
 use login::Waiting;
 use midge_protocol::{ClientOp, Parser, Step, Violation};
 use midge_reactor::{Close, Context, Eof, Handler, Input};
@@ -19,6 +22,7 @@ use wrong::{Place, Wrong, log_violation};
 
 mod denied;
 mod framing;
+mod limited;
 pub(crate) mod listener;
 mod login;
 pub(crate) mod opening;
@@ -50,29 +54,32 @@ impl Client {
             cid: cx.state.next_cid(),
             door,
         };
-        let max = cx.state.config.connections_max;
-        let own_max = cx.state.config.terms(door).connections_max;
-        let count = cx.state.core.client_count();
-        let open = cx.state.door_mut(door);
-        let welcome = count < max
-            && open.is_none_or(|open| {
-                let welcome = own_max.is_none_or(|max| open.clients < max);
-                open.clients += usize::from(welcome);
-                welcome
-            });
-        link::make_room(cx);
-        let session = welcome.then(|| Session::new(cx.state, cx.key(), label));
         let (key, now) = (cx.key(), cx.now());
+        let turned_away = turned_away(cx, &label);
+        if turned_away.is_none()
+            && let Some(open) = cx.state.door_mut(door)
+        {
+            open.clients += 1;
+        }
+        link::make_room(cx);
+        let session = match turned_away {
+            None => Some(Session::new(cx.state, key, label)),
+            Some(_) => None,
+        };
         if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
             records.arrived(label, key, session.id(), session.identity(), now);
         }
-        Client {
+        let mut client = Client {
             link: Link::new(label, now),
-            opening: Opening::Over,
+            opening: turned_away.map_or(Opening::Over, Opening::TurnedAway),
             parser: Parser::default(),
             session,
             waiting: None,
+        };
+        if cx.state.limiter.is_on() {
+            client.begin_to_count(cx);
         }
+        client
     }
 
     /// Tells the client what it did wrong, if there is a text for it, and ends the conversation.
@@ -87,11 +94,23 @@ impl Client {
         violation: &Violation<'_>,
         place: Option<&Place>,
     ) {
-        let options = self.session.as_ref().map(Session::options);
-        let label = self.link.label;
-        let now = cx.now();
-        log_violation(&label, options, violation, place, cx.state, now);
-        session::tell(cx.key(), &label, violation, &mut Queues(&mut cx.io));
+        let session = self.session.as_ref();
+        let (options, label) = (session.map(Session::options), self.link.label);
+        let payload_max = session.map_or(0, |session| session.rules().payload_bytes_max);
+        let (key, now) = (cx.key(), cx.now());
+        if *violation == Violation::PayloadTooLarge {
+            cx.state.limiter.passed_payload(key, now);
+        }
+        log_violation(
+            &label,
+            options,
+            violation,
+            place,
+            payload_max,
+            cx.state,
+            now,
+        );
+        session::tell(key, &label, violation, &mut Queues(&mut cx.io));
         self.leave(cx, CloseReason::of_violation(violation));
         self.link.dismiss(cx);
     }
@@ -145,14 +164,16 @@ impl Client {
         }
         self.link.release(cx);
         self.stop_waiting(cx);
+        self.count_no_more(cx);
     }
 
-    /// Carries out the ops in `input`; `Err` ends the conversation.
+    /// Carries out the ops in `input`, as far as its `ration` goes if it has one; `Err` ends the conversation.
     fn run(
         &mut self,
         cx: &mut Context<'_, State>,
         input: &mut Input<'_>,
         tally: &mut Tally,
+        mut ration: Option<&mut Ration>,
     ) -> Result<(), Box<Wrong>> {
         if self.session.is_none() {
             input.take();
@@ -164,9 +185,12 @@ impl Client {
             let has_begun = self.session.as_ref().is_some_and(Session::has_begun);
             let must_wait = !has_begun && cx.state.core.backpressure.must_wait(cx.key(), &cx.io);
             // One that must wait is asked of each op whether it is answered.
-            let ended = match must_wait {
-                true => Ended::Over,
-                false => self.run_publishes(cx, input, tally),
+            let ended = match (must_wait, &mut ration) {
+                (true, _) => Ended::Over,
+                (false, None) => {
+                    self.run_publishes::<false>(cx, input, tally, &mut { Ration::ENDLESS })
+                }
+                (false, Some(ration)) => self.run_publishes::<true>(cx, input, tally, ration),
             };
             match ended {
                 Ended::Over => {}
@@ -202,6 +226,9 @@ impl Client {
                     continue;
                 }
                 Ok(Step::Partial { need }) => {
+                    if let Some(ration) = &mut ration {
+                        ration.is_drained = true;
+                    }
                     input.need(need);
                     return Ok(());
                 }
@@ -210,6 +237,37 @@ impl Client {
                     return Err(Box::new(Wrong { violation, place }));
                 }
             };
+            let is_message = matches!(op, ClientOp::Publish(_));
+            if let Some(ration) = &mut ration
+                && !session.has_begun()
+                && let Some(exceeded) = ration.refuses(is_message)
+            {
+                match exceeded {
+                    Exceeded::Disconnect => {
+                        cx.state.limiter.disconnected(cx.key(), cx.now());
+                        return Err(Violation::RateMax.into());
+                    }
+                    // It is told of each, and has to take its answers first.
+                    Exceeded::Error if must_wait && session.options().verbose => {
+                        self.link.wait_for(cx, cx.key(), input);
+                        return Ok(());
+                    }
+                    Exceeded::Error => {
+                        if let ClientOp::Publish(message) = &op {
+                            session.dropped();
+                            Client::tell_dropped(session, cx, message.subject());
+                        }
+                        ration.dropped += 1;
+                        tally.charge(1);
+                        input.consume(len);
+                        continue;
+                    }
+                    Exceeded::Slow => {
+                        ration.must_wait = true;
+                        return Ok(());
+                    }
+                }
+            }
             if must_wait && session.may_answer(&op, cx.state) {
                 self.link.wait_for(cx, cx.key(), input);
                 return Ok(());
@@ -238,6 +296,9 @@ impl Client {
                     pay(cx, 0, before, tally);
                     if self.is_connecting() {
                         input.consume(len);
+                        if let Some(ration) = &mut ration {
+                            ration.spend(0, len);
+                        }
                         return Ok(());
                     }
                 }
@@ -250,6 +311,9 @@ impl Client {
                 After::InPieces => continue,
             }
             input.consume(len);
+            if let Some(ration) = &mut ration {
+                ration.spend(usize::from(is_message), len);
+            }
             if has_had_its_turn(cx, tally) {
                 cx.yield_now();
                 return Ok(());
@@ -264,6 +328,24 @@ impl Client {
         }
         self.link.logged_in(cx);
     }
+}
+
+/// Why one that has just connected may not stay. Whoever a proxy has sent is held against limits when it is known
+/// who that is.
+fn turned_away(cx: &mut Context<'_, State>, label: &Label) -> Option<TurnedAway> {
+    let config = &cx.state.config;
+    let own_max = config.terms(label.door).connections_max;
+    let here = cx.state.door(label.door).map_or(0, |open| open.clients);
+    let is_full = cx.state.core.client_count() >= config.connections_max;
+    if is_full || own_max.is_some_and(|max| here >= max) {
+        return Some(TurnedAway::ByServer);
+    }
+    if is_proxied(config, label) {
+        return None;
+    }
+    let now = cx.now();
+    let admitted = cx.state.limiter.admit_address(label.peer.source(), now);
+    admitted.err().map(TurnedAway::ByLimit)
 }
 
 impl Handler<State> for Client {
@@ -292,7 +374,13 @@ impl Handler<State> for Client {
             return;
         }
         let before = input.len();
-        let outcome = self.take_turn(cx, |client, cx, tally| client.run(cx, input, tally));
+        let mut ration = Client::ration(cx);
+        let outcome = self.take_turn(cx, |client, cx, tally| {
+            client.run(cx, input, tally, ration.as_mut())
+        });
+        if let Some(ration) = ration {
+            self.settle(cx, ration);
+        }
         wake_if_room_is_free(cx);
         if let Err(wrong) = outcome {
             self.refuse_at(cx, &wrong.violation, wrong.place.as_ref());
@@ -308,6 +396,9 @@ impl Handler<State> for Client {
     fn on_timer(&mut self, cx: &mut Context<'_, State>, timer: u64) {
         if timer == HELLO_LATE {
             return self.hello_is_late(cx);
+        }
+        if timer == REFILLED {
+            return self.refilled(cx);
         }
         let is_busy = self.session.as_ref().is_some_and(Session::has_begun);
         match self.link.on_timer(cx, timer, is_busy) {

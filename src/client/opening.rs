@@ -15,6 +15,7 @@
 
 use super::Client;
 use super::framing;
+use super::limited::TurnedAway;
 use super::session::{self, Session};
 use crate::auth::certificate::{DistinguishedName, Names};
 use crate::core::close::CloseReason;
@@ -45,6 +46,8 @@ pub(super) enum Opening {
     Upgrade { has_tls: bool },
     /// A proxy is to tell for whom it is, before anything else.
     Header,
+    /// Its conversation will not begin.
+    TurnedAway(TurnedAway),
 }
 
 impl Client {
@@ -109,24 +112,34 @@ impl Client {
         }
     }
 
-    /// There are too many clients.
+    /// It may not stay, since there are too many: tells it why, where that costs no handshake.
     pub(super) fn turn_away(&mut self, cx: &mut Context<'_, State>) {
-        let door = self.link.label.door;
-        if cx.state.config.terms(door).proxy_protocol.is_some() {
-            self.leave(cx, CloseReason::ConnectionsMax);
+        let why = match self.opening {
+            Opening::TurnedAway(why) => why,
+            _ => TurnedAway::ByServer,
+        };
+        let (door, violation) = (self.link.label.door, why.violation());
+        let by_websocket = door.transport() == Transport::WebSocket;
+        let awaits_header = cx.state.config.terms(door).proxy_protocol.is_some();
+        if awaits_header || by_websocket && why != TurnedAway::ByServer {
+            self.leave(cx, CloseReason::of_violation(&violation));
             return cx.close();
         }
-        if door.transport() == Transport::WebSocket {
+        if by_websocket {
             framing::begin(cx, door);
         }
         self.greet(cx);
-        self.refuse(cx, &Violation::ConnectionsMax);
+        self.refuse(cx, &violation);
     }
 
     /// Something has come before the conversation: whether that goes on with it, or with what is left of it.
     #[cold]
     pub(super) fn goes_on(&mut self, cx: &mut Context<'_, State>, input: &mut Input<'_>) -> bool {
         if self.opening == Opening::Header && !self.read_header(cx, input) {
+            return false;
+        }
+        if matches!(self.opening, Opening::TurnedAway(_)) {
+            input.take();
             return false;
         }
         self.opening == Opening::Over || self.is_in_clear(cx, input)
@@ -152,6 +165,13 @@ impl Client {
             session.relabel(self.link.label, cx.state);
             if let Some(records) = &mut cx.state.records {
                 records.forwarded(self.link.label);
+            }
+            if cx.state.limiter.is_on()
+                && let Err(why) = self.count_proxied(cx)
+            {
+                self.opening = Opening::TurnedAway(why);
+                self.turn_away(cx);
+                return false;
             }
         }
         self.begin(cx);
@@ -294,7 +314,11 @@ impl Client {
         match self.opening {
             Opening::Handshake { .. } => true,
             Opening::Upgrade { has_tls } => has_tls,
-            Opening::Over | Opening::Undecided | Opening::Waiting | Opening::Header => false,
+            Opening::Over
+            | Opening::Undecided
+            | Opening::Waiting
+            | Opening::Header
+            | Opening::TurnedAway(_) => false,
         }
     }
 

@@ -4,6 +4,7 @@
 use super::Client;
 use crate::core::backpressure::crowd;
 use crate::core::delivery::{Published, Quota, Tally};
+use crate::limits::Ration;
 use crate::link::queues::Queues;
 use crate::state::State;
 use midge_reactor::{Context, Input, Key};
@@ -42,12 +43,13 @@ pub(super) enum Ended {
 
 impl Client {
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
-    /// are spent here.
-    pub(super) fn run_publishes(
+    /// are spent here. `RATIONED` is whether its `ration` counts: without one the loop has nothing of it.
+    pub(super) fn run_publishes<const RATIONED: bool>(
         &mut self,
         cx: &mut Context<'_, State>,
         input: &mut Input<'_>,
         tally: &mut Tally,
+        ration: &mut Ration,
     ) -> Ended {
         let Some(session) = &mut self.session else {
             return Ended::Over;
@@ -60,11 +62,26 @@ impl Client {
         let end = 'input: loop {
             let rules = session.rules();
             // Lent from where it is: to move it costs as much as to compare a control line.
-            let mut next = self.parser.next_run(rest, rules, RUN_MESSAGES_MAX);
+            let count_max = match RATIONED {
+                true => ration.messages_max(RUN_MESSAGES_MAX),
+                false => RUN_MESSAGES_MAX,
+            };
+            if RATIONED && count_max == 0 && !ration.drops(session.options().verbose) {
+                break Ended::Over;
+            }
+            let mut next = self.parser.next_run(rest, rules, count_max.max(1));
             let Some(run) = &mut next else {
                 break Ended::Over;
             };
             let each = run.bytes_each();
+            if RATIONED && count_max == 0 {
+                rest = &rest[each..];
+                ration.dropped += 1;
+                tally.charge(1);
+                session.dropped();
+                Client::tell_dropped(session, cx, run.first().subject());
+                continue;
+            }
             // Those that cannot go together are not tried again.
             let mut together = run.count();
             loop {
@@ -94,7 +111,11 @@ impl Client {
                     together = 1;
                 }
                 let is_over = has_had_its_turn(cx, tally);
-                let is_last = is_over || !run.advance(messages);
+                if RATIONED {
+                    ration.spend(messages, messages * each);
+                }
+                let is_spent = RATIONED && ration.messages_max(1) == 0;
+                let is_last = is_over || is_spent || !run.advance(messages);
                 // Once for all of the run, so that a long one is counted and not sampled. Behind the loop,
                 // where it would be plainer, it costs 4 % more where subjects do not repeat.
                 if is_last {

@@ -21,6 +21,8 @@ pub(crate) struct Changes {
     bounds: bool,
     pings: bool,
     limits: bool,
+    /// Limits of addresses and users.
+    shared: bool,
     /// Keys that certificates of clients may have.
     pins: bool,
     /// Who speaks first.
@@ -50,6 +52,7 @@ impl Changes {
             } = *config;
             (payload_bytes_max, control_line_bytes_max, subscriptions_max)
         };
+        let shared = |config: &Config| (config.address_limits.clone(), config.user_limits);
         let pins = |config: &Config| {
             let of = |door: Door| Some(config.terms(door).tls?.pinned_certs.clone());
             config.doors().map(of).collect::<Vec<_>>()
@@ -67,6 +70,7 @@ impl Changes {
             bounds: bounds(&former) != bounds(config),
             pings: former.ping_interval != config.ping_interval,
             limits: limits(&former) != limits(config),
+            shared: shared(&former) != shared(config),
             pins: pins(&former) != pins(config),
             credentials: !auth::is_same(&former, config),
             former,
@@ -79,12 +83,13 @@ impl Changes {
             bounds,
             pings,
             limits,
+            shared,
             pins,
             opening,
             credentials,
             ..
         } = *self;
-        bounds || pings || limits || pins || opening || credentials
+        bounds || pings || limits || shared || pins || opening || credentials
     }
 }
 
@@ -119,6 +124,9 @@ impl Client {
         let is_awaited = self.session.as_ref().is_some_and(Session::is_awaited);
         if !is_awaited && !self.is_connecting() && self.opening != Opening::Header {
             self.link.end_login(cx);
+        }
+        if changes.shared || changes.credentials {
+            self.limits_changed(cx);
         }
         if changes.bounds {
             queues::bound(cx);

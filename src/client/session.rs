@@ -80,7 +80,7 @@ impl Session {
         state.core.receiver_mut(id).label = label;
         let options = Box::new(ConnectOptions::default());
         let login = auth::before_connect(&state.config, label.entrance()).map(Box::new);
-        let rules = rules(&state.config, &options, login.as_deref());
+        let rules = rules(&state.config, &options, login.as_deref(), usize::MAX);
         let permissions = login.as_ref().map(|login| login.permissions.clone());
         let permissions = permissions.unwrap_or_default();
         state.core.bound_replies(id, permissions.responses());
@@ -160,6 +160,9 @@ impl Session {
             });
         }
         tally.charge(cost(op));
+        if state.limiter.is_on() && matches!(op, ClientOp::Subscribe { .. }) {
+            tally.charge(state.limiter.work_of_subscribing(self.key));
+        }
         trace::received(&self.label, op, state.config.traced_bytes_max);
         match *op {
             ClientOp::Publish(_) => unreachable!("it was looked for above"),
@@ -178,13 +181,15 @@ impl Session {
                     }
                     let work = state.core.keep_up(delivery::subscribing(subject));
                     tally.charge(work);
+                    if state.limiter.is_on() {
+                        state.limiter.subscribed(self.key, &state.core);
+                    }
                     self.ok(out);
                 }
                 Ok(false) => self.ok(out),
                 Err(violation) => {
-                    if violation == Violation::SubscriptionsMax && !self.told_subscriptions_max {
-                        self.told_subscriptions_max = true;
-                        log::error!(target: "midge", "{} - {violation}", self.label);
+                    if violation == Violation::SubscriptionsMax {
+                        self.log_subscriptions_max(state);
                     }
                     self.log_denied(&violation, sid, state);
                     self.tell(&violation, out);
@@ -279,6 +284,11 @@ impl Session {
     /// Asks for a sign of life.
     pub(crate) fn ping<O: Outbox>(&self, out: &mut O) {
         self.send(encode::PING, "PING", out);
+    }
+
+    /// A message was dropped, and is not known to the next one that repeats it.
+    pub(crate) fn dropped(&mut self) {
+        self.publisher.refused();
     }
 
     /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
@@ -502,7 +512,9 @@ impl Session {
         let sids = &state.core.receiver(self.id()).sids;
         let limits = self.login.as_ref().map(|login| &login.limits);
         let max = limits.and_then(|limits| limits.subscriptions_max);
-        if max.is_some_and(|max| sids.len() >= max) {
+        if max.is_some_and(|max| sids.len() >= max)
+            || !state.limiter.may_subscribe(self.key, &state.core)
+        {
             return Err(Violation::SubscriptionsMax);
         }
         if state.core.subscription_of(self.id(), sid).is_some() {
@@ -512,6 +524,17 @@ impl Session {
             return Err(Violation::InvalidSubject);
         }
         Ok(true)
+    }
+
+    /// A subscription was refused, since there are as many as may be: its own, or those of its address or user.
+    fn log_subscriptions_max(&mut self, state: &mut State) {
+        let State { core, limiter, .. } = state;
+        if !limiter.may_subscribe(self.key, core) {
+            limiter.passed_subscriptions(self.key, core, core.clock.now());
+        } else if !self.told_subscriptions_max {
+            self.told_subscriptions_max = true;
+            log::error!(target: "midge", "{} - {}", self.label, Violation::SubscriptionsMax);
+        }
     }
 
     /// Ends a subscription now, or says after how many messages, counted from its beginning, it
@@ -573,11 +596,14 @@ pub(crate) fn greet<O: Outbox>(
 ) {
     let mut line = Vec::with_capacity(512);
     let client_ip = at.map_or_else(String::new, |ip| ip.to_canonical().to_string());
+    let info = state.info_for(label.entrance());
+    let max_payload = info.max_payload.min(state.limiter.payload_max(key) as u64);
     Info {
         client_id: label.cid,
         client_ip,
+        max_payload,
         nonce: nonce.map(|nonce| nonce.text().to_owned()),
-        ..state.info_for(label.entrance())
+        ..info
     }
     .put(&mut line);
     if let Some(mut writer) = out.writer(key, line.len()) {
@@ -595,13 +621,19 @@ pub(crate) fn tell<O: Outbox>(key: Key, label: &Label, violation: &Violation<'_>
     }
 }
 
-/// What the parser holds a client's bytes against: the settings, what it has asked for, and its login. Without
-/// one, nothing but a `CONNECT` passes.
-fn rules(config: &Config, options: &ConnectOptions, login: Option<&Login>) -> Rules {
+/// What the parser holds a client's bytes against: the settings, what it has asked for, its login, and the longest
+/// payload for its address and its user. Without a login, nothing but a `CONNECT` passes.
+fn rules(
+    config: &Config,
+    options: &ConnectOptions,
+    login: Option<&Login>,
+    payload_max: usize,
+) -> Rules {
     let limits = login.map(|login| &login.limits);
+    let payload = limits.map_or(config.payload_bytes_max, |one| one.payload_bytes_max);
     Rules {
         control_line_bytes_max: config.control_line_bytes_max,
-        payload_bytes_max: limits.map_or(config.payload_bytes_max, |one| one.payload_bytes_max),
+        payload_bytes_max: payload.min(payload_max),
         headers: options.headers && config.headers,
         pedantic: options.pedantic,
         connect_required: login.is_none(),

@@ -48,6 +48,7 @@ pub(super) fn log_violation(
     options: Option<&ConnectOptions>,
     violation: &Violation<'_>,
     place: Option<&Place>,
+    payload_bytes_max: usize,
     state: &mut State,
     now: Time,
 ) {
@@ -79,10 +80,13 @@ pub(super) fn log_violation(
                 log::error!(target: "midge", "{label} - {text}");
             }
         }
+        // The limiter tells of these: they may come by the thousand.
+        Violation::OwnConnectionsMax | Violation::ConnectionRateMax | Violation::RateMax => {
+            log::debug!(target: "midge", "{label} - {violation}");
+        }
         Violation::PayloadTooLarge => {
-            let max = state.config.payload_bytes_max;
             let announced = place.and_then(|place| place.announced).unwrap_or_default();
-            log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {max}");
+            log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {payload_bytes_max}");
         }
         _ => log::error!(target: "midge", "{label} - {violation}"),
     }

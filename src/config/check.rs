@@ -24,6 +24,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     faults.of_websocket(config);
     faults.of_listeners(config);
     faults.of_queues(config);
+    faults.of_limits(config);
     faults.of_lame_duck(config);
     faults.of_zeros(config);
     faults.0
@@ -410,6 +411,34 @@ impl Faults {
                     "max_pending ({pending_bytes_max}) cannot be higher than \
                      max_pending_total ({total})"
                 ),
+            );
+        }
+    }
+
+    /// Limits of addresses and users.
+    fn of_limits(&mut self, config: &Config) {
+        let users = config.auth.users().iter();
+        let of_users = users.filter_map(|user| Some(("authorization", user.limits?)));
+        let blocks = of_users.chain([
+            ("limits per_address", config.address_limits.limits),
+            ("limits per_user", config.user_limits),
+        ]);
+        for (setting, limits) in blocks {
+            if let Some(name) = limits.zero() {
+                let text = format!(
+                    "{name} is 0 in limits, so nothing could be done; it must be 1 or more"
+                );
+                self.add(setting, &text);
+            }
+        }
+        let has_users = config
+            .doors()
+            .any(|door| *config.terms(door).auth != Auth::None);
+        if config.user_limits.is_any() && !has_users {
+            self.add(
+                "limits per_user",
+                "limits per_user would limit nobody: no client has to say who it is; \
+                 add an authorization block, or use per_address",
             );
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod connections;
 pub(crate) mod duration;
+mod limits;
 mod listeners;
 mod secrets;
 mod terms;
@@ -23,6 +24,7 @@ mod run;
 pub mod settings;
 
 pub use connections::ConnectionType;
+pub use limits::{AddressLimits, Exceeded, Limits};
 pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
 pub use listeners::{Listener, UnixSocket};
 pub use midge_protocol::Secret;
@@ -94,6 +96,8 @@ pub struct User {
     pub connections: Vec<ConnectionType>,
     /// What it may publish, and subscribe to. Default: [`default_permissions`](Config::default_permissions).
     pub permissions: Option<Grant>,
+    /// What its clients may have together. Default: [`user_limits`](Config::user_limits).
+    pub limits: Option<Limits>,
 }
 
 /// What proves that a client is the user that it says.
@@ -252,6 +256,11 @@ pub struct Config {
     pub subscriptions_max: Option<usize>,
     /// Most tokens in the subject of a subscription (`max_sub_tokens`). Default: no limit.
     pub subscription_tokens_max: Option<usize>,
+    /// What the clients of each address may have together (`per_address` in `limits`). Default: no limit.
+    pub address_limits: AddressLimits,
+    /// What the clients of each user may have together that has no limits of its own (`per_user` in `limits`).
+    /// Default: no limit.
+    pub user_limits: Limits,
     /// Time between the server's `PING`s (`ping_interval`). Default 2 minutes.
     pub ping_interval: Duration,
     /// Unanswered `PING`s after which a client is stale (`ping_max`). Default 2.
@@ -309,6 +318,21 @@ impl Config {
         })
     }
 
+    /// What the clients of a user may have together.
+    pub(crate) fn limits_of(&self, user: &str) -> &Limits {
+        let mut users = self.auth.users().iter();
+        let user = users.find(|one| one.name == user);
+        let own = user.and_then(|user| user.limits.as_ref());
+        own.unwrap_or(&self.user_limits)
+    }
+
+    /// Whether there are limits for addresses or users.
+    pub(crate) fn has_limits(&self) -> bool {
+        let of_users = self.auth.users().iter().filter_map(|user| user.limits);
+        let mut all = of_users.chain([self.user_limits, self.address_limits.limits]);
+        all.any(|limits| limits.is_any())
+    }
+
     /// Whether there is a door by which they do: then a user without a password proves itself by a certificate, and by
     /// nothing else.
     pub(crate) fn maps_certificates_somewhere(&self) -> bool {
@@ -341,6 +365,8 @@ impl Default for Config {
             pending_total_bytes_max: None,
             subscriptions_max: None,
             subscription_tokens_max: None,
+            address_limits: AddressLimits::default(),
+            user_limits: Limits::default(),
             ping_interval: Duration::from_secs(120),
             pings_out_max: 2,
             busy_poll: Duration::from_micros(50),

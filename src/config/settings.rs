@@ -87,6 +87,8 @@ pub static SETTINGS: &[Setting] = settings![
     "max_connections", Reload, |o| o.config.connections_max, count;
     "max_subscriptions", Reload, |o| o.config.subscriptions_max, optional;
     "max_sub_tokens", Reload, |o| o.config.subscription_tokens_max, optional;
+    "limits per_address", Reload, |o| o.config.address_limits, number;
+    "limits per_user", Reload, |o| o.config.user_limits, number;
     "max_control_line", Reload, |o| o.config.control_line_bytes_max, number;
     "max_payload", Reload, |o| o.config.payload_bytes_max, number;
     "max_pending", Reload, |o| o.config.pending_bytes_max, number;
@@ -161,6 +163,8 @@ fn all_fields(config: &Config, log: &LogOptions) {
         connections_max: _,
         subscriptions_max: _,
         subscription_tokens_max: _,
+        address_limits: _,
+        user_limits: _,
         control_line_bytes_max: _,
         payload_bytes_max: _,
         pending_bytes_max: _,

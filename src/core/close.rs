@@ -40,8 +40,10 @@ pub(crate) enum CloseReason {
     NoRespondersNeedsHeaders,
     /// The TLS handshake failed, or was not over in time.
     TlsHandshake,
-    /// There were `max_connections` already, or too many handshakes.
+    /// There were `max_connections` already, or too many of its user or its address, or too many handshakes.
     ConnectionsMax,
+    /// It sent more in a second than its user or its address may.
+    RateMax,
     /// It announced more than `max_payload`.
     PayloadMax,
     /// Its control line was longer than `max_control_line`.
@@ -74,9 +76,12 @@ impl CloseReason {
             Violation::Authorization => CloseReason::AuthenticationFailure,
             Violation::AuthenticationTimeout => CloseReason::AuthenticationTimeout,
             Violation::AuthenticationExpired => CloseReason::AuthenticationExpired,
-            Violation::ConnectionsMax | Violation::AccountConnectionsMax | Violation::Throttled => {
-                CloseReason::ConnectionsMax
-            }
+            Violation::ConnectionsMax
+            | Violation::OwnConnectionsMax
+            | Violation::ConnectionRateMax
+            | Violation::AccountConnectionsMax
+            | Violation::Throttled => CloseReason::ConnectionsMax,
+            Violation::RateMax => CloseReason::RateMax,
             Violation::Kicked { .. } => CloseReason::Kicked,
             Violation::Stale => CloseReason::Stale,
             Violation::ControlLineTooLong => CloseReason::ControlLineMax,
@@ -133,6 +138,7 @@ impl fmt::Display for CloseReason {
             CloseReason::NoRespondersNeedsHeaders => "No Responders Requires Headers",
             CloseReason::TlsHandshake => "TLS Handshake Failure",
             CloseReason::ConnectionsMax => "Maximum Connections Exceeded",
+            CloseReason::RateMax => "Maximum Message Rate Exceeded",
             CloseReason::PayloadMax => "Maximum Message Payload Exceeded",
             CloseReason::ControlLineMax => "Maximum Control Line Exceeded",
             CloseReason::Kicked => "Kicked",

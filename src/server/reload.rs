@@ -27,6 +27,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     write_files(cx.state, &former);
     certificates::reloaded(cx, &former);
     let config = &cx.state.config;
+    cx.state.limiter.configure(config);
     for open in &mut cx.state.doors {
         open.framing = framing(config, open.door);
     }
@@ -49,6 +50,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     }
     // Later, when those whose credentials are no good have gone.
     cx.defer(close_surplus);
+    cx.defer(close_surplus_of_limits);
 }
 
 /// Bounds what all queues may hold together.
@@ -163,6 +165,18 @@ fn tell(cx: &mut Context<'_, State>, before: &[Info]) {
     if infos(cx.state) != before {
         cx.state.info_version += 1;
         opening::broadcast_info(cx);
+    }
+}
+
+/// Closes the clients of an address or a user that are too many now: those that came last.
+fn close_surplus_of_limits(cx: &mut Context<'_, State>) {
+    let surplus = cx.state.limiter.surplus();
+    for key in &surplus {
+        cx.call(*key, Client::close_as_surplus_of_limit);
+    }
+    if !surplus.is_empty() {
+        let surplus = surplus.len();
+        log::info!(target: "midge", "Closed {surplus} connections to fall within the limits of addresses and users");
     }
 }
 

@@ -16,6 +16,7 @@ use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
 use crate::door::{Door, Entrance};
+use crate::limits::Limiter;
 use crate::records::{Records, Stats, TlsHandshakes};
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
@@ -81,6 +82,8 @@ pub struct State {
     pub(crate) inquiries: Inquiries,
     /// Logins that have failed.
     pub(crate) failures: Failures,
+    /// What clients of one address, and of one user, have together.
+    pub(crate) limiter: Limiter,
     /// Files that tell of this process; `None` if it is not the broker's.
     pub(crate) files: Option<Files>,
     /// What is kept for monitoring, while there is any.
@@ -125,6 +128,7 @@ impl State {
         State {
             core: Core::new(config.total_bytes_max()),
             has_key: config.auth.has_key(),
+            limiter: Limiter::new(&config),
             config,
             info,
             ending: Ending::default(),
@@ -218,7 +222,7 @@ impl State {
     /// themselves: subjects, places in the trie, names of queue groups, who waits for whom. Zero
     /// when all clients have left and what they left behind is removed, or something leaks.
     pub fn retained(&self) -> usize {
-        self.core.retained()
+        self.core.retained() + self.limiter.retained()
     }
 
     /// Looks whether what the broker's parts promise holds, and keeps `mirror` beside the interest there is.
@@ -228,6 +232,7 @@ impl State {
     #[doc(hidden)]
     pub fn check(&mut self, mirror: &mut Mirror) {
         self.core.invariants();
+        self.limiter.invariants();
         mirror.follow(&mut self.core);
     }
 

@@ -42,6 +42,7 @@ pub(crate) fn status_of(reason: CloseReason) -> Status {
         | CloseReason::AuthenticationFailure
         | CloseReason::AuthenticationTimeout
         | CloseReason::ConnectionsMax
+        | CloseReason::RateMax
         | CloseReason::Kicked
         | CloseReason::ControlLineMax => Status::POLICY,
     }

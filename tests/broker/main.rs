@@ -13,6 +13,7 @@ mod credentials;
 mod limits;
 mod listeners;
 mod repeats;
+mod shared_limits;
 mod shutdown;
 mod slow_consumer;
 #[cfg(feature = "tls")]

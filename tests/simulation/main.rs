@@ -6,6 +6,7 @@ mod client;
 mod framed;
 mod held;
 mod hostile;
+mod limited;
 mod listening;
 mod model;
 mod rogue;

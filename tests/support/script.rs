@@ -310,6 +310,11 @@ fn add(dialogue: &mut Dialogue, line: usize, text: &str) -> Result<(), String> {
         dialogue.since = Some(version.ok_or("a version is major.minor")?);
         return Ok(());
     }
+    if let Some(block) = text.strip_prefix("limits: ") {
+        let setting = ("limits".to_owned(), block.to_owned());
+        dialogue.config.push(setting);
+        return Ok(());
+    }
     if let Some(only) = text.strip_prefix("only: ") {
         let (who, why) = only
             .split_once(", ")

@@ -160,6 +160,11 @@ fn midge_config(settings: &Settings, papers: Option<&Papers>) -> midge::Config {
                 config.auth = parsed.auth;
                 config.default_permissions = parsed.default_permissions;
             }
+            "limits" => {
+                let parsed = parsed(&format!("limits {{ {value} }}"));
+                config.address_limits = parsed.address_limits;
+                config.user_limits = parsed.user_limits;
+            }
             _ => panic!("no such setting: {key}"),
         }
     }

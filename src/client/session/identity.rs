@@ -83,7 +83,8 @@ impl Session {
             return Err(Violation::Authorization);
         }
         self.publisher.moved(&state.core);
-        self.rules = rules(&state.config, &self.options, Some(&login));
+        let payload_max = state.limiter.payload_max(self.key);
+        self.rules = rules(&state.config, &self.options, Some(&login), payload_max);
         let has_changed = self.permissions != login.permissions;
         self.permissions.clone_from(&login.permissions);
         self.login = Some(Box::new(login));
@@ -92,6 +93,31 @@ impl Session {
             self.revise(state, out);
         }
         Ok(())
+    }
+
+    /// The limits of its address and of its user are those in `state` from here on: answers whether it is to be told of
+    /// another longest payload now.
+    pub(in crate::client) fn limited(&mut self, state: &State) -> bool {
+        let before = self.rules.payload_bytes_max;
+        let payload_max = state.limiter.payload_max(self.key);
+        let login = self.login.as_deref();
+        self.rules = rules(&state.config, &self.options, login, payload_max);
+        if self.rules.payload_bytes_max == before {
+            return false;
+        }
+        // Or else with its first PONG.
+        self.info_version = state.info_version.wrapping_sub(1);
+        state.core.receiver(self.id()).takes_info
+    }
+
+    /// It has not been sent an `INFO` yet.
+    pub(in crate::client) fn will_be_greeted(&mut self, state: &State) {
+        self.info_version = state.info_version;
+    }
+
+    /// The user that the client has proved to be, if it is one.
+    pub(in crate::client) fn proved_user(&self) -> Option<&str> {
+        self.login.as_ref().and_then(|login| login.proved_user())
     }
 
     /// It may do other things now: ends what it may no longer be subscribed to.
@@ -157,7 +183,8 @@ impl Session {
         if let Some(login) = &mut self.login {
             login.limit(config);
         }
-        self.rules = rules(config, &self.options, self.login.as_deref());
+        let payload_max = state.limiter.payload_max(self.key);
+        self.rules = rules(config, &self.options, self.login.as_deref(), payload_max);
         let is_awaited =
             self.login.is_none() && config.terms_for(self.label.entrance()).want_credentials();
         (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))

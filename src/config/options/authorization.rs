@@ -45,7 +45,7 @@ impl Secrets {
 pub(crate) const LONE_PASSWORD: &str =
     "the block has a password and no user, so every client would be accepted; add user: NAME";
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "user",
     "username",
     "pass",
@@ -64,6 +64,7 @@ const KEYS: [&str; 17] = [
     "allowed_connection_types",
     "connection_types",
     "clients",
+    "limits",
 ];
 
 /// How many of [`KEYS`] the block itself may have.
@@ -151,7 +152,7 @@ impl Reader<'_> {
 
     fn user(&mut self, map: &Map, at: &Position) -> Option<User> {
         let (mut name, mut pass, mut key) = (None, None, None);
-        let (mut connections, mut permissions) = (Vec::new(), None);
+        let (mut connections, mut permissions, mut limits) = (Vec::new(), None, None);
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
                 "user" | "username" => name = self.text(pair),
@@ -163,6 +164,7 @@ impl Reader<'_> {
                 "allowed_connection_types" | "connection_types" | "clients" => {
                     connections = self.connection_types(pair);
                 }
+                "limits" => limits = self.user_limits(pair),
                 "proxy_required" => self.proxy_required(pair),
                 _ if pair.used => {}
                 _ => {
@@ -193,6 +195,7 @@ impl Reader<'_> {
             proof,
             connections,
             permissions,
+            limits,
         })
     }
 

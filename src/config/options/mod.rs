@@ -6,13 +6,14 @@
 //! unless a `$NAME` has used it. All errors are told at once.
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `permissions`: what
-//!   a user may do then; `tls`: TLS
+//!   a user may do then; `limits`: what clients may have together; `tls`: TLS
 //! * `listeners`: where else clients come in
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
 //! * `report`: what is told; `nearest`: what may have been meant
 
 mod authorization;
+mod limits;
 mod listeners;
 mod monitoring;
 pub(crate) mod nearest;

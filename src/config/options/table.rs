@@ -199,6 +199,11 @@ pub(super) static TABLE: &[Entry] = &[
             Some(number) => r.options.config.subscription_tokens_max = Some(number as usize),
         },
     ),
+    entry(
+        &["limits"],
+        &["limits per_address", "limits per_user"],
+        |r, p| r.limits(p),
+    ),
     entry(&["max_control_line"], &["max_control_line"], |r, p| {
         if let Some(max) = r.size(p, Config::default().control_line_bytes_max) {
             r.options.config.control_line_bytes_max = max;

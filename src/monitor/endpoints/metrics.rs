@@ -13,6 +13,7 @@ use super::memz;
 use super::routez::routez;
 use super::subsz;
 use super::varz::varz;
+use crate::limits::{Kind, Limiter, Scope};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces};
 use crate::records::TlsHandshakes;
@@ -205,6 +206,7 @@ impl Metrics {
             .map(|(l, bytes)| (l.as_str(), *bytes))
             .collect();
         text.gauge("midge_memory_bytes", "memory by owner, in bytes", &owners);
+        limits(&view.state.limiter, text);
         let stats = view.sockets.stats();
         for (name, help, number) in [
             (
@@ -249,6 +251,19 @@ impl Metrics {
     }
 }
 
+/// What the limits of addresses and of users have done, where there are any.
+fn limits(limiter: &Limiter, text: &mut Text) {
+    for kind in Kind::ALL.into_iter().filter(|_| limiter.is_on()) {
+        let (name, help) = kind.name();
+        let of = |scope: Scope| (label("of", scope.name()), limiter.counts(scope).of(kind));
+        let each = Scope::ALL.map(of);
+        let each = each
+            .each_ref()
+            .map(|(label, count)| (label.as_str(), *count));
+        text.counter(&format!("midge_limit_{name}"), help, &each);
+    }
+}
+
 /// The text as far as it is written.
 struct Text {
     text: String,
@@ -278,6 +293,19 @@ impl Text {
         for (labels, number) in samples {
             let comma = if labels.is_empty() { "" } else { "," };
             let _ = writeln!(text, "{name}{{{server}{comma}{labels}}} {number}");
+        }
+    }
+
+    /// One that only grows: its samples end in `_total`.
+    fn counter(&mut self, name: &str, help: &str, samples: &[(&str, u64)]) {
+        let Text { text, server } = self;
+        let _ = writeln!(
+            text,
+            "# TYPE {name} counter\n# HELP {name} {}",
+            escaped(help)
+        );
+        for (labels, number) in samples {
+            let _ = writeln!(text, "{name}_total{{{server},{labels}}} {number}");
         }
     }
 

@@ -4,6 +4,7 @@ use super::Content;
 use crate::ANNOUNCED_VERSION;
 use crate::config::Advertise;
 use crate::door::Door;
+use crate::limits::{Kind, Scope};
 use crate::monitor::view::View;
 use crate::records::TlsHandshakes;
 use crate::state::State;
@@ -119,8 +120,23 @@ pub(super) struct Varz<'a> {
     metadata: &'a BTreeMap<String, String>,
     slow_consumer_stats: ByKind,
     stale_connection_stats: ByKind,
+    /// Of midge alone: what the limits of addresses and of users have done, if there are any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    limits: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// midge's own version.
     midge: &'a str,
+}
+
+/// How often each limit did something, by whose it is.
+fn limits(state: &State) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {
+    let limiter = &state.limiter;
+    let of = |scope| {
+        let counts = limiter.counts(scope);
+        let each = Kind::ALL.into_iter();
+        each.map(|kind| (kind.name().0, counts.of(kind))).collect()
+    };
+    let scopes = Scope::ALL.into_iter().filter(|_| limiter.is_on());
+    scopes.map(|scope| (scope.name(), of(scope))).collect()
 }
 
 /// Clients that come by WebSocket; without any, what is left out is all there is.
@@ -318,6 +334,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
             clients: stats.stale,
             ..ByKind::default()
         },
+        limits: limits(state),
         midge: env!("CARGO_PKG_VERSION"),
     }
 }

@@ -36,6 +36,7 @@ fn a_user_comes_in_by_the_connections_it_may_have() {
         proof: Proof::Password("p".into()),
         connections: connections.to_vec(),
         permissions: None,
+        limits: None,
     };
     let broker = start(Config {
         auth: Auth::Users {

@@ -4,14 +4,16 @@ use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::door::{Door, Peer, Transport};
+use crate::limits::Scope;
 use crate::monitor::times::{round_trip, uptime};
 use crate::monitor::view::View;
 use crate::records::closed::Closed;
 use crate::records::presence::{Identity, Presence};
 use crate::tls::{PeerCert, Settled};
 use jiff::Timestamp;
-use midge_reactor::Time;
+use midge_reactor::{Key, Time};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A connection, open or closed.
@@ -33,6 +35,8 @@ pub(super) struct Row<'a> {
     pub(super) received: Traffic,
     pub(super) sent: Traffic,
     pub(super) subscriptions: usize,
+    /// Of one that is open.
+    pub(super) key: Option<Key>,
 }
 
 impl<'a> Row<'a> {
@@ -61,6 +65,7 @@ impl<'a> Row<'a> {
             received: receiver.received,
             sent: receiver.sent,
             subscriptions: receiver.sids.len(),
+            key: Some(key),
         }
     }
 
@@ -82,6 +87,7 @@ impl<'a> Row<'a> {
             received: closed.received,
             sent: closed.sent,
             subscriptions: closed.subscriptions,
+            key: None,
         }
     }
 }
@@ -152,6 +158,20 @@ pub(super) struct Connection<'a> {
     authorized_user: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     account: &'a str,
+    /// Of midge alone: what limits it together with others of its address, and of its user.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    limits: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+}
+
+/// The limits of its address and of its user, each by its name.
+fn limits(view: &View<'_>, key: Key) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {
+    let limiter = &view.state.limiter;
+    let each = Scope::ALL.into_iter().filter_map(|scope| {
+        let limits = limiter.limits_of(key, scope)?.each().into_iter();
+        let set = limits.filter_map(|(name, limit)| Some((name, limit?)));
+        Some((scope.name(), set.collect()))
+    });
+    each.collect()
 }
 
 impl<'a> Connection<'a> {
@@ -201,6 +221,7 @@ impl<'a> Connection<'a> {
             } else {
                 ""
             },
+            limits: row.key.map_or_else(BTreeMap::new, |key| limits(view, key)),
         }
     }
 }

@@ -1,0 +1,204 @@
+//! A client whose address or user has limits: whether it may come in, what it may send in its turn, and what becomes
+//! of it when it sends more. What is counted is a matter of the [`Limiter`](crate::limits::Limiter).
+//!
+//! One that is slowed down is not read until its wait is over. What is queued for it leaves meanwhile, and it is
+//! asked for no sign of life, as no client is that is not read. Its own `PING` stands in line with its messages.
+
+use super::Client;
+use super::session::Session;
+use crate::config::Config;
+use crate::core::receiver::Label;
+use crate::limits::{Ration, Refusal};
+use crate::link::queues::Queues;
+use crate::state::State;
+use midge_protocol::Violation;
+use midge_reactor::Context;
+
+/// The number of the timer that ends a client's wait.
+pub(super) const REFILLED: u64 = 17;
+
+/// Why a connection is turned away that was just accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum TurnedAway {
+    /// There are too many of all.
+    ByServer,
+    /// There are too many of its address.
+    ByLimit(Refusal),
+}
+
+impl TurnedAway {
+    pub(super) fn violation(self) -> Violation<'static> {
+        match self {
+            TurnedAway::ByServer => Violation::ConnectionsMax,
+            TurnedAway::ByLimit(refusal) => violation(refusal),
+        }
+    }
+}
+
+/// Whether a proxy is to tell for whom a connection is.
+pub(super) fn is_proxied(config: &Config, label: &Label) -> bool {
+    let proxies = config.terms(label.door).proxy_protocol;
+    let comes_from = proxies.zip(label.peer.ip());
+    comes_from.is_some_and(|(proxies, ip)| proxies.trusts(ip))
+}
+
+fn violation(refusal: Refusal) -> Violation<'static> {
+    match refusal {
+        Refusal::Connections => Violation::OwnConnectionsMax,
+        Refusal::Arrivals => Violation::ConnectionRateMax,
+    }
+}
+
+impl Client {
+    /// It counts for its address from here on.
+    fn count_address(&mut self, cx: &mut Context<'_, State>) {
+        let (key, cid, address) = (cx.key(), self.link.label.cid, self.link.source(cx));
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        cx.state
+            .limiter
+            .enter_address(key, cid, session.id(), address);
+        if session.limited(cx.state) {
+            self.greet_again(cx);
+        }
+    }
+
+    /// A proxy has told its address.
+    ///
+    /// # Errors
+    /// Why it may not stay.
+    #[cold]
+    pub(super) fn count_proxied(&mut self, cx: &mut Context<'_, State>) -> Result<(), TurnedAway> {
+        let (source, now) = (self.link.source(cx), cx.now());
+        let admitted = cx.state.limiter.admit_address(source, now);
+        admitted.map_err(TurnedAway::ByLimit)?;
+        self.count_address(cx);
+        Ok(())
+    }
+
+    /// It is known who it is: it counts for its user from here on. With its `CONNECT` it is coming; one that need not
+    /// present anything counts before that, and is not refused yet: it may be somebody else.
+    ///
+    /// # Errors
+    /// The violation after which the connection is to be closed.
+    #[cold]
+    pub(super) fn count_user(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        is_coming: bool,
+    ) -> Result<(), Violation<'static>> {
+        let (key, cid, now) = (cx.key(), self.link.label.cid, cx.now());
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        let State {
+            limiter, config, ..
+        } = &mut *cx.state;
+        let user = session.proved_user();
+        let is_here = limiter.user_of(key) == user;
+        if !is_here || is_coming && !limiter.is_admitted(key) {
+            limiter.leave_user(key, now);
+            if let Some(user) = user
+                && is_coming
+            {
+                let admitted = limiter.admit_user(user, config.limits_of(user), now);
+                admitted.map_err(violation)?;
+            }
+        }
+        if let Some(user) = user {
+            limiter.enter_user(key, cid, session.id(), user, config.limits_of(user));
+        }
+        if is_coming {
+            limiter.admitted(key);
+        }
+        if session.limited(cx.state) {
+            self.greet_again(cx);
+        }
+        Ok(())
+    }
+
+    /// The limits are others now. It stays, but for [those that are too many](crate::limits::Limiter::surplus).
+    pub(super) fn limits_changed(&mut self, cx: &mut Context<'_, State>) {
+        self.count_no_more(cx);
+        self.count_address(cx);
+        // Who is here already is not coming, so it is not refused.
+        let _ = self.count_user(cx, false);
+        cx.state.limiter.admitted(cx.key());
+    }
+
+    /// It has just been let in. One that a proxy has sent counts for its address as soon as that is known.
+    #[cold]
+    pub(super) fn begin_to_count(&mut self, cx: &mut Context<'_, State>) {
+        if !is_proxied(&cx.state.config, &self.link.label) {
+            self.count_address(cx);
+        }
+        let _ = self.count_user(cx, false);
+        if let Some(session) = &mut self.session {
+            session.will_be_greeted(cx.state);
+        }
+    }
+
+    /// It counts for nobody any more, and waits for nothing.
+    pub(super) fn count_no_more(&mut self, cx: &mut Context<'_, State>) {
+        let (key, now) = (cx.key(), cx.now());
+        if let Some(timer) = cx.state.limiter.leave(key, now) {
+            cx.io.cancel(timer);
+            cx.io.resume(key);
+        }
+    }
+
+    /// What it may send in its turn; `None` if that is not limited.
+    #[inline]
+    pub(super) fn ration(cx: &mut Context<'_, State>) -> Option<Ration> {
+        match cx.state.limiter.is_on() {
+            true => {
+                let (key, now) = (cx.key(), cx.now());
+                cx.state.limiter.ration(key, now)
+            }
+            false => None,
+        }
+    }
+
+    /// It has had its turn.
+    #[cold]
+    pub(super) fn settle(&mut self, cx: &mut Context<'_, State>, mut ration: Ration) {
+        let (key, now) = (cx.key(), cx.now());
+        // The kernel may hold more than was read.
+        ration.is_drained &= !cx.io.has_unread(key);
+        cx.state.limiter.settle(key, &mut ration, now);
+        if ration.must_wait {
+            let wait = cx.state.limiter.reserve(key, now);
+            let timer = cx.set_timer(wait, REFILLED);
+            cx.state.limiter.waits(key, timer);
+            cx.io.pause(key);
+        }
+    }
+
+    /// Its wait is over, in which it was not silent: it was not read.
+    pub(super) fn refilled(&mut self, cx: &mut Context<'_, State>) {
+        let key = cx.key();
+        if cx.state.limiter.go_on(key).is_some() {
+            self.link.heard(cx.now());
+            cx.io.resume(key);
+        }
+    }
+
+    /// A message is dropped: it is told so, once a second.
+    #[cold]
+    pub(super) fn tell_dropped(session: &Session, cx: &mut Context<'_, State>, subject: &[u8]) {
+        let (key, now) = (cx.key(), cx.now());
+        // One that counts its answers has one for each.
+        if session.options().verbose || cx.state.limiter.is_to_be_told(key, now) {
+            let violation = Violation::MessageDropped { subject };
+            session.tell(&violation, &mut Queues(&mut cx.io));
+        }
+    }
+
+    /// There are too many of its user or of its address, and it is to go.
+    pub(crate) fn close_as_surplus_of_limit(&mut self, cx: &mut Context<'_, State>) {
+        if self.session.is_some() {
+            self.refuse(cx, &Violation::OwnConnectionsMax);
+        }
+    }
+}
