@@ -18,6 +18,7 @@ use super::verdicts::Verdicts;
 use crate::config::{self, Grant, Permission, Subscriptions};
 use crate::core::filter::Filter;
 use crate::core::replies::Bounds;
+use crate::core::revision::{Lists, Passing};
 use midge_protocol::{Publish, Subjects, Violation, subject};
 use std::sync::Arc;
 
@@ -90,6 +91,26 @@ impl Permissions {
         let denied = &self.of_user.as_ref()?.subscribe.deny;
         let lists = std::iter::once(&denied.plain).chain(of_queue(denied, queue));
         Filter::of(lists.filter(|list| list.overlaps(subject)).cloned())
+    }
+
+    /// Which messages pass to subscriptions that were not held against these yet.
+    pub(crate) fn passing(&self) -> Passing {
+        let Some(user) = &self.of_user else {
+            return Passing::default();
+        };
+        let lists = |list: &Subscriptions| Lists {
+            plain: Arc::clone(&list.plain),
+            queues: list
+                .queues
+                .iter()
+                .map(|(_, list)| Arc::clone(list))
+                .collect(),
+        };
+        let Permission { allow, deny } = &user.subscribe;
+        Passing {
+            allow: allow.as_ref().map(lists),
+            deny: Some(lists(deny)),
+        }
     }
 
     /// Which responses it may publish whatever else is denied.

@@ -80,10 +80,22 @@ impl Denials {
     }
 }
 
-/// A reload took a subscription away.
-pub(super) fn log_removed(subject: &[u8], sid: &[u8], user: &str) {
-    let (subject, sid) = (quoted(subject), quoted(sid));
-    log::info!(target: "midge", "Removed sub {subject} (sid {sid}) for User {user:?} - not authorized");
+/// A subscription, as the log names it.
+pub(super) fn named(subject: &[u8], sid: &[u8]) -> String {
+    format!("{} (sid {})", quoted(subject), quoted(sid))
+}
+
+/// A reload took so many subscriptions away, of which these are the first.
+pub(super) fn log_removed(label: &Label, removed: usize, named: &[String], user: &str) {
+    let more = match removed - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = named.join(", ");
+    log::info!(
+        target: "midge",
+        "{label} - Removed {removed} subs for User {user:?} - not authorized: {named}{more}"
+    );
 }
 
 /// In double quotes, with nothing in it that could end the line.

@@ -132,6 +132,7 @@ impl Client {
         };
         let until = login.until;
         session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
+        self.revise_later(cx);
         self.link.expire(cx, until);
         if cx.state.limiter.is_on() {
             self.count_user(cx, inquirer.purpose == Purpose::Connect)?;

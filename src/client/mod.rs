@@ -28,6 +28,7 @@ mod login;
 pub(crate) mod opening;
 mod publishing;
 mod reload;
+mod revising;
 pub(crate) mod session;
 mod wrong;
 

@@ -23,6 +23,7 @@ use midge_reactor::Key;
 use std::net::IpAddr;
 
 mod identity;
+mod revising;
 
 /// What the client's socket has to do after an op.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +63,8 @@ pub(crate) struct Session {
     login: Option<Box<Login>>,
     /// Those of the login, beside what is asked for each message.
     permissions: Permissions,
+    /// Subscriptions that are to be held against other permissions.
+    revising: Option<Box<revising::Revising>>,
     /// What the log has been told of what was denied.
     denials: Denials,
     /// Whether nothing is delivered any more, the connection being about to be closed.
@@ -94,6 +97,7 @@ impl Session {
             rules,
             asking: None,
             permissions,
+            revising: None,
             denials: Denials::default(),
             login,
             is_draining: false,
@@ -174,7 +178,7 @@ impl Session {
                 Ok(true) => {
                     state.core.subscribe(self.id(), subject, queue, sid);
                     let filter = self.permissions.filter(subject, queue);
-                    if filter.is_some()
+                    if (filter.is_some() || self.is_revising())
                         && let Some(id) = state.core.subscription_of(self.id(), sid)
                     {
                         state.core.filter(self.id(), id, filter);

@@ -7,6 +7,7 @@ use super::Core;
 use super::filter::Filter;
 use super::receiver::Receiver;
 use super::replies::{Bounds, Clock, Replies};
+use super::revision::Revision;
 use super::sublist::{ReceiverId, SubId};
 use std::collections::HashMap;
 
@@ -16,13 +17,19 @@ pub(crate) struct Guard {
     /// Of subscriptions that do not get all that they have subscribed to.
     filters: HashMap<SubId, Filter, foldhash::fast::RandomState>,
     replies: Option<Replies>,
+    /// While its subscriptions are held against other permissions.
+    revision: Option<Box<Revision>>,
 }
 
 impl Guard {
     /// Whether a message to `subject` may go to a subscription.
-    pub(super) fn lets_through(&self, id: SubId, subject: &[u8]) -> bool {
-        let filter = self.filters.get(&id);
-        !filter.is_some_and(|filter| filter.denies(subject))
+    pub(super) fn lets_through(&self, id: SubId, subject: &[u8], is_queued: bool) -> bool {
+        let revision = self.revision.as_ref();
+        let passes = revision.and_then(|one| one.lets_through(id, subject, is_queued));
+        passes.unwrap_or_else(|| {
+            let filter = self.filters.get(&id);
+            !filter.is_some_and(|filter| filter.denies(subject))
+        })
     }
 
     /// A message with this reply subject is on its way to the receiver.
@@ -32,13 +39,15 @@ impl Guard {
         }
     }
 
-    /// The subscriptions that do not get all that they have subscribed to.
-    pub(super) fn filtered(&self) -> impl Iterator<Item = SubId> {
-        self.filters.keys().copied()
+    /// The subscriptions that something is kept of: those that do not get all that they have subscribed to, and
+    /// those that a revision has seen.
+    pub(super) fn known(&self) -> impl Iterator<Item = SubId> {
+        let seen = self.revision.iter().flat_map(|one| one.seen());
+        self.filters.keys().copied().chain(seen)
     }
 
     fn is_needed(&self) -> bool {
-        self.replies.is_some() || !self.filters.is_empty()
+        self.replies.is_some() || !self.filters.is_empty() || self.revision.is_some()
     }
 
     fn bound_replies(&mut self, bounds: Option<Bounds>, clock: &Clock) {
@@ -57,10 +66,34 @@ impl Receiver {
         if self.guard.is_none() && filter.is_none() {
             return;
         }
-        self.guarded(|guard| match filter {
-            Some(filter) => _ = guard.filters.insert(id, filter),
-            None => _ = guard.filters.remove(&id),
+        self.guarded(|guard| {
+            match filter {
+                Some(filter) => _ = guard.filters.insert(id, filter),
+                None => _ = guard.filters.remove(&id),
+            }
+            if let Some(revision) = &mut guard.revision {
+                revision.see(id);
+            }
         });
+    }
+
+    /// A subscription of it has ended.
+    pub(super) fn forget(&mut self, id: SubId) {
+        if self.guard.is_some() {
+            self.guarded(|guard| {
+                guard.filters.remove(&id);
+                if let Some(revision) = &mut guard.revision {
+                    revision.forget(id);
+                }
+            });
+        }
+    }
+
+    /// Its subscriptions are held against other permissions from here on, or have been.
+    pub(super) fn revise(&mut self, revision: Option<Revision>) {
+        if self.guard.is_some() || revision.is_some() {
+            self.guarded(|guard| guard.revision = revision.map(Box::new));
+        }
     }
 
     /// Changes the guard, which is made if need be, and kept while it is needed.

@@ -184,7 +184,7 @@ pub(crate) fn remove(
     let change = lose(id, sublist, receivers, ledger);
     let ended = sublist.remove(id);
     let receiver = &mut receivers[ended.receiver.0 as usize];
-    receiver.filter(id, None);
+    receiver.forget(id);
     // What is left of those that leave has no names any more.
     if !receiver.is_clearing {
         receiver.sids.remove(id, ended.sid.as_slice(), sublist);

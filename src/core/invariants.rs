@@ -77,7 +77,7 @@ impl Core {
             receiver.sids.invariants(place, sublist);
             assert!(!receiver.is_clearing || receiver.sids.is_empty());
             named += receiver.sids.len();
-            for id in receiver.guard.iter().flat_map(|guard| guard.filtered()) {
+            for id in receiver.guard.iter().flat_map(|guard| guard.known()) {
                 let filtered = sublist.get(id).expect("what is filtered has not ended");
                 assert_eq!(filtered.receiver.0 as usize, place, "{filtered:?}");
             }

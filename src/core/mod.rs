@@ -18,6 +18,7 @@ pub(crate) mod outbox;
 pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod replies;
+pub(crate) mod revision;
 pub mod sublist;
 pub(crate) mod trace;
 

@@ -7,7 +7,7 @@
 use crate::core::accounts::AccountId;
 use crate::core::guard::Guard;
 use crate::core::origin::{Origin, Role};
-use crate::core::sublist::{ReceiverId, Sids, SubId};
+use crate::core::sublist::{ReceiverId, Sids, SubId, Subscription};
 use crate::door::{Door, Entrance, Peer, Transport};
 use midge_protocol::Publish;
 use midge_reactor::Key;
@@ -164,16 +164,16 @@ impl Receiver {
         self.takes_all = echo && self.guard.is_none();
     }
 
-    /// Whether it, which is `own`, gets a message from there to which its subscription `id` has subscribed.
+    /// Whether it gets a message from there to which `subscription` of it, which is `id`, has subscribed.
     #[inline(always)]
     pub(crate) fn takes(
         &self,
-        own: ReceiverId,
+        subscription: &Subscription,
         id: SubId,
         origin: &Origin,
         message: &Publish<'_>,
     ) -> bool {
-        (self.takes_all || self.takes_this(own, id, origin, message))
+        (self.takes_all || self.takes_this(subscription, id, origin, message))
             && origin.role.hands_on_to(Role::Client)
     }
 
@@ -181,38 +181,40 @@ impl Receiver {
     #[inline(always)]
     pub(crate) fn take(
         &mut self,
-        own: ReceiverId,
+        subscription: &Subscription,
         id: SubId,
         origin: &Origin,
         message: &Publish<'_>,
     ) -> bool {
-        (self.takes_all || self.take_this(own, id, origin, message))
+        (self.takes_all || self.take_this(subscription, id, origin, message))
             && origin.role.hands_on_to(Role::Client)
     }
 
     #[inline(never)]
     fn takes_this(
         &self,
-        own: ReceiverId,
+        subscription: &Subscription,
         id: SubId,
         origin: &Origin,
         message: &Publish<'_>,
     ) -> bool {
         let Kind::Client { echo, .. } = self.kind;
         let guard = self.guard.as_ref();
-        (echo || own != origin.receiver)
-            && guard.is_none_or(|guard| guard.lets_through(id, message.subject()))
+        let passes = |guard: &Box<Guard>| {
+            guard.lets_through(id, message.subject(), subscription.is_queued())
+        };
+        (echo || subscription.receiver != origin.receiver) && guard.is_none_or(passes)
     }
 
     #[inline(never)]
     fn take_this(
         &mut self,
-        own: ReceiverId,
+        subscription: &Subscription,
         id: SubId,
         origin: &Origin,
         message: &Publish<'_>,
     ) -> bool {
-        let takes = self.takes_this(own, id, origin, message);
+        let takes = self.takes_this(subscription, id, origin, message);
         if let Some(guard) = self.guard.as_mut().filter(|_| takes)
             && let Some(reply) = message.reply()
         {

@@ -5,6 +5,7 @@ pub(crate) mod ending;
 pub(crate) mod handshakes;
 pub(crate) mod open_files;
 pub(crate) mod ports;
+pub(crate) mod revising;
 pub(crate) mod socket_file;
 
 use crate::auth::failures::Failures;
@@ -23,6 +24,7 @@ use crate::state::ending::Ending;
 use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
+use crate::state::revising::Revising;
 use crate::state::socket_file::SocketFile;
 use crate::websocket::Settings;
 use midge_protocol::Info;
@@ -82,6 +84,8 @@ pub struct State {
     pub(crate) inquiries: Inquiries,
     /// Logins that have failed.
     pub(crate) failures: Failures,
+    /// Clients whose subscriptions are held against other permissions.
+    pub(crate) revising: Revising,
     /// What clients of one address, and of one user, have together.
     pub(crate) limiter: Limiter,
     /// Files that tell of this process; `None` if it is not the broker's.
@@ -143,6 +147,7 @@ impl State {
             verdicts: Verdicts::default(),
             inquiries: Inquiries::new(),
             failures: Failures::new(),
+            revising: Revising::default(),
             files: None,
             records: None,
         }

@@ -9,6 +9,7 @@ mod hostile;
 mod limited;
 mod listening;
 mod model;
+mod revised;
 mod rogue;
 mod scenarios;
 #[cfg(feature = "tls")]

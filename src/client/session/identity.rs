@@ -4,7 +4,6 @@
 use super::{Session, rules};
 use crate::auth::certificate::Names;
 use crate::auth::{self, Login, Presented, Verdict};
-use crate::client::denied;
 use crate::config::Config;
 use crate::core::outbox::Outbox;
 use crate::core::receiver::Kind;
@@ -90,7 +89,7 @@ impl Session {
         self.login = Some(Box::new(login));
         self.options.forget_secrets();
         if has_changed {
-            self.revise(state, out);
+            self.begin_to_revise(state, out);
         }
         Ok(())
     }
@@ -120,33 +119,8 @@ impl Session {
         self.login.as_ref().and_then(|login| login.proved_user())
     }
 
-    /// It may do other things now: ends what it may no longer be subscribed to.
-    #[cold]
-    fn revise<O: Outbox>(&mut self, state: &mut State, out: &mut O) {
-        self.publisher.refused();
-        let id = self.id();
-        state.core.bound_replies(id, self.permissions.responses());
-        let account = state.core.receiver(id).account;
-        for subscription in state.core.receiver(id).sids.first(usize::MAX) {
-            let sublist = state.core.sublist(account);
-            let subject = sublist.subject(subscription).to_vec();
-            let queue = sublist.queue(subscription).map(<[u8]>::to_vec);
-            let queue = queue.as_deref();
-            if self.permissions.refuse_subscribe(&subject, queue).is_none() {
-                let filter = self.permissions.filter(&subject, queue);
-                state.core.filter(id, subscription, filter);
-                continue;
-            }
-            let sid = sublist.subscription(subscription).sid.clone();
-            state.core.unsubscribe(id, subscription);
-            let (subject, sid) = (&subject, sid.as_slice());
-            self.tell(&Violation::SubscriptionRevoked { subject, sid }, out);
-            denied::log_removed(subject, sid, self.user());
-        }
-    }
-
     /// Who the client is, as the log tells it.
-    fn user(&self) -> &str {
+    pub(super) fn user(&self) -> &str {
         self.login.as_ref().map_or("", |login| &login.user)
     }
 

@@ -256,8 +256,8 @@ impl Look {
         let receiver = &mut delivery.receivers[subscription.receiver.0 as usize];
         // What is left of one that has gone takes nothing. A group with such a member is looked at anew
         // for each message.
-        let (own, message) = (subscription.receiver, delivery.run.first());
-        if receiver.is_clearing || !receiver.takes(own, id, delivery.from, message) {
+        let message = delivery.run.first();
+        if receiver.is_clearing || !receiver.takes(subscription, id, delivery.from, message) {
             return Taker::None;
         }
         // Two of one receiver's: they take turns message by message.

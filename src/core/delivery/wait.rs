@@ -15,7 +15,7 @@ impl<O: Outbox> Delivery<'_, O> {
         let receiver = &self.receivers[subscription.receiver.0 as usize];
         let gets_it = !receiver.is_clearing
             && !subscription.finished()
-            && receiver.takes(subscription.receiver, id, self.from, self.run.first());
+            && receiver.takes(subscription, id, self.from, self.run.first());
         (gets_it && self.out.is_congested(receiver.key)).then_some(receiver.key)
     }
 

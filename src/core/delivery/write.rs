@@ -17,7 +17,7 @@ use crate::core::backpressure::Backpressure;
 use crate::core::origin::Origin;
 use crate::core::outbox::Outbox;
 use crate::core::receiver::{Receiver, Traffic};
-use crate::core::sublist::{ReceiverId, Sid, SubId, Sublist, Subscription};
+use crate::core::sublist::{Sid, SubId, Sublist, Subscription};
 use crate::core::trace;
 use midge_protocol::{Decimal, Msg, Piece, Publish, Run, Sink};
 use midge_reactor::Key;
@@ -46,15 +46,16 @@ impl<O: Outbox> Delivery<'_, O> {
     pub(super) fn give_first(&mut self, id: SubId) -> bool {
         let (message, from) = (self.run.first(), self.from);
         let tail = message.tail().unwrap_or_default();
-        let takes = |receiver: &mut Receiver, own| receiver.take(own, id, from, message);
+        let takes = |receiver: &mut Receiver, one: &_| receiver.take(one, id, from, message);
         self.give(id, 1, std::iter::once(tail), takes)
     }
 
     /// The receiver of a subscription takes messages, as it was found out, and they are about to be written.
     #[inline]
     pub(super) fn take(&mut self, id: SubId) {
-        let own = self.sublist.subscription(id).receiver;
-        let takes = self.receivers[own.0 as usize].take(own, id, self.from, self.run.first());
+        let subscription = self.sublist.subscription(id);
+        let receiver = &mut self.receivers[subscription.receiver.0 as usize];
+        let takes = receiver.take(subscription, id, self.from, self.run.first());
         debug_assert!(takes, "it was looked at");
     }
 
@@ -73,7 +74,7 @@ impl<O: Outbox> Delivery<'_, O> {
         id: SubId,
         count: usize,
         tails: impl Tails<'t>,
-        takes: impl FnOnce(&mut Receiver, ReceiverId) -> bool,
+        takes: impl FnOnce(&mut Receiver, &Subscription) -> bool,
     ) -> bool {
         self.work += count;
         let (message, head) = (self.run.first(), &mut *self.head);
@@ -109,7 +110,7 @@ pub(super) fn give_alone<O: Outbox>(
     out: &mut O,
 ) -> bool {
     let copies = Copies { message, count: 1 };
-    let takes = |receiver: &mut Receiver, own| receiver.take(own, id, from, message);
+    let takes = |receiver: &mut Receiver, one: &_| receiver.take(one, id, from, message);
     copies.give(subscription, receivers, out, takes, |sid, to, out| {
         let (subject, tail) = message.hand_on()?;
         Some(put_alone(message.has_header(), subject, sid, tail, to, out))
@@ -126,7 +127,7 @@ struct Copies<'a> {
 impl Copies<'_> {
     /// Queues them, all or none; answers whether they were taken.
     ///
-    /// `takes` says whether the receiver, by its number, takes them.
+    /// `takes` says whether the receiver takes them.
     ///
     /// `write` hands them on as they came. It answers `None` where they cannot be, and nothing else if the
     /// receiver takes nothing.
@@ -136,7 +137,7 @@ impl Copies<'_> {
         subscription: &mut Subscription,
         receivers: &mut Slab<Receiver>,
         out: &mut O,
-        takes: impl FnOnce(&mut Receiver, ReceiverId) -> bool,
+        takes: impl FnOnce(&mut Receiver, &Subscription) -> bool,
         write: impl FnOnce(&Sid, Key, &mut O) -> Option<Option<()>>,
     ) -> bool {
         let message = self.message;
@@ -144,7 +145,7 @@ impl Copies<'_> {
             return false;
         }
         let receiver = &mut receivers[subscription.receiver.0 as usize];
-        if !takes(receiver, subscription.receiver) {
+        if !takes(receiver, subscription) {
             return false;
         }
         let (sid, key, headers) = (&subscription.sid, receiver.key, receiver.takes_headers());
