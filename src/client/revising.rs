@@ -2,6 +2,7 @@
 //! the other.
 
 use super::Client;
+use super::session::Session;
 use crate::link::queues::Queues;
 use crate::state::State;
 use midge_reactor::Context;
@@ -9,7 +10,7 @@ use midge_reactor::Context;
 impl Client {
     /// Some of its subscriptions may not have been looked at yet: they are in the turns that come.
     pub(super) fn revise_later(&self, cx: &mut Context<'_, State>) {
-        let is_revising = self.session.as_ref().is_some_and(|one| one.is_revising());
+        let is_revising = self.session.as_ref().is_some_and(Session::is_revising);
         if is_revising {
             let key = cx.key();
             cx.state.revising.push(key);

@@ -199,10 +199,9 @@ impl Receiver {
         message: &Publish<'_>,
     ) -> bool {
         let Kind::Client { echo, .. } = self.kind;
-        let guard = self.guard.as_ref();
-        let passes = |guard: &Box<Guard>| {
-            guard.lets_through(id, message.subject(), subscription.is_queued())
-        };
+        let guard = self.guard.as_deref();
+        let passes =
+            |guard: &Guard| guard.lets_through(id, message.subject(), subscription.is_queued());
         (echo || subscription.receiver != origin.receiver) && guard.is_none_or(passes)
     }
 

@@ -258,13 +258,13 @@ fn a_reload_lets_those_go_on_that_wait_and_slows_down_those_that_were_free() {
         assert!(received(sim) <= 8);
         let config = free.clone();
         sim.with(at.0, |cx| {
-            Broker::reload(cx, config).expect("it is possible")
+            Broker::reload(cx, config).expect("it is possible");
         });
         sim.run_for(SECOND);
         assert_eq!(received(sim), 100);
         let config = slow.clone();
         sim.with(at.0, |cx| {
-            Broker::reload(cx, config).expect("it is possible")
+            Broker::reload(cx, config).expect("it is possible");
         });
         say(sim, at, 2, &messages("s", 100..200, 4));
         sim.run_for(5 * SECOND);

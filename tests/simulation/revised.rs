@@ -69,32 +69,30 @@ fn what_is_denied_to_very_many_subscriptions_is_denied_at_once_and_they_go_in_pi
         assert_eq!(subscriptions(sim, at), SUBSCRIPTIONS);
         let wanted = config(Some(&["stays.*", "mixed.*"]), &["stays.secret"]);
         sim.with(at.0, |cx| {
-            Broker::reload(cx, wanted).expect("it is possible")
+            Broker::reload(cx, wanted).expect("it is possible");
         });
         // Another client publishes to all ends of it while it goes on.
         let (mut before, mut rounds, mut most, mut sent) = (SUBSCRIPTIONS, 0, 0, 0);
+        let mut pieces = 0;
         while subscriptions(sim, at) > SUBSCRIPTIONS / 2 {
-            let mut words = String::new();
+            let mut words = Vec::new();
             for part in 0..10 {
                 let place = 4 * (1 + part * (SUBSCRIPTIONS / 40 - 1) + rounds % 50);
-                words += &format!(
-                    "PUB goes.{} 1\r\nx\r\nPUB stays.{place} 1\r\ny\r\n",
-                    place + 1
-                );
-                words += &format!(
-                    "PUB goes.{} 1\r\nx\r\nPUB stays.{} 1\r\ny\r\n",
-                    place + 3,
-                    place + 2
-                );
+                words.push(format!("PUB goes.{} 1\r\nx\r\n", place + 1));
+                words.push(format!("PUB stays.{place} 1\r\ny\r\n"));
+                words.push(format!("PUB goes.{} 1\r\nx\r\n", place + 3));
+                words.push(format!("PUB stays.{} 1\r\ny\r\n", place + 2));
                 sent += 2;
             }
+            let words = words.concat();
             let pongs = sim.with(at.1, |cx| cx.state[&2].pongs);
             sim.with(at.1, |cx| {
-                talker::say(cx, 2, format!("{words}PING\r\n").as_bytes())
+                talker::say(cx, 2, format!("{words}PING\r\n").as_bytes());
             });
             wait(sim, "a PONG", |sim| {
                 let now = subscriptions(sim, at);
                 most = most.max(before - now);
+                pieces += usize::from(now < before);
                 before = now;
                 sim.with(at.1, |cx| cx.state[&2].pongs > pongs)
             });
@@ -102,7 +100,8 @@ fn what_is_denied_to_very_many_subscriptions_is_denied_at_once_and_they_go_in_pi
         }
         // A piece is 3,000 places at most, six for each of these; a step may be a turn or two.
         assert!(most <= 2 * 3000 / 6, "{most} in a turn");
-        assert!(rounds >= 5, "another client was answered {rounds} times");
+        assert!(pieces >= SUBSCRIPTIONS * 6 / 3000 / 4, "{pieces} pieces");
+        assert!(rounds >= 2, "another client was answered {rounds} times");
         wait(sim, "what was allowed", |sim| {
             sim.with(at.1, |cx| cx.state[&1].payloads.len() >= sent)
         });
@@ -126,7 +125,7 @@ fn what_is_denied_to_very_many_subscriptions_is_denied_at_once_and_they_go_in_pi
             sim.with(at.1, |cx| cx.state[&1].pongs == 2)
         });
         sim.with(at.1, |cx| {
-            talker::say(cx, 2, b"PUB stays.secret 1\r\nx\r\nPUB stays.ok 1\r\nz\r\n")
+            talker::say(cx, 2, b"PUB stays.secret 1\r\nx\r\nPUB stays.ok 1\r\nz\r\n");
         });
         wait(sim, "what is allowed", |sim| {
             sim.with(at.1, |cx| {
@@ -164,7 +163,7 @@ fn what_changes_again_while_it_goes_on_counts_and_who_leaves_then_leaves_nothing
             config(None, &["a.1"]),
         ] {
             sim.with(at.0, |cx| {
-                Broker::reload(cx, wanted).expect("it is possible")
+                Broker::reload(cx, wanted).expect("it is possible");
             });
             sim.step();
         }
@@ -178,7 +177,7 @@ fn what_changes_again_while_it_goes_on_counts_and_who_leaves_then_leaves_nothing
         });
         sim.run_for(Duration::from_secs(5));
         sim.with(at.1, |cx| {
-            assert!(cx.state[&1].payloads.is_empty(), "it is denied")
+            assert!(cx.state[&1].payloads.is_empty(), "it is denied");
         });
         let left = subscriptions(sim, at);
         assert!(left > COUNT / 4 && left < COUNT * 2 / 3, "{left}");
