@@ -109,6 +109,19 @@ impl Carry {
         self.invariants();
     }
 
+    /// Appends a copy of `bytes` behind what is unread, towards the `need` that makes it whole.
+    pub(crate) fn append(&mut self, bytes: &[u8], need: usize, pool: &mut Pool) {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let room = self.room(left.len(), need, pool);
+            let len = room.len().min(left.len());
+            let (piece, rest) = left.split_at(len);
+            room[..len].copy_from_slice(piece);
+            left = rest;
+            self.filled(len);
+        }
+    }
+
     pub(crate) fn consume(&mut self, len: usize) {
         self.start += len;
         self.invariants();

@@ -9,6 +9,9 @@ use crate::relay::ProxyEnd;
 /// Most bytes read for a layer from one connection in a turn: four of the largest records of TLS.
 const WIRE_BYTES_MAX: usize = 64 * 1024;
 
+/// Unread bytes up to this many are copied in front of what is opened; to more it is appended.
+const CARRY_COPY_BYTES_MAX: usize = 4 * 1024;
+
 impl<S> Reactor<S> {
     /// One slice of input for a connection with a layer: what its handler was left with, its end, what
     /// had come before the layer, or else one read.
@@ -122,7 +125,11 @@ impl<S> Reactor<S> {
         let Some(layer) = conn.layer.as_deref_mut() else {
             return;
         };
-        plain.extend_from_slice(conn.carry.unread());
+        // A large message that lacks more is not copied for each read.
+        let appends = conn.carry.len() > CARRY_COPY_BYTES_MAX && conn.need > conn.carry.len();
+        if !appends {
+            plain.extend_from_slice(conn.carry.unread());
+        }
         let kept = plain.len();
         layer.open(wire, &mut plain);
         let settled = layer.settle();
@@ -143,7 +150,10 @@ impl<S> Reactor<S> {
             self.call(key, "on_handshake", |handler, cx| handler.on_handshake(cx));
         }
         if plain.len() > kept {
-            self.offer_plain(key, &plain);
+            match appends {
+                true => self.append_plain(key, &plain),
+                false => self.offer_plain(key, &plain),
+            }
         }
         self.plain = plain;
         let ended = self.core.conn(key).is_some_and(|conn| {
@@ -155,6 +165,38 @@ impl<S> Reactor<S> {
         if ended {
             self.layer_ended(key);
         }
+    }
+
+    /// Appends what was opened to the message that lacks it. Once that is whole, gives it to the handler, and then
+    /// what is behind it.
+    fn append_plain(&mut self, key: Key, plain: &[u8]) {
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        let need = conn.need;
+        let lacking = need.saturating_sub(conn.carry.len());
+        let (first, rest) = plain.split_at(lacking.min(plain.len()));
+        conn.carry.append(first, need, &mut pools.outbound);
+        if conn.carry.len() < need {
+            return;
+        }
+        if conn.takes_input() && conn.relay.is_none() {
+            let carry = std::mem::take(&mut conn.carry);
+            self.offer_carry(key, carry);
+        }
+        if rest.is_empty() {
+            return;
+        }
+        let Some((conn, pools)) = self.core.conn_and_pools(key) else {
+            return;
+        };
+        if conn.carry.is_empty() && !conn.rescan {
+            return self.offer_plain(key, rest);
+        }
+        // The handler has left some of it, and gets the rest in a slice of its own.
+        let whole = conn.carry.len() + rest.len();
+        conn.carry.append(rest, whole, &mut pools.outbound);
+        conn.rescan = true;
     }
 
     /// Gives the handler what was opened, behind what it had left, and keeps what it leaves.
