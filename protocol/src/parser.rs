@@ -226,6 +226,8 @@ impl Parser {
         Some(Run::new(publish, 1))
     }
 
+    /// Inlined wherever it is called: a call costs as much as a fifth of what it does.
+    #[inline(always)]
     fn next_new_publish<'a>(
         &mut self,
         input: &'a [u8],
