@@ -293,15 +293,24 @@ impl Client {
                     self.greet_again(cx);
                 }
                 After::LogIn => {
+                    // Whoever it was pays for what came until here.
+                    if let Some(ration) = &mut ration {
+                        ration.spend(0, len);
+                        let (key, now) = (cx.key(), cx.now());
+                        cx.state.limiter.settle(key, ration, now);
+                    }
                     self.log_in(cx)?;
                     pay(cx, 0, before, tally);
+                    input.consume(len);
                     if self.is_connecting() {
-                        input.consume(len);
-                        if let Some(ration) = &mut ration {
-                            ration.spend(0, len);
-                        }
                         return Ok(());
                     }
+                    // What follows is held against the limits of whoever it is from here on.
+                    if cx.state.limiter.is_on() || has_had_its_turn(cx, tally) {
+                        cx.yield_now();
+                        return Ok(());
+                    }
+                    continue;
                 }
                 After::WaitFor(receiver) => {
                     // The op stays in the input, and comes again when this client is read again.

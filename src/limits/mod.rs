@@ -318,8 +318,9 @@ impl Limiter {
         }
     }
 
-    /// A client counts for no user any more.
+    /// A client counts for no user any more. What it has waited for is not for the next one.
     pub(crate) fn leave_user(&mut self, key: Key, now: Time) {
+        self.give_back(key);
         if let Some(bound) = self.clients.get_mut(&key)
             && let Some(place) = bound.places[Scope::User as usize].take()
         {

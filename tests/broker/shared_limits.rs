@@ -157,6 +157,50 @@ fn a_user_has_so_many_connections_and_another_one_its_own() {
     );
 }
 
+/// A broker where ann may publish one message a second, and guest any number.
+fn broker_of_ann_and_guest() -> midge::Running {
+    let limits = Limits {
+        messages_per_second_max: Some(1),
+        exceeded: midge::Exceeded::Disconnect,
+        ..Limits::default()
+    };
+    start(Config {
+        auth: Auth::Users {
+            users: vec![user("ann", Some(limits)), user("guest", None)],
+            token: None,
+        },
+        ..config()
+    })
+}
+
+#[test]
+fn messages_that_come_with_their_connect_in_one_write_are_limited() {
+    let broker = broker_of_ann_and_guest();
+    let mut ann = Raw::connect(broker.addr());
+    let mut words = format!("CONNECT {}\r\n", hello("ann"));
+    words.push_str(&"PUB a 1\r\nx\r\n".repeat(300));
+    ann.send((words + "PING\r\n").as_bytes());
+    assert_eq!(
+        last_lines(&mut ann),
+        ["-ERR 'maximum message rate exceeded'"]
+    );
+}
+
+#[test]
+fn a_client_that_is_one_user_and_then_another_is_limited_as_each() {
+    let broker = broker_of_ann_and_guest();
+    let mut client = Raw::join_with(broker.addr(), &hello("guest"));
+    let publishes = "PUB a 1\r\nx\r\n".repeat(300);
+    let (guest, ann) = (hello("guest"), hello("ann"));
+    let mut words = format!("{publishes}PING\r\nCONNECT {ann}\r\nPUB a 1\r\nx\r\n");
+    words.push_str(&format!(
+        "CONNECT {guest}\r\n{publishes}PING\r\nCONNECT {ann}\r\n{publishes}PING\r\n"
+    ));
+    client.send(words.as_bytes());
+    let told = ["PONG", "PONG", "-ERR 'maximum message rate exceeded'"];
+    assert_eq!(last_lines(&mut client), told);
+}
+
 #[test]
 fn a_reload_that_lowers_the_limit_closes_the_newest_clients_of_an_address() {
     let limited = |max| Config {
