@@ -5,6 +5,7 @@
 //! asked for no sign of life, as no client is that is not read. Its own `PING` stands in line with its messages.
 
 use super::Client;
+use super::opening::Opening;
 use super::session::Session;
 use crate::config::Config;
 use crate::core::receiver::Label;
@@ -73,12 +74,15 @@ impl Client {
         let (source, now) = (self.link.source(cx), cx.now());
         let admitted = cx.state.limiter.admit_address(source, now);
         admitted.map_err(TurnedAway::ByLimit)?;
+        // A reload may have counted it for the proxy.
+        self.count_no_more(cx);
         self.count_address(cx);
         Ok(())
     }
 
     /// It is known who it is: it counts for its user from here on. With its `CONNECT` it is coming; one that need not
-    /// present anything counts before that, and is not refused yet: it may be somebody else.
+    /// present anything comes with its first op. Before that it counts for nobody and is not refused: it may be
+    /// somebody else, and one that says nothing takes no place from others.
     ///
     /// # Errors
     /// The violation after which the connection is to be closed.
@@ -93,11 +97,17 @@ impl Client {
             return Ok(());
         };
         let State {
-            limiter, config, ..
+            limiter,
+            config,
+            core,
+            ..
         } = &mut *cx.state;
-        let user = session.proved_user();
-        let is_here = limiter.user_of(key) == user;
-        if !is_here || is_coming && !limiter.is_admitted(key) {
+        let has_come = session.has_come(core) || is_coming;
+        if is_coming {
+            session.comes();
+        }
+        let user = session.proved_user().filter(|_| has_come);
+        if limiter.user_of(key) != user {
             limiter.leave_user(key, now);
             if let Some(user) = user
                 && is_coming
@@ -109,9 +119,6 @@ impl Client {
         if let Some(user) = user {
             limiter.enter_user(key, cid, session.id(), user, config.limits_of(user));
         }
-        if is_coming {
-            limiter.admitted(key);
-        }
         if session.limited(cx.state) {
             self.greet_again(cx);
         }
@@ -121,10 +128,12 @@ impl Client {
     /// The limits are others now. It stays, but for [those that are too many](crate::limits::Limiter::surplus).
     pub(super) fn limits_changed(&mut self, cx: &mut Context<'_, State>) {
         self.count_no_more(cx);
-        self.count_address(cx);
+        // One that a proxy sends counts when it is known for whom it is.
+        if self.opening != Opening::Header {
+            self.count_address(cx);
+        }
         // Who is here already is not coming, so it is not refused.
         let _ = self.count_user(cx, false);
-        cx.state.limiter.admitted(cx.key());
     }
 
     /// It has just been let in. One that a proxy has sent counts for its address as soon as that is known.
@@ -133,7 +142,6 @@ impl Client {
         if !is_proxied(&cx.state.config, &self.link.label) {
             self.count_address(cx);
         }
-        let _ = self.count_user(cx, false);
         if let Some(session) = &mut self.session {
             session.will_be_greeted(cx.state);
         }
@@ -192,6 +200,16 @@ impl Client {
         if session.options().verbose || cx.state.limiter.is_to_be_told(key, now) {
             let violation = Violation::MessageDropped { subject };
             session.tell(&violation, &mut Queues(&mut cx.io));
+        }
+    }
+
+    /// It has turned out who it is after a reload, when those that were too many had been closed: the newest of its
+    /// user go if it is one too many.
+    pub(super) fn close_surplus_of_user(cx: &mut Context<'_, State>) {
+        for key in cx.state.limiter.surplus_of_user(cx.key()) {
+            cx.defer(move |cx| {
+                cx.call(key, Client::close_as_surplus_of_limit);
+            });
         }
     }
 

@@ -180,8 +180,11 @@ impl Client {
         if !is_awaited {
             return;
         }
+        let is_reload = inquirer.purpose == Purpose::Reload;
         if let Err(violation) = self.decide(cx, inquirer, verdict) {
             self.refuse(cx, &violation);
+        } else if is_reload && cx.state.limiter.is_on() {
+            Client::close_surplus_of_user(cx);
         }
     }
 }

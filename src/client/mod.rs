@@ -180,13 +180,15 @@ impl Client {
             input.take();
             return Ok(());
         }
+        let is_stranger =
+            cx.state.limiter.is_on() && self.session.as_ref().is_some_and(Session::is_stranger);
         loop {
             // Answers wait in the same queue: a client that does not read them must wait with what is answered.
             // What has begun goes on, since others may wait for the room that it takes.
             let has_begun = self.session.as_ref().is_some_and(Session::has_begun);
             let must_wait = !has_begun && cx.state.core.backpressure.must_wait(cx.key(), &cx.io);
-            // One that must wait is asked of each op whether it is answered.
-            let ended = match (must_wait, &mut ration) {
+            // One that must wait is asked of each op whether it is answered, and a stranger who it comes as.
+            let ended = match (must_wait || is_stranger, &mut ration) {
                 (true, _) => Ended::Over,
                 (false, None) => {
                     self.run_publishes::<false>(cx, input, tally, &mut { Ration::ENDLESS })
@@ -238,6 +240,17 @@ impl Client {
                     return Err(Box::new(Wrong { violation, place }));
                 }
             };
+            if is_stranger
+                && !matches!(
+                    op,
+                    ClientOp::Connect { .. } | ClientOp::Ping | ClientOp::Pong
+                )
+            {
+                // The op stays in the input, and comes again under the limits of whoever it has come as.
+                self.count_user(cx, true)?;
+                cx.yield_now();
+                return Ok(());
+            }
             let is_message = matches!(op, ClientOp::Publish(_));
             if let Some(ration) = &mut ration
                 && !session.has_begun()

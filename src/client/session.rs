@@ -69,6 +69,8 @@ pub(crate) struct Session {
     denials: Denials,
     /// Whether nothing is delivered any more, the connection being about to be closed.
     is_draining: bool,
+    /// Whether it has come as whoever it is: with a `CONNECT`, or with another op without one.
+    has_come: bool,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,
     /// The [version](State::info_version) of `INFO` that it was greeted with.
@@ -101,6 +103,7 @@ impl Session {
             denials: Denials::default(),
             login,
             is_draining: false,
+            has_come: false,
             told_subscriptions_max: false,
             info_version: state.info_version,
         }

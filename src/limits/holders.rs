@@ -51,6 +51,15 @@ pub(super) struct Holder {
     pub(super) waiting: usize,
 }
 
+impl Holder {
+    /// Its newest clients, which are too many.
+    pub(super) fn surplus(&self) -> impl Iterator<Item = Key> {
+        let max = self.limits.connections_max.unwrap_or(usize::MAX);
+        let newest = self.members.values().rev();
+        newest.take(self.members.len().saturating_sub(max)).copied()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Holders {
     places: HashMap<Box<str>, usize, RandomState>,

@@ -99,8 +99,6 @@ struct Bound {
     timer: Option<TimerId>,
     /// When it was last told that its messages are dropped.
     told: Option<Time>,
-    /// Whether its user has let it in.
-    is_admitted: bool,
 }
 
 /// A rate, of messages or of bytes.
@@ -288,7 +286,6 @@ impl Limiter {
             bytes: 0,
             timer: None,
             told: None,
-            is_admitted: false,
         });
         let before = bound.places[scope as usize].replace(place);
         debug_assert!(
@@ -304,18 +301,6 @@ impl Limiter {
     pub(crate) fn user_of(&self, key: Key) -> Option<&str> {
         let place = self.clients.get(&key)?.places[Scope::User as usize]?;
         Some(&self.holders[Scope::User as usize].get(place).name)
-    }
-
-    /// Whether the user of a client has let it in, and did not just find it there.
-    pub(crate) fn is_admitted(&self, key: Key) -> bool {
-        self.clients.get(&key).is_none_or(|one| one.is_admitted)
-    }
-
-    /// It has.
-    pub(crate) fn admitted(&mut self, key: Key) {
-        if let Some(bound) = self.clients.get_mut(&key) {
-            bound.is_admitted = true;
-        }
     }
 
     /// A client counts for no user any more. What it has waited for is not for the next one.
@@ -352,13 +337,17 @@ impl Limiter {
     pub(crate) fn surplus(&self) -> Vec<Key> {
         let mut surplus = Vec::new();
         for holder in self.holders.iter().flat_map(Holders::live) {
-            let max = holder.limits.connections_max.unwrap_or(usize::MAX);
-            let newest = holder.members.values().rev();
-            surplus.extend(newest.take(holder.members.len().saturating_sub(max)));
+            surplus.extend(holder.surplus());
         }
         surplus.sort_unstable();
         surplus.dedup();
         surplus
+    }
+
+    /// Those of the user of a client.
+    pub(crate) fn surplus_of_user(&self, key: Key) -> Vec<Key> {
+        let user = self.holder(key, Scope::User);
+        user.map_or_else(Vec::new, |user| user.surplus().collect())
     }
 
     /// Those that a client counts for.

@@ -3,7 +3,7 @@
 
 use crate::http::get;
 use crate::raw::{Raw, config, start};
-use midge::{AddressLimits, Auth, Config, Limits, Monitor, User};
+use midge::{AddressLimits, Auth, Config, Exceeded, Limits, Monitor, Running, User};
 
 /// The lines up to the end of the stream.
 fn last_lines(client: &mut Raw) -> Vec<String> {
@@ -147,21 +147,79 @@ fn a_user_has_so_many_connections_and_another_one_its_own() {
     }
     next.send(b"PUB a 6\r\n123456\r\n");
     assert_eq!(last_lines(&mut next), ["-ERR 'Maximum Payload Violation'"]);
-    // One that turns out to be bob is told that it may send more than ann, whom it was taken for.
+    // One that turns out to be ann is told that it may send less than it was told first; bob may send as much.
+    while {
+        next = Raw::connect(addr);
+        next.send(b"CONNECT {\"verbose\":false,\"protocol\":1}\r\nPING\r\n");
+        next.line().as_deref() != Some("PONG")
+    } {}
+    assert_eq!(next.line().as_deref(), Some("INFO"));
     let mut bob = Raw::connect(addr);
-    bob.send(b"CONNECT {\"verbose\":false,\"user\":\"bob\",\"protocol\":1}\r\nPING\r\n");
+    bob.send(b"CONNECT {\"verbose\":false,\"user\":\"bob\",\"protocol\":1}\r\nPING\r\nPING\r\n");
     let told = [bob.line(), bob.line()];
     assert_eq!(
         told.each_ref().map(Option::as_deref),
-        [Some("PONG"), Some("INFO")]
+        [Some("PONG"), Some("PONG")]
+    );
+}
+
+#[test]
+fn clients_that_say_nothing_take_no_place_of_the_user_that_they_might_be() {
+    let limits = Limits {
+        connections_max: Some(2),
+        ..Limits::default()
+    };
+    let broker = start(Config {
+        auth: Auth::Users {
+            users: vec![user("ann", Some(limits))],
+            token: None,
+        },
+        no_auth_user: Some("ann".to_owned()),
+        ..config()
+    });
+    let addr = broker.addr();
+    let mut silent: Vec<Raw> = (0..5).map(|_| Raw::connect(addr)).collect();
+    for client in &mut silent {
+        client.send(b"PING\r\n");
+        assert_eq!(client.line().as_deref(), Some("PONG"));
+    }
+    let mut ann = Raw::join_with(addr, &hello("ann"));
+    // The first that does something without a CONNECT comes in, and the next ones do not.
+    let mut told = silent.iter_mut().map(|client| {
+        client.send(b"SUB a 1\r\n");
+        client.line()
+    });
+    let first = told.next().flatten();
+    assert_eq!(first.as_deref(), Some("+OK"));
+    for told in told {
+        assert_eq!(told.as_deref(), Some("-ERR 'maximum connections exceeded'"));
+    }
+    ann.sync();
+    // Those that are there stay so when the limits change, and count.
+    let limits = Limits {
+        connections_max: Some(1),
+        ..Limits::default()
+    };
+    let reloaded = broker.handle().reload(Config {
+        auth: Auth::Users {
+            users: vec![user("ann", Some(limits))],
+            token: None,
+        },
+        no_auth_user: Some("ann".to_owned()),
+        ..config()
+    });
+    reloaded.expect("the settings are possible");
+    assert_eq!(
+        last_lines(&mut ann),
+        ["-ERR 'maximum connections exceeded'"]
     );
 }
 
 /// A broker where ann may publish one message a second, and guest any number.
-fn broker_of_ann_and_guest() -> midge::Running {
+fn broker_of_ann_and_guest() -> Running {
     let limits = Limits {
         messages_per_second_max: Some(1),
-        exceeded: midge::Exceeded::Disconnect,
+        exceeded: Exceeded::Disconnect,
         ..Limits::default()
     };
     start(Config {

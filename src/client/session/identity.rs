@@ -5,6 +5,7 @@ use super::{Session, rules};
 use crate::auth::certificate::Names;
 use crate::auth::{self, Login, Presented, Verdict};
 use crate::config::Config;
+use crate::core::Core;
 use crate::core::outbox::Outbox;
 use crate::core::receiver::Kind;
 use crate::records::presence::Identity;
@@ -119,6 +120,27 @@ impl Session {
         self.login.as_ref().and_then(|login| login.proved_user())
     }
 
+    /// Whether it has come as whoever it is. Where nothing is limited nobody looks at each op, so what it has left
+    /// behind tells it too.
+    pub(in crate::client) fn has_come(&mut self, core: &Core) -> bool {
+        if !self.has_come {
+            let receiver = core.receiver(self.id());
+            self.has_come = receiver.received.messages > 0 || receiver.sids.len() > 0;
+        }
+        self.has_come
+    }
+
+    /// The same, where each op is looked at.
+    #[inline]
+    pub(in crate::client) fn is_stranger(&self) -> bool {
+        !self.has_come
+    }
+
+    /// It has.
+    pub(in crate::client) fn comes(&mut self) {
+        self.has_come = true;
+    }
+
     /// Who the client is, as the log tells it.
     pub(super) fn user(&self) -> &str {
         self.login.as_ref().map_or("", |login| &login.user)
@@ -135,7 +157,7 @@ impl Session {
     /// # Errors
     /// As [`op`](Session::op).
     pub(crate) fn accept<O: Outbox>(
-        &self,
+        &mut self,
         state: &mut State,
         out: &mut O,
     ) -> Result<(), Violation<'static>> {
@@ -145,6 +167,7 @@ impl Session {
         let (headers, echo) = (self.rules.headers, self.options.echo);
         let receiver = state.core.receiver_mut(self.id());
         receiver.set_kind(Kind::Client { headers, echo });
+        self.has_come = true;
         self.ok(out);
         Ok(())
     }

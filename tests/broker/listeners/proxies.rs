@@ -2,7 +2,7 @@
 
 use super::{connz, info, line, settings};
 use crate::raw::{PATIENCE, start};
-use midge::{Config, Listener, Network, ProxyProtocol, Running, WebSocket};
+use midge::{AddressLimits, Config, Limits, Listener, Network, ProxyProtocol, Running, WebSocket};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -190,6 +190,36 @@ fn failed_logins_slow_down_the_client_and_not_the_proxy() {
     info(&mut neighbour);
     assert_eq!(line(&mut neighbour), "PONG");
     assert_eq!(line(&mut storm), "PONG");
+}
+
+#[test]
+fn a_client_whose_header_comes_after_a_reload_counts_for_the_address_that_it_tells() {
+    let with = |max| Config {
+        proxy_protocol: proxies(&["127.0.0.0/8"], false),
+        address_limits: AddressLimits {
+            limits: Limits {
+                connections_max: Some(max),
+                ..Limits::default()
+            },
+            ..AddressLimits::default()
+        },
+        ..settings()
+    };
+    let broker = start(with(5));
+    let mut stream = dial(broker.addr());
+    while broker.stats().expect("it runs").clients < 1 {}
+    let reloaded = broker.handle().reload(with(1));
+    reloaded.expect("the settings are possible");
+    // It is answered behind the reload.
+    broker.stats().expect("it runs");
+    stream
+        .write_all([HEADER, ANN].concat().as_bytes())
+        .expect("it reads");
+    info(&mut stream);
+    assert_eq!(line(&mut stream), "PONG");
+    let mut second = dial(broker.addr());
+    second.write_all(HEADER.as_bytes()).expect("it reads");
+    assert!(ends_in_silence(&mut second));
 }
 
 #[test]
