@@ -498,7 +498,8 @@ fn listener_place(listener: &Listener) -> String {
         ..
     } = listener;
     if let Some(place) = unix_place(unix.as_ref()) {
-        return place;
+        let with = if tls.is_some() { " with TLS" } else { "" };
+        return format!("{place}{with}");
     }
     let scheme = if tls.is_some() { "tls://" } else { "" };
     format!("{scheme}{host}:{}", port(number))
@@ -575,5 +576,27 @@ mod tests {
         assert!(default >= 2 * options.config.pending_bytes_max);
         options.config.pending_total_bytes_max = Some(7);
         assert_eq!(setting.show(&options), "7");
+    }
+
+    #[test]
+    fn a_listener_is_elsewhere_with_tls_also_where_it_is_a_unix_socket() {
+        let setting = SETTINGS.iter().find(|s| s.name == "listeners");
+        let setting = setting.expect("it is one");
+        let with = |unix: Option<UnixSocket>, tls: Option<Tls>| {
+            let mut options = Options::default();
+            let name = "local".to_owned();
+            options.config.listeners = vec![Listener {
+                name,
+                unix,
+                tls,
+                ..Listener::default()
+            }];
+            options
+        };
+        for unix in [None, Some(UnixSocket::at("/run/m"))] {
+            let clear = with(unix.clone(), None);
+            let tls = with(unix.clone(), Some(Tls::default()));
+            assert!(!setting.is_same(&clear, &tls), "{unix:?}");
+        }
     }
 }
