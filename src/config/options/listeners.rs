@@ -35,6 +35,15 @@ const UNIX_KEYS: [&str; 5] = [
 /// What an address begins with that is the path of a Unix socket.
 const UNIX: &str = "unix:";
 
+/// Why a Unix socket and a port are not one place.
+pub(super) const TWO_PLACES: &str = "one place cannot be both a port and a Unix socket; remove one of them, or add a listener to listeners";
+
+/// Whether it says that there is a port to listen on.
+pub(super) fn is_port(pair: &Pair) -> bool {
+    pair.key.eq_ignore_ascii_case("port")
+        || pair.key.eq_ignore_ascii_case("listen") && unix_path(pair).is_none()
+}
+
 /// The path in `unix:PATH`.
 pub(super) fn unix_path(pair: &Pair) -> Option<&str> {
     let path = pair.value.as_text()?.strip_prefix(UNIX)?;
@@ -70,6 +79,14 @@ impl Reader<'_> {
         for pair in map.iter() {
             has_address |= ["listen", "port"].contains(&&*pair.key.to_ascii_lowercase());
             self.listener_option(pair, &mut own);
+        }
+        if own
+            .unix
+            .as_ref()
+            .is_some_and(|unix| !unix.path.as_os_str().is_empty())
+            && let Some(port) = map.iter().find(|pair| is_port(pair))
+        {
+            return self.wrong(port, TWO_PLACES.to_owned());
         }
         if !has_address && own.unix.is_none() {
             let text = format!(

@@ -115,6 +115,12 @@ pub fn settings(document: &Document) -> Settings {
         written.remove("default_permissions");
     }
     reader.monitor_is();
+    let unix = reader.options.config.unix.as_ref();
+    if unix.is_some_and(|unix| !unix.path.as_os_str().is_empty())
+        && let Some(port) = document.root.iter().find(|pair| listeners::is_port(pair))
+    {
+        reader.report.error(&port.at, listeners::TWO_PLACES);
+    }
     if reader.options.config.unix.is_some()
         && let Some(at) = written.get("host").cloned()
     {

@@ -39,6 +39,22 @@ pub(super) fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
+fn a_port_beside_a_unix_socket_is_an_error() {
+    for text in [
+        "port: 5222\nunix {path: /run/m}",
+        "listen: \"h:1\"\nunix {path: /run/m}",
+        "listeners {a {port: 1, unix {path: /run/m}}}",
+        "listeners {a {listen: unix:/run/m, port: 1}}",
+    ] {
+        let told = outcome(text);
+        assert!(
+            told.contains("cannot be both a port and a Unix socket"),
+            "{text}: {told}"
+        );
+    }
+}
+
+#[test]
 fn every_name_of_an_option_sets_it() {
     check(&[
         ("listen: 127.0.0.1:5222", "host=127.0.0.1 port=5222"),
