@@ -15,6 +15,7 @@ use crate::server::preflight::{self, PidFile};
 use crate::state::State;
 use midge_protocol::Info;
 use midge_reactor::{Context, Key};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Takes over settings, which must be [possible](preflight::check).
@@ -195,7 +196,8 @@ fn close_surplus(cx: &mut Context<'_, State>) {
         let here = clients.iter().filter(|(.., door)| *door == open.door);
         surplus.extend(here.skip(max).map(|(_, key, _)| *key));
     }
-    clients.retain(|(_, key, _)| !surplus.contains(key));
+    let gone: HashSet<Key> = surplus.iter().copied().collect();
+    clients.retain(|(_, key, _)| !gone.contains(key));
     let all = clients.iter().skip(config.connections_max);
     surplus.extend(all.map(|(_, key, _)| *key));
     let count = surplus.len();
