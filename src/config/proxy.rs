@@ -45,7 +45,14 @@ impl Network {
             Some(bits) => bits.trim().parse().ok().filter(|bits| *bits <= max)?,
             None => max,
         };
-        Some(Network { ip, bits })
+        // Clients of IPv4 are looked for as such.
+        Some(match ip.to_canonical() {
+            canonical if bits >= 96 && canonical.is_ipv4() && ip.is_ipv6() => Network {
+                ip: canonical,
+                bits: bits - 96,
+            },
+            _ => Network { ip, bits },
+        })
     }
 
     /// Whether this address is of it. One of IPv4 is one, also where it stands in one of IPv6.
@@ -89,6 +96,8 @@ mod tests {
             ("fd00::/8", "fe80::1", false),
             ("::/0", "fe80::1", true),
             ("::1", "::1", true),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", true),
+            ("::ffff:10.0.0.0/104", "11.0.0.1", false),
         ] {
             let of = Network::parse(network).expect("a network");
             let ip = ip.parse().expect("an address");
