@@ -158,7 +158,7 @@ fn a_listener_takes_so_many_clients_and_a_reload_closes_the_last_ones() {
 }
 
 #[test]
-fn a_reload_gives_a_listener_another_default_user_and_closes_who_was_the_former() {
+fn a_reload_gives_a_listener_another_default_user_also_to_who_was_the_former() {
     let with = |user: &str, port| Config {
         listeners: vec![Listener {
             port,
