@@ -56,10 +56,35 @@ pub(crate) struct Told {
 pub(crate) struct Failures {
     /// Those of each address, the last first.
     addresses: LruCache<Source, Storm, RandomState>,
+    logins: Tally,
+    /// Connections that ended before they could log in. Counted apart, or a flood of them would hide logins.
+    beginnings: Tally,
+}
+
+/// What the log tells of one kind of failure.
+#[derive(Debug, Default)]
+struct Tally {
     /// The second that is told of at present, and how much was told in it.
-    told_since: Time,
+    since: Time,
     told: u32,
     untold: u64,
+}
+
+impl Tally {
+    fn tell(&mut self, now: Time) -> Told {
+        if now - self.since >= Duration::from_secs(1) {
+            (self.since, self.told) = (now, 0);
+        }
+        if self.told >= TOLD_MAX {
+            self.untold += 1;
+            return Told::default();
+        }
+        self.told += 1;
+        Told {
+            this: true,
+            untold: std::mem::take(&mut self.untold),
+        }
+    }
 }
 
 /// Those of one address.
@@ -82,9 +107,8 @@ impl Failures {
     pub(crate) fn new() -> Failures {
         Failures {
             addresses: LruCache::unbounded_with_hasher(RandomState::default()),
-            told_since: Time::ZERO,
-            told: 0,
-            untold: 0,
+            logins: Tally::default(),
+            beginnings: Tally::default(),
         }
     }
 
@@ -114,20 +138,14 @@ impl Failures {
         before == FREE_MAX
     }
 
-    /// What to tell of one more failure.
+    /// What to tell of one more failed login.
     pub(crate) fn tell(&mut self, now: Time) -> Told {
-        if now - self.told_since >= Duration::from_secs(1) {
-            (self.told_since, self.told) = (now, 0);
-        }
-        if self.told >= TOLD_MAX {
-            self.untold += 1;
-            return Told::default();
-        }
-        self.told += 1;
-        Told {
-            this: true,
-            untold: std::mem::take(&mut self.untold),
-        }
+        self.logins.tell(now)
+    }
+
+    /// What to tell of one more connection that ended before it could log in.
+    pub(crate) fn tell_of_beginning(&mut self, now: Time) -> Told {
+        self.beginnings.tell(now)
     }
 }
 
@@ -163,6 +181,23 @@ mod tests {
     fn fail(failures: &mut Failures, address: Source, times: u32, now: Time) -> u32 {
         let begun = (0..times).filter(|_| failures.failed(address, now));
         u32::try_from(begun.count()).expect("few")
+    }
+
+    #[test]
+    fn connections_that_end_early_hide_no_failed_login() {
+        let mut failures = Failures::new();
+        for _ in 0..=TOLD_MAX {
+            failures.tell(START);
+        }
+        for _ in 0..100 {
+            failures.tell_of_beginning(START);
+        }
+        let [login, beginning] = [
+            failures.tell(START + SECOND),
+            failures.tell_of_beginning(START + SECOND),
+        ];
+        assert_eq!((login.this, login.untold), (true, 1));
+        assert_eq!((beginning.this, beginning.untold), (true, 80));
     }
 
     #[test]

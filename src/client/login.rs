@@ -13,6 +13,7 @@
 
 use super::Client;
 use super::session::Session;
+use super::wrong::tells_of_login;
 use crate::auth::failures::WAIT_MAX;
 use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Pending, Purpose};
 use crate::auth::{Inquiry, Verdict};
@@ -163,7 +164,7 @@ impl Client {
     fn note_failure(&self, cx: &mut Context<'_, State>) {
         let (label, now) = (&self.link.label, cx.now());
         let has_begun = cx.state.failures.failed(self.link.source(cx), now);
-        if has_begun && cx.state.failures.tell(now).this {
+        if has_begun && tells_of_login(cx.state, now) {
             log::warn!(
                 target: "midge",
                 "{label} - many logins from this address have failed; the next ones wait up to {WAIT_MAX:?} each"

@@ -111,7 +111,10 @@ impl Client {
             cx.state,
             now,
         );
-        session::tell(key, &label, violation, &mut Queues(&mut cx.io));
+        // Before a proxy's header it is not known what it understands: TLS or a WebSocket may follow.
+        if self.opening != Opening::Header {
+            session::tell(key, &label, violation, &mut Queues(&mut cx.io));
+        }
         self.leave(cx, CloseReason::of_violation(violation));
         self.link.dismiss(cx);
     }
@@ -447,7 +450,7 @@ impl Handler<State> for Client {
 
     fn on_close(&mut self, cx: &mut Context<'_, State>, why: &Close) {
         self.give_up_handshake(cx);
-        let reason = self.reason_of(why);
+        let reason = self.reason_of(cx, why);
         self.leave(cx, reason);
         self.link.closed(cx, "Client");
     }

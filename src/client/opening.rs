@@ -17,6 +17,7 @@ use super::Client;
 use super::framing;
 use super::limited::TurnedAway;
 use super::session::{self, Session};
+use super::wrong::tells_of_beginning;
 use crate::auth::certificate::{DistinguishedName, Names};
 use crate::core::close::CloseReason;
 use crate::core::receiver::Label;
@@ -68,14 +69,11 @@ impl Client {
             }
             return;
         }
-        let terms = cx.state.config.terms(self.link.label.door);
-        if let (Some(unix), credentials) = (terms.unix, self.link.label.peer.credentials())
-            && unix.refuse_others
-            && credentials.is_none_or(|who| unix.user_of(who).is_none())
-        {
+        if self.is_refused_peer(cx) {
             self.greet(cx);
             return self.refuse(cx, &Violation::Authorization);
         }
+        let terms = cx.state.config.terms(self.link.label.door);
         let Some(tls) = terms.tls else {
             self.greet(cx);
             return self.converse(cx);
@@ -93,6 +91,15 @@ impl Client {
                 cx.set_deadline(delay, HELLO_LATE);
             }
         }
+    }
+
+    /// Whether its process is none of those that may use its Unix socket.
+    pub(super) fn is_refused_peer(&self, cx: &Context<'_, State>) -> bool {
+        let unix = cx.state.config.terms(self.link.label.door).unix;
+        let credentials = self.link.label.peer.credentials();
+        unix.is_some_and(|unix| {
+            unix.refuse_others && credentials.is_none_or(|who| unix.user_of(who).is_none())
+        })
     }
 
     /// The connection is open: from a proxy the header comes first, from others what the settings say.
@@ -189,7 +196,7 @@ impl Client {
     /// Ends a connection of which it is not known what it understands.
     fn end_without_words(&mut self, cx: &mut Context<'_, State>, why: &str) {
         let now = cx.now();
-        if cx.state.failures.tell(now).this {
+        if tells_of_beginning(cx.state, now) {
             log::error!(target: "midge", "{} - {why}", self.link.label);
         }
         self.leave(cx, CloseReason::ProtocolViolation);
@@ -370,7 +377,7 @@ impl Client {
     }
 
     /// Why the connection has ended, as far as the reactor knows; tells of a handshake that has failed.
-    pub(super) fn reason_of(&self, why: &Close) -> CloseReason {
+    pub(super) fn reason_of(&self, cx: &mut Context<'_, State>, why: &Close) -> CloseReason {
         let label = &self.link.label;
         let failure = tls::failure(why);
         let in_handshake = match self.opening {
@@ -389,7 +396,9 @@ impl Client {
                 None => CloseReason::of_close(why),
             };
         }
+        let now = cx.now();
         match failure {
+            Some(Failure::Error(_) | Failure::Timeout) if !tells_of_beginning(cx.state, now) => {}
             Some(Failure::Error(text)) => {
                 log::error!(target: "midge", "{label} - TLS handshake error: {text}");
             }

@@ -104,6 +104,10 @@ impl Client {
             // One that came when nobody asked which user that tells has shown it all the same.
             self.certify(cx);
         }
+        // It has come by a socket that is for others, whatever it has presented.
+        if changes.credentials && self.session.is_some() && self.is_refused_peer(cx) {
+            return self.refuse(cx, &Violation::Authorization);
+        }
         let is_connecting = self.is_connecting();
         let is_asked = self.is_asked(cx);
         let Some(session) = &mut self.session else {

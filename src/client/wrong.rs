@@ -1,6 +1,6 @@
 //! What a client does wrong, as the log tells it.
 
-use crate::auth::failures::TOLD_MAX;
+use crate::auth::failures::{TOLD_MAX, Told};
 use crate::config::Auth;
 use crate::core::receiver::Label;
 use crate::state::State;
@@ -69,12 +69,7 @@ pub(super) fn log_violation(
             log::error!(target: "midge", "{label} - {violation}: max_control_line {max}, {text}");
         }
         Violation::Authorization | Violation::AuthenticationTimeout => {
-            let told = state.failures.tell(now);
-            if told.untold > 0 {
-                let untold = told.untold;
-                log::error!(target: "midge", "{untold} more failed logins were not told of, at most {TOLD_MAX} a second are");
-            }
-            if told.this {
+            if tells_of_login(state, now) {
                 let auth = state.config.terms(label.door).auth;
                 let text = failure(violation, options, auth);
                 log::error!(target: "midge", "{label} - {text}");
@@ -84,12 +79,35 @@ pub(super) fn log_violation(
         Violation::OwnConnectionsMax | Violation::ConnectionRateMax | Violation::RateMax => {
             log::debug!(target: "midge", "{label} - {violation}");
         }
+        Violation::ConnectionsMax => {
+            if tells_of_beginning(state, now) {
+                log::error!(target: "midge", "{label} - {violation}");
+            }
+        }
         Violation::PayloadTooLarge => {
             let announced = place.and_then(|place| place.announced).unwrap_or_default();
             log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {payload_bytes_max}");
         }
         _ => log::error!(target: "midge", "{label} - {violation}"),
     }
+}
+
+/// Whether to tell of one more failed login; tells how many were left out before it.
+pub(super) fn tells_of_login(state: &mut State, now: Time) -> bool {
+    let Told { this, untold } = state.failures.tell(now);
+    if untold > 0 {
+        log::error!(target: "midge", "{untold} more failed logins were not told of, at most {TOLD_MAX} a second are");
+    }
+    this
+}
+
+/// As [`tells_of_login`], of a connection that ends before it could log in.
+pub(super) fn tells_of_beginning(state: &mut State, now: Time) -> bool {
+    let Told { this, untold } = state.failures.tell_of_beginning(now);
+    if untold > 0 {
+        log::error!(target: "midge", "{untold} more connections that ended at their beginning were not told of, at most {TOLD_MAX} a second are");
+    }
+    this
 }
 
 /// What has failed: of several users, as whom.
