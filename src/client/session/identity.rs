@@ -125,7 +125,7 @@ impl Session {
     pub(in crate::client) fn has_come(&mut self, core: &Core) -> bool {
         if !self.has_come {
             let receiver = core.receiver(self.id());
-            self.has_come = receiver.received.messages > 0 || receiver.sids.len() > 0;
+            self.has_come = receiver.received.messages > 0 || !receiver.sids.is_empty();
         }
         self.has_come
     }
