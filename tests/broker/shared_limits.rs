@@ -250,10 +250,10 @@ fn a_client_that_is_one_user_and_then_another_is_limited_as_each() {
     let mut client = Raw::join_with(broker.addr(), &hello("guest"));
     let publishes = "PUB a 1\r\nx\r\n".repeat(300);
     let (guest, ann) = (hello("guest"), hello("ann"));
-    let mut words = format!("{publishes}PING\r\nCONNECT {ann}\r\nPUB a 1\r\nx\r\n");
-    words.push_str(&format!(
-        "CONNECT {guest}\r\n{publishes}PING\r\nCONNECT {ann}\r\n{publishes}PING\r\n"
-    ));
+    let words = format!(
+        "{publishes}PING\r\nCONNECT {ann}\r\nPUB a 1\r\nx\r\n\
+         CONNECT {guest}\r\n{publishes}PING\r\nCONNECT {ann}\r\n{publishes}PING\r\n"
+    );
     client.send(words.as_bytes());
     let told = ["PONG", "PONG", "-ERR 'maximum message rate exceeded'"];
     assert_eq!(last_lines(&mut client), told);
