@@ -55,7 +55,7 @@ impl Seen {
         share(&mut self.pings, percent)
     }
 
-    /// What so many of a hundred requests waited at most.
+    /// The longest wait of this percentage of requests.
     pub(crate) fn answer(&mut self, percent: usize) -> Duration {
         share(&mut self.answers, percent)
     }

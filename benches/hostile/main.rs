@@ -64,7 +64,7 @@ struct Plan {
     lists: bool,
     /// How many minutes of a soak, in place of the kinds.
     soak: Option<f64>,
-    /// To be the process of so many hostile clients of a soak.
+    /// To be the process of this number of hostile clients of a soak.
     crowd: Option<usize>,
 }
 

@@ -85,7 +85,7 @@ pub(super) fn named(subject: &[u8], sid: &[u8]) -> String {
     format!("{} (sid {})", quoted(subject), quoted(sid))
 }
 
-/// A reload took so many subscriptions away, of which these are the first.
+/// A reload took this number of subscriptions away, of which these are the first.
 pub(super) fn log_removed(label: &Label, removed: usize, named: &[String], user: &str) {
     let more = match removed - named.len() {
         0 => String::new(),

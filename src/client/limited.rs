@@ -147,7 +147,7 @@ impl Client {
         }
     }
 
-    /// It counts for nobody any more, and waits for nothing.
+    /// It counts for no address and no user any more, and waits for nothing.
     pub(super) fn count_no_more(&mut self, cx: &mut Context<'_, State>) {
         let (key, now) = (cx.key(), cx.now());
         if let Some(timer) = cx.state.limiter.leave(key, now) {

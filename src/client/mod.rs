@@ -249,7 +249,7 @@ impl Client {
                     ClientOp::Connect { .. } | ClientOp::Ping | ClientOp::Pong
                 )
             {
-                // The op stays in the input, and comes again under the limits of whoever it has come as.
+                // The op stays in the input, and comes again under the limits of the user that the client is.
                 self.count_user(cx, true)?;
                 cx.yield_now();
                 return Ok(());
@@ -309,7 +309,7 @@ impl Client {
                     self.greet_again(cx);
                 }
                 After::LogIn => {
-                    // Whoever it was pays for what came until here.
+                    // The former user pays for what came until here.
                     if let Some(ration) = &mut ration {
                         ration.spend(0, len);
                         let (key, now) = (cx.key(), cx.now());
@@ -321,7 +321,7 @@ impl Client {
                     if self.is_connecting() {
                         return Ok(());
                     }
-                    // What follows is held against the limits of whoever it is from here on.
+                    // What follows is held against the limits of the present user.
                     if cx.state.limiter.is_on() || has_had_its_turn(cx, tally) {
                         cx.yield_now();
                         return Ok(());

@@ -69,7 +69,7 @@ pub(crate) struct Session {
     denials: Denials,
     /// Whether nothing is delivered any more, the connection being about to be closed.
     is_draining: bool,
-    /// Whether it has come as whoever it is: with a `CONNECT`, or with another op without one.
+    /// Whether it has come as the user that it is: with a `CONNECT`, or with another op without one.
     has_come: bool,
     /// Said in the log once for each client, however often it tries.
     told_subscriptions_max: bool,

@@ -62,7 +62,7 @@ impl Bucket {
     }
 }
 
-/// The time in which the rate brings so many units.
+/// The time in which the rate brings this number of units.
 fn cost(units: u64, rate: u64) -> Duration {
     let nanos = u128::from(units) * u128::from(SECOND) / u128::from(rate.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -72,7 +72,7 @@ impl Room {
         }
     }
 
-    /// Keeps files from clients for so many further listeners: two sockets of each, and what they accept in a turn.
+    /// Keeps files from clients for this number of further listeners: two sockets of each, and what they accept in a turn.
     pub(crate) fn keep_for_listeners(&mut self, count: usize) {
         let files = count.saturating_mul(2 + self.accepts.min(16));
         self.clients = self.clients.saturating_sub(files);

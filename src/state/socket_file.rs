@@ -1,4 +1,4 @@
-//! `SocketFile`: the file of a Unix socket that is listened on, which is removed when nobody listens there any more.
+//! `SocketFile`: the file of a Unix socket that is listened on, which is removed when its listener has ended.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

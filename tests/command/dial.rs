@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use crate::process::{Broker, scratch};
 use midge_protocol::nkey::Seed;
 
-/// A folder with a certificate for this machine, and another that nobody trusts.
+/// A folder with a certificate for this machine, and another without trust.
 struct Folder(PathBuf);
 
 impl Folder {

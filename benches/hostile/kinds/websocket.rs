@@ -33,7 +33,7 @@ pub(crate) fn frame(opcode: Opcode, is_compressed: bool, payload: &[u8]) -> Vec<
     [header.head().bytes(), &payload].concat()
 }
 
-/// A message of few bytes that inflates to so many. `PONG` has no answer.
+/// A message of few bytes that inflates to this many. `PONG` has no answer.
 pub(crate) fn bomb(bytes: usize) -> io::Result<Vec<u8>> {
     let plain = b"PONG\r\n".repeat(bytes / 6);
     let mut message = Vec::with_capacity(plain.len());

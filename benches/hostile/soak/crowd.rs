@@ -10,7 +10,7 @@ use super::sorts::{Sort, Then, sorts};
 use crate::stage::Random;
 use crate::swarm::{Id, Swarm};
 
-/// All clients have come for the first time in so many seconds.
+/// All clients have come for the first time in this number of seconds.
 const RAMP_SECONDS: f64 = 8.0;
 
 /// Most steps between two looks at the sockets: this process yields to others, and what it is late with must not come all

@@ -72,7 +72,7 @@ fn stage(
     (bench, neighbour, made, signing)
 }
 
-/// So many come, who have yet to say their first words.
+/// This number of clients come, which have yet to say their first words.
 fn come(
     bench: &mut Bench,
     count: usize,

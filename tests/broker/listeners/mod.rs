@@ -42,7 +42,7 @@ fn at(broker: &Running, name: &str) -> SocketAddr {
     broker.listener_addr(name).expect("it listens")
 }
 
-/// What is said first to whoever comes to this address.
+/// The first words to a client of this address.
 fn greeting(addr: SocketAddr) -> serde_json::Value {
     let mut stream = TcpStream::connect(addr).expect("it listens");
     info(&mut stream)

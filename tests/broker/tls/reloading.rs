@@ -121,7 +121,7 @@ fn who_was_told_of_tls_may_speak_as_it_was_told() {
         assert!(clear_line(&stream).contains(r#""tls_available":true"#));
         stream
     };
-    // Without TLS there is nobody to make a handshake with.
+    // Without TLS no handshake can be made.
     let broker = start(both());
     let (mut stream, plain) = (greeted(&broker), greeted(&broker));
     reload(&broker, config());
