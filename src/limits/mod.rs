@@ -541,14 +541,8 @@ impl Limiter {
         };
         for rate in Rate::ALL {
             let unused = std::mem::take(rate.reserved(bound));
-            for (holders, place) in holders.iter_mut().zip(bound.places) {
-                let Some(place) = place else { continue };
-                let holder = holders.get_mut(place);
-                if let (Some(max), Exceeded::Slow) =
-                    (rate.of(&holder.limits), holder.limits.exceeded)
-                {
-                    rate.bucket(&mut holder.past).give_back(unused, max);
-                }
+            for (holder, max) in slowing(holders, bound.places, rate) {
+                rate.bucket(&mut holder.past).give_back(unused, max);
             }
         }
     }
@@ -564,30 +558,18 @@ impl Limiter {
         let mut wait = Duration::ZERO;
         for rate in Rate::ALL {
             let mut batch = None;
-            for (holders, place) in holders.iter_mut().zip(bound.places) {
-                let Some(place) = place else { continue };
-                let holder = holders.get(place);
-                if let (Some(max), Exceeded::Slow) =
-                    (rate.of(&holder.limits), holder.limits.exceeded)
-                {
-                    let share = max / BATCHES / (holder.waiting as u64 + 1);
-                    batch = Some(batch.map_or(share, |other: u64| other.min(share)));
-                }
+            for (holder, max) in slowing(holders, bound.places, rate) {
+                let share = max / BATCHES / (holder.waiting as u64 + 1);
+                batch = Some(batch.map_or(share, |other: u64| other.min(share)));
             }
             let Some(batch) = batch else { continue };
             let reserved = rate.reserved(bound);
             let more = batch.max(1).saturating_sub(*reserved);
             *reserved += more;
-            for (holders, place) in holders.iter_mut().zip(bound.places) {
-                let Some(place) = place else { continue };
-                let holder = holders.get_mut(place);
-                if let (Some(max), Exceeded::Slow) =
-                    (rate.of(&holder.limits), holder.limits.exceeded)
-                {
-                    let bucket = rate.bucket(&mut holder.past);
-                    bucket.take(more, max, now);
-                    wait = wait.max(bucket.debt(now));
-                }
+            for (holder, max) in slowing(holders, bound.places, rate) {
+                let bucket = rate.bucket(&mut holder.past);
+                bucket.take(more, max, now);
+                wait = wait.max(bucket.debt(now));
             }
         }
         self.note_rate(key, Exceeded::Slow, Kind::Waits, 1, now);
@@ -754,6 +736,20 @@ impl Limiter {
             log::warn!(target: "midge", "{line}");
         }
     }
+}
+
+/// The holders of a client that slow it down past this rate, each with what it may have of it a second.
+fn slowing(
+    holders: &mut [Holders; 2],
+    places: [Option<usize>; 2],
+    rate: Rate,
+) -> impl Iterator<Item = (&mut Holder, u64)> {
+    let holders = holders.iter_mut().zip(places);
+    let holders = holders.filter_map(|(holders, place)| Some(holders.get_mut(place?)));
+    holders.filter_map(move |holder| {
+        let max = rate.of(&holder.limits)?;
+        (holder.limits.exceeded == Exceeded::Slow).then_some((holder, max))
+    })
 }
 
 /// What an address is called here.
