@@ -32,6 +32,13 @@ fn world(sim: &mut Sim, config: Config) -> (Stage, Stage) {
     (at, (at.0, others))
 }
 
+/// A client that is limited, with the number 2, and one at the other host that hears what it says to `s`.
+fn join_both(sim: &mut Sim, at: Stage, others: Stage) {
+    let hears = format!("{HELLO}SUB s 1\r\n");
+    join(sim, others, 1, &hears, Habit::Listens);
+    join(sim, at, 2, HELLO, Habit::Listens);
+}
+
 fn say(sim: &mut Sim, at: Stage, id: u64, words: &[u8]) {
     sim.with(at.1, |cx| talker::say(cx, id, words));
 }
@@ -175,14 +182,7 @@ fn what_is_past_the_limit_is_dropped_and_told_once_a_second_or_ends_the_connecti
     };
     sim::check(0..20, |sim| {
         let (at, others) = world(sim, of_addresses(limits(Exceeded::Error)));
-        join(
-            sim,
-            others,
-            1,
-            &format!("{HELLO}SUB s 1\r\n"),
-            Habit::Listens,
-        );
-        join(sim, at, 2, HELLO, Habit::Listens);
+        join_both(sim, at, others);
         let since = sim.now();
         for number in 0..20 {
             say(
@@ -244,14 +244,7 @@ fn a_reload_lets_those_go_on_that_wait_and_slows_down_those_that_were_free() {
     let free = of_addresses(Limits::default());
     sim::check(0..20, |sim| {
         let (at, others) = world(sim, slow.clone());
-        join(
-            sim,
-            others,
-            1,
-            &format!("{HELLO}SUB s 1\r\n"),
-            Habit::Listens,
-        );
-        join(sim, at, 2, HELLO, Habit::Listens);
+        join_both(sim, at, others);
         say(sim, at, 2, &messages("s", 0..100, 4));
         sim.run_for(5 * SECOND);
         let received = |sim: &mut Sim| sim.with(at.0, |cx| cx.state.stats().received.messages);

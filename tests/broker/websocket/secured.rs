@@ -9,7 +9,7 @@ use midge_reactor::tls::rustls::pki_types::ServerName;
 use midge_reactor::tls::rustls::pki_types::pem::PemObject;
 use midge_reactor::tls::rustls::{ClientConnection, StreamOwned};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use tungstenite::Message;
 
 type Client = tungstenite::WebSocket<StreamOwned<ClientConnection, TcpStream>>;
@@ -200,10 +200,8 @@ fn a_file_that_changes_is_taken_up_by_itself_and_new_settings_at_once() {
     assert_eq!(frame(&mut there), "PONG\r\n");
 }
 
-#[test]
-fn monitoring_tells_when_the_certificate_ends() {
-    let authority = Authority::new();
-    authority.show(&authority.paper_until(NAME, 2222));
+/// A broker with TLS for WebSocket, and where it is monitored.
+fn monitored(authority: &Authority) -> (Running, SocketAddr) {
     let broker = start(Config {
         monitor: Some(Monitor {
             host: Some("127.0.0.1".to_owned()),
@@ -212,6 +210,14 @@ fn monitoring_tells_when_the_certificate_ends() {
         ..with(authority.tls())
     });
     let monitor = broker.monitor_addr().expect("it is monitored");
+    (broker, monitor)
+}
+
+#[test]
+fn monitoring_tells_when_the_certificate_ends() {
+    let authority = Authority::new();
+    authority.show(&authority.paper_until(NAME, 2222));
+    let (_broker, monitor) = monitored(&authority);
     let varz = Http::connect(monitor).get("/varz").json();
     assert_eq!(
         varz["websocket"]["tls_cert_not_after"],
@@ -226,14 +232,7 @@ fn monitoring_tells_when_the_certificate_ends() {
 #[test]
 fn a_handshake_over_which_a_websocket_begins_is_counted_with_it() {
     let authority = Authority::new();
-    let broker = start(Config {
-        monitor: Some(Monitor {
-            host: Some("127.0.0.1".to_owned()),
-            ..Monitor::default()
-        }),
-        ..with(authority.tls())
-    });
-    let monitor = broker.monitor_addr().expect("it is monitored");
+    let (broker, monitor) = monitored(&authority);
     let told = || {
         let varz = Http::connect(monitor).get("/varz").json();
         ["under_way", "done", "failed"].map(|name| varz["tls_handshakes"][name].as_u64())
