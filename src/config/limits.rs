@@ -1,6 +1,6 @@
 //! What all clients of one address, and all of one user, may have together.
 
-use ipnet::IpNet;
+use super::Network;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -72,7 +72,7 @@ pub struct AddressLimits {
     /// What those of one address may have.
     pub limits: Limits,
     /// Networks whose addresses have no such limits (`except`). Default: none.
-    pub except: Vec<IpNet>,
+    pub except: Vec<Network>,
 }
 
 impl Limits {
@@ -105,8 +105,7 @@ impl Limits {
 impl AddressLimits {
     /// Whether clients from there are limited.
     pub(crate) fn bind(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.limits.is_any() && !self.except.iter().any(|net| net.contains(&address))
+        self.limits.is_any() && !self.except.iter().any(|network| network.has(address))
     }
 }
 
@@ -147,7 +146,7 @@ mod tests {
         assert_eq!(terms.to_string(), "none");
         terms.limits.connections_max = Some(7);
         terms.limits.exceeded = Exceeded::Error;
-        terms.except = vec!["127.0.0.0/8".parse().expect("it is a network")];
+        terms.except = vec![Network::parse("127.0.0.0/8").expect("it is a network")];
         let shown = "{max_connections: 7, exceeded: error} except [127.0.0.0/8]";
         assert_eq!(terms.to_string(), shown);
     }
@@ -159,7 +158,7 @@ mod tests {
                 connections_max: Some(1),
                 ..Limits::default()
             },
-            except: vec!["10.0.0.0/8".parse().expect("it is a network")],
+            except: vec![Network::parse("10.0.0.0/8").expect("it is a network")],
         };
         for (address, bound) in [
             ("10.1.2.3", false),

@@ -12,10 +12,11 @@ mod websocket;
 #[cfg(feature = "command")]
 pub mod language;
 mod memory;
+pub(crate) mod network;
 #[cfg(feature = "command")]
 pub mod options;
 mod origin;
-pub(crate) mod permissions;
+mod permissions;
 mod program;
 mod proxy;
 #[cfg(feature = "command")]
@@ -28,10 +29,11 @@ pub use limits::{AddressLimits, Exceeded, Limits};
 pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
 pub use listeners::{Listener, UnixSocket};
 pub use midge_protocol::Secret;
+pub use network::Network;
 pub(crate) use origin::Origin;
 pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
-pub use proxy::{Network, ProxyProtocol};
+pub use proxy::ProxyProtocol;
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;

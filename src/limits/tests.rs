@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Network;
 use proptest::prelude::*;
 
 const START: Time = Time::from_nanos(1_000_000_000_000);
@@ -15,7 +16,7 @@ fn address(text: &str) -> Source {
 fn limiter(limits: Limits) -> Limiter {
     let address_limits = AddressLimits {
         limits,
-        except: vec!["127.0.0.0/8".parse().expect("it is a network")],
+        except: vec![Network::parse("127.0.0.0/8").expect("it is a network")],
     };
     Limiter::new(&Config {
         address_limits,

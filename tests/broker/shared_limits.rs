@@ -3,7 +3,7 @@
 
 use crate::http::get;
 use crate::raw::{Raw, config, start};
-use midge::{AddressLimits, Auth, Config, Exceeded, Limits, Monitor, Running, User};
+use midge::{AddressLimits, Auth, Config, Exceeded, Limits, Monitor, Network, Running, User};
 
 /// The lines up to the end of the stream.
 fn last_lines(client: &mut Raw) -> Vec<String> {
@@ -63,7 +63,7 @@ fn addresses_that_are_excepted_have_no_limits() {
                 connections_max: Some(1),
                 ..Limits::default()
             },
-            except: vec!["127.0.0.0/8".parse().expect("it is a network")],
+            except: vec![Network::parse("127.0.0.0/8").expect("it is a network")],
         },
         ..config()
     });

@@ -8,8 +8,6 @@
 use super::reader::Reader;
 use crate::config::language::{Map, Pair};
 use crate::config::{AddressLimits, Exceeded, Limits};
-use ipnet::IpNet;
-use std::net::IpAddr;
 
 const KEYS: [&str; 11] = [
     "max_connections",
@@ -114,23 +112,5 @@ impl Reader<'_> {
             _ => return false,
         }
         true
-    }
-
-    /// Networks, each as `10.0.0.0/8`, or an address alone.
-    fn networks(&mut self, pair: &Pair) -> Vec<IpNet> {
-        let mut networks = Vec::new();
-        for text in self.texts(pair).unwrap_or_default() {
-            let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
-            match text.parse().ok().or_else(one) {
-                Some(network) => networks.push(network),
-                None => {
-                    let text = format!(
-                        "{text:?} is no network; write it as \"10.0.0.0/8\", or an address"
-                    );
-                    self.report.error(&pair.at, text);
-                }
-            }
-        }
-        networks
     }
 }

@@ -3,7 +3,7 @@
 
 use super::reader::Reader;
 use crate::config::language::{Kind, Pair};
-use crate::config::{Advertise, Listener, Network, ProxyProtocol, UnixSocket};
+use crate::config::{Advertise, Listener, ProxyProtocol, UnixSocket};
 use nix::unistd::{Group, User};
 use std::collections::BTreeMap;
 
@@ -152,20 +152,7 @@ impl Reader<'_> {
         let mut own = ProxyProtocol::default();
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
-                "trusted" => {
-                    for text in self.texts(pair).unwrap_or_default() {
-                        match Network::parse(&text) {
-                            Some(network) => own.trusted.push(network),
-                            None => {
-                                let text = format!(
-                                    "trusted: {text:?} is no address and no network; write \"10.1.2.3\" or \
-                                     \"10.0.0.0/8\""
-                                );
-                                self.report.error(&pair.at, text);
-                            }
-                        }
-                    }
-                }
+                "trusted" => own.trusted = self.networks(pair),
                 "others" => match self.text(pair).unwrap_or_default().as_str() {
                     "refuse" => own.others_may_come = false,
                     "direct" => own.others_may_come = true,

@@ -3,6 +3,7 @@
 use super::authorization::Credentials;
 use super::report::Report;
 use crate::config::Monitor;
+use crate::config::Network;
 use crate::config::Options;
 use crate::config::duration;
 use crate::config::language::{Kind, Map, Pair, Value};
@@ -249,6 +250,24 @@ impl Reader<'_> {
                 format!("{} takes text or a list of texts only", pair.key),
             ),
         }
+    }
+
+    /// Networks, each as `10.0.0.0/8`, or an address alone.
+    pub(super) fn networks(&mut self, pair: &Pair) -> Vec<Network> {
+        let mut networks = Vec::new();
+        for text in self.texts(pair).unwrap_or_default() {
+            match Network::parse(&text) {
+                Some(network) => networks.push(network),
+                None => {
+                    let text = format!(
+                        "{}: {text:?} is no address and no network; write \"10.1.2.3\" or \"10.0.0.0/8\"",
+                        pair.key
+                    );
+                    self.report.error(&pair.at, text);
+                }
+            }
+        }
+        networks
     }
 
     pub(super) fn map<'p>(&mut self, pair: &'p Pair) -> Option<&'p Map> {
