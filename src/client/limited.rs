@@ -5,10 +5,8 @@
 //! asked for no sign of life, as no client is that is not read. Its own `PING` stands in line with its messages.
 
 use super::Client;
-use super::opening::Opening;
+use super::opening::{Opening, is_proxied};
 use super::session::Session;
-use crate::config::Config;
-use crate::core::receiver::Label;
 use crate::limits::{Ration, Refusal};
 use crate::link::queues::Queues;
 use crate::state::State;
@@ -34,13 +32,6 @@ impl TurnedAway {
             TurnedAway::ByLimit(refusal) => violation(refusal),
         }
     }
-}
-
-/// Whether a proxy is to tell for whom a connection is.
-pub(super) fn is_proxied(config: &Config, label: &Label) -> bool {
-    let proxies = config.terms(label.door).proxy_protocol;
-    let comes_from = proxies.zip(label.peer.ip());
-    comes_from.is_some_and(|(proxies, ip)| proxies.trusts(ip))
 }
 
 fn violation(refusal: Refusal) -> Violation<'static> {

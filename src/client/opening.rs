@@ -19,6 +19,7 @@ use super::limited::TurnedAway;
 use super::session::{self, Session};
 use super::wrong::tells_of_beginning;
 use crate::auth::certificate::{DistinguishedName, Names};
+use crate::config::Config;
 use crate::core::close::CloseReason;
 use crate::core::receiver::Label;
 use crate::door::{Door, Transport};
@@ -49,6 +50,13 @@ pub(super) enum Opening {
     Header,
     /// Its conversation will not begin.
     TurnedAway(TurnedAway),
+}
+
+/// Whether a proxy is to tell for whom a connection is.
+pub(super) fn is_proxied(config: &Config, label: &Label) -> bool {
+    let proxies = config.terms(label.door).proxy_protocol;
+    let comes_from = proxies.zip(label.peer.ip());
+    comes_from.is_some_and(|(proxies, ip)| proxies.trusts(ip))
 }
 
 impl Client {
@@ -104,18 +112,17 @@ impl Client {
 
     /// The connection is open: from a proxy the header comes first, from others what the settings say.
     pub(super) fn open(&mut self, cx: &mut Context<'_, State>) {
-        let terms = cx.state.config.terms(self.link.label.door);
-        let (Some(proxies), Some(ip)) = (terms.proxy_protocol, self.link.label.peer.ip()) else {
-            return self.begin(cx);
-        };
-        if proxies.trusts(ip) {
+        let label = &self.link.label;
+        let terms = cx.state.config.terms(label.door);
+        let refuses_others = (terms.proxy_protocol).is_some_and(|proxies| !proxies.others_may_come);
+        if is_proxied(&cx.state.config, label) {
             let timeout = terms.login_time;
             self.opening = Opening::Header;
             self.link.await_login(cx, timeout);
-        } else if proxies.others_may_come {
-            self.begin(cx);
-        } else {
+        } else if refuses_others && label.peer.ip().is_some() {
             self.end_without_words(cx, "is none of the trusted proxies of proxy_protocol");
+        } else {
+            self.begin(cx);
         }
     }
 
