@@ -564,7 +564,7 @@ mod tests {
             [again(&open, &mail("ann")), again(&open, &mail("bob"))],
             [ann, ""]
         );
-        // By its certificate, and then nobody's certificate counts any longer.
+        // By its certificate, and then certificates count no longer.
         let by_certificate = |names: &Names, options: &ConnectOptions| {
             let presented = Presented {
                 options,

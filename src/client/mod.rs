@@ -356,7 +356,7 @@ impl Client {
     }
 }
 
-/// Why one that has just connected may not stay. Whoever a proxy has sent is held against limits when it is known
+/// Why one that has just connected may not stay. A client behind a proxy is held against limits when it is known
 /// who that is.
 fn turned_away(cx: &mut Context<'_, State>, label: &Label) -> Option<TurnedAway> {
     let config = &cx.state.config;

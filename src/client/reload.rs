@@ -101,7 +101,7 @@ impl Client {
             return self.refuse(cx, &Violation::Authorization);
         }
         if changes.credentials {
-            // One that came when nobody asked which user that tells has shown it all the same.
+            // One that came before certificates told the user has shown it all the same.
             self.certify(cx);
         }
         // It has come by a socket that is for others, whatever it has presented.

@@ -71,7 +71,7 @@ impl Default for Listener {
 /// A Unix socket to listen on (`listen: unix:PATH`, and the block `unix`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnixSocket {
-    /// Where it stands. One that nobody listens on any more is removed first; this one is removed at the end.
+    /// Where it stands. One without a listener is removed first; this one is removed at the end.
     pub path: PathBuf,
     /// Permissions of its file (`mode`); writing is what it takes to connect. Default `0o660`: the owner and the group.
     pub mode: u32,

@@ -194,7 +194,7 @@ impl Limiter {
         }
     }
 
-    /// A client has logged in as this user, and was nobody or another one before: whether it may stay.
+    /// A client has logged in as this user, and was none or another one before: whether it may stay.
     pub(crate) fn admit_user(
         &mut self,
         user: &str,
@@ -636,7 +636,7 @@ impl Limiter {
         self.clients.len() + holders.sum::<usize>()
     }
 
-    /// Each client that counts is a member of those that it counts for, and the reverse; so many wait as have a timer.
+    /// Each client that counts is a member of those that it counts for, and the reverse; the number of those that wait is that of the timers.
     pub(crate) fn invariants(&self) {
         for (scope, holders) in self.holders.iter().enumerate() {
             let mut members = 0;

@@ -1,4 +1,4 @@
-//! Who is closed for passing a limit, what it is told, and that nobody else notices.
+//! Who is closed for passing a limit, what it is told, and that no other client notices.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr};

@@ -1,4 +1,4 @@
-//! Who is closed for not keeping up, who is waited for, and that nobody else notices.
+//! Who is closed for not keeping up, who is waited for, and that no other client notices.
 //!
 //! Time passes here by events: a publisher whose socket takes nothing for a moment knows that it
 //! is being held back, and tells the slow reader to go on reading.

@@ -1,4 +1,4 @@
-//! What a reload changes, whom it concerns, and that nobody else notices. Each test runs the real
+//! What a reload changes, whom it concerns, and that no other client notices. Each test runs the real
 //! binary, changes its file, and waits for what it says.
 
 use std::fs;

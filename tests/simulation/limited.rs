@@ -1,5 +1,5 @@
 //! Clients whose address or user has limits: what they may send in a time, that nothing of one that is slowed down is
-//! lost, and that nobody else notices.
+//! lost, and that no other client notices.
 
 use crate::scenarios::{Stage, has_all, join, messages, stage_with};
 use crate::talker::{self, Habit, Notes};

@@ -265,7 +265,7 @@ fn play(sim: &mut Sim) {
     assert_eq!(sim.timers(broker), timers_at_start);
 }
 
-/// Settings under which who presents nothing is somebody, with a permission that stands in nobody's way and another one
+/// Settings under which a client without credentials is a user, with a permission that denies nothing here and another one
 /// in each round; in the first and the last one nothing is asked for.
 fn identified(config: &Config, round: u64) -> Config {
     if round.is_multiple_of(3) {

@@ -138,7 +138,7 @@ fn append<'p>(
     len: usize,
     pieces: impl Iterator<Item = &'p [u8]>,
 ) {
-    // One that nobody on the way can foresee, as the rules want it; a system without random bytes has refused before.
+    // One that cannot be foreseen on the way, as the rules want it; a system without random bytes has refused before.
     let key = getrandom::u32().unwrap_or_default().to_ne_bytes();
     let header = Header {
         mask: Some(key),

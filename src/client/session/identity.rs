@@ -120,7 +120,7 @@ impl Session {
         self.login.as_ref().and_then(|login| login.proved_user())
     }
 
-    /// Whether it has come as whoever it is. Where nothing is limited nobody looks at each op, so what it has left
+    /// Whether it has come as the user that it is. Without limits no op is looked at for that, so what it has left
     /// behind tells it too.
     pub(in crate::client) fn has_come(&mut self, core: &Core) -> bool {
         if !self.has_come {

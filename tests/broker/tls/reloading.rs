@@ -201,7 +201,7 @@ fn whose_certificate_is_no_user_goes_when_certificates_begin_to_tell_who_clients
     late.introduce("");
     ann.say("PING\r\n");
     assert_eq!(ann.line(), "PONG");
-    // And whoever comes by its certificate stays when that counts no longer, as it might come in again.
+    // And a client with a certificate stays when that counts no longer, as it might come in again.
     reload(&broker, settings(false));
     ann.say("PING\r\n");
     assert_eq!(ann.line(), "PONG");

@@ -99,7 +99,7 @@ impl Listener {
             }
             bound => bound?,
         }
-        // Nobody can connect before it listens: none comes in whom the permissions are to keep out.
+        // No connection is possible before it listens: the permissions keep out who is to be kept out.
         let mode = options.unix_mode.map(fs::Permissions::from_mode);
         let listens = mode
             .map_or(Ok(()), |mode| fs::set_permissions(path, mode))
