@@ -25,13 +25,20 @@ pub(crate) enum Named<N> {
     Found(N, usize),
 }
 
-/// The name at the start of `input`, in any letter case, out of `names`, of which none may be the
-/// beginning of another.
+/// The name at the start of `input`, in any letter case, out of `names`: in capital letters, and none the beginning of
+/// another.
 ///
 /// Decides at the first byte that can decide: `PUX` is unknown without a look at what follows.
 pub(crate) fn name<N: Copy>(names: &[(N, &[u8])], input: &[u8]) -> Named<N> {
+    let Some(first) = input.first().map(u8::to_ascii_uppercase) else {
+        return Named::Partial;
+    };
     let mut partial = false;
     for &(name, text) in names {
+        // Three at most begin alike: the rest are told apart without a loop.
+        if text[0] != first {
+            continue;
+        }
         let len = text.len().min(input.len());
         if input[..len].eq_ignore_ascii_case(&text[..len]) {
             if len == text.len() {

@@ -146,8 +146,10 @@ impl Link {
 
     /// It has answered a question.
     pub(crate) fn answered(&mut self, cx: &mut Context<'_, State>) {
-        let asked = self.liveness.answered();
-        if let Some(records) = &mut cx.state.records {
+        // An answer without a question costs no search.
+        if let Some(asked) = self.liveness.answered()
+            && let Some(records) = &mut cx.state.records
+        {
             records.answered(self.label.cid, cx.io.now(), asked);
         }
     }

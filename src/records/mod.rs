@@ -182,7 +182,7 @@ impl Records {
     }
 
     /// A client has given one; the question was sent at `asked`.
-    pub(crate) fn answered(&mut self, cid: u64, now: Time, asked: Option<Time>) {
+    pub(crate) fn answered(&mut self, cid: u64, now: Time, asked: Time) {
         if let Some(presence) = self.present.get_mut(&cid) {
             presence.answered(now, asked);
         }

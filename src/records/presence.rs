@@ -93,11 +93,9 @@ impl Presence {
         self.quiet_until = now;
     }
 
-    pub(crate) fn answered(&mut self, now: Time, asked: Option<Time>) {
-        if let Some(asked) = asked {
-            self.round_trip = (now - asked).max(Duration::from_nanos(1));
-            self.quiet_until = now;
-        }
+    pub(crate) fn answered(&mut self, now: Time, asked: Time) {
+        self.round_trip = (now - asked).max(Duration::from_nanos(1));
+        self.quiet_until = now;
     }
 
     /// When there last was an op or a message, given since when no byte has moved.
@@ -124,12 +122,12 @@ mod tests {
         // Something at 25, silence, a question at 30, its answer at 31.
         presence.pinged(at(30), 5 * second);
         assert_eq!(presence.last_active(at(30), Duration::ZERO), at(25));
-        presence.answered(at(31), Some(at(30)));
+        presence.answered(at(31), at(30));
         assert_eq!(presence.round_trip, second);
         assert_eq!(presence.last_active(at(40), 9 * second), at(25));
         // And once more, without anything in between.
         presence.pinged(at(50), 19 * second);
-        presence.answered(at(51), Some(at(50)));
+        presence.answered(at(51), at(50));
         assert_eq!(presence.last_active(at(60), 9 * second), at(25));
         // A message at 70.
         assert_eq!(presence.last_active(at(72), 2 * second), at(70));
