@@ -7,7 +7,8 @@
 //! 3. note what has become ready: flags and the run queue, nothing else; if a timer is due, look
 //!    once more, until all there is has been seen;
 //! 4. signals, then jobs posted by other threads;
-//! 5. input: each entry of the run queue gets one slice;
+//! 5. input: each entry of the run queue gets one slice; what light connections are answered is written before
+//!    heavy ones are read;
 //! 6. timers that are due, but for those of connections that have yet to read or write on;
 //! 7. deferred work;
 //! 8. flush: each connection with new output is written once;
@@ -76,6 +77,10 @@ pub struct Reactor<S = ()> {
     looked: Time,
     /// When the present step of a turn is to end.
     step_ends: Time,
+    /// How long the last flush has taken, in nanoseconds.
+    flushed: u64,
+    /// When a turn last had input of light connections.
+    light_at: Time,
     /// Connections that were left over by the last flush: while there are any, nothing is taken in that
     /// would make more of them.
     unwritten: usize,
@@ -156,6 +161,8 @@ impl<S> Reactor<S> {
             jobs: Vec::new(),
             looked: now,
             step_ends: Time::ZERO,
+            flushed: 0,
+            light_at: Time::ZERO,
             unwritten: 0,
             worked: None,
             had_long_slice: false,
@@ -380,18 +387,26 @@ impl<S> Reactor<S> {
             self.worked = None;
         }
         let counts = self.core.ready.counts();
+        if counts[Lane::Light as usize] > 0 {
+            self.light_at = now;
+        }
         for lane in INPUT_LANES {
             let count = counts[lane as usize];
             if count == 0 {
                 continue;
             }
-            if lane == Lane::Heavy && self.unwritten > 0 {
-                break;
+            if lane == Lane::Heavy {
+                if self.unwritten > 0 {
+                    break;
+                }
+                now = self.flush_light();
             }
             // Each lane gets its least, also where those before it have used up the time.
-            let ends = self
-                .step_ends
-                .max(now.after(self.core.times.least[lane as usize]));
+            let times = &self.core.times;
+            let mut ends = self.step_ends.max(now.after(times.least[lane as usize]));
+            if lane == Lane::Heavy && times.is_recent(self.light_at, now) {
+                ends = ends.min(now.after(times.heavy_beside_light(self.flushed)));
+            }
             now = self.run_lane(lane, count, now, ends);
         }
         self.core.turn.end_slices(self.step_ends);
@@ -427,7 +442,7 @@ impl<S> Reactor<S> {
             is_first = false;
             self.core.shut_own_window(key);
             let Core { turn, times, .. } = &mut self.core;
-            turn.begin_slice(key, lane, times, now, self.step_ends);
+            turn.begin_slice(key, lane, times, now, ends);
             self.serve(key);
             let end = self.read_clock();
             let cost = self.cost_of_slice(now, end);

@@ -47,6 +47,8 @@ pub(crate) struct Times {
     pub(crate) socket_slice: u64,
     /// What each lane gets of input and of the flush where those before it have used it up.
     pub(crate) least: [u64; LANES.len()],
+    /// How long heavy connections have input in a turn while there are light ones, unless the flush takes longer.
+    beside_light: u64,
     /// A connection that owes no more than this is light.
     light_debt: u32,
     /// The longest debt that is remembered: with 4 ms of input, for a tenth of a second.
@@ -72,6 +74,7 @@ impl Times {
             middle_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
             least: [0, input / 8, input / 8, input / 4, 0].map(u64::from),
+            beside_light: (input / 16).into(),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
         }
@@ -83,6 +86,19 @@ impl Times {
     /// handshakes go on.
     pub(crate) fn handshakes(&self, others: u64) -> u64 {
         others.clamp(self.light_slice, self.socket_slice)
+    }
+
+    /// Whether light connections that had input at `before` are to be expected again: it is no longer ago than a debt is
+    /// remembered.
+    pub(crate) fn is_recent(&self, before: Time, now: Time) -> bool {
+        now.nanos_since(before) < u64::from(self.debt_max) * PAYBACK
+    }
+
+    /// How long heavy connections have input in a turn while light ones come, which wait for all of it. As long as the last
+    /// flush has `flushed` at least: so writing to many, which a turn does once, takes no more of the loop than what is
+    /// written.
+    pub(crate) fn heavy_beside_light(&self, flushed: u64) -> u64 {
+        self.beside_light.max(flushed)
     }
 
     /// What the flush will take for `bytes` of output in `writes` writes: it is as long as [`OUTPUT_BYTES`] take,
@@ -267,7 +283,7 @@ impl Turn {
         self.before += bytes;
     }
 
-    /// A connection of this lane begins its slice at `now`, in a step that ends at `ends`.
+    /// A connection of this lane begins its slice at `now`; the time of its lane ends at `ends`.
     pub(crate) fn begin_slice(
         &mut self,
         key: Key,
@@ -298,7 +314,7 @@ impl Turn {
             ),
             Lane::Heavy => (
                 left.max(MIDDLE_OUTPUT_BYTES),
-                ends.max(now.after(times.least[lane as usize])),
+                ends.max(now.after(times.middle_slice)),
                 usize::MAX,
             ),
         };

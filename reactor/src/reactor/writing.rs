@@ -29,14 +29,28 @@ impl<S> Reactor<S> {
     pub(super) fn flush(&mut self) {
         self.core.begin_call();
         let produced = std::mem::take(&mut self.core.turn.produced);
+        self.flushed = 0;
         if self.core.dirty.is_empty() && self.core.streams.is_empty() {
             return;
         }
-        self.begin_step(self.core.times.flush);
+        let began = self.begin_step(self.core.times.flush);
         self.flush_lanes();
         if !self.core.streams.is_empty() {
             self.run_streams(OUTPUT_BYTES.saturating_sub(produced));
         }
+        self.flushed = self.read_clock().nanos_since(began);
+    }
+
+    /// What the light connections of this turn have brought about leaves before heavy ones have their slices, of which
+    /// it would wait for all; answers when it has.
+    pub(super) fn flush_light(&mut self) -> Time {
+        for _ in 0..self.core.dirty[Lane::Light].len() {
+            self.flush_next(Lane::Light);
+            if self.step_is_over() {
+                break;
+            }
+        }
+        self.core.clock
     }
 
     fn flush_lanes(&mut self) {

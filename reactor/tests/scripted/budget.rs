@@ -400,6 +400,77 @@ fn heavy_output_has_its_share_of_the_flush_beside_light_output() {
 }
 
 #[test]
+fn what_light_connections_are_answered_leaves_before_heavy_ones_are_read() {
+    let mut bench = Bench::new();
+    let flood = costly(&mut bench, "flood", 5 * MILLI);
+    let little = bench.client(Probe::echo("little"));
+    // By then the one is light and the other heavy.
+    for _ in 0..8 {
+        bench.log();
+        flood.send(b"x");
+        little.send(b"?");
+        bench.turn();
+    }
+    let log = bench.log();
+    let place = |start: &str| log.iter().position(|line| line.starts_with(start));
+    let written = place(&format!("write k{} ", little.key().index()));
+    let read = place("flood input");
+    assert!(written.is_some() && written < read, "{log:?}");
+}
+
+/// Thirty that flood: each slice of one takes 0.3 ms.
+struct Floods(Vec<Peer>);
+
+impl Floods {
+    fn start(bench: &mut Bench) -> Floods {
+        let flood = |_| costly(bench, "flood", 3 * MILLI / 10);
+        let floods = Floods((0..30).map(flood).collect());
+        // All are heavy by then.
+        floods.slices(bench, 30, || {});
+        floods
+    }
+
+    /// How many slices they have in the last of so many turns, of which each begins with `begin`.
+    fn slices(&self, bench: &mut Bench, turns: usize, mut begin: impl FnMut()) -> usize {
+        let mut count = 0;
+        for _ in 0..turns {
+            begin();
+            self.0.iter().for_each(|flood| flood.send(b"x"));
+            let (told, _) = turn(bench);
+            let of_flood = told.iter().filter(|line| line.starts_with("flood"));
+            count = of_flood.count();
+        }
+        count
+    }
+}
+
+#[test]
+fn heavy_connections_have_less_of_a_turn_while_light_ones_come() {
+    let mut bench = Bench::new();
+    let floods = Floods::start(&mut bench);
+    let little = bench.client(Probe::echo("little"));
+    let later = |bench: &mut Bench| floods.slices(bench, 400, || {});
+    let alone = later(&mut bench);
+    assert!(alone > 10, "{alone} of the 13 that 4 ms are enough for");
+    let beside = floods.slices(&mut bench, 5, || little.send(b"?"));
+    assert!(beside <= 1, "{beside} in 0.25 ms");
+    let behind = floods.slices(&mut bench, 1, || {});
+    assert!(behind <= 1, "{behind} in 0.25 ms: it may come again");
+    let again = later(&mut bench);
+    assert!(again > 10, "{again} in 4 ms, when it has not come for long");
+}
+
+#[test]
+fn heavy_connections_have_as_long_as_their_output_takes_to_be_written_beside_light_ones_too() {
+    let mut bench = Bench::new();
+    let floods = Floods::start(&mut bench);
+    let little = bench.client(Probe::echo("little"));
+    bench.world.write_takes(MILLI);
+    let count = floods.slices(&mut bench, 30, || little.send(b"?"));
+    assert!(count > 10, "{count} of the 13 that 4 ms are enough for");
+}
+
+#[test]
 fn a_storm_of_connections_takes_one_slice_of_a_turn() {
     let mut bench = Bench::new();
     let little = bench.client(Probe::echo("little"));
