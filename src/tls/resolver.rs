@@ -13,6 +13,10 @@ pub(super) struct Choice(pub(super) Vec<Arc<CertifiedKey>>);
 impl ResolvesServerCert for Choice {
     /// The first that is for the name asked for and signs in a way that the client knows; or else the first that signs so.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // Where there is one, no name has to be looked up in it.
+        if let [only] = &self.0[..] {
+            return Some(Arc::clone(only));
+        }
         let signs = |key: &&Arc<CertifiedKey>| {
             let scheme = key.key.choose_scheme(hello.signature_schemes());
             scheme.is_some()
