@@ -41,24 +41,28 @@ use crate::outbound::{Outbound, Pool};
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::io::{self, IoSlice, Write};
+use std::ops::Deref;
 
 mod attached;
 mod stacked;
 
 pub(crate) use attached::{After, Attached, End};
 
+/// Room in front of what is read for a layer, in bytes: for the beginning of a record of TLS, which is 18,437 bytes
+/// long at most.
+pub(crate) const ROOM_BYTES: usize = 20 * 1024;
+
 /// One connection's layer: see the [module](self). Calls never overlap, and never wait.
 pub trait Layer: Any + fmt::Debug {
     /// Bytes have come, cut anywhere: appends what they say to `plain`. All of them are taken, unless
-    /// they say an end. A layer whose bytes may say much more than they are keeps some of them, and asks to be
+    /// they say an end; the buffer that they are in is the layer's until it returns. A layer whose bytes may say much more than they are keeps some of them, and asks to be
     /// called [again](Heard::Again).
     ///
     /// # Errors
     /// Why nothing that comes can be believed any more, behind what was appended. What
     /// [`write`](Layer::write) has to say to that is sent, and nothing else; then the connection
     /// closes.
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close>;
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close>;
 
     /// The socket has ended, and the layer's input had not.
     ///
@@ -101,6 +105,51 @@ pub trait Layer: Any + fmt::Debug {
     /// Why the connection closes if the handshake was not over in time.
     fn timed_out(&mut self) -> Close {
         Close::ConnectTimeout
+    }
+}
+
+/// Bytes that have come, in a buffer that is lent for the call.
+#[derive(Debug)]
+pub struct Arrived<'a> {
+    buffer: &'a mut [u8],
+    /// In front of it is room.
+    start: usize,
+}
+
+impl<'a> Arrived<'a> {
+    /// These, for testing a layer by itself. There is no room in front of them.
+    #[must_use]
+    pub fn new(bytes: &'a mut [u8]) -> Arrived<'a> {
+        Arrived::with_room(bytes, 0)
+    }
+
+    /// All of `buffer` from `start` on.
+    pub(crate) fn with_room(buffer: &'a mut [u8], start: usize) -> Arrived<'a> {
+        debug_assert!(start <= buffer.len());
+        Arrived { buffer, start }
+    }
+
+    /// What has come.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// The same, behind a copy of what the layer has kept, in one piece that may be changed in place. `None` if there
+    /// is no room for so much: there is for 20 KiB in front of what was read from the socket.
+    pub fn behind(&mut self, kept: &[u8]) -> Option<&mut [u8]> {
+        let start = self.start.checked_sub(kept.len())?;
+        let bytes = &mut self.buffer[start..];
+        bytes[..kept.len()].copy_from_slice(kept);
+        Some(bytes)
+    }
+}
+
+impl Deref for Arrived<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes()
     }
 }
 
@@ -176,31 +225,27 @@ impl Wire<'_> {
         self.bytes.tail(bytes.len()).put(bytes);
     }
 
+    /// Appends what `write` writes into the beginning of at least `len` bytes of room; it answers how much that is.
+    ///
+    /// # Errors
+    /// Those of `write`, and nothing is appended.
+    #[cfg(feature = "tls")]
+    pub(crate) fn put_with<E>(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        self.bytes.make_room(len, self.pool);
+        let mut tail = self.bytes.tail(len);
+        let written = write(tail.room())?;
+        tail.advance(written);
+        Ok(())
+    }
+
     /// Appends `head`, and behind it the first [piece](Queue::pieces) of `queue`, which leaves it. For a layer that
     /// changes no byte of what is queued: a long piece is not copied.
     pub fn pass(&mut self, head: &[u8], queue: &mut Queue<'_>) {
         self.bytes.take_piece(head, queue.0, self.pool);
-    }
-}
-
-impl Write for Wire<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.put(bytes);
-        Ok(bytes.len())
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let len = pieces.iter().map(|piece| piece.len()).sum();
-        self.bytes.make_room(len, self.pool);
-        let mut tail = self.bytes.tail(len);
-        for piece in pieces {
-            tail.put(piece);
-        }
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

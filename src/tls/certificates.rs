@@ -31,8 +31,8 @@ const PAIR: &str = "error parsing X509 certificate/key pair";
 pub(crate) struct Certificates(Arc<Inner>);
 
 struct Inner {
-    clients: Arc<ServerConfig>,
-    monitoring: Arc<ServerConfig>,
+    clients: tls::Tls,
+    monitoring: tls::Tls,
     shown: Vec<Shown>,
     /// Of each file that was read.
     digests: Vec<u8>,
@@ -66,8 +66,10 @@ impl Certificates {
             false => None,
         };
         let choice = Arc::new(Choice(keys));
-        let config = |verifier| config(settings, &provider, verifier, Arc::clone(&choice));
-        let (clients, monitoring) = (config(verifier)?, config(None)?);
+        let of = |verifier| {
+            config(settings, &provider, verifier, Arc::clone(&choice)).map(tls::Tls::server)
+        };
+        let (clients, monitoring) = (of(verifier)?, of(None)?);
         let Reading { digests, stamps } = read;
         Ok(Certificates(Arc::new(Inner {
             clients,
@@ -80,11 +82,11 @@ impl Certificates {
 
     /// Begins a handshake: what has come and is unread is its beginning. A connection with which that is impossible is closed.
     pub(crate) fn start(&self, io: &mut Io<'_>, key: Key, purpose: Purpose, timeout: Duration) {
-        let config = match purpose {
+        let of_purpose = match purpose {
             Purpose::Clients => &self.0.clients,
             Purpose::Monitoring => &self.0.monitoring,
         };
-        let tls = tls::Tls::server(Arc::clone(config)).handshake_timeout(timeout);
+        let tls = of_purpose.clone().handshake_timeout(timeout);
         if let Err(error) = io.start_tls(key, tls) {
             log::error!(target: "midge", "TLS could not begin: {error}");
             io.close(key);

@@ -10,7 +10,7 @@ use crate::core::close::{CloseReason, Ended};
 use crate::http::HEAD_BYTES_MAX;
 use midge_protocol::websocket::{Control, Decoder, Event, Fault, Header, Opcode, Status};
 use midge_reactor::Close;
-use midge_reactor::layer::{Heard, Layer, Queue, Wire};
+use midge_reactor::layer::{Arrived, Heard, Layer, Queue, Wire};
 use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
@@ -319,7 +319,8 @@ impl Framing {
 }
 
 impl Layer for Framing {
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        let wire = wire.bytes();
         let mut kept = std::mem::take(&mut self.rest);
         let mut bytes = wire;
         if !kept.is_empty() {

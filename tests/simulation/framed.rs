@@ -3,7 +3,7 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use midge_protocol::websocket::{Decoder, Event, Header, Masking, Opcode, Status, mask};
-use midge_reactor::layer::{Heard, Layer, Queue, Wire};
+use midge_reactor::layer::{Arrived, Heard, Layer, Queue, Wire};
 use midge_reactor::{Close, Io, Key};
 use std::time::Duration;
 
@@ -124,11 +124,11 @@ fn inflate(message: &[u8], plain: &mut Vec<u8>) {
 }
 
 impl Layer for Framed {
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
         if self.decoder.is_some() {
-            return self.frames(wire, plain);
+            return self.frames(wire.bytes(), plain);
         }
-        self.head.extend(wire);
+        self.head.extend(wire.bytes());
         let Some(end) = self.head.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(Heard::More);
         };

@@ -12,7 +12,7 @@
 //! before the layer and was left unread: it is the layer's first input.
 
 use super::stacked::Stacked;
-use super::{Heard, Layer, Queue, Wire};
+use super::{Arrived, Heard, Layer, Queue, Wire};
 use crate::input::Carry;
 use crate::outbound::{Outbound, Pool};
 use crate::{Close, TimerId};
@@ -252,7 +252,7 @@ impl Attached {
     }
 
     /// Bytes came from the peer: appends what they say to `plain`. How the peer ends is in `end`.
-    pub(crate) fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) {
+    pub(crate) fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) {
         if self.end.is_some() {
             return;
         }

@@ -9,7 +9,7 @@
 //! has come. `opened` then holds what the upper one was not given yet, which is nothing unless it asks for
 //! [another call](Heard::Again), or has just been put over the other.
 
-use super::{Heard, Layer, Queue, Wire};
+use super::{Arrived, Heard, Layer, Queue, Wire};
 use crate::Close;
 use crate::outbound::{Outbound, Pool};
 use std::any::Any;
@@ -76,15 +76,15 @@ impl Stacked {
 }
 
 impl Layer for Stacked {
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
         let below = match self.is_lower_over {
             true => Ok(Heard::End),
             false => self.lower.open(wire, &mut self.opened),
         };
         self.has_lower_failed |= below.is_err();
         self.is_lower_over = matches!(below, Ok(Heard::End));
-        let opened = std::mem::take(&mut self.opened);
-        let above = self.upper.open(&opened, plain)?;
+        let mut opened = std::mem::take(&mut self.opened);
+        let above = self.upper.open(Arrived::new(&mut opened), plain)?;
         match (above, below?) {
             (Heard::End, _) => Ok(Heard::End),
             (Heard::Again, _) => Ok(Heard::Again),

@@ -3,7 +3,7 @@
 use super::Reactor;
 use crate::Key;
 use crate::core::{Conn, Phase, Target};
-use crate::layer::{Attached, End};
+use crate::layer::{Arrived, Attached, End, ROOM_BYTES};
 use crate::relay::ProxyEnd;
 
 /// Most bytes read for a layer from one connection in a turn: four of the largest records of TLS.
@@ -40,10 +40,10 @@ impl<S> Reactor<S> {
         } else if layer.end.is_some() {
             self.layer_ended(key);
         } else if layer.is_to_go_on() {
-            self.open(key, &[]);
+            self.open(key, Arrived::new(&mut []));
         } else if layer.has_early() {
-            let wire = layer.take_early(WIRE_BYTES_MAX);
-            self.open(key, &wire);
+            let mut wire = layer.take_early(WIRE_BYTES_MAX);
+            self.open(key, Arrived::new(&mut wire));
         } else if conn.readable && !conn.eof {
             self.read_wire(key);
         } else {
@@ -71,10 +71,10 @@ impl<S> Reactor<S> {
         if layer.end.is_some() {
             self.layer_ended(key);
         } else if layer.is_to_go_on() {
-            self.open(key, &[]);
+            self.open(key, Arrived::new(&mut []));
         } else if layer.has_early() {
-            let wire = layer.take_early(WIRE_BYTES_MAX);
-            self.open(key, &wire);
+            let mut wire = layer.take_early(WIRE_BYTES_MAX);
+            self.open(key, Arrived::new(&mut wire));
         } else if readable {
             self.read_wire(key);
         }
@@ -83,7 +83,8 @@ impl<S> Reactor<S> {
     fn read_wire(&mut self, key: Key) {
         let read_max = self.core.turn.read_max.min(self.read_bytes);
         let len = read_max.min(WIRE_BYTES_MAX);
-        let result = self.driver.read(key, &mut self.scratch[..len]);
+        let end = ROOM_BYTES + len;
+        let result = self.driver.read(key, &mut self.scratch[ROOM_BYTES..end]);
         self.core.stats.reads += 1;
         if let Ok(taken) = result {
             self.core.stats.read_bytes += taken as u64;
@@ -106,8 +107,9 @@ impl<S> Reactor<S> {
                 conn.last_activity = now;
                 conn.readable = conn.has_more(taken == len, drains);
                 // Lent out of `self` for the call.
-                let scratch = std::mem::take(&mut self.scratch);
-                self.open(key, &scratch[..taken]);
+                let mut scratch = std::mem::take(&mut self.scratch);
+                let wire = &mut scratch[..ROOM_BYTES + taken];
+                self.open(key, Arrived::with_room(wire, ROOM_BYTES));
                 self.scratch = scratch;
             }
             Err(error) => self.read_failed(key, error),
@@ -115,7 +117,7 @@ impl<S> Reactor<S> {
     }
 
     /// Tells the handler what `wire` says: the end of the handshake, input, the peer's end.
-    fn open(&mut self, key: Key, wire: &[u8]) {
+    fn open(&mut self, key: Key, wire: Arrived<'_>) {
         let mut plain = std::mem::take(&mut self.plain);
         plain.clear();
         let Some(conn) = self.core.conn_mut(key) else {

@@ -9,6 +9,7 @@ use crate::builder::PanicPolicy;
 use crate::context::{Context, PanicHook, Slot};
 use crate::handler::Close;
 use crate::io::Io;
+use crate::layer::ROOM_BYTES;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -45,9 +46,9 @@ impl<S> Panics<S> {
 /// No packet is longer than this.
 const RECEIVE_BYTES: usize = 64 * 1024;
 
-/// The read buffer that all share: room for one read, and for the largest packet.
+/// The read buffer that all share: room for one read, also for a layer, and for the largest packet.
 pub(super) fn scratch(read_bytes: usize) -> Box<[u8]> {
-    vec![0; read_bytes.max(RECEIVE_BYTES)].into()
+    vec![0; ROOM_BYTES + read_bytes.max(RECEIVE_BYTES)].into()
 }
 
 /// Calls `work` and answers the panic that has ended it.

@@ -1,25 +1,56 @@
 //! `TlsLayer`: one connection's TLS, by rustls.
+//!
+//! ```text
+//! kept | wire ── records, opened in place ──▶ plain          kept: the beginning of a record, or of a handshake message
+//! queue ── records, sealed into ──▶ wire                     answer: what rustls has to say of its own
+//!
+//! kept.len() <= KEPT_BYTES_MAX; past the handshake it is less than a record, but where a message of the handshake's
+//! kind has begun
+//! answer is empty when `write` has returned
+//! ```
+//!
+//! rustls is used without buffers of its own: a connection at rest has its keys and nothing else.
 
-use super::{Side, TlsError, TlsInfo};
+use super::{Side, TlsError, TlsInfo, asked};
 use crate::Close;
-use crate::layer::{Heard, Layer, Queue, Wire};
+use crate::layer::{Arrived, Heard, Layer, Queue, Wire};
+use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, Connection, HandshakeKind, InvalidMessage, ServerConnection};
-use std::io::{BufRead, IoSlice, Write};
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+    WriteTraffic,
+};
+use rustls::{CommonState, HandshakeKind, InvalidMessage};
+use std::fmt;
 use std::sync::Arc;
 
-/// Bytes encrypted at a time: whole records.
-const SEAL_BYTES_MAX: usize = 32 * 1024;
+#[cfg(test)]
+mod tests;
 
-/// Most pieces of a queue encrypted at a time.
-const PIECES_MAX: usize = 64;
+/// Most bytes kept between two reads: the longest message of a handshake that rustls takes.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
 
-#[derive(Debug)]
+/// Most plaintext of one record.
+const RECORD_BYTES_MAX: usize = 16 * 1024;
+
+/// More than what a record is longer than its plaintext, in any version and suite.
+const RECORD_OVERHEAD_BYTES: usize = 48;
+
+/// Bytes sealed at a time: whole records.
+const SEAL_BYTES_MAX: usize = 4 * RECORD_BYTES_MAX;
+
+/// Pieces of a queue shorter than this go into one record together, by a copy. That costs less than a record.
+const SMALL_PIECE_BYTES: usize = 1024;
+
 pub(crate) struct TlsLayer {
-    session: Connection,
+    session: Session,
+    /// The name that the client asks for, until the handshake is over.
     name: Option<String>,
     /// What the handshake has settled, once it is over.
     info: Option<Arc<TlsInfo>>,
+    kept: Vec<u8>,
+    answer: Vec<u8>,
     heard: bool,
     /// The peer speaks something else: an alert would be noise to it.
     is_mute: bool,
@@ -28,20 +59,25 @@ pub(crate) struct TlsLayer {
 impl TlsLayer {
     pub(crate) fn new(side: Side) -> Result<TlsLayer, TlsError> {
         let (session, name) = match side {
-            Side::Server(config) => (Connection::Server(ServerConnection::new(config)?), None),
+            Side::Server(config) => {
+                let server = UnbufferedServerConnection::new(config)?;
+                (Session::Server(server), None)
+            }
             Side::Client(config, name) => {
                 let shown = match &name {
                     ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
                     _ => None,
                 };
-                let session = ClientConnection::new(config, name)?;
-                (Connection::Client(session), shown)
+                let client = UnbufferedClientConnection::new(config, name)?;
+                (Session::Client(client), shown)
             }
         };
         Ok(TlsLayer {
             session,
             name,
             info: None,
+            kept: Vec::new(),
+            answer: Vec::new(),
             heard: false,
             is_mute: false,
         })
@@ -53,53 +89,118 @@ impl TlsLayer {
 
     /// What the handshake has settled, now that it is over.
     fn settled(&mut self) -> Option<Arc<TlsInfo>> {
-        let session = &self.session;
-        let server_name = match session {
-            Connection::Server(server) => server.server_name().map(str::to_owned),
-            Connection::Client(_) => self.name.take(),
-        };
-        let certificates = session.peer_certificates().unwrap_or_default();
+        let server_name = self.name.take();
+        let state = self.session.state();
+        let certificates = state.peer_certificates().unwrap_or_default();
         Some(Arc::new(TlsInfo {
-            version: session.protocol_version()?,
-            cipher_suite: session.negotiated_cipher_suite()?.suite(),
-            alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+            version: state.protocol_version()?,
+            cipher_suite: state.negotiated_cipher_suite()?.suite(),
+            alpn: state.alpn_protocol().map(<[u8]>::to_vec),
             server_name,
             peer_certificates: certificates
                 .iter()
                 .map(|certificate| certificate.clone().into_owned())
                 .collect(),
-            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+            resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
         }))
+    }
+
+    /// Opens what is whole of `bytes`. Answers how much of them is done with, and how that ended.
+    fn opened(&mut self, bytes: &mut [u8], plain: &mut Vec<u8>) -> (usize, Result<Heard, Close>) {
+        if self.info.is_some() {
+            return self.records(bytes, plain);
+        }
+        // One that has failed may have left its name.
+        asked::take();
+        let opened = self.records(bytes, plain);
+        if let Some(name) = asked::take() {
+            self.name = Some(name);
+        }
+        if opened.1.is_ok() && !self.state().is_handshaking() {
+            self.info = self.settled();
+        }
+        opened
+    }
+
+    fn records(&mut self, bytes: &mut [u8], plain: &mut Vec<u8>) -> (usize, Result<Heard, Close>) {
+        let mut done = 0;
+        loop {
+            let wire = &mut bytes[done..];
+            let (len, step) = self.session.step(wire, plain, &mut self.answer);
+            done += len;
+            let heard = match step {
+                Ok(Step::Done) => {
+                    self.heard |= !self.answer.is_empty() || !self.state().is_handshaking();
+                    continue;
+                }
+                Ok(Step::Wait) => Ok(Heard::More),
+                Ok(Step::End) => Ok(Heard::End),
+                Err(error) => Err(self.failed(error, &mut bytes[done..])),
+            };
+            self.heard |= !self.state().is_handshaking();
+            return (done, heard);
+        }
+    }
+
+    /// What `error` means to the connection. The alert that tells the peer is behind what is to be said already.
+    fn failed(&mut self, error: rustls::Error, bytes: &mut [u8]) -> Close {
+        self.collect(bytes);
+        let error = not_tls(error, !self.heard);
+        self.is_mute |= error == TlsError::NotTls;
+        Close::Tls(error)
+    }
+
+    /// Takes what rustls has to say. While there is something, it looks at no byte of `bytes`, which may be ones that
+    /// it has refused.
+    fn collect(&mut self, bytes: &mut [u8]) {
+        let mut plain = Vec::new();
+        while self.state().wants_write() {
+            let (_, step) = self.session.step(bytes, &mut plain, &mut self.answer);
+            if step.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn state(&self) -> &CommonState {
+        self.session.state()
     }
 }
 
 impl Layer for TlsLayer {
-    fn open(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
-        let mut heard = Heard::More;
-        while !wire.is_empty() && heard == Heard::More {
-            let taken = self.session.read_tls(&mut wire);
-            let processed = match taken {
-                Ok(0) => break,
-                Ok(_) => self.session.process_new_packets().map_err(|error| {
-                    let first = !std::mem::replace(&mut self.heard, true);
-                    not_tls(error, first)
-                }),
-                // Its buffer is emptied each time, so only the peer can have filled it.
-                Err(_) => Err(TlsError::Protocol(rustls::Error::General(
-                    "a message is too large".to_owned(),
-                ))),
-            };
-            self.is_mute |= matches!(processed, Err(TlsError::NotTls));
-            drain(&mut self.session, plain);
-            if processed.map_err(Close::Tls)?.peer_has_closed() {
-                heard = Heard::End;
+    fn open(&mut self, mut wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        let mut kept = std::mem::take(&mut self.kept);
+        if let Some(bytes) = wire.behind(&kept) {
+            let (done, heard) = self.opened(bytes, plain);
+            if heard? == Heard::End {
+                return Ok(Heard::End);
             }
-            self.heard |= !self.session.is_handshaking() || self.session.wants_write();
+            let rest = &bytes[done..];
+            if !rest.is_empty() {
+                kept.clear();
+                kept.extend_from_slice(rest);
+                self.kept = kept;
+            }
+        } else {
+            kept.extend_from_slice(wire.bytes());
+            let (done, heard) = self.opened(&mut kept, plain);
+            if heard? == Heard::End {
+                return Ok(Heard::End);
+            }
+            // What a long handshake has taken is given back behind it.
+            self.kept = match done {
+                0 => kept,
+                _ => kept[done..].to_vec(),
+            };
         }
-        if self.info.is_none() && !self.session.is_handshaking() {
-            self.info = self.settled();
+        if self.kept.len() > KEPT_BYTES_MAX {
+            self.kept = Vec::new();
+            let error = "a message of the handshake is too large".to_owned();
+            return Err(Close::Tls(TlsError::Protocol(rustls::Error::General(
+                error,
+            ))));
         }
-        Ok(heard)
+        Ok(Heard::More)
     }
 
     fn at_eof(&mut self) -> Result<(), Close> {
@@ -109,35 +210,49 @@ impl Layer for TlsLayer {
         }))
     }
 
-    fn seal(&mut self, queue: &mut Queue<'_>, _: &mut Wire<'_>) -> usize {
-        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-        let mut count = 0;
-        for (slot, piece) in pieces.iter_mut().zip(queue.pieces(SEAL_BYTES_MAX)) {
-            *slot = IoSlice::new(piece);
-            count += 1;
-        }
-        let taken = self.session.writer().write_vectored(&pieces[..count]);
-        taken.unwrap_or(0)
+    fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize {
+        let bytes = &mut self.kept;
+        let sealed = match &mut self.session {
+            Session::Server(server) => with_traffic(server.process_tls_records(bytes), |traffic| {
+                seal(traffic, queue, wire)
+            }),
+            Session::Client(client) => with_traffic(client.process_tls_records(bytes), |traffic| {
+                seal(traffic, queue, wire)
+            }),
+        };
+        sealed.unwrap_or(0)
     }
 
     fn write(&mut self, wire: &mut Wire<'_>) {
-        while self.wants_write() {
-            if self.session.write_tls(wire).is_err() {
-                return;
-            }
+        if self.is_mute {
+            return;
         }
+        if self.state().wants_write() {
+            let mut kept = std::mem::take(&mut self.kept);
+            self.collect(&mut kept);
+            self.kept = kept;
+        }
+        wire.put(&std::mem::take(&mut self.answer));
     }
 
     fn wants_write(&self) -> bool {
-        self.session.wants_write() && !self.is_mute
+        !self.is_mute && (!self.answer.is_empty() || self.state().wants_write())
     }
 
-    fn finish(&mut self, _: &mut Wire<'_>) {
-        self.session.send_close_notify();
+    fn finish(&mut self, wire: &mut Wire<'_>) {
+        let bytes = &mut self.kept;
+        match &mut self.session {
+            Session::Server(server) => with_traffic(server.process_tls_records(bytes), |traffic| {
+                finish(traffic, wire);
+            }),
+            Session::Client(client) => with_traffic(client.process_tls_records(bytes), |traffic| {
+                finish(traffic, wire);
+            }),
+        };
     }
 
     fn is_handshaking(&self) -> bool {
-        self.info.is_none() && self.session.is_handshaking()
+        self.info.is_none() && self.state().is_handshaking()
     }
 
     fn timed_out(&mut self) -> Close {
@@ -145,16 +260,169 @@ impl Layer for TlsLayer {
     }
 }
 
-/// Appends what rustls has decrypted.
-fn drain(session: &mut Connection, plain: &mut Vec<u8>) {
-    let mut reader = session.reader();
-    while let Ok(chunk) = reader.fill_buf() {
-        let len = chunk.len();
-        if len == 0 {
-            return;
+/// Lengths only: what has come may be a secret.
+impl fmt::Debug for TlsLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match &self.session {
+            Session::Server(_) => "server",
+            Session::Client(_) => "client",
+        };
+        f.debug_struct("TlsLayer")
+            .field("side", &side)
+            .field("info", &self.info)
+            .field("kept_bytes", &self.kept.len())
+            .field("answer_bytes", &self.answer.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// rustls' side of the connection.
+enum Session {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
+impl Session {
+    fn state(&self) -> &CommonState {
+        match self {
+            Session::Server(server) => server,
+            Session::Client(client) => client,
         }
-        plain.extend_from_slice(chunk);
-        reader.consume(len);
+    }
+
+    /// Does one thing of what `wire` asks for. Answers how many bytes of it are to be dropped.
+    fn step(
+        &mut self,
+        wire: &mut [u8],
+        plain: &mut Vec<u8>,
+        answer: &mut Vec<u8>,
+    ) -> (usize, Result<Step, rustls::Error>) {
+        match self {
+            Session::Server(server) => step(server.process_tls_records(wire), plain, answer),
+            Session::Client(client) => step(client.process_tls_records(wire), plain, answer),
+        }
+    }
+}
+
+/// What rustls has done.
+enum Step {
+    /// Something, and there may be more.
+    Done,
+    /// All that could be: more is to come first.
+    Wait,
+    /// The peer has said that nothing more will come.
+    End,
+}
+
+fn step<D>(
+    status: UnbufferedStatus<'_, '_, D>,
+    plain: &mut Vec<u8>,
+    answer: &mut Vec<u8>,
+) -> (usize, Result<Step, rustls::Error>) {
+    let mut discard = status.discard;
+    let step = match status.state {
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+            match traffic.next_record() {
+                None => break Ok(Step::Done),
+                Some(Err(error)) => break Err(error),
+                Some(Ok(record)) => {
+                    plain.extend_from_slice(record.payload);
+                    discard += record.discard;
+                }
+            }
+        },
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            let start = answer.len();
+            // The first call asks for the length.
+            let len = match data.encode(&mut []) {
+                Err(EncodeError::InsufficientSize(size)) => size.required_size,
+                _ => 0,
+            };
+            answer.resize(start + len, 0);
+            let written = data.encode(&mut answer[start..]).unwrap_or(0);
+            answer.truncate(start + written);
+            Ok(Step::Done)
+        }
+        // `answer` is sent, whatever follows.
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(Step::Done)
+        }
+        Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Step::End),
+        // Early data is refused in the handshake, so none comes.
+        Ok(_) => Ok(Step::Wait),
+        Err(error) => Err(error),
+    };
+    (discard, step)
+}
+
+/// Calls `work` if data can be sealed.
+fn with_traffic<D, R>(
+    status: UnbufferedStatus<'_, '_, D>,
+    work: impl FnOnce(&mut WriteTraffic<'_, D>) -> R,
+) -> Option<R> {
+    match status.state {
+        Ok(ConnectionState::WriteTraffic(mut traffic)) => Some(work(&mut traffic)),
+        Ok(ConnectionState::TransmitTlsData(mut data)) => {
+            let traffic = data.may_encrypt_app_data();
+            let done = traffic.map(|mut traffic| work(&mut traffic));
+            data.done();
+            done
+        }
+        _ => None,
+    }
+}
+
+/// Seals the first of `queue`: a long piece, or short ones together. Answers how much that was.
+fn seal<D>(traffic: &mut WriteTraffic<'_, D>, queue: &Queue<'_>, wire: &mut Wire<'_>) -> usize {
+    let Some(first) = queue.pieces(SEAL_BYTES_MAX).next() else {
+        return 0;
+    };
+    if first.len() == queue.len() {
+        return encrypt(traffic, first, wire);
+    }
+    if first.len() >= SMALL_PIECE_BYTES {
+        // What is more than whole records goes with what is behind it.
+        let whole = first.len() - first.len() % RECORD_BYTES_MAX;
+        let len = if whole == 0 { first.len() } else { whole };
+        return encrypt(traffic, &first[..len], wire);
+    }
+    let mut together = Vec::with_capacity(2 * SMALL_PIECE_BYTES);
+    let pieces = queue.pieces(RECORD_BYTES_MAX);
+    for piece in pieces.take_while(|piece| piece.len() < SMALL_PIECE_BYTES) {
+        together.extend_from_slice(piece);
+    }
+    encrypt(traffic, &together, wire)
+}
+
+/// Appends `bytes` as records. Answers how many that were: all, or none where the keys are used up.
+fn encrypt<D>(traffic: &mut WriteTraffic<'_, D>, bytes: &[u8], wire: &mut Wire<'_>) -> usize {
+    let records = bytes.len().div_ceil(RECORD_BYTES_MAX);
+    let room = bytes.len() + (1 + records) * RECORD_OVERHEAD_BYTES;
+    match put(wire, room, |room| traffic.encrypt(bytes, room)) {
+        Ok(()) => bytes.len(),
+        Err(_) => 0,
+    }
+}
+
+fn finish<D>(traffic: &mut WriteTraffic<'_, D>, wire: &mut Wire<'_>) {
+    // Without room it would wait for the next `write`.
+    let _ = put(wire, 2 * RECORD_OVERHEAD_BYTES, |room| {
+        traffic.queue_close_notify(room)
+    });
+}
+
+/// Appends what `write` writes into so much room, or into as much as it then asks for.
+fn put(
+    wire: &mut Wire<'_>,
+    room: usize,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+) -> Result<(), EncryptError> {
+    match wire.put_with(room, &mut write) {
+        Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) => {
+            wire.put_with(required_size, write)
+        }
+        result => result,
     }
 }
 

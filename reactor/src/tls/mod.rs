@@ -31,6 +31,13 @@
 //! Marks, bounds, [`pause`](crate::Io::pause), timeouts and the ways to close mean what they mean
 //! without it.
 //!
+//! # What it takes
+//!
+//! Records are opened in the buffer that the loop reads into, and sealed into what waits for the socket. Between two
+//! reads a connection keeps the beginning of a record, which is 18 KiB at most, or of a message of the handshake,
+//! which is 64 KiB at most, and else nothing: one at rest has its keys. What the peer asks for of itself, such as
+//! other keys, has at most one answer that waits.
+//!
 //! # What is different
 //!
 //! * [`on_open`](crate::Handler::on_open) still means that the connection is there. What is sent
@@ -62,6 +69,7 @@ pub use verify::{
 
 pub use rustls;
 
+mod asked;
 mod pem;
 mod verify;
 
@@ -93,11 +101,12 @@ pub(crate) enum Side {
 
 impl Tls {
     /// The side that shows a certificate. Certificates by name, protocols (ALPN) and versions are
-    /// the configuration's.
+    /// the configuration's, of which a copy is made if others have it too: it is cheaper to clone what this answers than
+    /// to call it for each connection.
     #[must_use]
     pub fn server(config: Arc<ServerConfig>) -> Tls {
         Tls {
-            side: Side::Server(config),
+            side: Side::Server(asked::overheard(config)),
             timeout: HANDSHAKE_TIMEOUT,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::support::{Bench, Cx, Peer, Probe, World};
 use midge_reactor::Close;
-use midge_reactor::layer::{Heard, Layer, Queue, Wire};
+use midge_reactor::layer::{Arrived, Heard, Layer, Queue, Wire};
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -29,7 +29,7 @@ impl fmt::Debug for Signing {
 }
 
 impl Layer for Signing {
-    fn open(&mut self, _: &[u8], _: &mut Vec<u8>) -> Result<Heard, Close> {
+    fn open(&mut self, _: Arrived<'_>, _: &mut Vec<u8>) -> Result<Heard, Close> {
         self.made.borrow_mut().push(self.neighbour.text());
         self.world.stall(self.takes);
         Ok(Heard::More)

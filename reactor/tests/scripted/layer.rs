@@ -2,7 +2,7 @@
 
 use crate::layers::{FRAME_BYTES_MAX, Frames, GREETING, Passed, Repeated, Xor, frame, passed};
 use crate::support::{Bench, Peer, Probe};
-use midge_reactor::layer::{Layer, LayerError};
+use midge_reactor::layer::{Arrived, Layer, LayerError};
 use midge_reactor::{Eof, ProxyOptions};
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -279,7 +279,9 @@ fn a_layer_that_changes_no_byte_has_each_piece_leave_behind_its_head() {
     peer.set_room(usize::MAX);
     bench.settle();
     let (mut opened, mut all) = (Passed::default(), Vec::new());
-    opened.open(&peer.received(), &mut all).expect("it is good");
+    opened
+        .open(Arrived::new(&mut peer.received()), &mut all)
+        .expect("it is good");
     assert!(all == [[1; 100_000], [2; 100_000], [3; 100_000]].concat());
     assert_eq!(bench.with(|cx| cx.io.total_queued()), 0);
 }

@@ -2,14 +2,14 @@
 //! that makes much of little.
 
 use midge_reactor::Close;
-use midge_reactor::layer::{Heard, Layer, Queue, Wire};
+use midge_reactor::layer::{Arrived, Heard, Layer, Queue, Wire};
 
 /// Each byte by itself, changed. The end of the socket is the end.
 #[derive(Debug)]
 pub(crate) struct Xor(pub(crate) u8);
 
 impl Layer for Xor {
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
         plain.extend(wire.iter().map(|byte| byte ^ self.0));
         Ok(Heard::More)
     }
@@ -82,8 +82,8 @@ impl Frames {
 }
 
 impl Layer for Frames {
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
-        self.part.extend(wire);
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        self.part.extend(wire.bytes());
         if !self.is_greeted {
             let len = self.part.len().min(GREETING.len());
             if self.part[..len] != GREETING[..len] {
@@ -162,7 +162,8 @@ pub(crate) fn passed(bytes: &[u8]) -> Vec<u8> {
 }
 
 impl Layer for Passed {
-    fn open(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        let mut wire = wire.bytes();
         while !wire.is_empty() {
             if self.left == 0 {
                 self.part.push(wire[0]);
@@ -213,8 +214,8 @@ impl Repeated {
 }
 
 impl Layer for Repeated {
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
-        self.rest.extend(wire);
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        self.rest.extend(wire.bytes());
         if self.rest.is_empty() {
             return Ok(Heard::More);
         }

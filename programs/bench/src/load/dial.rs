@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use midge_dial::{Greeted, Server, websocket};
 use midge_protocol::{Info, ServerOp, ServerParser, ServerStep};
-use midge_reactor::layer::{Heard, Layer, Queue, Wire};
+use midge_reactor::layer::{Arrived, Heard, Layer, Queue, Wire};
 use midge_reactor::tls::rustls::client::Resumption;
 use midge_reactor::tls::rustls::pki_types::ServerName;
 use midge_reactor::tls::{Tls, TlsInfo};
@@ -228,8 +228,8 @@ struct Framing {
 }
 
 impl Layer for Framing {
-    fn open(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<Heard, Close> {
-        match self.client.open(wire, plain) {
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        match self.client.open(wire.bytes(), plain) {
             Ok(true) => Ok(Heard::More),
             Ok(false) => Ok(Heard::End),
             Err(fault) => Err(Close::Failed(fault.into())),
