@@ -1,4 +1,5 @@
-//! `Failures`: logins that have failed: how many, from where, and how many of them are told of.
+//! `Failures`: logins that have failed: how many, from where, and how many of them are told of. What else ends
+//! connections and may come by the thousand is told of alike.
 //!
 //! ```text
 //! failures from one address    0 .. 10    11       12     ..    110 and more
@@ -39,8 +40,30 @@ const HALF_LIFE: Duration = Duration::from_secs(10);
 /// Addresses that are kept: about 400 KiB.
 const ADDRESSES_MAX: usize = 4096;
 
-/// Failures that are told of in a second.
+/// Failures of one kind that are told of in a second.
 pub(crate) const TOLD_MAX: u32 = 20;
+
+/// What has failed. Each kind is counted apart, or a flood of one would hide the others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// A login.
+    Login,
+    /// A connection that ended before it could log in.
+    Beginning,
+    /// A conversation that ended by an error of the client, or of its connection.
+    Conversation,
+}
+
+impl Kind {
+    /// What the log calls several of them.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Login => "failed logins",
+            Kind::Beginning => "connections that ended at their beginning",
+            Kind::Conversation => "connections that ended by an error",
+        }
+    }
+}
 
 /// What there is to say in the log about one more failure.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,9 +79,8 @@ pub(crate) struct Told {
 pub(crate) struct Failures {
     /// Those of each address, the last first.
     addresses: LruCache<Source, Storm, RandomState>,
-    logins: Tally,
-    /// Connections that ended before they could log in. Counted apart, or a flood of them would hide logins.
-    beginnings: Tally,
+    /// What the log tells of each kind.
+    tallies: [Tally; 3],
 }
 
 /// What the log tells of one kind of failure.
@@ -107,8 +129,7 @@ impl Failures {
     pub(crate) fn new() -> Failures {
         Failures {
             addresses: LruCache::unbounded_with_hasher(RandomState::default()),
-            logins: Tally::default(),
-            beginnings: Tally::default(),
+            tallies: Default::default(),
         }
     }
 
@@ -138,14 +159,9 @@ impl Failures {
         before == FREE_MAX
     }
 
-    /// What to tell of one more failed login.
-    pub(crate) fn tell(&mut self, now: Time) -> Told {
-        self.logins.tell(now)
-    }
-
-    /// What to tell of one more connection that ended before it could log in.
-    pub(crate) fn tell_of_beginning(&mut self, now: Time) -> Told {
-        self.beginnings.tell(now)
+    /// What to tell of one more failure of this kind.
+    pub(crate) fn tell(&mut self, kind: Kind, now: Time) -> Told {
+        self.tallies[kind as usize].tell(now)
     }
 }
 
@@ -184,20 +200,23 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_end_early_hide_no_failed_login() {
+    fn a_flood_of_one_kind_hides_none_of_another() {
         let mut failures = Failures::new();
-        for _ in 0..=TOLD_MAX {
-            failures.tell(START);
-        }
-        for _ in 0..100 {
-            failures.tell_of_beginning(START);
-        }
-        let [login, beginning] = [
-            failures.tell(START + SECOND),
-            failures.tell_of_beginning(START + SECOND),
+        let floods = [
+            (Kind::Login, TOLD_MAX + 1),
+            (Kind::Beginning, TOLD_MAX + 80),
+            (Kind::Conversation, TOLD_MAX),
         ];
-        assert_eq!((login.this, login.untold), (true, 1));
-        assert_eq!((beginning.this, beginning.untold), (true, 80));
+        for (kind, times) in floods {
+            for _ in 0..times {
+                failures.tell(kind, START);
+            }
+        }
+        for (kind, times) in floods {
+            let told = failures.tell(kind, START + SECOND);
+            let untold = u64::from(times - TOLD_MAX);
+            assert_eq!((told.this, told.untold), (true, untold), "{kind:?}");
+        }
     }
 
     #[test]
@@ -269,13 +288,14 @@ mod tests {
     #[test]
     fn so_many_are_told_of_in_a_second_and_the_others_are_counted() {
         let mut failures = Failures::new();
-        let all: Vec<Told> = (0..1000).map(|_| failures.tell(START)).collect();
+        let mut tell = |now| failures.tell(Kind::Login, now);
+        let all: Vec<Told> = (0..1000).map(|_| tell(START)).collect();
         let told = all.iter().filter(|told| told.this).count();
         assert_eq!(told, TOLD_MAX as usize);
         assert!(all.iter().all(|told| told.untold == 0));
-        let next = failures.tell(START + SECOND);
+        let next = tell(START + SECOND);
         let untold = 1000 - u64::from(TOLD_MAX);
         assert_eq!((next.this, next.untold), (true, untold));
-        assert_eq!(failures.tell(START + SECOND).untold, 0);
+        assert_eq!(tell(START + SECOND).untold, 0);
     }
 }

@@ -13,8 +13,8 @@
 
 use super::Client;
 use super::session::Session;
-use super::wrong::tells_of_login;
-use crate::auth::failures::WAIT_MAX;
+use super::wrong::is_told;
+use crate::auth::failures::{Kind, WAIT_MAX};
 use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Pending, Purpose};
 use crate::auth::{Inquiry, Verdict};
 use crate::link::Link;
@@ -164,7 +164,7 @@ impl Client {
     fn note_failure(&self, cx: &mut Context<'_, State>) {
         let (label, now) = (&self.link.label, cx.now());
         let has_begun = cx.state.failures.failed(self.link.source(cx), now);
-        if has_begun && tells_of_login(cx.state, now) {
+        if has_begun && is_told(cx.state, Kind::Login, now) {
             log::warn!(
                 target: "midge",
                 "{label} - many logins from this address have failed; the next ones wait up to {WAIT_MAX:?} each"

@@ -17,8 +17,9 @@ use super::Client;
 use super::framing;
 use super::limited::TurnedAway;
 use super::session::{self, Session};
-use super::wrong::tells_of_beginning;
+use super::wrong::is_told;
 use crate::auth::certificate::{DistinguishedName, Names};
+use crate::auth::failures::Kind;
 use crate::config::Config;
 use crate::core::close::CloseReason;
 use crate::core::receiver::Label;
@@ -203,7 +204,7 @@ impl Client {
     /// Ends a connection of which it is not known what it understands.
     fn end_without_words(&mut self, cx: &mut Context<'_, State>, why: &str) {
         let now = cx.now();
-        if tells_of_beginning(cx.state, now) {
+        if is_told(cx.state, Kind::Beginning, now) {
             log::error!(target: "midge", "{} - {why}", self.link.label);
         }
         self.leave(cx, CloseReason::ProtocolViolation);
@@ -290,8 +291,10 @@ impl Client {
             return;
         }
         if tls::has_ended(&cx.io, cx.key(), Timestamp::now()) {
-            let label = &self.link.label;
-            log::error!(target: "midge", "{label} - TLS handshake error: the certificate of a session taken up again has expired");
+            let (label, now) = (&self.link.label, cx.now());
+            if is_told(cx.state, Kind::Beginning, now) {
+                log::error!(target: "midge", "{label} - TLS handshake error: the certificate of a session taken up again has expired");
+            }
             self.leave(cx, CloseReason::TlsHandshake);
             return cx.close();
         }
@@ -393,19 +396,22 @@ impl Client {
             Opening::Upgrade { .. } => failure.is_some(),
             _ => false,
         };
+        let now = cx.now();
         if !in_handshake {
             return match failure {
                 Some(Failure::Error(text)) => {
-                    log::error!(target: "midge", "{label} - TLS error: {text}");
+                    if is_told(cx.state, Kind::Conversation, now) {
+                        log::error!(target: "midge", "{label} - TLS error: {text}");
+                    }
                     CloseReason::ReadError
                 }
                 Some(_) => CloseReason::ClientClosed,
                 None => CloseReason::of_close(why),
             };
         }
-        let now = cx.now();
         match failure {
-            Some(Failure::Error(_) | Failure::Timeout) if !tells_of_beginning(cx.state, now) => {}
+            Some(Failure::Error(_) | Failure::Timeout)
+                if !is_told(cx.state, Kind::Beginning, now) => {}
             Some(Failure::Error(text)) => {
                 log::error!(target: "midge", "{label} - TLS handshake error: {text}");
             }

@@ -1,6 +1,6 @@
 //! What a client does wrong, as the log tells it.
 
-use crate::auth::failures::{TOLD_MAX, Told};
+use crate::auth::failures::{Kind, TOLD_MAX, Told};
 use crate::config::Auth;
 use crate::core::receiver::Label;
 use crate::state::State;
@@ -52,6 +52,9 @@ pub(super) fn log_violation(
     state: &mut State,
     now: Time,
 ) {
+    if kind_of(violation).is_some_and(|kind| !is_told(state, kind, now)) {
+        return;
+    }
     let text = place.map_or("", |place| place.text.as_str());
     match violation {
         Violation::UnknownOperation => {
@@ -69,20 +72,16 @@ pub(super) fn log_violation(
             log::error!(target: "midge", "{label} - {violation}: max_control_line {max}, {text}");
         }
         Violation::Authorization | Violation::AuthenticationTimeout => {
-            if tells_of_login(state, now) {
-                let auth = state.config.terms(label.door).auth;
-                let text = failure(violation, options, auth);
-                log::error!(target: "midge", "{label} - {text}");
-            }
+            let auth = state.config.terms(label.door).auth;
+            let text = failure(violation, options, auth);
+            log::error!(target: "midge", "{label} - {text}");
         }
-        // The limiter tells of these: they may come by the thousand.
-        Violation::OwnConnectionsMax | Violation::ConnectionRateMax | Violation::RateMax => {
+        // The limiter, or what counts handshakes, tells of these.
+        Violation::OwnConnectionsMax
+        | Violation::ConnectionRateMax
+        | Violation::RateMax
+        | Violation::Throttled => {
             log::debug!(target: "midge", "{label} - {violation}");
-        }
-        Violation::ConnectionsMax => {
-            if tells_of_beginning(state, now) {
-                log::error!(target: "midge", "{label} - {violation}");
-            }
         }
         Violation::PayloadTooLarge => {
             let announced = place.and_then(|place| place.announced).unwrap_or_default();
@@ -92,20 +91,27 @@ pub(super) fn log_violation(
     }
 }
 
-/// Whether to tell of one more failed login; tells how many were left out before it.
-pub(super) fn tells_of_login(state: &mut State, now: Time) -> bool {
-    let Told { this, untold } = state.failures.tell(now);
-    if untold > 0 {
-        log::error!(target: "midge", "{untold} more failed logins were not told of, at most {TOLD_MAX} a second are");
+/// As what a violation counts that may come by the thousand; `None` if others tell of it, or an operator has asked for
+/// it.
+fn kind_of(violation: &Violation<'_>) -> Option<Kind> {
+    match violation {
+        Violation::OwnConnectionsMax
+        | Violation::ConnectionRateMax
+        | Violation::RateMax
+        | Violation::Throttled
+        | Violation::Kicked { .. } => None,
+        Violation::Authorization | Violation::AuthenticationTimeout => Some(Kind::Login),
+        Violation::ConnectionsMax => Some(Kind::Beginning),
+        _ => Some(Kind::Conversation),
     }
-    this
 }
 
-/// As [`tells_of_login`], of a connection that ends before it could log in.
-pub(super) fn tells_of_beginning(state: &mut State, now: Time) -> bool {
-    let Told { this, untold } = state.failures.tell_of_beginning(now);
+/// Whether to tell of one more failure of this kind; tells how many were left out before it.
+pub(super) fn is_told(state: &mut State, kind: Kind, now: Time) -> bool {
+    let Told { this, untold } = state.failures.tell(kind, now);
     if untold > 0 {
-        log::error!(target: "midge", "{untold} more connections that ended at their beginning were not told of, at most {TOLD_MAX} a second are");
+        let name = kind.name();
+        log::error!(target: "midge", "{untold} more {name} were not told of, at most {TOLD_MAX} a second are");
     }
     this
 }

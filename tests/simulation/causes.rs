@@ -1,4 +1,4 @@
-//! Why the broker says it has closed each connection: read from its log, where an operator would.
+//! Why the broker says it has closed each connection, and of what it warns: read from its log, where an operator would.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::cell::RefCell;
@@ -8,6 +8,7 @@ use std::sync::Once;
 thread_local! {
     // A simulation lives on one thread, and so does its broker.
     static CAUSES: RefCell<BTreeMap<u64, String>> = const { RefCell::new(BTreeMap::new()) };
+    static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Journal;
@@ -29,6 +30,9 @@ impl Log for Journal {
             let cause = cause.split(';').next().unwrap_or_default();
             CAUSES.with_borrow_mut(|causes| causes.insert(cid, cause.to_owned()));
         }
+        if record.level() <= Level::Warn {
+            WARNINGS.with_borrow_mut(|warnings| warnings.push(line));
+        }
     }
 
     fn flush(&self) {}
@@ -42,9 +46,15 @@ pub(crate) fn listen() {
         log::set_max_level(LevelFilter::Debug);
     });
     CAUSES.with_borrow_mut(BTreeMap::clear);
+    WARNINGS.with_borrow_mut(Vec::clear);
 }
 
 /// Why the connection with that number was closed; empty if it was not.
 pub(crate) fn of(cid: u64) -> String {
     CAUSES.with_borrow(|causes| causes.get(&cid).cloned().unwrap_or_default())
+}
+
+/// The warnings and errors since the last time, or since [`listen`].
+pub(crate) fn warnings() -> Vec<String> {
+    WARNINGS.with_borrow_mut(std::mem::take)
 }

@@ -16,6 +16,7 @@ mod scenarios;
 mod secured;
 mod stopped;
 mod talker;
+mod told;
 
 use client::{Log, Manner, Peers};
 use midge::{

@@ -5,9 +5,9 @@
 
 use midge::{CertFiles, Tls};
 use midge_reactor::Context;
-use midge_reactor::tls::rustls::ClientConfig;
 use midge_reactor::tls::rustls::client::Resumption;
 use midge_reactor::tls::rustls::pki_types::ServerName;
+use midge_reactor::tls::rustls::{ClientConfig, ClientConnection};
 use midge_reactor::tls::{self, client_config, roots};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use std::path::Path;
@@ -56,6 +56,12 @@ pub(crate) fn settings() -> Tls {
         timeout: TIMEOUT,
         ..Tls::default()
     }
+}
+
+/// A client's side of a handshake, for one that moves the bytes itself.
+pub(crate) fn session() -> ClientConnection {
+    let name = ServerName::try_from(NAME).expect("it is a name");
+    ClientConnection::new(Arc::clone(&papers().client), name).expect("all is in order")
 }
 
 /// The handshake of a client that has read `INFO`.
