@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use crate::auth;
     use crate::client::listener::Clients;
-    use crate::config::{Auth, Config};
+    use crate::config::{Auth, Config, Network, ProxyProtocol};
     use crate::core::close::CloseReason;
     use crate::door::Door;
     use crate::records::Records;
@@ -344,6 +344,53 @@ mod tests {
         sim.run_for(SECOND);
         assert_eq!(sim.connections(broker), 0);
         assert!(sim.now() > Time::ZERO + 159 * SECOND);
+    }
+
+    #[test]
+    fn behind_a_proxy_the_address_that_it_tells_waits_and_its_neighbours_do_not() {
+        const GUESS: &str = "PROXY TCP4 192.0.2.66 198.51.100.1 1 2\r\n\
+                             CONNECT {\"auth_token\":\"guess\",\"verbose\":false}\r\n";
+        const STORM: &str = "PROXY TCP4 192.0.2.66 198.51.100.1 1 2\r\n\
+                             CONNECT {\"auth_token\":\"secret\",\"verbose\":false}\r\nPING\r\n";
+        const NEIGHBOUR: &str = "PROXY TCP4 192.0.2.7 198.51.100.1 1 2\r\n\
+                                 CONNECT {\"auth_token\":\"secret\",\"verbose\":false}\r\nPING\r\n";
+        // The proxy itself, as when it looks whether the broker is there.
+        const OWN: &str = "PROXY UNKNOWN\r\n\
+                           CONNECT {\"auth_token\":\"secret\",\"verbose\":false}\r\nPING\r\n";
+        let mut sim = Sim::with_faults(1, Faults::none());
+        let config = Config {
+            auth: Auth::Token("secret".into()),
+            proxy_protocol: Some(ProxyProtocol {
+                trusted: vec![Network::parse("10.0.0.0/8").expect("a network")],
+                others_may_come: false,
+            }),
+            ..Config::default()
+        };
+        let broker = broker(&mut sim, config);
+        let hosts = ["storm", "other proxy", "neighbour", "proxy"];
+        let [storm, other, neighbour, proxy] = hosts.map(|name| clients(&mut sim, name));
+        // All of one address, by one proxy.
+        for _ in 0..200 {
+            say(&mut sim, storm, broker, GUESS);
+        }
+        sim.run_for(5 * SECOND);
+        assert_eq!(sim.connections(broker), 0);
+        heard(&mut sim, storm);
+        // By the same proxy, and by another one.
+        say(&mut sim, storm, broker, STORM);
+        say(&mut sim, other, broker, STORM);
+        say(&mut sim, storm, broker, NEIGHBOUR);
+        say(&mut sim, neighbour, broker, NEIGHBOUR);
+        say(&mut sim, proxy, broker, OWN);
+        sim.run_for(SECOND / 2);
+        let early = [storm, other, neighbour, proxy].map(|host| {
+            let heard = heard(&mut sim, host);
+            heard.matches("PONG").count()
+        });
+        assert_eq!(early, [1, 0, 1, 1]);
+        sim.run_for(SECOND);
+        let late = [storm, other].map(|host| heard(&mut sim, host));
+        assert_eq!(late, ["PONG\r\n", "PONG\r\n"]);
     }
 
     #[test]
