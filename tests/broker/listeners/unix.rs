@@ -137,6 +137,46 @@ fn a_reload_closes_a_process_that_is_mapped_to_nobody_any_more() {
 }
 
 #[test]
+fn a_reload_after_which_others_are_refused_closes_those_that_are_there_and_no_mapped_one() {
+    let path = path("narrowed");
+    let with = |uid: u32, refuse_others| Config {
+        listeners: vec![Listener {
+            name: "local".to_owned(),
+            unix: Some(UnixSocket {
+                users_by_uid: BTreeMap::from([(uid, "ann".to_owned())]),
+                refuse_others,
+                ..UnixSocket::at(&path)
+            }),
+            ..Listener::default()
+        }],
+        ..settings()
+    };
+    for (uid, stays) in [(own_uid() + 1, false), (own_uid(), true)] {
+        let broker = start(with(uid, false));
+        // One that has presented what all must, and one that has not begun.
+        let mut known = dial(&path);
+        info(&mut known);
+        let bob = answer(&mut known, r#","user":"bob","pass":"secret""#);
+        assert_eq!(bob, "PONG");
+        let mut silent = dial(&path);
+        info(&mut silent);
+        let reloaded = broker.handle().reload(with(uid, true));
+        reloaded.expect("they are good");
+        for stream in [&mut known, &mut silent] {
+            let said = match stays {
+                true => answer(stream, r#","user":"bob","pass":"secret""#),
+                false => line(stream),
+            };
+            let expected = match stays {
+                true => "PONG",
+                false => "-ERR 'Authorization Violation'",
+            };
+            assert_eq!(said, expected);
+        }
+    }
+}
+
+#[test]
 fn the_file_has_the_permissions_that_were_asked_for_and_goes_with_the_broker() {
     let path = path("file");
     // One that a broker has left behind which was killed.
