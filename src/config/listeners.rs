@@ -3,7 +3,7 @@
 use super::{Advertise, ProxyProtocol};
 use crate::tls::Tls;
 use midge_reactor::Credentials;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,11 +77,23 @@ pub struct UnixSocket {
     pub mode: u32,
     /// The user that a client is whose process runs as this user of the machine, and who presents nothing else.
     pub users_by_uid: BTreeMap<u32, String>,
-    /// Likewise by the group that its process runs as. A user of the machine goes before a group.
-    pub users_by_gid: BTreeMap<u32, String>,
+    /// Likewise by a group that its process runs as, or its user is in. A user of the machine goes before a group, and
+    /// of several groups the first counts.
+    pub users_by_gid: Vec<UnixGroup>,
     /// Whether a client is refused whose process is none of these (`other_peers: refuse`). Default false: it must
     /// present what all must.
     pub refuse_others: bool,
+}
+
+/// A group of the machine, and the user that its processes are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UnixGroup {
+    /// Its number.
+    pub gid: u32,
+    /// The users of the machine who are in it besides their own group. A file has them looked up when it is read.
+    pub members: BTreeSet<u32>,
+    /// The user.
+    pub user: String,
 }
 
 impl UnixSocket {
@@ -91,7 +103,7 @@ impl UnixSocket {
             path: path.into(),
             mode: 0o660,
             users_by_uid: BTreeMap::new(),
-            users_by_gid: BTreeMap::new(),
+            users_by_gid: Vec::new(),
             refuse_others: false,
         }
     }
@@ -99,13 +111,22 @@ impl UnixSocket {
     /// The user that a client is by its process alone.
     pub(crate) fn user_of(&self, peer: Credentials) -> Option<&str> {
         let by_uid = self.users_by_uid.get(&peer.uid);
-        let user = by_uid.or_else(|| self.users_by_gid.get(&peer.gid));
-        user.map(String::as_str)
+        let mut groups = self.users_by_gid.iter();
+        let by_gid = || Some(&groups.find(|group| group.has(peer))?.user);
+        by_uid.or_else(by_gid).map(String::as_str)
     }
 
     /// All users that processes are mapped to.
     pub(crate) fn users(&self) -> impl Iterator<Item = &String> {
-        self.users_by_uid.values().chain(self.users_by_gid.values())
+        let by_gid = self.users_by_gid.iter().map(|group| &group.user);
+        self.users_by_uid.values().chain(by_gid)
+    }
+}
+
+impl UnixGroup {
+    /// Whether a process runs as this group, or its user is in it.
+    fn has(&self, peer: Credentials) -> bool {
+        self.gid == peer.gid || self.members.contains(&peer.uid)
     }
 }
 
@@ -117,7 +138,11 @@ mod tests {
     fn the_user_of_a_process_goes_before_its_group() {
         let socket = UnixSocket {
             users_by_uid: BTreeMap::from([(1, "ann".to_owned())]),
-            users_by_gid: BTreeMap::from([(9, "staff".to_owned())]),
+            users_by_gid: vec![UnixGroup {
+                gid: 9,
+                user: "staff".to_owned(),
+                ..UnixGroup::default()
+            }],
             ..UnixSocket::at("/run/midge.sock")
         };
         let user = |uid, gid| {

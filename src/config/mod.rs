@@ -27,7 +27,7 @@ pub mod settings;
 pub use connections::ConnectionType;
 pub use limits::{AddressLimits, Exceeded, Limits};
 pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
-pub use listeners::{Listener, UnixSocket};
+pub use listeners::{Listener, UnixGroup, UnixSocket};
 pub use midge_protocol::Secret;
 pub use network::Network;
 pub(crate) use origin::Origin;

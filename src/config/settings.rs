@@ -460,9 +460,14 @@ fn unix_users(unix: Option<&UnixSocket>) -> Option<String> {
     let by_uid = users_by_uid
         .iter()
         .map(|(id, user)| format!("uid {id}: {user}"));
-    let by_gid = users_by_gid
-        .iter()
-        .map(|(id, user)| format!("gid {id}: {user}"));
+    let by_gid = users_by_gid.iter().map(|group| {
+        let members: Vec<String> = group.members.iter().map(ToString::to_string).collect();
+        let with = match members.is_empty() {
+            true => String::new(),
+            false => format!(" with uid {}", members.join(", ")),
+        };
+        format!("gid {}{with}: {}", group.gid, group.user)
+    });
     let others = match refuse_others {
         true => "others are refused",
         false => "others log in",

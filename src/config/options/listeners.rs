@@ -1,11 +1,9 @@
-//! Where clients come in besides `host` and `port`: the block `listeners`, and Unix sockets with the block `unix`.
-//! midge's own.
+//! Where clients come in besides `host` and `port`: the block `listeners`, and the addresses of Unix sockets. midge's
+//! own.
 
 use super::reader::Reader;
 use crate::config::language::{Kind, Pair};
 use crate::config::{Advertise, Listener, ProxyProtocol, UnixSocket};
-use nix::unistd::{Group, User};
-use std::collections::BTreeMap;
 
 const KEYS: [&str; 14] = [
     "listen",
@@ -22,14 +20,6 @@ const KEYS: [&str; 14] = [
     "advertise",
     "client_advertise",
     "proxy_protocol",
-];
-
-const UNIX_KEYS: [&str; 5] = [
-    "path",
-    "mode",
-    "users_by_uid",
-    "users_by_gid",
-    "other_peers",
 ];
 
 /// What an address begins with that is the path of a Unix socket.
@@ -167,108 +157,4 @@ impl Reader<'_> {
         }
         Some(own)
     }
-
-    /// Reads the block `unix`: who may use a Unix socket, and as whom.
-    pub(super) fn unix_block(&mut self, pair: &Pair, unix: &mut Option<UnixSocket>) {
-        let Some(map) = self.map(pair) else { return };
-        let own = unix.get_or_insert_with(|| UnixSocket::at(""));
-        let (mut by_uid, mut of_groups) = (BTreeMap::new(), BTreeMap::new());
-        for pair in map.iter() {
-            match pair.key.to_ascii_lowercase().as_str() {
-                "path" => own.path = self.text(pair).unwrap_or_default().into(),
-                "mode" => own.mode = self.mode(pair).unwrap_or(own.mode),
-                "users_by_uid" => by_uid = self.users_by_uid(pair),
-                "users_by_gid" => {
-                    let (by_gid, members) = self.users_by_gid(pair);
-                    own.users_by_gid = by_gid;
-                    of_groups = members;
-                }
-                "other_peers" => match self.text(pair).unwrap_or_default().as_str() {
-                    "refuse" => own.refuse_others = true,
-                    "login" => own.refuse_others = false,
-                    _ => {
-                        let text = "other_peers takes login, so that others present what all must, or refuse";
-                        self.report.error(&pair.at, text);
-                    }
-                },
-                _ if pair.used => {}
-                _ => self.unknown(pair, "", UNIX_KEYS.iter().copied()),
-            }
-        }
-        // Who is named goes before the groups that he is in.
-        of_groups.extend(by_uid);
-        own.users_by_uid = of_groups;
-    }
-
-    /// Permissions as `ls` and `chmod` have them: octal digits, with a 0 in front or none.
-    fn mode(&mut self, pair: &Pair) -> Option<u32> {
-        let text = self.text(pair)?;
-        let digits = text.strip_prefix("0o").unwrap_or(&text);
-        match u32::from_str_radix(digits, 8) {
-            Ok(mode) if mode <= 0o777 => Some(mode),
-            _ => self.wrong(
-                pair,
-                format!(
-                    "mode {text:?} is no permissions of a file; write three octal digits, as 0660"
-                ),
-            ),
-        }
-    }
-
-    fn users_by_uid(&mut self, pair: &Pair) -> BTreeMap<u32, String> {
-        let mut found = BTreeMap::new();
-        let Some(map) = self.map(pair) else {
-            return found;
-        };
-        for pair in map.iter() {
-            let number = pair.key.parse().ok();
-            let named = || Some(User::from_name(&pair.key).ok()??.uid.as_raw());
-            match (number.or_else(named), self.text(pair)) {
-                (Some(uid), Some(user)) => drop(found.insert(uid, user)),
-                (None, _) => self.nobody(pair, "user"),
-                (_, None) => {}
-            }
-        }
-        found
-    }
-
-    /// By the groups' numbers, and by the users that are in them besides their own group.
-    fn users_by_gid(&mut self, pair: &Pair) -> (BTreeMap<u32, String>, BTreeMap<u32, String>) {
-        let (mut found, mut members) = (BTreeMap::new(), BTreeMap::new());
-        let Some(map) = self.map(pair) else {
-            return (found, members);
-        };
-        for pair in map.iter() {
-            let group = match pair.key.parse() {
-                Ok(gid) => Group::from_gid(gid_of(gid)).ok().flatten(),
-                Err(_) => Group::from_name(&pair.key).ok().flatten(),
-            };
-            let gid = pair.key.parse().ok();
-            let gid = gid.or_else(|| Some(group.as_ref()?.gid.as_raw()));
-            let (Some(gid), Some(user)) = (gid, self.text(pair)) else {
-                if gid.is_none() {
-                    self.nobody(pair, "group");
-                }
-                continue;
-            };
-            for name in group.into_iter().flat_map(|group| group.mem) {
-                if let Ok(Some(member)) = User::from_name(&name) {
-                    members.insert(member.uid.as_raw(), user.clone());
-                }
-            }
-            found.insert(gid, user);
-        }
-        (found, members)
-    }
-
-    fn nobody(&mut self, pair: &Pair, what: &str) {
-        let name = &pair.key;
-        let text =
-            format!("there is no {what} {name:?} on this machine; write its name or its number");
-        self.report.error(&pair.at, text);
-    }
-}
-
-fn gid_of(gid: u32) -> nix::unistd::Gid {
-    nix::unistd::Gid::from_raw(gid)
 }

@@ -7,7 +7,7 @@
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `permissions`: what
 //!   a user may do then; `limits`: what clients may have together; `tls`: TLS
-//! * `listeners`: where else clients come in
+//! * `listeners`: where else clients come in; `unix`: who may use a Unix socket, and as whom
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
 //! * `report`: what is told; `nearest`: what may have been meant
@@ -24,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unix;
 mod unsupported;
 mod websocket;
 
@@ -38,6 +39,7 @@ use reader::Reader;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use table::TABLE;
+use unix::People;
 use unsupported::UNSUPPORTED;
 
 /// Where a setting that a file sets came from.
@@ -77,6 +79,11 @@ pub struct Settings {
 /// );
 /// ```
 pub fn settings(document: &Document) -> Settings {
+    settings_among(document, &unix::System)
+}
+
+/// As [`settings`], on a machine with these users and groups.
+fn settings_among(document: &Document, people: &dyn People) -> Settings {
     let mut settings = Settings::default();
     let mut written = BTreeMap::new();
     let mut reader = Reader {
@@ -84,6 +91,7 @@ pub fn settings(document: &Document) -> Settings {
         report: &mut settings.report,
         credentials: &mut Credentials::default(),
         monitor: &mut settings.monitor,
+        people,
         trace_verbose: &mut false,
     };
     for pair in document.root.iter() {

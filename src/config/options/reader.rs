@@ -2,6 +2,7 @@
 
 use super::authorization::Credentials;
 use super::report::Report;
+use super::unix::People;
 use crate::config::Monitor;
 use crate::config::Network;
 use crate::config::Options;
@@ -19,6 +20,8 @@ pub(super) struct Reader<'a> {
     pub(super) credentials: &'a mut Credentials,
     /// Host, path and credentials of monitoring, whether it has a port in the file or not.
     pub(super) monitor: &'a mut Monitor,
+    /// Users and groups of the machine.
+    pub(super) people: &'a dyn People,
     /// Whether `trace_verbose` was there: it turns `trace` on, whatever that says.
     pub(super) trace_verbose: &'a mut bool,
 }

@@ -2,7 +2,7 @@
 
 use super::{connz, info, line, settings};
 use crate::raw::{PATIENCE, start};
-use midge::{Config, Listener, Running, UnixSocket};
+use midge::{Config, Listener, Running, UnixGroup, UnixSocket};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -104,7 +104,11 @@ fn a_group_tells_who_a_process_is_where_its_user_does_not() {
     let path = path("group");
     let (_, gid) = own(Path::new("/proc/self"));
     let broker = broker(UnixSocket {
-        users_by_gid: BTreeMap::from([(gid, "bob".to_owned())]),
+        users_by_gid: vec![UnixGroup {
+            gid,
+            user: "bob".to_owned(),
+            ..UnixGroup::default()
+        }],
         ..UnixSocket::at(&path)
     });
     let mut stream = dial(&path);
