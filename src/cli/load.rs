@@ -117,6 +117,11 @@ impl Loaded {
         lines.map(ToString::to_string).chain(flags).collect()
     }
 
+    /// Settings that never apply, since another one goes before them, a line for each. A broker says so when it starts.
+    pub fn unused(&self) -> Vec<String> {
+        self.options.config.unused()
+    }
+
     /// Directories that are named and not there, a line for each: files in them could not be written
     /// on this machine.
     pub fn missing_directories(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ mod limits;
 mod listeners;
 mod secrets;
 mod terms;
+mod unused;
 mod websocket;
 
 #[cfg(feature = "command")]

@@ -10,9 +10,7 @@ use crate::door::Door;
 impl Config {
     /// A line for each setting that never applies.
     pub(crate) fn unused(&self) -> Vec<String> {
-        self.doors()
-            .flat_map(|door| self.unused_at(door))
-            .collect()
+        self.doors().flat_map(|door| self.unused_at(door)).collect()
     }
 
     fn unused_at(&self, door: Door) -> Vec<String> {

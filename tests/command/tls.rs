@@ -84,3 +84,28 @@ fn a_reload_reads_the_files_again_and_refuses_what_cannot_be_used() {
     assert!(end.err.contains("key.pem: no private key"), "{end:?}");
     assert_eq!(end.code, Some(1));
 }
+
+#[test]
+fn a_default_user_that_never_applies_is_warned_of_by_a_test_and_at_the_start() {
+    let directory = scratch("tls/unused");
+    write(&directory, 100);
+    let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    let file = directory.join("midge.conf");
+    let text = format!(
+        "tls {{cert_file: {cert:?}, key_file: {key:?}, ca_file: {cert:?}, verify_and_map: true}}
+         authorization {{users: [{{user: ann, password: a}}]}}
+         no_auth_user: ann\n"
+    );
+    fs::write(&file, text).expect("a file of this test");
+    let file = file.display().to_string();
+    let line = "no_auth_user \"ann\" never applies: verify_and_map goes first";
+    let end = end_of(&["-t", "-c", &file]);
+    assert!(end.err.contains(line) && end.code == Some(0), "{end:?}");
+    let mut broker = Broker::start(&["-c", &file]);
+    broker.position(&format!("[WRN] {line}"));
+    // A reload that leaves it so says nothing of it.
+    broker.lines.clear();
+    signal(broker.child.id(), "HUP");
+    broker.position("[INF] Reloaded server configuration");
+    assert_eq!(broker.count(line), 0, "{:?}", broker.lines);
+}
