@@ -173,6 +173,76 @@ fn a_websocket_is_in_clear_or_by_tls() {
 }
 
 #[test]
+fn messages_of_a_websocket_are_compressed_where_that_is_asked_and_the_broker_agrees() {
+    let folder = Folder::new("compressed");
+    for compression in [true, false] {
+        let text = format!(
+            "websocket {{host: \"127.0.0.1\", port: -1, no_tls: true, compression: {compression}}}\n"
+        );
+        let mut broker = folder.started(&text);
+        let at = broker.position("Listening for websocket clients on ");
+        let (_, port) = broker.lines[at].rsplit_once(':').expect("an address");
+        let flags = format!("-s ws://localhost:{port} --ws-compression");
+        if compression {
+            both(&flags);
+            succeeds(&format!("bench fanout -n 20 --size 300KiB {flags}"));
+        } else {
+            for command in ["pub a x", "bench pub -n 10"] {
+                fails(
+                    &format!("{command} {flags}"),
+                    1,
+                    "the broker does not compress messages; set compression: true",
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_unix_socket_is_a_place_where_a_broker_is() {
+    let folder = Folder::new("unix");
+    // The system has room for a hundred bytes of a path, and this directory may have more.
+    let path = |name| {
+        let file = format!("midge-{name}-{}.sock", std::process::id());
+        std::env::temp_dir().join(file).display().to_string()
+    };
+    let (plain, secret) = (path("plain"), path("secret"));
+    let (cert, key) = (folder.path("cert.pem"), folder.path("key.pem"));
+    let _broker = folder.started(&format!(
+        "listeners {{
+           plain {{listen: \"unix:{plain}\"}}
+           secret {{listen: \"unix:{secret}\", tls {{cert_file: {cert:?}, key_file: {key:?}}}}}
+         }}\n"
+    ));
+    both(&format!("-s unix:{plain}"));
+    both(&format!("-s unix://{plain}"));
+    both(&format!("-s unix:{secret} --tlsca {cert}"));
+    let url = format!("unix:{plain}");
+    for line in ["pub a x", "bench pub -n 10", "bench idle --conns 20"] {
+        let output = midge(line, &[("NATS_URL", &url)]);
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+    fails(
+        &format!("req nobody x -s unix:{plain}"),
+        4,
+        "no subscriber answers",
+    );
+    for command in ["pub a x", "sub a", "req a x", "bench pub -n 10"] {
+        for (path, expected) in [
+            ("/nowhere/m.sock", "there is no socket at this path"),
+            (&cert, "what stands there is no socket"),
+        ] {
+            let line = format!("{command} -s unix:{path}");
+            fails(
+                &line,
+                1,
+                &format!("cannot connect to unix:{path}: {expected}"),
+            );
+        }
+    }
+}
+
+#[test]
 fn a_key_signs_what_the_broker_gives() {
     let folder = Folder::new("key");
     let seed = Seed::of([7; 32]);

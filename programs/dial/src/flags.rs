@@ -12,7 +12,8 @@ use crate::tls::{CertificateFlags, Encryption};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Broker")]
 pub struct BrokerFlags {
-    /// Address of the broker: host, host:port or nats://user:password@host:port; also tls://, ws:// and wss://
+    /// Address of the broker: host, host:port or nats://user:password@host:port; also tls://, ws:// and wss://, or
+    /// unix:PATH
     #[arg(
         short,
         long,
@@ -48,6 +49,9 @@ pub struct BrokerFlags {
     /// Connect by WebSocket, as ws:// does
     #[arg(long)]
     ws: bool,
+    /// Connect by WebSocket, and compress messages (permessage-deflate); the broker must agree
+    #[arg(long)]
+    ws_compression: bool,
 }
 
 impl BrokerFlags {
@@ -62,14 +66,16 @@ impl BrokerFlags {
             (false, false) if self.certificates.are_given() => Encryption::Required,
             (false, false) => Encryption::AsBroker,
         };
-        let is_websocket = self.ws || scheme.is_websocket();
+        let is_websocket = self.ws || self.ws_compression || scheme.is_websocket();
         Server {
             address: self.server.address.clone(),
+            unix: self.server.unix.clone(),
             credentials: self.credentials(),
             encryption,
             certificates: self.certificates.certificates(),
             websocket: is_websocket.then(|| WebSocket {
                 target: self.server.target.clone(),
+                compression: self.ws_compression,
             }),
         }
     }
@@ -128,6 +134,7 @@ mod tests {
             ("-s h --tlsfirst", First, false, true),
             ("-s ws://h", AsBroker, true, false),
             ("-s h --ws", AsBroker, true, false),
+            ("-s h --ws-compression", AsBroker, true, false),
             ("-s wss://h", Required, true, true),
             ("-s h --ws --tls", Required, true, true),
             ("-s tls://h --ws", Required, true, true),
@@ -139,6 +146,7 @@ mod tests {
         }
         for (line, expected) in [
             ("-s http://h", "write nats://, tls://, ws:// or wss://"),
+            ("-s unix:", "write unix:/run/midge.sock"),
             ("-s h --tlscert c.pem", "--tlskey"),
             ("-s h --tlskey k.pem", "--tlscert"),
             ("-s h --tlsca a.pem --tlsinsecure", "cannot be used with"),

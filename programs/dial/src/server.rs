@@ -1,9 +1,14 @@
 //! Where the broker is, as whom to connect to it, and by what way.
 
+use std::path::PathBuf;
+
 use midge_protocol::Credentials;
 use midge_text::host_port;
 
 use crate::tls::{Certificates, Encryption};
+
+/// What a URL begins with that is the path of a Unix socket.
+const UNIX: &str = "unix:";
 
 /// The port of a broker that is not told another.
 const PORT: u16 = 4222;
@@ -11,8 +16,10 @@ const PORT: u16 = 4222;
 /// A broker, and how to connect and to introduce oneself to it.
 #[derive(Clone, Debug, Default)]
 pub struct Server {
-    /// `host:port`.
+    /// `host:port`, or `unix:PATH`.
     pub address: String,
+    /// The path of a Unix socket, in place of host and port.
+    pub unix: Option<PathBuf>,
     /// As whom.
     pub credentials: Credentials,
     /// Whether the connection is encrypted. Without a word it is if the broker requires it.
@@ -24,10 +31,21 @@ pub struct Server {
 }
 
 impl Server {
-    /// The host alone, without the brackets of an IPv6 address: the name that its certificate must have.
+    /// The host alone, without the brackets of an IPv6 address: the name that its certificate must have. At a Unix
+    /// socket that is this machine.
     #[must_use]
     pub fn host(&self) -> &str {
-        host_port::split(&self.address).map_or(&self.address, |(host, _)| host)
+        let address = self.authority();
+        host_port::split(address).map_or(address, |(host, _)| host)
+    }
+
+    /// Host and port, as a request of HTTP names them.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        match self.unix {
+            None => &self.address,
+            Some(_) => "localhost",
+        }
     }
 
     /// Whether TLS comes before all else.
@@ -46,6 +64,8 @@ impl Server {
 pub struct WebSocket {
     /// Path and query: `/`.
     pub target: String,
+    /// Whether messages are to be compressed.
+    pub compression: bool,
 }
 
 /// By what a URL begins.
@@ -85,8 +105,10 @@ impl Scheme {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Location {
     pub(crate) scheme: Scheme,
-    /// `host:port`.
+    /// `host:port`, or `unix:PATH`.
     pub(crate) address: String,
+    /// The path of a Unix socket.
+    pub(crate) unix: Option<PathBuf>,
     /// Path and query, of a WebSocket.
     pub(crate) target: String,
     pub(crate) credentials: Credentials,
@@ -94,8 +116,12 @@ pub(crate) struct Location {
 
 impl Location {
     /// Reads `host`, `host:port`, `nats://host:port`, `nats://user:password@host` or `nats://token@host`; the same with
-    /// `tls://`, `ws://` and `wss://`, of which the last two may have a path.
+    /// `tls://`, `ws://` and `wss://`, of which the last two may have a path. `unix:PATH` and `unix://PATH` are a Unix
+    /// socket.
     pub(crate) fn parse(text: &str) -> Result<Location, String> {
+        if let Some(path) = text.strip_prefix(UNIX) {
+            return Location::at_path(path.strip_prefix("//").unwrap_or(path));
+        }
         let (scheme, rest) = match text.split_once("://") {
             None => (Scheme::Nats, text),
             Some((word, rest)) => (scheme(word)?, rest),
@@ -114,8 +140,21 @@ impl Location {
         Ok(Location {
             scheme,
             address: host_port::server(host, scheme.port())?,
+            unix: None,
             target: target.to_owned(),
             credentials,
+        })
+    }
+
+    fn at_path(path: &str) -> Result<Location, String> {
+        if path.is_empty() {
+            return Err("no path; write unix:/run/midge.sock".to_owned());
+        }
+        Ok(Location {
+            address: format!("{UNIX}{path}"),
+            unix: Some(path.into()),
+            target: "/".to_owned(),
+            ..Location::default()
         })
     }
 }
@@ -127,7 +166,7 @@ fn scheme(word: &str) -> Result<Scheme, String> {
         "ws" => Ok(Scheme::Ws),
         "wss" => Ok(Scheme::Wss),
         _ => Err(format!(
-            "{word}:// is not spoken here; write nats://, tls://, ws:// or wss://host:port"
+            "{word}:// is not spoken here; write nats://, tls://, ws:// or wss://host:port, or unix:PATH"
         )),
     }
 }
@@ -135,6 +174,7 @@ fn scheme(word: &str) -> Result<Scheme, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_broker_is_a_host_or_an_address_with_what_belongs_to_it() {
@@ -163,8 +203,20 @@ mod tests {
         }
         let found = Location::parse("tls://t0k@h").expect("a token");
         assert_eq!(found.credentials.token.as_deref(), Some("t0k"));
+        for text in ["unix:/run/m.sock", "unix:///run/m.sock"] {
+            let found = Location::parse(text).expect("a path");
+            assert_eq!(found.unix.as_deref(), Some(Path::new("/run/m.sock")));
+            assert_eq!(
+                (found.address.as_str(), found.scheme),
+                ("unix:/run/m.sock", Scheme::Nats)
+            );
+        }
+        let found = Location::parse("unix:m.sock").expect("a path from here");
+        assert_eq!(found.unix.as_deref(), Some(Path::new("m.sock")));
         for text in [
             "",
+            "unix:",
+            "unix://",
             "nats://",
             "http://h",
             "h:0",
@@ -186,5 +238,14 @@ mod tests {
             };
             assert_eq!(server.host(), host);
         }
+        let server = Server {
+            address: "unix:/run/m.sock".to_owned(),
+            unix: Some("/run/m.sock".into()),
+            ..Server::default()
+        };
+        assert_eq!(
+            (server.host(), server.authority()),
+            ("localhost", "localhost")
+        );
     }
 }

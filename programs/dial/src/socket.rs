@@ -155,7 +155,10 @@ mod tests {
         let file = folder.join(format!("midge-dial-{}.sock", std::process::id()));
         std::fs::write(&file, "").expect("a file of this test");
         for (path, expected) in [
-            (Path::new("/nowhere/m.sock"), "there is no socket at this path"),
+            (
+                Path::new("/nowhere/m.sock"),
+                "there is no socket at this path",
+            ),
             (&file, "what stands there is no socket"),
             (&folder, "what stands there is no socket"),
         ] {

@@ -6,15 +6,15 @@
 
 use std::fmt;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use midge_protocol::{Info, ServerOp, ServerParser, ServerStep};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use crate::server::Server;
+use crate::socket::{Address, Socket, left};
 use crate::tls::Encryption;
 use crate::websocket::{Client, FRAME_BYTES};
 
@@ -124,7 +124,7 @@ pub(crate) fn starts_tls(server: &Server, info: &Info) -> Result<bool, Fault> {
 /// A connection whose reads wait.
 #[derive(Debug)]
 pub struct Stream {
-    tcp: TcpStream,
+    socket: Socket,
     tls: Option<Box<ClientConnection>>,
     websocket: Option<Client>,
     /// What came of a WebSocket, before it is opened.
@@ -137,10 +137,10 @@ impl Stream {
     /// # Errors
     /// Why it could not be done.
     pub fn open(server: &Server, end: Option<Instant>) -> Result<Stream, Fault> {
-        let tcp = connect(&server.address, end).map_err(Fault::Connect)?;
-        tcp.set_nodelay(true).map_err(Fault::Io)?;
+        let socket = Socket::connect(server, end).map_err(Fault::Connect)?;
+        socket.set_nodelay().map_err(Fault::Io)?;
         let mut stream = Stream {
-            tcp,
+            socket,
             tls: None,
             websocket: None,
             wire: Vec::new(),
@@ -150,7 +150,7 @@ impl Stream {
             stream.start_tls(server, config, end)?;
         }
         if let Some(websocket) = &server.websocket {
-            let client = Client::new(&server.address, &websocket.target);
+            let client = Client::new(server.authority(), websocket);
             let client = client.map_err(|error| Fault::Io(error.into()))?;
             stream.upgrade(client, end)?;
         }
@@ -161,8 +161,8 @@ impl Stream {
     ///
     /// # Errors
     /// What the system says.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.peer_addr()
+    pub fn peer(&self) -> io::Result<Address> {
+        self.socket.peer()
     }
 
     /// Whether it is encrypted.
@@ -186,8 +186,8 @@ impl Stream {
         let name = name.map_err(|_| Fault::Tls(format!("{:?} is no name", server.host())))?;
         let mut session = ClientConnection::new(config, name).map_err(failed)?;
         while session.is_handshaking() {
-            flush(&mut session, &mut self.tcp).map_err(Fault::Io)?;
-            match receive(&mut session, &mut self.tcp, end) {
+            flush(&mut session, &mut self.socket).map_err(Fault::Io)?;
+            match receive(&mut session, &mut self.socket, end) {
                 Ok(0) => {
                     let text = "the broker has ended the handshake; does it speak TLS here?";
                     return Err(Fault::Tls(text.to_owned()));
@@ -195,7 +195,7 @@ impl Stream {
                 Ok(_) => {}
                 Err(error) => {
                     // The reason is for the broker as well.
-                    let _ = flush(&mut session, &mut self.tcp);
+                    let _ = flush(&mut session, &mut self.socket);
                     return Err(
                         match error.get_ref().and_then(|inner| inner.downcast_ref()) {
                             Some(error) => Fault::Tls(words(error)),
@@ -205,7 +205,7 @@ impl Stream {
                 }
             }
         }
-        flush(&mut session, &mut self.tcp).map_err(Fault::Io)?;
+        flush(&mut session, &mut self.socket).map_err(Fault::Io)?;
         self.tls = Some(Box::new(session));
         Ok(())
     }
@@ -278,12 +278,12 @@ impl Stream {
     /// # Errors
     /// What the system says.
     pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.websocket.is_none() {
+        let Some(client) = &self.websocket else {
             return self.put(bytes);
-        }
+        };
         let mut wire = Vec::with_capacity(bytes.len() + 64);
         for piece in bytes.chunks(FRAME_BYTES) {
-            Client::frame(piece.len(), std::iter::once(piece), &mut wire);
+            client.frame(piece.len(), std::iter::once(piece), &mut wire);
         }
         self.put(&wire)
     }
@@ -291,13 +291,13 @@ impl Stream {
     /// Below WebSocket.
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(session) = &mut self.tls else {
-            return self.tcp.write_all(bytes);
+            return self.socket.write_all(bytes);
         };
         let mut left = bytes;
         while !left.is_empty() {
             let taken = session.writer().write(left)?;
             left = &left[taken..];
-            flush(session, &mut self.tcp)?;
+            flush(session, &mut self.socket)?;
         }
         Ok(())
     }
@@ -305,17 +305,17 @@ impl Stream {
     /// Below WebSocket.
     fn get(&mut self, into: &mut Vec<u8>, end: Option<Instant>) -> io::Result<usize> {
         let Some(session) = &mut self.tls else {
-            return receive_plain(&mut self.tcp, into, end);
+            return receive_plain(&mut self.socket, into, end);
         };
         loop {
             let read = drain(session, into);
             if read > 0 {
                 return Ok(read);
             }
-            if receive(session, &mut self.tcp, end)? == 0 {
+            if receive(session, &mut self.socket, end)? == 0 {
                 return Ok(0);
             }
-            flush(session, &mut self.tcp)?;
+            flush(session, &mut self.socket)?;
         }
     }
 }
@@ -332,9 +332,9 @@ fn words(error: &rustls::Error) -> String {
     format!("{error}{hint}")
 }
 
-fn flush(session: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> {
+fn flush(session: &mut ClientConnection, socket: &mut Socket) -> io::Result<()> {
     while session.wants_write() {
-        session.write_tls(tcp)?;
+        session.write_tls(socket)?;
     }
     Ok(())
 }
@@ -342,10 +342,10 @@ fn flush(session: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> 
 /// One read for TLS; 0 at the end.
 fn receive(
     session: &mut ClientConnection,
-    tcp: &mut TcpStream,
+    socket: &mut Socket,
     end: Option<Instant>,
 ) -> io::Result<usize> {
-    let read = in_time(tcp, end, |tcp| session.read_tls(tcp))?;
+    let read = in_time(socket, end, |socket| session.read_tls(socket))?;
     let processed = session.process_new_packets();
     processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
     Ok(read)
@@ -366,53 +366,30 @@ fn drain(session: &mut ClientConnection, into: &mut Vec<u8>) -> usize {
 }
 
 fn receive_plain(
-    tcp: &mut TcpStream,
+    socket: &mut Socket,
     into: &mut Vec<u8>,
     end: Option<Instant>,
 ) -> io::Result<usize> {
     let filled = into.len();
     into.resize(filled + READ_BYTES, 0);
-    let read = in_time(tcp, end, |tcp| tcp.read(&mut into[filled..]));
+    let read = in_time(socket, end, |socket| socket.read(&mut into[filled..]));
     into.truncate(filled + read.as_ref().map_or(0, |len| *len));
     read
 }
 
 /// A read that is over by `end`, or fails.
 fn in_time(
-    tcp: &mut TcpStream,
+    socket: &mut Socket,
     end: Option<Instant>,
-    mut read: impl FnMut(&mut TcpStream) -> io::Result<usize>,
+    mut read: impl FnMut(&mut Socket) -> io::Result<usize>,
 ) -> io::Result<usize> {
     loop {
-        tcp.set_read_timeout(left(end)?)?;
-        match read(tcp) {
+        socket.set_read_timeout(left(end)?)?;
+        match read(socket) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // It is over, or was cut short: the next look tells.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             read => return read,
         }
     }
-}
-
-fn left(end: Option<Instant>) -> io::Result<Option<Duration>> {
-    let Some(end) = end else { return Ok(None) };
-    match end.saturating_duration_since(Instant::now()) {
-        Duration::ZERO => Err(ErrorKind::TimedOut.into()),
-        left => Ok(Some(left)),
-    }
-}
-
-fn connect(address: &str, end: Option<Instant>) -> io::Result<TcpStream> {
-    let mut last = io::Error::from(ErrorKind::NotFound);
-    for one in address.to_socket_addrs()? {
-        let connected = match left(end)? {
-            Some(left) => TcpStream::connect_timeout(&one, left),
-            None => TcpStream::connect(one),
-        };
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

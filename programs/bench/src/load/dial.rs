@@ -8,12 +8,12 @@
 //!
 //! Of what a role sends first, `CONNECT` is no part: it is sent here, together with that.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use midge_dial::{Greeted, Server, websocket};
+use midge_dial::{Address, Greeted, Server, websocket};
 use midge_protocol::{Info, ServerOp, ServerParser, ServerStep};
 use midge_reactor::layer::{Arrived, Heard, Layer, Queue, Wire};
 use midge_reactor::tls::rustls::client::Resumption;
@@ -36,7 +36,7 @@ static OPENED: AtomicUsize = AtomicUsize::new(0);
 /// The way to the broker, which all connections of a measurement take.
 #[derive(Debug)]
 pub(crate) struct Dial {
-    addr: SocketAddr,
+    addr: Address,
     server: Server,
     tls: Option<Tls>,
     /// Whether TLS comes before all else.
@@ -55,7 +55,7 @@ impl Dial {
     pub(crate) fn new(
         server: &Server,
         greeted: &Greeted,
-        addr: SocketAddr,
+        addr: Address,
         resumes: bool,
         patience: Duration,
     ) -> Result<Dial, String> {
@@ -100,7 +100,7 @@ impl Dial {
             cx.io.start_tls(key, tls.clone()).map_err(Close::Tls)?;
         }
         if let Some(asked) = &self.server.websocket {
-            let client = websocket::Client::new(&self.server.address, &asked.target);
+            let client = websocket::Client::new(self.server.authority(), asked);
             let client = client.map_err(|error| Close::Failed(error.into()))?;
             let framing = Framing {
                 client,
@@ -113,31 +113,39 @@ impl Dial {
     }
 }
 
-/// Connects. On Linux all of 127.0.0.0/8 is this machine, so that there are more of them than ports:
-/// ports of connections that have ended a short time ago are not in the way.
+/// Connects.
 pub(crate) fn connect(
     cx: &mut Context<'_, Shard>,
     dial: &Arc<Dial>,
     handler: impl Handler<Shard> + 'static,
 ) -> Key {
-    let mut options = ConnectOptions::default();
-    let part = OPENED.fetch_add(1, Ordering::Relaxed) / PORTS;
-    if part > 0 && cfg!(target_os = "linux") && dial.addr.ip() == Ipv4Addr::LOCALHOST {
-        // Not those that another process takes, as far as can be: each has some thousand.
-        let place = (std::process::id() as usize * 251 + part) % ((1 << 23) - 1);
-        let source = Ipv4Addr::from_bits(Ipv4Addr::new(127, 128, 0, 0).to_bits() | place as u32);
-        options.local_addr = Some((source, 0).into());
-    }
     let dialed = Dialed {
         dial: Arc::clone(dial),
         is_waiting: false,
         inner: handler,
     };
-    let key = cx.connect_with(dial.addr, &options, dialed);
+    let key = match &dial.addr {
+        Address::Unix(path) => cx.connect_unix(path, dialed),
+        Address::Internet(addr) => cx.connect_with(*addr, &options(addr.ip()), dialed),
+    };
     if let Err(why) = dial.begin(cx, key) {
         cx.io.fail(key, why.to_string());
     }
     key
+}
+
+/// From where one more connection goes to this address. On Linux all of 127.0.0.0/8 is this machine, so that there are
+/// more of them than ports: ports of connections that have ended a short time ago are not in the way.
+fn options(to: IpAddr) -> ConnectOptions {
+    let mut options = ConnectOptions::default();
+    let part = OPENED.fetch_add(1, Ordering::Relaxed) / PORTS;
+    if part > 0 && cfg!(target_os = "linux") && to == Ipv4Addr::LOCALHOST {
+        // Not those that another process takes, as far as can be: each has some thousand.
+        let place = (std::process::id() as usize * 251 + part) % ((1 << 23) - 1);
+        let source = Ipv4Addr::from_bits(Ipv4Addr::new(127, 128, 0, 0).to_bits() | place as u32);
+        options.local_addr = Some((source, 0).into());
+    }
+    options
 }
 
 /// A role, and what comes before it.
@@ -243,7 +251,7 @@ impl Layer for Framing {
     fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize {
         let len = queue.len().min(websocket::FRAME_BYTES);
         self.frame.clear();
-        websocket::Client::frame(len, queue.pieces(len), &mut self.frame);
+        self.client.frame(len, queue.pieces(len), &mut self.frame);
         wire.put(&self.frame);
         len
     }

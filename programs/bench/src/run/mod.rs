@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -21,7 +21,7 @@ use super::outcome::{Latency, Outcome};
 use super::process;
 use super::workload::{Handshakes, Impossible, Kind, Workload};
 use meter::Meter;
-use midge_dial::Server;
+use midge_dial::{Address, Server};
 use watch::Watch;
 
 mod connect;
@@ -54,13 +54,13 @@ pub(crate) enum Error {
     /// The name of the server cannot be resolved.
     NoAddress { server: String, error: io::Error },
     /// No peer answers there.
-    NoBroker { addr: SocketAddr, error: io::Error },
+    NoBroker { addr: Address, error: io::Error },
     /// There is no process of this number.
     NoProcess { pid: u32 },
     /// Who answers there does not speak the protocol.
-    NoGreeting { addr: SocketAddr, error: String },
+    NoGreeting { addr: Address, error: String },
     /// The connection cannot be encrypted, or become a WebSocket.
-    NoWay { addr: SocketAddr, text: String },
+    NoWay { addr: Address, text: String },
     /// The broker does not take messages of this size.
     TooLarge { size: usize, max: u64 },
     /// The command line names what is not there, or cannot be.
@@ -126,17 +126,20 @@ impl From<Impossible> for Error {
     }
 }
 
-/// The first address of `host:port`.
+/// Where a broker is: its path, or the first address of `host:port`.
 ///
 /// # Errors
 /// [`Error::NoAddress`].
-fn resolve(server: &str) -> Result<SocketAddr, Error> {
-    let found = server.to_socket_addrs().and_then(|mut addrs| {
+fn resolve(server: &Server) -> Result<Address, Error> {
+    if let Some(path) = &server.unix {
+        return Ok(Address::Unix(path.clone()));
+    }
+    let found = server.address.to_socket_addrs().and_then(|mut addrs| {
         let none = || io::Error::other("the name has no address");
-        addrs.next().ok_or_else(none)
+        addrs.next().map(Address::Internet).ok_or_else(none)
     });
     found.map_err(|error| Error::NoAddress {
-        server: server.to_owned(),
+        server: server.address.clone(),
         error,
     })
 }
@@ -159,8 +162,8 @@ pub(crate) fn run(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, Error> {
     workload.validate()?;
-    let addr = resolve(&target.server.address)?;
-    let greeted = greeting::hear(&target.server, addr, target.patience)?;
+    let addr = resolve(&target.server)?;
+    let greeted = greeting::hear(&target.server, &addr, target.patience)?;
     let (size, max) = (workload.message_bytes(), greeted.info.max_payload);
     if size as u64 > max && max > 0 {
         return Err(Error::TooLarge { size, max });
@@ -170,7 +173,7 @@ pub(crate) fn run(
     {
         return Err(Error::NoProcess { pid });
     }
-    let addr = greeted.stream.peer_addr()?;
+    let addr = greeted.stream.peer()?;
     let handshakes = match &workload.kind {
         Kind::Connect(connect) => connect.handshakes,
         _ => None,
@@ -180,7 +183,13 @@ pub(crate) fn run(
         return Err(Error::Usage(text.to_owned()));
     }
     let resumes = handshakes == Some(Handshakes::Resumed);
-    let dial = Dial::new(&target.server, &greeted, addr, resumes, target.patience);
+    let dial = Dial::new(
+        &target.server,
+        &greeted,
+        addr.clone(),
+        resumes,
+        target.patience,
+    );
     let dial = dial.map_err(|text| Error::NoWay { addr, text })?;
     // Of no use any more, and memory of the broker.
     drop(greeted);

@@ -90,6 +90,7 @@ impl Files {
                 server.address = SocketAddr::new(clients.ip(), websocket).to_string();
                 server.websocket = Some(WebSocket {
                     target: "/".to_owned(),
+                    compression: false,
                 });
             }
             Setup::Permissions => server.credentials = Credentials::of_user(USER, Some(USER)),
