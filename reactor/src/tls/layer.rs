@@ -135,31 +135,18 @@ impl TlsLayer {
                 }
                 Ok(Step::Wait) => Ok(Heard::More),
                 Ok(Step::End) => Ok(Heard::End),
-                Err(error) => Err(self.failed(error, &mut bytes[done..])),
+                Err(error) => Err(self.failed(error)),
             };
             self.heard |= !self.state().is_handshaking();
             return (done, heard);
         }
     }
 
-    /// What `error` means to the connection. The alert that tells the peer is behind what is to be said already.
-    fn failed(&mut self, error: rustls::Error, bytes: &mut [u8]) -> Close {
-        self.collect(bytes);
+    /// What `error` means to the connection. The alert that tells the peer waits for `write`.
+    fn failed(&mut self, error: rustls::Error) -> Close {
         let error = not_tls(error, !self.heard);
         self.is_mute |= error == TlsError::NotTls;
         Close::Tls(error)
-    }
-
-    /// Takes what rustls has to say. While there is something, it looks at no byte of `bytes`, which may be ones that
-    /// it has refused.
-    fn collect(&mut self, bytes: &mut [u8]) {
-        let mut plain = Vec::new();
-        while self.state().wants_write() {
-            let (_, step) = self.session.step(bytes, &mut plain, &mut self.answer);
-            if step.is_err() {
-                return;
-            }
-        }
     }
 
     fn state(&self) -> &CommonState {
@@ -227,10 +214,13 @@ impl Layer for TlsLayer {
         if self.is_mute {
             return;
         }
-        if self.state().wants_write() {
-            let mut kept = std::mem::take(&mut self.kept);
-            self.collect(&mut kept);
-            self.kept = kept;
+        // As long as there is something, rustls looks at no byte of what is kept, which it may have refused.
+        while self.state().wants_write() {
+            let (plain, answer) = (&mut Vec::new(), &mut self.answer);
+            let (_, step) = self.session.step(&mut self.kept, plain, answer);
+            if step.is_err() {
+                break;
+            }
         }
         wire.put(&std::mem::take(&mut self.answer));
     }
