@@ -77,9 +77,9 @@ pub struct Reactor<S = ()> {
     looked: Time,
     /// When the present step of a turn is to end.
     step_ends: Time,
-    /// How long the last flush has taken, in nanoseconds.
-    flushed: u64,
-    /// When a turn last had input of light connections.
+    /// How long heavy connections were written to, and handshakes took, since heavy ones last had input: in nanoseconds.
+    owed: u64,
+    /// When a light connection last had something to read.
     light_at: Time,
     /// Connections that were left over by the last flush: while there are any, nothing is taken in that
     /// would make more of them.
@@ -161,7 +161,7 @@ impl<S> Reactor<S> {
             jobs: Vec::new(),
             looked: now,
             step_ends: Time::ZERO,
-            flushed: 0,
+            owed: 0,
             light_at: Time::ZERO,
             unwritten: 0,
             worked: None,
@@ -387,9 +387,6 @@ impl<S> Reactor<S> {
             self.worked = None;
         }
         let counts = self.core.ready.counts();
-        if counts[Lane::Light as usize] > 0 {
-            self.light_at = now;
-        }
         for lane in INPUT_LANES {
             let count = counts[lane as usize];
             if count == 0 {
@@ -404,8 +401,11 @@ impl<S> Reactor<S> {
             // Each lane gets its least, also where those before it have used up the time.
             let times = &self.core.times;
             let mut ends = self.step_ends.max(now.after(times.least[lane as usize]));
-            if lane == Lane::Heavy && times.is_recent(self.light_at, now) {
-                ends = ends.min(now.after(times.heavy_beside_light(self.flushed)));
+            if lane == Lane::Heavy {
+                let owed = std::mem::take(&mut self.owed);
+                if times.is_recent(self.light_at, now) {
+                    ends = ends.min(now.after(times.heavy_beside_light(owed)));
+                }
             }
             now = self.run_lane(lane, count, now, ends);
         }
@@ -422,7 +422,8 @@ impl<S> Reactor<S> {
         let others = now.nanos_since(self.core.now);
         let time = self.core.times.handshakes(others);
         self.begin_step(time);
-        self.run_lane(Lane::Handshake, count, now, self.step_ends);
+        let over = self.run_lane(Lane::Handshake, count, now, self.step_ends);
+        self.owed += over.nanos_since(now);
         self.core.turn.end_slices(self.step_ends);
     }
 
@@ -443,8 +444,13 @@ impl<S> Reactor<S> {
             self.core.shut_own_window(key);
             let Core { turn, times, .. } = &mut self.core;
             turn.begin_slice(key, lane, times, now, ends);
+            let before = self.core.stats.read_bytes;
             self.serve(key);
             let end = self.read_clock();
+            let has_read = self.core.stats.read_bytes > before;
+            if lane == Lane::Light && has_read && self.core.conn(key).is_some() {
+                self.light_at = end;
+            }
             let cost = self.cost_of_slice(now, end);
             self.core.end_slice(cost, end);
             self.after_callback();

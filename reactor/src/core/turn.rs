@@ -47,8 +47,10 @@ pub(crate) struct Times {
     pub(crate) socket_slice: u64,
     /// What each lane gets of input and of the flush where those before it have used it up.
     pub(crate) least: [u64; LANES.len()],
-    /// How long heavy connections have input in a turn while there are light ones, unless the flush takes longer.
-    beside_light: u64,
+    /// How long heavy connections have input in a turn while there are light ones, at least and at most, and how long they are
+    /// written to.
+    input_beside_light: [u64; 2],
+    pub(crate) flush_beside_light: u64,
     /// A connection that owes no more than this is light.
     light_debt: u32,
     /// The longest debt that is remembered: with 4 ms of input, for a tenth of a second.
@@ -74,7 +76,8 @@ impl Times {
             middle_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
             least: [0, input / 8, input / 8, input / 4, 0].map(u64::from),
-            beside_light: (input / 16).into(),
+            input_beside_light: [input / 16, input / 4].map(u64::from),
+            flush_beside_light: (input / 8).into(),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
         }
@@ -94,11 +97,12 @@ impl Times {
         now.nanos_since(before) < u64::from(self.debt_max) * PAYBACK
     }
 
-    /// How long heavy connections have input in a turn while light ones come, which wait for all of it. As long as the last
-    /// flush has `flushed` at least: so writing to many, which a turn does once, takes no more of the loop than what is
-    /// written.
-    pub(crate) fn heavy_beside_light(&self, flushed: u64) -> u64 {
-        self.beside_light.max(flushed)
+    /// How long heavy connections have input in a turn while light ones come, which wait for all of it: as long as they are
+    /// `owed`, within limits. So neither writing to many, nor handshakes, of which each turn has one step at least, take
+    /// most of the loop from them.
+    pub(crate) fn heavy_beside_light(&self, owed: u64) -> u64 {
+        let [least, most] = self.input_beside_light;
+        owed.clamp(least, most)
     }
 
     /// What the flush will take for `bytes` of output in `writes` writes: it is as long as [`OUTPUT_BYTES`] take,

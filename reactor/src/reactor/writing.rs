@@ -29,16 +29,14 @@ impl<S> Reactor<S> {
     pub(super) fn flush(&mut self) {
         self.core.begin_call();
         let produced = std::mem::take(&mut self.core.turn.produced);
-        self.flushed = 0;
         if self.core.dirty.is_empty() && self.core.streams.is_empty() {
             return;
         }
-        let began = self.begin_step(self.core.times.flush);
+        self.begin_step(self.core.times.flush);
         self.flush_lanes();
         if !self.core.streams.is_empty() {
             self.run_streams(OUTPUT_BYTES.saturating_sub(produced));
         }
-        self.flushed = self.read_clock().nanos_since(began);
     }
 
     /// What the light connections of this turn have brought about leaves before heavy ones have their slices, of which
@@ -62,9 +60,12 @@ impl<S> Reactor<S> {
             if count == 0 {
                 continue;
             }
-            // As for input, each lane gets its least.
-            let least = self.core.clock.after(self.core.times.least[lane as usize]);
-            self.step_ends = self.step_ends.max(least);
+            // As for input, each lane gets its least, and heavy ones no more than a part beside light ones.
+            let (began, times) = (self.core.clock, &self.core.times);
+            self.step_ends = self.step_ends.max(began.after(times.least[lane as usize]));
+            if lane == Lane::Heavy && times.is_recent(self.light_at, began) {
+                self.step_ends = self.step_ends.min(began.after(times.flush_beside_light));
+            }
             let mut left = count;
             while left > 0 {
                 let (mut writes, written) = (0, self.core.stats.written_bytes);
@@ -82,6 +83,7 @@ impl<S> Reactor<S> {
                 }
             }
             if lane == Lane::Heavy {
+                self.owed += self.read_clock().nanos_since(began);
                 let written = count - left;
                 self.unwritten = match self.unwritten {
                     0 => left,
