@@ -199,6 +199,11 @@ impl Attached {
         self.has_failed
     }
 
+    /// Whether it has failed before the handler was told that the handshake is over: it will not be.
+    pub(crate) fn has_failed_unsettled(&self) -> bool {
+        self.has_failed && !self.is_settled
+    }
+
     /// Takes what had come before the layer and was left unread.
     pub(crate) fn take_over(&mut self, carry: &mut Carry) {
         if std::mem::take(&mut self.is_fresh) {

@@ -136,6 +136,10 @@ impl<S> Reactor<S> {
         let kept = plain.len();
         layer.open(wire, &mut plain);
         let settled = layer.settle();
+        if layer.has_failed_unsettled() {
+            // A handler that hears of no handshake would take it for what came before that.
+            plain.truncate(kept);
+        }
         let writes = settled || layer.wants_write();
         let timer = layer.timer.take_if(|_| settled);
         if let Some(timer) = timer {

@@ -199,6 +199,46 @@ fn what_cannot_be_believed_is_told_to_the_peer_and_ends_the_connection() {
 }
 
 #[test]
+fn of_one_that_fails_in_the_piece_with_which_its_handshake_ends_no_byte_is_input() {
+    let whole = [
+        GREETING,
+        &frame(b'd', b"good"),
+        &frame(b'?', b""),
+        &frame(b'd', b"bad"),
+    ]
+    .concat();
+    let mut bench = Bench::new();
+    let peer = bench.dial(begins(Probe::echo("a"), Frames::default));
+    peer.send(&whole);
+    bench.settle();
+    // The same over another one.
+    let over = Probe::echo("b").on_open(|cx| {
+        cx.start_layer(Xor(7), TIMEOUT).expect("it is open");
+        let begun = cx.start_layer(Frames::default(), TIMEOUT);
+        begun.expect("it is open");
+    });
+    let second = bench.dial(over);
+    second.send(&xored(&whole));
+    bench.settle();
+    let reason = [GREETING, &frame(b'x', b"no such frame")].concat();
+    assert_eq!(peer.received(), reason);
+    assert_eq!(second.received(), xored(&reason));
+    for peer in [peer, second] {
+        peer.finish();
+    }
+    bench.settle();
+    assert_eq!(
+        bench.told(),
+        [
+            "a open",
+            "b open",
+            "a close: no such frame",
+            "b close: no such frame"
+        ]
+    );
+}
+
+#[test]
 fn a_handshake_has_a_deadline() {
     let mut bench = Bench::new();
     let peer = bench.dial(begins(Probe::new("a"), Frames::default));

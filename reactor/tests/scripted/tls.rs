@@ -345,6 +345,37 @@ fn a_record_that_was_tampered_with_ends_the_connection_behind_what_came_before()
 }
 
 #[test]
+fn data_between_the_end_of_the_handshake_and_a_forged_record_is_no_input() {
+    let (authority, mut bench) = (Authority::new(), Bench::new());
+    let probe = begins(&authority, Probe::echo("a")).on_handshake(|_| panic!("it has failed"));
+    let mut far = Far::new(&mut bench, &authority, probe);
+    far.send();
+    bench.settle();
+    far.hear();
+    assert!(!far.conn.is_handshaking());
+    let said = far.conn.writer().write_all(b"early");
+    said.expect("it is short");
+    let mut wire = Vec::new();
+    while far.conn.wants_write() {
+        far.conn.write_tls(&mut wire).expect("a vector takes all");
+    }
+    wire.extend([23, 3, 3, 0, 40]);
+    wire.extend([9; 40]);
+    let before = far.peer.received().len();
+    far.peer.send(&wire);
+    bench.settle();
+    assert!(far.peer.received().len() > before, "an alert comes");
+    far.peer.finish();
+    bench.settle();
+    let told = bench.told();
+    assert_eq!((told.len(), &*told[0]), (2, "a open"), "{told:?}");
+    assert!(
+        told[1].starts_with("a close: TLS: cannot decrypt"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_client_that_asks_for_tls_in_the_clear_may_begin_at_once() {
     let (authority, mut bench) = (Authority::new(), Bench::new());
     let tls = Tls::client(authority.client(), name());
