@@ -4,7 +4,7 @@
 //! kept | wire ── records, opened in place ──▶ plain          kept: the beginning of a record, or of a handshake message
 //! queue ── records, sealed into ──▶ wire                     answer: what rustls has to say of its own
 //!
-//! kept.len() <= KEPT_BYTES_MAX; past the handshake it is less than a record, but where a message of the handshake's
+//! kept.capacity() <= KEPT_BYTES_MAX; past the handshake it is less than a record, but where a message of the handshake's
 //! kind has begun
 //! answer is empty when `write` has returned
 //! ```
@@ -165,11 +165,11 @@ impl Layer for TlsLayer {
             let rest = &bytes[done..];
             if !rest.is_empty() {
                 kept.clear();
-                kept.extend_from_slice(rest);
+                append_exact(&mut kept, rest);
                 self.kept = kept;
             }
         } else {
-            kept.extend_from_slice(wire.bytes());
+            append_exact(&mut kept, wire.bytes());
             let (done, heard) = self.opened(&mut kept, plain);
             if heard? == Heard::End {
                 return Ok(Heard::End);
@@ -414,6 +414,13 @@ fn put(
         }
         result => result,
     }
+}
+
+/// Appends without room for more: what peers in their handshakes have sent, and no more, is what they take. A vector that
+/// grows by itself takes up to twice that.
+fn append_exact(kept: &mut Vec<u8>, bytes: &[u8]) {
+    kept.reserve_exact(bytes.len());
+    kept.extend_from_slice(bytes);
 }
 
 /// The first record of a peer that speaks something else has a type that is none.

@@ -98,13 +98,13 @@ impl Pair {
         let wire = Arrived::with_room(&mut self.buffer, ROOM_BYTES);
         self.layer.open(wire, &mut self.plain);
         let is_over = self.tls().info.is_some();
-        let kept = self.tls().kept.len();
+        let kept = self.tls().kept.capacity();
         let bound = if is_over {
             PART_BYTES_MAX
         } else {
             KEPT_BYTES_MAX
         };
-        assert!(kept <= bound, "{kept} bytes are kept");
+        assert!(kept <= bound, "{kept} bytes of memory are kept");
     }
 
     fn hear_cut(&mut self, bytes: &[u8], cut: usize) {
