@@ -330,6 +330,11 @@ impl Attached {
                 let taken = layer.seal(&mut Queue(queue), &mut wire);
                 queue.advance(taken, pool);
                 if queue.len() == before {
+                    // What it says in place of the queue, as that its keys are used up.
+                    layer.write(&mut Wire {
+                        bytes: &mut self.wire,
+                        pool,
+                    });
                     return;
                 }
                 self.seal_left = self.seal_left.saturating_sub(before - queue.len());

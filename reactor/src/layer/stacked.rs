@@ -60,6 +60,8 @@ impl Stacked {
             let taken = self.lower.seal(&mut Queue(&mut self.between), wire);
             self.between.advance(taken, wire.pool);
             if self.between.len() == before {
+                // What it says in place of that.
+                self.lower.write(wire);
                 return;
             }
         }

@@ -1,6 +1,8 @@
 //! Layers that are not TLS: what the loop does for each, byte by byte.
 
-use crate::layers::{FRAME_BYTES_MAX, Frames, GREETING, Passed, Repeated, Xor, frame, passed};
+use crate::layers::{
+    FRAME_BYTES_MAX, Frames, GREETING, Passed, Repeated, Spent, Xor, frame, passed,
+};
 use crate::support::{Bench, Peer, Probe};
 use midge_reactor::layer::{Arrived, Layer, LayerError};
 use midge_reactor::{Eof, ProxyOptions};
@@ -365,6 +367,27 @@ fn one_that_makes_little_of_much_has_its_share_of_a_turn() {
     assert_eq!(peer.received_len(), 1024);
     bench.settle();
     assert_eq!(peer.received_len(), 3 << 10);
+}
+
+#[test]
+fn one_that_takes_no_more_says_so_at_once() {
+    let spent = || Spent {
+        left: 4,
+        says: Some(b" and no more"),
+        is_asked: false,
+    };
+    let mut bench = Bench::new();
+    let alone = bench.dial(begins(Probe::echo("a"), spent));
+    let under = Probe::echo("b").on_open(move |cx| {
+        cx.start_layer(spent(), TIMEOUT).expect("it is open");
+        cx.start_layer(Xor(0), TIMEOUT).expect("it is open");
+    });
+    let under = bench.dial(under);
+    for peer in [alone, under] {
+        peer.send(b"from here");
+        bench.settle();
+        assert_eq!(peer.received(), b"from and no more");
+    }
 }
 
 /// A peer that has begun with frames over changed bytes, and is greeted.

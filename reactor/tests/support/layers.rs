@@ -197,6 +197,39 @@ impl Layer for Passed {
     }
 }
 
+/// Passes bytes as they are, so many of them: then it says so, and takes no more.
+#[derive(Debug)]
+pub(crate) struct Spent {
+    pub(crate) left: usize,
+    pub(crate) says: Option<&'static [u8]>,
+    pub(crate) is_asked: bool,
+}
+
+impl Layer for Spent {
+    fn open(&mut self, wire: Arrived<'_>, plain: &mut Vec<u8>) -> Result<Heard, Close> {
+        plain.extend(wire.iter());
+        Ok(Heard::More)
+    }
+
+    fn at_eof(&mut self) -> Result<(), Close> {
+        Ok(())
+    }
+
+    fn seal(&mut self, queue: &mut Queue<'_>, wire: &mut Wire<'_>) -> usize {
+        let bytes: Vec<u8> = queue.pieces(self.left).flatten().copied().collect();
+        self.is_asked |= bytes.is_empty();
+        self.left -= bytes.len();
+        wire.put(&bytes);
+        bytes.len()
+    }
+
+    fn write(&mut self, wire: &mut Wire<'_>) {
+        if let Some(text) = self.says.take_if(|_| self.is_asked) {
+            wire.put(text);
+        }
+    }
+}
+
 /// Each byte stands for itself many times, some of them at a call.
 #[derive(Debug)]
 pub(crate) struct Repeated {
