@@ -66,8 +66,18 @@ fn feed(
     }
 }
 
-/// Appends what a whole message says; `None` if it is not compressed as it should be.
-pub(crate) fn inflate(message: &[u8], plain: &mut Vec<u8>) -> Option<()> {
+/// Why a message cannot be opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// It is not compressed as it should be.
+    Malformed,
+    /// It says more than it may.
+    TooLong,
+}
+
+/// Appends what a whole message says, which may be `max` bytes. What was opened of one that is wrong is appended too.
+pub(crate) fn inflate(message: &[u8], max: usize, plain: &mut Vec<u8>) -> Result<(), Fault> {
+    let start = plain.len();
     DECOMPRESS.with_borrow_mut(|decompress| {
         decompress.reset(false);
         for part in [message, &TAIL] {
@@ -79,14 +89,19 @@ pub(crate) fn inflate(message: &[u8], plain: &mut Vec<u8>) -> Option<()> {
                 rest = &rest[(decompress.total_in() - before.0) as usize..];
                 let is_full = plain.len() == plain.capacity();
                 let is_stuck = decompress.total_in() == before.0 && plain.len() == before.1;
-                match status.ok()? {
-                    Status::StreamEnd => return Some(()),
+                if plain.len() - start > max {
+                    return Err(Fault::TooLong);
+                }
+                match status.map_err(|_| Fault::Malformed)? {
+                    // Behind a final block stands the beginning of an empty one, if anything, so that the tail fits.
+                    Status::StreamEnd if matches!(rest, [] | [0]) => return Ok(()),
+                    Status::StreamEnd => return Err(Fault::Malformed),
                     _ if !is_full && (rest.is_empty() || is_stuck) => break,
                     _ => {}
                 }
             }
         }
-        Some(())
+        Ok(())
     })
 }
 
@@ -102,10 +117,39 @@ mod tests {
             let pieces = plain.chunks(1000);
             deflate(pieces, &mut made).expect("it is made");
             let mut opened = Vec::new();
-            inflate(&made[6..], &mut opened).expect("it is good");
+            inflate(&made[6..], plain.len(), &mut opened).expect("it is good");
             assert!(opened == plain);
         }
-        assert_eq!(inflate(b"\xff\xff\xff\xffPING", &mut Vec::new()), None);
+        let opened = inflate(b"\xff\xff\xff\xffPING", 1000, &mut Vec::new());
+        assert_eq!(opened, Err(Fault::Malformed));
+    }
+
+    #[test]
+    fn a_message_says_as_much_as_it_may_and_a_little_makes_no_more_than_that() {
+        let mut made = Vec::new();
+        let pieces = std::iter::repeat_n(&[0; 1 << 16][..], 1 << 10);
+        deflate(pieces, &mut made).expect("it is made");
+        let mut opened = b"before".to_vec();
+        let bomb = inflate(&made, 1 << 20, &mut opened);
+        assert_eq!(bomb, Err(Fault::TooLong));
+        assert!(opened.len() < 4 << 20, "{} bytes", opened.len());
+    }
+
+    #[test]
+    fn behind_a_final_block_stands_nothing_but_the_beginning_of_an_empty_one() {
+        // "Hello" in one final block, as in RFC 7692, 7.2.3.4.
+        let hello = b"\xf3\x48\xcd\xc9\xc9\x07\x00";
+        for (behind, expected) in [
+            (&b"\0"[..], Ok(())),
+            (b"", Ok(())),
+            (b"\x01", Err(Fault::Malformed)),
+            (b"\0\0", Err(Fault::Malformed)),
+            (hello, Err(Fault::Malformed)),
+        ] {
+            let mut opened = Vec::new();
+            let answer = inflate(&[&hello[..], behind].concat(), 5, &mut opened);
+            assert_eq!((answer, &*opened), (expected, &b"Hello"[..]), "{behind:?}");
+        }
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub const FRAME_BYTES: usize = 32 * 1024;
 /// So little is not compressed, as by brokers.
 const UNCOMPRESSED_BYTES_MAX: usize = 64;
 
+/// Most bytes that a compressed message may say: twice what a broker lets wait for a client where nobody has set that,
+/// all of which may come in one message.
+const INFLATED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// Why it cannot begin, or cannot go on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault(String);
@@ -160,16 +164,15 @@ impl Client {
                 } => {
                     let message = compressed.get_or_insert_default();
                     message.extend(plain.drain(plain.len() - len..));
-                    if is_last {
-                        let opened = deflate::inflate(message, plain);
+                    let mut opened = match message.len() > INFLATED_BYTES_MAX {
+                        true => Err(deflate::Fault::TooLong),
+                        false => Ok(()),
+                    };
+                    if opened.is_ok() && is_last {
+                        opened = deflate::inflate(message, INFLATED_BYTES_MAX, plain);
                         message.clear();
-                        opened.ok_or_else(|| {
-                            Fault(
-                                "the broker sends a message that is not compressed as it says"
-                                    .to_owned(),
-                            )
-                        })?;
                     }
+                    opened.map_err(not_opened)?;
                 }
                 Event::Data { .. } | Event::Pong => {}
                 Event::Ping(payload) => {
@@ -228,6 +231,17 @@ fn append_as<'p>(
     pieces.for_each(|piece| out.extend_from_slice(piece));
     debug_assert_eq!(out.len() - start, len);
     mask(&mut out[start..], key, 0);
+}
+
+fn not_opened(fault: deflate::Fault) -> Fault {
+    Fault(match fault {
+        deflate::Fault::Malformed => {
+            "the broker sends a message that is not compressed as it says".to_owned()
+        }
+        deflate::Fault::TooLong => format!(
+            "the broker sends a compressed message of more than {INFLATED_BYTES_MAX} bytes; leave out --ws-compression to have it"
+        ),
+    })
 }
 
 /// What the answer to a request with this key must say.
