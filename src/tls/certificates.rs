@@ -80,7 +80,8 @@ impl Certificates {
         })))
     }
 
-    /// Begins a handshake: what has come and is unread is its beginning. A connection with which that is impossible is closed.
+    /// Begins a handshake: what has come and is unread is its beginning. A connection with which that is impossible is
+    /// closed, and its handler told why ([`failure`](super::failure)).
     pub(crate) fn start(&self, io: &mut Io<'_>, key: Key, purpose: Purpose, timeout: Duration) {
         let of_purpose = match purpose {
             Purpose::Clients => &self.0.clients,
@@ -88,8 +89,7 @@ impl Certificates {
         };
         let tls = of_purpose.clone().handshake_timeout(timeout);
         if let Err(error) = io.start_tls(key, tls) {
-            log::error!(target: "midge", "TLS could not begin: {error}");
-            io.close(key);
+            io.fail(key, error);
         }
     }
 

@@ -67,7 +67,12 @@ pub(super) fn suite_name(suite: CipherSuite) -> String {
 
 /// Why TLS has ended a connection, if it has.
 pub(crate) fn failure(why: &Close) -> Option<Failure> {
-    let Close::Tls(error) = why else { return None };
+    let error = match why {
+        Close::Tls(error) => error,
+        // It could not begin.
+        Close::Failed(error) => error.downcast_ref()?,
+        _ => return None,
+    };
     Some(match error {
         TlsError::EndInHandshake => Failure::LeftInHandshake,
         TlsError::Truncated => Failure::Truncated,

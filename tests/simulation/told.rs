@@ -173,6 +173,8 @@ mod tls {
     struct Breaker {
         session: ClientConnection,
         is_greeted: bool,
+        /// With the last words of the handshake.
+        at_once: bool,
     }
 
     impl Breaker {
@@ -180,6 +182,14 @@ mod tls {
             Breaker {
                 session: secured::session(),
                 is_greeted: false,
+                at_once: false,
+            }
+        }
+
+        fn at_once() -> Breaker {
+            Breaker {
+                at_once: true,
+                ..Breaker::new()
             }
         }
     }
@@ -201,14 +211,14 @@ mod tls {
                 }
             }
             if !was_done && !self.session.is_handshaking() {
-                let asked = self.session.writer().write_all(b"PING\r\n");
+                let asked = self.session.writer().write_all(b"CONN");
                 asked.expect("it is in memory");
             }
             let mut out = Vec::new();
             while self.session.wants_write() {
                 self.session.write_tls(&mut out).expect("it is in memory");
             }
-            if was_done {
+            if was_done || (self.at_once && !self.session.is_handshaking()) {
                 // The broker has had its part of the handshake, and gets a record that nobody has encrypted.
                 out.extend(b"\x17\x03\x03\0\x20");
                 out.extend([b'x'; 32]);
@@ -230,6 +240,8 @@ mod tls {
         is_bounded(&lines, "TLS handshake error", EARLY);
         let lines = lines_of(with(secured::settings()), Breaker::new);
         is_bounded(&lines, "TLS error: ", ERRORS);
+        let lines = lines_of(with(secured::settings()), Breaker::at_once);
+        is_bounded(&lines, "TLS handshake error", EARLY);
         let silent = Tls {
             timeout: SECOND / 20,
             ..secured::settings()

@@ -3,7 +3,9 @@
 use super::papers::{Authority, NAME, Secure, clear_line, dial, with};
 use crate::raw::{Raw, start};
 use midge::{Config, Monitor, Running, Tls};
+use midge_reactor::tls::rustls::ClientConnection;
 use midge_reactor::tls::rustls::client::Resumption;
+use midge_reactor::tls::rustls::pki_types::ServerName;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -195,4 +197,44 @@ fn handshakes_are_counted_by_how_they_end() {
         let line = line.expect("it is one of the metrics");
         assert!(line.ends_with(&format!(" {number}")), "{line}");
     }
+}
+
+#[test]
+fn a_handshake_whose_last_words_come_with_a_forged_record_is_counted_once() {
+    let authority = Authority::new();
+    let broker = monitored(&authority);
+    let paper = authority.client_paper("a");
+    let name = ServerName::try_from(NAME).expect("it is a name");
+    let session = ClientConnection::new(authority.client(Some(&paper)), name);
+    let mut session = session.expect("all is in order");
+    let mut stream = dial(broker.addr());
+    clear_line(&stream);
+    session.write_tls(&mut stream).expect("the broker reads");
+    while session.is_handshaking() {
+        session.read_tls(&mut stream).expect("the broker answers");
+        session.process_new_packets().expect("it is right");
+    }
+    // Data stands between the two.
+    let said = session.writer().write_all(b"CONNECT {}\r\n");
+    said.expect("it is short");
+    let mut wire = Vec::new();
+    while session.wants_write() {
+        session.write_tls(&mut wire).expect("it is in memory");
+    }
+    wire.extend(b"\x17\x03\x03\0\x28");
+    wire.extend([9; 40]);
+    stream.write_all(&wire).expect("the broker reads");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).expect("it ends");
+    assert!(!rest.is_empty(), "an alert comes");
+    drop(stream);
+    let mut told = Value::Null;
+    while told["connections"][0].is_null() {
+        told = json(&ask(&broker, &authority, "/connz?state=closed"));
+    }
+    assert_eq!(told["connections"][0]["reason"], "TLS Handshake Failure");
+    let told = json(&ask(&broker, &authority, "/varz"));
+    let counts = ["under_way", "done", "failed"];
+    let counts = counts.map(|name| told["tls_handshakes"][name].as_u64());
+    assert_eq!(counts, [Some(0), Some(0), Some(1)]);
 }

@@ -1,6 +1,6 @@
 //! Frames, good ones and bad ones.
 
-use super::{Bare, Client, masked, open};
+use super::{Bare, Client, REQUEST, masked, open};
 use crate::raw::{Raw, config, start};
 use midge_protocol::websocket::Opcode;
 
@@ -67,6 +67,24 @@ fn a_frame_that_breaks_the_rules_ends_its_own_connection_with_a_word() {
         assert_eq!(String::from_utf8_lossy(said), text);
         assert_eq!(bare.rest(), b"");
     }
+    other.send("PING\r\n");
+    other.expect("PONG\r\n");
+}
+
+#[test]
+fn a_frame_that_breaks_the_rules_may_come_with_the_request_and_a_good_one_between() {
+    let broker = open();
+    let mut other = Client::join(&broker);
+    let mut bare = Bare::dial(&broker);
+    let good = masked(Opcode::Binary, true, b"CONNECT {}\r\nPING\r\n");
+    let request = format!("{REQUEST}\r\n");
+    bare.write(&[request.as_bytes(), &good, &[0xff; 4]].concat());
+    let answer = bare.until("\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    let (first, payload) = bare.frame();
+    let status = &1002_u16.to_be_bytes()[..];
+    assert_eq!((first, &payload[..2]), (0x88, status));
+    assert_eq!(bare.rest(), b"");
     other.send("PING\r\n");
     other.expect("PONG\r\n");
 }
