@@ -48,9 +48,9 @@ pub(crate) const TOLD_MAX: u32 = 20;
 pub(crate) enum Kind {
     /// A login.
     Login,
-    /// A connection that ended before it could log in.
+    /// A connection that ended before it could log in, or did.
     Beginning,
-    /// A conversation that ended by an error of the client, or of its connection.
+    /// A conversation that ended by an error of the client, which was let in, or of its connection.
     Conversation,
 }
 

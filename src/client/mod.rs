@@ -95,22 +95,12 @@ impl Client {
         violation: &Violation<'_>,
         place: Option<&Place>,
     ) {
-        let session = self.session.as_ref();
-        let (options, label) = (session.map(Session::options), self.link.label);
-        let payload_max = session.map_or(0, |session| session.rules().payload_bytes_max);
+        let (session, label) = (self.session.as_ref(), self.link.label);
         let (key, now) = (cx.key(), cx.now());
         if *violation == Violation::PayloadTooLarge {
             cx.state.limiter.passed_payload(key, now);
         }
-        log_violation(
-            &label,
-            options,
-            violation,
-            place,
-            payload_max,
-            cx.state,
-            now,
-        );
+        log_violation(&label, session, violation, place, cx.state, now);
         // Before a proxy's header it is not known what it understands: TLS or a WebSocket may follow.
         if self.opening != Opening::Header {
             session::tell(key, &label, violation, &mut Queues(&mut cx.io));

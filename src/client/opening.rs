@@ -17,7 +17,7 @@ use super::Client;
 use super::framing;
 use super::limited::TurnedAway;
 use super::session::{self, Session};
-use super::wrong::is_told;
+use super::wrong::{is_told, kind_of_error};
 use crate::auth::certificate::{DistinguishedName, Names};
 use crate::auth::failures::Kind;
 use crate::config::Config;
@@ -400,7 +400,7 @@ impl Client {
         if !in_handshake {
             return match failure {
                 Some(Failure::Error(text)) => {
-                    if is_told(cx.state, Kind::Conversation, now) {
+                    if is_told(cx.state, kind_of_error(self.session.as_ref()), now) {
                         log::error!(target: "midge", "{label} - TLS error: {text}");
                     }
                     CloseReason::ReadError

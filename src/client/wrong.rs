@@ -1,5 +1,6 @@
 //! What a client does wrong, as the log tells it.
 
+use super::session::Session;
 use crate::auth::failures::{Kind, TOLD_MAX, Told};
 use crate::config::Auth;
 use crate::core::receiver::Label;
@@ -45,14 +46,13 @@ impl From<Violation<'static>> for Box<Wrong> {
 /// One line for the operator about what a client did wrong, which has said this about itself.
 pub(super) fn log_violation(
     label: &Label,
-    options: Option<&ConnectOptions>,
+    session: Option<&Session>,
     violation: &Violation<'_>,
     place: Option<&Place>,
-    payload_bytes_max: usize,
     state: &mut State,
     now: Time,
 ) {
-    if kind_of(violation).is_some_and(|kind| !is_told(state, kind, now)) {
+    if kind_of(violation, session).is_some_and(|kind| !is_told(state, kind, now)) {
         return;
     }
     let text = place.map_or("", |place| place.text.as_str());
@@ -73,7 +73,7 @@ pub(super) fn log_violation(
         }
         Violation::Authorization | Violation::AuthenticationTimeout => {
             let auth = state.config.terms(label.door).auth;
-            let text = failure(violation, options, auth);
+            let text = failure(violation, session.map(Session::options), auth);
             log::error!(target: "midge", "{label} - {text}");
         }
         // The limiter, or what counts handshakes, tells of these.
@@ -85,7 +85,8 @@ pub(super) fn log_violation(
         }
         Violation::PayloadTooLarge => {
             let announced = place.and_then(|place| place.announced).unwrap_or_default();
-            log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {payload_bytes_max}");
+            let max = session.map_or(0, |session| session.rules().payload_bytes_max);
+            log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {max}");
         }
         _ => log::error!(target: "midge", "{label} - {violation}"),
     }
@@ -93,7 +94,7 @@ pub(super) fn log_violation(
 
 /// As what a violation counts that may come by the thousand; `None` if others tell of it, or an operator has asked for
 /// it.
-fn kind_of(violation: &Violation<'_>) -> Option<Kind> {
+fn kind_of(violation: &Violation<'_>, session: Option<&Session>) -> Option<Kind> {
     match violation {
         Violation::OwnConnectionsMax
         | Violation::ConnectionRateMax
@@ -102,7 +103,16 @@ fn kind_of(violation: &Violation<'_>) -> Option<Kind> {
         | Violation::Kicked { .. } => None,
         Violation::Authorization | Violation::AuthenticationTimeout => Some(Kind::Login),
         Violation::ConnectionsMax => Some(Kind::Beginning),
-        _ => Some(Kind::Conversation),
+        _ => Some(kind_of_error(session)),
+    }
+}
+
+/// As what the end by an error counts: before its login a peer may be anybody, and is not to use up the lines about
+/// those who are let in.
+pub(super) fn kind_of_error(session: Option<&Session>) -> Kind {
+    match session.is_none_or(Session::is_awaited) {
+        true => Kind::Beginning,
+        false => Kind::Conversation,
     }
 }
 

@@ -82,6 +82,14 @@ fn proxies(trusted: &str, others_may_come: bool) -> Option<ProxyProtocol> {
     })
 }
 
+/// Nobody is let in without a word.
+fn secret() -> Config {
+    Config {
+        auth: Auth::Token("secret".into()),
+        ..Config::default()
+    }
+}
+
 const EARLY: &str = "connections that ended at their beginning";
 const ERRORS: &str = "connections that ended by an error";
 
@@ -149,16 +157,32 @@ fn what_breaks_the_protocol_fills_no_log() {
         let lines = lines_of(Config::default(), || Speaker(words));
         is_bounded(&lines, text, ERRORS);
     }
-    let secret = Config {
-        auth: Auth::Token("secret".into()),
-        ..Config::default()
-    };
+    let secret = secret();
     let lines = lines_of(secret, || Speaker(b"CONNECT {\"auth_token\":\"x\"}\r\n"));
     let lines: Vec<_> = lines
         .into_iter()
         .filter(|line| !line.contains("many logins"))
         .collect();
     assert!(lines.len() < 60, "{lines:#?}");
+}
+
+#[test]
+fn who_has_not_logged_in_uses_up_no_line_about_those_who_have() {
+    let long = [b'x'; 5000];
+    for (words, text) in [
+        (b"CONNECT {\"user\":\r\n".as_slice(), "Client parser ERROR"),
+        (
+            [&b"CONNECT "[..], &long].concat().leak(),
+            "max_control_line",
+        ),
+    ] {
+        let lines = lines_of(secret(), || Speaker(words));
+        is_bounded(&lines, text, EARLY);
+    }
+    let lines = lines_of(secret(), || {
+        Speaker(b"CONNECT {\"auth_token\":\"secret\"}\r\nnonsense\r\n")
+    });
+    is_bounded(&lines, "Client parser ERROR", ERRORS);
 }
 
 #[cfg(feature = "tls")]
@@ -240,6 +264,12 @@ mod tls {
         is_bounded(&lines, "TLS handshake error", EARLY);
         let lines = lines_of(with(secured::settings()), Breaker::new);
         is_bounded(&lines, "TLS error: ", ERRORS);
+        let guarded = Config {
+            tls: Some(secured::settings()),
+            ..secret()
+        };
+        let lines = lines_of(guarded, Breaker::new);
+        is_bounded(&lines, "TLS error: ", EARLY);
         let lines = lines_of(with(secured::settings()), Breaker::at_once);
         is_bounded(&lines, "TLS handshake error", EARLY);
         let silent = Tls {
