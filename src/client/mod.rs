@@ -95,18 +95,37 @@ impl Client {
         violation: &Violation<'_>,
         place: Option<&Place>,
     ) {
+        self.log_wrong(cx, violation, place);
+        // Before a proxy's header it is not known what it understands: TLS or a WebSocket may follow.
+        if self.opening != Opening::Header {
+            let (key, label) = (cx.key(), self.link.label);
+            session::tell(key, &label, violation, &mut Queues(&mut cx.io));
+        }
+        self.leave(cx, CloseReason::of_violation(violation));
+        self.link.dismiss(cx);
+    }
+
+    /// As [`refuse`](Client::refuse), for one that would not understand it. What it has sent and is not read is no
+    /// reason to reset the connection.
+    fn refuse_in_silence(&mut self, cx: &mut Context<'_, State>, violation: &Violation<'_>) {
+        self.log_wrong(cx, violation, None);
+        self.leave(cx, CloseReason::of_violation(violation));
+        self.link.dismiss(cx);
+    }
+
+    /// Tells the operator what the client did wrong.
+    fn log_wrong(
+        &self,
+        cx: &mut Context<'_, State>,
+        violation: &Violation<'_>,
+        place: Option<&Place>,
+    ) {
         let (session, label) = (self.session.as_ref(), self.link.label);
         let (key, now) = (cx.key(), cx.now());
         if *violation == Violation::PayloadTooLarge {
             cx.state.limiter.passed_payload(key, now);
         }
         log_violation(&label, session, violation, place, cx.state, now);
-        // Before a proxy's header it is not known what it understands: TLS or a WebSocket may follow.
-        if self.opening != Opening::Header {
-            session::tell(key, &label, violation, &mut Queues(&mut cx.io));
-        }
-        self.leave(cx, CloseReason::of_violation(violation));
-        self.link.dismiss(cx);
     }
 
     /// An operator ends the conversation, for this reason.

@@ -135,10 +135,14 @@ impl Client {
         };
         let (door, violation) = (self.link.label.door, why.violation());
         let by_websocket = door.transport() == Transport::WebSocket;
-        let awaits_header = cx.state.config.terms(door).proxy_protocol.is_some();
-        if awaits_header || by_websocket && why != TurnedAway::ByServer {
-            self.leave(cx, CloseReason::of_violation(&violation));
-            return cx.close();
+        let is_proxied = is_proxied(&cx.state.config, &self.link.label);
+        let terms = cx.state.config.terms(door);
+        let speaks_tls = terms.proxy_protocol.is_some()
+            && terms.tls.is_some_and(|tls| {
+                !terms.allow_non_tls && tls.handshake_first == HandshakeFirst::Yes
+            });
+        if speaks_tls || by_websocket && (is_proxied || why != TurnedAway::ByServer) {
+            return self.refuse_in_silence(cx, &violation);
         }
         if by_websocket {
             framing::begin(cx, door);

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 const HEADER: &str = "PROXY TCP4 192.0.2.7 198.51.100.1 51324 4222\r\n";
+/// What one hears that is one too many.
+const TOO_MANY: [&str; 2] = ["INFO", "-ERR 'maximum connections exceeded'"];
 const ANN: &str = "CONNECT {\"verbose\":false,\"user\":\"ann\",\"pass\":\"secret\"}\r\nPING\r\n";
 
 /// A version 2 header for 192.0.2.7:51324, with something behind the addresses.
@@ -51,6 +53,17 @@ fn ends_in_silence(stream: &mut TcpStream) -> bool {
     // It may be a reset, where what was sent is left unread.
     let _ = stream.read_to_end(&mut rest);
     rest.is_empty()
+}
+
+/// The first word of each line until the end, which is no reset, with the error in whole.
+fn last_words(stream: &mut TcpStream) -> Vec<String> {
+    let mut said = String::new();
+    stream.read_to_string(&mut said).expect("it ends in order");
+    let word = |line: &str| match line.strip_prefix("INFO ") {
+        Some(_) => "INFO".to_owned(),
+        None => line.to_owned(),
+    };
+    said.lines().map(word).collect()
 }
 
 #[test]
@@ -189,7 +202,52 @@ fn a_client_whose_header_comes_after_a_reload_counts_for_the_address_that_it_tel
     assert_eq!(line(&mut stream), "PONG");
     let mut second = dial(broker.addr());
     second.write_all(HEADER.as_bytes()).expect("it reads");
-    assert!(ends_in_silence(&mut second));
+    assert_eq!(last_words(&mut second), TOO_MANY);
+}
+
+#[test]
+fn a_client_that_is_one_too_many_is_told_so_although_its_first_words_are_unread() {
+    let everybody = Config {
+        connections_max: 1,
+        proxy_protocol: proxies(&["127.0.0.0/8"], false),
+        ..settings()
+    };
+    let of_listener = Config {
+        listeners: vec![Listener {
+            connections_max: Some(1),
+            proxy_protocol: proxies(&["127.0.0.0/8"], false),
+            ..super::listener("edge", None)
+        }],
+        ..settings()
+    };
+    let of_address = Config {
+        connections_max: 10,
+        address_limits: AddressLimits {
+            limits: Limits {
+                connections_max: Some(1),
+                ..Limits::default()
+            },
+            ..AddressLimits::default()
+        },
+        ..everybody.clone()
+    };
+    for config in [everybody, of_listener, of_address] {
+        let by_listener = !config.listeners.is_empty();
+        let broker = start(config);
+        let addr = match by_listener {
+            true => super::at(&broker, "edge"),
+            false => broker.addr(),
+        };
+        let come = || {
+            let mut stream = dial(addr);
+            let words = HEADER.to_owned() + &ANN.repeat(50);
+            stream.write_all(words.as_bytes()).expect("it reads");
+            stream
+        };
+        let mut first = come();
+        info(&mut first);
+        assert_eq!(last_words(&mut come()), TOO_MANY);
+    }
 }
 
 #[test]
