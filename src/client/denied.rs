@@ -1,6 +1,6 @@
 //! What a client was denied, as the log tells it: a line a second at most, since a client may try without end.
 
-use crate::core::receiver::Label;
+use crate::core::receiver::{Label, line_about};
 use midge_protocol::Violation;
 use midge_reactor::Time;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Denials {
         now: Time,
     ) {
         if let Some(line) = self.line(user, violation, sid, now) {
-            log::error!(target: "midge", "{label} - {line}");
+            line_about!(error, label, "{line}");
         }
     }
 
@@ -92,9 +92,10 @@ pub(super) fn log_removed(label: &Label, removed: usize, named: &[String], user:
         more => format!(" and {more} more"),
     };
     let named = named.join(", ");
-    log::info!(
-        target: "midge",
-        "{label} - Removed {removed} subs for User {user:?} - not authorized: {named}{more}"
+    line_about!(
+        info,
+        label,
+        "Removed {removed} subs for User {user:?} - not authorized: {named}{more}"
     );
 }
 

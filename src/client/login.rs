@@ -17,6 +17,7 @@ use super::wrong::is_told;
 use crate::auth::failures::{Kind, WAIT_MAX};
 use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Pending, Purpose};
 use crate::auth::{Inquiry, Verdict};
+use crate::core::receiver::line_about;
 use crate::link::Link;
 use crate::link::queues::Queues;
 use crate::state::State;
@@ -165,9 +166,10 @@ impl Client {
         let (label, now) = (&self.link.label, cx.now());
         let has_begun = cx.state.failures.failed(self.link.source(cx), now);
         if has_begun && is_told(cx.state, Kind::Login, now) {
-            log::warn!(
-                target: "midge",
-                "{label} - many logins from this address have failed; the next ones wait up to {WAIT_MAX:?} each"
+            line_about!(
+                warn,
+                label,
+                "many logins from this address have failed; the next ones wait up to {WAIT_MAX:?} each"
             );
         }
     }

@@ -22,7 +22,7 @@ use crate::auth::certificate::{DistinguishedName, Names};
 use crate::auth::failures::Kind;
 use crate::config::Config;
 use crate::core::close::CloseReason;
-use crate::core::receiver::Label;
+use crate::core::receiver::{Label, line_about};
 use crate::door::{Door, Transport};
 use crate::link::queues::Queues;
 use crate::state::State;
@@ -179,7 +179,7 @@ impl Client {
         self.link.end_login(cx);
         self.opening = Opening::Over;
         if let (proxy::Header::Client(addr), Some(session)) = (header, &mut self.session) {
-            log::debug!(target: "midge", "{} - Proxied for {addr}", self.link.label);
+            line_about!(debug, self.link.label, "Proxied for {addr}");
             self.link.label.peer = addr.into();
             session.relabel(self.link.label, cx.state);
             if let Some(records) = &mut cx.state.records {
@@ -209,7 +209,7 @@ impl Client {
     fn end_without_words(&mut self, cx: &mut Context<'_, State>, why: &str) {
         let now = cx.now();
         if is_told(cx.state, Kind::Beginning, now) {
-            log::error!(target: "midge", "{} - {why}", self.link.label);
+            line_about!(error, self.link.label, "{why}");
         }
         self.leave(cx, CloseReason::ProtocolViolation);
         cx.close();
@@ -270,7 +270,11 @@ impl Client {
             debug_assert!(false, "nobody waits for a handshake without TLS");
             return cx.close();
         };
-        log::debug!(target: "midge", "{} - Starting TLS client connection handshake", self.link.label);
+        line_about!(
+            debug,
+            self.link.label,
+            "Starting TLS client connection handshake"
+        );
         self.opening = Opening::Handshake {
             is_greeted: !client_speaks || was == Opening::Undecided,
         };
@@ -297,7 +301,11 @@ impl Client {
         if tls::has_ended(&cx.io, cx.key(), Timestamp::now()) {
             let (label, now) = (&self.link.label, cx.now());
             if is_told(cx.state, Kind::Beginning, now) {
-                log::error!(target: "midge", "{label} - TLS handshake error: the certificate of a session taken up again has expired");
+                line_about!(
+                    error,
+                    label,
+                    "TLS handshake error: the certificate of a session taken up again has expired"
+                );
             }
             self.leave(cx, CloseReason::TlsHandshake);
             return cx.close();
@@ -312,11 +320,13 @@ impl Client {
         if (is_told || cx.state.records.is_some())
             && let Some(settled) = tls::settled(&cx.io, cx.key())
         {
-            log::debug!(target: "midge", "{label} - TLS handshake complete");
-            log::debug!(
-                target: "midge",
-                "{label} - TLS version {}, cipher suite {}",
-                settled.version, settled.cipher_suite
+            line_about!(debug, label, "TLS handshake complete");
+            line_about!(
+                debug,
+                label,
+                "TLS version {}, cipher suite {}",
+                settled.version,
+                settled.cipher_suite
             );
             if let Some(records) = &mut cx.state.records {
                 records.secured(label.cid, settled);
@@ -405,7 +415,7 @@ impl Client {
             return match failure {
                 Some(Failure::Error(text)) => {
                     if is_told(cx.state, kind_of_error(self.session.as_ref()), now) {
-                        log::error!(target: "midge", "{label} - TLS error: {text}");
+                        line_about!(error, label, "TLS error: {text}");
                     }
                     CloseReason::ReadError
                 }
@@ -417,14 +427,14 @@ impl Client {
             Some(Failure::Error(_) | Failure::Timeout)
                 if !is_told(cx.state, Kind::Beginning, now) => {}
             Some(Failure::Error(text)) => {
-                log::error!(target: "midge", "{label} - TLS handshake error: {text}");
+                line_about!(error, label, "TLS handshake error: {text}");
             }
             Some(Failure::Timeout) => {
-                log::error!(target: "midge", "{label} - TLS handshake timeout");
+                line_about!(error, label, "TLS handshake timeout");
             }
             // Probes of the port do so all day long.
             Some(Failure::LeftInHandshake | Failure::Truncated) => {
-                log::debug!(target: "midge", "{label} - TLS handshake error: EOF");
+                line_about!(debug, label, "TLS handshake error: EOF");
             }
             None => {}
         }

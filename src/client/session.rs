@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::core::delivery::{self, Asking, Own, Published, Publisher, Quota, Tally};
 use crate::core::outbox::Outbox;
-use crate::core::receiver::Label;
+use crate::core::receiver::{Label, line_about};
 use crate::core::sublist::ReceiverId;
 use crate::core::trace;
 use crate::state::State;
@@ -540,7 +540,7 @@ impl Session {
             limiter.passed_subscriptions(self.key, core, core.clock.now());
         } else if !self.told_subscriptions_max {
             self.told_subscriptions_max = true;
-            log::error!(target: "midge", "{} - {}", self.label, Violation::SubscriptionsMax);
+            line_about!(error, self.label, "{}", Violation::SubscriptionsMax);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::session::Session;
 use crate::auth::failures::{Kind, TOLD_MAX, Told};
 use crate::config::Auth;
-use crate::core::receiver::Label;
+use crate::core::receiver::{Label, line_about};
 use crate::state::State;
 use midge_protocol::{ConnectOptions, Fault, Violation};
 use midge_reactor::Time;
@@ -58,37 +58,41 @@ pub(super) fn log_violation(
     let text = place.map_or("", |place| place.text.as_str());
     match violation {
         Violation::UnknownOperation => {
-            log::error!(target: "midge", "{label} - Client parser ERROR: {violation}, {text}");
+            line_about!(error, label, "Client parser ERROR: {violation}, {text}");
         }
         Violation::Parse => {
             // The parser leaves the object of a CONNECT to the session.
             let text = place.map_or("in the arguments of CONNECT", |_| text);
-            log::error!(target: "midge", "{label} - Client parser ERROR: {violation} {text}");
+            line_about!(error, label, "Client parser ERROR: {violation} {text}");
         }
-        Violation::Kicked { .. } => log::info!(target: "midge", "{label} - {violation}"),
-        Violation::PeerError => log::error!(target: "midge", "{label} - Client Error {text}"),
+        Violation::Kicked { .. } => line_about!(info, label, "{violation}"),
+        Violation::PeerError => line_about!(error, label, "Client Error {text}"),
         Violation::ControlLineTooLong => {
             let max = state.config.control_line_bytes_max;
-            log::error!(target: "midge", "{label} - {violation}: max_control_line {max}, {text}");
+            line_about!(error, label, "{violation}: max_control_line {max}, {text}");
         }
         Violation::Authorization | Violation::AuthenticationTimeout => {
             let auth = state.config.terms(label.door).auth;
             let text = failure(violation, session.map(Session::options), auth);
-            log::error!(target: "midge", "{label} - {text}");
+            line_about!(error, label, "{text}");
         }
         // The limiter, or what counts handshakes, tells of these.
         Violation::OwnConnectionsMax
         | Violation::ConnectionRateMax
         | Violation::RateMax
         | Violation::Throttled => {
-            log::debug!(target: "midge", "{label} - {violation}");
+            line_about!(debug, label, "{violation}");
         }
         Violation::PayloadTooLarge => {
             let announced = place.and_then(|place| place.announced).unwrap_or_default();
             let max = session.map_or(0, |session| session.rules().payload_bytes_max);
-            log::error!(target: "midge", "{label} - maximum payload exceeded: {announced} vs {max}");
+            line_about!(
+                error,
+                label,
+                "maximum payload exceeded: {announced} vs {max}"
+            );
         }
-        _ => log::error!(target: "midge", "{label} - {violation}"),
+        _ => line_about!(error, label, "{violation}"),
     }
 }
 

@@ -100,6 +100,20 @@ impl fmt::Display for Label {
     }
 }
 
+/// Tells the log something about one connection: the text begins with its label, and `cid` and `peer` are fields of
+/// their own in JSON.
+macro_rules! line_about {
+    ($level:ident, $label:expr, $($text:tt)+) => {{
+        let label = &$label;
+        log::$level!(
+            target: "midge", cid = label.cid, peer:% = label.peer;
+            "{label} - {}", format_args!($($text)+)
+        );
+    }};
+}
+
+pub(crate) use line_about;
+
 /// One receiver: the end of a connection that messages go to.
 #[derive(Debug)]
 pub(crate) struct Receiver {

@@ -4,7 +4,7 @@ use super::Link;
 use super::shutdown::end_if_alone;
 use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
-use crate::core::receiver::{Label, Traffic};
+use crate::core::receiver::{Label, Traffic, line_about};
 use crate::door::Transport;
 use crate::state::State;
 use crate::websocket::{self, Framing};
@@ -103,26 +103,36 @@ impl Link {
             CloseReason::SlowConsumerPending => {
                 self.count_slow_consumer(cx.state);
                 let max = cx.state.config.pending_bytes_max;
-                log::info!(target: "midge", "{label} - Slow Consumer Detected: MaxPending of {max} Exceeded");
+                line_about!(
+                    info,
+                    label,
+                    "Slow Consumer Detected: MaxPending of {max} Exceeded"
+                );
             }
             CloseReason::SlowConsumerTotal => {
                 self.count_slow_consumer(cx.state);
                 let max = cx.state.core.total_bytes_max;
-                log::info!(
-                    target: "midge",
-                    "{label} - Slow Consumer Detected: MaxPendingTotal of {max} neared by all queues together; this one is among the longest, with {queued} bytes"
+                line_about!(
+                    info,
+                    label,
+                    "Slow Consumer Detected: MaxPendingTotal of {max} neared by all queues together; this one is among the longest, with {queued} bytes"
                 );
             }
             CloseReason::SlowConsumerDeadline => {
                 self.count_slow_consumer(cx.state);
                 let deadline = cx.state.config.write_deadline;
-                log::info!(
-                    target: "midge",
-                    "{label} - Slow Consumer Detected: WriteDeadline of {deadline:?} exceeded with {queued} total bytes."
+                line_about!(
+                    info,
+                    label,
+                    "Slow Consumer Detected: WriteDeadline of {deadline:?} exceeded with {queued} total bytes."
                 );
             }
             CloseReason::ServerShutdown if queued > 0 => {
-                log::warn!(target: "midge", "{label} - {queued} queued bytes could not be sent before the connection ended");
+                line_about!(
+                    warn,
+                    label,
+                    "{queued} queued bytes could not be sent before the connection ended"
+                );
             }
             _ => {}
         }

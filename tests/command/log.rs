@@ -99,6 +99,12 @@ fn json_lines_are_objects_with_the_text_and_more() {
     client.publish("foo", b"hello");
     client.sync();
     client.leave();
+    let mut wrong = Raw::connect(broker.addr());
+    wrong.send(b"NONSENSE\r\n");
+    assert_eq!(
+        wrong.line().as_deref(),
+        Some("-ERR 'Unknown Protocol Operation'")
+    );
     signal(broker.child.id(), "INT");
     assert_eq!(broker.end().code(), Some(0));
     let lines = broker.lines.iter();
@@ -110,6 +116,17 @@ fn json_lines_are_objects_with_the_text_and_more() {
         let time = line["time"].as_str().expect("a time");
         assert!(time.ends_with("+00:00") || time.ends_with('Z'), "{line}");
     }
+    let text_of = |line: &serde_json::Value| line["msg"].as_str().map(str::to_owned);
+    let mut about: Vec<_> = lines.iter().map(|line| (text_of(line), line)).collect();
+    about.retain(|(text, _)| text.as_ref().is_some_and(|text| text.contains(" - cid:")));
+    for (text, line) in &about {
+        let text = text.as_deref().unwrap_or_default();
+        let of = |name: &str| line[name].to_string().replace('"', "");
+        let label = format!("{} - cid:{} - ", of("peer"), of("cid"));
+        assert!(text.starts_with(&label), "{line}");
+    }
+    let wrong = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains("ERROR"));
+    assert!(about.iter().any(|(text, _)| wrong(text)), "{about:?}");
     let end = lines.iter().find(|line| !line["reason"].is_null());
     let end = end.expect("the end of a connection");
     let told = end["msg"].as_str().expect("a text");
