@@ -1,11 +1,11 @@
 //! What changes when a file is read again.
 
 use super::load::{Loaded, load};
-use crate::config::Auth;
 use crate::config::Options;
 use crate::config::language::{Error, World};
 use crate::config::options::Refused;
 use crate::config::settings::{SETTINGS, Setting, Takes};
+use crate::config::{Auth, Config, User};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -20,13 +20,21 @@ pub struct Change {
     pub old: String,
     /// Its value now, without secrets.
     pub new: String,
+    /// What is another where both values show the same; empty where they do not.
+    pub hidden: String,
     /// Whether it can be taken over, or needs a restart.
     pub takes: Takes,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Change { name, old, new, .. } = self;
+        let Change {
+            name,
+            old,
+            new,
+            hidden,
+            ..
+        } = self;
         match self.takes {
             Takes::Restart => {
                 let field = field(name);
@@ -43,7 +51,7 @@ impl fmt::Display for Change {
                     _ => write!(f, "Reloaded: {name} = {new}"),
                 }?;
                 if old == new {
-                    f.write_str(" (secrets changed)")
+                    write!(f, " ({hidden} changed)")
                 } else {
                     write!(f, " (was {old})")
                 }
@@ -99,13 +107,64 @@ impl Reloaded {
 /// ```
 pub fn changes(old: &Options, new: &Options) -> Vec<Change> {
     let differs = |setting: &&Setting| !setting.is_same(old, new);
-    let change = |setting: &Setting| Change {
-        name: setting.name,
-        old: setting.show(old),
-        new: setting.show(new),
-        takes: setting.takes,
+    let change = |setting: &Setting| {
+        let (before, after) = (setting.show(old), setting.show(new));
+        let hidden = match before == after {
+            true => hidden(setting.name, &old.config, &new.config),
+            false => String::new(),
+        };
+        Change {
+            name: setting.name,
+            old: before,
+            new: after,
+            hidden,
+            takes: setting.takes,
+        }
     };
     SETTINGS.iter().filter(differs).map(change).collect()
+}
+
+/// Most users that a line about changes names for one thing.
+const USERS_NAMED_MAX: usize = 5;
+
+/// What is another about a setting that shows the same: of users, what of whom.
+fn hidden(name: &str, old: &Config, new: &Config) -> String {
+    match (name, &old.auth, &new.auth) {
+        (
+            "authorization",
+            Auth::Users { users: old, token },
+            Auth::Users {
+                users: new,
+                token: new_token,
+            },
+        ) => {
+            // They show the same, so they are the same users in the same order.
+            let of = |what: &str, differs: fn(&User, &User) -> bool| {
+                let pairs = old.iter().zip(new);
+                let differing = pairs.filter(|(old, new)| differs(old, new));
+                let names: Vec<&str> = differing.map(|(_, new)| new.name.as_str()).collect();
+                let named = names.iter().take(USERS_NAMED_MAX).copied();
+                let more = match names.len().saturating_sub(USERS_NAMED_MAX) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let text = format!("{what} of {}{more}", named.collect::<Vec<_>>().join(", "));
+                (!names.is_empty()).then_some(text)
+            };
+            let changed = [
+                (token != new_token).then(|| "token".to_owned()),
+                of("secrets", |old, new| old.proof != new.proof),
+                of("permissions", |old, new| old.permissions != new.permissions),
+                of("allowed_connection_types", |old, new| {
+                    old.connections != new.connections
+                }),
+                of("limits", |old, new| old.limits != new.limits),
+            ];
+            changed.into_iter().flatten().collect::<Vec<_>>().join("; ")
+        }
+        ("authorization" | "http_authorization", ..) => "secrets".to_owned(),
+        _ => "what it does not show".to_owned(),
+    }
 }
 
 /// Reads the file that `running` was read from once more, with the same flags over it, and compares.
@@ -176,7 +235,34 @@ fn missing(running: &Options, loaded: &Loaded, world: &dyn World) -> Vec<Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::language::System;
+    use crate::config::language::{System, parse};
+    use crate::config::options::settings;
+
+    #[test]
+    fn what_of_whom_is_another_is_told_where_the_users_are_the_same() {
+        let users = |one: &str, other: &str| {
+            let text = format!(
+                "authorization {{ users = [ {{user: s, password: p, {one}}}, {{user: t, password: {other}}} ] }}"
+            );
+            let document = parse("f".as_ref(), text.as_bytes(), &System);
+            settings(&document.expect("it is right")).options
+        };
+        let old = users("", "q");
+        for (one, other, changed) in [
+            ("", "r", "secrets of t"),
+            ("permissions: {publish: a}", "q", "permissions of s"),
+            (
+                "allowed_connection_types: [WEBSOCKET]",
+                "r",
+                "secrets of t; allowed_connection_types of s",
+            ),
+        ] {
+            let lines = changes(&old, &users(one, other));
+            let expected =
+                format!("Reloaded: authorization users = users s, t ({changed} changed)");
+            assert_eq!(lines[0].to_string(), expected);
+        }
+    }
 
     #[test]
     fn a_file_is_read_again_and_compared_with_what_runs() {

@@ -284,7 +284,9 @@ fn a_change_of_users_closes_only_whom_it_concerns() {
     let lines = it.reload(&text.replace("e1", "e2"));
     assert_eq!(
         lines,
-        ["[INF] Reloaded: authorization users = users ann, bob, dan, eve, fay (secrets changed)"]
+        [
+            "[INF] Reloaded: authorization users = users ann, bob, dan, eve, fay (secrets of eve changed)"
+        ]
     );
     assert_eq!(late.rest(), ["-ERR 'Authorization Violation'"]);
     is_there(&mut ann);
