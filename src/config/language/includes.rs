@@ -2,8 +2,9 @@
 //!
 //! A name is relative to the directory of the file that it stands in. Beyond nats-server, a name that
 //! begins with `/` and is not found there is one from the root; a name with `*`, `?` or `[` that is no
-//! file's is all files that match, in the order of their names, none included; and a file that would
-//! include itself, by whatever detour, is refused.
+//! file's is all files that match, in the order of their names; and a file that would include itself, by
+//! whatever detour, is refused. A pattern that no file matches includes nothing, and that is told: users may
+//! be missed.
 //!
 //! A file does not see the variables of the one that includes it; that one sees its.
 
@@ -24,6 +25,7 @@ const ERRORS_MAX: usize = 100;
 pub(super) struct Reading<'w> {
     pub(super) world: &'w dyn World,
     pub(super) errors: Vec<Error>,
+    pub(super) notices: Vec<Error>,
     pub(super) files: Vec<PathBuf>,
     /// Those of them that say something, themselves or by what they include.
     pub(super) filled: Vec<PathBuf>,
@@ -43,6 +45,7 @@ impl<'w> Reading<'w> {
         Reading {
             world,
             errors: Vec::new(),
+            notices: Vec::new(),
             files: Vec::new(),
             filled: Vec::new(),
             open: Vec::new(),
@@ -75,7 +78,12 @@ impl<'w> Reading<'w> {
     /// The pairs of the files that `include name` names in the file at `from`.
     pub(super) fn include(&mut self, name: &str, from: &Path, at: &Position) -> Map {
         let mut pairs = Map::default();
-        for path in self.named(name, from) {
+        let files = self.named(name, from);
+        if files.is_empty() && self.notices.len() < ERRORS_MAX {
+            let text = format!("no file matches include '{name}'; nothing is included here");
+            self.notices.push(Error::new(at, text));
+        }
+        for path in files {
             let before = self.errors.len();
             match self.included(&path) {
                 Ok(map) => pairs.append(map),

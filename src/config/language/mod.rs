@@ -52,6 +52,8 @@ pub struct Document {
     pub files: Vec<PathBuf>,
     /// Those of them that say something, themselves or by what they include.
     pub filled: Vec<PathBuf>,
+    /// What is worth telling of them.
+    pub notices: Vec<Error>,
 }
 
 /// Reads the file at `path` and what it includes.
@@ -94,6 +96,7 @@ pub fn parse(path: &Path, text: &[u8], world: &dyn World) -> Result<Document, Ve
             root,
             files: reading.files,
             filled: reading.filled,
+            notices: reading.notices,
         })
     } else {
         Err(reading.errors)

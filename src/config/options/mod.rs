@@ -147,6 +147,10 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
         reader.report.warning(&at, text);
     }
     settings.written = written;
+    settings
+        .report
+        .notices
+        .extend(document.notices.iter().cloned());
     // As they stand in the files.
     let place = |error: &Error| {
         let at = error.at.as_ref()?;

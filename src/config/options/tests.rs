@@ -55,6 +55,14 @@ fn a_port_beside_a_unix_socket_is_an_error() {
 }
 
 #[test]
+fn a_pattern_of_include_that_no_file_matches_is_told() {
+    check(&[(
+        "port: 5222\ninclude \"no such directory/*.conf\"",
+        "port=5222 ~f:2:1: no file matches include 'no such directory/*.conf'; nothing is included here",
+    )]);
+}
+
+#[test]
 fn every_name_of_an_option_sets_it() {
     check(&[
         ("listen: 127.0.0.1:5222", "host=127.0.0.1 port=5222"),
