@@ -14,6 +14,7 @@
 //! certificate with a DNS name and no subject; here that name counts, as in later ones.
 
 use crate::config::{ConnectionType, Proof, User};
+use std::fmt::{self, Write as _};
 use std::str::Chars;
 
 /// The names in a certificate that may be that of a user.
@@ -26,6 +27,29 @@ pub(crate) struct Names {
     /// Alternative names that are URIs.
     pub(crate) uris: Vec<String>,
     pub(crate) subject: DistinguishedName,
+}
+
+/// Most names of a certificate that the log tells, and most characters of each.
+const TOLD_MAX: usize = 4;
+const TOLD_CHARS_MAX: usize = 200;
+
+impl Names {
+    /// The names that a user is looked for by, in this order, as the log tells them: quoted, and bounded, since the
+    /// client has written them.
+    pub(crate) fn told(&self) -> String {
+        let subject = Some(self.subject.to_string()).filter(|subject| !subject.is_empty());
+        let alternative = self.emails.iter().chain(&self.hosts).chain(&self.uris);
+        let all: Vec<&String> = alternative.chain(&subject).collect();
+        let quoted = |name: &&String| match name.char_indices().nth(TOLD_CHARS_MAX) {
+            Some((end, _)) => format!("{:?}...", &name[..end]),
+            None => format!("{name:?}"),
+        };
+        let told: Vec<String> = all.iter().take(TOLD_MAX).map(quoted).collect();
+        match all.len() - told.len() {
+            0 => told.join(", "),
+            more => format!("{} and {more} more", told.join(", ")),
+        }
+    }
 }
 
 /// Parts, the most specific first, and of each its attributes: most have one.
@@ -88,6 +112,31 @@ pub(crate) fn user<'a>(
         |user: &&User| DistinguishedName::parse(&user.name).is_some_and(|name| name == *subject);
     let exact = std::iter::once(first).chain(found).find(in_order);
     Some(exact.unwrap_or(first))
+}
+
+/// As the name of a user is written that fits it.
+impl fmt::Display for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, part) in self.0.iter().enumerate() {
+            for (nth, (kind, value)) in part.iter().enumerate() {
+                f.write_str(match (place, nth) {
+                    (0, 0) => "",
+                    (_, 0) => ",",
+                    _ => "+",
+                })?;
+                write!(f, "{kind}=")?;
+                let last = value.chars().count().saturating_sub(1);
+                for (at, c) in value.chars().enumerate() {
+                    let is_edge = at == 0 || at == last;
+                    if ",;+\"\\".contains(c) || c == ' ' && is_edge {
+                        f.write_str("\\")?;
+                    }
+                    f.write_char(c)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl DistinguishedName {
@@ -219,6 +268,26 @@ mod tests {
             ..User::default()
         };
         names.iter().map(user).collect()
+    }
+
+    #[test]
+    fn the_log_tells_the_first_names_in_quotes_and_bounded() {
+        let part = |value: &str| vec![("2.5.4.3".to_owned(), value.to_owned())];
+        let subject = DistinguishedName::of_certificate(vec![part("Acme, Inc\n"), part(" ann")]);
+        let text = subject.to_string();
+        assert_eq!(text, "CN=\\ ann,CN=Acme\\, Inc\n");
+        assert_eq!(DistinguishedName::parse(&text), Some(subject.clone()));
+        let names = |emails: Vec<String>| Names {
+            emails,
+            subject: subject.clone(),
+            ..Names::default()
+        };
+        assert_eq!(Names::default().told(), "");
+        let told = names(vec!["a@b".to_owned()]).told();
+        assert_eq!(told, r#""a@b", "CN=\\ ann,CN=Acme\\, Inc\n""#);
+        let told = names(vec!["x".repeat(1000); 100]).told();
+        let one = format!("{:?}...", "x".repeat(TOLD_CHARS_MAX));
+        assert_eq!(told, format!("{one}, {one}, {one}, {one} and 97 more"));
     }
 
     /// The subject `CN=carl,OU=Dev,O=Acme`, as a certificate has it.

@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use crate::auth::failures::{Kind, TOLD_MAX, Told};
-use crate::config::Auth;
+use crate::config::{Auth, Config};
 use crate::core::receiver::{Label, line_about};
 use crate::state::State;
 use midge_protocol::{ConnectOptions, Fault, Violation};
@@ -43,7 +43,7 @@ impl From<Violation<'static>> for Box<Wrong> {
     }
 }
 
-/// One line for the operator about what a client did wrong, which has said this about itself.
+/// One line for the operator about what a client did wrong, whose conversation this is.
 pub(super) fn log_violation(
     label: &Label,
     session: Option<&Session>,
@@ -72,8 +72,7 @@ pub(super) fn log_violation(
             line_about!(error, label, "{violation}: max_control_line {max}, {text}");
         }
         Violation::Authorization | Violation::AuthenticationTimeout => {
-            let auth = state.config.terms(label.door).auth;
-            let text = failure(violation, session.map(Session::options), auth);
+            let text = failure(violation, session, label, &state.config);
             line_about!(error, label, "{text}");
         }
         // The limiter, or what counts handshakes, tells of these.
@@ -131,10 +130,24 @@ pub(super) fn is_told(state: &mut State, kind: Kind, now: Time) -> bool {
 }
 
 /// What has failed: of several users, as whom.
-fn failure(violation: &Violation<'_>, options: Option<&ConnectOptions>, auth: &Auth) -> String {
-    match (violation, options, auth) {
-        (Violation::Authorization, Some(options), Auth::Users { .. }) => {
-            let ConnectOptions { user, nkey, .. } = options;
+fn failure(
+    violation: &Violation<'_>,
+    session: Option<&Session>,
+    label: &Label,
+    config: &Config,
+) -> String {
+    let auth = config.terms(label.door).auth;
+    match (violation, session, auth) {
+        (Violation::Authorization, Some(session), Auth::Users { .. }) => {
+            if let Some(names) = session.sought(config) {
+                return match names.as_str() {
+                    "" => "authentication error - the certificate has no name".to_owned(),
+                    names => format!(
+                        "authentication error - no user is called {names}, as the certificate has it"
+                    ),
+                };
+            }
+            let ConnectOptions { user, nkey, .. } = session.options();
             match !nkey.is_empty() && auth.has_key() {
                 true => format!("authentication error - Nkey {nkey:?}"),
                 false => format!("authentication error - User {user:?}"),

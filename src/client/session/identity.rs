@@ -2,7 +2,7 @@
 //! change.
 
 use super::{Session, rules};
-use crate::auth::certificate::Names;
+use crate::auth::certificate::{self, Names};
 use crate::auth::{self, Login, Presented, Verdict};
 use crate::config::Config;
 use crate::core::Core;
@@ -64,6 +64,14 @@ impl Session {
             by,
         };
         auth::check(config, presented)
+    }
+
+    /// The names in its certificate, as the log tells them, if a user is looked for by them and none fits.
+    pub(in crate::client) fn sought(&self, config: &Config) -> Option<String> {
+        let terms = config.terms_for(self.label.entrance());
+        let names = self.certificate.as_deref()?;
+        let fits = certificate::user(terms.auth.users(), names, terms.connection).is_some();
+        (terms.map_certificates() && !fits).then(|| names.told())
     }
 
     /// It is known who the client is.
