@@ -213,6 +213,9 @@ fn who_is_not_let_in_or_finds_nobody_is_told_what_to_do() {
         assert_eq!(end.code, Some(1), "{end:?}");
         let text = "midge pub: the broker refused: Authorization Violation; give --user";
         assert!(end.err.starts_with(text), "{end:?}");
+        let end = run("pub", to, &["a", "b", "--user", "ann:wrong"]);
+        let text = "midge pub: the broker refused: Authorization Violation; it does not accept these credentials\n";
+        assert!((end.code, end.err.as_str()) == (Some(1), text), "{end:?}");
         for args in [
             &[
                 "pub",
@@ -260,7 +263,8 @@ fn who_has_a_key_signs_with_it() {
         let with = |file: &str| run("pub", to, &["a", "b", "--nkey", file]);
         assert_eq!(with(&good).code, Some(0), "{:?}", with(&good));
         let end = with(&other);
-        let text = "midge pub: the broker refused: Authorization Violation; give --user";
+        let text =
+            "midge pub: the broker refused: Authorization Violation; it does not accept these";
         assert!(end.code == Some(1) && end.err.starts_with(text), "{end:?}");
         let end = with(&none);
         assert!(

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use midge_protocol::{Info, ServerOp, ServerParser, ServerStep};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::{AlertDescription, ClientConfig, ClientConnection};
 
 use crate::server::Server;
 use crate::socket::{Address, Socket, left};
@@ -197,8 +197,11 @@ impl Stream {
                     // The reason is for the broker as well.
                     let _ = flush(&mut session, &mut self.socket);
                     return Err(
-                        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-                            Some(error) => Fault::Tls(words(error)),
+                        match error
+                            .get_ref()
+                            .and_then(|inner| inner.downcast_ref::<Unwanted>())
+                        {
+                            Some(unwanted) => Fault::Tls(unwanted.to_string()),
                             None => Fault::Io(error),
                         },
                     );
@@ -320,6 +323,18 @@ impl Stream {
     }
 }
 
+/// What rustls has against what came. With TLS 1.3 the broker tells behind the handshake that it takes no such client.
+#[derive(Debug)]
+struct Unwanted(rustls::Error);
+
+impl fmt::Display for Unwanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&words(&self.0))
+    }
+}
+
+impl std::error::Error for Unwanted {}
+
 /// What rustls says, and what to do about it.
 fn words(error: &rustls::Error) -> String {
     let hint = match error {
@@ -327,6 +342,10 @@ fn words(error: &rustls::Error) -> String {
             "; --tlsca names the authorities that vouch for the broker, --tlsinsecure accepts any certificate"
         }
         rustls::Error::InvalidMessage(_) => "; does the broker speak TLS here?",
+        // The second is what brokers say that are written in Go, before TLS 1.3.
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired | AlertDescription::BadCertificate,
+        ) => "; the broker wants a certificate: give --tlscert and --tlskey",
         _ => "",
     };
     format!("{error}{hint}")
@@ -347,7 +366,7 @@ fn receive(
 ) -> io::Result<usize> {
     let read = in_time(socket, end, |socket| session.read_tls(socket))?;
     let processed = session.process_new_packets();
-    processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+    processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, Unwanted(error)))?;
     Ok(read)
 }
 

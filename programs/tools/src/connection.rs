@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use midge_dial::{Fault, Greeted, Server, Stream, greet};
-use midge_protocol::{ServerOp, ServerParser, ServerStep, encode};
+use midge_protocol::{Credentials, ServerOp, ServerParser, ServerStep, encode};
 use midge_text::system_words;
 
 use super::message::Message;
@@ -42,10 +42,14 @@ pub(super) enum Error {
     Foreign(String),
     /// The broker says no.
     Refused(String),
+    /// It says no to the credentials that were given.
+    Credentials(String),
     /// The broker has ended the connection.
     Closed,
     /// The broker does not answer in time.
     Timeout(Duration),
+    /// The broker does not say what comes first in time, without TLS.
+    Silent(Duration),
     /// Fewer messages came in time than were waited for.
     Incomplete {
         /// How long they were waited for.
@@ -67,7 +71,7 @@ impl Error {
     /// The exit code.
     pub(super) fn code(&self) -> u8 {
         match self {
-            Error::Timeout(_) | Error::Incomplete { .. } => 3,
+            Error::Timeout(_) | Error::Silent(_) | Error::Incomplete { .. } => 3,
             Error::NoResponders(_) => 4,
             _ => 1,
         }
@@ -92,17 +96,27 @@ impl fmt::Display for Error {
             Error::Foreign(text) => f.write_str(&plain::line(text)),
             Error::Refused(text) => {
                 write!(f, "the broker refused: {}", plain::line(text))?;
-                if text.eq_ignore_ascii_case("authorization violation") {
+                if is_about_who(text) {
                     f.write_str(
                         "; give --user, --token, --nkey or --creds, as the broker has them",
                     )?;
                 }
                 Ok(())
             }
+            Error::Credentials(text) => write!(
+                f,
+                "the broker refused: {}; it does not accept these credentials",
+                plain::line(text)
+            ),
             Error::Closed => f.write_str("the broker has closed the connection"),
             Error::Timeout(after) => write!(
                 f,
                 "timeout after {after:?}: the broker does not answer; wait longer with --timeout"
+            ),
+            Error::Silent(after) => write!(
+                f,
+                "timeout after {after:?}: the broker says nothing; wait longer with --timeout, or give \
+                 --tlsfirst if TLS comes first there"
             ),
             Error::Incomplete {
                 after,
@@ -166,6 +180,11 @@ fn is_end(error: &io::Error) -> bool {
         error.kind(),
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
     )
+}
+
+/// Whether a refusal is one of who we are.
+fn is_about_who(text: &str) -> bool {
+    text.eq_ignore_ascii_case("authorization violation")
 }
 
 /// What the broker has against us, if this says so.
@@ -236,7 +255,14 @@ impl Connection {
                     Error::Timeout(deadline.length)
                 }
                 Fault::Connect(cause) => Error::Connect { address, cause },
-                Fault::Io(error) => deadline.error(error),
+                Fault::Io(error) => match deadline.error(error) {
+                    Error::Timeout(after)
+                        if !server.is_tls_first() && server.websocket.is_none() =>
+                    {
+                        Error::Silent(after)
+                    }
+                    error => error,
+                },
                 Fault::Tls(_) | Fault::WebSocket(_) => Error::Way {
                     address,
                     text: fault.to_string(),
@@ -258,7 +284,11 @@ impl Connection {
         }
         let hello = server.credentials.introduction("midge", echo, nonce);
         encode::connect(&mut connection.output, hello.as_bytes());
-        connection.sync(deadline)?;
+        let are_given = server.credentials != Credentials::default();
+        connection.sync(deadline).map_err(|error| match error {
+            Error::Refused(text) if are_given && is_about_who(&text) => Error::Credentials(text),
+            error => error,
+        })?;
         Ok(connection)
     }
 
