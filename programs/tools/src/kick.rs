@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cli::KickArgs;
 use super::connection::Error;
 use super::monitor::Method;
-use super::plain;
+use super::{peer, plain};
 
 /// More connections than any broker has: the list is complete.
 const LIMIT: &str = "100000000";
@@ -68,8 +68,8 @@ fn line(connection: &Value) -> String {
         "" => String::new(),
         name => format!(" name {name}"),
     };
-    let (cid, port) = (&connection["cid"], &connection["port"]);
-    format!("cid {cid} {}:{port}{user}{name}", text("ip"))
+    let cid = &connection["cid"];
+    format!("cid {cid} {}{user}{name}", peer::of(connection))
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
                 json!({"cid": 5, "ip": "10.0.0.1", "port": 1, "authorized_user": "ann", "name": "a\u{1b}b"}),
                 "cid 5 10.0.0.1:1 user ann name a?b",
             ),
-            (json!({"cid": 5, "ip": "::1", "port": 1}), "cid 5 ::1:1"),
+            (json!({"cid": 5, "ip": "::1", "port": 1}), "cid 5 [::1]:1"),
         ] {
             assert_eq!(line(&connection), expected);
         }

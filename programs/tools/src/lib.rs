@@ -9,6 +9,7 @@
 //! * `subject.rs`: where a message can go, and what can be subscribed to.
 //! * `publish.rs`, `subscribe.rs`, `request.rs`: one subcommand each.
 //! * `monitor.rs`: asking the broker's monitoring port.
+//! * `peer.rs`: the far end of a connection, as that port tells it.
 //! * `top/`: what that says, as a table.
 //! * `kick.rs`: closing connections by it.
 //!
@@ -27,6 +28,7 @@ mod connection;
 mod kick;
 mod message;
 mod monitor;
+mod peer;
 mod plain;
 mod publish;
 mod request;

@@ -7,7 +7,7 @@ use midge_text::host_port;
 use serde_json::Value;
 
 use super::sample::{Flow, Sample, Sort, Traffic};
-use crate::plain;
+use crate::{peer, plain};
 
 /// Columns and lines of a screen.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +110,10 @@ fn product(varz: &Value, asked: &str) -> String {
     };
     if let (Some(host), Some(port)) = (varz["host"].as_str(), varz["port"].as_u64()) {
         let host = plain::line(host);
-        let _ = write!(line, " at {}", host_port::join(&host, port));
+        // At a Unix socket there is no port.
+        if port > 0 {
+            let _ = write!(line, " at {}", host_port::join(&host, port));
+        }
     }
     let _ = writeln!(line, ", up {}", text("uptime"));
     // A name that was not set is the id, which says nothing.
@@ -191,7 +194,7 @@ fn row(one: &Value, rates: Option<&HashMap<u64, Traffic>>) -> Vec<String> {
         None => ["out_msgs", "in_msgs", "out_bytes", "in_bytes"].map(number),
     };
     let [msgs_to, msgs_from, bytes_to, bytes_from] = traffic;
-    let host = host_port::join(&text("ip"), text("port"));
+    let host = peer::of(one);
     vec![
         text("cid"),
         text("name"),
