@@ -398,18 +398,25 @@ impl<S> Reactor<S> {
                 }
                 now = self.flush_light();
             }
-            // Each lane gets its least, also where those before it have used up the time.
-            let times = &self.core.times;
-            let mut ends = self.step_ends.max(now.after(times.least[lane as usize]));
-            if lane == Lane::Heavy {
-                let owed = std::mem::take(&mut self.owed);
-                if times.is_recent(self.light_at, now) {
-                    ends = ends.min(now.after(times.heavy_beside_light(owed)));
-                }
-            }
+            let ends = self.input_ends(lane, now);
             now = self.run_lane(lane, count, now, ends);
         }
         self.core.turn.end_slices(self.step_ends);
+    }
+
+    /// When input of a lane ends that begins at `now`: each gets its least, also where those before it have used up the
+    /// time, and the heavy one no more than its part while light connections come.
+    fn input_ends(&mut self, lane: Lane, now: Time) -> Time {
+        let times = &self.core.times;
+        let ends = self.step_ends.max(now.after(times.least[lane as usize]));
+        if lane != Lane::Heavy {
+            return ends;
+        }
+        let owed = std::mem::take(&mut self.owed);
+        match times.is_recent(self.light_at, now) {
+            true => ends.min(now.after(times.heavy_beside_light(owed))),
+            false => ends,
+        }
     }
 
     /// Input of those whose layer is in its handshake.
