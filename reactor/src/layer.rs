@@ -225,7 +225,7 @@ impl Wire<'_> {
         self.bytes.tail(bytes.len()).put(bytes);
     }
 
-    /// Appends what `write` writes into the beginning of at least `len` bytes of room; it answers how much that is.
+    /// Appends what `write` writes into the beginning of at least `len` bytes of room; it answers the number of bytes.
     ///
     /// # Errors
     /// Those of `write`, and nothing is appended.

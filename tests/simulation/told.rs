@@ -1,4 +1,4 @@
-//! Peers that are refused by the hundred: the log has so many lines a second about them, and the number of the others.
+//! Peers that are refused by the hundred: the log has a bounded number of lines a second about them, and the number of the others.
 
 use crate::{broker, causes, wait};
 use midge::{AddressLimits, Auth, Config, Limits, Network, ProxyProtocol};
@@ -32,7 +32,7 @@ fn lines_of<H: Handler<()> + 'static>(config: Config, speaker: impl Fn() -> H) -
     lines_beside(0, config, speaker)
 }
 
-/// As [`lines_of`], where so many clients are there already and stay.
+/// As [`lines_of`], beside `others` clients that stay.
 fn lines_beside<H: Handler<()> + 'static>(
     others: usize,
     config: Config,
@@ -82,7 +82,7 @@ fn proxies(trusted: &str, others_may_come: bool) -> Option<ProxyProtocol> {
     })
 }
 
-/// Nobody is let in without a word.
+/// A token is required.
 fn secret() -> Config {
     Config {
         auth: Auth::Token("secret".into()),
@@ -243,7 +243,7 @@ mod tls {
                 self.session.write_tls(&mut out).expect("it is in memory");
             }
             if was_done || (self.at_once && !self.session.is_handshaking()) {
-                // The broker has had its part of the handshake, and gets a record that nobody has encrypted.
+                // The broker has had its part of the handshake, and gets a record that is not encrypted.
                 out.extend(b"\x17\x03\x03\0\x20");
                 out.extend([b'x'; 32]);
             }

@@ -121,7 +121,7 @@ fn to_address(address: &str, end: Option<Instant>) -> io::Result<TcpStream> {
 }
 
 fn at_path(path: &Path, end: Option<Instant>) -> io::Result<UnixStream> {
-    // What the system says of a file that is no socket is that nobody listens.
+    // Of a file that is no socket the system says that the connection was refused.
     match std::fs::metadata(path) {
         Ok(file) if !file.file_type().is_socket() => {
             let text = "what stands there is no socket";

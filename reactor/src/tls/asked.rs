@@ -1,7 +1,6 @@
 //! The name that a client has asked a server for.
 //!
-//! rustls tells it to whoever chooses the certificate, and to nobody else where it has no buffers of its own. So that
-//! choice is overheard: it is made within the call that brings the first words of a handshake, on the same thread.
+//! Without buffers of its own, rustls tells it to the certificate's resolver alone. So that resolver is overheard: it is made within the call that brings the first words of a handshake, on the same thread.
 
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};

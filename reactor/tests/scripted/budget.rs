@@ -431,7 +431,7 @@ impl Floods {
         floods
     }
 
-    /// How many slices they have in the last of so many turns, of which each begins with `begin`.
+    /// How many slices they have in the last of `turns` turns, of which each begins with `begin`.
     fn slices(&self, bench: &mut Bench, turns: usize, begin: impl Fn(&mut Bench)) -> usize {
         let mut count = 0;
         for _ in 0..turns {

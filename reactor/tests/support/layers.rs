@@ -197,7 +197,7 @@ impl Layer for Passed {
     }
 }
 
-/// Passes bytes as they are, so many of them: then it says so, and takes no more.
+/// Passes a number of bytes as they are: then it says so, and takes no more.
 #[derive(Debug)]
 pub(crate) struct Spent {
     pub(crate) left: usize,

@@ -1,7 +1,7 @@
 //! The block `unix`: who may use a Unix socket, and as whom. midge's own.
 //!
 //! Users and groups of the machine are looked up when the settings are read. Where the system cannot tell who they are,
-//! for want of its name service, that is an error: a reload is refused then, and nobody loses a place that the former
+//! for want of its name service, that is an error: a reload is refused then, and no peer loses a place that the former
 //! settings have given.
 
 use super::reader::Reader;
@@ -286,7 +286,7 @@ mod tests {
                 told("group \"50\"", 72),
             ]
         );
-        // Numbers of users ask nobody.
+        // Numbers of users need no name service.
         assert!(read("users_by_uid {7: b}", true).is_ok());
     }
 }
