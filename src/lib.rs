@@ -30,7 +30,7 @@
 pub use config::{
     AddressLimits, Advertise, Auth, Config, ConnectionType, Exceeded, Grant, InvalidSubject,
     Limits, Listener, Monitor, Network, Permission, Permissions, Proof, ProxyProtocol, Responses,
-    Secret, Subscriptions, UnixGroup, UnixSocket, User, WebSocket,
+    Secret, Subscriptions, UnixGroup, UnixSocket, User, Users, WebSocket,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;

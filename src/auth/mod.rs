@@ -339,7 +339,7 @@ fn default_user(config: &Config, by: Entrance) -> Option<Login> {
 /// One of several users, if it may come in this way.
 fn user<'a>(config: &'a Config, name: &str, by: Entrance) -> Option<&'a User> {
     let terms = config.terms_for(by);
-    let user = (terms.auth.users().iter()).find(|user| user.name == name)?;
+    let user = terms.auth.user_named(name)?;
     let is_allowed = user.connections.is_empty() || user.connections.contains(&terms.connection);
     is_allowed.then_some(user)
 }
@@ -470,7 +470,11 @@ mod tests {
         let Auth::Users { users, .. } = &mut config.auth else {
             unreachable!("made above");
         };
-        users[0].connections = vec![ConnectionType::Mqtt, ConnectionType::WebSocket];
+        let only = User {
+            connections: vec![ConnectionType::Mqtt, ConnectionType::WebSocket],
+            ..users[0].clone()
+        };
+        *users = vec![only].into();
         assert!(!is_in(&config, Door::Main) && is_in(&config, Door::WebSocket));
     }
 

@@ -140,7 +140,7 @@ fn hidden(name: &str, old: &Config, new: &Config) -> String {
         ) => {
             // They show the same, so they are the same users in the same order.
             let of = |what: &str, differs: fn(&User, &User) -> bool| {
-                let pairs = old.iter().zip(new);
+                let pairs = old.iter().zip(new.iter());
                 let differing = pairs.filter(|(old, new)| differs(old, new));
                 let names: Vec<&str> = differing.map(|(_, new)| new.name.as_str()).collect();
                 let named = names.iter().take(USERS_NAMED_MAX).copied();

@@ -446,7 +446,8 @@ fn flags_count_over_a_file() {
             name: "ann".to_owned(),
             proof: "x".into(),
             ..User::default()
-        }],
+        }]
+        .into(),
         token: None,
     };
     let user = || Auth::User {

@@ -113,7 +113,7 @@ impl Faults {
             );
         }
         if let Some(name) = &config.no_auth_user {
-            let known = users.map(|users| users.iter().any(|user| user.name == *name));
+            let known = users.map(|users| users.named(name).is_some());
             match known {
                 Some(true) => {}
                 Some(false) => self.add(
@@ -248,7 +248,7 @@ impl Faults {
             );
         }
         if let Some(name) = no_auth_user {
-            let known = users.is_some_and(|users| users.iter().any(|user| user.name == *name));
+            let known = users.is_some_and(|users| users.named(name).is_some());
             if !known {
                 let text = format!(
                     "websocket no_auth_user: {name:?} not present as user or nkey in \
@@ -377,7 +377,7 @@ impl Faults {
 
     /// A client is taken for this user, who must be there.
     fn of_user(&mut self, setting: &'static str, what: &str, user: &str, config: &Config) {
-        let is_known = config.auth.users().iter().any(|one| one.name == user);
+        let is_known = config.auth.user_named(user).is_some();
         if !is_known {
             let text = format!(
                 "{what}: there is no user {user:?} in the authorization block; add it to users"
@@ -531,7 +531,7 @@ mod tests {
                         ..User::default()
                     };
                     c.auth = Auth::Users {
-                        users: vec![user],
+                        users: vec![user].into(),
                         token: None,
                     };
                     c.no_auth_user = Some("bob".to_owned());

@@ -8,6 +8,7 @@ mod listeners;
 mod secrets;
 mod terms;
 mod unused;
+mod users;
 mod websocket;
 
 #[cfg(feature = "command")]
@@ -39,6 +40,7 @@ pub use proxy::ProxyProtocol;
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
 pub(crate) use terms::Terms;
+pub use users::Users;
 pub use websocket::WebSocket;
 
 use crate::tls::Tls;
@@ -74,7 +76,7 @@ pub enum Auth {
     /// What proves that it is one of several.
     Users {
         /// Each under a name of its own.
-        users: Vec<User>,
+        users: Users,
         /// The field `auth_token` instead.
         token: Option<Secret>,
     },
@@ -86,7 +88,7 @@ pub enum Auth {
 /// use midge::{Auth, Config, User};
 ///
 /// let ann = User { name: "ann".into(), proof: "her password".into(), ..User::default() };
-/// let auth = Auth::Users { users: vec![ann], token: None };
+/// let auth = Auth::Users { users: vec![ann].into(), token: None };
 /// let config = Config { auth, ..Config::default() };
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -323,8 +325,7 @@ impl Config {
 
     /// What the clients of a user may have together.
     pub(crate) fn limits_of(&self, user: &str) -> &Limits {
-        let mut users = self.auth.users().iter();
-        let user = users.find(|one| one.name == user);
+        let user = self.auth.user_named(user);
         let own = user.and_then(|user| user.limits.as_ref());
         own.unwrap_or(&self.user_limits)
     }

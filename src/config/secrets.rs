@@ -33,6 +33,14 @@ impl Auth {
         }
     }
 
+    /// The one of them that has this name.
+    pub(crate) fn user_named(&self, name: &str) -> Option<&User> {
+        match self {
+            Auth::Users { users, .. } => users.named(name),
+            _ => None,
+        }
+    }
+
     /// Whether any password stands in the settings as it is.
     pub(crate) fn has_plain_password(&self) -> bool {
         match self {
@@ -95,7 +103,7 @@ mod tests {
             ..User::default()
         });
         let several = Auth::Users {
-            users: users.to_vec(),
+            users: users.to_vec().into(),
             token: None,
         };
         assert_eq!(several.without_password(), ["ann"]);
@@ -120,7 +128,7 @@ mod tests {
             ..User::default()
         });
         let several = |users: &[User], token: Option<&str>| Auth::Users {
-            users: users.to_vec(),
+            users: users.to_vec().into(),
             token: token.map(Secret::from),
         };
         for (auth, expected) in [

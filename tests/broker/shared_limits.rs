@@ -81,7 +81,7 @@ fn a_user_has_so_many_connections_and_another_one_its_own() {
     };
     let broker = start(Config {
         auth: Auth::Users {
-            users: vec![user("ann", Some(limits)), user("bob", None)],
+            users: vec![user("ann", Some(limits)), user("bob", None)].into(),
             token: None,
         },
         monitor: Some(Monitor::default()),
@@ -171,7 +171,7 @@ fn clients_that_say_nothing_take_no_place_of_the_user_that_they_might_be() {
     };
     let broker = start(Config {
         auth: Auth::Users {
-            users: vec![user("ann", Some(limits))],
+            users: vec![user("ann", Some(limits))].into(),
             token: None,
         },
         no_auth_user: Some("ann".to_owned()),
@@ -202,7 +202,7 @@ fn clients_that_say_nothing_take_no_place_of_the_user_that_they_might_be() {
     };
     let reloaded = broker.handle().reload(Config {
         auth: Auth::Users {
-            users: vec![user("ann", Some(limits))],
+            users: vec![user("ann", Some(limits))].into(),
             token: None,
         },
         no_auth_user: Some("ann".to_owned()),
@@ -224,7 +224,7 @@ fn broker_of_ann_and_guest() -> Running {
     };
     start(Config {
         auth: Auth::Users {
-            users: vec![user("ann", Some(limits)), user("guest", None)],
+            users: vec![user("ann", Some(limits)), user("guest", None)].into(),
             token: None,
         },
         ..config()

@@ -141,7 +141,7 @@ fn clients_of_one_user_share_its_rate_wherever_they_come_from() {
     };
     let config = Config {
         auth: Auth::Users {
-            users: vec![user("ann", Some(slow)), user("bob", None)],
+            users: vec![user("ann", Some(slow)), user("bob", None)].into(),
             token: None,
         },
         ..Config::default()

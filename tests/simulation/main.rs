@@ -291,7 +291,7 @@ fn identified(config: &Config, round: u64) -> Config {
     };
     Config {
         auth: Auth::Users {
-            users: vec![anybody],
+            users: vec![anybody].into(),
             token: None,
         },
         no_auth_user: Some("anybody".to_owned()),

@@ -32,7 +32,10 @@ fn config(allow: Option<&[&str]>, deny: &[&str]) -> Config {
         user("bob", Permissions::default()),
     ];
     Config {
-        auth: Auth::Users { users, token: None },
+        auth: Auth::Users {
+            users: users.into(),
+            token: None,
+        },
         pings_out_max: u32::MAX,
         ..Config::default()
     }

@@ -285,7 +285,7 @@ impl Reader<'_> {
             Auth::User { user, pass }
         } else if listed {
             Auth::Users {
-                users: credentials.users.unwrap_or_default(),
+                users: credentials.users.unwrap_or_default().into(),
                 token: None,
             }
         } else {

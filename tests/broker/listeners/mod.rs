@@ -20,7 +20,7 @@ fn settings() -> Config {
     };
     Config {
         auth: Auth::Users {
-            users: vec![user("ann"), user("bob")],
+            users: vec![user("ann"), user("bob")].into(),
             token: None,
         },
         monitor: Some(Monitor::default()),

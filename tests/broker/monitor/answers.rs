@@ -180,7 +180,7 @@ fn failed_logins_are_counted_and_a_client_without_credentials_is_shown_as_its_us
         ..User::default()
     });
     let auth = Auth::Users {
-        users: users.to_vec(),
+        users: users.to_vec().into(),
         token: None,
     };
     let (broker, addr) = start(Config {

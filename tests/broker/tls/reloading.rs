@@ -173,7 +173,7 @@ fn whose_certificate_is_no_user_goes_when_certificates_begin_to_tell_who_clients
     };
     let settings = |verify_and_map| Config {
         auth: Auth::Users {
-            users: vec![user("ann@acme.test", ""), user("bob", "b")],
+            users: vec![user("ann@acme.test", ""), user("bob", "b")].into(),
             token: None,
         },
         ..with(Tls {

@@ -71,7 +71,7 @@ fn a_certificate_tells_which_user_a_client_is() {
         start(Config {
             allow_non_tls,
             auth: Auth::Users {
-                users: users.clone(),
+                users: users.clone().into(),
                 token: None,
             },
             ..with(Tls {

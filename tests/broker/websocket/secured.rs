@@ -132,7 +132,7 @@ fn a_certificate_tells_which_user_a_client_is() {
     };
     let broker = start(Config {
         auth: Auth::Users {
-            users: vec![user],
+            users: vec![user].into(),
             token: None,
         },
         ..with(Tls {

@@ -44,7 +44,8 @@ fn a_user_comes_in_by_the_connections_it_may_have() {
                 user("both", &[]),
                 user("tcp", &[ConnectionType::Standard]),
                 user("ws", &[ConnectionType::WebSocket]),
-            ],
+            ]
+            .into(),
             token: None,
         },
         ..with(WebSocket {
