@@ -87,8 +87,9 @@ pub(super) struct Cache {
     time: u32,
     /// When something last changed for all subjects; never 0.
     changed: u32,
-    /// When something last changed for the subjects of a class.
-    classes: Box<[u32; CLASSES]>,
+    /// When something last changed for the subjects of a class; none until something has that is known. An account
+    /// that is empty has no kibibyte for it.
+    classes: Option<Box<[u32; CLASSES]>>,
 }
 
 impl Default for Cache {
@@ -97,7 +98,7 @@ impl Default for Cache {
             pairs: Vec::new(),
             time: 1,
             changed: 1,
-            classes: Box::new([0; CLASSES]),
+            classes: None,
         }
     }
 }
@@ -178,7 +179,10 @@ impl Cache {
             b"*" | b">" => self.forget_all(),
             first => {
                 self.tick();
-                self.classes[usize::from(class(first, hashing))] = self.time;
+                if !self.pairs.is_empty() {
+                    let classes = self.classes.get_or_insert_with(|| Box::new([0; CLASSES]));
+                    classes[usize::from(class(first, hashing))] = self.time;
+                }
             }
         }
     }
@@ -191,7 +195,8 @@ impl Cache {
 
     /// Bytes that are reserved.
     pub(super) fn bytes(&self) -> usize {
-        self.pairs.capacity() * size_of::<Pair>()
+        let classes = self.classes.as_ref().map_or(0, |all| size_of_val(&**all));
+        self.pairs.capacity() * size_of::<Pair>() + classes
     }
 
     /// How many pairs there are.
@@ -220,7 +225,8 @@ impl Cache {
         let is_in_limits = len.is_power_of_two() && len >= PAIRS[0] && len <= PAIRS[1];
         assert!(len == 0 || is_in_limits, "{len} pairs");
         assert!(self.changed >= 1 && self.changed <= self.time);
-        assert!(self.classes.iter().all(|class| *class <= self.time));
+        let mut classes = self.classes.iter().flat_map(|all| all.iter());
+        assert!(classes.all(|class| *class <= self.time));
         for (place, pair) in self.pairs.iter().enumerate() {
             assert!(!pair.is_long() || pair.ways[1].filled == 0);
             for (number, way) in pair.ways.iter().enumerate() {
@@ -254,6 +260,12 @@ impl Cache {
         }
     }
 
+    /// Forgets all, and gives all memory back.
+    pub(super) fn empty(&mut self) {
+        self.forget_all();
+        (self.pairs, self.classes) = (Vec::new(), None);
+    }
+
     /// Gives memory back if it has become too large for this number of sets.
     pub(super) fn shrink(&mut self, sets: usize) {
         if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 16 {
@@ -280,7 +292,9 @@ impl Cache {
     }
 
     fn is_good(&self, way: &Way) -> bool {
-        way.filled >= self.classes[usize::from(way.class)].max(self.changed)
+        let classes = self.classes.as_ref();
+        let changed = classes.map_or(0, |all| all[usize::from(way.class)]);
+        way.filled >= changed.max(self.changed)
     }
 
     fn place(&self, hash: u64) -> usize {

@@ -4,7 +4,8 @@ use super::index;
 use std::ops::{Index, IndexMut};
 
 /// Things by number; a number is used again after its thing has gone. As a slab, but in chunks:
-/// growing allocates the next one, and neither copies what is there nor holds it twice meanwhile.
+/// growing allocates the next one, and neither copies what is there nor holds it twice meanwhile. Only the first one
+/// grows by itself, so that a pool of few things is small.
 ///
 /// A new thing goes to the first chunk that has room, so that the last ones become empty when many
 /// things go; the memory of a chunk without things is given back. One such chunk keeps it: what comes
@@ -134,7 +135,8 @@ impl<T> Pool<T> {
         self.roomy_from = number / 64;
         let (chunk, used) = (&mut self.chunks[number], &mut self.uses[number]);
         if used.len == 0 {
-            chunk.reserve_exact(CHUNK);
+            // The first one grows: of ten thousand accounts each may have a few things.
+            chunk.reserve_exact(if number == 0 { 1 } else { CHUNK });
             if self.spare == Some(number) {
                 self.spare = None;
             }
