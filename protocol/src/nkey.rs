@@ -24,6 +24,8 @@ const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 pub enum Kind {
     /// `N`
     Server = 13 << 3,
+    /// `A`
+    Account = 0,
     /// `U`
     User = 20 << 3,
 }

@@ -8,11 +8,11 @@
 //!
 //! | field of [`Login`] | comes from |
 //! | --- | --- |
-//! | `account` | nothing names one yet, so it is the global one; the user in the settings will |
+//! | `account` | the user in the settings; without one it is the global account |
 //! | `user` | the user in the settings; where nothing is asked for, what the client says |
 //! | `ground` | what was held against what; [`check_again`] holds it against settings that come later |
-//! | `permissions` | the user in the settings, or else what they say of those without any |
-//! | `limits` | the settings of the server; the smaller of those and the user's, once users have some |
+//! | `permissions` | the user in the settings, or else what those say of its account, or of users without any |
+//! | `limits` | the smaller ones of the server and of the account |
 //! | `until` | nothing yet: what stands in the settings is good until they change |
 //!
 //! [`Login::named`] is the one place that fills them; [`Login::limit`] is for limits that change while the login
@@ -25,8 +25,7 @@ pub(crate) mod permissions;
 pub(crate) mod signature;
 pub(crate) mod verdicts;
 
-use crate::config::{Auth, Config, Proof, Secret, User, is_hash};
-use crate::core::accounts::Accounts;
+use crate::config::{Auth, Config, GLOBAL, Proof, Secret, User, is_hash};
 use crate::door::{Door, Entrance};
 use certificate::Names;
 use midge_protocol::ConnectOptions;
@@ -78,10 +77,14 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    fn of(config: &Config) -> Limits {
+    /// Those of the clients of an account.
+    fn of(config: &Config, account: &str) -> Limits {
+        let own = config.account_limits(account);
+        let payload = own.payload_bytes_max.unwrap_or(usize::MAX);
+        let subscriptions = [config.subscriptions_max, own.subscriptions_max];
         Limits {
-            payload_bytes_max: config.payload_bytes_max,
-            subscriptions_max: config.subscriptions_max,
+            payload_bytes_max: config.payload_bytes_max.min(payload),
+            subscriptions_max: subscriptions.into_iter().flatten().min(),
         }
     }
 }
@@ -89,9 +92,12 @@ impl Limits {
 impl Login {
     /// The login of a client that is one of several users.
     fn of(config: &Config, user: &User, ground: Ground) -> Login {
-        let default = config.default_permissions.as_ref();
+        let account = user.account_name();
+        let default = config.default_permissions_of(user);
         Login {
+            account: account.into(),
             permissions: Permissions::of(user.permissions.as_ref().or(default)),
+            limits: Limits::of(config, account),
             ..Login::named(config, &user.name, ground)
         }
     }
@@ -99,11 +105,11 @@ impl Login {
     /// The login of a client of which there is only a name in the settings, or none.
     fn named(config: &Config, name: &str, ground: Ground) -> Login {
         Login {
-            account: Accounts::GLOBAL.into(),
+            account: GLOBAL.into(),
             user: name.into(),
             ground,
             permissions: Permissions::of(config.default_permissions.as_ref()),
-            limits: Limits::of(config),
+            limits: Limits::of(config, GLOBAL),
             until: None,
         }
     }
@@ -115,7 +121,7 @@ impl Login {
 
     /// Takes over the limits of settings that have changed since.
     pub(crate) fn limit(&mut self, config: &Config) {
-        self.limits = Limits::of(config);
+        self.limits = Limits::of(config, &self.account);
     }
 }
 
@@ -363,7 +369,9 @@ pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
         (one.auth, one.no_auth_user, one.unix) == (other.auth, other.no_auth_user, other.unix)
             && one.map_certificates() == other.map_certificates()
     };
-    one.default_permissions == other.default_permissions && one.doors().all(is_same_for)
+    one.default_permissions == other.default_permissions
+        && one.accounts == other.accounts
+        && one.doors().all(is_same_for)
 }
 
 #[cfg(test)]
@@ -416,6 +424,11 @@ mod tests {
     /// A hash of some password, in form.
     const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     const OTHER_HASH: &str = "$2a$04$abcdefghijklmnopqrstuuyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy";
+
+    #[test]
+    fn the_settings_and_the_core_call_the_global_account_the_same() {
+        assert_eq!(GLOBAL, crate::core::accounts::Accounts::GLOBAL);
+    }
 
     #[test]
     fn a_login_names_the_account_the_user_and_the_limits_of_the_settings() {

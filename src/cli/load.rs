@@ -161,6 +161,8 @@ mod tests {
         cluster { name: c }
         server_tags: [a, b]
         authorization { user: u, password: p, timeout: 7, permissions { publish: a } }
+        accounts: [A, B]
+        system_account: A
         allow_non_tls: true
         max_connections: 11
         max_subscriptions: 12

@@ -182,7 +182,11 @@ pub fn reload(
             text: "can only reload config when a file is provided using -c or --config".to_owned(),
         }]));
     };
-    let loaded = load(file, args, world)?;
+    let mut loaded = load(file, args, world)?;
+    // What is equal becomes the same, so that the loop need not compare very many users.
+    if loaded.options.config.auth == running.config.auth {
+        loaded.options.config.auth = running.config.auth.clone();
+    }
     let mut emptied = emptied(running, &loaded);
     emptied.extend(missing(running, &loaded, world));
     if !emptied.is_empty() {

@@ -1,4 +1,4 @@
-//! A client whose address or user has limits: whether it may come in, what it may send in its turn, and what becomes
+//! A client whose address, user or account has limits: whether it may come in, what it may send in its turn, and what becomes
 //! of it when it sends more. What is counted is a matter of the [`Limiter`](crate::limits::Limiter).
 //!
 //! One that is slowed down is not read until its wait is over. What is queued for it leaves meanwhile, and it is
@@ -7,7 +7,8 @@
 use super::Client;
 use super::opening::{Opening, is_proxied};
 use super::session::Session;
-use crate::limits::{Ration, Refusal};
+use crate::config::Limits;
+use crate::limits::{Ration, Refusal, Scope};
 use crate::link::queues::Queues;
 use crate::state::State;
 use midge_protocol::Violation;
@@ -29,15 +30,16 @@ impl TurnedAway {
     pub(super) fn violation(self) -> Violation<'static> {
         match self {
             TurnedAway::ByServer => Violation::ConnectionsMax,
-            TurnedAway::ByLimit(refusal) => violation(refusal),
+            TurnedAway::ByLimit(refusal) => violation(Scope::Address, refusal),
         }
     }
 }
 
-fn violation(refusal: Refusal) -> Violation<'static> {
-    match refusal {
-        Refusal::Connections => Violation::OwnConnectionsMax,
-        Refusal::Arrivals => Violation::ConnectionRateMax,
+fn violation(scope: Scope, refusal: Refusal) -> Violation<'static> {
+    match (refusal, scope) {
+        (Refusal::Connections, Scope::Account) => Violation::AccountConnectionsMax,
+        (Refusal::Connections, _) => Violation::OwnConnectionsMax,
+        (Refusal::Arrivals, _) => Violation::ConnectionRateMax,
     }
 }
 
@@ -71,7 +73,7 @@ impl Client {
         Ok(())
     }
 
-    /// It is known who it is: it counts for its user from here on. With its `CONNECT` it is coming; one that need not
+    /// It is known who it is: it counts for its user and its account from here on. With its `CONNECT` it is coming; one that need not
     /// present anything comes with its first op. Before that it counts for nobody and is not refused: it may be
     /// somebody else, and one that says nothing takes no place from others.
     ///
@@ -98,17 +100,27 @@ impl Client {
             session.comes();
         }
         let user = session.proved_user().filter(|_| has_come);
-        if limiter.user_of(key) != user {
-            limiter.leave_user(key, now);
-            if let Some(user) = user
-                && is_coming
-            {
-                let admitted = limiter.admit_user(user, config.limits_of(user), now);
-                admitted.map_err(violation)?;
+        let account = session.account_name().filter(|_| has_come);
+        let of_account = account.map(|name| Limits {
+            connections_max: config.account_limits(name).connections_max,
+            ..Limits::default()
+        });
+        let members = [
+            (Scope::User, user, user.map(|name| *config.limits_of(name))),
+            (Scope::Account, account, of_account),
+        ];
+        for (scope, name, limits) in members {
+            let is_new = limiter.member_of(key, scope) != name;
+            if is_new {
+                limiter.leave_member(key, scope, now);
             }
-        }
-        if let Some(user) = user {
-            limiter.enter_user(key, cid, session.id(), user, config.limits_of(user));
+            if let Some((name, limits)) = name.zip(limits) {
+                if is_new && is_coming {
+                    let admitted = limiter.admit_member(scope, name, &limits, now);
+                    admitted.map_err(|refusal| violation(scope, refusal))?;
+                }
+                limiter.enter_member(scope, name, &limits, key, cid, session.id());
+            }
         }
         if session.limited(cx.state) {
             self.greet_again(cx);
@@ -195,19 +207,23 @@ impl Client {
     }
 
     /// It has turned out who it is after a reload, when those that were too many had been closed: the newest of its
-    /// user go if it is one too many.
-    pub(super) fn close_surplus_of_user(cx: &mut Context<'_, State>) {
-        for key in cx.state.limiter.surplus_of_user(cx.key()) {
-            cx.defer(move |cx| {
-                cx.call(key, Client::close_as_surplus_of_limit);
-            });
+    /// user and of its account go if it is one too many.
+    pub(super) fn close_surplus_of_members(cx: &mut Context<'_, State>) {
+        for scope in [Scope::User, Scope::Account] {
+            for key in cx.state.limiter.surplus_of_member(cx.key(), scope) {
+                cx.defer(move |cx| {
+                    cx.call(key, move |client: &mut Client, cx| {
+                        client.close_as_surplus_of_limit(cx, scope);
+                    });
+                });
+            }
         }
     }
 
-    /// There are too many of its user or of its address, and it is to go.
-    pub(crate) fn close_as_surplus_of_limit(&mut self, cx: &mut Context<'_, State>) {
+    /// There are too many of its address, user or account, and it is to go.
+    pub(crate) fn close_as_surplus_of_limit(&mut self, cx: &mut Context<'_, State>, scope: Scope) {
         if self.session.is_some() {
-            self.refuse(cx, &Violation::OwnConnectionsMax);
+            self.refuse(cx, &violation(scope, Refusal::Connections));
         }
     }
 }

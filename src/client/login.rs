@@ -16,7 +16,8 @@ use super::session::Session;
 use super::wrong::is_told;
 use crate::auth::failures::{Kind, WAIT_MAX};
 use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Pending, Purpose};
-use crate::auth::{Inquiry, Verdict};
+use crate::auth::{Inquiry, Login, Verdict};
+use crate::core::close::CloseReason;
 use crate::core::receiver::line_about;
 use crate::link::Link;
 use crate::link::queues::Queues;
@@ -132,6 +133,10 @@ impl Client {
                 return Ok(());
             }
         };
+        if inquirer.purpose == Purpose::Reload && session.has_moved(&login, &cx.state.core) {
+            self.move_away(cx, &login);
+            return Ok(());
+        }
         let until = login.until;
         session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
         self.revise_later(cx);
@@ -161,6 +166,21 @@ impl Client {
         Ok(())
     }
 
+    /// Its user is in another account since a reload. It ends without a word, as in nats-server: client libraries
+    /// then connect anew, and would take a refusal for one of their credentials.
+    fn move_away(&mut self, cx: &mut Context<'_, State>, login: &Login) {
+        let (label, user, account) = (&self.link.label, &login.user, &login.account);
+        if is_told(cx.state, Kind::Conversation, cx.now()) {
+            line_about!(
+                info,
+                label,
+                "user {user:?} is in account {account:?} now, so the connection ends"
+            );
+        }
+        self.leave(cx, CloseReason::ClientClosed);
+        self.link.dismiss(cx);
+    }
+
     /// What it presents is no good: others from its address may have to wait.
     fn note_failure(&self, cx: &mut Context<'_, State>) {
         let (label, now) = (&self.link.label, cx.now());
@@ -187,7 +207,7 @@ impl Client {
         if let Err(violation) = self.decide(cx, inquirer, verdict) {
             self.refuse(cx, &violation);
         } else if is_reload && cx.state.limiter.is_on() {
-            Client::close_surplus_of_user(cx);
+            Client::close_surplus_of_members(cx);
         }
     }
 }
@@ -238,7 +258,6 @@ mod tests {
     use crate::auth;
     use crate::client::listener::Clients;
     use crate::config::{Auth, Config, Network, ProxyProtocol};
-    use crate::core::close::CloseReason;
     use crate::door::Door;
     use crate::records::Records;
     use midge_protocol::Info;

@@ -18,6 +18,7 @@ use midge_reactor::{Close, Context, Eof, Handler, Input};
 use opening::{HELLO_LATE, Opening, is_proxied};
 use publishing::{Ended, a_piece, has_done_its_pieces, has_had_its_turn, pay};
 use session::{After, Session};
+use std::sync::Arc;
 use wrong::{Place, Wrong, log_violation};
 
 mod denied;
@@ -172,7 +173,8 @@ impl Client {
                 sent,
             });
         } else if is_new && let Some(records) = &mut cx.state.records {
-            let account = cx.state.core.accounts.global();
+            let accounts = &cx.state.core.accounts;
+            let account = Arc::clone(&accounts[accounts.global()].name);
             records.turned_away(self.link.label, account, reason, cx.io.now());
         }
         self.link.release(cx);

@@ -14,10 +14,9 @@ use crate::tls;
 use midge_protocol::Violation;
 use midge_reactor::Context;
 
-/// New settings, and what about them concerns clients that are connected.
+/// What about new settings concerns clients that are connected.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    former: Config,
     bounds: bool,
     pings: bool,
     limits: bool,
@@ -33,7 +32,7 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// The settings are `config` now and were `former`.
-    pub(crate) fn of(former: Config, config: &Config) -> Changes {
+    pub(crate) fn of(former: &Config, config: &Config) -> Changes {
         let bounds = |config: &Config| {
             let Config {
                 pending_bytes_max,
@@ -66,14 +65,13 @@ impl Changes {
             config.doors().map(of).collect::<Vec<_>>()
         };
         Changes {
-            opening: opening(&former) != opening(config),
-            bounds: bounds(&former) != bounds(config),
+            opening: opening(former) != opening(config),
+            bounds: bounds(former) != bounds(config),
             pings: former.ping_interval != config.ping_interval,
-            limits: limits(&former) != limits(config),
-            shared: shared(&former) != shared(config),
-            pins: pins(&former) != pins(config),
-            credentials: !auth::is_same(&former, config),
-            former,
+            limits: limits(former) != limits(config),
+            shared: shared(former) != shared(config),
+            pins: pins(former) != pins(config),
+            credentials: !auth::is_same(former, config),
         }
     }
 
@@ -87,7 +85,6 @@ impl Changes {
             pins,
             opening,
             credentials,
-            ..
         } = *self;
         bounds || pings || limits || shared || pins || opening || credentials
     }
@@ -116,7 +113,10 @@ impl Client {
         let (purpose, verdict) = match is_connecting {
             // What it has presented is held against the new settings instead.
             true => (Purpose::Connect, Some(session.check(cx.state))),
-            false => (Purpose::Reload, session.reloaded(&changes.former, cx.state)),
+            false => (
+                Purpose::Reload,
+                session.reloaded(changes.credentials, cx.state),
+            ),
         };
         // An inquiry about what clients must present now goes on.
         if let Some(verdict) = verdict
@@ -124,6 +124,12 @@ impl Client {
             && let Err(violation) = self.decide(cx, inquirer(cx, purpose), verdict)
         {
             return self.refuse(cx, &violation);
+        }
+        if changes.credentials
+            && let Some(session) = &self.session
+            && session.has_too_many_subscriptions(cx.state)
+        {
+            return self.refuse(cx, &Violation::SubscriptionsMax);
         }
         let is_awaited = self.session.as_ref().is_some_and(Session::is_awaited);
         if !is_awaited && !self.is_connecting() && self.opening != Opening::Header {

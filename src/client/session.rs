@@ -80,11 +80,15 @@ pub(crate) struct Session {
 impl Session {
     /// Makes the client that has just connected a receiver.
     pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
-        let account = state.core.accounts.global();
-        let id = state.core.join(account, key, label.peer, label.cid);
-        state.core.receiver_mut(id).label = label;
         let options = Box::new(ConnectOptions::default());
         let login = auth::before_connect(&state.config, label.entrance()).map(Box::new);
+        let accounts = &mut state.core.accounts;
+        let account = match &login {
+            Some(login) => accounts.open(&login.account),
+            None => accounts.global(),
+        };
+        let id = state.core.join(account, key, label.peer, label.cid);
+        state.core.receiver_mut(id).label = label;
         let rules = rules(&state.config, &options, login.as_deref(), usize::MAX);
         let permissions = login.as_ref().map(|login| login.permissions.clone());
         let permissions = permissions.unwrap_or_default();

@@ -77,6 +77,7 @@ pub(super) fn log_violation(
         }
         // The limiter, or what counts handshakes, tells of these.
         Violation::OwnConnectionsMax
+        | Violation::AccountConnectionsMax
         | Violation::ConnectionRateMax
         | Violation::RateMax
         | Violation::Throttled => {
@@ -100,6 +101,7 @@ pub(super) fn log_violation(
 fn kind_of(violation: &Violation<'_>, session: Option<&Session>) -> Option<Kind> {
     match violation {
         Violation::OwnConnectionsMax
+        | Violation::AccountConnectionsMax
         | Violation::ConnectionRateMax
         | Violation::RateMax
         | Violation::Throttled

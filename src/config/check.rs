@@ -2,7 +2,9 @@
 //! world could.
 
 use super::duration::show;
-use super::{Auth, Config, LISTENERS_MAX, Origin, UNIX_PATH_BYTES_MAX, UnixSocket, WebSocket};
+use super::{
+    Auth, Config, GLOBAL, LISTENERS_MAX, Origin, SYSTEM, UNIX_PATH_BYTES_MAX, UnixSocket, WebSocket,
+};
 use crate::door::Door;
 use crate::tls::Tls;
 
@@ -20,6 +22,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Faults::default();
     faults.of_monitoring(config);
     faults.of_authorization(config);
+    faults.of_accounts(config);
     faults.of_tls(config);
     faults.of_websocket(config);
     faults.of_listeners(config);
@@ -128,6 +131,42 @@ impl Faults {
                     &format!("no_auth_user: {name:?} present, but users/nkeys are not defined"),
                 ),
             }
+        }
+    }
+
+    /// Accounts, and who is in which.
+    fn of_accounts(&mut self, config: &Config) {
+        for name in config.accounts.keys() {
+            let is_plain = |byte: u8| byte > b' ' && byte != 0x7f;
+            if name == GLOBAL {
+                let text =
+                    format!("{name:?} is a Reserved Account: users without an account are in it");
+                self.add("accounts", &text);
+            } else if name.is_empty() || !name.bytes().all(is_plain) {
+                let text = format!(
+                    "account {name:?}: a name has a letter at least, and no blanks; choose another"
+                );
+                self.add("accounts", &text);
+            }
+        }
+        for user in config.auth.users() {
+            let name = user.account_name();
+            if !config.has_account(name) {
+                let text = format!(
+                    "user {:?} is in the account {name:?}, which is not there; add it to accounts",
+                    user.name
+                );
+                self.add("accounts", &text);
+            }
+        }
+        if let Some(name) = &config.system_account
+            && name != SYSTEM
+            && !config.accounts.contains_key(name)
+        {
+            let text = format!(
+                "error resolving system account: account missing; add {name:?} to accounts, or name one that is there"
+            );
+            self.add("system_account", &text);
         }
     }
 

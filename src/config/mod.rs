@@ -1,5 +1,6 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
+mod accounts;
 pub(crate) mod check;
 mod connections;
 pub(crate) mod duration;
@@ -26,6 +27,8 @@ mod run;
 #[cfg(feature = "command")]
 pub mod settings;
 
+pub use accounts::{Account, AccountLimits};
+pub(crate) use accounts::{GLOBAL, SYSTEM};
 pub use connections::ConnectionType;
 pub use limits::{AddressLimits, Exceeded, Limits};
 pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
@@ -97,9 +100,12 @@ pub struct User {
     pub name: String,
     /// What proves that a client is this user.
     pub proof: Proof,
+    /// The account whose subjects it sees: one of [`Config::accounts`]. Default: the global one, `$G`.
+    pub account: Option<String>,
     /// How it may be connected (`allowed_connection_types`). Empty, the default: in any way.
     pub connections: Vec<ConnectionType>,
-    /// What it may publish, and subscribe to. Default: [`default_permissions`](Config::default_permissions).
+    /// What it may publish, and subscribe to. Default: those of its [account](Account::default_permissions), or
+    /// without one [`default_permissions`](Config::default_permissions).
     pub permissions: Option<Grant>,
     /// What its clients may have together. Default: [`user_limits`](Config::user_limits).
     pub limits: Option<Limits>,
@@ -241,6 +247,11 @@ pub struct Config {
     /// What clients may publish, and subscribe to, whose user has no permissions of its own, or that have come in
     /// without one (`default_permissions` in `authorization`). Default: everything.
     pub default_permissions: Option<Grant>,
+    /// Spaces of subjects beside the global one, by name (`accounts`). Default: none.
+    pub accounts: BTreeMap<String, Account>,
+    /// The account for those who run the server (`system_account`): one of [`accounts`](Config::accounts), or `$SYS`,
+    /// which need not be there. Default: `$SYS` if that is there.
+    pub system_account: Option<String>,
     /// Most client connections at once (`max_connections`). Default 65536. One more is told so and
     /// closed.
     pub connections_max: usize,
@@ -330,11 +341,12 @@ impl Config {
         own.unwrap_or(&self.user_limits)
     }
 
-    /// Whether there are limits for addresses or users.
+    /// Whether there are limits for addresses, users or accounts.
     pub(crate) fn has_limits(&self) -> bool {
         let of_users = self.auth.users().iter().filter_map(|user| user.limits);
         let mut all = of_users.chain([self.user_limits, self.address_limits.limits]);
-        all.any(|limits| limits.is_any())
+        let mut of_accounts = self.accounts.values().map(|one| one.limits.connections_max);
+        all.any(|limits| limits.is_any()) || of_accounts.any(|max| max.is_some())
     }
 
     /// Whether there is a door by which they do: then a user without a password proves itself by a certificate, and by
@@ -362,6 +374,8 @@ impl Default for Config {
             allow_non_tls: false,
             no_auth_user: None,
             default_permissions: None,
+            accounts: BTreeMap::new(),
+            system_account: None,
             connections_max: 64 * 1024,
             payload_bytes_max: 1024 * 1024,
             control_line_bytes_max: 4096,

@@ -2,10 +2,11 @@
 //!
 //! The names are those of nats-server's options, the first where there are several.
 
-use super::{Auth, Config, Listener, ProxyProtocol, UnixSocket, WebSocket, duration};
+use super::{Account, Auth, Config, Listener, ProxyProtocol, UnixSocket, WebSocket, duration};
 use crate::config::{LogFormat, LogOptions, Options};
 use crate::door::Door;
 use crate::tls::{HandshakeFirst, Tls};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -84,6 +85,8 @@ pub static SETTINGS: &[Setting] = settings![
     "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
     "no_auth_user", Reload, |o| o.config.no_auth_user, optional;
     "default_permissions", Reload, |o| o.config.default_permissions, optional;
+    "accounts", Reload, |o| o.config.accounts, accounts;
+    "system_account", Restart, |o| o.config.system_account, optional;
     "max_connections", Reload, |o| o.config.connections_max, count;
     "max_subscriptions", Reload, |o| o.config.subscriptions_max, optional;
     "max_sub_tokens", Reload, |o| o.config.subscription_tokens_max, optional;
@@ -160,6 +163,8 @@ fn all_fields(config: &Config, log: &LogOptions) {
         allow_non_tls: _,
         no_auth_user: _,
         default_permissions: _,
+        accounts: _,
+        system_account: _,
         connections_max: _,
         subscriptions_max: _,
         subscription_tokens_max: _,
@@ -269,7 +274,7 @@ fn list(list: &[String]) -> String {
     }
 }
 
-fn pairs(pairs: &std::collections::BTreeMap<String, String>) -> String {
+fn pairs(pairs: &BTreeMap<String, String>) -> String {
     let pairs: Vec<String> = pairs
         .iter()
         .map(|(key, value)| format!("{key}: {value}"))
@@ -287,10 +292,37 @@ fn auth(auth: &Auth) -> String {
         Auth::Token(_) => "a token".to_owned(),
         Auth::User { user, .. } => format!("user {user}"),
         Auth::Users { users, token } => {
-            let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+            let names = users.iter().map(|user| match &user.account {
+                None => user.name.clone(),
+                Some(account) => format!("{} in {account}", user.name),
+            });
             let token = if token.is_some() { ", or a token" } else { "" };
-            format!("users {}{token}", names.join(", "))
+            format!("users {}{token}", first(names))
         }
+    }
+}
+
+/// Most names that are told in one line.
+const NAMES_MAX: usize = 100;
+
+/// The first of some names, and how many more there are.
+fn first(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let told: Vec<String> = names.take(NAMES_MAX).collect();
+    match more {
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
+}
+
+fn accounts(accounts: &BTreeMap<String, Account>) -> String {
+    let each = accounts.iter().map(|(name, account)| {
+        let text = format!("{name} {account}");
+        text.trim_end().to_owned()
+    });
+    match accounts.is_empty() {
+        true => NONE.to_owned(),
+        false => format!("[{}]", first(each)),
     }
 }
 

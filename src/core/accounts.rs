@@ -1,24 +1,40 @@
 //! `Accounts`: spaces of subjects that do not see each other, by name and by number.
 //!
-//! A name is looked up when a client logs in or a request of monitoring names it; everything else holds an
-//! [`AccountId`].
+//! ```text
+//! open ──▶ Account ──▶ kept while the settings have it, or a client, or a subscription that goes in pieces
+//! ```
+//!
+//! Settings may have ten thousand accounts. One is opened when its first client comes, and closed when the settings
+//! have it no longer and nothing is in it: so what is not used costs nothing here, and a reload looks only at what
+//! was. A name is looked up when a client logs in or a request of monitoring names it; everything else holds an
+//! [`AccountId`], which is the place in a list, so that a message looks nothing up.
+//!
+//! An account has its own sublist with its cache and version, its own counters, and its own chances in queue groups:
+//! what the clients of one do cannot be told from what those of another get.
 
 use super::Core;
 use super::origin::Role;
+use super::random::Random;
 use super::receiver::Traffic;
 use super::sublist::{ReceiverId, Sublist};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
-/// One of the broker's accounts.
+/// One of the broker's accounts. Used again when it has been closed, which it is not while anybody is in it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct AccountId(u32);
 
 /// A space of subjects of its own.
 #[derive(Debug)]
 pub(crate) struct Account {
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Who has subscribed to what in it.
     pub sublist: Sublist,
+    /// For choices among the members of its queue groups.
+    pub random: Random,
     /// Subscriptions in it whose receivers have left.
     pub left: usize,
     /// Clients that see it.
@@ -27,18 +43,26 @@ pub(crate) struct Account {
     pub slow_consumers: u64,
     /// What was published and delivered in it.
     pub traffic: Counters,
+    /// Whether the settings have it no longer.
+    is_retired: bool,
 }
 
 impl Account {
-    fn new(name: &str) -> Account {
+    fn new(name: Arc<str>, sublist: Sublist, random: Random) -> Account {
         Account {
-            name: name.into(),
-            sublist: Sublist::default(),
+            name,
+            sublist,
+            random,
             left: 0,
             clients: 0,
             slow_consumers: 0,
             traffic: Counters::default(),
+            is_retired: false,
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_retired && self.clients == 0 && self.sublist.is_empty()
     }
 }
 
@@ -51,17 +75,41 @@ pub(crate) struct Counters {
     pub sent: Traffic,
 }
 
-/// All accounts. There is one at least, the global one.
+impl Counters {
+    fn add(&mut self, other: Counters) {
+        self.received.add(other.received);
+        self.sent.add(other.sent);
+    }
+}
+
+/// All accounts that are open. There is one at least, the global one.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     accounts: Vec<Account>,
+    /// Places in `accounts`, by name.
+    places: HashTable<u32>,
+    /// Places of those that were closed.
+    free: Vec<u32>,
+    /// How many are open and retired.
+    retired: usize,
+    /// What those have come to that were closed.
+    closed: Counters,
+    /// Goes into the hashes and chances of each; without one hashes have a seed of their own.
+    seed: Option<u64>,
 }
 
 impl Default for Accounts {
     fn default() -> Accounts {
-        Accounts {
-            accounts: vec![Account::new(Accounts::GLOBAL)],
-        }
+        let mut accounts = Accounts {
+            accounts: Vec::new(),
+            places: HashTable::new(),
+            free: Vec::new(),
+            retired: 0,
+            closed: Counters::default(),
+            seed: None,
+        };
+        accounts.open(Accounts::GLOBAL);
+        accounts
     }
 }
 
@@ -74,37 +122,136 @@ impl Accounts {
         AccountId(0)
     }
 
-    /// The account of this name. Looks at each.
+    /// The account of this name, if it is open.
     pub(crate) fn named(&self, name: &str) -> Option<AccountId> {
-        let place = self.accounts.iter().position(|one| &*one.name == name)?;
-        u32::try_from(place).ok().map(AccountId)
+        let is_it = |place: &u32| &*self.accounts[*place as usize].name == name;
+        let place = self.places.find(hash(name), is_it)?;
+        Some(AccountId(*place))
+    }
+
+    /// The account of this name, which is open from here on.
+    pub(crate) fn open(&mut self, name: &str) -> AccountId {
+        if let Some(id) = self.named(name) {
+            return id;
+        }
+        let account = Account::new(name.into(), self.sublist(), self.random(name));
+        let id = match self.free.pop() {
+            Some(place) => {
+                self.accounts[place as usize] = account;
+                AccountId(place)
+            }
+            None => {
+                let place = u32::try_from(self.accounts.len());
+                self.accounts.push(account);
+                AccountId(place.expect("so many do not fit in memory"))
+            }
+        };
+        let accounts = &self.accounts;
+        let hash_of = |place: &u32| hash(&accounts[*place as usize].name);
+        self.places.insert_unique(hash(name), id.0, hash_of);
+        id
+    }
+
+    /// The settings are others: those that are not `wanted` any more are closed, at once or when nothing is in
+    /// them. The global one stays.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.retired = 0;
+        let open: Vec<u32> = self.places.iter().copied().collect();
+        for place in open {
+            let account = &mut self.accounts[place as usize];
+            account.is_retired = place > 0 && !wanted(&account.name);
+            if account.is_retired {
+                self.retired += 1;
+                self.close_if_over(AccountId(place));
+            }
+        }
+    }
+
+    /// Something has left an account: if it was the last, gives back the memory of the account, and closes it if the
+    /// settings have it no longer.
+    #[inline]
+    pub(super) fn close_if_over(&mut self, id: AccountId) {
+        let account = &mut self[id];
+        if account.clients == 0 && account.sublist.is_empty() {
+            match account.is_retired {
+                true => self.close(id),
+                false => account.sublist.give_back(),
+            }
+        }
+    }
+
+    #[cold]
+    fn close(&mut self, id: AccountId) {
+        let none = Account::new("".into(), Sublist::seeded(0), Random::seeded(0));
+        let over = std::mem::replace(&mut self[id], none);
+        let found = self.places.find_entry(hash(&over.name), |one| *one == id.0);
+        if let Ok(entry) = found {
+            entry.remove();
+        }
+        self.closed.add(over.traffic);
+        self.retired -= 1;
+        self.free.push(id.0);
     }
 
     /// Adds one.
     #[cfg(test)]
     pub(crate) fn add(&mut self, name: &str) -> AccountId {
-        self.accounts.push(Account::new(name));
-        AccountId(self.accounts.len() as u32 - 1)
+        self.open(name)
     }
 
-    /// All of them, the global one first.
+    /// All that are open, the global one first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.iter()
+        self.ids().map(|id| &self[id])
     }
 
     /// The number of each, in the same order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = AccountId> {
-        (0..).take(self.accounts.len()).map(AccountId)
+        let all = (0_u32..).zip(&self.accounts);
+        // One that was closed has no name.
+        all.filter(|(_, account)| !account.name.is_empty())
+            .map(|(place, _)| AccountId(place))
     }
 
-    /// Takes a number for hashes, while there is no subscription yet.
+    /// Takes a number for hashes and chances, while there is no subscription yet.
     pub(crate) fn seed(&mut self, random: u64) {
-        for account in &mut self.accounts {
+        self.seed = Some(random);
+        for place in 0..self.accounts.len() {
+            let account = &self.accounts[place];
             if account.sublist.is_empty() {
-                account.sublist = Sublist::seeded(random);
+                let (sublist, random) = (self.sublist(), self.random(&account.name));
+                let account = &mut self.accounts[place];
+                (account.sublist, account.random) = (sublist, random);
             }
         }
     }
+
+    fn sublist(&self) -> Sublist {
+        self.seed.map_or_else(Sublist::default, Sublist::seeded)
+    }
+
+    /// Chances that depend on the account alone, and not on when it was opened.
+    fn random(&self, name: &str) -> Random {
+        let seed = self.seed.unwrap_or(1);
+        Random::seeded(match name {
+            Accounts::GLOBAL => seed,
+            name => FixedState::with_seed(seed).hash_one(name),
+        })
+    }
+
+    /// What is counted of those that are open is right.
+    pub(super) fn invariants(&self) {
+        assert_eq!(self.places.len() + self.free.len(), self.accounts.len());
+        let retired = self.iter().filter(|one| one.is_retired).count();
+        assert_eq!(retired, self.retired);
+        for account in self.iter() {
+            assert!(!account.is_over(), "{:?} is to be closed", account.name);
+        }
+    }
+}
+
+/// Names come from the settings: nobody chooses them so that they fall together.
+fn hash(name: &str) -> u64 {
+    FixedState::default().hash_one(name)
 }
 
 impl Index<AccountId> for Accounts {
@@ -132,10 +279,9 @@ impl Core {
 
     /// What all messages have come to, in all accounts.
     pub(crate) fn counters(&self) -> Counters {
-        let mut all = Counters::default();
+        let mut all = self.accounts.closed;
         for account in self.accounts.iter() {
-            all.received.add(account.traffic.received);
-            all.sent.add(account.traffic.sent);
+            all.add(account.traffic);
         }
         all
     }
@@ -152,6 +298,7 @@ impl Core {
             let clients = usize::from(role == Role::Client);
             self.accounts[before].clients -= clients;
             self.accounts[account].clients += clients;
+            self.accounts.close_if_over(before);
         }
         may_enter
     }
@@ -177,6 +324,84 @@ mod tests {
         let clients = |account| core.accounts[account].clients;
         assert_eq!((clients(global), clients(other)), (0, 1));
         assert_eq!(core.subscriptions_in(other), 1);
+    }
+
+    #[test]
+    fn an_account_that_the_settings_have_no_longer_is_closed_when_nothing_is_in_it() {
+        let mut core = Core::new(usize::MAX);
+        let peer = ([127, 0, 0, 1], 1).into();
+        let (stays, goes) = (core.accounts.open("stays"), core.accounts.open("goes"));
+        let id = core.join(goes, Key::new(1, 1), peer, 1);
+        // More than are removed at once.
+        for sid in 0..5000 {
+            core.subscribe(id, b"a", None, format!("{sid}").as_bytes());
+        }
+        core.count(id, Traffic::of(3, 5), Traffic::default());
+        core.accounts.retain(|name| name == "stays");
+        assert_eq!(core.accounts.named("goes"), Some(goes));
+        core.leave(id);
+        assert_eq!(core.accounts.named("goes"), Some(goes));
+        core.invariants();
+        while core.clear_a_piece() {}
+        assert_eq!(core.accounts.named("goes"), None);
+        assert_eq!(core.counters().received, Traffic::of(3, 5));
+        core.invariants();
+        // Its place is used again, for one that has nothing of it.
+        let comes = core.accounts.open("comes");
+        assert_eq!(comes, goes);
+        assert_eq!(core.accounts[comes].traffic.received, Traffic::default());
+        assert_eq!(core.accounts.named("stays"), Some(stays));
+        // The global one is never closed, nor one that is wanted again before its last client has gone.
+        core.join(comes, Key::new(2, 1), peer, 2);
+        core.accounts.retain(|_| false);
+        core.accounts.retain(|name| name == "comes");
+        core.invariants();
+        let names: Vec<&str> = core.accounts.iter().map(|one| &*one.name).collect();
+        assert_eq!(names, ["$G", "comes"]);
+    }
+
+    #[test]
+    fn an_account_that_is_empty_takes_less_than_a_kibibyte_also_when_it_was_full() {
+        let mut core = Core::new(usize::MAX);
+        let account = core
+            .accounts
+            .open("an account with a name of forty letters!");
+        let peer = ([127, 0, 0, 1], 1).into();
+        let bytes = |core: &Core| {
+            let one = &core.accounts[account];
+            let sublist = one.sublist.bytes() + one.sublist.cache_bytes();
+            // Its place in the list, which may be twice as long, the name, and its place by name.
+            size_of::<Account>() + sublist + one.name.len() + 2 * size_of::<usize>() + 16
+        };
+        assert!(bytes(&core) <= 1024, "{} bytes", bytes(&core));
+        let id = core.join(account, Key::NONE, peer, 1);
+        for sid in 0..3000 {
+            let subject = format!("a.{sid}.{}", if sid % 2 == 0 { "*" } else { "b" });
+            core.subscribe(
+                id,
+                subject.as_bytes(),
+                Some(b"q"),
+                format!("{sid}").as_bytes(),
+            );
+        }
+        core.leave(id);
+        while core.clear_a_piece() {}
+        assert!(bytes(&core) <= 1024, "{} bytes", bytes(&core));
+    }
+
+    #[test]
+    fn the_chances_of_an_account_do_not_depend_on_when_it_was_opened() {
+        let first = |names: &[&str]| {
+            let mut accounts = Accounts::default();
+            accounts.seed(7);
+            let ids: Vec<AccountId> = names.iter().map(|name| accounts.open(name)).collect();
+            let global = accounts.global();
+            let mut random = |id: AccountId| accounts[id].random.below(usize::MAX);
+            (random(global), random(ids[0]))
+        };
+        assert_eq!(first(&["A", "B"]), first(&["A"]));
+        assert_ne!(first(&["A"]).1, first(&["B"]).1);
+        assert_ne!(first(&["A"]).0, first(&["A"]).1);
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub(crate) enum CloseReason {
     TlsHandshake,
     /// There were `max_connections` already, or too many of its user or its address, or too many handshakes.
     ConnectionsMax,
+    /// There were as many of its account as may be.
+    AccountConnectionsMax,
+    /// It had more subscriptions than its account lets it have.
+    SubscriptionsMax,
     /// It sent more in a second than its user or its address may.
     RateMax,
     /// It announced more than `max_payload`.
@@ -79,8 +83,9 @@ impl CloseReason {
             Violation::ConnectionsMax
             | Violation::OwnConnectionsMax
             | Violation::ConnectionRateMax
-            | Violation::AccountConnectionsMax
             | Violation::Throttled => CloseReason::ConnectionsMax,
+            Violation::AccountConnectionsMax => CloseReason::AccountConnectionsMax,
+            Violation::SubscriptionsMax => CloseReason::SubscriptionsMax,
             Violation::RateMax => CloseReason::RateMax,
             Violation::Kicked { .. } => CloseReason::Kicked,
             Violation::Stale => CloseReason::Stale,
@@ -138,6 +143,8 @@ impl fmt::Display for CloseReason {
             CloseReason::NoRespondersNeedsHeaders => "No Responders Requires Headers",
             CloseReason::TlsHandshake => "TLS Handshake Failure",
             CloseReason::ConnectionsMax => "Maximum Connections Exceeded",
+            CloseReason::AccountConnectionsMax => "Maximum Account Connections Exceeded",
+            CloseReason::SubscriptionsMax => "Maximum Subscriptions Exceeded",
             CloseReason::RateMax => "Maximum Message Rate Exceeded",
             CloseReason::PayloadMax => "Maximum Message Payload Exceeded",
             CloseReason::ControlLineMax => "Maximum Control Line Exceeded",

@@ -43,6 +43,7 @@ impl Core {
     /// # Panics
     /// If something does not hold.
     pub(crate) fn invariants(&self) {
+        self.accounts.invariants();
         for account in self.accounts.iter() {
             account.sublist.invariants();
         }

@@ -87,11 +87,13 @@ impl Core {
         receiver.takes_info = false;
         let is_clearing = receiver.is_clearing;
         let clients = usize::from(role == Role::Client);
-        self.accounts[receiver.account].clients -= clients;
+        let account = receiver.account;
+        self.accounts[account].clients -= clients;
         self.client_count -= clients;
         if !is_clearing {
             self.remove(id);
         }
+        self.accounts.close_if_over(account);
         self.changed();
         traffic
     }
@@ -141,8 +143,8 @@ impl Core {
         let mut work = 0;
         while let Some(Rest { id, sids }) = self.leaving.queue.front_mut() {
             let id = *id;
-            let account = self.receivers[id.0 as usize].account;
-            let account = &mut self.accounts[account];
+            let in_account = self.receivers[id.0 as usize].account;
+            let account = &mut self.accounts[in_account];
             let (sublist, left) = (&mut account.sublist, &mut account.left);
             let (receivers, ledger) = (&mut self.receivers, &mut self.interest);
             loop {
@@ -162,6 +164,7 @@ impl Core {
             if receiver.key == Key::NONE {
                 self.remove(id);
             }
+            self.accounts.close_if_over(in_account);
         }
         self.leaving.queue.shrink_to(64);
         work

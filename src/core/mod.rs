@@ -30,7 +30,6 @@ use interest::Ledger;
 use invariants::Due;
 use leaving::Leaving;
 use midge_reactor::Key;
-use random::Random;
 use receiver::{Label, Receiver, Traffic};
 use replies::Clock;
 use slab::Slab;
@@ -53,7 +52,6 @@ pub(crate) struct Core {
     /// Most bytes that all queues may hold together.
     pub total_bytes_max: usize,
     pub scratch: Scratch,
-    pub random: Random,
     /// When the present turn began.
     pub clock: Clock,
     /// When the receivers are to be looked at again.
@@ -72,7 +70,6 @@ impl Core {
             backpressure: Backpressure::default(),
             total_bytes_max,
             scratch: Scratch::default(),
-            random: Random::seeded(1),
             clock: Clock::default(),
             due: Due::default(),
         }
@@ -81,7 +78,6 @@ impl Core {
     /// Takes a number for choices among the members of queue groups and for hashes. A
     /// simulated broker gets the same one in each run.
     pub(crate) fn seed(&mut self, random: u64) {
-        self.random = Random::seeded(random);
         // A client that is here already may know of sets, by the version of a sublist.
         if self.receivers.is_empty() {
             self.accounts.seed(random);

@@ -1,7 +1,8 @@
-//! `Limiter`: what all clients of one address, and all of one user, have together, held against what they may have.
+//! `Limiter`: what all clients of one address, of one user, and of one account, have together, held against what they
+//! may have.
 //!
 //! ```text
-//! connection ──▶ admit, enter  (its address)        CONNECT ──▶ admit, enter  (its user)
+//! connection ──▶ admit, enter  (its address)        CONNECT ──▶ admit, enter  (its user, its account)
 //! input      ──▶ ration ──▶ the turn ──▶ settle ──▶ wait, if it has spent all and is to be slowed down
 //! SUB        ──▶ may_subscribe, subscribed
 //! end        ──▶ leave
@@ -9,6 +10,8 @@
 //!
 //! * Of IPv6 a network of 64 bits counts as an address: its hosts have as many of them as they like.
 //! * A user is one that was proved, by a secret, a key or a certificate. A name that anybody may take is none.
+//! * Of an account only the connections are limited together; the rest of its limits is that of each client, and part
+//!   of its login.
 //! * Where there are no limits nothing is kept, and each turn of a client costs the question whether there are any.
 //!
 //! **Waiting in line.** Who is to be slowed down reserves a tenth of a second's worth, divided by those who wait
@@ -45,20 +48,25 @@ use told::{Event, Lines};
 /// Part of a second for which one that waits reserves.
 const BATCHES: u64 = 10;
 
+/// How many scopes there are.
+const SCOPES: usize = 3;
+
 /// Whose limits they are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scope {
     Address,
     User,
+    Account,
 }
 
 impl Scope {
-    pub(crate) const ALL: [Scope; 2] = [Scope::Address, Scope::User];
+    pub(crate) const ALL: [Scope; SCOPES] = [Scope::Address, Scope::User, Scope::Account];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Scope::Address => "address",
             Scope::User => "user",
+            Scope::Account => "account",
         }
     }
 }
@@ -72,16 +80,16 @@ pub(crate) enum Refusal {
     Arrivals,
 }
 
-/// What clients have together, by address and by user.
+/// What clients have together, by address, by user and by account.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     /// Whether anything is limited.
     is_on: bool,
     terms: AddressLimits,
-    holders: [Holders; 2],
+    holders: [Holders; SCOPES],
     /// Clients that are counted, by their connections.
     clients: HashMap<Key, Bound, RandomState>,
-    counts: [Counts; 2],
+    counts: [Counts; SCOPES],
     lines: Lines,
 }
 
@@ -91,7 +99,7 @@ struct Bound {
     cid: u64,
     receiver: ReceiverId,
     /// Of whom it is one, by scope.
-    places: [Option<usize>; 2],
+    places: [Option<usize>; SCOPES],
     /// What it has waited for and not used yet.
     messages: u64,
     bytes: u64,
@@ -153,9 +161,9 @@ impl Limiter {
         let mut limiter = Limiter {
             is_on: false,
             terms: AddressLimits::default(),
-            holders: [Holders::new(), Holders::new()],
+            holders: std::array::from_fn(|_| Holders::new()),
             clients: HashMap::default(),
-            counts: [Counts::default(); 2],
+            counts: [Counts::default(); SCOPES],
             lines: Lines::default(),
         };
         limiter.configure(config);
@@ -194,15 +202,17 @@ impl Limiter {
         }
     }
 
-    /// A client has logged in as this user, and was none or another one before: whether it may stay.
-    pub(crate) fn admit_user(
+    /// A client has logged in as this user, or in this account, and counted for none or another one before: whether
+    /// it may stay.
+    pub(crate) fn admit_member(
         &mut self,
-        user: &str,
+        scope: Scope,
+        name: &str,
         limits: &Limits,
         now: Time,
     ) -> Result<(), Refusal> {
         match limits.is_any() {
-            true => self.admit(Scope::User, user, limits, now),
+            true => self.admit(scope, name, limits, now),
             false => Ok(()),
         }
     }
@@ -254,17 +264,18 @@ impl Limiter {
         }
     }
 
-    /// A client counts for this user from here on, if that has limits.
-    pub(crate) fn enter_user(
+    /// A client counts for this user, or this account, from here on, if that has limits.
+    pub(crate) fn enter_member(
         &mut self,
+        scope: Scope,
+        name: &str,
+        limits: &Limits,
         key: Key,
         cid: u64,
         receiver: ReceiverId,
-        user: &str,
-        limits: &Limits,
     ) {
         if limits.is_any() {
-            self.enter(Scope::User, user, limits, key, cid, receiver);
+            self.enter(scope, name, limits, key, cid, receiver);
         }
     }
 
@@ -281,7 +292,7 @@ impl Limiter {
         let bound = self.clients.entry(key).or_insert(Bound {
             cid,
             receiver,
-            places: [None; 2],
+            places: [None; SCOPES],
             messages: 0,
             bytes: 0,
             timer: None,
@@ -297,19 +308,18 @@ impl Limiter {
         }
     }
 
-    /// The user that a client counts for.
-    pub(crate) fn user_of(&self, key: Key) -> Option<&str> {
-        let place = self.clients.get(&key)?.places[Scope::User as usize]?;
-        Some(&self.holders[Scope::User as usize].get(place).name)
+    /// The user, or the account, that a client counts for.
+    pub(crate) fn member_of(&self, key: Key, scope: Scope) -> Option<&str> {
+        self.holder(key, scope).map(|holder| &*holder.name)
     }
 
-    /// A client counts for no user any more. What it has waited for is not for the next one.
-    pub(crate) fn leave_user(&mut self, key: Key, now: Time) {
+    /// A client counts for no user, or no account, any more. What it has waited for is not for the next one.
+    pub(crate) fn leave_member(&mut self, key: Key, scope: Scope, now: Time) {
         self.give_back(key);
         if let Some(bound) = self.clients.get_mut(&key)
-            && let Some(place) = bound.places[Scope::User as usize].take()
+            && let Some(place) = bound.places[scope as usize].take()
         {
-            let holders = &mut self.holders[Scope::User as usize];
+            let holders = &mut self.holders[scope as usize];
             if bound.timer.is_some() {
                 holders.get_mut(place).waiting -= 1;
             }
@@ -333,26 +343,32 @@ impl Limiter {
         timer
     }
 
-    /// Those that have more clients than they may: the newest of each, which are too many.
-    pub(crate) fn surplus(&self) -> Vec<Key> {
+    /// Of those that have more clients than they may the newest of each, which are too many, and whose limits those
+    /// are.
+    pub(crate) fn surplus(&self) -> Vec<(Key, Scope)> {
         let mut surplus = Vec::new();
-        for holder in self.holders.iter().flat_map(Holders::live) {
-            surplus.extend(holder.surplus());
+        for (scope, holders) in Scope::ALL.into_iter().zip(&self.holders) {
+            for holder in holders.live() {
+                surplus.extend(holder.surplus().map(|key| (key, scope)));
+            }
         }
-        surplus.sort_unstable();
-        surplus.dedup();
+        surplus.sort_unstable_by_key(|(key, scope)| (*key, *scope as usize));
+        surplus.dedup_by_key(|(key, _)| *key);
         surplus
     }
 
-    /// Those of the user of a client.
-    pub(crate) fn surplus_of_user(&self, key: Key) -> Vec<Key> {
-        let user = self.holder(key, Scope::User);
-        user.map_or_else(Vec::new, |user| user.surplus().collect())
+    /// Those of the user, or of the account, of a client.
+    pub(crate) fn surplus_of_member(&self, key: Key, scope: Scope) -> Vec<Key> {
+        let holder = self.holder(key, scope);
+        holder.map_or_else(Vec::new, |holder| holder.surplus().collect())
     }
 
     /// Those that a client counts for.
     fn holders_of(&self, key: Key) -> impl Iterator<Item = &Holder> {
-        let places = self.clients.get(&key).map_or([None; 2], |one| one.places);
+        let places = self
+            .clients
+            .get(&key)
+            .map_or([None; SCOPES], |one| one.places);
         let both = self.holders.iter().zip(places);
         both.filter_map(|(holders, place)| Some(holders.get(place?)))
     }
@@ -740,8 +756,8 @@ impl Limiter {
 
 /// The holders of a client that slow it down past this rate, each with what it may have of it a second.
 fn slowing(
-    holders: &mut [Holders; 2],
-    places: [Option<usize>; 2],
+    holders: &mut [Holders; SCOPES],
+    places: [Option<usize>; SCOPES],
     rate: Rate,
 ) -> impl Iterator<Item = (&mut Holder, u64)> {
     let holders = holders.iter_mut().zip(places);

@@ -194,17 +194,17 @@ fn the_smaller_limit_counts_and_the_stricter_answer_where_both_are_spent() {
     come(&mut limiter, 1, "10.0.0.1", START).expect("it may come");
     let user = rate(10, Exceeded::Disconnect);
     limiter
-        .admit_user("ann", &user, START)
+        .admit_member(Scope::User, "ann", &user, START)
         .expect("it may come");
-    limiter.enter_user(key(1), 1, ReceiverId(0), "ann", &user);
+    limiter.enter_member(Scope::User, "ann", &user, key(1), 1, ReceiverId(0));
     limiter.invariants();
-    assert_eq!(limiter.user_of(key(1)), Some("ann"));
+    assert_eq!(limiter.member_of(key(1), Scope::User), Some("ann"));
     assert_eq!(publish(&mut limiter, 1, 50, START), 10);
     let ration = limiter.ration(key(1), START).expect("it is limited");
     assert_eq!(ration.refuses(true), Some(Exceeded::Disconnect));
     assert_eq!(ration.refuses(false), None);
     // As another user it has the rest of its address.
-    limiter.leave_user(key(1), START);
+    limiter.leave_member(key(1), Scope::User, START);
     assert_eq!(publish(&mut limiter, 1, 500, START), 90);
     let ration = limiter.ration(key(1), START).expect("it is limited");
     assert_eq!(ration.refuses(true), Some(Exceeded::Slow));
@@ -249,10 +249,18 @@ fn the_newest_of_each_are_too_many_under_a_lower_limit() {
     for number in 1..=4 {
         limiter.leave(key(number), START);
         let user_of = if number == 2 { "bob" } else { "ann" };
-        limiter.enter_user(key(number), number, ReceiverId(0), user_of, &user);
+        limiter.enter_member(
+            Scope::User,
+            user_of,
+            &user,
+            key(number),
+            number,
+            ReceiverId(0),
+        );
     }
     limiter.invariants();
-    assert_eq!(limiter.surplus(), [key(3), key(4)]);
+    let keys: Vec<Key> = limiter.surplus().iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, [key(3), key(4)]);
 }
 
 proptest! {
@@ -271,8 +279,8 @@ proptest! {
                     prop_assert!(come(&mut limiter, number, &name, now).is_ok());
                 }
                 1 if limiter.clients.contains_key(&key) => {
-                    limiter.leave_user(key, now);
-                    limiter.enter_user(key, number, ReceiverId(0), &name, &user);
+                    limiter.leave_member(key, Scope::User, now);
+                    limiter.enter_member(Scope::User, &name, &user, key, number, ReceiverId(0));
                 }
                 2 if limiter.clients.contains_key(&key) => {
                     let published = publish(&mut limiter, number, 20, now);

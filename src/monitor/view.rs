@@ -76,7 +76,21 @@ impl<'a> View<'a> {
         &self.state.info.server_name
     }
 
-    /// The accounts of this name, or all without one. There may be none.
+    /// Whether there is an account of this name: one that the settings have, or that is open still.
+    pub(super) fn has_account(&self, name: &str) -> bool {
+        let State { config, core, .. } = self.state;
+        config.has_account(name) || core.accounts.named(name).is_some()
+    }
+
+    /// The names of all accounts, the global one first. Those that the settings have stand in their order.
+    pub(super) fn account_names(&self) -> Vec<&'a str> {
+        let State { config, core, .. } = self.state;
+        let open = core.accounts.iter().map(|one| &*one.name);
+        let only_open = open.filter(|name| !config.has_account(name));
+        config.account_names().chain(only_open).collect()
+    }
+
+    /// The accounts of this name, or all without one, as far as they are open. There may be none.
     pub(super) fn accounts(&self, name: Option<&str>) -> Vec<AccountId> {
         let accounts = &self.state.core.accounts;
         match name {

@@ -2,13 +2,13 @@
 
 use super::presence::{Identity, Presence};
 use crate::core::Core;
-use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::door::{Door, Peer};
 use crate::tls::Settled;
 use midge_reactor::{Io, Time};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most bytes of texts that are kept: names, subjects, sids.
@@ -33,7 +33,8 @@ pub(crate) struct Closed {
     pub(crate) cid: u64,
     pub(crate) peer: Peer,
     pub(crate) door: Door,
-    pub(crate) account: AccountId,
+    /// The name of its account, which may be closed.
+    pub(crate) account: Arc<str>,
     pub(crate) identity: Identity,
     pub(crate) tls: Option<Box<Settled>>,
     pub(crate) start: Time,
@@ -76,7 +77,7 @@ impl Closed {
             cid: receiver.label.cid,
             peer: presence.peer,
             door: presence.door,
-            account: receiver.account,
+            account: Arc::clone(&core.accounts[receiver.account].name),
             identity: presence.identity.clone(),
             tls: presence.tls.clone(),
             start: presence.start,
@@ -182,7 +183,6 @@ impl ClosedRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::accounts::Accounts;
     use crate::records::fixtures::PEER;
 
     fn closed(cid: u64, name_bytes: usize) -> Closed {
@@ -190,7 +190,7 @@ mod tests {
             cid,
             peer: PEER,
             door: Door::Main,
-            account: Accounts::default().global(),
+            account: "$G".into(),
             identity: Identity {
                 name: "x".repeat(name_bytes).into(),
                 ..Identity::default()

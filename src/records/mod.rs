@@ -23,7 +23,6 @@ pub(crate) use http_connections::{ACCEPTS_MAX, HTTP_CONNECTIONS_MAX, NEWCOMERS_M
 pub use stats::{Stats, TlsHandshakes};
 
 use crate::core::Core;
-use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Label, Traffic};
 use crate::core::sublist::ReceiverId;
@@ -38,6 +37,7 @@ use presence::{Identity, Presence};
 use process::Process;
 use slow::Slow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is kept only to be told. It changes with connections, `CONNECT`s and `PING`s, and not with
@@ -192,7 +192,7 @@ impl Records {
     pub(crate) fn turned_away(
         &mut self,
         label: Label,
-        account: AccountId,
+        account: Arc<str>,
         reason: CloseReason,
         now: Time,
     ) {

@@ -37,17 +37,35 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
     }
     tell(cx, &before);
-    let changes = Changes::of(former, &cx.state.config);
-    if changes.is_any() {
-        cx.state.auth_version += u32::from(changes.credentials);
-        let changes = Rc::new(changes);
-        let keys: Vec<Key> = cx.state.core.clients().map(|one| one.key).collect();
-        for key in keys {
-            let changes = Rc::clone(&changes);
-            cx.call(key, move |client: &mut Client, cx| {
-                client.reloaded(cx, &changes);
-            });
-        }
+    let changes = Changes::of(&former, &cx.state.config);
+    if changes.credentials {
+        let State { config, core, .. } = &mut *cx.state;
+        core.accounts.retain(|name| config.has_account(name));
+        cx.state.auth_version += 1;
+    }
+    let keys = match changes.is_any() {
+        true => cx.state.core.clients().map(|one| one.key).collect(),
+        false => Vec::new(),
+    };
+    bring_to_clients(cx, &Rc::new(changes), keys);
+}
+
+/// Clients that are looked at in one turn: about a millisecond.
+const CLIENTS_MAX: usize = 256;
+
+/// Brings what has changed to clients, so many at once; the others have their turns meanwhile.
+fn bring_to_clients(cx: &mut Context<'_, State>, changes: &Rc<Changes>, mut keys: Vec<Key>) {
+    let rest = keys.split_off(keys.len().min(CLIENTS_MAX));
+    for key in keys {
+        let changes = Rc::clone(changes);
+        // One that has gone meanwhile is called no more.
+        cx.call(key, move |client: &mut Client, cx| {
+            client.reloaded(cx, &changes);
+        });
+    }
+    if !rest.is_empty() {
+        let changes = Rc::clone(changes);
+        return cx.defer(move |cx| bring_to_clients(cx, &changes, rest));
     }
     // Later, when those whose credentials are no good have gone.
     cx.defer(close_surplus);
@@ -169,15 +187,17 @@ fn tell(cx: &mut Context<'_, State>, before: &[Info]) {
     }
 }
 
-/// Closes the clients of an address or a user that are too many now: those that came last.
+/// Closes the clients of an address, a user or an account that are too many now: those that came last.
 fn close_surplus_of_limits(cx: &mut Context<'_, State>) {
     let surplus = cx.state.limiter.surplus();
-    for key in &surplus {
-        cx.call(*key, Client::close_as_surplus_of_limit);
+    for (key, scope) in surplus.iter().copied() {
+        cx.call(key, move |client: &mut Client, cx| {
+            client.close_as_surplus_of_limit(cx, scope);
+        });
     }
     if !surplus.is_empty() {
         let surplus = surplus.len();
-        log::info!(target: "midge", "Closed {surplus} connections to fall within the limits of addresses and users");
+        log::info!(target: "midge", "Closed {surplus} connections to fall within the limits of addresses, users and accounts");
     }
 }
 

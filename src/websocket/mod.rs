@@ -42,6 +42,8 @@ pub(crate) fn status_of(reason: CloseReason) -> Status {
         | CloseReason::AuthenticationFailure
         | CloseReason::AuthenticationTimeout
         | CloseReason::ConnectionsMax
+        | CloseReason::AccountConnectionsMax
+        | CloseReason::SubscriptionsMax
         | CloseReason::RateMax
         | CloseReason::Kicked
         | CloseReason::ControlLineMax => Status::POLICY,

@@ -6,6 +6,7 @@ mod client;
 mod framed;
 mod held;
 mod hostile;
+mod isolated;
 mod limited;
 mod listening;
 mod model;

@@ -310,6 +310,12 @@ fn add(dialogue: &mut Dialogue, line: usize, text: &str) -> Result<(), String> {
         dialogue.since = Some(version.ok_or("a version is major.minor")?);
         return Ok(());
     }
+    if let Some(block) = text.strip_prefix("accounts: ") {
+        dialogue
+            .config
+            .push(("accounts".to_owned(), block.to_owned()));
+        return Ok(());
+    }
     if let Some(block) = text.strip_prefix("limits: ") {
         let setting = ("limits".to_owned(), block.to_owned());
         dialogue.config.push(setting);

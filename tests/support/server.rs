@@ -118,7 +118,7 @@ fn midge_config(settings: &Settings, papers: Option<&Papers>) -> midge::Config {
         port: 0,
         ..Config::default()
     };
-    let mut user = None;
+    let (mut user, mut blocks) = (None, String::new());
     for (key, value) in settings {
         match key.as_str() {
             "server_name" => config.server_name = Some(value.clone()),
@@ -155,11 +155,15 @@ fn midge_config(settings: &Settings, papers: Option<&Papers>) -> midge::Config {
             }
             "allow_non_tls" => config.allow_non_tls = value == "true",
             "tls" => config.tls = parsed(&block(papers, value)).tls,
-            "authorization" => {
-                let parsed = parsed(&format!("authorization {{ {value} }}"));
+            "authorization" | "accounts" => {
+                let value = keys::filled_in(value, "");
+                blocks = format!("{blocks}{key} {{ {value} }}\n");
+                let parsed = parsed(&blocks);
                 config.auth = parsed.auth;
                 config.default_permissions = parsed.default_permissions;
+                config.accounts = parsed.accounts;
             }
+            "system_account" => config.system_account = Some(value.clone()),
             "limits" => {
                 let parsed = parsed(&format!("limits {{ {value} }}"));
                 config.address_limits = parsed.address_limits;
@@ -305,6 +309,9 @@ fn config_text(settings: &Settings, papers: Option<&Papers>) -> String {
             "no_auth_user" => lines.push(format!("no_auth_user: {}", keys::filled_in(value, ""))),
             "authorization" => authorization.push(value.clone()),
             "tls" => lines.push(block(papers, value)),
+            "accounts" => {
+                lines.push(format!("accounts {{ {} }}", keys::filled_in(value, "")));
+            }
             "auth_timeout" => authorization.push(format!("timeout: {value}")),
             "ping_interval" | "server_name" => lines.push(format!("{key}: \"{value}\"")),
             _ => lines.push(format!("{key}: {value}")),

@@ -86,8 +86,8 @@ impl Session {
     ) -> Result<(), Violation<'static>> {
         // They may have changed since it was asked about.
         login.limit(&state.config);
-        let account = state.core.accounts.named(&login.account);
-        if !account.is_some_and(|account| state.core.enter(self.id(), account)) {
+        let account = state.core.accounts.open(&login.account);
+        if !state.core.enter(self.id(), account) {
             return Err(Violation::Authorization);
         }
         self.publisher.moved(&state.core);
@@ -126,6 +126,27 @@ impl Session {
     /// The user that the client has proved to be, if it is one.
     pub(in crate::client) fn proved_user(&self) -> Option<&str> {
         self.login.as_ref().and_then(|login| login.proved_user())
+    }
+
+    /// The name of its account, once it is known who it is.
+    pub(in crate::client) fn account_name(&self) -> Option<&str> {
+        self.login.as_ref().map(|login| &*login.account)
+    }
+
+    /// Whether what the client is now is in another account than it is, where others know it: it has come, and its
+    /// subscriptions and those who answer it stay behind.
+    pub(in crate::client) fn has_moved(&mut self, login: &Login, core: &Core) -> bool {
+        let account = core.receiver(self.id()).account;
+        *core.accounts[account].name != *login.account && self.has_come(core)
+    }
+
+    /// Whether it has more subscriptions than its account lets it have.
+    pub(in crate::client) fn has_too_many_subscriptions(&self, state: &State) -> bool {
+        let limits = state
+            .config
+            .account_limits(self.account_name().unwrap_or_default());
+        let count = state.core.receiver(self.id()).sids.len();
+        limits.subscriptions_max.is_some_and(|max| count > max)
     }
 
     /// Whether it has come as the user that it is. Without limits no op is looked at for that, so what it has left
@@ -180,9 +201,9 @@ impl Session {
         Ok(())
     }
 
-    /// Takes over settings that are new in `state` and were `former`; answers what they say about who the
+    /// Takes over settings that are new in `state`. If `credentials` are, answers what they say about who the
     /// client is. `None`: nothing new, or it has yet to present something.
-    pub(crate) fn reloaded(&mut self, former: &Config, state: &State) -> Option<Verdict> {
+    pub(crate) fn reloaded(&mut self, credentials: bool, state: &State) -> Option<Verdict> {
         let config = &state.config;
         // Limits hold from now on, also while it is looked at.
         if let Some(login) = &mut self.login {
@@ -192,7 +213,7 @@ impl Session {
         self.rules = rules(config, &self.options, self.login.as_deref(), payload_max);
         let is_awaited =
             self.login.is_none() && config.terms_for(self.label.entrance()).want_credentials();
-        (!is_awaited && !auth::is_same(former, config)).then(|| self.check(state))
+        (credentials && !is_awaited).then(|| self.check(state))
     }
 
     /// Whether it is known who the client is.

@@ -18,8 +18,9 @@ fn config(pass: &str, payload_bytes_max: usize) -> Config {
 /// What the session says to settings that come now.
 fn reload(session: &mut Session, state: &mut State, config: Config) -> Option<Verdict> {
     let former = std::mem::replace(&mut state.config, config);
-    state.auth_version += u32::from(!auth::is_same(&former, &state.config));
-    session.reloaded(&former, state)
+    let credentials = !auth::is_same(&former, &state.config);
+    state.auth_version += u32::from(credentials);
+    session.reloaded(credentials, state)
 }
 
 const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";

@@ -1,5 +1,6 @@
 //! The block `authorization`: a token, one user, or a list of users.
 
+use super::accounts::Placed;
 use super::reader::Reader;
 use crate::config::language::{Kind, Map, Pair, Position};
 use crate::config::{Auth, ConnectionType, Proof, Secret, User};
@@ -13,7 +14,9 @@ pub(super) struct Credentials {
     user: Option<String>,
     pass: Option<Secret>,
     token: Option<Secret>,
-    users: Option<Vec<User>>,
+    users: Option<Vec<Placed>>,
+    /// Users that stand in accounts.
+    pub(super) of_accounts: Vec<Placed>,
     timeout: Option<Duration>,
 }
 
@@ -77,6 +80,7 @@ impl Reader<'_> {
         // Of two blocks the last counts, whole.
         *self.credentials = Credentials {
             at: Some(pair.at.clone()),
+            of_accounts: std::mem::take(&mut self.credentials.of_accounts),
             ..Credentials::default()
         };
         self.options.config.default_permissions = None;
@@ -89,7 +93,14 @@ impl Reader<'_> {
                     self.credentials.token = self.present(pair, "a token").map(Secret::from);
                 }
                 "timeout" => self.credentials.timeout = self.seconds(pair, "authorization"),
-                "users" => self.credentials.users = self.users(pair),
+                "users" => {
+                    self.credentials.users = self.users(pair);
+                    if self.credentials.users.as_ref().is_some_and(Vec::is_empty)
+                        && pair.value.as_list().is_some_and(<[_]>::is_empty)
+                    {
+                        self.ignore(pair, "the list is empty, so every client is accepted");
+                    }
+                }
                 "default_permissions" | "default_permission" | "permissions" => {
                     self.options.config.default_permissions = self.permissions(pair);
                 }
@@ -116,7 +127,8 @@ impl Reader<'_> {
         Some(text)
     }
 
-    fn users(&mut self, pair: &Pair) -> Option<Vec<User>> {
+    /// Users, and where each stands.
+    pub(super) fn users(&mut self, pair: &Pair) -> Option<Vec<Placed>> {
         let Some(list) = pair.value.as_list() else {
             let text = format!(
                 "Expected users field to be an array, got {}; write users = [ {{user: NAME, password: \
@@ -125,27 +137,15 @@ impl Reader<'_> {
             );
             return self.wrong(pair, text);
         };
-        let mut users: Vec<User> = Vec::new();
+        let mut users = Vec::new();
         for value in list {
             let Kind::Map(map) = &value.kind else {
                 let text = format!("Expected user entry to be a map/struct, got {}", value.kind);
                 self.report.error(&value.at, text);
                 continue;
             };
-            if let Some(user) = self.user(map, &value.at) {
-                if users.iter().any(|other| other.name == user.name) {
-                    let what = match user.proof {
-                        Proof::Signature => "nkey",
-                        _ => "user",
-                    };
-                    let text = format!("Duplicate {what} {:?} detected", user.name);
-                    self.report.error(&value.at, text);
-                }
-                users.push(user);
-            }
-        }
-        if users.is_empty() && list.is_empty() {
-            self.ignore(pair, "the list is empty, so every client is accepted");
+            let user = self.user(map, &value.at);
+            users.extend(user.map(|user| (user, value.at.clone())));
         }
         Some(users)
     }
@@ -193,6 +193,7 @@ impl Reader<'_> {
         Some(User {
             name,
             proof,
+            account: None,
             connections,
             permissions,
             limits,
@@ -244,6 +245,11 @@ impl Reader<'_> {
         let has_timeout = credentials.timeout.is_some();
         if let Some(at) = credentials.at.clone() {
             self.put_together(credentials, &at);
+        } else if !credentials.of_accounts.is_empty() {
+            self.options.config.auth = Auth::Users {
+                users: self.without_duplicates(credentials.of_accounts).into(),
+                token: None,
+            };
         }
         has_timeout
     }
@@ -253,10 +259,9 @@ impl Reader<'_> {
             self.options.config.auth_timeout = Some(timeout);
         }
         let single = credentials.user.is_some() || credentials.pass.is_some();
-        let listed = credentials
-            .users
-            .as_ref()
-            .is_some_and(|users| !users.is_empty());
+        let mut users = credentials.users.unwrap_or_default();
+        users.extend(credentials.of_accounts);
+        let listed = !users.is_empty();
         if let (None, Some(pass)) = (&credentials.user, &credentials.pass) {
             // Its user may come by a flag.
             self.options.config.auth = Auth::User {
@@ -285,7 +290,7 @@ impl Reader<'_> {
             Auth::User { user, pass }
         } else if listed {
             Auth::Users {
-                users: credentials.users.unwrap_or_default().into(),
+                users: self.without_duplicates(users).into(),
                 token: None,
             }
         } else {

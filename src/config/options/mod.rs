@@ -1,17 +1,18 @@
 //! From a tree of values to settings: every option of nats-server's core, by all its names.
 //!
-//! What midge does is set. What midge has not yet (clusters, accounts) is checked and then refused by
+//! What midge does is set. What midge has not yet (clusters, leaf nodes) is checked and then refused by
 //! name, since to leave it out in silence would be worse; JetStream and MQTT, which clients of the core
 //! do not miss, and a cluster of one are accepted with a notice. An unknown name is an error,
 //! unless a `$NAME` has used it. All errors are told at once.
 //!
-//! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `permissions`: what
-//!   a user may do then; `limits`: what clients may have together; `tls`: TLS
+//! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `accounts`: in which
+//!   space of subjects; `permissions`: what a user may do then; `limits`: what clients may have together; `tls`: TLS
 //! * `listeners`: where else clients come in; `unix`: who may use a Unix socket, and as whom
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
 //! * `report`: what is told; `nearest`: what may have been meant
 
+mod accounts;
 mod authorization;
 mod limits;
 mod listeners;

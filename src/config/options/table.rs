@@ -3,7 +3,7 @@
 use super::listeners::unix_path;
 use super::reader::Reader;
 use crate::config::LogFormat;
-use crate::config::language::Pair;
+use crate::config::language::{Kind, Pair};
 use crate::config::{Config, Monitor, UnixSocket};
 use std::time::Duration;
 
@@ -338,6 +338,21 @@ pub(super) static TABLE: &[Entry] = &[
             "default_permissions",
         ],
         |r, p| r.authorization(p),
+    ),
+    entry(&["accounts"], &["accounts"], |r, p| r.accounts(p)),
+    entry(
+        &["system_account", "system"],
+        &["system_account"],
+        |r, p| match &p.value.kind {
+            Kind::Text => {
+                let name = p.value.text.clone();
+                r.options.config.system_account = Some(name).filter(|name| !name.is_empty());
+            }
+            _ => {
+                let text = "system account name must be a string";
+                r.report.error(&p.at, text);
+            }
+        },
     ),
     entry(&["no_auth_user"], &["no_auth_user"], |r, p| {
         if let Some(user) = r.text(p) {

@@ -1,6 +1,6 @@
 //! Blocks for what midge does not do yet: checked as far as names and types go, then refused by name.
 //!
-//! To ignore them would be worse: a broker that is told to use TLS, or to keep accounts apart, must
+//! To ignore them would be worse: a broker that is told to check JWTs, or to connect to others, must
 //! not start without. A cluster with no routes is another matter, since it is a cluster of one: many
 //! files have such a block, that of nats-server's container image among them.
 
@@ -26,8 +26,6 @@ pub(super) enum Shape {
     Blocks(&'static Block),
     /// A block, or something that is not looked at.
     BlockOrElse(&'static Block),
-    /// A map with keys of the operator's own, each a block.
-    Named(&'static Block),
     /// Anything.
     Any,
 }
@@ -40,8 +38,7 @@ pub(super) struct Block {
 }
 
 use Shape::{
-    Address, Any, Block as B, BlockOrElse, Blocks, Integer, Named, Switch, Text, TextOrInteger,
-    Texts,
+    Address, Any, Block as B, BlockOrElse, Blocks, Integer, Switch, Text, TextOrInteger, Texts,
 };
 
 pub(super) static TLS: Block = Block {
@@ -228,31 +225,6 @@ static REMOTE_GATEWAY: Block = Block {
     ],
 };
 
-static ACCOUNT: Block = Block {
-    context: "",
-    keys: &[
-        (&["nkey"], Text),
-        (&["users"], Blocks(&USER)),
-        (&["default_permissions"], B(&PERMISSIONS)),
-        (&["exports"], Any),
-        (&["imports"], Any),
-        (&["mappings", "maps"], Any),
-        (&["limits"], B(&ACCOUNT_LIMITS)),
-        (&["msg_trace", "trace_dest"], Any),
-        (&["jetstream"], Any),
-    ],
-};
-
-static ACCOUNT_LIMITS: Block = Block {
-    context: "",
-    keys: &[
-        (&["max_connections", "max_conn"], Integer),
-        (&["max_subscriptions", "max_subs"], Integer),
-        (&["max_payload", "max_pay"], Integer),
-        (&["max_leafnodes", "max_leafs"], Integer),
-    ],
-};
-
 /// Why a cluster without routes has no effect.
 const ALONE: &str =
     "this server runs alone and does not listen for routes; only the name of a cluster is used";
@@ -284,12 +256,6 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         no_map: "Expected gateway to be a map, got ",
         shape: B(&GATEWAY),
         purpose: "gateways are not implemented",
-    },
-    Unsupported {
-        names: &["accounts"],
-        no_map: "",
-        shape: Named(&ACCOUNT),
-        purpose: "all clients share one account",
     },
     Unsupported {
         names: &["mappings", "maps"],
@@ -345,12 +311,6 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         no_map: "",
         shape: Text,
         purpose: "JWTs are not implemented",
-    },
-    Unsupported {
-        names: &["system_account", "system"],
-        no_map: "",
-        shape: Text,
-        purpose: "all clients share one account",
     },
     Unsupported {
         names: &["proxies"],
@@ -455,9 +415,6 @@ impl Reader<'_> {
         let kind = &pair.value.kind;
         if !option.no_map.is_empty() && !matches!(kind, Kind::Map(_)) {
             let text = format!("{}{}", option.no_map, go_type(kind));
-            self.report.error(&pair.at, text);
-        } else if option.names[0] == "system_account" && !matches!(kind, Kind::Text) {
-            let text = "system account name must be a string";
             self.report.error(&pair.at, text);
         } else {
             self.shape(pair, option.shape);
@@ -608,15 +565,6 @@ impl Reader<'_> {
                 };
                 for value in list {
                     self.entry(value, block);
-                }
-            }
-            Named(block) => {
-                if let Kind::Map(map) = &pair.value.kind {
-                    for pair in map.iter() {
-                        if let Kind::Map(map) = &pair.value.kind {
-                            self.block(map, block);
-                        }
-                    }
                 }
             }
             Any => {}

@@ -148,18 +148,18 @@ impl Fanout {
                     behind,
                     ..
                 },
-            random,
             backpressure,
             ..
         } = core;
         head.begin(message);
         let from = self.from;
+        let account = &mut accounts[from.account];
         let mut world = World {
             delivery: Delivery {
                 run: &Run::from(*message),
                 from: &from,
                 head,
-                sublist: &mut accounts[from.account].sublist,
+                sublist: &mut account.sublist,
                 receivers,
                 backpressure,
                 finished,
@@ -168,7 +168,7 @@ impl Fanout {
                 taken: 0,
             },
             ledger: interest,
-            random,
+            random: &mut account.random,
             behind: None,
         };
         let mut outcome = loop {

@@ -142,7 +142,12 @@ impl Publisher {
     /// Its receiver may have entered another account: from there its next messages come.
     pub(crate) fn moved(&mut self, core: &Core) {
         let id = self.origin.receiver;
-        self.origin = core.receiver(id).origin(id);
+        let origin = core.receiver(id).origin(id);
+        if origin.account != self.origin.account {
+            // The place of the former one may become that of another, with a version of its own.
+            self.memo.forget();
+        }
+        self.origin = origin;
     }
 
     /// Where its messages come from.
@@ -299,7 +304,8 @@ fn publish_found<O: Outbox>(
         memo,
         fanout,
     } = publisher;
-    let sublist = &mut core.accounts[origin.account].sublist;
+    let account = &mut core.accounts[origin.account];
+    let (sublist, random) = (&mut account.sublist, &mut account.random);
     let (message, scratch) = (run.first(), &mut core.scratch);
     let found = match memo.is_kept() {
         true => memo.sets(),
@@ -347,7 +353,7 @@ fn publish_found<O: Outbox>(
     delivery.head.begin(message);
     let messages = plan.together(&mut delivery, quota);
     begin(delivery.out);
-    plan.write(messages, &mut delivery, &mut core.random);
+    plan.write(messages, &mut delivery, random);
     let (copies, work) = (delivery.taken, delivery.work);
     tally.count(messages, copies, work + messages, message.body_bytes());
     if !scratch.finished.is_empty() {

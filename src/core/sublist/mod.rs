@@ -133,6 +133,20 @@ impl Sublist {
         }
     }
 
+    /// Gives back the memory of one that has no subscriptions and that nobody asks any more: what stays is a few
+    /// numbers.
+    pub(crate) fn give_back(&mut self) {
+        debug_assert!(self.is_empty());
+        let fresh = Sublist::seeded(0);
+        (self.literals, self.trie) = (fresh.literals, fresh.trie);
+        (self.sets, self.subscriptions) = (fresh.sets, fresh.subscriptions);
+        self.queues = fresh.queues;
+        (self.branches, self.given_up) = (Vec::new(), Vec::new());
+        self.cache.empty();
+        // Sets begin with the first number again, and are others.
+        self.version += 1;
+    }
+
     /// Subscribes `receiver` to `subject`, which must be
     /// [subscribable](midge_protocol::subject::is_subscribable).
     pub fn insert(

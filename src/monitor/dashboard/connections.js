@@ -1,7 +1,7 @@
 // The table of connections. The broker sorts, filters and cuts pages: 50,000 never come here.
 
 const PAGE = 25;
-const wanted = { state: "open", sort: "cid", find: "", offset: 0 };
+const wanted = { state: "open", sort: "cid", find: "", acc: "", offset: 0 };
 /// Rows by cid, to be used again: what has the focus keeps it.
 let rows = new Map();
 /// Counters by cid as of the last answer, for rates.

@@ -19,6 +19,7 @@ async function questions() {
   if (traffic.seen) await traffic.refresh();
   if (known.round % LONG === 0) {
     known.memz = await ask("memz");
+    await accounts.refresh();
     if (table.seen) await table.refresh();
     if (tree.seen) await tree.refresh();
   }

@@ -3,7 +3,7 @@
 const SUBSCRIPTIONS_MAX = 2000;
 /// Most children that a branch shows.
 const CHILDREN_MAX = 200;
-const asked = { how: "find", subject: "" };
+const asked = { how: "find", subject: "", acc: "" };
 /// The branches that are open, by their subjects.
 const open = new Set();
 /// Elements that are shown, to be used again; and those of the answer that is being shown.
@@ -13,7 +13,7 @@ const tree = new Asker(byId("subscriptions"), askSubscriptions, showSubscription
 
 async function askSubscriptions() {
   try {
-    return await ask("subsz", { subs: 1, limit: SUBSCRIPTIONS_MAX, [asked.how]: asked.subject });
+    return await ask("subsz", { subs: 1, limit: SUBSCRIPTIONS_MAX, acc: asked.acc, [asked.how]: asked.subject });
   } catch (error) {
     // An invalid subject for a message.
     if (error.message.startsWith("400")) return { problem: error.message.slice(5) };

@@ -2,7 +2,6 @@
 
 use super::Content;
 use super::subsz::{SublistStats, Walk};
-use crate::core::accounts::AccountId;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
@@ -14,6 +13,8 @@ struct Accountz<'a> {
     server_id: &'a str,
     now: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    system_account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account_detail: Option<Detail<'a>>,
@@ -23,6 +24,8 @@ struct Accountz<'a> {
 struct Detail<'a> {
     account_name: &'a str,
     update_time: Timestamp,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_system: bool,
     expired: bool,
     complete: bool,
     jetstream_enabled: bool,
@@ -38,54 +41,52 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mist
         None => Ok(Content::json(&Accountz {
             server_id: view.server_id(),
             now: view.now(),
-            accounts: Some(
-                view.state
-                    .core
-                    .accounts
-                    .iter()
-                    .map(|one| &*one.name)
-                    .collect(),
-            ),
+            system_account: view.state.config.system_account_name(),
+            accounts: Some(view.account_names()),
             account_detail: None,
         })),
-        Some(name) => match view.state.core.accounts.named(&name) {
-            Some(account) => Ok(Content::Pieces(Box::new(OneAccount {
-                account,
-                walk: Walk::default(),
-            }))),
-            None => Err(format!("Account {name} does not exist")),
-        },
+        Some(name) if view.has_account(&name) => Ok(Content::Pieces(Box::new(OneAccount {
+            name,
+            walk: Walk::default(),
+        }))),
+        Some(name) => Err(format!("Account {name} does not exist")),
     }
 }
 
 /// One account, with what a walk over its sublist finds.
 struct OneAccount {
-    account: AccountId,
+    name: String,
     walk: Walk,
 }
 
 impl Pieces for OneAccount {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
-        let account = &view.state.core.accounts[self.account];
-        let walked = [self.account];
+        // None if nobody has come in it yet, or it was closed since the answer was begun.
+        let walked = view.accounts(Some(&self.name));
         if !self.walk.go_on(view, &walked, budget) {
             return true;
         }
+        let core = &view.state.core;
+        let account = walked.first().map(|id| &core.accounts[*id]);
+        let subscriptions = walked.first().map(|id| core.subscriptions_in(*id));
+        let system_account = view.state.config.system_account_name();
         let detail = Detail {
-            account_name: &account.name,
+            account_name: &self.name,
             update_time: view.wall_of(view.records.started),
+            is_system: system_account == Some(&self.name),
             expired: false,
             complete: true,
             jetstream_enabled: false,
             leafnode_connections: 0,
-            client_connections: account.clients,
-            subscriptions: view.state.core.subscriptions_in(self.account),
-            name_tag: &account.name,
+            client_connections: account.map_or(0, |account| account.clients),
+            subscriptions: subscriptions.unwrap_or(0),
+            name_tag: &self.name,
             sublist_stats: self.walk.stats(view, &walked),
         };
         let accountz = Accountz {
             server_id: view.server_id(),
             now: view.now(),
+            system_account,
             accounts: None,
             account_detail: Some(detail),
         };

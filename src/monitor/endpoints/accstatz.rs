@@ -5,6 +5,7 @@ use crate::core::accounts::AccountId;
 use crate::core::receiver::Traffic;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
+use crate::monitor::{Budget, Pieces, json};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -12,11 +13,10 @@ use serde::Serialize;
 struct Accstatz<'a> {
     server_id: &'a str,
     now: Timestamp,
-    account_statz: Vec<Statz<'a>>,
 }
 
 /// What one account does.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Statz<'a> {
     pub(super) acc: &'a str,
     pub(super) name: &'a str,
@@ -29,7 +29,7 @@ pub(super) struct Statz<'a> {
     pub(super) slow_consumers: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Counts {
     pub(super) msgs: u64,
     pub(super) bytes: u64,
@@ -58,14 +58,93 @@ impl Counts {
 
 pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
     let unused = query.switch("unused")?;
-    let accounts = view.accounts(None).into_iter();
-    let statz = accounts.map(|account| accstatz(view, account));
-    let is_wanted = |statz: &Statz<'_>| unused || statz.conns > 0;
-    Ok(Content::json(&Accstatz {
-        server_id: view.server_id(),
-        now: view.now(),
-        account_statz: statz.filter(is_wanted).collect(),
-    }))
+    // Of midge alone.
+    let limit = query.positive("limit")?.unwrap_or(usize::MAX);
+    let names = view.account_names().into_iter().map(Into::into);
+    Ok(Content::Pieces(Box::new(Accounts {
+        names: names.collect(),
+        next: None,
+        written: 0,
+        limit,
+        unused,
+    })))
+}
+
+/// Work that it is to write the figures of one account, in places of a piece.
+const WRITING: usize = 8;
+
+/// The figures of all accounts, on their way.
+struct Accounts {
+    names: Vec<Box<str>>,
+    /// The account that comes next, once the head is written.
+    next: Option<usize>,
+    written: usize,
+    /// Most that are told.
+    limit: usize,
+    /// Whether those are told too that have no connections.
+    unused: bool,
+}
+
+impl Pieces for Accounts {
+    fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
+        let mut next = self.next.unwrap_or_else(|| {
+            let head = Accstatz {
+                server_id: view.server_id(),
+                now: view.now(),
+            };
+            json::put_open(out, &head, 0);
+            json::begin_list(out, "account_statz", 0);
+            0
+        });
+        while let Some(name) = self.names.get(next).filter(|_| self.written < self.limit) {
+            if !budget.take() {
+                self.next = Some(next);
+                return true;
+            }
+            let account = view.state.core.accounts.named(name);
+            let statz = account.map_or_else(|| Statz::unused(name), |one| accstatz(view, one));
+            if self.unused || statz.conns > 0 {
+                json::put_element(out, self.written == 0, &statz, 0);
+                self.written += 1;
+                budget.spend(WRITING);
+            }
+            next += 1;
+        }
+        json::end_list(out, self.written == 0, 0);
+        json::end_object(out, 0);
+        false
+    }
+
+    fn bytes(&self) -> usize {
+        self.names.iter().map(|name| name.len() + 16).sum()
+    }
+}
+
+impl<'a> Statz<'a> {
+    /// That of an account in which nobody has come.
+    fn unused(name: &'a str) -> Statz<'a> {
+        Statz {
+            acc: name,
+            name,
+            ..Statz::default()
+        }
+    }
+
+    /// What it does together with another one.
+    pub(super) fn add(&mut self, other: &Statz<'_>) {
+        self.conns += other.conns;
+        self.leafnodes += other.leafnodes;
+        self.total_conns += other.total_conns;
+        self.num_subscriptions += other.num_subscriptions;
+        for (all, one) in [
+            (&mut self.sent, &other.sent),
+            (&mut self.received, &other.received),
+        ] {
+            all.msgs += one.msgs;
+            all.bytes += one.bytes;
+        }
+        self.slow_consumers += other.slow_consumers;
+    }
 }
 
 /// What an account does.
@@ -120,6 +199,8 @@ mod tests {
         let figures = figures.map(|one| [&one["conns"], &one["slow_consumers"]].map(Value::as_u64));
         let expected = [[Some(2), Some(0)], [Some(1), Some(1)]];
         assert_eq!(figures.collect::<Vec<_>>(), expected);
+        let one = json(&view, answer(&view, &Query::new("limit=1")));
+        assert_eq!(one["account_statz"].as_array().map(Vec::len), Some(1));
         for (name, count) in [("$G", 2), ("A", 1)] {
             let query = format!("acc={name}");
             let one = accountz::answer(&view, &Query::new(&query));

@@ -9,7 +9,6 @@ mod row;
 
 use super::Content;
 use super::detail::Detail;
-use crate::core::accounts::AccountId;
 use crate::core::sublist::SubId;
 use crate::monitor::query::{Mistake, Query, Subscriptions};
 use crate::monitor::view::View;
@@ -149,8 +148,7 @@ impl Connz {
 
     fn look_at_open(&mut self, view: &View<'_>, budget: &mut Budget, next: u64) -> (Stage, bool) {
         let closed = Stage::Closed { next: 0 };
-        let accounts = self.accounts(view);
-        if !self.filter.open || accounts.is_empty() {
+        if !self.filter.open || !self.is_known(view) {
             return (closed, true);
         }
         let next = self.filter.cid.unwrap_or(next).max(next);
@@ -163,9 +161,7 @@ impl Connz {
             }
             let receiver = view.state.core.receiver(presence.receiver);
             let row = Row::of_present(view, *cid, presence, receiver);
-            if accounts.contains(&row.account) {
-                self.consider(&row, Which::Open(*cid));
-            }
+            self.consider(&row, Which::Open(*cid));
         }
         (closed, true)
     }
@@ -177,17 +173,14 @@ impl Connz {
         mut next: u64,
         out: &mut Vec<u8>,
     ) -> (Stage, bool) {
-        let accounts = self.accounts(view);
-        let is_known = !accounts.is_empty();
+        let is_known = self.is_known(view);
         // One that was found among the open ones is not among these.
         if self.filter.closed && is_known && !(self.filter.cid.is_some() && self.total > 0) {
             while let Some((number, closed)) = view.records.closed.at_or_after(next) {
                 if !budget.take() {
                     return (Stage::Closed { next: number }, false);
                 }
-                if accounts.contains(&closed.account) {
-                    self.consider(&Row::of_closed(closed), Which::Closed(number));
-                }
+                self.consider(&Row::of_closed(closed), Which::Closed(number));
                 next = number + 1;
             }
         }
@@ -213,9 +206,10 @@ impl Connz {
         (Stage::Page { rest, is_first }, true)
     }
 
-    /// The accounts whose connections are asked for.
-    fn accounts(&self, view: &View<'_>) -> Vec<AccountId> {
-        view.accounts(self.filter.account.as_deref())
+    /// Whether the account whose connections are asked for is one, if there is one.
+    fn is_known(&self, view: &View<'_>) -> bool {
+        let name = self.filter.account.as_deref();
+        name.is_none_or(|name| view.has_account(name))
     }
 
     fn consider(&mut self, row: &Row<'_>, which: Which) {
@@ -299,8 +293,7 @@ impl Connz {
             if self.filter.subscriptions != Subscriptions::None && !closed.listed.is_empty() {
                 self.begin_subscriptions(out);
                 for (number, listed) in closed.listed.iter().enumerate() {
-                    let detail =
-                        Detail::of_listed(listed, view.account_name(closed.account), closed.cid);
+                    let detail = Detail::of_listed(listed, &closed.account, closed.cid);
                     self.list_closed(&detail, number == 0, out);
                     budget.spend(LISTING);
                     budget.spend_bytes(listed.subject.len() + listed.sid.len());

@@ -33,6 +33,12 @@ const TOLD: &[&str] = &[
     "config_load_time",
 ];
 
+/// Most accounts that are told of one by one: a series for each number of each is much for those who collect them.
+const ACCOUNTS_MAX: usize = 100;
+
+/// What the others are called together. No account has a blank in its name.
+const OTHERS: &str = "all others";
+
 pub(super) fn answer() -> Content {
     Content::Metrics(Box::new(Metrics::default()))
 }
@@ -103,8 +109,18 @@ impl Metrics {
     }
 
     fn accstatz(&self, view: &View<'_>, text: &mut Text) {
-        let accounts = view.accounts(None).into_iter();
-        let accounts: Vec<_> = accounts.map(|account| accstatz(view, account)).collect();
+        let open = view.accounts(None);
+        let (told, others) = open.split_at(open.len().min(ACCOUNTS_MAX));
+        let mut accounts: Vec<_> = told.iter().map(|one| accstatz(view, *one)).collect();
+        if !others.is_empty() {
+            let mut all = Statz {
+                acc: OTHERS,
+                name: OTHERS,
+                ..Statz::default()
+            };
+            others.iter().for_each(|one| all.add(&accstatz(view, *one)));
+            accounts.push(all);
+        }
         let labels = accounts.iter().map(|one| {
             let names = [
                 ("account", one.acc),
@@ -251,7 +267,7 @@ impl Metrics {
     }
 }
 
-/// What the limits of addresses and of users have done, where there are any.
+/// What the limits of addresses, users and accounts have done, where there are any.
 fn limits(limiter: &Limiter, text: &mut Text) {
     for kind in Kind::ALL.into_iter().filter(|_| limiter.is_on()) {
         let (name, help) = kind.name();

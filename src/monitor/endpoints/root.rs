@@ -27,6 +27,7 @@ const SCRIPT: &str = concat!(
     include_str!("../dashboard/overview.js"),
     include_str!("../dashboard/connections.js"),
     include_str!("../dashboard/subscriptions.js"),
+    include_str!("../dashboard/accounts.js"),
     include_str!("../dashboard/traffic.js"),
     include_str!("../dashboard/watch.js"),
     include_str!("../dashboard/rounds.js"),

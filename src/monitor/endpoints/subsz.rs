@@ -157,6 +157,7 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mist
     let account = query.text("acc");
     Ok(Content::Pieces(Box::new(Subsz {
         accounts: view.accounts(account.as_deref()),
+        account,
         lists,
         page,
         test,
@@ -173,6 +174,8 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mist
 struct Subsz {
     /// The accounts asked for.
     accounts: Vec<AccountId>,
+    /// The name of the one that is, if it is one.
+    account: Option<String>,
     lists: bool,
     page: Page,
     test: Option<Vec<u8>>,
@@ -270,6 +273,11 @@ impl Subsz {
             let receiver = sublist.subscription(id).receiver;
             view.state.core.receiver(receiver).is_clearing
         };
+        // Its place may be that of another account since the answer was begun.
+        let wanted = self.account.as_deref();
+        if wanted.is_some_and(|name| name != view.account_name(account)) {
+            return true;
+        }
         while self.next < sublist.places() {
             if !budget.take() {
                 return false;

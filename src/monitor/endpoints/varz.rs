@@ -114,13 +114,15 @@ pub(super) struct Varz<'a> {
     /// When the first of the certificates ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_cert_not_after: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_account: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tags: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: &'a BTreeMap<String, String>,
     slow_consumer_stats: ByKind,
     stale_connection_stats: ByKind,
-    /// Of midge alone: what the limits of addresses and of users have done, if there are any.
+    /// Of midge alone: what the limits of addresses, users and accounts have done, if there are any.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// midge's own version.
@@ -324,6 +326,7 @@ pub(super) fn varz<'a>(view: &View<'a>) -> Varz<'a> {
         http_req_stats: &records.requests,
         config_load_time: view.wall_of(records.configured),
         tls_cert_not_after: first_end(view.certificates(Door::Main)),
+        system_account: config.system_account_name(),
         tags: &config.server_tags,
         metadata: &config.server_metadata,
         slow_consumer_stats: ByKind {

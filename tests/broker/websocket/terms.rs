@@ -34,6 +34,7 @@ fn a_user_comes_in_by_the_connections_it_may_have() {
     let user = |name: &str, connections: &[ConnectionType]| User {
         name: name.to_owned(),
         proof: Proof::Password("p".into()),
+        account: None,
         connections: connections.to_vec(),
         permissions: None,
         limits: None,

@@ -73,7 +73,8 @@ struct World {
 impl World {
     fn with(odd: &[Odd]) -> World {
         let mut core = Core::new(usize::MAX);
-        core.random = Random::seeded(43);
+        let global = core.accounts.global();
+        core.accounts[global].random = Random::seeded(43);
         let mut world = World {
             core,
             tally: Tally::default(),

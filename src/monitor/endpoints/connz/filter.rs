@@ -141,6 +141,10 @@ impl Filter {
         let user = self.user.as_deref();
         self.cid.is_none_or(|cid| cid == row.cid)
             && user.is_none_or(|user| user == &*row.identity.user)
+            && self
+                .account
+                .as_deref()
+                .is_none_or(|name| name == row.account)
             && self.find.as_deref().is_none_or(|find| row.mention(find))
             && !self.mqtt
     }

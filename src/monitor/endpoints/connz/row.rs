@@ -1,6 +1,5 @@
 //! `Row`: a connection, open or closed, and the JSON that is made of one.
 
-use crate::core::accounts::AccountId;
 use crate::core::close::CloseReason;
 use crate::core::receiver::{Receiver, Traffic};
 use crate::door::{Door, Peer, Transport};
@@ -21,7 +20,7 @@ pub(super) struct Row<'a> {
     pub(super) cid: u64,
     pub(super) peer: Peer,
     pub(super) door: Door,
-    pub(super) account: AccountId,
+    pub(super) account: &'a str,
     pub(super) identity: &'a Identity,
     pub(super) tls: Option<&'a Settled>,
     pub(super) start: Time,
@@ -52,7 +51,7 @@ impl<'a> Row<'a> {
             cid,
             peer: presence.peer,
             door: presence.door,
-            account: receiver.account,
+            account: view.account_name(receiver.account),
             identity: &presence.identity,
             tls: presence.tls.as_deref(),
             start: presence.start,
@@ -74,7 +73,7 @@ impl<'a> Row<'a> {
             cid: closed.cid,
             peer: closed.peer,
             door: closed.door,
-            account: closed.account,
+            account: &closed.account,
             identity: &closed.identity,
             tls: closed.tls.as_deref(),
             start: closed.start,
@@ -158,12 +157,12 @@ pub(super) struct Connection<'a> {
     authorized_user: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     account: &'a str,
-    /// Of midge alone: what limits it together with others of its address, and of its user.
+    /// Of midge alone: what limits it together with others of its address, of its user, and of its account.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
 }
 
-/// The limits of its address and of its user, each by its name.
+/// The limits of its address, its user and its account, each by its name.
 fn limits(view: &View<'_>, key: Key) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {
     let limiter = &view.state.limiter;
     let each = Scope::ALL.into_iter().filter_map(|scope| {
@@ -216,11 +215,7 @@ impl<'a> Connection<'a> {
                 _ => &[],
             },
             authorized_user: if tells_user { &row.identity.user } else { "" },
-            account: if tells_user {
-                view.account_name(row.account)
-            } else {
-                ""
-            },
+            account: if tells_user { row.account } else { "" },
             limits: row.key.map_or_else(BTreeMap::new, |key| limits(view, key)),
         }
     }
