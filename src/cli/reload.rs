@@ -138,7 +138,12 @@ fn hidden(name: &str, old: &Config, new: &Config) -> String {
                 token: new_token,
             },
         ) => {
-            // They show the same, so they are the same users in the same order.
+            let is_other =
+                |(old, new): (&User, &User)| old.name != new.name || old.account != new.account;
+            if old.iter().zip(new.iter()).any(is_other) {
+                return "users that are not shown".to_owned();
+            }
+            // They are the same users in the same order.
             let of = |what: &str, differs: fn(&User, &User) -> bool| {
                 let pairs = old.iter().zip(new.iter());
                 let differing = pairs.filter(|(old, new)| differs(old, new));
@@ -266,6 +271,22 @@ mod tests {
                 format!("Reloaded: authorization users = users s, t ({changed} changed)");
             assert_eq!(lines[0].to_string(), expected);
         }
+        // Of very many the first are shown.
+        let many = |last: &str| {
+            let all = (0..200).map(|number| format!("{{user: {number}}}"));
+            let all: Vec<String> = all.collect();
+            let text = format!(
+                "authorization {{ users = [ {}, {{user: {last}}} ] }}",
+                all.join(", ")
+            );
+            let document = parse("f".as_ref(), text.as_bytes(), &System);
+            settings(&document.expect("it is right")).options
+        };
+        let line = changes(&many("a"), &many("b"))[0].to_string();
+        assert!(
+            line.ends_with(" and 101 more (users that are not shown changed)"),
+            "{line}"
+        );
     }
 
     #[test]
