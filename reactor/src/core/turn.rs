@@ -47,10 +47,8 @@ pub(crate) struct Times {
     pub(crate) socket_slice: u64,
     /// What each lane gets of input and of the flush where those before it have used it up.
     pub(crate) least: [u64; LANES.len()],
-    /// How long heavy connections have input in a turn while there are light ones, at least and at most, and how long they are
-    /// written to.
-    input_beside_light: [u64; 2],
-    pub(crate) flush_beside_light: u64,
+    /// How long heavy connections have input in a turn while there are light ones, and are written to, at least and at most.
+    beside_light: [u64; 2],
     /// A connection that owes no more than this is light.
     light_debt: u32,
     /// The longest debt that is remembered: with 4 ms of input, for a tenth of a second.
@@ -76,8 +74,7 @@ impl Times {
             middle_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
             least: [0, input / 8, input / 8, input / 4, 0].map(u64::from),
-            input_beside_light: [input / 16, input / 4].map(u64::from),
-            flush_beside_light: (input / 8).into(),
+            beside_light: [input / 16, input / 8].map(u64::from),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
         }
@@ -101,8 +98,15 @@ impl Times {
     /// `owed`, within limits. So neither writing to many, nor handshakes, of which each turn has one step at least, take
     /// most of the loop from them.
     pub(crate) fn heavy_beside_light(&self, owed: u64) -> u64 {
-        let [least, most] = self.input_beside_light;
+        let [least, most] = self.beside_light;
         owed.clamp(least, most)
+    }
+
+    /// How long heavy connections are written to in a turn while light ones come, in which all before has taken `others`: an
+    /// eighth of that, within the same limits.
+    pub(crate) fn heavy_flush_beside_light(&self, others: u64) -> u64 {
+        let [least, most] = self.beside_light;
+        (others / 8).clamp(least, most)
     }
 
     /// What the flush will take for `bytes` of output in `writes` writes: it is as long as [`OUTPUT_BYTES`] take,

@@ -13,6 +13,8 @@ const WRITE_BYTES_MAX: usize = 1024 * 1024;
 
 /// So few are written before the clock is looked at again.
 const WRITES_BETWEEN_LOOKS: usize = 8;
+/// The same while light ones wait: a write may cost as much as a look at the clock a hundred times over.
+const WRITES_BETWEEN_LOOKS_BESIDE_LIGHT: usize = 2;
 
 /// So little is written before the clock is looked at again.
 const BYTES_BETWEEN_LOOKS: u64 = 256 * 1024;
@@ -63,17 +65,18 @@ impl<S> Reactor<S> {
             // As for input, each lane gets its least, and heavy ones no more than a part beside light ones.
             let (began, times) = (self.core.clock, &self.core.times);
             self.step_ends = self.step_ends.max(began.after(times.least[lane as usize]));
+            let mut writes_max = WRITES_BETWEEN_LOOKS;
             if lane == Lane::Heavy && times.is_recent(self.light_at, began) {
-                self.step_ends = self.step_ends.min(began.after(times.flush_beside_light));
+                let others = began.nanos_since(self.core.now);
+                let time = times.heavy_flush_beside_light(others);
+                self.step_ends = self.step_ends.min(began.after(time));
+                writes_max = WRITES_BETWEEN_LOOKS_BESIDE_LIGHT;
             }
             let mut left = count;
             while left > 0 {
                 let (mut writes, written) = (0, self.core.stats.written_bytes);
                 let is_little = |now: u64| now - written < BYTES_BETWEEN_LOOKS;
-                while left > 0
-                    && writes < WRITES_BETWEEN_LOOKS
-                    && is_little(self.core.stats.written_bytes)
-                {
+                while left > 0 && writes < writes_max && is_little(self.core.stats.written_bytes) {
                     left -= 1;
                     writes += usize::from(self.flush_next(lane));
                 }
