@@ -116,8 +116,8 @@ enum Part {
 struct Member {
     part: Part,
     parser: ServerParser,
-    /// Since when an answer is due.
-    asked: Option<Instant>,
+    /// An answer is due.
+    is_asking: bool,
     /// The number of the next message that must come, or of the next request.
     next: u64,
     rest: u64,
@@ -153,7 +153,7 @@ impl Party {
         }
         // All have been heard when all are answered.
         let end = Instant::now() + LOST_AFTER;
-        while party.members.values().any(|member| member.asked.is_some()) {
+        while party.members.values().any(|member| member.is_asking) {
             if Instant::now() > end || !party.seen.wrongs.is_empty() {
                 let why = party.seen.wrongs.join("; ");
                 return Err(io::Error::other(format!("not all could join: {why}")));
@@ -170,7 +170,7 @@ impl Party {
         let member = Member {
             part,
             parser: ServerParser::default(),
-            asked: Some(Instant::now()),
+            is_asking: true,
             next: 0,
             rest: id as u64 % REQUEST_TICKS,
         };
@@ -199,7 +199,7 @@ impl Party {
     /// Each that waits for nothing begins something.
     fn tick(&mut self, now: Instant) {
         for (id, member) in &mut self.members {
-            if member.asked.is_some() {
+            if member.is_asking {
                 continue;
             }
             match member.part {
@@ -230,7 +230,7 @@ impl Party {
                 }
                 Part::Subscriber | Part::Responder => continue,
             }
-            member.asked = Some(now);
+            member.is_asking = true;
         }
     }
 
@@ -239,8 +239,7 @@ impl Party {
         for id in self.swarm.take_ended() {
             if let Some(member) = self.members.remove(&id) {
                 let part = member.part;
-                self.seen.requests_lost +=
-                    u64::from(part == Part::Requester && member.asked.is_some());
+                self.seen.requests_lost += u64::from(part == Part::Requester && member.is_asking);
                 self.seen.wrongs.push(format!("{part:?} {id} was closed"));
             }
         }
@@ -255,13 +254,15 @@ impl Party {
         let Some(member) = self.members.get_mut(&id) else {
             return;
         };
+        let Some((said, now)) = self.swarm.said_and_heard(id) else {
+            return;
+        };
         let Some(heard) = self.swarm.heard(id) else {
             return;
         };
         if heard.is_empty() {
             return;
         }
-        let now = Instant::now();
         let mut words = Vec::new();
         let mut at = 0;
         loop {
@@ -278,8 +279,8 @@ impl Party {
             match op {
                 ServerOp::Ping => words.extend_from_slice(b"PONG\r\n"),
                 ServerOp::Pong => {
-                    if let Some(asked) = member.asked.take() {
-                        let wait = now - asked;
+                    if std::mem::take(&mut member.is_asking) {
+                        let wait = now - said;
                         match member.part {
                             Part::Pinger => self.seen.pings.push(wait),
                             Part::Publisher => {
@@ -317,13 +318,14 @@ impl Party {
                     Part::Requester => {
                         let wanted = format!("{:032}", member.next);
                         if msg.payload == wanted.as_bytes() {
-                            let asked = member.asked.take();
-                            self.seen.answers.extend(asked.map(|asked| now - asked));
+                            if std::mem::take(&mut member.is_asking) {
+                                self.seen.answers.push(now - said);
+                            }
                             member.next += 1;
                         } else if !msg.header.is_empty() {
                             // Nobody takes it, the broker says; the responders are there.
                             self.seen.requests_lost += 1;
-                            member.asked = None;
+                            member.is_asking = false;
                             member.next += 1;
                         } else {
                             let text = format!("requester {id} got another answer than {wanted}");
@@ -348,7 +350,7 @@ impl Party {
     fn is_done(&self) -> bool {
         let total = self.published.len() as u64;
         self.members.values().all(|member| {
-            member.asked.is_none() && (member.part != Part::Subscriber || member.next == total)
+            !member.is_asking && (member.part != Part::Subscriber || member.next == total)
         })
     }
 
@@ -363,8 +365,8 @@ impl Party {
         for (id, member) in &self.members {
             match member.part {
                 Part::Subscriber => self.seen.messages_lost += total - member.next,
-                Part::Requester => self.seen.requests_lost += u64::from(member.asked.is_some()),
-                Part::Pinger | Part::Publisher if member.asked.is_some() => {
+                Part::Requester => self.seen.requests_lost += u64::from(member.is_asking),
+                Part::Pinger | Part::Publisher if member.is_asking => {
                     let text = format!("{:?} {id} was not answered", member.part);
                     self.seen.wrongs.push(text);
                 }

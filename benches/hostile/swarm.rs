@@ -41,6 +41,9 @@ struct Conn {
     written: usize,
     spoken_bytes: u64,
     heard: Vec<u8>,
+    /// When the last write began, and when the last read ended.
+    said_at: Instant,
+    heard_at: Instant,
     is_queued: bool,
 }
 
@@ -127,6 +130,7 @@ impl Swarm {
         self.poll
             .registry()
             .register(&mut stream, Token(id), both)?;
+        let now = Instant::now();
         let conn = Conn {
             stream,
             reading,
@@ -136,6 +140,8 @@ impl Swarm {
             written: 0,
             spoken_bytes: 0,
             heard: Vec::new(),
+            said_at: now,
+            heard_at: now,
             is_queued: false,
         };
         self.conns.insert(id, conn);
@@ -188,6 +194,13 @@ impl Swarm {
     /// What has come for one that keeps it.
     pub(crate) fn heard(&mut self, id: Id) -> Option<&mut Vec<u8>> {
         self.conns.get_mut(&id).map(|conn| &mut conn.heard)
+    }
+
+    /// When its last words began to leave, and when the last that came had been read: its own times, without those that
+    /// this thread spends with the others.
+    pub(crate) fn said_and_heard(&self, id: Id) -> Option<(Instant, Instant)> {
+        let conn = self.conns.get(&id);
+        conn.map(|conn| (conn.said_at, conn.heard_at))
     }
 
     /// Has one that leaves all in its socket take a little out of it.
@@ -332,6 +345,7 @@ impl Conn {
         match self.stream.read(buffer) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Ok(len) => {
+                self.heard_at = Instant::now();
                 if self.reading == Reading::Keep {
                     self.heard.extend_from_slice(&buffer[..len]);
                 }
@@ -348,6 +362,9 @@ impl Conn {
 
     fn write(&mut self) -> io::Result<usize> {
         let mut total = 0;
+        if self.writable && !self.out.is_empty() {
+            self.said_at = Instant::now();
+        }
         while self.writable && total < SHARE_BYTES {
             let Some(speech) = self.out.front_mut() else {
                 break;
