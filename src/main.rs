@@ -39,6 +39,7 @@ macro_rules! tools {
                                      midge pub --help
     top                              Watch a running broker: see midge top --help
     kick                             Close connections of a running midge: see midge kick --help
+    passwd                           Make the hash of a password: see midge passwd --help
 "
     };
 }

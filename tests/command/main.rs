@@ -31,4 +31,6 @@ mod dial;
 #[cfg(all(feature = "bench", feature = "tools"))]
 mod dist;
 #[cfg(feature = "tools")]
+mod secrets;
+#[cfg(feature = "tools")]
 mod tools;

@@ -17,6 +17,9 @@ const CODES: &str = "\
 Exit codes: 0 done, 1 the broker cannot be reached or refuses, 2 wrong command line, 3 timeout, \
 4 no subscriber answers the request.";
 
+const SECRET_CODES: &str =
+    "Exit codes: 0 done, 1 nothing can be made of the input, 2 wrong command line.";
+
 /// The words behind `midge`.
 #[derive(Debug, Parser)]
 #[command(name = "midge", bin_name = "midge", version, max_term_width = 100)]
@@ -47,6 +50,12 @@ pub(super) enum Command {
     /// port must ask for a password or a token (http_authorization in the configuration file).
     #[command(after_help = CODES)]
     Kick(KickArgs),
+    /// Make the bcrypt hash of a password, for the configuration file
+    ///
+    /// The password is typed twice on a terminal, which does not show it; otherwise it is the first line of standard
+    /// input. It has at most 72 bytes.
+    #[command(after_help = SECRET_CODES)]
+    Passwd(PasswdArgs),
 }
 
 /// What is sent.
@@ -250,6 +259,26 @@ pub(super) struct KickArgs {
     /// Close the connections
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+/// `midge passwd`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct PasswdArgs {
+    /// Make a password of 24 letters and digits, and print it above its hash
+    #[arg(short, long)]
+    pub(super) generate: bool,
+    /// Cost, 4 to 16: one more doubles the time that the hash, and each login, takes
+    #[arg(short, long, default_value = "11", value_name = "N", value_parser = cost)]
+    pub(super) cost: u32,
+}
+
+fn cost(text: &str) -> Result<u32, String> {
+    let cost = text.parse().ok();
+    cost.filter(|cost| (4..=16).contains(cost)).ok_or_else(|| {
+        "write a number from 4 to 16; a login takes about a tenth of a second with 11, and twice as long with each \
+         one more, so that with 17 clients would give up"
+            .to_owned()
+    })
 }
 
 fn header(text: &str) -> Result<String, String> {

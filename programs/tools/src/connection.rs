@@ -63,6 +63,8 @@ pub(super) enum Error {
     },
     /// No client has subscribed to the subject of a request.
     NoResponders(String),
+    /// A secret of which nothing can be made.
+    Unusable(String),
     /// Standard input or output, or the connection.
     Io(io::Error),
 }
@@ -94,6 +96,7 @@ impl fmt::Display for Error {
             ),
             Error::Way { address, text } => write!(f, "{address}: {}", plain::line(text)),
             Error::Foreign(text) => f.write_str(&plain::line(text)),
+            Error::Unusable(text) => f.write_str(text),
             Error::Refused(text) => {
                 write!(f, "the broker refused: {}", plain::line(text))?;
                 if is_about_who(text) {

@@ -1,5 +1,5 @@
 //! `midge pub`, `midge sub`, `midge req`, `midge top`, `midge kick`: a look at any NATS broker, with nothing else to
-//! install. The last one needs a midge.
+//! install. The last one needs a midge. `midge passwd`: what the configuration of a broker needs.
 //!
 //! * `cli.rs`: the command lines; where the broker is, and how to come to it, is `midge_dial`'s.
 //! * `connection.rs`: one connection that waits for what it wants. No reactor: each of these does one
@@ -12,6 +12,7 @@
 //! * `peer.rs`: the far end of a connection, as that port tells it.
 //! * `top/`: what that says, as a table.
 //! * `kick.rs`: closing connections by it.
+//! * `secrets/`: what a configuration knows its users by.
 //!
 //! The exit code says how it went: 0 it was done, 1 the broker cannot be reached or says no, 2 the
 //! command line is wrong, 3 timeout, 4 no subscriber answers the
@@ -32,6 +33,7 @@ mod peer;
 mod plain;
 mod publish;
 mod request;
+mod secrets;
 mod subject;
 mod subscribe;
 mod top;
@@ -39,7 +41,7 @@ mod top;
 use connection::Error;
 
 /// The words that these subcommands begin with.
-pub const WORDS: &[&str] = &["pub", "sub", "req", "top", "kick"];
+pub const WORDS: &[&str] = &["pub", "sub", "req", "top", "kick", "passwd"];
 
 /// Runs the command line, whose first word is one of [`WORDS`].
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -58,6 +60,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         cli::Command::Req(args) => ("req", request::run(args)),
         cli::Command::Top(args) => ("top", top::run(args)),
         cli::Command::Kick(args) => ("kick", kick::run(args)),
+        cli::Command::Passwd(args) => ("passwd", secrets::passwd::run(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

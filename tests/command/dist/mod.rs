@@ -74,7 +74,9 @@ fn help_lists_flags_in_groups_and_commands() {
     let broker = &pages[0];
     assert_eq!(
         broker.commands,
-        ["check", "pub", "sub", "req", "top", "kick", "bench"]
+        [
+            "check", "pub", "sub", "req", "top", "kick", "passwd", "bench"
+        ]
     );
     let flag = |page: &Page, name: &str| {
         let found = page
@@ -126,7 +128,7 @@ fn bash_completes_flags_and_commands() {
     };
     assert_eq!(complete(&["--por"]), "--port --ports_file_dir");
     assert_eq!(complete(&["-D", "--log_f"]), "--log_format");
-    assert_eq!(complete(&["p"]), "pub");
+    assert_eq!(complete(&["p"]), "pub passwd");
     assert_eq!(complete(&["pub", "--rep"]), "--reply");
     assert_eq!(complete(&["bench", "fano"]), "fanout");
     assert_eq!(complete(&["bench", "fanout", "--wild"]), "--wildcards");
