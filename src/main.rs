@@ -40,6 +40,7 @@ macro_rules! tools {
     top                              Watch a running broker: see midge top --help
     kick                             Close connections of a running midge: see midge kick --help
     passwd                           Make the hash of a password: see midge passwd --help
+    nkey                             Make a key for a user: see midge nkey --help
 "
     };
 }

@@ -26,8 +26,9 @@ _midge() {
         "top "*) words='-h --help -m --monitor --tlsca --tlscert --tlskey --tlsinsecure -d --delay -n --samples -s --sort -l --limit -j --json' ;;
         "kick "*) words='-h --help -m --monitor --tlsca --tlscert --tlskey --tlsinsecure --cid --user --account --find --all --reason --yes' ;;
         "passwd "*) words='-g --generate -c --cost -h --help' ;;
+        "nkey "*) words='-p --public -h --help' ;;
         "bench "*) words='-h --help -V --version pub fanout fanin queue subjects latency slow outrun request crowd idle connect handshakes sub-unsub versus' ;;
-        *) words='-c --config -t -a --addr --net -p --port -n --name --server_name --cluster_name --client_advertise -P --pid --ports_file_dir -m --http_port -ms --https_port --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -VV -DV -DVV --max_traced_msg_len --user --pass --auth --tls --tlscert --tlskey --tlsverify --tlscacert --help_tls -h --help -v --version check pub sub req top kick passwd bench' ;;
+        *) words='-c --config -t -a --addr --net -p --port -n --name --server_name --cluster_name --client_advertise -P --pid --ports_file_dir -m --http_port -ms --https_port --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -VV -DV -DVV --max_traced_msg_len --user --pass --auth --tls --tlscert --tlskey --tlsverify --tlscacert --help_tls -h --help -v --version check pub sub req top kick passwd nkey bench' ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }

@@ -10,7 +10,7 @@ end
 # Whether they are flags of the broker.
 function __midge_broker
     set -l before (commandline -opc)
-    not contains -- "$before[2]" check pub sub req top kick passwd bench
+    not contains -- "$before[2]" check pub sub req top kick passwd nkey bench
 end
 
 complete -c midge -n '__midge_broker' -s c -l config -r -d 'Read this configuration file; flags override it'
@@ -59,6 +59,7 @@ complete -c midge -n '__midge_broker' -f -a req -d 'Send a request, and print th
 complete -c midge -n '__midge_broker' -f -a top -d 'Watch a running broker by its monitoring port'
 complete -c midge -n '__midge_broker' -f -a kick -d 'Close connections of a running midge by its monitoring port'
 complete -c midge -n '__midge_broker' -f -a passwd -d 'Make the bcrypt hash of a password, for the configuration file'
+complete -c midge -n '__midge_broker' -f -a nkey -d 'Make a key for a user: its seed, and below it the public key for the configuration file'
 complete -c midge -n '__midge_broker' -f -a bench -d 'Load a NATS broker, check every message, and report the cost'
 complete -c midge -n '__midge_after check' -s h -l help -d 'Print help'
 complete -c midge -n '__midge_after pub' -s H -l header -r -d 'Header, as "Name: value"; may be repeated'
@@ -150,6 +151,8 @@ complete -c midge -n '__midge_after kick' -l yes -d 'Close the connections'
 complete -c midge -n '__midge_after passwd' -s g -l generate -d 'Make a password of 24 letters and digits, and print it above its hash'
 complete -c midge -n '__midge_after passwd' -s c -l cost -r -d 'Cost, 4 to 16: one more doubles the time that the hash, and each login, takes [default: 11]'
 complete -c midge -n '__midge_after passwd' -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c midge -n '__midge_after nkey' -s p -l public -r -d 'Print the public key of the seed in this file, or at standard input if it is -; make none'
+complete -c midge -n '__midge_after nkey' -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c midge -n '__midge_after bench' -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c midge -n '__midge_after bench' -s V -l version -d 'Print version'
 complete -c midge -n '__midge_after bench' -f -a pub -d 'Publish without subscribers'

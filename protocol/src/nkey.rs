@@ -11,6 +11,7 @@
 
 use crc::{CRC_16_XMODEM, Crc};
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD};
+use zeroize::Zeroizing;
 
 #[cfg(feature = "nkeys")]
 pub use seed::Seed;
@@ -66,7 +67,9 @@ pub fn jwt_in(text: &str) -> Option<&str> {
 }
 
 fn encode(kind: &[u8], key: &[u8]) -> String {
-    let mut bytes = [kind, key].concat();
+    // It may be a seed. All in one place, so that no copy stays behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(kind.len() + key.len() + 2));
+    bytes.extend([kind, key].into_iter().flatten());
     let checksum = CHECKSUM.checksum(&bytes);
     bytes.extend(checksum.to_le_bytes());
     BASE32_NOPAD.encode(&bytes)

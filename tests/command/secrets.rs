@@ -1,4 +1,4 @@
-//! `midge passwd`: what it makes lets clients in, and what it is told in secret is shown nowhere.
+//! `midge passwd` and `nkey`: what they make lets clients in, and what they are told in secret is shown nowhere.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -101,6 +101,65 @@ fn a_password_that_passwd_makes_stands_above_its_hash() {
 }
 
 #[test]
+fn a_client_logs_in_with_the_seed_of_which_nkey_made_the_public_key() {
+    let end = fed(&["nkey"], b"");
+    assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
+    let lines: Vec<&str> = end.out.lines().collect();
+    let [seed, public] = lines[..] else {
+        panic!("{end:?}");
+    };
+    assert!(seed.starts_with("SU") && seed.len() == 58, "{seed}");
+    assert!(public.starts_with('U') && public.len() == 56, "{public}");
+    let other = fed(&["nkey"], b"");
+    assert_ne!(end.out, other.out);
+    let directory = scratch("secrets/seeds");
+    let write = |name: &str, text: &str| {
+        let file = directory.join(name);
+        fs::write(&file, text).expect("a file of this test");
+        file
+    };
+    let (ours, others) = (write("ann.nk", &end.out), write("bob.nk", &other.out));
+    let broker = broker("secrets/nkey", &format!("{{nkey: {public}}}"));
+    assert_eq!(login(&broker, &["--nkey", text(&ours)]), Some(0));
+    assert_eq!(login(&broker, &["--nkey", text(&others)]), Some(1));
+    let creds = format!(
+        "-----BEGIN NATS USER JWT-----\neyJ0.a.b\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    );
+    let creds = write("ann.creds", &creds);
+    for (file, input) in [(text(&ours), ""), (text(&creds), ""), ("-", seed)] {
+        let end = fed(&["nkey", "--public", file], input.as_bytes());
+        assert_eq!((end.code, end.err.as_str()), (Some(0), ""), "{end:?}");
+        assert_eq!(end.out, format!("{public}\n"), "{file}");
+    }
+}
+
+#[test]
+fn nkey_refuses_what_is_no_seed_and_repeats_none() {
+    let seed = "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y";
+    let public = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK";
+    let wrong = seed.replace("776Y", "776Z");
+    for (file, input, expected) in [
+        (seed, "", "midge nkey: that looks like the seed itself, "),
+        (&seed[..50], "", "that looks like the seed itself, "),
+        (
+            "/nowhere",
+            "",
+            "/nowhere: no such file or directory; name a file with a seed, or - ",
+        ),
+        ("/", "", "/: is a directory; "),
+        ("-", "", "no seed of a user: a line of 58 letters"),
+        ("-", public, "no seed of a user: "),
+        ("-", &wrong, "no seed of a user: "),
+    ] {
+        let end = fed(&["nkey", "--public", file], input.as_bytes());
+        assert_eq!((end.code, end.out.as_str()), (Some(1), ""), "{end:?}");
+        assert!(end.err.contains(expected), "{end:?}");
+        assert!(!end.err.contains("ICAMCAKBQ"), "{end:?}");
+    }
+}
+
+#[test]
 fn passwd_refuses_what_no_client_could_log_in_with_and_says_what_to_do() {
     let more = "x".repeat(73);
     let much = "x".repeat(1 << 17);
@@ -141,11 +200,13 @@ fn passwd_refuses_what_no_client_could_log_in_with_and_says_what_to_do() {
     }
 }
 
-/// Types at `midge passwd` on a terminal, each text once the prompt before it is there; and what the terminal has shown.
-fn typed(dialogue: &[(&str, &[u8])]) -> (End, Vec<u8>) {
+const PASSWD: [&str; 3] = ["passwd", "--cost", "4"];
+
+/// Types at a terminal, each text once the prompt before it is there; and what the terminal has shown.
+fn typed(args: &[&str], dialogue: &[(&str, &[u8])]) -> (End, Vec<u8>) {
     let terminal = openpty(None, None).expect("the system has terminals");
     let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
-        .args(["passwd", "--cost", "4"])
+        .args(args)
         .stdin(Stdio::from(terminal.slave))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -191,10 +252,13 @@ fn typed(dialogue: &[(&str, &[u8])]) -> (End, Vec<u8>) {
 #[test]
 fn a_password_is_typed_twice_and_shown_nowhere() {
     // The last letter of the first one is taken back.
-    let (end, shown) = typed(&[
-        ("Password: ", b"s3crett\x7f\n"),
-        ("The same again: ", b"s3cret\n"),
-    ]);
+    let (end, shown) = typed(
+        &PASSWD,
+        &[
+            ("Password: ", b"s3crett\x7f\n"),
+            ("The same again: ", b"s3cret\n"),
+        ],
+    );
     assert_eq!((end.code, shown), (Some(0), Vec::new()), "{end:?}");
     let hash = end.out.trim_end();
     is_hash(hash, "04");
@@ -224,9 +288,26 @@ fn nothing_is_made_of_two_passwords_or_after_ctrl_c() {
         ),
         (&[("Password: ", b"\n")], "the password is empty; "),
     ] {
-        let (end, shown) = typed(dialogue);
+        let (end, shown) = typed(&PASSWD, dialogue);
         assert_eq!((end.code, end.out.as_str()), (Some(1), ""), "{end:?}");
         assert!(end.err.contains(expected), "{end:?}");
         assert_eq!(shown, b"");
     }
+}
+
+#[test]
+fn a_seed_is_typed_and_shown_nowhere() {
+    let seed = b"SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y\n";
+    let (end, shown) = typed(&["nkey", "--public", "-"], &[("Seed: ", seed)]);
+    let public = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK\n";
+    assert_eq!(
+        (end.code, end.out.as_str(), shown),
+        (Some(0), public, Vec::new()),
+        "{end:?}"
+    );
+    let (end, _) = typed(&["nkey"], &[]);
+    let public = end.out.lines().nth(1).expect("the second line");
+    let hint =
+        format!("in the configuration file: authorization {{ users: [ {{nkey: {public}}} ] }}\n");
+    assert!(end.err.contains(&hint), "{end:?}");
 }

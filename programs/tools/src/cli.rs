@@ -1,6 +1,7 @@
 //! The command lines of these subcommands.
 
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
@@ -56,6 +57,12 @@ pub(super) enum Command {
     /// input. It has at most 72 bytes.
     #[command(after_help = SECRET_CODES)]
     Passwd(PasswdArgs),
+    /// Make a key for a user: its seed, and below it the public key for the configuration file
+    ///
+    /// The seed is the secret of the client, and the broker never sees it. Write both to a file that nobody else may read:
+    /// (umask 077; midge nkey > ann.nk). The option --nkey of midge's tools takes that file.
+    #[command(after_help = SECRET_CODES)]
+    Nkey(NkeyArgs),
 }
 
 /// What is sent.
@@ -270,6 +277,14 @@ pub(super) struct PasswdArgs {
     /// Cost, 4 to 16: one more doubles the time that the hash, and each login, takes
     #[arg(short, long, default_value = "11", value_name = "N", value_parser = cost)]
     pub(super) cost: u32,
+}
+
+/// `midge nkey`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct NkeyArgs {
+    /// Print the public key of the seed in this file, or at standard input if it is -; make none
+    #[arg(short, long, value_name = "SEED_FILE")]
+    pub(super) public: Option<PathBuf>,
 }
 
 fn cost(text: &str) -> Result<u32, String> {

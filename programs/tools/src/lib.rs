@@ -1,5 +1,6 @@
 //! `midge pub`, `midge sub`, `midge req`, `midge top`, `midge kick`: a look at any NATS broker, with nothing else to
-//! install. The last one needs a midge. `midge passwd`: what the configuration of a broker needs.
+//! install. The last one needs a midge. `midge passwd`, `midge nkey`: what the configuration of a
+//! broker needs.
 //!
 //! * `cli.rs`: the command lines; where the broker is, and how to come to it, is `midge_dial`'s.
 //! * `connection.rs`: one connection that waits for what it wants. No reactor: each of these does one
@@ -41,7 +42,7 @@ mod top;
 use connection::Error;
 
 /// The words that these subcommands begin with.
-pub const WORDS: &[&str] = &["pub", "sub", "req", "top", "kick", "passwd"];
+pub const WORDS: &[&str] = &["pub", "sub", "req", "top", "kick", "passwd", "nkey"];
 
 /// Runs the command line, whose first word is one of [`WORDS`].
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -61,6 +62,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         cli::Command::Top(args) => ("top", top::run(args)),
         cli::Command::Kick(args) => ("kick", kick::run(args)),
         cli::Command::Passwd(args) => ("passwd", secrets::passwd::run(args)),
+        cli::Command::Nkey(args) => ("nkey", secrets::nkey::run(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,18 +6,24 @@
 //! `/dev/tty` through buffers of their own, and leave the terminal silent after Ctrl-C.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 
+use midge_text::system_words;
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
 use zeroize::Zeroizing;
 
 use crate::connection::Error;
+use crate::plain;
 
 /// More than any password may have: the rest of a longer line is not read.
 const LINE_BYTES_MAX: usize = 1024;
+
+/// More than any file with a seed has: a JWT may stand before it.
+const FILE_BYTES_MAX: usize = 256 * 1024;
 
 const CTRL_C: u8 = 0x03;
 
@@ -27,6 +33,39 @@ const CTRL_C: u8 = 0x03;
 /// It cannot be read, or is no text.
 pub(super) fn line() -> Result<Zeroizing<String>, Error> {
     line_of(&mut stdin()?)
+}
+
+/// What is in the file with a seed, or at standard input if that is `-`.
+///
+/// # Errors
+/// It cannot be read, or is no text; or the seed itself stands there, which an error does not repeat.
+pub(super) fn text(file: &Path) -> Result<Zeroizing<String>, Error> {
+    if file == Path::new("-") {
+        return match io::stdin().is_terminal() {
+            true => Silent::new()?.ask("Seed"),
+            false => text_of(&mut stdin()?),
+        };
+    }
+    let shown = file.display().to_string();
+    let is_letter = |byte: u8| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
+    if shown.len() > 40 && shown.starts_with('S') && shown.bytes().all(is_letter) {
+        return Err(Error::Unusable(
+            "that looks like the seed itself, and every process of this machine may read a command line; write it to \
+             a file and name that, or give - and the seed at standard input"
+                .to_owned(),
+        ));
+    }
+    File::open(file)
+        .map_err(Error::from)
+        .and_then(|mut file| text_of(&mut file))
+        .map_err(|error| match error {
+            Error::Io(error) => Error::Unusable(format!(
+                "{}: {}; name a file with a seed, or - for standard input",
+                plain::line(&shown),
+                system_words(&error)
+            )),
+            other => other,
+        })
 }
 
 /// Writes a secret to standard output.
@@ -40,27 +79,44 @@ fn stdin() -> io::Result<File> {
 }
 
 fn line_of(from: &mut impl Read) -> Result<Zeroizing<String>, Error> {
-    let mut buffer = Zeroizing::new([0; LINE_BYTES_MAX]);
+    let mut buffer = Zeroizing::new(vec![0; LINE_BYTES_MAX]);
+    let is_over = |bytes: &[u8]| bytes.contains(&b'\n') || bytes.last() == Some(&CTRL_C);
+    let read = fill(from, &mut buffer, is_over)?;
+    if read.last() == Some(&CTRL_C) {
+        return Err(Error::Unusable("given up; nothing is made".to_owned()));
+    }
+    let line = read.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    as_text(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+fn text_of(from: &mut impl Read) -> Result<Zeroizing<String>, Error> {
+    let mut buffer = Zeroizing::new(vec![0; FILE_BYTES_MAX]);
+    as_text(fill(from, &mut buffer, |_| false)?)
+}
+
+/// Reads until the end, until that is enough, or until the buffer is full.
+fn fill<'a>(
+    from: &mut impl Read,
+    buffer: &'a mut [u8],
+    is_enough: impl Fn(&[u8]) -> bool,
+) -> io::Result<&'a [u8]> {
     let mut filled = 0;
-    let end = |bytes: &[u8]| bytes.iter().position(|&byte| byte == b'\n');
-    while filled < LINE_BYTES_MAX && end(&buffer[..filled]).is_none() {
+    while filled < buffer.len() && !is_enough(&buffer[..filled]) {
         match from.read(&mut buffer[filled..]) {
             Ok(0) => break,
             Ok(len) => filled += len,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-        if buffer[..filled].last() == Some(&CTRL_C) {
-            return Err(Error::Unusable("given up; nothing is made".to_owned()));
+            Err(error) => return Err(error),
         }
     }
-    let line = &buffer[..end(&buffer[..filled]).unwrap_or(filled)];
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    match std::str::from_utf8(line) {
-        Ok(line) => Ok(Zeroizing::new(line.to_owned())),
+    Ok(&buffer[..filled])
+}
+
+fn as_text(bytes: &[u8]) -> Result<Zeroizing<String>, Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(Error::Unusable(
-            "that is not text in UTF-8, and no client could send it; choose another password"
-                .to_owned(),
+            "that is not text in UTF-8, and no client could send it; give other text".to_owned(),
         )),
     }
 }

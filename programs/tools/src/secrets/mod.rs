@@ -5,6 +5,8 @@
 //!
 //! * `input.rs`: how a secret comes in, and goes out.
 //! * `passwd.rs`: the hash of a password.
+//! * `nkey.rs`: a key for a user.
 
 mod input;
+pub(super) mod nkey;
 pub(super) mod passwd;
