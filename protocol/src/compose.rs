@@ -1,4 +1,4 @@
-//! A published message that no parser has read, but a program has made.
+//! Published messages that no parser has read: one that a program has made, and one made of another.
 
 use crate::encode::{Decimal, LINE_END};
 use crate::line::Span;
@@ -27,6 +27,89 @@ impl<'a> Publish<'a> {
         header: &[u8],
         payload: &[u8],
     ) -> Publish<'a> {
+        let size = Decimal::new((header.len() + payload.len()) as u64);
+        let header_size = Decimal::new(header.len() as u64);
+        let parts = Parts {
+            subject,
+            reply,
+            header_size: header_size.as_bytes(),
+            size: size.as_bytes(),
+            header,
+            payload,
+        };
+        let layout = parts.put(buffer);
+        Publish {
+            input: buffer,
+            layout,
+            repeats: false,
+        }
+    }
+}
+
+/// A message made of another one: the same, to another subject. Keeps its buffer for the next.
+///
+/// ```
+/// use midge_protocol::{Publish, Redirected};
+///
+/// let mut buffer = Vec::new();
+/// let message = Publish::compose(&mut buffer, b"greet", Some(b"inbox.1"), b"", b"hello");
+/// let mut redirected = Redirected::default();
+/// redirected.set(&message, b"meet");
+/// let other = redirected.message();
+/// assert_eq!((other.subject(), other.tail()), (&b"meet"[..], message.tail()));
+/// ```
+#[derive(Debug, Default)]
+pub struct Redirected {
+    buffer: Vec<u8>,
+    layout: Layout,
+}
+
+impl Redirected {
+    /// Makes it of `message`, in place of what it was. Copies all of it, and its sizes digit by digit.
+    ///
+    /// `subject` is to be without blanks and control bytes, which is not checked.
+    pub fn set(&mut self, message: &Publish<'_>, subject: &[u8]) {
+        let parts = Parts {
+            subject,
+            reply: message.reply(),
+            header_size: message.header_size(),
+            size: message.size(),
+            header: message.header(),
+            payload: message.payload(),
+        };
+        self.layout = parts.put(&mut self.buffer);
+    }
+
+    /// The message; an empty one to an empty subject, before the first is set.
+    #[inline]
+    pub fn message(&self) -> Publish<'_> {
+        Publish {
+            input: &self.buffer,
+            layout: self.layout,
+            repeats: false,
+        }
+    }
+
+    /// Bytes that it keeps for the next.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}
+
+/// What a publish is put together from.
+struct Parts<'a> {
+    subject: &'a [u8],
+    reply: Option<&'a [u8]>,
+    /// Empty without a header.
+    header_size: &'a [u8],
+    size: &'a [u8],
+    header: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl Parts<'_> {
+    /// Writes it into `buffer` as a client would send it, in place of what is there.
+    fn put(&self, buffer: &mut Vec<u8>) -> Layout {
         buffer.clear();
         let mut put = |bytes: &[u8], behind: &[u8]| {
             let start = buffer.len();
@@ -35,30 +118,29 @@ impl<'a> Publish<'a> {
             buffer.extend_from_slice(behind);
             Span { start, end }
         };
-        let name = if header.is_empty() { "PUB" } else { "HPUB" };
-        put(name.as_bytes(), b" ");
-        let subject = put(subject, b" ");
-        let reply = reply.map(|reply| put(reply, b" ")).unwrap_or_default();
-        let header_size = match header.len() {
-            0 => Span::default(),
-            len => put(Decimal::new(len as u64).as_bytes(), b" "),
+        let name = if self.header.is_empty() {
+            "PUB"
+        } else {
+            "HPUB"
         };
-        let body_bytes = header.len() + payload.len();
-        let size = put(Decimal::new(body_bytes as u64).as_bytes(), LINE_END);
-        put(header, payload);
+        put(name.as_bytes(), b" ");
+        let subject = put(self.subject, b" ");
+        let reply = self.reply.map(|reply| put(reply, b" ")).unwrap_or_default();
+        let header_size = match self.header.is_empty() {
+            true => Span::default(),
+            false => put(self.header_size, b" "),
+        };
+        let size = put(self.size, LINE_END);
+        put(self.header, self.payload);
         put(LINE_END, b"");
-        let layout = Layout::composed(
+        let body_bytes = self.header.len() + self.payload.len();
+        Layout::composed(
             subject,
             reply,
             header_size,
             size,
-            [header.len(), body_bytes],
-        );
-        Publish {
-            input: buffer,
-            layout,
-            repeats: false,
-        }
+            [self.header.len(), body_bytes],
+        )
     }
 }
 
@@ -89,6 +171,39 @@ mod tests {
                     assert!(!repeats && composed.hand_on().is_some());
                 }
             }
+        }
+    }
+    #[test]
+    fn what_is_redirected_is_what_it_was_but_for_its_subject() {
+        let rules = Rules {
+            headers: true,
+            ..Rules::default()
+        };
+        let mut redirected = Redirected::default();
+        for (sent, expected) in [
+            ("PUB a 2\r\nhi\r\n", "PUB b.c 2\r\nhi\r\n"),
+            ("PUB a r 002\r\nhi\r\n", "PUB b.c r 002\r\nhi\r\n"),
+            ("pub\ta  r\t2\nhi\r\n", "PUB b.c r 2\r\nhi\r\n"),
+            ("PUB a 0\r\n\r\n", "PUB b.c 0\r\n\r\n"),
+            ("HPUB a r 02 4\r\nhihi\r\n", "HPUB b.c r 02 4\r\nhihi\r\n"),
+            ("HPUB a 0 2\r\nhi\r\n", "PUB b.c 2\r\nhi\r\n"),
+        ] {
+            let mut parser = Parser::default();
+            let step = parser.next(sent.as_bytes(), &rules);
+            let Ok(Step::Op {
+                op: ClientOp::Publish(message),
+                ..
+            }) = step
+            else {
+                panic!("{sent:?} gave {step:?}");
+            };
+            redirected.set(&message, b"b.c");
+            let made = redirected.message();
+            assert_eq!(made.input, expected.as_bytes());
+            assert_eq!(made.reply(), message.reply());
+            assert_eq!(made.body_bytes(), message.body_bytes());
+            assert_eq!(made.layout.len(), made.input.len());
+            assert!(!made.repeats() && made.hand_on().is_some());
         }
     }
 }

@@ -109,6 +109,7 @@ mod subjects;
 mod tails;
 mod violation;
 
+pub use compose::Redirected;
 pub use connect::{ConnectOptions, redacted};
 pub use credentials::Credentials;
 pub use encode::{Decimal, Msg, Sink};
