@@ -36,6 +36,7 @@ pub use config::{
 pub use core::interest::Mirror;
 pub use core::receiver::Traffic;
 pub use core::sublist;
+pub use mapping::{Destination, InvalidMapping, Mapping};
 pub use midge_protocol::Subjects;
 pub use midge_text::system_words;
 pub use records::{Stats, TlsHandshakes};
@@ -54,6 +55,7 @@ mod door;
 mod http;
 mod limits;
 mod link;
+mod mapping;
 mod monitor;
 mod records;
 mod server;

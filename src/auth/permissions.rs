@@ -40,6 +40,11 @@ impl Permissions {
         }
     }
 
+    /// Whether its user may do everything.
+    pub(crate) fn are_everything(&self) -> bool {
+        self.of_user.is_none()
+    }
+
     /// Why a message may not be published, if it may not.
     #[inline(always)]
     pub(crate) fn refuse_publish<'a>(

@@ -202,12 +202,22 @@ impl Client {
             let has_begun = self.session.as_ref().is_some_and(Session::has_begun);
             let must_wait = !has_begun && cx.state.core.backpressure.must_wait(cx.key(), &cx.io);
             // One that must wait is asked of each op whether it is answered, and a stranger who it comes as.
-            let ended = match (must_wait || is_stranger, &mut ration) {
-                (true, _) => Ended::Over,
-                (false, None) => {
-                    self.run_publishes::<false>(cx, input, tally, &mut { Ration::ENDLESS })
+            let is_mapped = (self.session.as_ref()).is_some_and(|one| one.is_mapped(cx.state));
+            let mut endless = Ration::ENDLESS;
+            let ended = match (must_wait || is_stranger, &mut ration, is_mapped) {
+                (true, ..) => Ended::Over,
+                (_, None, false) => {
+                    self.run_publishes::<false, false>(cx, input, tally, &mut endless)
                 }
-                (false, Some(ration)) => self.run_publishes::<true>(cx, input, tally, ration),
+                (_, None, true) => {
+                    self.run_publishes::<false, true>(cx, input, tally, &mut endless)
+                }
+                (_, Some(ration), false) => {
+                    self.run_publishes::<true, false>(cx, input, tally, ration)
+                }
+                (_, Some(ration), true) => {
+                    self.run_publishes::<true, true>(cx, input, tally, ration)
+                }
             };
             match ended {
                 Ended::Over => {}

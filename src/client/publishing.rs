@@ -43,8 +43,9 @@ pub(super) enum Ended {
 
 impl Client {
     /// Carries out the publishes that come next and are whole and plainly written: nearly all bytes
-    /// are spent here. `RATIONED` is whether its `ration` counts: without one the loop has nothing of it.
-    pub(super) fn run_publishes<const RATIONED: bool>(
+    /// are spent here. `RATIONED` is whether its `ration` counts, and `MAPPED` whether there are mappings for what it
+    /// publishes: without them the loop has nothing of either.
+    pub(super) fn run_publishes<const RATIONED: bool, const MAPPED: bool>(
         &mut self,
         cx: &mut Context<'_, State>,
         input: &mut Input<'_>,
@@ -89,9 +90,15 @@ impl Client {
                 let before = cx.io.produced();
                 let published = if together > 1 {
                     let quota = quota(cx, tally);
-                    session.publish(run, quota, tally, cx.state, &mut Queues(&mut cx.io))
+                    session.publish::<MAPPED, _>(
+                        run,
+                        quota,
+                        tally,
+                        cx.state,
+                        &mut Queues(&mut cx.io),
+                    )
                 } else {
-                    session.publish_one(run, tally, cx.state, &mut Queues(&mut cx.io))
+                    session.publish_one::<MAPPED, _>(run, tally, cx.state, &mut Queues(&mut cx.io))
                 };
                 let messages = match published {
                     Published::Taken { messages, .. } => messages,

@@ -23,7 +23,10 @@ use midge_reactor::Key;
 use std::net::IpAddr;
 
 mod identity;
+mod mapped;
 mod revising;
+
+use mapped::Bound;
 
 /// What the client's socket has to do after an op.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,6 +66,12 @@ pub(crate) struct Session {
     login: Option<Box<Login>>,
     /// Those of the login, beside what is asked for each message.
     permissions: Permissions,
+    /// The publish that comes next has begun or was held, and goes to another subject than it says.
+    bound: Option<Box<Bound>>,
+    /// The [number](Mappings::number) of the mappings that the last publish was held against.
+    ///
+    /// [Mappings::number]: crate::mapping::Mappings::number
+    mappings_seen: u64,
     /// Subscriptions that are to be held against other permissions.
     revising: Option<Box<revising::Revising>>,
     /// What the log has been told of what was denied.
@@ -103,6 +112,8 @@ impl Session {
             rules,
             asking: None,
             permissions,
+            bound: None,
+            mappings_seen: 0,
             revising: None,
             denials: Denials::default(),
             login,
@@ -159,7 +170,11 @@ impl Session {
         if let ClientOp::Publish(message) = op {
             let mut published = Published::InPieces;
             if !self.has_begun() {
-                published = self.publish_one(&Run::from(*message), tally, state, out);
+                let run = Run::from(*message);
+                published = match self.is_mapped(state) {
+                    true => self.publish_one::<true, _>(&run, tally, state, out),
+                    false => self.publish_one::<false, _>(&run, tally, state, out),
+                };
             }
             if published == Published::InPieces {
                 published = self.go_on(message, quota, tally, state, out);
@@ -249,6 +264,10 @@ impl Session {
         if self.options.verbose || is_request {
             return true;
         }
+        if self.is_mapped(state) && !self.permissions.are_everything() {
+            // It would have to be known where it goes.
+            return true;
+        }
         let State { core, verdicts, .. } = state;
         let refusal = self.permissions.refuse_publish(message, verdicts);
         refusal.is_some_and(|one| self.confirm(one, message, core).is_some())
@@ -300,6 +319,7 @@ impl Session {
     /// A message was dropped, and is not known to the next one that repeats it.
     pub(crate) fn dropped(&mut self) {
         self.publisher.refused();
+        self.bound = None;
     }
 
     /// Whether the op that comes next has begun already, and [goes on](Session::go_on).
@@ -311,7 +331,7 @@ impl Session {
     /// Carries out the first publish of `run`. If that is too much for one piece, it has begun and [goes
     /// on](Session::go_on) at once.
     #[inline(always)]
-    pub(crate) fn publish_one<O: Outbox>(
+    pub(crate) fn publish_one<const MAPPED: bool, O: Outbox>(
         &mut self,
         run: &Run<'_>,
         tally: &mut Tally,
@@ -320,13 +340,15 @@ impl Session {
     ) -> Published {
         debug_assert!(!self.has_begun(), "it goes on");
         let message = run.first();
-        // What repeats, and was good, is good.
-        if !self.publisher.repeats(message)
-            && let Some(violation) = self
-                .permissions
-                .refuse_publish(message, &mut state.verdicts)
-        {
-            return self.publish_refused(violation, run, tally, state, out);
+        // What repeats, and was good, is good; and no mapping fits it, if they are the same.
+        if !self.repeats::<MAPPED>(message, state) {
+            if MAPPED && let Some(published) = self.publish_mapped(run, tally, state, out) {
+                return published;
+            }
+            let verdicts = &mut state.verdicts;
+            if let Some(violation) = self.permissions.refuse_publish(message, verdicts) {
+                return self.publish_refused(violation, run, tally, state, out);
+            }
         }
         self.publish_allowed(run, tally, state, out)
     }
@@ -411,7 +433,7 @@ impl Session {
     /// Carries out as many of the first publishes of `run` as `quota` has for, one at least, as
     /// [`publish_one`](Session::publish_one) does.
     #[inline(never)]
-    pub(crate) fn publish<O: Outbox>(
+    pub(crate) fn publish<const MAPPED: bool, O: Outbox>(
         &mut self,
         run: &Run<'_>,
         quota: Quota,
@@ -422,9 +444,9 @@ impl Session {
         let message = run.first();
         // Each is answered, or may be, or shown, or looked at.
         let is_answered = self.options.no_responders && message.reply().is_some();
-        let is_known = self.publisher.repeats(message);
+        let is_known = self.repeats::<MAPPED>(message, state);
         if is_answered || self.options.verbose || !is_known || trace::is_on() {
-            return self.publish_one(run, tally, state, out);
+            return self.publish_one::<MAPPED, _>(run, tally, state, out);
         }
         let core = &mut state.core;
         delivery::publish(core, &mut self.publisher, run, quota, tally, |_| {}, out)
@@ -446,7 +468,16 @@ impl Session {
             let own = asking.go_on(core, self.publisher.origin(), reply, quota, tally);
             return self.answer(own, reply, state, out);
         }
-        let published = self.publisher.go_on(core, message, quota, tally, out);
+        let published = match self.bound.as_deref() {
+            Some(Bound::Begun(redirected)) => {
+                let message = redirected.message();
+                self.publisher.go_on(core, &message, quota, tally, out)
+            }
+            _ => self.publisher.go_on(core, message, quota, tally, out),
+        };
+        if matches!(published, Published::Taken { .. }) {
+            self.bound = None;
+        }
         match (published, message.reply()) {
             (Published::NOBODY, Some(reply)) if self.options.no_responders => {
                 self.no_responders(reply, tally, state, out)

@@ -46,6 +46,7 @@ pub(crate) use terms::Terms;
 pub use users::Users;
 pub use websocket::WebSocket;
 
+use crate::mapping::{Mapping, Mappings};
 use crate::tls::Tls;
 use midge_text::host_port;
 use std::collections::BTreeMap;
@@ -252,6 +253,8 @@ pub struct Config {
     /// The account for those who run the server (`system_account`): one of [`accounts`](Config::accounts), or `$SYS`,
     /// which need not be there. Default: `$SYS` if that is there.
     pub system_account: Option<String>,
+    /// Where what is published in the global account goes instead (`mappings`). Default: nowhere else.
+    pub mappings: Vec<Mapping>,
     /// Most client connections at once (`max_connections`). Default 65536. One more is told so and
     /// closed.
     pub connections_max: usize,
@@ -334,6 +337,11 @@ impl Config {
         })
     }
 
+    /// The mappings of the global account, on this server.
+    pub(crate) fn global_mappings(&self) -> Mappings {
+        Mappings::new(&self.mappings, self.cluster_name.as_deref())
+    }
+
     /// What the clients of a user may have together.
     pub(crate) fn limits_of(&self, user: &str) -> &Limits {
         let user = self.auth.user_named(user);
@@ -376,6 +384,7 @@ impl Default for Config {
             default_permissions: None,
             accounts: BTreeMap::new(),
             system_account: None,
+            mappings: Vec::new(),
             connections_max: 64 * 1024,
             payload_bytes_max: 1024 * 1024,
             control_line_bytes_max: 4096,

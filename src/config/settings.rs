@@ -5,6 +5,7 @@
 use super::{Account, Auth, Config, Listener, ProxyProtocol, UnixSocket, WebSocket, duration};
 use crate::config::{LogFormat, LogOptions, Options};
 use crate::door::Door;
+use crate::mapping::Mapping;
 use crate::tls::{HandshakeFirst, Tls};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -87,6 +88,7 @@ pub static SETTINGS: &[Setting] = settings![
     "default_permissions", Reload, |o| o.config.default_permissions, optional;
     "accounts", Reload, |o| o.config.accounts, accounts;
     "system_account", Restart, |o| o.config.system_account, optional;
+    "mappings", Reload, |o| o.config.mappings, mappings;
     "max_connections", Reload, |o| o.config.connections_max, count;
     "max_subscriptions", Reload, |o| o.config.subscriptions_max, optional;
     "max_sub_tokens", Reload, |o| o.config.subscription_tokens_max, optional;
@@ -165,6 +167,7 @@ fn all_fields(config: &Config, log: &LogOptions) {
         default_permissions: _,
         accounts: _,
         system_account: _,
+        mappings: _,
         connections_max: _,
         subscriptions_max: _,
         subscription_tokens_max: _,
@@ -472,6 +475,13 @@ fn cookies(websocket: &WebSocket) -> Vec<String> {
 
 fn list_of(names: &Option<Vec<String>>) -> String {
     list(names.as_deref().unwrap_or_default())
+}
+
+fn mappings(mappings: &[Mapping]) -> String {
+    match mappings.is_empty() {
+        true => NONE.to_owned(),
+        false => format!("[{}]", first(mappings.iter().map(ToString::to_string))),
+    }
 }
 
 /// Where a Unix socket stands, and who may use it.

@@ -17,6 +17,7 @@ use super::origin::Role;
 use super::random::Random;
 use super::receiver::Traffic;
 use super::sublist::{ReceiverId, Sublist};
+use crate::mapping::Mappings;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -45,6 +46,8 @@ pub(crate) struct Account {
     pub traffic: Counters,
     /// Whether the settings have it no longer.
     is_retired: bool,
+    /// Where what is published in it goes instead.
+    pub mappings: Mappings,
 }
 
 impl Account {
@@ -58,6 +61,7 @@ impl Account {
             slow_consumers: 0,
             traffic: Counters::default(),
             is_retired: false,
+            mappings: Mappings::default(),
         }
     }
 

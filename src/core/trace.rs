@@ -98,6 +98,16 @@ pub(crate) fn received(label: &Label, op: &ClientOp<'_>, traced_bytes_max: usize
     }
 }
 
+/// A message goes to `to`, in place of the subject that it was published to; to none, if it is lost.
+pub(crate) fn mapped(label: &Label, from: &[u8], to: &[u8]) {
+    if is_on() {
+        inbound(
+            label,
+            &format_args!("MAPPING{} ->{}", Words(&[from]), Words(&[to])),
+        );
+    }
+}
+
 /// A message was queued for a client, which takes headers or not.
 pub(crate) fn delivered(label: &Label, headers: bool, sid: &[u8], message: &Publish<'_>) {
     if !is_on() {

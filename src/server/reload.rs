@@ -32,6 +32,8 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     for open in &mut cx.state.doors {
         open.framing = framing(config, open.door);
     }
+    let global = cx.state.core.accounts.global();
+    cx.state.core.accounts[global].mappings = config.global_mappings();
     bound_queues(cx);
     if let Some(records) = &mut cx.state.records {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);

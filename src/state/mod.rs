@@ -18,6 +18,7 @@ use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
 use crate::door::{Door, Entrance};
 use crate::limits::Limiter;
+use crate::mapping::Way;
 use crate::records::{Records, Stats, TlsHandshakes};
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
@@ -80,6 +81,8 @@ pub struct State {
     pub(crate) certificates: CertificateNotes,
     /// What users may publish, as it was found out lately.
     pub(crate) verdicts: Verdicts,
+    /// A message on its way to another subject than it was published to.
+    pub(crate) way: Way,
     /// What is worked out on other threads about who clients are.
     pub(crate) inquiries: Inquiries,
     /// Logins that have failed.
@@ -129,8 +132,11 @@ pub(crate) struct ConnectionCounts {
 impl State {
     /// The state of a broker with no clients, with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {
+        let mut core = Core::new(config.total_bytes_max());
+        let global = core.accounts.global();
+        core.accounts[global].mappings = config.global_mappings();
         State {
-            core: Core::new(config.total_bytes_max()),
+            core,
             has_key: config.auth.has_key(),
             limiter: Limiter::new(&config),
             config,
@@ -145,6 +151,7 @@ impl State {
             auth_version: 0,
             certificates: CertificateNotes::default(),
             verdicts: Verdicts::default(),
+            way: Way::default(),
             inquiries: Inquiries::new(),
             failures: Failures::new(),
             revising: Revising::default(),

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use crate::raw::{QUIET, Raw, config};
-use midge::{Broker, Config, Stop};
+use midge::{Broker, Config, Mapping, Stop};
 use midge_protocol::{ServerOp, encode};
 
 const FEW: usize = 2_000;
@@ -49,8 +49,13 @@ fn allocations_with(config: Config, clients: impl FnOnce(SocketAddr) + Send) -> 
 /// That `work`, told how many messages to send, allocates no more for many than for few.
 #[track_caller]
 fn check(work: impl Fn(SocketAddr, usize) + Sync) {
-    let few = allocations(|addr| work(addr, FEW));
-    let many = allocations(|addr| work(addr, MANY));
+    check_with(config, work);
+}
+
+#[track_caller]
+fn check_with(config: impl Fn() -> Config, work: impl Fn(SocketAddr, usize) + Sync) {
+    let few = allocations_with(config(), |addr| work(addr, FEW));
+    let many = allocations_with(config(), |addr| work(addr, MANY));
     let more = MANY - FEW;
     println!("{few} allocations for {FEW} messages, {many} for {MANY}");
     assert!(
@@ -128,6 +133,24 @@ fn one_to_one_allocates_nothing() {
         let frame = frame("a.b", None);
         exchange(&mut publisher, &mut receivers, &frame, count, 1);
     });
+}
+
+#[test]
+fn mapped_messages_allocate_nothing() {
+    let check = |source: &str, destination: &str| {
+        let mapped = || Config {
+            mappings: vec![Mapping::to(source, destination).expect("it is right")],
+            ..config()
+        };
+        check_with(mapped, |addr, count| {
+            let mut receivers = subscribers(addr, QUIET, "x.b", None, 1);
+            let mut publisher = Raw::join(addr);
+            let frame = frame("a.b", None);
+            exchange(&mut publisher, &mut receivers, &frame, count, 1);
+        });
+    };
+    check("a.b", "x.b");
+    check("a.*", "x.{{splitFromLeft(1,5)}}");
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //! config: users=ann:a|{key 1}|bob:b:WEBSOCKET several: name, password, connection types; or a key
 //! config: max_payload=100, ping_max=1         settings of the broker, in nats-server's names
 //! authorization: users [{user: a}]            the block of that name, as it stands in a file; so does `accounts`
+//! mappings: foo: bar                          likewise
 //! tls: pinned_certs: ["{pin ann}"]            likewise; files are filled in, and the digests of keys
 //! secure                                      everybody makes a TLS handshake after INFO
 //! secure 2: ann                               client 2 does, and shows ann's certificate

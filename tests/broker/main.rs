@@ -12,6 +12,7 @@ mod dialogue;
 mod credentials;
 mod limits;
 mod listeners;
+mod mappings;
 mod repeats;
 mod shared_limits;
 mod shutdown;

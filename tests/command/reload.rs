@@ -877,3 +877,25 @@ fn lower_limits_of_an_account_close_its_newest_clients_and_those_with_too_many_s
     assert_eq!(ann.line(), None);
     is_there(bob);
 }
+
+#[test]
+fn new_mappings_hold_for_the_next_message() {
+    let mut it = Configured::start("mappings", "mappings { a: b }", &[]);
+    let mut client = it.client_as("");
+    client.say("SUB > 1\r\n");
+    let mut goes_to = |subject: &str| {
+        client.say("PUB a 0\r\n\r\n");
+        for line in [format!("MSG {subject} 1 0"), String::new()] {
+            assert_eq!(client.line(), Some(line));
+        }
+    };
+    goes_to("b");
+    let told = it.reload("mappings { a: [{dest: c, weight: 100%}], \"x.*\": y }");
+    let expected = "[INF] Reloaded: mappings = [a -> c, x.* -> y] (was [a -> b])";
+    assert!(told.iter().any(|line| line == expected), "{told:?}");
+    goes_to("c");
+    it.reload_to("mappings { a: \"d.$1\" }", FAILED);
+    goes_to("c");
+    it.reload("port: -1");
+    goes_to("a");
+}

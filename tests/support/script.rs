@@ -296,6 +296,11 @@ fn add(dialogue: &mut Dialogue, line: usize, text: &str) -> Result<(), String> {
         dialogue.config.push(setting);
         return Ok(());
     }
+    if let Some(block) = text.strip_prefix("mappings: ") {
+        let setting = ("mappings".to_owned(), format!("{{ {block} }}"));
+        dialogue.config.push(setting);
+        return Ok(());
+    }
     if let Some(block) = text.strip_prefix("tls: ") {
         dialogue.config.push(("tls".to_owned(), block.to_owned()));
         return Ok(());

@@ -164,6 +164,7 @@ fn midge_config(settings: &Settings, papers: Option<&Papers>) -> midge::Config {
                 config.accounts = parsed.accounts;
             }
             "system_account" => config.system_account = Some(value.clone()),
+            "mappings" => config.mappings = parsed(&format!("mappings {value}")).mappings,
             "limits" => {
                 let parsed = parsed(&format!("limits {{ {value} }}"));
                 config.address_limits = parsed.address_limits;

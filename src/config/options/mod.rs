@@ -7,6 +7,7 @@
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `accounts`: in which
 //!   space of subjects; `permissions`: what a user may do then; `limits`: what clients may have together; `tls`: TLS
+//! * `mappings`: where else what is published goes
 //! * `listeners`: where else clients come in; `unix`: who may use a Unix socket, and as whom
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
@@ -16,6 +17,7 @@ mod accounts;
 mod authorization;
 mod limits;
 mod listeners;
+mod mappings;
 mod monitoring;
 pub(crate) mod nearest;
 mod permissions;

@@ -199,6 +199,11 @@ pub(super) static TABLE: &[Entry] = &[
             Some(number) => r.options.config.subscription_tokens_max = Some(number as usize),
         },
     ),
+    entry(&["mappings", "maps"], &["mappings"], |r, p| {
+        if let Some(mappings) = r.mappings(p) {
+            r.options.config.mappings = mappings;
+        }
+    }),
     entry(
         &["limits"],
         &["limits per_address", "limits per_user"],

@@ -258,12 +258,6 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         purpose: "gateways are not implemented",
     },
     Unsupported {
-        names: &["mappings", "maps"],
-        no_map: "",
-        shape: Any,
-        purpose: "subject mapping is not implemented",
-    },
-    Unsupported {
         names: &[
             "operator",
             "operators",

@@ -2,11 +2,13 @@
 
 use super::Content;
 use super::subsz::{SublistStats, Walk};
+use crate::core::accounts::Account;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Serialize)]
 struct Accountz<'a> {
@@ -33,7 +35,32 @@ struct Detail<'a> {
     client_connections: usize,
     subscriptions: usize,
     name_tag: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    mappings: BTreeMap<&'a str, Vec<Share<'a>>>,
     sublist_stats: SublistStats,
+}
+
+/// A destination of a mapping.
+#[derive(Serialize)]
+struct Share<'a> {
+    subject: &'a str,
+    /// With those of the destinations before it, as in nats-server.
+    weight: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a str>,
+}
+
+/// The mappings of an account, by their sources.
+fn mappings(account: &Account) -> BTreeMap<&str, Vec<Share<'_>>> {
+    let all = account.mappings.iter().map(|mapping| {
+        let shares = mapping.shares().map(|(subject, weight, cluster)| Share {
+            subject,
+            weight,
+            cluster,
+        });
+        (mapping.source(), shares.collect())
+    });
+    all.collect()
 }
 
 pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mistake> {
@@ -81,6 +108,7 @@ impl Pieces for OneAccount {
             client_connections: account.map_or(0, |account| account.clients),
             subscriptions: subscriptions.unwrap_or(0),
             name_tag: &self.name,
+            mappings: account.map(mappings).unwrap_or_default(),
             sublist_stats: self.walk.stats(view, &walked),
         };
         let accountz = Accountz {

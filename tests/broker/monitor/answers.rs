@@ -3,7 +3,7 @@
 use super::{monitored, named, start, with_traffic};
 use crate::http::{Http, get};
 use crate::raw::Raw;
-use midge::{Auth, Config, Monitor, User};
+use midge::{Auth, Config, Destination, Mapping, Monitor, User};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -437,4 +437,37 @@ fn a_round_trip_is_measured_and_answering_it_is_no_activity() {
     let after = &http.get("/connz").json()["connections"][0];
     assert_ne!(after["rtt"], "0s");
     assert_eq!(after["last_activity"], before);
+}
+
+#[test]
+fn accountz_tells_mappings_with_weights_that_add_up() {
+    let in_east = Destination {
+        cluster: Some("east".to_owned()),
+        ..Destination::to("e")
+    };
+    let half = |subject: &str| Destination {
+        weight: 25,
+        ..Destination::to(subject)
+    };
+    let (_broker, addr) = start(Config {
+        mappings: vec![
+            Mapping::new("a.*", [half("b.$1"), half("c")]).expect("it is right"),
+            Mapping::new("x", [in_east, Destination::to("y")]).expect("it is right"),
+        ],
+        ..monitored(Monitor::default())
+    });
+    let answer = get(addr, "/accountz?acc=$G").json();
+    // As nats-server 2.10.29 answers with these mappings.
+    let expected = json!({
+        "a.*": [
+            {"subject": "b.$1", "weight": 25},
+            {"subject": "c", "weight": 50},
+            {"subject": "a.$1", "weight": 100},
+        ],
+        "x": [
+            {"subject": "y", "weight": 100},
+            {"subject": "e", "weight": 100, "cluster": "east"},
+        ],
+    });
+    assert_eq!(answer["account_detail"]["mappings"], expected);
 }
