@@ -80,9 +80,10 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    fn add(&mut self, other: Counters) {
-        self.received.add(other.received);
-        self.sent.add(other.sent);
+    #[inline]
+    pub(super) fn add(&mut self, received: Traffic, sent: Traffic) {
+        self.received.add(received);
+        self.sent.add(sent);
     }
 }
 
@@ -96,8 +97,8 @@ pub(crate) struct Accounts {
     free: Vec<u32>,
     /// How many are open and retired.
     retired: usize,
-    /// What those have come to that were closed.
-    closed: Counters,
+    /// What was published and delivered in all of them, those that were closed included.
+    pub(super) traffic: Counters,
     /// Goes into the hashes and chances of each; without one hashes have a seed of their own.
     seed: Option<u64>,
 }
@@ -109,7 +110,7 @@ impl Default for Accounts {
             places: HashTable::new(),
             free: Vec::new(),
             retired: 0,
-            closed: Counters::default(),
+            traffic: Counters::default(),
             seed: None,
         };
         accounts.open(Accounts::GLOBAL);
@@ -192,7 +193,6 @@ impl Accounts {
         if let Ok(entry) = found {
             entry.remove();
         }
-        self.closed.add(over.traffic);
         self.retired -= 1;
         self.free.push(id.0);
     }
@@ -283,11 +283,7 @@ impl Core {
 
     /// What all messages have come to, in all accounts.
     pub(crate) fn counters(&self) -> Counters {
-        let mut all = self.accounts.closed;
-        for account in self.accounts.iter() {
-            all.add(account.traffic);
-        }
-        all
+        self.accounts.traffic
     }
 
     /// Puts a receiver into an account; answers whether it is there now. One that has subscriptions stays

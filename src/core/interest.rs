@@ -80,6 +80,8 @@ fn weight(members: usize, is_queued: bool) -> u32 {
 pub(crate) struct Ledger {
     /// None while there is no peer.
     changes: Option<BTreeMap<Interest, Change>>,
+    /// Subscriptions in all accounts.
+    subscriptions: usize,
 }
 
 impl Ledger {
@@ -91,6 +93,11 @@ impl Ledger {
     /// Takes out one change.
     pub(crate) fn next(&mut self) -> Option<(Interest, Change)> {
         self.changes.as_mut()?.pop_first()
+    }
+
+    /// Subscriptions that were not removed yet, in all accounts.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.subscriptions
     }
 
     /// Each entry is something to tell.
@@ -142,6 +149,7 @@ impl Core {
         let change = Change::between(members - 1, members, queue.is_some());
         let interest = || Interest::of(account, sublist, subscription);
         self.interest.note(interest, change);
+        self.interest.subscriptions += 1;
         debug_assert_eq!(self.subscription_of(id, sid), Some(subscription));
         self.changed();
         change
@@ -183,6 +191,7 @@ pub(crate) fn remove(
 ) -> (Subscription, Change) {
     let change = lose(id, sublist, receivers, ledger);
     let ended = sublist.remove(id);
+    ledger.subscriptions -= 1;
     let receiver = &mut receivers[ended.receiver.0 as usize];
     receiver.forget(id);
     // What is left of those that leave has no names any more.

@@ -47,6 +47,8 @@ impl Core {
         for account in self.accounts.iter() {
             account.sublist.invariants();
         }
+        let subscriptions = self.accounts.iter().map(|account| account.sublist.len());
+        assert_eq!(self.interest.subscriptions(), subscriptions.sum::<usize>());
         self.receivers_invariants();
         assert_eq!(self.client_count(), self.clients().count());
         self.interest.invariants();

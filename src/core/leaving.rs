@@ -26,6 +26,8 @@ const RECEIVERS_KEPT: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Leaving {
     queue: VecDeque<Rest>,
+    /// Subscriptions in it.
+    pub(super) subscriptions: usize,
     /// Work that may be done at once until the next piece.
     allowance: usize,
     is_scheduled: bool,
@@ -46,6 +48,7 @@ impl Default for Leaving {
     fn default() -> Leaving {
         Leaving {
             queue: VecDeque::new(),
+            subscriptions: 0,
             allowance: PIECE_WORK_MAX,
             is_scheduled: false,
             owed: 0,
@@ -59,7 +62,7 @@ impl Leaving {
     /// `subscriptions` left.
     pub(super) fn invariants(&self, subscriptions: usize, receivers: &Slab<Receiver>) {
         let left: usize = self.queue.iter().map(|rest| rest.sids.len()).sum();
-        assert_eq!(left, subscriptions);
+        assert_eq!((left, self.subscriptions), (subscriptions, subscriptions));
         let queued = self.queue.iter().map(|rest| rest.id.0 as usize);
         let queued: BTreeSet<usize> = queued.collect();
         let clearing = receivers.iter().filter(|(_, one)| one.is_clearing);
@@ -107,6 +110,7 @@ impl Core {
         }
         receiver.is_clearing = true;
         self.accounts[receiver.account].left += sids.len();
+        self.leaving.subscriptions += sids.len();
         let sids = sids.into_rest();
         self.leaving.queue.push_back(Rest { id, sids });
         let work = self.clear(self.leaving.allowance);
@@ -157,6 +161,7 @@ impl Core {
                 work += ending(sublist, subscription);
                 interest::remove(subscription, sublist, receivers, ledger);
                 *left -= 1;
+                self.leaving.subscriptions -= 1;
             }
             self.leaving.queue.pop_front();
             let receiver = self.receiver_mut(id);

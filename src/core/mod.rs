@@ -86,8 +86,7 @@ impl Core {
 
     /// Subscriptions there are.
     pub(crate) fn subscription_count(&self) -> usize {
-        let accounts = self.accounts.ids();
-        accounts.map(|account| self.subscriptions_in(account)).sum()
+        self.interest.subscriptions() - self.leaving.subscriptions
     }
 
     /// How many things are kept for the receivers there are and their subscriptions, apart from those
@@ -156,8 +155,7 @@ impl Core {
     fn count(&mut self, id: ReceiverId, received: Traffic, sent: Traffic) {
         let receiver = &mut self.receivers[id.0 as usize];
         receiver.received.add(received);
-        let traffic = &mut self.accounts[receiver.account].traffic;
-        traffic.received.add(received);
-        traffic.sent.add(sent);
+        self.accounts[receiver.account].traffic.add(received, sent);
+        self.accounts.traffic.add(received, sent);
     }
 }

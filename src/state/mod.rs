@@ -191,7 +191,7 @@ impl State {
         info
     }
 
-    /// The counters, with what there is now. Costs no more than reading them.
+    /// The counters, with what there is now. Costs no more than reading them, however many accounts there are.
     pub fn stats(&self) -> Stats {
         let counters = self.core.counters();
         let ConnectionCounts {
