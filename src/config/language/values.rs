@@ -1,6 +1,7 @@
 //! What a file comes to: a tree of values, each with its place, its text and its origin.
 
 use super::error::Position;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -135,16 +136,12 @@ impl Map {
         self.pairs.iter().rev().find(|pair| pair.key == key)
     }
 
-    /// The pairs that count, in the order in which they stand.
+    /// The pairs that count, in the order in which they stand. Looks at each once.
     pub fn iter(&self) -> impl Iterator<Item = &Pair> {
-        let counts = |(index, pair): (usize, &Pair)| {
-            let later = &self.pairs[index + 1..];
-            later.iter().all(|other| other.key != pair.key)
-        };
-        let pairs = self.pairs.iter().enumerate();
-        pairs
-            .filter(move |&pair| counts(pair))
-            .map(|(_, pair)| pair)
+        let mut later = HashSet::with_capacity(self.pairs.len());
+        let pairs = self.pairs.iter().rev();
+        let counting: Vec<&Pair> = pairs.filter(|pair| later.insert(&*pair.key)).collect();
+        counting.into_iter().rev()
     }
 
     /// Whether there is none.
