@@ -40,7 +40,7 @@ pub use mapping::{Destination, InvalidMapping, Mapping};
 pub use midge_protocol::Subjects;
 pub use midge_text::system_words;
 pub use records::{Stats, TlsHandshakes};
-pub use server::{Broker, Handle, Running, StartError};
+pub use server::{Broker, Checked, Handle, Running, StartError};
 pub use state::{State, Stop};
 pub use tls::{CertFiles, HandshakeFirst, Loaded, Tls, TlsVersion};
 

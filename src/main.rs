@@ -14,7 +14,7 @@ use std::sync::Arc;
 use midge::cli::{self, Command, Loaded, Options};
 use midge::config::language::System;
 use midge::config::options::Refused;
-use midge::{Broker, Config, StartError, Stop, system_words};
+use midge::{Broker, Checked, Config, StartError, Stop, system_words};
 
 /// Gives memory back in whatever order it is freed. The system's allocator gives back what lies at the
 /// end alone, and one small block that stays there keeps all the rest.
@@ -200,15 +200,15 @@ fn obey_signals(broker: &mut Broker, running: Options, args: Vec<OsString>) -> i
         move || read_again(&running, &args)
     };
     broker.reload_on_signal(begin, move |cx, reload| {
-        take_over(reload, &mut running.borrow_mut(), |config| {
-            Broker::reload(cx, config)
-        })
+        let hand_over = |config| Broker::take_over(cx, config);
+        Ok(take_over(reload, &mut running.borrow_mut(), hand_over))
     })
 }
 
 /// What the file has to say now, with all that can fail behind it.
 struct Reload {
     options: Options,
+    config: Checked,
     remarks: Vec<String>,
     changes: Vec<cli::Change>,
     log: logger::Change,
@@ -229,21 +229,23 @@ fn read_again(running: &Options, args: &[OsString]) -> Result<Reload, Vec<String
     }
     let remarks = reloaded.loaded.remarks();
     let options = reloaded.loaded.options;
+    let config = Checked::new(options.config.clone()).map_err(|error| vec![error.to_string()])?;
     let log = logger::prepare(&options.log).map_err(|error| vec![error.to_string()])?;
     Ok(Reload {
         options,
+        config,
         remarks,
         changes: reloaded.changes,
         log,
     })
 }
 
-/// Takes it over: these lines are in the new log already.
+/// Takes it over: these lines are in the new log already. Answers what was in force before.
 fn take_over(
     reload: Reload,
     running: &mut Options,
-    take_over: impl FnOnce(Config) -> Result<(), StartError>,
-) -> Result<(), StartError> {
+    take_over: impl FnOnce(Checked) -> Config,
+) -> (Config, Options) {
     logger::take_over(reload.log);
     for remark in reload.remarks {
         log::warn!(target: "midge", "{remark}");
@@ -251,10 +253,10 @@ fn take_over(
     for change in &reload.changes {
         log::info!(target: "midge", "{change}");
     }
-    take_over(reload.options.config.clone())?;
-    *running = reload.options;
+    let former = take_over(reload.config);
+    let former = (former, std::mem::replace(running, reload.options));
     log::info!(target: "midge", "Reloaded server configuration");
-    Ok(())
+    former
 }
 
 /// Tells whether a configuration is right. Warnings are errors here, as in nats-server.

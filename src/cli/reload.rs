@@ -9,6 +9,7 @@ use crate::config::{Auth, Config, User};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One setting that is not what it was. Prints as nats-server's log line for it, with what it was
 /// before.
@@ -188,9 +189,12 @@ pub fn reload(
         }]));
     };
     let mut loaded = load(file, args, world)?;
-    // What is equal becomes the same, so that the loop need not compare very many users.
+    // What is equal becomes the same, so that the loop need not compare very many users and accounts.
     if loaded.options.config.auth == running.config.auth {
         loaded.options.config.auth = running.config.auth.clone();
+    }
+    if loaded.options.config.accounts == running.config.accounts {
+        loaded.options.config.accounts = Arc::clone(&running.config.accounts);
     }
     let mut emptied = emptied(running, &loaded);
     emptied.extend(missing(running, &loaded, world));
@@ -310,6 +314,10 @@ mod tests {
         write("port: 1\ndebug: true\nauthorization {user: a, password: b}");
         let running = load(&file, &args, &System).expect("it is right").options;
         assert_eq!(lines(&running), [""; 0]);
+        // What is equal is the same, however much it is.
+        let again = reload(&running, &args, &System).expect("it is right");
+        let accounts = again.loaded.options.config.accounts;
+        assert!(Arc::ptr_eq(&accounts, &running.config.accounts));
         // The flag counts over the file, also the second time.
         write("port: 2\nauthorization {user: a, password: c}\nmax_payload: 2048\nserver_name: n");
         assert_eq!(

@@ -7,6 +7,7 @@ use std::fmt;
 ///
 /// ```
 /// use midge::{Account, Auth, Config, User};
+/// use std::sync::Arc;
 ///
 /// let ann = User {
 ///     name: "ann".into(),
@@ -16,7 +17,7 @@ use std::fmt;
 /// };
 /// let config = Config {
 ///     auth: Auth::Users { users: vec![ann].into(), token: None },
-///     accounts: [("A".to_owned(), Account::default())].into(),
+///     accounts: Arc::new([("A".to_owned(), Account::default())].into()),
 ///     ..Config::default()
 /// };
 /// ```
@@ -126,6 +127,7 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn an_account_is_shown_as_it_is_written() {
@@ -144,14 +146,15 @@ mod tests {
             (names(&config).as_str(), config.system_account_name()),
             ("$G", None)
         );
-        config.accounts.insert("A".to_owned(), Account::default());
+        let add = |config: &mut Config, name: &str| {
+            Arc::make_mut(&mut config.accounts).insert(name.to_owned(), Account::default());
+        };
+        add(&mut config, "A");
         config.system_account = Some("$SYS".to_owned());
         assert_eq!(names(&config), "$G A $SYS");
         assert!(config.has_account("$SYS") && !config.has_account("B"));
         config.system_account = None;
-        config
-            .accounts
-            .insert("$SYS".to_owned(), Account::default());
+        add(&mut config, "$SYS");
         assert_eq!(
             (names(&config).as_str(), config.system_account_name()),
             ("$G $SYS A", Some("$SYS"))

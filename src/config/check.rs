@@ -59,7 +59,7 @@ impl Faults {
             None | Some(Auth::None) => false,
             Some(Auth::Token(token)) => token.is_empty(),
             Some(Auth::User { user, .. }) => user.is_empty(),
-            Some(Auth::Users { users, .. }) => users.iter().any(|user| user.name.is_empty()),
+            Some(Auth::Users { users, .. }) => users.kinds().nameless,
         };
         if has_empty_name {
             self.add(
@@ -89,7 +89,7 @@ impl Faults {
             Auth::Token(token) => (None, token.is_empty()),
             Auth::User { user, .. } => (None, user.is_empty()),
             Auth::Users { users, token } => {
-                let nameless = users.iter().any(|user| user.name.is_empty());
+                let nameless = users.kinds().nameless;
                 let token = token.as_ref().is_some_and(|token| token.is_empty());
                 (Some(users), nameless || token)
             }

@@ -43,6 +43,7 @@ pub use proxy::ProxyProtocol;
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
 pub(crate) use terms::Terms;
+pub(crate) use users::COMPARED_MAX;
 pub use users::Users;
 pub use websocket::WebSocket;
 
@@ -51,6 +52,7 @@ use crate::tls::Tls;
 use midge_text::host_port;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most that may wait for all clients together, unless it is set: sixteen clients at their limit.
@@ -248,8 +250,9 @@ pub struct Config {
     /// What clients may publish, and subscribe to, whose user has no permissions of its own, or that have come in
     /// without one (`default_permissions` in `authorization`). Default: everything.
     pub default_permissions: Option<Grant>,
-    /// Spaces of subjects beside the global one, by name (`accounts`). Default: none.
-    pub accounts: BTreeMap<String, Account>,
+    /// Spaces of subjects beside the global one, by name (`accounts`). Copies of the settings share them, since there
+    /// may be ten thousand. Default: none.
+    pub accounts: Arc<BTreeMap<String, Account>>,
     /// The account for those who run the server (`system_account`): one of [`accounts`](Config::accounts), or `$SYS`,
     /// which need not be there. Default: `$SYS` if that is there.
     pub system_account: Option<String>,
@@ -351,10 +354,10 @@ impl Config {
 
     /// Whether there are limits for addresses, users or accounts.
     pub(crate) fn has_limits(&self) -> bool {
-        let of_users = self.auth.users().iter().filter_map(|user| user.limits);
-        let mut all = of_users.chain([self.user_limits, self.address_limits.limits]);
+        let mut all = [self.user_limits, self.address_limits.limits].into_iter();
         let mut of_accounts = self.accounts.values().map(|one| one.limits.connections_max);
-        all.any(|limits| limits.is_any()) || of_accounts.any(|max| max.is_some())
+        let of_users = self.auth.kinds().is_some_and(|kinds| kinds.limited);
+        of_users || all.any(|limits| limits.is_any()) || of_accounts.any(|max| max.is_some())
     }
 
     /// Whether there is a door by which they do: then a user without a password proves itself by a certificate, and by
@@ -382,7 +385,7 @@ impl Default for Config {
             allow_non_tls: false,
             no_auth_user: None,
             default_permissions: None,
-            accounts: BTreeMap::new(),
+            accounts: Arc::default(),
             system_account: None,
             mappings: Vec::new(),
             connections_max: 64 * 1024,

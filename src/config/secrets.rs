@@ -1,5 +1,6 @@
 //! What the secrets in the settings are: passwords and tokens as they stand, hashes of them, or public keys.
 
+use super::users::Kinds;
 use super::{Auth, Proof, Secret, User};
 
 /// How a hash of bcrypt begins; so do no passwords that anybody has in the open.
@@ -18,10 +19,6 @@ impl User {
             Proof::Signature => None,
         }
     }
-
-    fn has_hash(&self) -> bool {
-        self.password().is_some_and(|secret| is_hash(secret))
-    }
 }
 
 impl Auth {
@@ -30,6 +27,28 @@ impl Auth {
         match self {
             Auth::Users { users, .. } => users,
             _ => &[],
+        }
+    }
+
+    /// Whether both ask for the same, as far as that is known without looking at very many users.
+    pub(crate) fn is_known_to_be(&self, other: &Auth) -> bool {
+        match (self, other) {
+            (
+                Auth::Users { users, token },
+                Auth::Users {
+                    users: others,
+                    token: other_token,
+                },
+            ) => users.are_known_to_be(others) && token == other_token,
+            _ => self == other,
+        }
+    }
+
+    /// What kinds of them there are.
+    pub(crate) fn kinds(&self) -> Option<&Kinds> {
+        match self {
+            Auth::Users { users, .. } => Some(users.kinds()),
+            _ => None,
         }
     }
 
@@ -46,22 +65,16 @@ impl Auth {
         match self {
             Auth::None | Auth::Token(_) => false,
             Auth::User { pass, .. } => !pass.is_empty() && !is_hash(pass),
-            Auth::Users { users, .. } => {
-                let mut passwords = users.iter().filter_map(User::password);
-                passwords.any(|secret| !is_hash(secret))
-            }
+            Auth::Users { users, .. } => users.kinds().plain,
         }
     }
 
     /// Users that need no password, by their names.
     pub(crate) fn without_password(&self) -> Vec<&str> {
-        let is_bare = |user: &&User| user.password().is_some_and(|secret| secret.is_empty());
         match self {
             Auth::User { user, pass } if pass.is_empty() => vec![user],
-            auth => {
-                let bare = auth.users().iter().filter(is_bare);
-                bare.map(|user| user.name.as_str()).collect()
-            }
+            Auth::Users { users, .. } => users.bare().map(|user| user.name.as_str()).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -73,15 +86,14 @@ impl Auth {
             Auth::User { pass, .. } => is_hash(pass),
             Auth::Users { users, token } => {
                 let has_hashed_token = token.as_deref().is_some_and(is_hash);
-                users.iter().any(User::has_hash) || has_hashed_token
+                users.kinds().hashed || has_hashed_token
             }
         }
     }
 
     /// Whether any user has a key.
     pub(crate) fn has_key(&self) -> bool {
-        let mut users = self.users().iter();
-        users.any(|user| user.proof == Proof::Signature)
+        self.kinds().is_some_and(|kinds| kinds.keyed)
     }
 }
 

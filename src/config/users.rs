@@ -1,9 +1,11 @@
 //! `Users`: the several who may connect, each found by its name.
 //!
 //! There may be ten thousand of them, and at a reload each client's user is looked for anew. So the names stand in a
-//! table, and a copy of the list is another name for the same one.
+//! table, a copy of the list is another name for the same one, and what kinds there are is noted when it is made: nobody
+//! walks it for that while clients wait.
 
-use super::User;
+use super::secrets::is_hash;
+use super::{Proof, User};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::fmt;
@@ -31,15 +33,72 @@ struct Listed {
     /// Places in `all`, by name.
     places: HashTable<u32>,
     hasher: RandomState,
+    kinds: Kinds,
 }
 
+/// What kinds of users there are in a list.
+#[derive(Debug, Default)]
+pub(crate) struct Kinds {
+    /// One has no name.
+    pub(crate) nameless: bool,
+    /// One has a password as it stands, an empty one too.
+    pub(crate) plain: bool,
+    /// One has a hash of its password.
+    pub(crate) hashed: bool,
+    /// One has a key.
+    pub(crate) keyed: bool,
+    /// One has limits of its own.
+    pub(crate) limited: bool,
+    /// The places of those that need no password.
+    bare: Vec<u32>,
+}
+
+impl Kinds {
+    fn of(all: &[User]) -> Kinds {
+        let mut kinds = Kinds::default();
+        for (place, user) in (0..).zip(all) {
+            kinds.nameless |= user.name.is_empty();
+            kinds.limited |= user.limits.is_some_and(|limits| limits.is_any());
+            match &user.proof {
+                Proof::Signature => kinds.keyed = true,
+                Proof::Password(secret) if is_hash(secret) => kinds.hashed = true,
+                Proof::Password(secret) => {
+                    kinds.plain = true;
+                    kinds.bare.extend(secret.is_empty().then_some(place));
+                }
+            }
+        }
+        kinds
+    }
+}
+
+/// Most users, or accounts, that are compared one by one while clients wait.
+pub(crate) const COMPARED_MAX: usize = 256;
+
 impl Users {
+    /// Whether both are known to be equal: very many are so only if one is a copy of the other.
+    pub(super) fn are_known_to_be(&self, other: &Users) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.len() <= COMPARED_MAX && self == other
+    }
+
+    /// What kinds there are.
+    pub(crate) fn kinds(&self) -> &Kinds {
+        &self.0.kinds
+    }
+
+    /// Those that need no password.
+    pub(crate) fn bare(&self) -> impl Iterator<Item = &User> {
+        let bare = self.0.kinds.bare.iter();
+        bare.map(|place| &self.0.all[*place as usize])
+    }
+
     /// The one of this name. Looks at one user, however many there are.
     pub fn named(&self, name: &str) -> Option<&User> {
         let Listed {
             all,
             places,
             hasher,
+            ..
         } = &*self.0;
         let is_it = |place: &u32| all[*place as usize].name == name;
         let place = places.find(hasher.hash_one(name), is_it)?;
@@ -58,10 +117,12 @@ impl From<Vec<User>> for Users {
                 places.insert_unique(hash(place), place, |place| hash(*place));
             }
         }
+        let kinds = Kinds::of(&all);
         Users(Arc::new(Listed {
             all,
             places,
             hasher,
+            kinds,
         }))
     }
 }
@@ -115,6 +176,10 @@ mod tests {
             assert_eq!(found, Some(&users[number]));
         }
         assert_eq!(users.named("10000"), None);
+        // A copy is the same; a list that is merely equal was not compared.
+        let equal = users.iter().cloned().collect::<Users>();
+        assert!(users.are_known_to_be(&users.clone()) && users == equal);
+        assert!(!users.are_known_to_be(&equal));
         assert_eq!(Users::default().named(""), None);
     }
 }

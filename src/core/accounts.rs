@@ -158,18 +158,24 @@ impl Accounts {
     }
 
     /// The settings are others: those that are not `wanted` any more are closed, at once or when nothing is in
-    /// them. The global one stays.
-    pub(crate) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
-        self.retired = 0;
-        let open: Vec<u32> = self.places.iter().copied().collect();
-        for place in open {
-            let account = &mut self.accounts[place as usize];
-            account.is_retired = place > 0 && !wanted(&account.name);
-            if account.is_retired {
-                self.retired += 1;
-                self.close_if_over(AccountId(place));
+    /// them. The global one stays. Looks at `max` places from `from` on; answers where to go on.
+    pub(crate) fn retain(
+        &mut self,
+        from: usize,
+        max: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Option<usize> {
+        let end = self.accounts.len().min(from.saturating_add(max));
+        for place in from.max(1)..end {
+            let account = &mut self.accounts[place];
+            let is_retired = !account.name.is_empty() && !wanted(&account.name);
+            let was_retired = std::mem::replace(&mut account.is_retired, is_retired);
+            self.retired = self.retired + usize::from(is_retired) - usize::from(was_retired);
+            if is_retired {
+                self.close_if_over(AccountId(place as u32));
             }
         }
+        (end < self.accounts.len()).then_some(end)
     }
 
     /// Something has left an account: if it was the last, gives back the memory of the account, and closes it if the
@@ -337,7 +343,14 @@ mod tests {
             core.subscribe(id, b"a", None, format!("{sid}").as_bytes());
         }
         core.count(id, Traffic::of(3, 5), Traffic::default());
-        core.accounts.retain(|name| name == "stays");
+        // In pieces, of which one begins with none and another ends in the middle.
+        let retain = |core: &mut Core, wanted: fn(&str) -> bool| {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                next = core.accounts.retain(from, 2, wanted);
+            }
+        };
+        retain(&mut core, |name| name == "stays");
         assert_eq!(core.accounts.named("goes"), Some(goes));
         core.leave(id);
         assert_eq!(core.accounts.named("goes"), Some(goes));
@@ -353,8 +366,8 @@ mod tests {
         assert_eq!(core.accounts.named("stays"), Some(stays));
         // The global one is never closed, nor one that is wanted again before its last client has gone.
         core.join(comes, Key::new(2, 1), peer, 2);
-        core.accounts.retain(|_| false);
-        core.accounts.retain(|name| name == "comes");
+        retain(&mut core, |_| false);
+        retain(&mut core, |name| name == "comes");
         core.invariants();
         let names: Vec<&str> = core.accounts.iter().map(|one| &*one.name).collect();
         assert_eq!(names, ["$G", "comes"]);

@@ -10,7 +10,7 @@ use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::certificates;
 use crate::server::handle::Handle;
 use crate::server::lame_duck;
-use crate::server::preflight::{self, PidFile, StartError};
+use crate::server::preflight::{self, Checked, PidFile, StartError};
 use crate::server::reload;
 use crate::state::handshakes::Handshakes;
 use crate::state::ports::{Files, Ports};
@@ -193,8 +193,14 @@ impl Broker {
     /// # Errors
     /// As [`State::new`]; then nothing changes.
     pub fn reload(cx: &mut Context<'_, State>, config: Config) -> Result<(), StartError> {
-        reload::take_over(cx, preflight::check(config)?);
+        Broker::take_over(cx, Checked::new(config)?);
         Ok(())
+    }
+
+    /// The part of [`reload`](Broker::reload) that cannot fail. Answers the settings that were in force: to drop very
+    /// many users takes milliseconds, and may be done on another thread as well.
+    pub fn take_over(cx: &mut Context<'_, State>, config: Checked) -> Config {
+        reload::take_over(cx, config.into_config())
     }
 
     /// What the ports file is to say.

@@ -30,7 +30,9 @@ impl Handle {
     /// As [`Broker::reload`].
     pub fn reload(&self, config: Config) -> Result<(), StartError> {
         let config = preflight::check(config)?;
-        let _ = self.0.post(|cx| reload::take_over(cx, config));
+        let _ = self.0.post(|cx| {
+            reload::take_over(cx, config);
+        });
         Ok(())
     }
 

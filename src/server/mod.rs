@@ -12,4 +12,4 @@ mod systemd;
 
 pub use broker::Broker;
 pub use handle::{Handle, Running};
-pub use preflight::StartError;
+pub use preflight::{Checked, StartError};

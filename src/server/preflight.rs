@@ -213,6 +213,27 @@ fn words_of(cause: &io::Error) -> String {
     }
 }
 
+/// Settings with which a broker can serve, with the files of TLS that they name.
+///
+/// To look at ten thousand users and accounts takes milliseconds, in which a broker would keep its clients waiting:
+/// that may be done on another thread, before [`Broker::take_over`](crate::Broker::take_over).
+#[derive(Clone, Debug)]
+pub struct Checked(Config);
+
+impl Checked {
+    /// Looks at everything, and reads the files of TLS, unless that was done.
+    ///
+    /// # Errors
+    /// [`StartError::Config`]: with these settings no client could be served, or all the world could.
+    pub fn new(config: Config) -> Result<Checked, StartError> {
+        check(config).map(Checked)
+    }
+
+    pub(crate) fn into_config(self) -> Config {
+        self.0
+    }
+}
+
 /// Refuses settings with which no client could be served, or all the world could; reads the files of TLS, unless
 /// that was done.
 ///

@@ -15,11 +15,11 @@ use crate::server::preflight::{self, PidFile};
 use crate::state::State;
 use midge_protocol::Info;
 use midge_reactor::{Context, Key};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
-/// Takes over settings, which must be [possible](preflight::check).
-pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
+/// Takes over settings, which must be [possible](preflight::check); answers the former ones.
+pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
     let before = infos(cx.state);
     let config = settle(cx.state, config);
     preflight::warn(&config, Some(&cx.state.config));
@@ -41,33 +41,44 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) {
     tell(cx, &before);
     let changes = Changes::of(&former, &cx.state.config);
     if changes.credentials {
-        let State { config, core, .. } = &mut *cx.state;
-        core.accounts.retain(|name| config.has_account(name));
         cx.state.auth_version += 1;
+        retire_accounts(cx, 0);
     }
     let keys = match changes.is_any() {
         true => cx.state.core.clients().map(|one| one.key).collect(),
-        false => Vec::new(),
+        false => VecDeque::new(),
     };
     bring_to_clients(cx, &Rc::new(changes), keys);
+    former
+}
+
+/// Accounts that are looked at in one turn: a fraction of a millisecond.
+const ACCOUNTS_MAX: usize = 512;
+
+/// Retires those that the settings have no longer, from a place on, so many at once.
+fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
+    let State { config, core, .. } = &mut *cx.state;
+    let accounts = &mut core.accounts;
+    if let Some(next) = accounts.retain(from, ACCOUNTS_MAX, |name| config.has_account(name)) {
+        cx.defer(move |cx| retire_accounts(cx, next));
+    }
 }
 
 /// Clients that are looked at in one turn: about a millisecond.
 const CLIENTS_MAX: usize = 256;
 
 /// Brings what has changed to clients, so many at once; the others have their turns meanwhile.
-fn bring_to_clients(cx: &mut Context<'_, State>, changes: &Rc<Changes>, mut keys: Vec<Key>) {
-    let rest = keys.split_off(keys.len().min(CLIENTS_MAX));
-    for key in keys {
+fn bring_to_clients(cx: &mut Context<'_, State>, changes: &Rc<Changes>, mut keys: VecDeque<Key>) {
+    for key in keys.drain(..keys.len().min(CLIENTS_MAX)) {
         let changes = Rc::clone(changes);
         // One that has gone meanwhile is called no more.
         cx.call(key, move |client: &mut Client, cx| {
             client.reloaded(cx, &changes);
         });
     }
-    if !rest.is_empty() {
+    if !keys.is_empty() {
         let changes = Rc::clone(changes);
-        return cx.defer(move |cx| bring_to_clients(cx, &changes, rest));
+        return cx.defer(move |cx| bring_to_clients(cx, &changes, keys));
     }
     // Later, when those whose credentials are no good have gone.
     cx.defer(close_surplus);

@@ -64,19 +64,21 @@ impl Broker {
     }
 
     /// Reloads when SIGHUP comes, in two steps: the job that `begin` answers runs on another thread,
-    /// where it may wait for files and networks; `take_over` then gets what came of it. If there are
-    /// reasons against it, each is logged, and nothing is taken over. A SIGHUP that comes meanwhile is
-    /// obeyed behind that, once for however many there were.
+    /// where it may wait for files and networks; `take_over` then gets what came of it, and answers what
+    /// is of no more use, to be dropped on another thread. If there are reasons against it, each is logged,
+    /// and nothing is taken over. A SIGHUP that comes meanwhile is obeyed behind that, once for however many
+    /// there were.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn reload_on_signal<T, J>(
+    pub fn reload_on_signal<T, J, G>(
         &mut self,
         begin: impl FnMut() -> J + 'static,
-        take_over: impl FnMut(&mut Context<'_, State>, T) -> Result<(), StartError> + 'static,
+        take_over: impl FnMut(&mut Context<'_, State>, T) -> Result<G, StartError> + 'static,
     ) -> io::Result<()>
     where
         T: Send + 'static,
+        G: Send + 'static,
         J: FnOnce() -> Result<T, Vec<String>> + Send + 'static,
     {
         let reload = Rc::new(RefCell::new(Reload {
@@ -103,12 +105,13 @@ struct Reload<B, O> {
 }
 
 impl<B: 'static, O: 'static> Reload<B, O> {
-    fn run<T, J>(this: &Rc<RefCell<Self>>, cx: &mut Context<'_, State>)
+    fn run<T, J, G>(this: &Rc<RefCell<Self>>, cx: &mut Context<'_, State>)
     where
+        G: Send + 'static,
         B: FnMut() -> J,
         J: FnOnce() -> Result<T, Vec<String>> + Send + 'static,
         T: Send + 'static,
-        O: FnMut(&mut Context<'_, State>, T) -> Result<(), StartError>,
+        O: FnMut(&mut Context<'_, State>, T) -> Result<G, StartError>,
     {
         let mut reload = this.borrow_mut();
         if reload.under_way {
@@ -121,11 +124,11 @@ impl<B: 'static, O: 'static> Reload<B, O> {
             let mut reload = then.borrow_mut();
             reload.under_way = false;
             match read {
-                Ok(Ok(read)) => {
-                    if let Err(error) = (reload.take_over)(cx, read) {
-                        not_reloaded(&error);
-                    }
-                }
+                Ok(Ok(read)) => match (reload.take_over)(cx, read) {
+                    // Where there is no thread for it, clients wait until it is dropped.
+                    Ok(former) => _ = cx.offload(move || drop(former), |_, _| {}),
+                    Err(error) => not_reloaded(&error),
+                },
                 Ok(Err(reasons)) => reasons.iter().for_each(|reason| not_reloaded(reason)),
                 Err(panic) => not_reloaded(&panic),
             }

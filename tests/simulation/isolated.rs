@@ -12,6 +12,7 @@ use crate::talker::{self, Habit};
 use crate::{PORT, wait};
 use midge::{Account, Auth, Config, User};
 use midge_reactor::sim::{Faults, HostId, Sim};
+use std::sync::Arc;
 use std::time::Duration;
 
 const CLIENTS: u64 = 3;
@@ -42,9 +43,11 @@ fn settings() -> Config {
             users: users.into(),
             token: None,
         },
-        accounts: ["A", "B"]
-            .map(|name| (name.to_owned(), Account::default()))
-            .into(),
+        accounts: Arc::new(
+            ["A", "B"]
+                .map(|name| (name.to_owned(), Account::default()))
+                .into(),
+        ),
         no_auth_user: Some("bob".to_owned()),
         pings_out_max: u32::MAX,
         ..Config::default()

@@ -16,6 +16,7 @@ use crate::config::language::{Kind, Map, Pair, Position, Value};
 use crate::config::{Account, AccountLimits, GLOBAL, Proof, User};
 use midge_protocol::nkey;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 const KEYS: [&str; 11] = [
     "nkey",
@@ -61,7 +62,7 @@ impl Reader<'_> {
                 self.report.error(&pair.at, text);
             }
         }
-        self.options.config.accounts = accounts;
+        self.options.config.accounts = Arc::new(accounts);
     }
 
     fn account_name(&mut self, value: &Value, accounts: &mut BTreeMap<String, Account>) {
