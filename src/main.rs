@@ -33,6 +33,15 @@ macro_rules! check {
     };
 }
 
+#[cfg(feature = "tls")]
+macro_rules! digest {
+    () => {
+        "    digest                           Show what pinned_certs wants of certificates: see midge digest --help
+"
+    };
+}
+
+#[cfg(feature = "tools")]
 macro_rules! tools {
     () => {
         "    pub, sub, req                    Publish, subscribe, or send a request, on any broker: see
@@ -45,6 +54,7 @@ macro_rules! tools {
     };
 }
 
+#[cfg(feature = "bench")]
 macro_rules! bench {
     () => {
         "    bench                            Load a broker and measure it: see midge bench --help
@@ -52,16 +62,23 @@ macro_rules! bench {
     };
 }
 
+/// What a build without a feature says of its commands.
+#[cfg(not(all(feature = "bench", feature = "tls", feature = "tools")))]
+macro_rules! nothing {
+    () => {
+        ""
+    };
+}
+
+#[cfg(not(feature = "bench"))]
+use nothing as bench;
+#[cfg(not(feature = "tls"))]
+use nothing as digest;
+#[cfg(not(feature = "tools"))]
+use nothing as tools;
+
 /// What `--help` adds to the broker's flags.
-const COMMANDS: &str = if cfg!(all(feature = "bench", feature = "tools")) {
-    concat!("\nCommands:\n", check!(), tools!(), bench!())
-} else if cfg!(feature = "tools") {
-    concat!("\nCommands:\n", check!(), tools!())
-} else if cfg!(feature = "bench") {
-    concat!("\nCommands:\n", check!(), bench!())
-} else {
-    concat!("\nCommands:\n", check!())
-};
+const COMMANDS: &str = concat!("\nCommands:\n", check!(), digest!(), tools!(), bench!());
 
 /// The text of `midge check --help`.
 const CHECK_USAGE: &str = "\
@@ -82,6 +99,24 @@ Exit codes: 0 midge would start, 1 it would not. `midge -t -c FILE` also fails o
 nats-server's test does.
 ";
 
+/// The text of `midge digest --help`.
+#[cfg(feature = "tls")]
+const DIGEST_USAGE: &str = "\
+Show what pinned_certs wants of certificates: the SHA-256 digest of each one's public key info
+
+Behind each digest stand the end of the certificate and its subject.
+
+Usage: midge digest FILE...
+
+Arguments:
+  FILE...  PEM files with certificates, or - for standard input
+
+Options:
+  -h, --help  Print help
+
+Exit codes: 0 done, 1 a file has no certificate that can be read, 2 wrong command line.
+";
+
 fn main() -> ExitCode {
     outlive_file_size_limit();
     let mut args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -95,6 +130,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "bench")]
         Some(word) if word == "bench" => return midge_bench::main(args.into_iter().skip(1)),
         Some(word) if word == "check" => return check(&args[1..]),
+        #[cfg(feature = "tls")]
+        Some(word) if word == "digest" => return digest(&args[1..]),
         #[cfg(feature = "tools")]
         Some(word) if is_command(word) => return midge_tools::main(args.into_iter()),
         _ => {}
@@ -131,7 +168,9 @@ fn is_command(word: &OsStr) -> bool {
     if midge_tools::WORDS.iter().any(|tool| word == *tool) {
         return true;
     }
-    word == "check" || cfg!(feature = "bench") && word == "bench"
+    word == "check"
+        || cfg!(feature = "bench") && word == "bench"
+        || cfg!(feature = "tls") && word == "digest"
 }
 
 /// What a broker is to be started with: the file, if there is one, and the flags.
@@ -299,6 +338,44 @@ fn check(args: &[OsString]) -> ExitCode {
         Ok(_) => print(CHECK_USAGE),
         Err(error) => refuse(&error),
     }
+}
+
+/// `midge digest FILE...`: tells what `pinned_certs` wants of the certificates in PEM files.
+#[cfg(feature = "tls")]
+fn digest(files: &[OsString]) -> ExitCode {
+    let is_flag = |file: &&OsString| *file != "-" && file.as_encoded_bytes().starts_with(b"-");
+    let wrong = |text: &dyn Display| {
+        let _ = refuse(&format_args!(
+            "midge digest: {text}; see midge digest --help"
+        ));
+        ExitCode::from(2)
+    };
+    match files.iter().find(is_flag).map(|flag| flag.display()) {
+        Some(flag) if ["-h", "-help", "--help"].contains(&&*flag.to_string()) => {
+            return print(DIGEST_USAGE);
+        }
+        Some(flag) => return wrong(&format_args!("there is no flag {flag}")),
+        None if files.is_empty() => return wrong(&"name a PEM file with certificates"),
+        None => {}
+    }
+    let mut code = ExitCode::SUCCESS;
+    for file in files {
+        let name = file.display();
+        let pem = match file == "-" {
+            true => io::read_to_string(io::stdin()).map(String::into_bytes),
+            false => std::fs::read(file),
+        };
+        let pem = pem.map_err(|error| system_words(&error));
+        let done = match pem.and_then(|pem| cli::digest(&pem)) {
+            Ok(lines) if files.len() > 1 => print(&format!("{name}:\n{lines}")),
+            Ok(lines) => print(&lines),
+            Err(error) => refuse(&format_args!("midge digest: {name}: {error}")),
+        };
+        if done != ExitCode::SUCCESS {
+            code = done;
+        }
+    }
+    code
 }
 
 /// Tells what is wrong with a configuration.

@@ -20,6 +20,7 @@ _midge() {
         "bench sub-unsub "*) words='-h --help --subs -s --server --user --password --token --nkey --creds --tls --tlsfirst --tlsca --tlscert --tlskey --tlsinsecure --ws --ws-compression --pid --json --csv -q --quiet --patience' ;;
         "bench versus "*) words='--a --b --broker --rounds --seconds --only --list --quick --report --no-report --svg --json --force -q --quiet -h --help' ;;
         "check "*) words='-h --help' ;;
+        "digest "*) words='-h --help' ;;
         "pub "*) words='-H --header -r --reply -n --count -l --lines -q --quiet -t --timeout -h --help -s --server --user --password --token --nkey --creds --tls --tlsfirst --tlsca --tlscert --tlskey --tlsinsecure --ws --ws-compression' ;;
         "sub "*) words='-q --queue -n --count -a --answer -t --timeout -r --raw -j --json -h --help -s --server --user --password --token --nkey --creds --tls --tlsfirst --tlsca --tlscert --tlskey --tlsinsecure --ws --ws-compression' ;;
         "req "*) words='-H --header -n --replies -t --timeout -r --raw -j --json -h --help -s --server --user --password --token --nkey --creds --tls --tlsfirst --tlsca --tlscert --tlskey --tlsinsecure --ws --ws-compression' ;;
@@ -28,7 +29,7 @@ _midge() {
         "passwd "*) words='-g --generate -c --cost -h --help' ;;
         "nkey "*) words='-p --public -h --help' ;;
         "bench "*) words='-h --help -V --version pub fanout fanin queue subjects latency slow outrun request crowd idle connect handshakes sub-unsub versus' ;;
-        *) words='-c --config -t -a --addr --net -p --port -n --name --server_name --cluster_name --client_advertise -P --pid --ports_file_dir -m --http_port -ms --https_port --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -VV -DV -DVV --max_traced_msg_len --user --pass --auth --tls --tlscert --tlskey --tlsverify --tlscacert --help_tls -h --help -v --version check pub sub req top kick passwd nkey bench' ;;
+        *) words='-c --config -t -a --addr --net -p --port -n --name --server_name --cluster_name --client_advertise -P --pid --ports_file_dir -m --http_port -ms --https_port --busy_poll --lame_duck_duration --lame_duck_grace_period -sl --signal -l --log --log_size_limit --log_max_num -s --syslog -r --remote_syslog --log_format -T --logtime --logtime_utc -D --debug -V --trace -VV -DV -DVV --max_traced_msg_len --user --pass --auth --tls --tlscert --tlskey --tlsverify --tlscacert --help_tls -h --help -v --version check digest pub sub req top kick passwd nkey bench' ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }

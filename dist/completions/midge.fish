@@ -10,7 +10,7 @@ end
 # Whether they are flags of the broker.
 function __midge_broker
     set -l before (commandline -opc)
-    not contains -- "$before[2]" check pub sub req top kick passwd nkey bench
+    not contains -- "$before[2]" check digest pub sub req top kick passwd nkey bench
 end
 
 complete -c midge -n '__midge_broker' -s c -l config -r -d 'Read this configuration file; flags override it'
@@ -53,6 +53,7 @@ complete -c midge -n '__midge_broker' -l help_tls -d 'Print what there is to kno
 complete -c midge -n '__midge_broker' -s h -l help -d 'Print this help'
 complete -c midge -n '__midge_broker' -s v -l version -d 'Print the version; the first line is that of nats-server'
 complete -c midge -n '__midge_broker' -f -a check -d 'Explain a configuration file: each setting, its value, and the source of the value'
+complete -c midge -n '__midge_broker' -f -a digest -d 'Show what pinned_certs wants of certificates: the SHA-256 digest of each one\'s public key info'
 complete -c midge -n '__midge_broker' -f -a pub -d 'Publish a message, and wait until the broker has received it'
 complete -c midge -n '__midge_broker' -f -a sub -d 'Subscribe, and print each message that comes'
 complete -c midge -n '__midge_broker' -f -a req -d 'Send a request, and print the reply'
@@ -62,6 +63,7 @@ complete -c midge -n '__midge_broker' -f -a passwd -d 'Make the bcrypt hash of a
 complete -c midge -n '__midge_broker' -f -a nkey -d 'Make a key for a user: its seed, and below it the public key for the configuration file'
 complete -c midge -n '__midge_broker' -f -a bench -d 'Load a NATS broker, check every message, and report the cost'
 complete -c midge -n '__midge_after check' -s h -l help -d 'Print help'
+complete -c midge -n '__midge_after digest' -s h -l help -d 'Print help'
 complete -c midge -n '__midge_after pub' -s H -l header -r -d 'Header, as "Name: value"; may be repeated'
 complete -c midge -n '__midge_after pub' -s r -l reply -r -d 'Reply subject'
 complete -c midge -n '__midge_after pub' -s n -l count -r -d 'Number of times to publish it [default: 1]'

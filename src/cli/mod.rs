@@ -19,6 +19,8 @@ use std::path::PathBuf;
 
 pub use crate::config::{LogFormat, LogOptions, Options};
 use crate::{ANNOUNCED_VERSION, Advertise, Auth, Config, Monitor};
+#[cfg(feature = "tls")]
+pub use digest::digest;
 pub use error::{NumberFault, UsageError};
 pub use explain::explain;
 pub use load::{Loaded, load};
@@ -28,6 +30,8 @@ use tls::TlsFlags;
 pub use tls::tls_help;
 use value::Given;
 
+#[cfg(feature = "tls")]
+mod digest;
 mod error;
 mod explain;
 mod load;

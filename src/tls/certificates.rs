@@ -215,6 +215,18 @@ impl Reading {
     }
 }
 
+/// Looks into all certificates of a file, one at least.
+///
+/// # Errors
+/// There is none, or one that cannot be read.
+#[cfg(feature = "command")]
+pub(crate) fn look(text: &[u8]) -> Result<Vec<x509::Seen>, String> {
+    let unreadable = |number: usize| format!("certificate {number} cannot be read; write it again");
+    let seen = (1..).zip(chain(text)?);
+    seen.map(|(number, der)| x509::look(&der).ok_or_else(|| unreadable(number)))
+        .collect()
+}
+
 /// All certificates of a file, one at least.
 fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();

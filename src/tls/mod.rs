@@ -31,6 +31,8 @@ pub(crate) use absent::{
 };
 #[cfg(feature = "tls")]
 pub(crate) use certificates::Certificates;
+#[cfg(all(feature = "command", feature = "tls"))]
+pub(crate) use certificates::look;
 #[cfg(feature = "tls")]
 pub(crate) use handshake::{failure, has_ended, is_begun, is_pinned, is_resumed, names, settled};
 #[cfg(feature = "command")]

@@ -7,10 +7,10 @@ use ring::digest::{SHA256, digest};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// What can be seen in a certificate.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Up to when it is good.
-    pub(super) not_after: Timestamp,
-    pub(super) told: PeerCert,
+    pub(crate) not_after: Timestamp,
+    pub(crate) told: PeerCert,
 }
 
 /// Looks into a certificate; `None` where it cannot be read.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::process::{Broker, end_of, scratch, signal};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 
 /// Writes a certificate that is good for this number of days, and its key.
 fn write(directory: &Path, days: u64) {
@@ -83,6 +83,74 @@ fn a_reload_reads_the_files_again_and_refuses_what_cannot_be_used() {
     let end = end_of(&["-t", "-c", &file]);
     assert!(end.err.contains("key.pem: no private key"), "{end:?}");
     assert_eq!(end.code, Some(1));
+}
+
+#[test]
+fn digest_tells_what_pinned_certs_wants_of_each_certificate() {
+    let directory = scratch("tls/digest");
+    let make = |name: &str| {
+        let key = KeyPair::generate().expect("ring makes keys");
+        let mut params = CertificateParams::new(vec!["midge.test".to_owned()]).expect("a name");
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        if !name.is_empty() {
+            let name = format!("{name}\u{1b}[2J");
+            params
+                .distinguished_name
+                .push(rcgen::DnType::OrganizationName, "Acme");
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, name);
+        }
+        params.not_after = rcgen::date_time_ymd(2031, 2, 3);
+        let certificate = params.self_signed(&key).expect("the key signs");
+        let digest = ring::digest::digest(&ring::digest::SHA256, &key.subject_public_key_info());
+        let digest = data_encoding::HEXLOWER.encode(digest.as_ref());
+        (certificate.pem(), key.serialize_pem(), digest)
+    };
+    let (ann, bob) = (make("ann"), make(""));
+    let file = |name: &str, text: &str| {
+        let file = directory.join(name);
+        fs::write(&file, text).expect("a file of this test");
+        file.display().to_string()
+    };
+    let both = file("both.pem", &[&*ann.0, &*ann.1, &*bob.0].concat());
+    let one = file("one.pem", &bob.0);
+    let key = file("key.pem", &ann.1);
+    let end = "until 2031-02-03T00:00:00Z";
+    let of_bob = format!("{}  {end}  no subject\n", bob.2);
+    let of_both = format!("{}  {end}  CN=ann?[2J,O=Acme\n{of_bob}", ann.2);
+    let done = end_of(&["digest", &both]);
+    assert_eq!(
+        (done.code, &done.out, &*done.err),
+        (Some(0), &of_both, ""),
+        "{done:?}"
+    );
+    // What is good is told, and what is not is complained of.
+    let done = end_of(&["digest", &both, &key, &one, "/nowhere"]);
+    assert_eq!(done.out, format!("{both}:\n{of_both}{one}:\n{of_bob}"));
+    let complaint = format!(
+        "midge digest: {key}: no certificate; it must hold BEGIN CERTIFICATE\n\
+         midge digest: /nowhere: no such file or directory\n"
+    );
+    assert_eq!((done.code, done.err), (Some(1), complaint));
+    for (args, expected) in [
+        (&["digest"][..], "name a PEM file with certificates; "),
+        (&["digest", "-x", &one], "there is no flag -x; "),
+    ] {
+        let done = end_of(args);
+        assert_eq!((done.code, &*done.out), (Some(2), ""), "{done:?}");
+        assert!(done.err.contains(expected), "{done:?}");
+    }
+    // The broker takes the digest for what it is.
+    let config = directory.join("midge.conf");
+    let text = format!(
+        "tls {{cert_file: {one:?}, key_file: {:?}, ca_file: {one:?}, verify: true, pinned_certs: [\"{}\"]}}\n",
+        file("bob.key", &bob.1),
+        bob.2
+    );
+    fs::write(&config, text).expect("a file of this test");
+    let done = end_of(&["-t", "-c", &config.display().to_string()]);
+    assert_eq!(done.code, Some(0), "{done:?}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn help_lists_flags_in_groups_and_commands() {
     assert_eq!(
         broker.commands,
         [
-            "check", "pub", "sub", "req", "top", "kick", "passwd", "nkey", "bench"
+            "check", "digest", "pub", "sub", "req", "top", "kick", "passwd", "nkey", "bench"
         ]
     );
     let flag = |page: &Page, name: &str| {
