@@ -309,8 +309,7 @@ fn test(options: Options, args: &[OsString]) -> ExitCode {
         return refuse_config(&Refused(loaded.report.warnings));
     }
     let mut remarks = loaded.remarks();
-    remarks.extend(loaded.unused());
-    remarks.extend(loaded.missing_directories());
+    remarks.extend(loaded.doubts());
     let mut err = io::stderr().lock();
     for remark in remarks {
         let _ = writeln!(err, "{remark}");

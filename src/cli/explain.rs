@@ -37,8 +37,7 @@ pub fn explain(loaded: &Loaded) -> String {
     let remarks: Vec<String> = loaded
         .remarks()
         .into_iter()
-        .chain(loaded.unused())
-        .chain(loaded.missing_directories())
+        .chain(loaded.doubts())
         .collect();
     if !remarks.is_empty() {
         lines.push(String::new());

@@ -5,6 +5,7 @@ use crate::config::Auth;
 use crate::config::Options;
 use crate::config::language::{self, Error, World};
 use crate::config::options::{self, LONE_PASSWORD, Refused, Report, Written};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -115,6 +116,18 @@ impl Loaded {
         let lines = self.report.warnings.iter().chain(&self.report.notices);
         let flags = self.options.notices.iter().cloned();
         lines.map(ToString::to_string).chain(flags).collect()
+    }
+
+    /// What a test of the configuration tells besides, a line for each.
+    pub fn doubts(&self) -> Vec<String> {
+        let config = &self.options.config;
+        [
+            self.unused(),
+            config.broken_hashes(),
+            config.untimely(Timestamp::now()),
+            self.missing_directories(),
+        ]
+        .concat()
     }
 
     /// Settings that never apply, since another one goes before them, a line for each. A broker says so when it starts.

@@ -1,6 +1,7 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
 mod accounts;
+mod certificates;
 pub(crate) mod check;
 mod connections;
 pub(crate) mod duration;

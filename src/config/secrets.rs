@@ -1,7 +1,7 @@
 //! What the secrets in the settings are: passwords and tokens as they stand, hashes of them, or public keys.
 
 use super::users::Kinds;
-use super::{Auth, Proof, Secret, User};
+use super::{Auth, Config, Proof, Secret, User};
 
 /// How a hash of bcrypt begins; so do no passwords that anybody has in the open.
 const BCRYPT: [&str; 4] = ["$2a$", "$2b$", "$2x$", "$2y$"];
@@ -9,6 +9,41 @@ const BCRYPT: [&str; 4] = ["$2a$", "$2b$", "$2x$", "$2y$"];
 /// Whether a secret is a hash of one.
 pub(crate) fn is_hash(secret: &str) -> bool {
     BCRYPT.iter().any(|begin| secret.starts_with(begin))
+}
+
+/// Whether a hash begins as one and is none, which no password agrees with: a part of it was lost, mostly.
+#[cfg(feature = "bcrypt")]
+pub(super) fn is_broken(secret: &str) -> bool {
+    let parts = secret.parse::<bcrypt::HashParts>();
+    is_hash(secret) && !parts.is_ok_and(|parts| (4..=31).contains(&parts.get_cost()))
+}
+
+/// A build that cannot check hashes refuses all of them.
+#[cfg(not(feature = "bcrypt"))]
+pub(super) fn is_broken(_: &str) -> bool {
+    false
+}
+
+impl Config {
+    /// A line for each place where a secret begins as a hash and is none.
+    pub(crate) fn broken_hashes(&self) -> Vec<String> {
+        let websocket = self.websocket.as_ref();
+        let places = [
+            ("", Some(&self.auth)),
+            ("in websocket, ", websocket.map(|own| &own.auth)),
+        ];
+        let told = places.into_iter().filter_map(|(place, auth)| {
+            let whose = auth?.broken_hashes();
+            (!whose.is_empty()).then(|| {
+                format!(
+                    "{place}what begins as a bcrypt hash and is none lets nobody in: that of {}; a hash has 60 \
+                     characters, make it again with midge passwd",
+                    whose.join(", ")
+                )
+            })
+        });
+        told.collect()
+    }
 }
 
 impl User {
@@ -91,6 +126,22 @@ impl Auth {
         }
     }
 
+    /// Whose secrets begin as hashes and are none, by name.
+    fn broken_hashes(&self) -> Vec<String> {
+        let named = |name: &str| format!("user {name:?}");
+        let token = |token: &str| is_broken(token).then(|| "the token".to_owned());
+        match self {
+            Auth::None => Vec::new(),
+            Auth::Token(secret) => token(secret).into_iter().collect(),
+            Auth::User { user, pass } if is_broken(pass) => vec![named(user)],
+            Auth::User { .. } => Vec::new(),
+            Auth::Users { users, token: own } => {
+                let users = users.broken().map(|user| named(&user.name));
+                users.chain(own.as_deref().and_then(token)).collect()
+            }
+        }
+    }
+
     /// Whether any user has a key.
     pub(crate) fn has_key(&self) -> bool {
         self.kinds().is_some_and(|kinds| kinds.keyed)
@@ -100,7 +151,8 @@ impl Auth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    #[cfg(feature = "bcrypt")]
+    use crate::config::WebSocket;
 
     #[test]
     fn users_that_need_no_password_are_known_by_name() {
@@ -164,5 +216,55 @@ mod tests {
                 is_refused
             );
         }
+    }
+
+    #[cfg(feature = "bcrypt")]
+    #[test]
+    fn a_hash_that_is_not_whole_is_told_with_whose_it_is() {
+        const WHOLE: &str = "$2a$11$V1qrpBt8/SLfEBr4NJq4T.2mg8chx8.MTblUiTBOLV3MKDeAy.f7u";
+        for (secret, expected) in [
+            (WHOLE, false),
+            ("", false),
+            ("s3cret", false),
+            (&WHOLE[..59], true),
+            (&format!("{WHOLE}u"), true),
+            (&WHOLE.replace("$11$", "$03$"), true),
+            (&WHOLE.replace("$11$", "$99$"), true),
+            (&WHOLE.replace('V', "!"), true),
+            ("$2y$", true),
+        ] {
+            assert_eq!(is_broken(secret), expected, "{secret}");
+        }
+        let user = |name: &str, pass: &str| User {
+            name: name.to_owned(),
+            proof: pass.into(),
+            ..User::default()
+        };
+        let users = [
+            user("ann", "$2a$11$"),
+            user("bob", WHOLE),
+            user("eve", "$2a$11$"),
+        ];
+        let mut config = Config {
+            auth: Auth::Users {
+                users: users.to_vec().into(),
+                token: Some("$2b$".into()),
+            },
+            ..Config::default()
+        };
+        let end = "; a hash has 60 characters, make it again with midge passwd";
+        let begin = "what begins as a bcrypt hash and is none lets nobody in: that of";
+        let told = format!("{begin} user \"ann\", user \"eve\", the token{end}");
+        assert_eq!(config.broken_hashes(), [told]);
+        config.auth = Auth::User {
+            user: "ann".to_owned(),
+            pass: WHOLE.into(),
+        };
+        config.websocket = Some(WebSocket {
+            auth: Auth::Token("$2a$11$".into()),
+            ..WebSocket::default()
+        });
+        let told = format!("in websocket, {begin} the token{end}");
+        assert_eq!(config.broken_hashes(), [told]);
     }
 }

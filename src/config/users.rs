@@ -4,7 +4,7 @@
 //! table, a copy of the list is another name for the same one, and what kinds there are is noted when it is made: nobody
 //! walks it for that while clients wait.
 
-use super::secrets::is_hash;
+use super::secrets::{is_broken, is_hash};
 use super::{Proof, User};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -51,6 +51,8 @@ pub(crate) struct Kinds {
     pub(crate) limited: bool,
     /// The places of those that need no password.
     bare: Vec<u32>,
+    /// The places of those whose hash is none.
+    broken: Vec<u32>,
 }
 
 impl Kinds {
@@ -61,7 +63,10 @@ impl Kinds {
             kinds.limited |= user.limits.is_some_and(|limits| limits.is_any());
             match &user.proof {
                 Proof::Signature => kinds.keyed = true,
-                Proof::Password(secret) if is_hash(secret) => kinds.hashed = true,
+                Proof::Password(secret) if is_hash(secret) => {
+                    kinds.hashed = true;
+                    kinds.broken.extend(is_broken(secret).then_some(place));
+                }
                 Proof::Password(secret) => {
                     kinds.plain = true;
                     kinds.bare.extend(secret.is_empty().then_some(place));
@@ -90,6 +95,12 @@ impl Users {
     pub(crate) fn bare(&self) -> impl Iterator<Item = &User> {
         let bare = self.0.kinds.bare.iter();
         bare.map(|place| &self.0.all[*place as usize])
+    }
+
+    /// Those whose hash begins as one and is none.
+    pub(crate) fn broken(&self) -> impl Iterator<Item = &User> {
+        let broken = self.0.kinds.broken.iter();
+        broken.map(|place| &self.0.all[*place as usize])
     }
 
     /// The one of this name. Looks at one user, however many there are.

@@ -25,7 +25,7 @@ const WARNED_DAYS: [i64; 3] = [30, 7, 0];
 pub(super) fn begin(cx: &mut Context<'_, State>) {
     for (door, shown) in shown(cx.state) {
         let (name, not_after) = (
-            called(&place(&cx.state.config, door), &shown),
+            shown.called(&cx.state.config.certificate_place(door)),
             shown.not_after,
         );
         log::info!(target: "midge", "{name} is valid until {not_after}");
@@ -39,7 +39,7 @@ pub(super) fn begin(cx: &mut Context<'_, State>) {
 pub(super) fn reloaded(cx: &mut Context<'_, State>, former: &Config) {
     let config = &mut cx.state.config;
     for (door, former) in former.each_tls() {
-        let place = place(config, door);
+        let place = config.certificate_place(door);
         let Some(tls) = config.tls_mut(door) else {
             continue;
         };
@@ -105,7 +105,7 @@ fn take_up(state: &mut State, door: Door, read: Option<Result<Tls, String>>) {
     match read {
         Ok(new) => {
             faults.remove(&door);
-            let place = place(&state.config, door);
+            let place = state.config.certificate_place(door);
             let Some(tls) = state.config.tls_mut(door) else {
                 return;
             };
@@ -132,7 +132,7 @@ fn tell_of_change(place: &str, old: &Certificates, new: &Certificates) {
         return;
     }
     for (number, shown) in new.shown().iter().enumerate() {
-        let name = called(place, shown);
+        let name = shown.called(place);
         let now = format!("is valid until {}", shown.not_after);
         match old.shown().get(number) {
             Some(former) => log::info!(
@@ -144,21 +144,26 @@ fn tell_of_change(place: &str, old: &Certificates, new: &Certificates) {
     }
 }
 
-/// Warns of certificates that end soon, or have ended: once in each of the times for that.
+/// Warns of certificates that end soon, have ended or are not valid yet: once in each of the times for that.
 fn warn(state: &mut State, now: Timestamp) {
     let warned = std::mem::take(&mut state.certificates.warned);
     for (door, shown) in shown(state) {
         let left = shown.not_after.as_second() - now.as_second();
         let is_due = |days: &&i64| left <= **days * DAY_SECONDS;
-        let due = WARNED_DAYS.iter().filter(is_due).count();
-        let name = called(&place(&state.config, door), &shown);
+        let due = match now < shown.not_before {
+            true => WARNED_DAYS.len() + 1,
+            false => WARNED_DAYS.iter().filter(is_due).count(),
+        };
+        let name = shown.called(&state.config.certificate_place(door));
+        let untimely = shown.untimely(now);
         let key = (door, shown.cert_file, shown.not_after);
         if due > warned.get(&key).copied().unwrap_or(0) {
             let (not_after, days) = (shown.not_after, left / DAY_SECONDS);
-            if left <= 0 {
-                log::error!(target: "midge", "{name} has ended at {not_after}; renew it, clients refuse it");
-            } else {
-                log::warn!(target: "midge", "{name} ends in {days} days, at {not_after}; renew it");
+            match untimely {
+                Some(fault) => log::error!(target: "midge", "{name} {fault}"),
+                None => {
+                    log::warn!(target: "midge", "{name} ends in {days} days, at {not_after}; renew it");
+                }
             }
         }
         state.certificates.warned.insert(key, due);
@@ -171,19 +176,6 @@ fn shown(state: &State) -> Vec<(Door, Shown)> {
     let each = blocks.filter_map(|(door, tls)| Some((door, tls.certificates()?)));
     each.flat_map(|(door, held)| held.shown().iter().map(move |one| (door, one.clone())))
         .collect()
-}
-
-/// What the log calls a certificate.
-fn called(place: &str, shown: &Shown) -> String {
-    format!("TLS certificate {}{place}", shown.cert_file.display())
-}
-
-/// For which listener, where that is not the one that all brokers have.
-fn place(config: &Config, door: Door) -> String {
-    match door {
-        Door::Main => String::new(),
-        _ => format!(" for {}", config.called(door)),
-    }
 }
 
 #[cfg(all(test, feature = "tls"))]
@@ -229,6 +221,14 @@ mod tests {
             warn(&mut state, Timestamp::from_second(seconds).expect("a date"));
             let warned: Vec<usize> = state.certificates.warned.values().copied().collect();
             assert_eq!(warned, [over; 2], "{days} days before the end");
+        }
+        let begin = state.config.tls.as_ref().and_then(Tls::certificates);
+        let begin = begin.expect("they are loaded").shown()[0].not_before;
+        for (seconds, over) in [(-1, 4), (0, 0)] {
+            let now = Timestamp::from_second(begin.as_second() + seconds).expect("a date");
+            warn(&mut state, now);
+            let warned: Vec<usize> = state.certificates.warned.values().copied().collect();
+            assert_eq!(warned, [over; 2], "{seconds} seconds after the beginning");
         }
         let _ = fs::remove_dir_all(directory);
     }

@@ -283,8 +283,9 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
             "Users without a password come in by their name alone: {names}; give each a password or an nkey"
         );
     }
-    let known = before.map(Config::unused).unwrap_or_default();
-    for line in config.unused().iter().filter(|line| !known.contains(line)) {
+    let doubts = |config: &Config| [config.unused(), config.broken_hashes()].concat();
+    let known = before.map(doubts).unwrap_or_default();
+    for line in doubts(config).iter().filter(|line| !known.contains(line)) {
         log::warn!(target: "midge", "{line}");
     }
     if config.auth == Auth::None && before.is_some_and(|before| before.auth != Auth::None) {

@@ -194,6 +194,7 @@ impl Reading {
             .map_err(|error| wrong(format!("{key_name}: {error}")))?;
         let shown = Shown {
             cert_file: cert_file.clone(),
+            not_before: seen.not_before,
             not_after: seen.not_after,
         };
         Ok((key, shown))

@@ -48,8 +48,28 @@ pub(crate) const HANDSHAKE_RECORD: u8 = 0x16;
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     pub(crate) cert_file: PathBuf,
+    /// From when on it is good.
+    pub(crate) not_before: Timestamp,
     /// Up to when it is good.
     pub(crate) not_after: Timestamp,
+}
+
+impl Shown {
+    /// What logs call it; `place` is behind the name of its file.
+    pub(crate) fn called(&self, place: &str) -> String {
+        format!("TLS certificate {}{place}", self.cert_file.display())
+    }
+
+    /// Why clients refuse it at this time, if they do.
+    pub(crate) fn untimely(&self, now: Timestamp) -> Option<String> {
+        let (not_before, not_after) = (self.not_before, self.not_after);
+        if now < not_before {
+            return Some(format!(
+                "is not valid before {not_before}; clients refuse it until then, set the clock right or make it anew"
+            ));
+        }
+        (now >= not_after).then(|| format!("has ended at {not_after}; renew it, clients refuse it"))
+    }
 }
 
 /// Which of the listeners a handshake is for.

@@ -8,6 +8,8 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// What can be seen in a certificate.
 pub(crate) struct Seen {
+    /// From when on it is good.
+    pub(crate) not_before: Timestamp,
     /// Up to when it is good.
     pub(crate) not_after: Timestamp,
     pub(crate) told: PeerCert,
@@ -17,6 +19,7 @@ pub(crate) struct Seen {
 pub(super) fn look(der: &[u8]) -> Option<Seen> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some(Seen {
+        not_before: Timestamp::from_second(certificate.validity().not_before.timestamp()).ok()?,
         not_after: Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()?,
         told: PeerCert {
             subject: name(certificate.subject()),

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
-use crate::process::{Broker, End, end_of, scratch, text};
+use crate::process::{Broker, End, end_of, scratch, signal, text};
 use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
@@ -310,4 +310,38 @@ fn a_seed_is_typed_and_shown_nowhere() {
     let hint =
         format!("in the configuration file: authorization {{ users: [ {{nkey: {public}}} ] }}\n");
     assert!(end.err.contains(&hint), "{end:?}");
+}
+
+#[test]
+fn a_hash_that_is_not_whole_is_told_by_a_test_at_the_start_and_by_a_reload_once() {
+    let file = scratch("secrets/broken").join("midge.conf");
+    let user = |hash: &str| {
+        let config =
+            format!("authorization {{ users: [ {{user: ann, password: \"{hash}\"}} ] }}\n");
+        fs::write(&file, config).expect("a file of this test");
+    };
+    let hash = fed(&["passwd", "--cost", "4"], b"s3cret").out;
+    let hash = hash.trim_end();
+    user(hash);
+    let said = "what begins as a bcrypt hash and is none lets nobody in: that of user \"ann\"; ";
+    let done = end_of(&["-t", "-c", text(&file)]);
+    assert!(
+        done.code == Some(0) && !done.err.contains("bcrypt"),
+        "{done:?}"
+    );
+    let mut broker = Broker::start(&["-c", text(&file)]);
+    assert_eq!(broker.count("bcrypt"), 0, "{:?}", broker.lines);
+    user(&hash[..59]);
+    let done = end_of(&["-t", "-c", text(&file)]);
+    assert!(done.code == Some(0) && done.err.contains(said), "{done:?}");
+    let done = end_of(&["check", text(&file)]);
+    assert!(done.code == Some(0) && done.out.contains(said), "{done:?}");
+    for expected in [1, 0] {
+        broker.lines.clear();
+        signal(broker.child.id(), "HUP");
+        broker.position("[INF] Reloaded server configuration");
+        assert_eq!(broker.count(said), expected, "{:?}", broker.lines);
+    }
+    let mut broker = Broker::start(&["-c", text(&file)]);
+    broker.position(&format!("[WRN] {said}"));
 }

@@ -55,6 +55,39 @@ fn the_end_of_a_certificate_is_told_and_warned_of() {
 }
 
 #[test]
+fn a_certificate_that_clients_refuse_is_told_by_a_test_and_at_the_start() {
+    for (name, [from, until], said) in [
+        (
+            "ended",
+            [2001, 2002],
+            "cert.pem has ended at 2002-01-01T00:00:00Z; renew it",
+        ),
+        (
+            "early",
+            [4001, 4002],
+            "cert.pem is not valid before 4001-01-01T00:00:00Z; ",
+        ),
+    ] {
+        let directory = scratch(&format!("tls/{name}"));
+        let key = KeyPair::generate().expect("ring makes keys");
+        let mut params = CertificateParams::new(vec!["midge.test".to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let certificate = params.self_signed(&key).expect("the key signs");
+        fs::write(directory.join("cert.pem"), certificate.pem()).expect("a file of this test");
+        fs::write(directory.join("key.pem"), key.serialize_pem()).expect("a file of this test");
+        let file = configure(&directory);
+        let done = end_of(&["-t", "-c", &file]);
+        assert!(done.code == Some(0) && done.err.contains(said), "{done:?}");
+        let done = end_of(&["check", &file]);
+        assert!(done.code == Some(0) && done.out.contains(said), "{done:?}");
+        let mut broker = Broker::start(&["-c", &file]);
+        let at = broker.position("[ERR] TLS certificate ");
+        assert!(broker.lines[at].contains(said), "{}", broker.lines[at]);
+    }
+}
+
+#[test]
 fn a_reload_reads_the_files_again_and_refuses_what_cannot_be_used() {
     let directory = scratch("tls/reload");
     write(&directory, 100);
