@@ -176,6 +176,7 @@ mod tests {
         authorization { user: u, password: p, timeout: 7, permissions { publish: a } }
         accounts: [A, B]
         system_account: A
+        mappings { a: b }
         allow_non_tls: true
         max_connections: 11
         max_subscriptions: 12
