@@ -387,7 +387,7 @@ mod tests {
             size_of::<Account>() + sublist + one.name.len() + 2 * size_of::<usize>() + 16
         };
         assert!(bytes(&core) <= 1024, "{} bytes", bytes(&core));
-        let id = core.join(account, Key::NONE, peer, 1);
+        let id = core.join(account, Key::new(1, 1), peer, 1);
         for sid in 0..3000 {
             let subject = format!("a.{sid}.{}", if sid % 2 == 0 { "*" } else { "b" });
             core.subscribe(
@@ -397,6 +397,30 @@ mod tests {
                 format!("{sid}").as_bytes(),
             );
         }
+        // It publishes, and subjects that come back are cached.
+        let mut found = Vec::new();
+        for number in 0..10_000 {
+            let subject = format!("a.{}.c", number % 1000);
+            core.sublist(account)
+                .matches(subject.as_bytes(), &mut found);
+        }
+        assert!(core.accounts[account].sublist.cache_bytes() > 64 * 1024);
+        for sid in 0..3000 {
+            let subscription = core.subscription_of(id, format!("{sid}").as_bytes());
+            core.unsubscribe(id, subscription.expect("it is there"));
+        }
+        // Some come and go, and it stays connected.
+        for _ in 0..3 {
+            core.subscribe(id, b"a.*", None, b"1");
+            core.subscribe(id, b"a", Some(b"q"), b"2");
+            for sid in [b"1", b"2"] {
+                let subscription = core.subscription_of(id, sid).expect("it is there");
+                core.unsubscribe(id, subscription);
+            }
+        }
+        core.invariants();
+        let kept = bytes(&core);
+        assert!(kept <= 2048, "{kept} bytes");
         core.leave(id);
         while core.clear_a_piece() {}
         assert!(bytes(&core) <= 1024, "{} bytes", bytes(&core));

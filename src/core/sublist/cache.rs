@@ -18,6 +18,11 @@
 //!
 //! Replies go to subjects that are used once. They must not drive out others, so an entry is filled
 //! by the second miss for a subject: the first makes it the candidate of its pair, for a while.
+//!
+//! There is a cache for each of maybe ten thousand accounts, and most have few subjects. So it begins small, and grows
+//! when subjects come back that it could not keep. That is found out by a sample: one subject that was missed is
+//! watched until so many others were. Misses for it are its first and its second one; a third tells that it was lost.
+//! Replies do not come back, and so do not make it grow.
 
 use super::SetId;
 use super::index::Hashing;
@@ -31,8 +36,17 @@ const HALF_BYTES: usize = ROOM_BYTES / 2;
 /// The classes of first tokens.
 const CLASSES: usize = 256;
 
-/// Fewest and most pairs: 128 KiB and 8 MiB.
-const PAIRS: [usize; 2] = [1 << 10, 1 << 16];
+/// Fewest and most pairs: 2 KiB and 8 MiB.
+const PAIRS: [usize; 2] = [1 << 4, 1 << 16];
+
+/// Most pairs that there are for the sake of subjects that were lost, however few sets there are: 128 KiB.
+const GROWN_PAIRS_MAX: usize = 1 << 10;
+
+/// It becomes so many times as large then.
+const GROWTH: usize = 8;
+
+/// Misses for which a sample is watched: three rounds of as many subjects as the largest of these sizes holds.
+const WATCHED_MISSES_MAX: u16 = 6 << 10;
 
 /// Misses for others that a candidate outlasts. Some subjects in turn must not keep each other
 /// from being asked for twice.
@@ -87,9 +101,39 @@ pub(super) struct Cache {
     time: u32,
     /// When something last changed for all subjects; never 0.
     changed: u32,
+    sample: Sample,
     /// When something last changed for the subjects of a class; none until something has that is known. An account
     /// that is empty has no kibibyte for it.
     classes: Option<Box<[u32; CLASSES]>>,
+}
+
+/// A subject that was missed, and is watched.
+#[derive(Debug, Default)]
+struct Sample {
+    /// Half of its hash.
+    tag: u32,
+    /// Misses for it; with 0 there is none.
+    own: u8,
+    /// Misses for all subjects since its first one.
+    all: u16,
+}
+
+impl Sample {
+    /// A subject was missed that is not known, nor was a moment ago; answers whether it is the one that is watched and
+    /// was lost.
+    fn has_lost(&mut self, tag: u32) -> bool {
+        if self.own == 0 || self.all == WATCHED_MISSES_MAX {
+            (self.tag, self.own, self.all) = (tag, 1, 0);
+            return false;
+        }
+        self.all += 1;
+        self.own += u8::from(self.tag == tag);
+        let is_lost = self.own == 3;
+        if is_lost {
+            self.own = 0;
+        }
+        is_lost
+    }
 }
 
 impl Default for Cache {
@@ -98,6 +142,7 @@ impl Default for Cache {
             pairs: Vec::new(),
             time: 1,
             changed: 1,
+            sample: Sample::default(),
             classes: None,
         }
     }
@@ -134,6 +179,12 @@ impl Cache {
         }
         self.fit(sets);
         let place = self.place(hash);
+        let is_old = (0..2).any(|number| self.pairs[place].is_of(number, hash, subject));
+        if !is_old && self.pairs.len() < GROWN_PAIRS_MAX && self.sample.has_lost(tag(hash)) {
+            let larger = GROWTH * self.pairs.len();
+            self.pairs = vec![EMPTY; larger.min(GROWN_PAIRS_MAX)];
+            return;
+        }
         let good = [0, 1].map(|number| self.is_good(&self.pairs[place].ways[number]));
         let pair = &mut self.pairs[place];
         let number = match (0..2).find(|number| pair.is_of(*number, hash, subject)) {
@@ -268,7 +319,7 @@ impl Cache {
 
     /// Gives memory back if it has become too large for this number of sets.
     pub(super) fn shrink(&mut self, sets: usize) {
-        if self.pairs.len() > PAIRS[0] && sets < self.pairs.len() / 16 {
+        if self.pairs.len() > GROWN_PAIRS_MAX && sets < self.pairs.len() / 16 {
             self.pairs = Vec::new();
         }
     }
@@ -442,8 +493,31 @@ mod tests {
     }
 
     #[test]
+    fn it_grows_when_subjects_come_back_that_it_could_not_keep_and_not_for_others() {
+        let mut bench = Bench::new();
+        let ask = |bench: &mut Bench, subject: &str| {
+            if bench.get(subject).is_none() {
+                bench.learn(subject, &[1]);
+            }
+        };
+        for number in 0..20_000 {
+            ask(&mut bench, &format!("_INBOX.{number}"));
+            ask(&mut bench, &format!("few.{}", number % 8));
+        }
+        assert_eq!(bench.cache.pairs.len(), PAIRS[0]);
+        // Samples that are kept take up most of the rounds.
+        for number in (0..60).flat_map(|_| 0..1000) {
+            ask(&mut bench, &format!("s.{number}"));
+        }
+        let is_known = |number: &i32| bench.get(&format!("s.{number}")).is_some();
+        assert!((0..1000).filter(is_known).count() > 800);
+        assert_eq!(bench.cache.pairs.len(), GROWN_PAIRS_MAX);
+    }
+
+    #[test]
     fn subjects_of_one_pair_are_kept_also_if_they_are_asked_for_in_turn() {
         let mut bench = Bench::new();
+        bench.cache.fit(GROWN_PAIRS_MAX / 2);
         // Of the subjects in turn, some fall together.
         let subjects: Vec<String> = (0..1000).map(|number| format!("s.{number}")).collect();
         for _ in 0..6 {
@@ -557,7 +631,13 @@ mod tests {
     fn it_grows_with_the_sets_and_is_given_back() {
         let mut bench = Bench::new();
         assert_eq!(bench.cache.pairs.len(), 0);
-        for (sets, pairs) in [(1, 1024), (3000, 8192), (10, 8192), (1_000_000, 65_536)] {
+        for (sets, pairs) in [
+            (1, 16),
+            (300, 1024),
+            (3000, 8192),
+            (10, 8192),
+            (1_000_000, 65_536),
+        ] {
             bench.cache.fit(sets);
             assert_eq!(bench.cache.pairs.len(), pairs, "{sets} sets");
         }

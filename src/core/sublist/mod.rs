@@ -79,6 +79,10 @@ pub struct SetId(u32);
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ReceiverId(pub u32);
 
+/// Bytes that are kept when the last subscription has gone: room for a few of them, so that one that comes and goes
+/// allocates nothing.
+const EMPTY_BYTES_MAX: usize = 768;
+
 /// All subscriptions of one account.
 #[derive(Debug)]
 pub struct Sublist {
@@ -133,8 +137,7 @@ impl Sublist {
         }
     }
 
-    /// Gives back the memory of one that has no subscriptions and that nobody asks any more: what stays is a few
-    /// numbers.
+    /// Gives back the memory of one that has no subscriptions: what stays is a few numbers.
     pub(crate) fn give_back(&mut self) {
         debug_assert!(self.is_empty());
         let fresh = Sublist::seeded(0);
@@ -188,6 +191,9 @@ impl Sublist {
             self.forget(subscription.set);
         }
         self.changed(moved);
+        if self.is_empty() && self.bytes() > EMPTY_BYTES_MAX {
+            self.give_back();
+        }
         subscription
     }
 
@@ -324,7 +330,11 @@ impl Sublist {
                 self.cache.forget(hash);
             }
         }
-        self.cache.shrink(self.sets.len());
+        match self.trie.is_empty() {
+            // It is not asked then.
+            true => self.cache.empty(),
+            false => self.cache.shrink(self.sets.len()),
+        }
         if cfg!(debug_assertions) {
             self.has_gone(set.subject());
         }
