@@ -172,6 +172,9 @@ impl Client {
                 records.meter.end_turn(self.link.label.cid, received);
             }
         }
+        if !cx.state.core.requests.is_empty() {
+            cx.defer(cx.state.serve);
+        }
         outcome
     }
 }

@@ -94,7 +94,7 @@ impl Core {
         self.accounts[account].clients -= clients;
         self.client_count -= clients;
         if !is_clearing {
-            self.remove(id);
+            self.remove_receiver(id);
         }
         self.accounts.close_if_over(account);
         self.changed();
@@ -167,7 +167,7 @@ impl Core {
             let receiver = self.receiver_mut(id);
             receiver.is_clearing = false;
             if receiver.key == Key::NONE {
-                self.remove(id);
+                self.remove_receiver(id);
             }
             self.accounts.close_if_over(in_account);
         }
@@ -176,7 +176,7 @@ impl Core {
     }
 
     /// Takes a receiver that has gone out of the table.
-    fn remove(&mut self, id: ReceiverId) {
+    pub(super) fn remove_receiver(&mut self, id: ReceiverId) {
         self.receivers.remove(id.0 as usize);
         self.leaving.removed += 1;
         let (len, capacity) = (self.receivers.len(), self.receivers.capacity());

@@ -18,6 +18,7 @@ pub(crate) mod outbox;
 pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod replies;
+pub(crate) mod requests;
 pub(crate) mod revision;
 pub mod sublist;
 pub(crate) mod trace;
@@ -32,6 +33,7 @@ use leaving::Leaving;
 use midge_reactor::Key;
 use receiver::{Label, Receiver, Traffic};
 use replies::Clock;
+use requests::Requests;
 use slab::Slab;
 use sublist::{ReceiverId, Sublist};
 
@@ -52,6 +54,8 @@ pub(crate) struct Core {
     /// Most bytes that all queues may hold together.
     pub total_bytes_max: usize,
     pub scratch: Scratch,
+    /// What the broker itself was asked.
+    pub requests: Requests,
     /// When the present turn began.
     pub clock: Clock,
     /// When the receivers are to be looked at again.
@@ -70,6 +74,7 @@ impl Core {
             backpressure: Backpressure::default(),
             total_bytes_max,
             scratch: Scratch::default(),
+            requests: Requests::default(),
             clock: Clock::default(),
             due: Due::default(),
         }

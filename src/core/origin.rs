@@ -3,13 +3,14 @@
 //! ```text
 //! from │ to    client   route   spoke   hub
 //! client       yes      yes     yes     yes
+//! broker       yes      yes     yes     yes
 //! route        yes      no      yes     no      a message crosses one route at most
 //! spoke        yes      yes     yes     yes     but never goes back where it came from
 //! hub          yes      no      yes     yes     likewise
 //! ```
 //!
 //! A spoke is a leaf node that has connected to this broker, a hub a broker to which this one has
-//! connected as a leaf node.
+//! connected as a leaf node. What the broker itself says is handed on as if a client had.
 
 use crate::core::accounts::AccountId;
 use crate::core::sublist::ReceiverId;
@@ -25,6 +26,8 @@ use crate::core::sublist::ReceiverId;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Role {
     Client,
+    /// A part of this broker.
+    Broker,
     Route,
     Spoke,
     Hub,
@@ -35,20 +38,21 @@ impl Role {
     #[inline(always)]
     pub(crate) const fn hands_on_to(self, to: Role) -> bool {
         match (self, to) {
-            (_, Role::Client | Role::Spoke) => true,
-            (Role::Client | Role::Spoke, Role::Route | Role::Hub) => true,
+            (_, Role::Client | Role::Broker | Role::Spoke) => true,
+            (Role::Client | Role::Broker | Role::Spoke, Role::Route | Role::Hub) => true,
             (Role::Hub, Role::Hub) => true,
             (Role::Route, Role::Route | Role::Hub) | (Role::Hub, Role::Route) => false,
         }
     }
 
     /// Whether such a connection is not read while a receiver of its messages is far behind. What comes
-    /// from another broker is that of all its clients, who must not wait for one slow subscriber.
+    /// from another broker is that of all its clients, who must not wait for one slow subscriber; and the broker itself
+    /// waits for nobody.
     #[inline]
     pub(crate) const fn is_held(self) -> bool {
         match self {
             Role::Client => true,
-            Role::Route | Role::Spoke | Role::Hub => false,
+            Role::Broker | Role::Route | Role::Spoke | Role::Hub => false,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `Receiver`: one to whom messages can be delivered, as delivery knows it.
 //!
-//! Every receiver is a client as yet. Routes, leaf nodes, imports and services are further kinds: they have
-//! accounts and subscriptions as clients have, and differ in what they take and how it is framed for them,
-//! which the methods of [`Kind`] say.
+//! A receiver is a client, or a service of the broker itself. Routes, leaf nodes and imports are further kinds: they
+//! have accounts and subscriptions as clients have, and differ in what they take and how it is framed for them, which
+//! the methods of [`Kind`] say.
 
 use crate::core::accounts::AccountId;
 use crate::core::guard::Guard;
@@ -23,14 +23,25 @@ pub(crate) enum Kind {
         /// Whether it wants its own messages back.
         echo: bool,
     },
+    /// A part of the broker, which has no queue: it [gets requests](crate::core::requests).
+    Service,
 }
 
 impl Kind {
+    /// Whether it gets what it publishes itself.
+    fn wants_its_own(self) -> bool {
+        match self {
+            Kind::Client { echo, .. } => echo,
+            Kind::Service => true,
+        }
+    }
+
     /// What it is among brokers and clients.
     #[inline]
     pub(crate) fn role(self) -> Role {
         match self {
             Kind::Client { .. } => Role::Client,
+            Kind::Service => Role::Broker,
         }
     }
 }
@@ -173,9 +184,8 @@ impl Receiver {
 
     /// It is this from here on.
     pub(crate) fn set_kind(&mut self, kind: Kind) {
-        let Kind::Client { echo, .. } = kind;
         self.kind = kind;
-        self.takes_all = echo && self.guard.is_none();
+        self.takes_all = kind.wants_its_own() && self.guard.is_none();
     }
 
     /// Whether it gets a message from there to which `subscription` of it, which is `id`, has subscribed.
@@ -212,7 +222,7 @@ impl Receiver {
         origin: &Origin,
         message: &Publish<'_>,
     ) -> bool {
-        let Kind::Client { echo, .. } = self.kind;
+        let echo = self.kind.wants_its_own();
         let guard = self.guard.as_deref();
         let passes =
             |guard: &Guard| guard.lets_through(id, message.subject(), subscription.is_queued());
@@ -241,6 +251,7 @@ impl Receiver {
     pub(crate) fn takes_headers(&self) -> bool {
         match self.kind {
             Kind::Client { headers, .. } => headers,
+            Kind::Service => true,
         }
     }
 

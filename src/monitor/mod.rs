@@ -1,10 +1,12 @@
-//! Monitoring over HTTP, in the reactor that serves the clients.
+//! Monitoring, in the reactor that serves the clients: over HTTP, and by messages of the system account.
 //!
 //! ```text
 //!            bytes              Request                 Response
 //! socket ──▶ HttpConnection ── request ──▶ endpoints::answer ──▶ whole, or Pieces: one a turn
 //!            http/             request.rs  endpoints/            connz.rs, subsz.rs, ...
 //! ```
+//!
+//! Requests to `$SYS.REQ` come to `messages/`, which asks the same endpoints.
 //!
 //! `endpoints/` has one file for each endpoint, named after it. They read the broker's state and change nothing, so
 //! none of them knows of sockets: what they ask of the reactor is the trait `Sockets`. Only `/kick` has an effect:
@@ -21,6 +23,7 @@
 mod endpoints;
 mod http;
 mod json;
+pub(crate) mod messages;
 mod query;
 mod times;
 mod view;

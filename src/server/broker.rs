@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::client::listener::Clients;
 use crate::config::{Config, Terms};
 use crate::door::{Door, Transport};
-use crate::monitor::HttpListener;
+use crate::monitor::{HttpListener, messages};
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::certificates;
 use crate::server::handle::Handle;
@@ -378,6 +378,10 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
     let State { config, info, .. } = &mut *cx.state;
     announce_settings(info, config, port);
     certificates::begin(cx);
+    if cx.state.config.system_account_name().is_some() && cx.state.records.is_none() {
+        keep_records(cx, 0);
+    }
+    messages::update(cx);
     Ok(listeners)
 }
 
@@ -457,6 +461,12 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
     let port = cx
         .listening_on(listener)
         .map_or(address.1, |addr| addr.port());
+    keep_records(cx, port);
+    Ok(Some(listener))
+}
+
+/// Begins to keep what is only told, to those who ask on `port`, or by messages.
+fn keep_records(cx: &mut Context<'_, State>, port: u16) {
     let closed_max = cx.state.config.closed_clients_max;
     let random = cx.io.random();
     let records = Records::new(cx.now(), port, closed_max, random);
@@ -467,7 +477,6 @@ fn listen_for_monitoring(cx: &mut Context<'_, State>) -> Result<Option<Key>, Sta
             records.history.note(now, stats);
         }
     });
-    Ok(Some(listener))
 }
 
 /// Host and port for monitoring, if there is to be any.

@@ -9,6 +9,7 @@ use crate::client::{Changes, Client};
 use crate::config::{Config, Listener, Monitor, UnixSocket, WebSocket};
 use crate::core::backpressure::crowd;
 use crate::door::Door;
+use crate::monitor::messages;
 use crate::server::broker::{announce_settings, framing};
 use crate::server::certificates;
 use crate::server::preflight::{self, PidFile};
@@ -39,6 +40,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
     }
     tell(cx, &before);
+    messages::update(cx);
     let changes = Changes::of(&former, &cx.state.config);
     if changes.credentials {
         cx.state.auth_version += 1;

@@ -6,6 +6,7 @@ pub(crate) mod handshakes;
 pub(crate) mod open_files;
 pub(crate) mod ports;
 pub(crate) mod revising;
+pub(crate) mod serving;
 pub(crate) mod socket_file;
 
 use crate::auth::failures::Failures;
@@ -16,6 +17,7 @@ use crate::core::Core;
 use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
 use crate::core::receiver::Receiver;
+use crate::core::requests::Service;
 use crate::door::{Door, Entrance};
 use crate::limits::Limiter;
 use crate::mapping::Way;
@@ -26,6 +28,7 @@ use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
 use crate::state::revising::Revising;
+use crate::state::serving::Serve;
 use crate::state::socket_file::SocketFile;
 use crate::websocket::Settings;
 use midge_protocol::Info;
@@ -93,6 +96,10 @@ pub struct State {
     pub(crate) limiter: Limiter,
     /// Files that tell of this process; `None` if it is not the broker's.
     pub(crate) files: Option<Files>,
+    /// The part of the broker that is asked by messages, while there is a system account.
+    pub(crate) service: Option<Service>,
+    /// Has it answer what waits, once it has begun.
+    pub(crate) serve: Serve,
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
 }
@@ -156,6 +163,8 @@ impl State {
             failures: Failures::new(),
             revising: Revising::default(),
             files: None,
+            service: None,
+            serve: |_| {},
             records: None,
         }
     }
@@ -221,7 +230,9 @@ impl State {
 
     /// The port on which monitoring is served, if it is.
     pub fn monitor_port(&self) -> Option<u16> {
-        self.records.as_ref().map(|records| records.port())
+        let port = self.records.as_ref().map(|records| records.port());
+        // Without a listener records may be kept as well, for the system account.
+        port.filter(|port| *port > 0)
     }
 
     /// Bytes in the longest queue of a client. Looks at each client.

@@ -149,6 +149,7 @@ impl Fanout {
                     ..
                 },
             backpressure,
+            requests,
             ..
         } = core;
         head.begin(message);
@@ -163,6 +164,7 @@ impl Fanout {
                 receivers,
                 backpressure,
                 finished,
+                requests,
                 out,
                 work: 0,
                 taken: 0,

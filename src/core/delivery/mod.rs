@@ -240,9 +240,16 @@ pub(crate) fn publish_one<O: Outbox>(
         && !out.any_congested()
     {
         begin(out);
-        let receivers = &mut core.receivers;
+        let (receivers, requests) = (&mut core.receivers, &mut core.requests);
         let subscription = sublist.subscription_mut(id);
-        let taken = give_alone(message, origin, (id, subscription), receivers, out);
+        let taken = give_alone(
+            message,
+            origin,
+            (id, subscription),
+            receivers,
+            requests,
+            out,
+        );
         if taken && subscription.finished() {
             tally.work += end([id], sublist, receivers, &mut core.interest);
         }
@@ -338,6 +345,7 @@ fn publish_found<O: Outbox>(
         receivers: &mut core.receivers,
         backpressure: &core.backpressure,
         finished: &mut scratch.finished,
+        requests: &mut core.requests,
         out,
         work: 0,
         taken: 0,

@@ -13,7 +13,9 @@ impl<O: Outbox> Delivery<'_, O> {
     pub(super) fn congested(&self, id: SubId) -> Option<Key> {
         let subscription = self.sublist.subscription(id);
         let receiver = &self.receivers[subscription.receiver.0 as usize];
+        // A part of the broker has no queue.
         let gets_it = !receiver.is_clearing
+            && receiver.key != Key::NONE
             && !subscription.finished()
             && receiver.takes(subscription, id, self.from, self.run.first());
         (gets_it && self.out.is_congested(receiver.key)).then_some(receiver.key)

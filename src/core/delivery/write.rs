@@ -14,9 +14,10 @@
 //! (from a few KiB up, to many receivers): [`Head::put`] would append the head, and a reference to the tail.
 
 use crate::core::backpressure::Backpressure;
-use crate::core::origin::Origin;
+use crate::core::origin::{Origin, Role};
 use crate::core::outbox::Outbox;
-use crate::core::receiver::{Receiver, Traffic};
+use crate::core::receiver::{Kind, Receiver, Traffic};
+use crate::core::requests::Requests;
 use crate::core::sublist::{Sid, SubId, Sublist, Subscription};
 use crate::core::trace;
 use midge_protocol::{Decimal, Msg, Piece, Publish, Run, Sink};
@@ -33,6 +34,7 @@ pub(super) struct Delivery<'a, O> {
     pub backpressure: &'a Backpressure,
     /// Subscriptions that have had their last message.
     pub finished: &'a mut Vec<SubId>,
+    pub requests: &'a mut Requests,
     pub out: &'a mut O,
     /// Subscriptions that were looked at.
     pub work: usize,
@@ -77,7 +79,7 @@ impl<O: Outbox> Delivery<'_, O> {
         takes: impl FnOnce(&mut Receiver, &Subscription) -> bool,
     ) -> bool {
         self.work += count;
-        let (message, head) = (self.run.first(), &mut *self.head);
+        let (message, from, head) = (self.run.first(), self.from, &mut *self.head);
         let tail_bytes = message.tail().unwrap_or_default().len();
         let copies = Copies { message, count };
         let subscription = self.sublist.subscription_mut(id);
@@ -85,7 +87,9 @@ impl<O: Outbox> Delivery<'_, O> {
             let end = head.set_sid(sid)?;
             Some(head.put(end, count, tail_bytes, tails, to, out))
         };
-        if !copies.give(subscription, self.receivers, self.out, takes, write) {
+        if !copies.give(subscription, self.receivers, self.out, takes, write)
+            && !serve(message, from, subscription, self.receivers, self.requests)
+        {
             return false;
         }
         self.taken += count;
@@ -107,14 +111,40 @@ pub(super) fn give_alone<O: Outbox>(
     from: &Origin,
     (id, subscription): (SubId, &mut Subscription),
     receivers: &mut Slab<Receiver>,
+    requests: &mut Requests,
     out: &mut O,
 ) -> bool {
     let copies = Copies { message, count: 1 };
     let takes = |receiver: &mut Receiver, one: &_| receiver.take(one, id, from, message);
-    copies.give(subscription, receivers, out, takes, |sid, to, out| {
+    let is_given = copies.give(subscription, receivers, out, takes, |sid, to, out| {
         let (subject, tail) = message.hand_on()?;
         Some(put_alone(message.has_header(), subject, sid, tail, to, out))
-    })
+    });
+    is_given || serve(message, from, subscription, receivers, requests)
+}
+
+/// A message that no queue has taken: gives it to the receiver of a subscription if that is a part of the broker;
+/// answers whether it is, and has taken it.
+#[cold]
+#[inline(never)]
+fn serve(
+    message: &Publish<'_>,
+    from: &Origin,
+    subscription: &mut Subscription,
+    receivers: &mut Slab<Receiver>,
+    requests: &mut Requests,
+) -> bool {
+    let is_client = from.role == Role::Client;
+    let receiver = &mut receivers[subscription.receiver.0 as usize];
+    let is_served = is_client
+        && receiver.kind() == Kind::Service
+        && !receiver.is_clearing
+        && requests.keep(message);
+    if is_served {
+        receiver.sent.add(Traffic::of(1, message.body_bytes()));
+        subscription.count(1);
+    }
+    is_served
 }
 
 /// What one subscription is to get.

@@ -74,15 +74,26 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mist
         })),
         Some(name) if view.has_account(&name) => Ok(Content::Pieces(Box::new(OneAccount {
             name,
+            is_bare: false,
             walk: Walk::default(),
         }))),
         Some(name) => Err(format!("Account {name} does not exist")),
     }
 }
 
+/// What is told of an account, without what is around it over HTTP.
+pub(super) fn detail(name: String) -> Box<dyn Pieces> {
+    Box::new(OneAccount {
+        name,
+        is_bare: true,
+        walk: Walk::default(),
+    })
+}
+
 /// One account, with what a walk over its sublist finds.
 struct OneAccount {
     name: String,
+    is_bare: bool,
     walk: Walk,
 }
 
@@ -111,6 +122,10 @@ impl Pieces for OneAccount {
             mappings: account.map(mappings).unwrap_or_default(),
             sublist_stats: self.walk.stats(view, &walked),
         };
+        if self.is_bare {
+            json::put(out, &detail, 0);
+            return false;
+        }
         let accountz = Accountz {
             server_id: view.server_id(),
             now: view.now(),

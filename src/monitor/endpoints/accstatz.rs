@@ -60,9 +60,11 @@ pub(super) fn answer(view: &View<'_>, query: &Query<'_>) -> Result<Content, Mist
     let unused = query.switch("unused")?;
     // Of midge alone.
     let limit = query.positive("limit")?.unwrap_or(usize::MAX);
-    let names = view.account_names().into_iter().map(Into::into);
+    let only = query.text("acc");
+    let is_asked = |name: &&str| only.as_deref().is_none_or(|only| only == *name);
+    let names = view.account_names().into_iter().filter(is_asked);
     Ok(Content::Pieces(Box::new(Accounts {
-        names: names.collect(),
+        names: names.map(Into::into).collect(),
         next: None,
         written: 0,
         limit,

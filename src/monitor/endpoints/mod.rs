@@ -264,6 +264,37 @@ fn ask(
     }
 }
 
+/// JSON that was asked for by a message.
+pub(super) enum Asked {
+    Whole(Vec<u8>),
+    Pieces(Box<dyn Pieces>),
+}
+
+/// What an endpoint says that changes nothing, without HTTP.
+pub(super) fn asked(
+    endpoint: Endpoint,
+    view: &View<'_>,
+    query: &Query<'_>,
+) -> Result<Asked, Mistake> {
+    match ask(endpoint, view, &Request::default(), query)? {
+        Content::Json(body) | Content::Failure(_, body) => Ok(Asked::Whole(body)),
+        Content::Pieces(pieces) => Ok(Asked::Pieces(pieces)),
+        Content::Refused(..) | Content::Page { .. } | Content::Metrics(_) => {
+            Err(format!("{} is asked over HTTP", endpoint.name()))
+        }
+    }
+}
+
+/// Why no clients may come, if they may not.
+pub(super) fn not_ready(view: &View<'_>) -> Option<&'static str> {
+    view.state.lame_duck.then_some(healthz::NOT_READY)
+}
+
+/// What an account is, which there must be.
+pub(super) fn account(name: String) -> Asked {
+    Asked::Pieces(accountz::detail(name))
+}
+
 /// The name of the function that a script wants its JSON given to. It stands in what a browser runs,
 /// so it must be a name.
 fn callback(query: &Query<'_>) -> Result<Option<String>, Mistake> {

@@ -11,6 +11,7 @@ mod pieces;
 mod probes;
 mod reference;
 mod shape;
+mod system;
 mod tools;
 mod top;
 

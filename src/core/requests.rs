@@ -1,0 +1,125 @@
+//! `Requests`: messages for parts of the broker itself.
+//!
+//! A service is a receiver without a connection. It subscribes as a client does, so that a request finds it on the way of
+//! all messages, and costs others nothing. Where a client would get a copy into its queue, a request is kept here until
+//! the loop has time for it, in the same turn.
+
+use crate::core::Core;
+use crate::core::accounts::AccountId;
+use crate::core::delivery::Publisher;
+use crate::core::receiver::{Kind, Label, Receiver};
+use crate::core::sublist::ReceiverId;
+use crate::door::{Door, Peer};
+use midge_protocol::Publish;
+use midge_reactor::Key;
+use std::collections::VecDeque;
+
+/// Most requests that wait at once, and most bytes of them. One more finds nobody who takes it.
+const REQUESTS_MAX: usize = 1024;
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A message that a service got.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub subject: Box<[u8]>,
+    pub reply: Option<Box<[u8]>>,
+    pub payload: Box<[u8]>,
+}
+
+impl Request {
+    fn bytes(&self) -> usize {
+        let reply = self.reply.as_ref().map_or(0, |reply| reply.len());
+        self.subject.len() + reply + self.payload.len()
+    }
+}
+
+/// Those that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    waiting: VecDeque<Request>,
+    bytes: usize,
+}
+
+impl Requests {
+    /// Whether nothing waits.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes out the one that has waited longest.
+    pub(crate) fn pop(&mut self) -> Option<Request> {
+        let request = self.waiting.pop_front()?;
+        self.bytes -= request.bytes();
+        Some(request)
+    }
+
+    /// Keeps a message for a service; answers whether there is room.
+    #[cold]
+    pub(super) fn keep(&mut self, message: &Publish<'_>) -> bool {
+        let request = Request {
+            subject: message.subject().into(),
+            reply: message.reply().map(Into::into),
+            payload: message.payload().into(),
+        };
+        let bytes = self.bytes + request.bytes();
+        let has_room = self.waiting.len() < REQUESTS_MAX && bytes <= BYTES_MAX;
+        if has_room {
+            self.bytes = bytes;
+            self.waiting.push_back(request);
+        }
+        has_room
+    }
+}
+
+/// A part of the broker that is asked by messages.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub receiver: ReceiverId,
+    /// By which it answers.
+    pub publisher: Publisher,
+    /// Whether an answer is under way that takes more than a turn.
+    pub is_answering: bool,
+    /// How often it has answered.
+    pub said: u64,
+}
+
+impl Service {
+    /// Begins one in an account. It has no subscriptions yet.
+    pub(crate) fn begin(core: &mut Core, account: AccountId) -> Service {
+        let receiver = core.join_service(account);
+        Service {
+            receiver,
+            publisher: Publisher::new(core.receiver(receiver).origin(receiver)),
+            is_answering: false,
+            said: 0,
+        }
+    }
+
+    /// Ends it with its subscriptions.
+    pub(crate) fn end(self, core: &mut Core) {
+        let receiver = core.receiver(self.receiver);
+        let (account, has_any) = (receiver.account, !receiver.sids.is_empty());
+        match has_any {
+            // It has no key, and so goes with the last of them.
+            true => core.unsubscribe_all(self.receiver),
+            false => core.remove_receiver(self.receiver),
+        }
+        core.accounts.close_if_over(account);
+    }
+}
+
+impl Core {
+    /// Makes a part of the broker a receiver, in an account. It has no subscriptions yet.
+    fn join_service(&mut self, account: AccountId) -> ReceiverId {
+        let label = Label {
+            peer: Peer::Internet(([0, 0, 0, 0], 0).into()),
+            cid: 0,
+            door: Door::Main,
+        };
+        let mut receiver = Receiver::new(Key::NONE, account, label);
+        receiver.set_kind(Kind::Service);
+        let id = self.receivers.insert(receiver);
+        ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
+    }
+}

@@ -1,0 +1,456 @@
+//! What is asked by a message, and what is answered.
+//!
+//! A question may say which servers it is for, and what it wants to know, in the JSON of its payload. Who is not meant
+//! says nothing, as several servers may be asked at once.
+
+use crate::ANNOUNCED_VERSION;
+use crate::core::accounts::AccountId;
+use crate::core::requests::Request;
+use crate::monitor::Pieces;
+use crate::monitor::endpoints::{self, Asked, Endpoint};
+use crate::monitor::query::Query;
+use crate::monitor::view::View;
+use crate::state::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::thread;
+
+/// What can be asked of a server, by its last token.
+const OF_A_SERVER: &[(&str, What)] = &[
+    ("STATSZ", What::Statsz),
+    ("IDZ", What::Idz),
+    ("VARZ", What::Data(Endpoint::Varz)),
+    ("SUBSZ", What::Data(Endpoint::Subsz)),
+    ("CONNZ", What::Data(Endpoint::Connz)),
+    ("ROUTEZ", What::Data(Endpoint::Routez)),
+    ("GATEWAYZ", What::Data(Endpoint::Gatewayz)),
+    ("LEAFZ", What::Data(Endpoint::Leafz)),
+    ("ACCOUNTZ", What::Data(Endpoint::Accountz)),
+    ("JSZ", What::Data(Endpoint::Jsz)),
+    ("HEALTHZ", What::Health),
+    ("IPQUEUESZ", What::Data(Endpoint::Ipqueuesz)),
+];
+
+/// What can be asked of an account.
+const OF_AN_ACCOUNT: &[(&str, What)] = &[
+    ("CONNZ", What::Data(Endpoint::Connz)),
+    ("SUBSZ", What::Data(Endpoint::Subsz)),
+    ("LEAFZ", What::Data(Endpoint::Leafz)),
+    ("INFO", What::Account),
+    ("STATZ", What::Data(Endpoint::Accstatz)),
+];
+
+const SERVERS: &str = "$SYS.REQ.SERVER.";
+const ACCOUNTS: &str = "$SYS.REQ.ACCOUNT.";
+/// In place of the name of a server, or of an account: all of them.
+const ALL: &str = "PING";
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum What {
+    /// Who this server is.
+    Idz,
+    /// The counters.
+    Statsz,
+    /// Whether clients may come.
+    Health,
+    /// What an account is.
+    Account,
+    /// What an endpoint of HTTP says.
+    Data(Endpoint),
+}
+
+/// What is asked, and of which account.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Question {
+    what: What,
+    account: Option<String>,
+}
+
+impl Question {
+    /// What is asked by a message to this subject.
+    fn of(subject: &[u8]) -> Option<Question> {
+        let subject = str::from_utf8(subject).ok()?;
+        let named = |rest: &'_ str, list: &[(&str, What)]| {
+            let (whose, name) = rest.rsplit_once('.').unwrap_or((rest, "STATSZ"));
+            let found = list.iter().find(|(known, _)| *known == name);
+            found.map(|(_, what)| (whose.to_owned(), *what))
+        };
+        if let Some(rest) = subject.strip_prefix(SERVERS) {
+            let (_, what) = named(rest, OF_A_SERVER)?;
+            return Some(Question {
+                what,
+                account: None,
+            });
+        }
+        let (account, what) = named(subject.strip_prefix(ACCOUNTS)?, OF_AN_ACCOUNT)?;
+        Some(Question {
+            what,
+            account: Some(account).filter(|account| account != ALL),
+        })
+    }
+
+    /// All subjects by which this server is asked.
+    pub(super) fn subjects(server_id: &str) -> Vec<String> {
+        let mut subjects = vec![format!("{SERVERS}{ALL}")];
+        for whose in [ALL, server_id] {
+            subjects.extend(
+                OF_A_SERVER
+                    .iter()
+                    .map(|(name, _)| format!("{SERVERS}{whose}.{name}")),
+            );
+        }
+        subjects.extend(
+            OF_AN_ACCOUNT
+                .iter()
+                .map(|(name, _)| format!("{ACCOUNTS}*.{name}")),
+        );
+        subjects
+    }
+}
+
+/// Who answers, as it stands in each answer.
+#[derive(Serialize)]
+struct Server<'a> {
+    name: &'a str,
+    host: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a str>,
+    ver: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+    jetstream: bool,
+    flags: u64,
+    seq: u64,
+    time: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Idz<'a> {
+    name: &'a str,
+    host: &'a str,
+    id: &'a str,
+}
+
+/// As over HTTP, where the status says the same.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    status_code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Count {
+    msgs: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Statsz {
+    start: Timestamp,
+    mem: usize,
+    cores: usize,
+    cpu: f64,
+    connections: usize,
+    total_connections: u64,
+    active_accounts: usize,
+    subscriptions: usize,
+    sent: Count,
+    received: Count,
+    slow_consumers: u64,
+    active_servers: usize,
+    gomaxprocs: usize,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    code: u16,
+    description: &'a str,
+}
+
+/// What is said to a question.
+pub(super) enum Answer {
+    Whole(Vec<u8>),
+    Pieces {
+        /// What stands before the first; a brace stands behind the last.
+        made: Vec<u8>,
+        pieces: Box<dyn Pieces>,
+    },
+    /// Another server is meant.
+    Silence,
+}
+
+/// Answers a request.
+pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
+    let Some(question) = Question::of(&request.subject) else {
+        return Answer::Silence;
+    };
+    let options = match options(&request.payload) {
+        Ok(options) => options,
+        Err(error) => return failure(view, 400, &error),
+    };
+    if !is_meant(view, &options) {
+        return Answer::Silence;
+    }
+    let info = &view.state.info;
+    match question.what {
+        What::Idz => Answer::Whole(json(&Idz {
+            name: &info.server_name,
+            host: &info.host,
+            id: &info.server_id,
+        })),
+        What::Statsz => {
+            let mut body = opened(view, "statsz");
+            body.extend(json(&statsz(view)));
+            body.push(b'}');
+            Answer::Whole(body)
+        }
+        What::Health => {
+            let error = endpoints::not_ready(view);
+            let (status, status_code) = match error {
+                None => ("ok", 200),
+                Some(_) => ("error", 500),
+            };
+            let health = Health {
+                status,
+                status_code,
+                error,
+            };
+            data(view, Asked::Whole(json(&health)))
+        }
+        What::Account => {
+            let name = question.account.or_else(|| own(view)).unwrap_or_default();
+            match view.has_account(&name) {
+                true => data(view, endpoints::account(name)),
+                false => failure(view, 500, &format!("Account {name} does not exist")),
+            }
+        }
+        What::Data(endpoint) => {
+            let text = as_query(
+                &options,
+                endpoint,
+                question.account.or_else(|| {
+                    let is_its_own = request.subject.starts_with(ACCOUNTS.as_bytes());
+                    own(view).filter(|_| is_its_own && endpoint == Endpoint::Connz)
+                }),
+            );
+            match endpoints::asked(endpoint, view, &Query::new(&text)) {
+                Ok(asked) => data(view, asked),
+                Err(mistake) => failure(view, 500, &mistake),
+            }
+        }
+    }
+}
+
+/// The account that the service is in.
+fn own(view: &View<'_>) -> Option<String> {
+    view.state.config.system_account_name().map(str::to_owned)
+}
+
+fn data(view: &View<'_>, asked: Asked) -> Answer {
+    let mut made = opened(view, "data");
+    match asked {
+        Asked::Whole(body) => {
+            made.extend(body);
+            made.push(b'}');
+            Answer::Whole(made)
+        }
+        Asked::Pieces(pieces) => Answer::Pieces { made, pieces },
+    }
+}
+
+fn failure(view: &View<'_>, code: u16, description: &str) -> Answer {
+    Answer::Whole(failed(view, code, description))
+}
+
+/// An answer that says why there is none.
+pub(super) fn failed(view: &View<'_>, code: u16, description: &str) -> Vec<u8> {
+    let mut body = opened(view, "error");
+    body.extend(json(&Failure { code, description }));
+    body.push(b'}');
+    body
+}
+
+/// An answer up to the value that has this name.
+fn opened(view: &View<'_>, name: &str) -> Vec<u8> {
+    let State {
+        config,
+        info,
+        service,
+        ..
+    } = view.state;
+    let server = Server {
+        name: &info.server_name,
+        host: &info.host,
+        id: &info.server_id,
+        cluster: config.cluster_name.as_deref(),
+        ver: ANNOUNCED_VERSION,
+        tags: &config.server_tags,
+        jetstream: false,
+        flags: 0,
+        seq: service.as_ref().map_or(0, |service| service.said),
+        time: view.now(),
+    };
+    let mut body = b"{\"server\":".to_vec();
+    body.extend(json(&server));
+    body.extend(format!(",\"{name}\":").as_bytes());
+    body
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts and numbers are JSON")
+}
+
+fn statsz(view: &View<'_>) -> Statsz {
+    let (state, records) = (view.state, view.records);
+    let stats = state.stats();
+    let accounts = &state.core.accounts;
+    let is_active = |id: &AccountId| accounts[*id].clients > 0;
+    Statsz {
+        start: view.wall_of(records.started),
+        mem: records.process.resident_bytes(),
+        cores: thread::available_parallelism().map_or(1, usize::from),
+        cpu: records.process.cpu_percent(),
+        connections: stats.clients,
+        total_connections: stats.connections,
+        active_accounts: accounts.ids().filter(is_active).count(),
+        subscriptions: stats.subscriptions,
+        sent: Count {
+            msgs: stats.sent.messages,
+            bytes: stats.sent.bytes,
+        },
+        received: Count {
+            msgs: stats.received.messages,
+            bytes: stats.received.bytes,
+        },
+        slow_consumers: stats.slow_consumers,
+        active_servers: 1,
+        gomaxprocs: 1,
+    }
+}
+
+/// What a payload asks for: an object, or nothing.
+fn options(payload: &[u8]) -> Result<Map<String, Value>, String> {
+    if payload.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(payload).map_err(|error| error.to_string())
+}
+
+/// Whether this server is one of those that are asked.
+fn is_meant(view: &View<'_>, options: &Map<String, Value>) -> bool {
+    let State { config, info, .. } = view.state;
+    let text = |name: &str| options.get(name).and_then(Value::as_str).unwrap_or("");
+    let tags = options.get("tags").and_then(Value::as_array);
+    let mut tags = tags.into_iter().flatten().filter_map(Value::as_str);
+    let has_tag = |tag: &str| {
+        config
+            .server_tags
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(tag))
+    };
+    info.server_name.contains(text("server_name"))
+        && info.host.contains(text("host"))
+        && config
+            .cluster_name
+            .as_deref()
+            .unwrap_or("")
+            .contains(text("cluster"))
+        && text("domain").is_empty()
+        && tags.all(has_tag)
+}
+
+/// What is asked for, as HTTP has it.
+fn as_query(options: &Map<String, Value>, endpoint: Endpoint, account: Option<String>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let is_of_account = account.is_some();
+    for (name, value) in options {
+        let value = match (name.as_str(), value) {
+            ("state", Value::Number(number)) => match number.as_u64() {
+                Some(1) => "closed".to_owned(),
+                Some(2) => "all".to_owned(),
+                _ => "open".to_owned(),
+            },
+            ("subscriptions_detail", Value::Bool(true)) => "detail".to_owned(),
+            (_, Value::String(text)) => text.clone(),
+            (_, Value::Bool(_) | Value::Number(_)) => value.to_string(),
+            _ => continue,
+        };
+        let name = match name.as_str() {
+            "subscriptions" | "subscriptions_detail" => "subs",
+            "account" if endpoint != Endpoint::Connz || !is_of_account => "acc",
+            name => name,
+        };
+        if !(is_of_account && name == "acc") {
+            query.append_pair(name, &value);
+        }
+    }
+    if let Some(account) = account {
+        query.append_pair("acc", &account);
+        if endpoint == Endpoint::Subsz {
+            query.append_pair("subs", "1");
+        }
+        if endpoint == Endpoint::Accstatz {
+            query.append_pair("unused", "1");
+        }
+    }
+    query.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(subject: &str) -> Option<(What, Option<String>)> {
+        Question::of(subject.as_bytes()).map(|question| (question.what, question.account))
+    }
+
+    #[test]
+    fn each_subject_of_the_service_asks_something_and_no_other_does() {
+        for subject in Question::subjects("NSERVER") {
+            let subject = subject.replace('*', "A");
+            assert!(asked(&subject).is_some(), "{subject}");
+        }
+        for subject in [
+            "$SYS.REQ.SERVER.PING.NOPE",
+            "$SYS.REQ.USER.INFO",
+            "$SYS.REQ.ACCOUNT.A.VARZ",
+            "a",
+        ] {
+            assert_eq!(asked(subject), None, "{subject}");
+        }
+        let (connz, of_a) = (What::Data(Endpoint::Connz), Some("A".to_owned()));
+        assert_eq!(asked("$SYS.REQ.SERVER.PING"), Some((What::Statsz, None)));
+        assert_eq!(asked("$SYS.REQ.SERVER.PING.CONNZ"), Some((connz, None)));
+        assert_eq!(asked("$SYS.REQ.ACCOUNT.A.CONNZ"), Some((connz, of_a)));
+        assert_eq!(asked("$SYS.REQ.ACCOUNT.PING.CONNZ"), Some((connz, None)));
+    }
+
+    #[test]
+    fn options_are_what_http_has_in_its_query_and_the_account_of_the_subject_counts() {
+        let query = |text: &str, endpoint, account: Option<&str>| {
+            let options = options(text.as_bytes()).expect("it is an object");
+            let query = as_query(&options, endpoint, account.map(str::to_owned));
+            let mut pairs: Vec<&str> = query.split('&').collect();
+            pairs.sort_unstable();
+            pairs.join("&")
+        };
+        let text = r#"{"limit":5,"subscriptions":true,"state":1,"acc":"B","tags":[]}"#;
+        for (account, expected) in [(None, "B"), (Some("A"), "A")] {
+            assert_eq!(
+                query(text, Endpoint::Connz, account),
+                format!("acc={expected}&limit=5&state=closed&subs=true")
+            );
+        }
+        assert_eq!(
+            query(r#"{"account":"A"}"#, Endpoint::Accountz, None),
+            "acc=A"
+        );
+        assert_eq!(query("", Endpoint::Subsz, Some("A")), "acc=A&subs=1");
+        assert!(options(b"[]").is_err() && options(b" ").is_ok_and(|none| none.is_empty()));
+    }
+}
