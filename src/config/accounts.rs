@@ -3,7 +3,7 @@
 use super::{Config, Grant, User};
 use std::fmt;
 
-/// A space of subjects of its own: what its clients publish reaches its clients and nobody else.
+/// A space of subjects of its own: what its clients publish reaches its clients and no others.
 ///
 /// ```
 /// use midge::{Account, Auth, Config, User};

@@ -1,8 +1,8 @@
 //! `Users`: the several who may connect, each found by its name.
 //!
 //! There may be ten thousand of them, and at a reload each client's user is looked for anew. So the names stand in a
-//! table, a copy of the list is another name for the same one, and what kinds there are is noted when it is made: nobody
-//! walks it for that while clients wait.
+//! table, a copy of the list is another name for the same one, and what kinds there are is noted when it is made: it is
+//! not walked for that while clients wait.
 
 use super::secrets::{is_broken, is_hash};
 use super::{Proof, User};

@@ -148,7 +148,7 @@ impl Accounts {
             None => {
                 let place = u32::try_from(self.accounts.len());
                 self.accounts.push(account);
-                AccountId(place.expect("so many do not fit in memory"))
+                AccountId(place.expect("2^32 accounts do not fit in memory"))
             }
         };
         let accounts = &self.accounts;
@@ -259,7 +259,7 @@ impl Accounts {
     }
 }
 
-/// Names come from the settings: nobody chooses them so that they fall together.
+/// Names come from the settings: no client chooses them so that they fall together.
 fn hash(name: &str) -> u64 {
     FixedState::default().hash_one(name)
 }

@@ -47,7 +47,7 @@ impl Role {
 
     /// Whether such a connection is not read while a receiver of its messages is far behind. What comes
     /// from another broker is that of all its clients, who must not wait for one slow subscriber; and the broker itself
-    /// waits for nobody.
+    /// never waits.
     #[inline]
     pub(crate) const fn is_held(self) -> bool {
         match self {

@@ -57,7 +57,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
 /// Accounts that are looked at in one turn: a fraction of a millisecond.
 const ACCOUNTS_MAX: usize = 512;
 
-/// Retires those that the settings have no longer, from a place on, so many at once.
+/// Retires those that the settings have no longer, from a place on, a bounded number a turn.
 fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
     let State { config, core, .. } = &mut *cx.state;
     let accounts = &mut core.accounts;
@@ -69,7 +69,7 @@ fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
 /// Clients that are looked at in one turn: about a millisecond.
 const CLIENTS_MAX: usize = 256;
 
-/// Brings what has changed to clients, so many at once; the others have their turns meanwhile.
+/// Brings what has changed to clients, [`CLIENTS_MAX`] a turn; the others have their turns meanwhile.
 fn bring_to_clients(cx: &mut Context<'_, State>, changes: &Rc<Changes>, mut keys: VecDeque<Key>) {
     for key in keys.drain(..keys.len().min(CLIENTS_MAX)) {
         let changes = Rc::clone(changes);

@@ -236,7 +236,7 @@ fn typed(args: &[&str], dialogue: &[(&str, &[u8])]) -> (End, Vec<u8>) {
         flags.contains(usual),
         "the terminal is as it was: {flags:?}"
     );
-    // Ends in an error, since nobody has the other side any more.
+    // Ends in an error, since the other side is closed.
     let mut shown = Vec::new();
     let _ = keyboard.read_to_end(&mut shown);
     (

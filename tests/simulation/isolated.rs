@@ -85,7 +85,7 @@ fn words(dice: &mut Dice, step: u64) -> String {
         1 | 2 => format!("SUB {pattern} {} {step}\r\n", dice.one_of(&["q", "r"])),
         3 => format!("UNSUB {}\r\n", dice.below(step + 1)),
         4 => format!("UNSUB {} {}\r\n", dice.below(step + 1), 1 + dice.below(4)),
-        // Somebody may answer, or nobody is there.
+        // There is a responder or none.
         5 => format!("PUB {subject} inbox {}\r\n{text}\r\n", text.len()),
         _ => format!("PUB {subject} {}\r\n{text}\r\n", text.len()),
     }
@@ -186,7 +186,7 @@ fn play(seed: u64, has_others: bool) -> (Vec<Heard>, u64) {
 }
 
 #[test]
-fn what_the_clients_of_an_account_hear_is_the_same_whoever_is_beside_them() {
+fn what_the_clients_of_an_account_hear_is_the_same_with_and_without_other_accounts() {
     let (mut told, mut of_others) = (0, 0);
     for seed in 0..100 {
         let (alone, _) = play(seed, false);
@@ -201,6 +201,6 @@ fn what_the_clients_of_an_account_hear_is_the_same_whoever_is_beside_them() {
     assert!(told > 1_000, "the script says little: {told} messages");
     assert!(
         of_others > 1_000,
-        "nobody is beside them: {of_others} messages"
+        "no others are beside them: {of_others} messages"
     );
 }

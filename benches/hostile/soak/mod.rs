@@ -3,7 +3,7 @@
 //! ```text
 //! this process ─┬─ the broker
 //!               ├─ 100 honest clients: alone for a while, and then beside the others
-//!               └─ a child that runs where nobody else wants to: the hostile clients (crowd.rs, sorts.rs)
+//!               └─ a child of the idle class of the scheduler: the hostile clients (crowd.rs, sorts.rs)
 //! ```
 //!
 //! The hostile clients are in a process of their own that yields to all others: in life they have machines of their own, and

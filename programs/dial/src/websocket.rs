@@ -33,7 +33,7 @@ pub const FRAME_BYTES: usize = 32 * 1024;
 /// So little is not compressed, as by brokers.
 const UNCOMPRESSED_BYTES_MAX: usize = 64;
 
-/// Most bytes that a compressed message may say: twice what a broker lets wait for a client where nobody has set that,
+/// Most bytes that a compressed message may say: twice what a broker lets wait for a client by default,
 /// all of which may come in one message.
 const INFLATED_BYTES_MAX: usize = 128 * 1024 * 1024;
 

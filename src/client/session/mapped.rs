@@ -7,7 +7,7 @@
 //! Chance chooses once for each message: what was chosen for one that is held is kept until it comes again, unless
 //! there are other mappings by then. One that has begun keeps all of itself, since it goes on in pieces.
 //!
-//! Other mappings hold for the next message. Nobody is told of them: they have another number.
+//! Other mappings hold for the next message. Clients are not told of them: they have another number.
 
 use super::Session;
 use crate::core::delivery::{Published, Tally};
@@ -87,7 +87,7 @@ impl Session {
             let held = Bound::Held(self.mappings_seen, way.subject.clone());
             self.bound = Some(Box::new(held));
         }
-        // If only the answer that nobody took it goes on, the message itself is over.
+        // If only the search for its status 503 goes on, the message itself is over.
         if self.publisher.has_begun() {
             let begun = std::mem::take(&mut way.message);
             self.bound = Some(Box::new(Bound::Begun(begun)));

@@ -21,7 +21,7 @@
 //!
 //! There is a cache for each of maybe ten thousand accounts, and most have few subjects. So it begins small, and grows
 //! when subjects come back that it could not keep. That is found out by a sample: one subject that was missed is
-//! watched until so many others were. Misses for it are its first and its second one; a third tells that it was lost.
+//! watched until [`WATCHED_MISSES_MAX`] others were. Misses for it are its first and its second one; a third tells that it was lost.
 //! Replies do not come back, and so do not make it grow.
 
 use super::SetId;
@@ -42,7 +42,7 @@ const PAIRS: [usize; 2] = [1 << 4, 1 << 16];
 /// Most pairs that there are for the sake of subjects that were lost, however few sets there are: 128 KiB.
 const GROWN_PAIRS_MAX: usize = 1 << 10;
 
-/// It becomes so many times as large then.
+/// The factor by which it grows then.
 const GROWTH: usize = 8;
 
 /// Misses for which a sample is watched: three rounds of as many subjects as the largest of these sizes holds.

@@ -99,7 +99,7 @@ struct OneAccount {
 
 impl Pieces for OneAccount {
     fn next(&mut self, view: &View<'_>, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
-        // None if nobody has come in it yet, or it was closed since the answer was begun.
+        // None if no client has come in it yet, or it was closed since the answer was begun.
         let walked = view.accounts(Some(&self.name));
         if !self.walk.go_on(view, &walked, budget) {
             return true;

@@ -123,7 +123,7 @@ impl Pieces for Accounts {
 }
 
 impl<'a> Statz<'a> {
-    /// That of an account in which nobody has come.
+    /// That of an account in which no client has come.
     fn unused(name: &'a str) -> Statz<'a> {
         Statz {
             acc: name,

@@ -1,4 +1,4 @@
-//! What clients of the system account are told when they ask by messages, and that nobody else is.
+//! What clients of the system account are told when they ask by messages, and that clients of other accounts are not.
 
 use crate::raw::{self, Raw};
 use midge::{Account, Auth, Config, Running, User, Users};
@@ -54,7 +54,7 @@ impl Asker {
         self.0.send(&frame);
     }
 
-    /// The next answer; `Null` if nobody is there to answer.
+    /// The next answer; `Null` for status 503.
     fn hear(&mut self) -> Value {
         let answer = self.0.message(|message| match message.payload {
             b"" => Value::Null,
@@ -205,7 +205,7 @@ fn what_is_not_there_has_no_responder_and_other_accounts_reach_nothing() {
     ] {
         assert_eq!(ann.ask(subject, ""), Value::Null, "{subject}");
     }
-    // Without a reply nobody waits; one in the middle is no end of those behind it.
+    // Without a reply subject there is no answer; one in the middle is no end of those behind it.
     sys.0.publish("$SYS.REQ.SERVER.PING.VARZ", b"");
     assert!(sys.ask("$SYS.REQ.SERVER.PING.VARZ", "")["data"].is_object());
 }
@@ -229,7 +229,7 @@ fn many_questions_at_once_are_answered_in_their_order() {
 }
 
 #[test]
-fn more_questions_than_may_wait_find_nobody_and_harm_nobody() {
+fn more_questions_than_may_wait_have_no_responder_and_the_service_goes_on() {
     let broker = start(raw::config());
     let addr = broker.addr();
     let others: Vec<Asker> = (0..300).map(|_| Asker::join(addr, "ann")).collect();

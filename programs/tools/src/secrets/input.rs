@@ -1,4 +1,4 @@
-//! Secrets on their way in and out, without a copy in a buffer that nobody overwrites: standard input, output and files
+//! Secrets on their way in and out, without a copy in a buffer that is not overwritten: standard input, output and files
 //! are read and written as they are, and not through the buffers that the standard library has for the first two.
 //!
 //! A password is typed without an echo. The terminal still takes whole lines, so that a letter can be taken back; Ctrl-C
@@ -147,7 +147,7 @@ impl Silent {
     /// It cannot be read, is no text, or Ctrl-C was pressed.
     pub(super) fn ask(&self, prompt: &str) -> Result<Zeroizing<String>, Error> {
         let mut err = io::stderr().lock();
-        // Where nobody reads it, what is typed counts all the same.
+        // Where it is not read, what is typed counts all the same.
         let _ = write!(err, "{prompt}: ").and_then(|()| err.flush());
         let line = line();
         // That of the person was not shown.

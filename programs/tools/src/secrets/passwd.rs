@@ -48,7 +48,7 @@ pub(crate) fn run(args: &PasswdArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks twice: a slip would shut the user out, and nobody sees it.
+/// Asks twice: a slip would shut the user out, and is not shown.
 fn typed() -> Result<Zeroizing<String>, Error> {
     let terminal = Silent::new()?;
     let password = terminal.ask("Password")?;
