@@ -117,6 +117,10 @@ impl Core {
         let receiver = Receiver::new(key, account, label);
         self.accounts[account].clients += 1;
         self.client_count += 1;
+        self.add_receiver(receiver)
+    }
+
+    fn add_receiver(&mut self, receiver: Receiver) -> ReceiverId {
         let id = self.receivers.insert(receiver);
         ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
     }

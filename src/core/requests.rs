@@ -2,7 +2,7 @@
 //!
 //! A service is a receiver without a connection. It subscribes as a client does, so that a request finds it on the way of
 //! all messages, and costs others nothing. Where a client would get a copy into its queue, a request is kept here until
-//! the loop has time for it, in the same turn.
+//! the loop has time for it: in the same turn, unless that has had enough of them.
 
 use crate::core::Core;
 use crate::core::accounts::AccountId;
@@ -14,7 +14,7 @@ use midge_protocol::Publish;
 use midge_reactor::Key;
 use std::collections::VecDeque;
 
-/// Most requests that wait at once, and most bytes of them. One more finds nobody who takes it.
+/// Most requests that wait at once, and most bytes of them. A further one has no responder.
 const REQUESTS_MAX: usize = 1024;
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -78,8 +78,8 @@ pub(crate) struct Service {
     pub receiver: ReceiverId,
     /// By which it answers.
     pub publisher: Publisher,
-    /// Whether an answer is under way that takes more than a turn.
-    pub is_answering: bool,
+    /// Whether it goes on in the next turn.
+    pub is_busy: bool,
     /// How often it has answered.
     pub said: u64,
 }
@@ -91,7 +91,7 @@ impl Service {
         Service {
             receiver,
             publisher: Publisher::new(core.receiver(receiver).origin(receiver)),
-            is_answering: false,
+            is_busy: false,
             said: 0,
         }
     }
@@ -119,7 +119,6 @@ impl Core {
         };
         let mut receiver = Receiver::new(Key::NONE, account, label);
         receiver.set_kind(Kind::Service);
-        let id = self.receivers.insert(receiver);
-        ReceiverId(u32::try_from(id).expect("2^32 connections do not fit in memory"))
+        self.add_receiver(receiver)
     }
 }

@@ -5,17 +5,18 @@
 //!             core/                  questions.rs, endpoints/
 //! ```
 //!
-//! The service is a receiver in the system account, which subscribes to one subject for each question. Nobody else sees
-//! those subjects. What is asked while an answer is made waits for its turn: so one answer is in memory at a time, and all
-//! share the [`Budget`](crate::records::Budget) of a turn with those who ask over HTTP.
+//! The service is a receiver in the system account, which subscribes to one subject for each question. Clients of
+//! other accounts do not reach them. Requests wait for each other: so one answer is in memory at a time, and all share the
+//! [`Budget`] of a turn with requests over HTTP. What it has no room for goes on in the next turn.
 
 mod questions;
 
 use crate::core::delivery::{Published, Quota, Tally, publish_one};
-use crate::core::requests::Service;
+use crate::core::requests::{Request, Service};
 use crate::link::queues::Queues;
 use crate::monitor::Pieces;
 use crate::monitor::view::View;
+use crate::records::Budget;
 use crate::state::State;
 use midge_protocol::{Publish, Run};
 use midge_reactor::Context;
@@ -63,79 +64,21 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
     }
     let account = core.accounts.open(name);
     let begun = Service::begin(core, account);
-    for (number, subject) in (1..).zip(Question::subjects(&info.server_id)) {
-        let number: usize = number;
-        core.subscribe(
-            begun.receiver,
-            subject.as_bytes(),
-            None,
-            number.to_string().as_bytes(),
-        );
+    let subjects = Question::subjects(&info.server_id);
+    for (sid, subject) in subjects.iter().enumerate() {
+        let (subject, sid) = (subject.as_bytes(), sid.to_string());
+        core.subscribe(begun.receiver, subject, None, sid.as_bytes());
     }
     *service = Some(begun);
     cx.state.serve = serve;
 }
 
-/// Answers what was asked, one question after the other.
+/// Answers what was asked, unless that goes on in the next turn anyway.
 fn serve(cx: &mut Context<'_, State>) {
-    while let Some(service) = &mut cx.state.service
-        && !service.is_answering
-        && let Some(request) = cx.state.core.requests.pop()
-    {
-        let Some(reply) = request.reply.clone() else {
-            // Nobody waits for an answer.
-            continue;
-        };
-        match with_view(cx, WHOLE_COST, |view| answer(view, &request)) {
-            Some(Answer::Whole(payload)) => say(cx, &reply, &payload),
-            Some(Answer::Pieces { made, pieces }) => {
-                let answering = Answering {
-                    reply,
-                    made,
-                    pieces,
-                };
-                go_on(cx, Box::new(answering));
-            }
-            Some(Answer::Silence) | None => {}
-        }
+    let is_busy = cx.state.service.as_ref().is_none_or(|one| one.is_busy);
+    if !is_busy {
+        go_on(cx, None);
     }
-}
-
-/// Goes on with an answer that is made piece by piece, and then with what was asked meanwhile.
-fn go_on(cx: &mut Context<'_, State>, mut answering: Box<Answering>) {
-    let (now, turns) = (cx.now(), cx.io.stats().turns);
-    let Some(mut records) = cx.state.records.take() else {
-        return;
-    };
-    records.look(now);
-    let mut budget = records.take_budget(turns);
-    let view = View {
-        state: cx.state,
-        records: &records,
-        sockets: &cx.io,
-    };
-    let mut more = budget.is_empty()
-        || answering
-            .pieces
-            .next(&view, &mut budget, &mut answering.made);
-    if answering.made.len() > ANSWER_BYTES_MAX {
-        answering.made = failed(&view, 500, TOO_LONG);
-        more = false;
-    } else if !more {
-        answering.made.push(b'}');
-    }
-    records.give_back(budget);
-    cx.state.records = Some(records);
-    if let Some(service) = &mut cx.state.service {
-        service.is_answering = more;
-    }
-    if more {
-        cx.defer(|cx| go_on(cx, answering));
-        return;
-    }
-    say(cx, &answering.reply, &answering.made);
-    // What a call further up goes on with is not done twice.
-    cx.defer(serve);
 }
 
 /// An answer that is being made.
@@ -145,26 +88,105 @@ struct Answering {
     pieces: Box<dyn Pieces>,
 }
 
-fn with_view<R>(
-    cx: &mut Context<'_, State>,
-    cost: usize,
-    work: impl FnOnce(&View<'_>) -> R,
-) -> Option<R> {
-    let (now, turns) = (cx.now(), cx.io.stats().turns);
-    let mut records = cx.state.records.take()?;
-    records.look(now);
-    let mut budget = records.take_budget(turns);
-    budget.spend(cost);
-    records.give_back(budget);
+/// Goes on with the answer that is being made, and then with what waits, as far as the budget of the turn goes.
+fn go_on(cx: &mut Context<'_, State>, mut present: Option<Answering>) {
+    loop {
+        let step = with_view(cx, |view, budget| match &mut present {
+            _ if budget.is_empty() => Step::Later,
+            Some(answering) => answering.go_on(view, budget),
+            None => Step::Next,
+        });
+        match step {
+            None | Some(Step::Later) => break,
+            Some(Step::Said(payload)) => {
+                if let Some(answering) = present.take() {
+                    say(cx, &answering.reply, &payload);
+                }
+            }
+            Some(Step::Next) => match cx.state.core.requests.pop() {
+                Some(request) => present = begin(cx, &request),
+                None => break,
+            },
+        }
+    }
+    let is_busy = present.is_some() || !cx.state.core.requests.is_empty();
+    if let Some(service) = &mut cx.state.service {
+        service.is_busy = is_busy;
+        if is_busy {
+            cx.defer(|cx| go_on(cx, present));
+        }
+    }
+}
+
+/// What comes next.
+enum Step {
+    /// The next turn.
+    Later,
+    /// The next request.
+    Next,
+    /// The answer, which is whole.
+    Said(Vec<u8>),
+}
+
+impl Answering {
+    /// Makes the next piece.
+    fn go_on(&mut self, view: &View<'_>, budget: &mut Budget) -> Step {
+        let more = self.pieces.next(view, budget, &mut self.made);
+        if self.made.len() > ANSWER_BYTES_MAX {
+            return Step::Said(failed(view, 500, TOO_LONG));
+        }
+        if more {
+            return Step::Later;
+        }
+        self.made.push(b'}');
+        Step::Said(std::mem::take(&mut self.made))
+    }
+}
+
+/// Answers a request at once, or begins to.
+fn begin(cx: &mut Context<'_, State>, request: &Request) -> Option<Answering> {
+    // Without a reply subject there is no requester to answer.
+    let reply = request.reply.as_ref()?;
+    let now = cx.now();
     if let Some(service) = &mut cx.state.service {
         service.said += 1;
     }
+    if let Some(records) = &mut cx.state.records {
+        records.look(now);
+    }
+    let answer = with_view(cx, |view, budget| {
+        budget.spend(WHOLE_COST);
+        answer(view, request)
+    });
+    match answer? {
+        Answer::Whole(payload) => {
+            say(cx, reply, &payload);
+            None
+        }
+        Answer::Pieces { made, pieces } => Some(Answering {
+            reply: reply.clone(),
+            made,
+            pieces,
+        }),
+        Answer::Silence => None,
+    }
+}
+
+/// Lends the broker as endpoints see it, and what may still be looked at in this turn; `None` where no records are kept.
+fn with_view<R>(
+    cx: &mut Context<'_, State>,
+    work: impl FnOnce(&View<'_>, &mut Budget) -> R,
+) -> Option<R> {
+    let turns = cx.io.stats().turns;
+    let mut records = cx.state.records.take()?;
+    let mut budget = records.take_budget(turns);
     let view = View {
         state: cx.state,
         records: &records,
         sockets: &cx.io,
     };
-    let result = work(&view);
+    let result = work(&view, &mut budget);
+    records.give_back(budget);
     cx.state.records = Some(records);
     Some(result)
 }

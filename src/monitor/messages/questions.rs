@@ -382,7 +382,7 @@ fn as_query(options: &Map<String, Value>, endpoint: Endpoint, account: Option<St
         };
         let name = match name.as_str() {
             "subscriptions" | "subscriptions_detail" => "subs",
-            "account" if endpoint != Endpoint::Connz || !is_of_account => "acc",
+            "account" => "acc",
             name => name,
         };
         if !(is_of_account && name == "acc") {

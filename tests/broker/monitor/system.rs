@@ -1,11 +1,14 @@
 //! What clients of the system account are told when they ask by messages, and that clients of other accounts are not.
 
 use crate::raw::{self, Raw};
-use midge::{Account, Auth, Config, Running, User, Users};
+use midge::{Account, Auth, Broker, Config, Running, State, User, Users};
 use midge_protocol::encode;
+use midge_reactor::Reactor;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A broker with a system account, and one of tenants; nothing is served over HTTP.
 fn start(config: Config) -> Running {
@@ -277,6 +280,46 @@ fn an_answer_that_would_be_too_long_is_an_error() {
     assert!(description.contains("limit and offset"), "{description}");
     let told = sys.ask("$SYS.REQ.ACCOUNT.A.CONNZ", "");
     assert_eq!(told["data"]["total"], 1);
+}
+
+#[test]
+fn a_burst_of_questions_is_answered_over_many_turns() {
+    let state = State::new(with_accounts(raw::config())).expect("the settings make sense");
+    let mut reactor = Reactor::new(state).expect("there is a selector");
+    let addr = reactor.with(|cx| {
+        let listener = Broker::listen(cx).expect("a port is free");
+        cx.listening_on(listener).expect("it listens")
+    });
+    let mut stream = TcpStream::connect(addr).expect("it listens");
+    stream.set_nonblocking(true).expect("the socket is open");
+    let mut words =
+        b"CONNECT {\"verbose\":false,\"user\":\"sys\",\"pass\":\"\"}\r\nSUB answer 1\r\n".to_vec();
+    const ASKED: usize = 200;
+    for _ in 0..ASKED {
+        encode::publish(
+            &mut words,
+            b"$SYS.REQ.SERVER.PING.VARZ",
+            Some(b"answer"),
+            b"",
+        );
+    }
+    stream.write_all(&words).expect("the socket has room");
+    let (mut heard, mut answers) = (Vec::new(), 0);
+    let mut most = 0;
+    while answers < ASKED {
+        reactor
+            .turn(Some(Duration::from_millis(10)))
+            .expect("the selector works");
+        let _ = stream.read_to_end(&mut heard);
+        let all = heard
+            .windows(11)
+            .filter(|words| words == b"MSG answer ")
+            .count();
+        most = most.max(all - answers);
+        answers = all;
+    }
+    // A turn has a thousand places to look at, and an answer in one piece takes 125.
+    assert!(most <= 8, "{most} answers in one turn");
 }
 
 #[test]
