@@ -53,6 +53,8 @@ mod client;
 mod core;
 mod door;
 mod http;
+#[doc(hidden)]
+pub mod jwt;
 mod limits;
 mod link;
 mod mapping;

@@ -23,6 +23,8 @@ const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Kind {
+    /// `O`
+    Operator = 14 << 3,
     /// `N`
     Server = 13 << 3,
     /// `A`
