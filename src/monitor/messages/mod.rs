@@ -9,6 +9,7 @@
 //! other accounts do not reach them. Requests wait for each other: so one answer is in memory at a time, and all share the
 //! [`Budget`] of a turn with requests over HTTP. What it has no room for goes on in the next turn.
 
+mod body;
 mod questions;
 
 use crate::core::delivery::{Published, Quota, Tally, publish_one};
@@ -18,9 +19,10 @@ use crate::monitor::Pieces;
 use crate::monitor::view::View;
 use crate::records::Budget;
 use crate::state::State;
+use body::failed;
 use midge_protocol::{Publish, Run};
 use midge_reactor::Context;
-use questions::{Answer, Question, answer, failed};
+use questions::{Answer, Question, answer};
 
 /// Longest answer, in bytes. Over HTTP it leaves as it is made; a message is whole.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;

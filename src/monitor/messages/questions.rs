@@ -3,18 +3,15 @@
 //! A question may say which servers it is for, and what it wants to know, in the JSON of its payload. Who is not meant
 //! says nothing, as several servers may be asked at once.
 
-use crate::ANNOUNCED_VERSION;
-use crate::core::accounts::AccountId;
+use super::body::{failed, json, opened, statsz};
 use crate::core::requests::Request;
 use crate::monitor::Pieces;
 use crate::monitor::endpoints::{self, Asked, Endpoint};
 use crate::monitor::query::Query;
 use crate::monitor::view::View;
 use crate::state::State;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::thread;
 
 /// What can be asked of a server, by its last token.
 const OF_A_SERVER: &[(&str, What)] = &[
@@ -110,23 +107,6 @@ impl Question {
     }
 }
 
-/// Who answers, as it stands in each answer.
-#[derive(Serialize)]
-struct Server<'a> {
-    name: &'a str,
-    host: &'a str,
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cluster: Option<&'a str>,
-    ver: &'a str,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    tags: &'a [String],
-    jetstream: bool,
-    flags: u64,
-    seq: u64,
-    time: Timestamp,
-}
-
 #[derive(Serialize)]
 struct Idz<'a> {
     name: &'a str,
@@ -141,35 +121,6 @@ struct Health {
     status_code: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct Count {
-    msgs: u64,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Statsz {
-    start: Timestamp,
-    mem: usize,
-    cores: usize,
-    cpu: f64,
-    connections: usize,
-    total_connections: u64,
-    active_accounts: usize,
-    subscriptions: usize,
-    sent: Count,
-    received: Count,
-    slow_consumers: u64,
-    active_servers: usize,
-    gomaxprocs: usize,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    code: u16,
-    description: &'a str,
 }
 
 /// What is said to a question.
@@ -203,12 +154,7 @@ pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
             host: &info.host,
             id: &info.server_id,
         })),
-        What::Statsz => {
-            let mut body = opened(view, "statsz");
-            body.extend(json(&statsz(view)));
-            body.push(b'}');
-            Answer::Whole(body)
-        }
+        What::Statsz => Answer::Whole(statsz(view)),
         What::Health => {
             let error = endpoints::not_ready(view);
             let (status, status_code) = match error {
@@ -265,72 +211,6 @@ fn data(view: &View<'_>, asked: Asked) -> Answer {
 
 fn failure(view: &View<'_>, code: u16, description: &str) -> Answer {
     Answer::Whole(failed(view, code, description))
-}
-
-/// An answer that says why there is none.
-pub(super) fn failed(view: &View<'_>, code: u16, description: &str) -> Vec<u8> {
-    let mut body = opened(view, "error");
-    body.extend(json(&Failure { code, description }));
-    body.push(b'}');
-    body
-}
-
-/// An answer up to the value that has this name.
-fn opened(view: &View<'_>, name: &str) -> Vec<u8> {
-    let State {
-        config,
-        info,
-        service,
-        ..
-    } = view.state;
-    let server = Server {
-        name: &info.server_name,
-        host: &info.host,
-        id: &info.server_id,
-        cluster: config.cluster_name.as_deref(),
-        ver: ANNOUNCED_VERSION,
-        tags: &config.server_tags,
-        jetstream: false,
-        flags: 0,
-        seq: service.as_ref().map_or(0, |service| service.said),
-        time: view.now(),
-    };
-    let mut body = b"{\"server\":".to_vec();
-    body.extend(json(&server));
-    body.extend(format!(",\"{name}\":").as_bytes());
-    body
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("texts and numbers are JSON")
-}
-
-fn statsz(view: &View<'_>) -> Statsz {
-    let (state, records) = (view.state, view.records);
-    let stats = state.stats();
-    let accounts = &state.core.accounts;
-    let is_active = |id: &AccountId| accounts[*id].clients > 0;
-    Statsz {
-        start: view.wall_of(records.started),
-        mem: records.process.resident_bytes(),
-        cores: thread::available_parallelism().map_or(1, usize::from),
-        cpu: records.process.cpu_percent(),
-        connections: stats.clients,
-        total_connections: stats.connections,
-        active_accounts: accounts.ids().filter(is_active).count(),
-        subscriptions: stats.subscriptions,
-        sent: Count {
-            msgs: stats.sent.messages,
-            bytes: stats.sent.bytes,
-        },
-        received: Count {
-            msgs: stats.received.messages,
-            bytes: stats.received.bytes,
-        },
-        slow_consumers: stats.slow_consumers,
-        active_servers: 1,
-        gomaxprocs: 1,
-    }
 }
 
 /// What a payload asks for: an object, or nothing.
