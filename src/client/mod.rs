@@ -8,7 +8,7 @@ use crate::core::receiver::Label;
 use crate::door::{Door, Peer};
 use crate::limits::Ration;
 use crate::link::queues::Queues;
-use crate::link::upkeep::{clear_later, wake_if_room_is_free};
+use crate::link::upkeep::{clear_later, tell_later, wake_if_room_is_free};
 use crate::link::{self, Due, Link, Summary};
 use crate::state::State;
 use limited::{REFILLED, TurnedAway};
@@ -70,6 +70,9 @@ impl Client {
         };
         if let (Some(session), Some(records)) = (&session, &mut cx.state.records) {
             records.arrived(label, key, session.id(), session.identity(), now);
+            let account = cx.state.core.receiver(session.id()).account;
+            cx.state.note_connections(account);
+            tell_later(cx);
         }
         let mut client = Client {
             link: Link::new(label, now),
@@ -157,6 +160,8 @@ impl Client {
             session.abandon(&mut cx.state.core);
             wake_if_room_is_free(cx);
             let (id, identity) = (session.id(), session.identity());
+            cx.state.note_end(id, &identity, reason, cx.io.now());
+            tell_later(cx);
             if let Some(records) = &mut cx.state.records {
                 records.left(&cx.state.core, id, identity, reason, &cx.io);
             }
@@ -372,6 +377,8 @@ impl Client {
     fn connected(&mut self, cx: &mut Context<'_, State>) {
         if let (Some(session), Some(records)) = (&self.session, &mut cx.state.records) {
             records.introduced(self.link.label.cid, session.identity(), cx.io.now());
+            cx.state.note_connected(session.id(), cx.io.now());
+            tell_later(cx);
         }
         self.link.logged_in(cx);
     }

@@ -18,6 +18,14 @@ fn wake(cx: &mut Context<'_, State>) {
     state.core.backpressure.caught_up(backpressure::room(), io);
 }
 
+/// Has what was noted of connections told, if anything was.
+#[inline]
+pub(crate) fn tell_later(cx: &mut Context<'_, State>) {
+    if cx.state.events.is_to_be_scheduled() {
+        cx.defer(cx.state.serve);
+    }
+}
+
 /// Removes the subscriptions that connections have left behind, a piece in each turn.
 pub(crate) fn clear_later(cx: &mut Context<'_, State>) {
     if cx.state.core.leaving.is_to_be_scheduled() {

@@ -1,10 +1,11 @@
 //! `Handle` and `Running`: a broker as other threads have it.
 
 use crate::config::Config;
-use crate::link::shutdown::shut_down;
+
 use crate::records::Stats;
 use crate::server::broker::{Addrs, Broker};
 use crate::server::preflight::{self, StartError};
+use crate::server::stopping::shut_down;
 use crate::server::{lame_duck, reload};
 use crate::state::{State, Stop};
 use midge_reactor::Remote;
@@ -21,7 +22,7 @@ impl Handle {
     /// Stops the broker in good order: no new clients, what is queued is sent, then all
     /// connections close. Returns at once; does nothing if it has ended already.
     pub fn shutdown(&self) {
-        let _ = self.0.post(|cx| shut_down(&mut cx.io));
+        let _ = self.0.post(shut_down);
     }
 
     /// Gives the broker [new settings](Broker::reload). Returns at once.

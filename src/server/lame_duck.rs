@@ -15,6 +15,7 @@
 use crate::client::Client;
 use crate::client::opening;
 use crate::link::shutdown::end_if_alone;
+use crate::monitor::messages;
 use crate::state::State;
 use midge_reactor::{Context, Key};
 use std::time::Duration;
@@ -62,6 +63,7 @@ pub(crate) fn enter(cx: &mut Context<'_, State>) {
     }
     cx.state.info.ldm = true;
     cx.state.info_version += 1;
+    messages::tell_lame_duck(cx);
     if end_if_alone(cx) {
         return;
     }

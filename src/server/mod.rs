@@ -7,6 +7,7 @@ pub(crate) mod lame_duck;
 pub(crate) mod preflight;
 mod reload;
 mod signals;
+mod stopping;
 #[cfg(feature = "command")]
 mod systemd;
 

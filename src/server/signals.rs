@@ -6,10 +6,10 @@
 //! | SIGUSR2 | lame duck mode, in which SIGTERM does nothing |
 //! | SIGUSR1, SIGHUP | what the program has given: opening its log again, reading its configuration |
 
-use crate::link::shutdown::shut_down;
 use crate::server::broker::Broker;
 use crate::server::lame_duck;
 use crate::server::preflight::StartError;
+use crate::server::stopping::shut_down;
 use crate::state::{State, Stop};
 use midge_reactor::Context;
 use midge_reactor::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -40,7 +40,7 @@ impl Broker {
                 if std::mem::replace(&mut stopping, true) {
                     cx.stop();
                 } else {
-                    shut_down(&mut cx.io);
+                    shut_down(cx);
                 }
             })?;
             cx.on_signals(&[SIGUSR2], |cx, _| {

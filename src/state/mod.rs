@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod ending;
+pub(crate) mod events;
 pub(crate) mod handshakes;
 pub(crate) mod open_files;
 pub(crate) mod ports;
@@ -24,6 +25,7 @@ use crate::mapping::Way;
 use crate::records::{Records, Stats, TlsHandshakes};
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
+use crate::state::events::Events;
 use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
@@ -98,7 +100,9 @@ pub struct State {
     pub(crate) files: Option<Files>,
     /// The part of the broker that is asked by messages, while there is a system account.
     pub(crate) service: Option<Service>,
-    /// Has it answer what waits, once it has begun.
+    /// What it is to tell.
+    pub(crate) events: Events,
+    /// Has it answer and tell what waits, once it has begun.
     pub(crate) serve: Serve,
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
@@ -164,6 +168,7 @@ impl State {
             revising: Revising::default(),
             files: None,
             service: None,
+            events: Events::default(),
             serve: |_| {},
             records: None,
         }

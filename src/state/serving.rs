@@ -6,5 +6,6 @@
 use crate::state::State;
 use midge_reactor::Context;
 
-/// Answers what waits in [`Requests`](crate::core::requests::Requests).
+/// Answers what waits in [`Requests`](crate::core::requests::Requests), and tells what waits in
+/// [`Events`](crate::state::events::Events).
 pub(crate) type Serve = fn(&mut Context<'_, State>);

@@ -3,6 +3,7 @@
 
 mod causes;
 mod client;
+mod events;
 mod framed;
 mod held;
 mod hostile;

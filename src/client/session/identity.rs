@@ -87,6 +87,10 @@ impl Session {
         // They may have changed since it was asked about.
         login.limit(&state.config);
         let account = state.core.accounts.open(&login.account);
+        let former = state.core.receiver(self.id()).account;
+        if former != account {
+            state.note_connections(former);
+        }
         if !state.core.enter(self.id(), account) {
             return Err(Violation::Authorization);
         }

@@ -371,6 +371,15 @@ fn publish_found<O: Outbox>(
     Published::Taken { messages, copies }
 }
 
+/// Whether a message to `subject` may reach somebody in an account. It may also if to know that takes a long search.
+#[cold]
+pub(crate) fn may_reach(core: &mut Core, account: AccountId, subject: &[u8]) -> bool {
+    let (sublist, found) = (&mut core.accounts[account].sublist, &mut core.scratch.found);
+    found.clear();
+    let is_known = sublist.matches_within(subject, PIECE_PLACES_MAX, found);
+    is_known.is_err() || !found.is_empty()
+}
+
 /// The sets that `message` reaches; `None` if to find them is too much for one piece.
 #[inline(always)]
 fn find<'f>(

@@ -1,6 +1,6 @@
 //! `/accstatz`: what the accounts do.
 
-use super::Content;
+use super::{Content, figures};
 use crate::core::accounts::AccountId;
 use crate::core::receiver::Traffic;
 use crate::monitor::query::{Mistake, Query};
@@ -17,7 +17,7 @@ struct Accstatz<'a> {
 
 /// What one account does.
 #[derive(Default, Serialize)]
-pub(super) struct Statz<'a> {
+pub(in crate::monitor) struct Statz<'a> {
     pub(super) acc: &'a str,
     pub(super) name: &'a str,
     pub(super) conns: usize,
@@ -103,8 +103,7 @@ impl Pieces for Accounts {
                 self.next = Some(next);
                 return true;
             }
-            let account = view.state.core.accounts.named(name);
-            let statz = account.map_or_else(|| Statz::unused(name), |one| accstatz(view, one));
+            let statz = figures(view, name);
             if self.unused || statz.conns > 0 {
                 json::put_element(out, self.written == 0, &statz, 0);
                 self.written += 1;
@@ -124,7 +123,7 @@ impl Pieces for Accounts {
 
 impl<'a> Statz<'a> {
     /// That of an account in which no client has come.
-    fn unused(name: &'a str) -> Statz<'a> {
+    pub(super) fn unused(name: &'a str) -> Statz<'a> {
         Statz {
             acc: name,
             name,

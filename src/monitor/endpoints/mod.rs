@@ -29,6 +29,7 @@ use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
 use crate::state::State;
 use crate::{Auth, User};
+use accstatz::Statz;
 use data_encoding::BASE64;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -293,6 +294,12 @@ pub(super) fn not_ready(view: &View<'_>) -> Option<&'static str> {
 /// What an account is, which there must be.
 pub(super) fn account(name: String) -> Asked {
     Asked::Pieces(accountz::detail(name))
+}
+
+/// What an account does; nothing, if it is not open.
+pub(super) fn figures<'a>(view: &View<'a>, name: &'a str) -> Statz<'a> {
+    let account = view.state.core.accounts.named(name);
+    account.map_or_else(|| Statz::unused(name), |one| accstatz::accstatz(view, one))
 }
 
 /// The name of the function that a script wants its JSON given to. It stands in what a browser runs,

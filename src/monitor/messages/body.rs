@@ -104,6 +104,15 @@ pub(super) fn opened(view: &View<'_>, name: &str) -> Vec<u8> {
     body
 }
 
+/// An object with the fields of two, which have some each.
+pub(super) fn joined(head: &impl Serialize, rest: &impl Serialize) -> Vec<u8> {
+    let (mut whole, rest) = (json(head), json(rest));
+    whole.pop();
+    whole.push(b',');
+    whole.extend_from_slice(&rest[1..]);
+    whole
+}
+
 /// A value in one line.
 pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("texts and numbers are JSON")

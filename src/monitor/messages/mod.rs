@@ -1,4 +1,5 @@
-//! `$SYS.REQ.*`: monitoring by messages, for the clients of the system account.
+//! `$SYS`: monitoring by messages, for the clients of the system account. They ask (`questions.rs`), and are told what has
+//! happened (`events.rs`).
 //!
 //! ```text
 //! request ──▶ Requests ──▶ serve ──▶ questions::answer ──▶ {"server": .., "data": ..} ──▶ reply
@@ -10,8 +11,11 @@
 //! [`Budget`] of a turn with requests over HTTP. What it has no room for goes on in the next turn.
 
 mod body;
+mod events;
 mod questions;
 
+use crate::core::Core;
+use crate::core::accounts::AccountId;
 use crate::core::delivery::{Published, Quota, Tally, publish_one};
 use crate::core::requests::{Request, Service};
 use crate::link::queues::Queues;
@@ -20,8 +24,9 @@ use crate::monitor::view::View;
 use crate::records::Budget;
 use crate::state::State;
 use body::failed;
+pub(crate) use events::{tell_lame_duck, tell_shutdown};
 use midge_protocol::{Publish, Run};
-use midge_reactor::Context;
+use midge_reactor::{Context, Io};
 use questions::{Answer, Question, answer};
 
 /// Longest answer, in bytes. Over HTTP it leaves as it is made; a message is whole.
@@ -36,6 +41,10 @@ const TOO_LONG: &str = "the answer is longer than 16 MiB: ask with limit and off
 ///
 /// Where nothing is kept to be told, it cannot begin any more.
 pub(crate) fn update(cx: &mut Context<'_, State>) {
+    if !is_to_change(cx.state) {
+        return;
+    }
+    events::end(cx);
     let State {
         config,
         core,
@@ -45,15 +54,6 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
         ..
     } = &mut *cx.state;
     let wanted = config.system_account_name();
-    let account_of = |one: &Service| {
-        core.accounts[core.receiver(one.receiver).account]
-            .name
-            .clone()
-    };
-    let present = service.as_ref().map(account_of);
-    if present.as_deref() == wanted {
-        return;
-    }
     if let Some(old) = service.take() {
         old.end(core);
     }
@@ -73,9 +73,17 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
     }
     *service = Some(begun);
     cx.state.serve = serve;
+    events::begin(cx);
 }
 
-/// Answers what was asked, unless that goes on in the next turn anyway.
+/// Whether the service is not where the settings want it.
+fn is_to_change(state: &State) -> bool {
+    let account_of = |one: &Service| &*state.core.accounts[one.publisher.origin().account].name;
+    let present = state.service.as_ref().map(account_of);
+    present != state.config.system_account_name()
+}
+
+/// Answers what was asked and tells what has happened, unless that goes on in the next turn anyway.
 fn serve(cx: &mut Context<'_, State>) {
     let is_busy = cx.state.service.as_ref().is_none_or(|one| one.is_busy);
     if !is_busy {
@@ -92,6 +100,7 @@ struct Answering {
 
 /// Goes on with the answer that is being made, and then with what waits, as far as the budget of the turn goes.
 fn go_on(cx: &mut Context<'_, State>, mut present: Option<Answering>) {
+    events::tell(cx);
     loop {
         let step = with_view(cx, |view, budget| match &mut present {
             _ if budget.is_empty() => Step::Later,
@@ -111,7 +120,8 @@ fn go_on(cx: &mut Context<'_, State>, mut present: Option<Answering>) {
             },
         }
     }
-    let is_busy = present.is_some() || !cx.state.core.requests.is_empty();
+    let State { core, events, .. } = &*cx.state;
+    let is_busy = present.is_some() || !core.requests.is_empty() || events.len() > 0;
     if let Some(service) = &mut cx.state.service {
         service.is_busy = is_busy;
         if is_busy {
@@ -147,8 +157,13 @@ impl Answering {
 
 /// Answers a request at once, or begins to.
 fn begin(cx: &mut Context<'_, State>, request: &Request) -> Option<Answering> {
-    // Without a reply subject there is no requester to answer.
-    let reply = request.reply.as_ref()?;
+    let Some(reply) = &request.reply else {
+        // There is no requester to answer. But all may be told the counters at once.
+        if Question::is_of_counters(&request.subject) {
+            events::tell_counters(cx);
+        }
+        return None;
+    };
     let now = cx.now();
     if let Some(service) = &mut cx.state.service {
         service.said += 1;
@@ -170,6 +185,12 @@ fn begin(cx: &mut Context<'_, State>, request: &Request) -> Option<Answering> {
             made,
             pieces,
         }),
+        Answer::Connections(account) => {
+            let id = events::number(cx);
+            let told = with_view(cx, |view, _| events::connections(view, &account, &id));
+            say(cx, reply, &told.unwrap_or_default());
+            None
+        }
         Answer::Silence => None,
     }
 }
@@ -193,16 +214,32 @@ fn with_view<R>(
     Some(result)
 }
 
-/// Publishes an answer.
+/// Publishes in the system account.
 fn say(cx: &mut Context<'_, State>, subject: &[u8], payload: &[u8]) {
-    let State { core, service, .. } = &mut *cx.state;
-    let Some(service) = service else {
-        return;
-    };
+    if let Some(service) = &mut cx.state.service {
+        publish(&mut cx.state.core, &mut cx.io, service, subject, payload);
+    }
+}
+
+/// Publishes in an account, by a service that is there for this message alone.
+fn say_in(cx: &mut Context<'_, State>, account: AccountId, subject: &[u8], payload: &[u8]) {
+    let core = &mut cx.state.core;
+    let mut service = Service::begin(core, account);
+    publish(core, &mut cx.io, &mut service, subject, payload);
+    service.end(core);
+}
+
+fn publish(
+    core: &mut Core,
+    io: &mut Io<'_>,
+    service: &mut Service,
+    subject: &[u8],
+    payload: &[u8],
+) {
     let mut buffer = Vec::new();
     let message = Publish::compose(&mut buffer, subject, None, b"", payload);
     let (run, mut tally) = (Run::from(message), Tally::default());
-    let (publisher, out) = (&mut service.publisher, &mut Queues(&mut cx.io));
+    let (publisher, out) = (&mut service.publisher, &mut Queues(io));
     let mut published = publish_one(core, publisher, &run, &mut tally, |_| {}, out);
     while published == Published::InPieces {
         published = publisher.go_on(core, &message, Quota::ONE, &mut tally, out);

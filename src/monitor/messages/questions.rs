@@ -36,6 +36,7 @@ const OF_AN_ACCOUNT: &[(&str, What)] = &[
     ("LEAFZ", What::Data(Endpoint::Leafz)),
     ("INFO", What::Account),
     ("STATZ", What::Data(Endpoint::Accstatz)),
+    ("CONNS", What::Connections),
 ];
 
 const SERVERS: &str = "$SYS.REQ.SERVER.";
@@ -54,6 +55,8 @@ enum What {
     Health,
     /// What an account is.
     Account,
+    /// How many connections an account has, as the event tells it.
+    Connections,
     /// What an endpoint of HTTP says.
     Data(Endpoint),
 }
@@ -86,6 +89,11 @@ impl Question {
             what,
             account: Some(account).filter(|account| account != ALL),
         })
+    }
+
+    /// Whether a message to this subject asks for the counters, which may be told to all.
+    pub(super) fn is_of_counters(subject: &[u8]) -> bool {
+        Question::of(subject).is_some_and(|question| question.what == What::Statsz)
     }
 
     /// All subjects by which this server is asked.
@@ -131,6 +139,8 @@ pub(super) enum Answer {
         made: Vec<u8>,
         pieces: Box<dyn Pieces>,
     },
+    /// The event that tells how many connections this account has.
+    Connections(String),
     /// Another server is meant.
     Silence,
 }
@@ -175,6 +185,10 @@ pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
                 false => failure(view, 500, &format!("Account {name} does not exist")),
             }
         }
+        What::Connections => match question.account.filter(|name| view.has_account(name)) {
+            Some(account) => Answer::Connections(account),
+            None => Answer::Silence,
+        },
         What::Data(endpoint) => {
             let text = as_query(
                 &options,

@@ -2,9 +2,11 @@
 //! waits for it.
 
 mod answers;
+mod asker;
 mod asking;
 mod deadlines;
 mod ends;
+mod events;
 mod kick;
 mod own;
 mod pieces;

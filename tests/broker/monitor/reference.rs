@@ -2,10 +2,14 @@
 //!
 //! Plays if there is a `nats-server` in `PATH`, or its executable is in `NATS_SERVER`; says so if not.
 
+use super::asker;
+use super::events;
 use super::shape::{Shape, shape};
 use super::{monitored, start, with_traffic};
 use crate::http::get;
+use crate::raw::{self, Raw};
 use midge::Monitor;
+use serde_json::Value;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -87,10 +91,16 @@ impl Drop for Reference {
 
 /// A nats-server on ports that it picks itself; `None` if there is none.
 pub(crate) fn reference() -> Option<Reference> {
+    reference_with(&[])
+}
+
+/// The same with more arguments.
+fn reference_with(arguments: &[&str]) -> Option<Reference> {
     let program = std::env::var_os("NATS_SERVER").unwrap_or_else(|| OsString::from("nats-server"));
     let mut command = Command::new(&program);
     command
         .args(["-a", "127.0.0.1", "-p", "-1", "-m", "-1"])
+        .args(arguments)
         .stderr(Stdio::piped());
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -129,8 +139,8 @@ pub(crate) fn reference() -> Option<Reference> {
 
 fn is_absent(path: &str) -> bool {
     ABSENT.iter().any(|absent| {
-        let last = path.rsplit('.').next().unwrap_or(path);
-        path.starts_with(absent) || last == *absent
+        let mut parts = path.split('.');
+        path.starts_with(absent) || parts.any(|part| part == *absent)
     })
 }
 
@@ -181,6 +191,79 @@ fn what_nats_server_tells_midge_tells_too() {
                 theirs.status, theirs.body, ours.status, ours.body
             ));
         }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// As those of [`asker::with_accounts`].
+const ACCOUNTS: &str = r#"
+server_name: one
+accounts { $SYS { users: [ {user: sys, password: ""} ] }, A { users: [ {user: ann, password: ""} ] } }
+"#;
+
+/// A nats-server with a system account.
+fn reference_with_accounts() -> Option<Reference> {
+    let name = format!("midge-accounts-{}.conf", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    std::fs::write(&file, ACCOUNTS).expect("there is room");
+    let reference = reference_with(&["-c", file.to_str().expect("the path is text")]);
+    // It has read it when it is ready.
+    std::fs::remove_file(&file).expect("it is there");
+    reference
+}
+
+/// What the system account is told when a client comes and goes, and when another is not let in: subjects and events.
+fn told(addr: SocketAddr) -> Vec<(String, Value)> {
+    let subjects = [
+        "$SYS.ACCOUNT.A.>",
+        "$SYS.SERVER.ACCOUNT.A.>",
+        "$SYS.SERVER.*.CLIENT.>",
+    ];
+    let mut sys = events::listen(addr, "sys", &subjects);
+    let json = r#"{"verbose":false,"pedantic":false,"user":"ann","pass":"","name":"app","lang":"test","version":"1"}"#;
+    let mut ann = Raw::join_with(addr, json);
+    ann.publish("a", b"hello");
+    ann.sync();
+    let mut told = vec![
+        events::next(&mut sys),
+        events::next(&mut sys),
+        events::next(&mut sys),
+    ];
+    ann.leave();
+    told.extend([
+        events::next(&mut sys),
+        events::next(&mut sys),
+        events::next(&mut sys),
+    ]);
+    let mut zoe = Raw::connect(addr);
+    zoe.send(b"CONNECT {\"user\":\"zoe\",\"pass\":\"x\"}\r\n");
+    while zoe.try_next(|_| ()).is_ok_and(|op| op.is_some()) {}
+    told.push(events::next(&mut sys));
+    for (subject, event) in &mut told {
+        let id = event["server"]["id"].as_str().expect("it has an id");
+        *subject = subject.replace(id, "<id>");
+    }
+    told
+}
+
+#[test]
+fn what_nats_server_tells_its_system_account_midge_tells_too() {
+    let Some(reference) = reference_with_accounts() else {
+        return;
+    };
+    let broker = asker::start(raw::config());
+    let (theirs, ours) = (told(reference.clients), told(broker.addr()));
+    let mut wrong = Vec::new();
+    for ((subject, their), (own_subject, own)) in theirs.iter().zip(&ours) {
+        assert_eq!(subject, own_subject);
+        assert_eq!(their["type"], own["type"]);
+        let figures = |event: &Value| {
+            let [sent, received] = ["sent", "received"].map(|way| event[way]["msgs"].as_u64());
+            let of_client = event["client"].is_object().then_some((sent, received));
+            (event["reason"].clone(), event["conns"].as_u64(), of_client)
+        };
+        assert_eq!(figures(their), figures(own), "{subject}");
+        wrong.extend(missing(subject, &shape(their), &shape(own)));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

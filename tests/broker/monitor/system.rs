@@ -1,76 +1,15 @@
 //! What clients of the system account are told when they ask by messages, and that clients of other accounts are not.
 
-use crate::raw::{self, Raw};
-use midge::{Account, Auth, Broker, Config, Running, State, User, Users};
+use super::asker::{Asker, start, with_accounts};
+use crate::raw;
+use midge::{Auth, Broker, State, User, Users};
 use midge_protocol::encode;
 use midge_reactor::Reactor;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A broker with a system account, and one of tenants; nothing is served over HTTP.
-fn start(config: Config) -> Running {
-    raw::start(with_accounts(config))
-}
-
-fn with_accounts(config: Config) -> Config {
-    let user = |name: &str, account: &str| User {
-        name: name.to_owned(),
-        account: Some(account.to_owned()),
-        ..User::default()
-    };
-    let accounts = ["$SYS", "A"].map(|name| (name.to_owned(), Account::default()));
-    Config {
-        server_name: Some("one".to_owned()),
-        auth: Auth::Users {
-            users: Users::from(vec![user("sys", "$SYS"), user("ann", "A")]),
-            token: None,
-        },
-        accounts: Arc::new(accounts.into()),
-        ..config
-    }
-}
-
-/// One who asks, with a subscription for answers.
-struct Asker(Raw);
-
-impl Asker {
-    fn join(addr: SocketAddr, user: &str) -> Asker {
-        let json = format!(
-            r#"{{"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"user":"{user}","pass":""}}"#
-        );
-        let mut raw = Raw::join_with(addr, &json);
-        raw.sub("answer", None, "1");
-        Asker(raw)
-    }
-
-    fn say(&mut self, subject: &str, payload: &str) {
-        let mut frame = Vec::new();
-        encode::publish(
-            &mut frame,
-            subject.as_bytes(),
-            Some(b"answer"),
-            payload.as_bytes(),
-        );
-        self.0.send(&frame);
-    }
-
-    /// The next answer; `Null` for status 503.
-    fn hear(&mut self) -> Value {
-        let answer = self.0.message(|message| match message.payload {
-            b"" => Value::Null,
-            payload => serde_json::from_slice(payload).expect("an answer is JSON"),
-        });
-        answer.expect("the connection is open")
-    }
-
-    fn ask(&mut self, subject: &str, payload: &str) -> Value {
-        self.say(subject, payload);
-        self.hear()
-    }
-}
 
 #[test]
 fn the_system_account_is_told_what_http_tells() {
