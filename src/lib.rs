@@ -28,9 +28,10 @@
 //! file or a ports file written, under such a limit needs one too.
 
 pub use config::{
-    Account, AccountLimits, AddressLimits, Advertise, Auth, Config, ConnectionType, Exceeded,
-    Grant, InvalidSubject, Limits, Listener, Monitor, Network, Permission, Permissions, Proof,
-    ProxyProtocol, Responses, Secret, Subscriptions, UnixGroup, UnixSocket, User, Users, WebSocket,
+    Account, AccountLimits, AccountToken, AddressLimits, Advertise, Auth, Config, ConnectionType,
+    Exceeded, Grant, InvalidSubject, Limits, Listener, Monitor, Network, OperatorToken, Operators,
+    Permission, Permissions, Preload, Proof, ProxyProtocol, Responses, Secret, Subscriptions,
+    TokenFault, UnixGroup, UnixSocket, User, Users, WebSocket,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;

@@ -32,6 +32,10 @@ pub enum Violation<'a> {
     AuthenticationTimeout,
     /// What the client has presented was good until now, and is not good any more. Fatal.
     AuthenticationExpired,
+    /// The account was good until now, and is not good any more. Fatal.
+    AccountExpired,
+    /// The account lets the user in no longer. Fatal.
+    CredentialsRevoked,
     /// The server has as many connections as it may. Fatal.
     ConnectionsMax,
     /// The user or the address has as many connections as it may. Fatal.
@@ -177,6 +181,8 @@ impl Violation<'_> {
             Self::Authorization => "Authorization Violation",
             Self::AuthenticationTimeout => "Authentication Timeout",
             Self::AuthenticationExpired => "User Authentication Expired",
+            Self::AccountExpired => "Account Authentication Expired",
+            Self::CredentialsRevoked => "User Authentication Revoked",
             Self::ConnectionsMax | Self::OwnConnectionsMax => "maximum connections exceeded",
             Self::AccountConnectionsMax => "maximum account active connections exceeded",
             Self::Throttled | Self::ConnectionRateMax => {
@@ -306,6 +312,16 @@ mod tests {
                 AuthenticationExpired,
                 Closes,
                 "-ERR 'User Authentication Expired'\r\n",
+            ),
+            (
+                AccountExpired,
+                Closes,
+                "-ERR 'Account Authentication Expired'\r\n",
+            ),
+            (
+                CredentialsRevoked,
+                Closes,
+                "-ERR 'User Authentication Revoked'\r\n",
             ),
             (
                 ConnectionsMax,

@@ -13,7 +13,7 @@
 //! | `ground` | what was held against what; [`check_again`] holds it against settings that come later |
 //! | `permissions` | the user in the settings, or else what those say of its account, or of users without any |
 //! | `limits` | the smaller ones of the server and of the account |
-//! | `until` | nothing yet: what stands in the settings is good until they change |
+//! | `until` | the token of the user or of its account; what stands in the settings is good until they change |
 //!
 //! [`Login::named`] is the one place that fills them; [`Login::limit`] is for limits that change while the login
 //! lasts. What a client has presented is not needed after it was let in, and is forgotten.
@@ -23,16 +23,20 @@ pub(crate) mod failures;
 pub(crate) mod inquiry;
 pub(crate) mod permissions;
 pub(crate) mod signature;
+pub(crate) mod tokens;
 pub(crate) mod verdicts;
 
-use crate::config::{Auth, COMPARED_MAX, Config, GLOBAL, Proof, Secret, User, is_hash};
+use crate::config::{
+    AccountLimits, Auth, COMPARED_MAX, Config, GLOBAL, Proof, Secret, User, is_hash,
+};
 use crate::door::{Door, Entrance};
 use certificate::Names;
-use midge_protocol::ConnectOptions;
+use midge_protocol::{ConnectOptions, Violation};
 use midge_reactor::Time;
 use permissions::Permissions;
 use signature::Nonce;
 use std::sync::Arc;
+use tokens::{Over, Proven, Refusal};
 
 /// Who a client is, and what it may therefore do. All else reads this and decides nothing about it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,6 +70,8 @@ enum Ground {
     Certificate(Secret),
     /// It has the key of its user.
     Signature,
+    /// It has a token, and the key that this is about.
+    Jwt(Box<Proven>),
 }
 
 /// How much of it a client may have.
@@ -122,7 +128,31 @@ impl Login {
 
     /// Takes over the limits of settings that have changed since.
     pub(crate) fn limit(&mut self, config: &Config) {
-        self.limits = Limits::of(config, &self.account);
+        self.limits = match &self.ground {
+            Ground::Jwt(proven) => proven.limits(config),
+            _ => Limits::of(config, &self.account),
+        };
+    }
+
+    /// What a client is told when its time is over.
+    pub(crate) fn expiry(&self) -> Violation<'static> {
+        match &self.ground {
+            Ground::Jwt(proven) if proven.ends_with_account() => Violation::AccountExpired,
+            _ => Violation::AuthenticationExpired,
+        }
+    }
+
+    /// Whether it may not have so many subscriptions and stay, by its token or its account.
+    pub(crate) fn ends_with(&self, subscriptions: usize, account: &AccountLimits) -> bool {
+        match &self.ground {
+            // As in nats-server, one that has all that it may have is closed as well.
+            Ground::Jwt(proven) => proven
+                .subscriptions_max()
+                .is_some_and(|max| subscriptions >= max),
+            _ => account
+                .subscriptions_max
+                .is_some_and(|max| subscriptions > max),
+        }
     }
 }
 
@@ -147,6 +177,10 @@ pub(crate) enum Verdict {
     Login(Login),
     /// It may not come in.
     Refused,
+    /// It may not come in by its token, for this reason.
+    Denied(Refusal),
+    /// It was let in by its token, and may not stay.
+    Over(Over),
     /// It takes a computation of some tenths of a second to know.
     Pending(Inquiry),
 }
@@ -213,6 +247,10 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
     if *auth == Auth::None {
         return Verdict::Login(Login::named(config, claimed_user(options), Ground::Open));
     }
+    if let Auth::Operators(_) = auth {
+        // Those are asked for tokens, and nothing else counts.
+        return Verdict::Refused;
+    }
     if !nkey.is_empty() && auth.has_key() {
         let login = with_key(config, nkey, by);
         let is_signed = || nonce.is_some_and(|nonce| signature::is_good(nkey, nonce, sig));
@@ -261,6 +299,8 @@ pub(crate) fn check_again(
     }
     let nothing = Secret::default();
     let (found, known) = match (&login.ground, certificate) {
+        // Here a token counts for nothing.
+        (Ground::Jwt(_), _) => return Verdict::Refused,
         (Ground::Signature, _) => return with_key(config, &login.user, by).into(),
         (ground, Some(names)) => {
             let found = with_certificate(config, names, by);

@@ -76,7 +76,7 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
     let has_errors = !report.errors.is_empty();
     for fault in crate::config::check::faults(&options.config) {
         // What is wrong with the block was told by its parts.
-        if has_errors && ["authorization", "tls"].contains(&fault.setting) {
+        if has_errors && ["authorization", "operator", "tls"].contains(&fault.setting) {
             continue;
         }
         // The place of either setting helps; a flag has none.
@@ -320,6 +320,12 @@ mod tests {
                 "unix users",
                 "tls",
                 "https_port",
+                // They are instead of users.
+                "operator",
+                "trusted_keys",
+                "resolver",
+                "resolver_preload",
+                "resolver_pinned_accounts",
             ]
             .contains(&setting.name);
             assert!(

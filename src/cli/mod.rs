@@ -565,6 +565,13 @@ impl Draft {
                     *pass = std::mem::take(&mut self.password).into();
                 }
             }
+            Auth::Operators(_) => {
+                if wants_user || !self.token.is_empty() {
+                    let text = "flags -user, -pass and -auth have no effect: the configuration file names an \
+                                operator, so each client presents a JWT";
+                    self.notices.push(text.to_owned());
+                }
+            }
             auth => {
                 *auth = if !self.token.is_empty() {
                     Auth::Token(std::mem::take(&mut self.token).into())

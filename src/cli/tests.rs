@@ -52,7 +52,7 @@ fn summary(line: &str) -> String {
         found.push(format!("tls={tls}"));
     }
     match config.auth {
-        Auth::None => {}
+        Auth::None | Auth::Operators(_) => {}
         Auth::Token(token) => found.push(format!("token={}", &*token)),
         Auth::User { user, pass } => found.push(format!("user={user}:{}", &*pass)),
         Auth::Users { users, .. } => found.push(format!("users={users:?}")),

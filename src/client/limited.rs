@@ -89,6 +89,9 @@ impl Client {
         let Some(session) = &mut self.session else {
             return Ok(());
         };
+        let of_account = session
+            .account_name()
+            .map(|name| cx.state.account_limits(name).connections_max);
         let State {
             limiter,
             config,
@@ -101,8 +104,8 @@ impl Client {
         }
         let user = session.proved_user().filter(|_| has_come);
         let account = session.account_name().filter(|_| has_come);
-        let of_account = account.map(|name| Limits {
-            connections_max: config.account_limits(name).connections_max,
+        let of_account = of_account.map(|connections_max| Limits {
+            connections_max,
             ..Limits::default()
         });
         let members = [

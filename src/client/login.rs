@@ -16,6 +16,7 @@ use super::session::Session;
 use super::wrong::is_told;
 use crate::auth::failures::{Kind, WAIT_MAX};
 use crate::auth::inquiry::{ANSWER_WAIT_MAX, Inquirer, Pending, Purpose};
+use crate::auth::tokens::{Now, Over, Refusal};
 use crate::auth::{Inquiry, Login, Verdict};
 use crate::core::close::CloseReason;
 use crate::core::receiver::line_about;
@@ -64,7 +65,7 @@ impl Client {
         let Some(session) = &self.session else {
             return Ok(());
         };
-        let verdict = session.check(cx.state);
+        let verdict = session.check(cx.state, &Now::at(cx.now()));
         self.decide(cx, inquirer(cx, Purpose::Connect), verdict)
     }
 
@@ -123,6 +124,23 @@ impl Client {
                 }
                 return Err(Violation::Authorization);
             }
+            Verdict::Denied(refusal) => {
+                self.tell_refusal(cx, &refusal);
+                if inquirer.purpose == Purpose::Connect {
+                    self.note_failure(cx);
+                }
+                return Err(Violation::Authorization);
+            }
+            // It has said nothing that would let it in, or in again.
+            Verdict::Over(_) if inquirer.purpose == Purpose::Connect => {
+                return Err(Violation::Authorization);
+            }
+            Verdict::Over(Over::Account) => return Err(Violation::AccountExpired),
+            Verdict::Over(Over::Revoked) => return Err(Violation::CredentialsRevoked),
+            Verdict::Over(Over::Unsigned) => {
+                self.dismiss_unsigned(cx);
+                return Ok(());
+            }
             Verdict::Pending(inquiry) => {
                 if inquirer.purpose == Purpose::Connect && !was_connecting {
                     self.stop_reading(cx);
@@ -139,6 +157,9 @@ impl Client {
         }
         let until = login.until;
         session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
+        if session.has_too_many_subscriptions(cx.state) {
+            return Err(Violation::SubscriptionsMax);
+        }
         self.revise_later(cx);
         self.link.expire(cx, until);
         if cx.state.limiter.is_on() {
@@ -179,6 +200,31 @@ impl Client {
         }
         self.leave(cx, CloseReason::ClientClosed);
         self.link.dismiss(cx);
+    }
+
+    /// The key that vouched for it does so no longer. As in nats-server it is told nothing.
+    fn dismiss_unsigned(&mut self, cx: &mut Context<'_, State>) {
+        let label = &self.link.label;
+        if is_told(cx.state, Kind::Conversation, cx.now()) {
+            line_about!(
+                info,
+                label,
+                "the key that has signed its JWT is the account's no longer, or has another scope, so the \
+                 connection ends"
+            );
+        }
+        self.leave(cx, CloseReason::AuthenticationFailure);
+        self.link.dismiss(cx);
+    }
+
+    /// Why its token does not let it in, for who looks for the cause.
+    fn tell_refusal(&self, cx: &mut Context<'_, State>, refusal: &Refusal) {
+        let label = &self.link.label;
+        if !refusal.is_error() {
+            line_about!(debug, label, "{refusal}");
+        } else if is_told(cx.state, Kind::Login, cx.now()) {
+            line_about!(error, label, "{refusal}");
+        }
     }
 
     /// What it presents is no good: others from its address may have to wait.

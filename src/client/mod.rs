@@ -466,7 +466,10 @@ impl Handler<State> for Client {
             Due::LoginTimeout if self.opening == Opening::Header => self.header_is_late(cx),
             Due::LoginTimeout => self.refuse(cx, &Violation::AuthenticationTimeout),
             Due::LoginTurn => self.take_its_turn(cx),
-            Due::LoginExpired => self.refuse(cx, &Violation::AuthenticationExpired),
+            Due::LoginExpired => {
+                let told = self.session.as_ref().map(Session::expiry);
+                self.refuse(cx, &told.unwrap_or(Violation::AuthenticationExpired));
+            }
         }
     }
 

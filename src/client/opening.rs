@@ -29,7 +29,7 @@ use crate::state::State;
 use crate::tls::{self, Failure, HANDSHAKE_RECORD, HandshakeFirst, Purpose};
 use jiff::Timestamp;
 use midge_protocol::{Violation, proxy};
-use midge_reactor::{Close, Context, Input, Io, Key};
+use midge_reactor::{Close, Context, Input, Key};
 
 /// The number of the timer for a client that may begin the handshake by itself.
 pub(super) const HELLO_LATE: u64 = 16;
@@ -382,13 +382,19 @@ impl Client {
         let nonce = self.session.as_ref().and_then(Session::nonce);
         let at = framing::seen_at(&cx.io, key, label);
         let out = &mut Queues(&mut cx.io);
-        session::greet(cx.state, key, label, at, nonce, out);
+        session::greet(cx.state, key, label, at, nonce, usize::MAX, out);
     }
 
     /// Sends `INFO` once more.
-    pub(super) fn greet_again(&self, cx: &mut Context<'_, State>) {
-        let key = cx.key();
-        greet_again(cx.state, &mut cx.io, key, &self.link.label);
+    pub(super) fn greet_again(&mut self, cx: &mut Context<'_, State>) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let (key, label) = (cx.key(), &self.link.label);
+        let payload_max = session.rules().payload_bytes_max;
+        let at = framing::seen_at(&cx.io, key, label);
+        let out = &mut Queues(&mut cx.io);
+        session::greet(cx.state, key, label, at, None, payload_max, out);
     }
 
     /// The conversation begins.
@@ -456,14 +462,10 @@ fn may_begin(cx: &mut Context<'_, State>, door: Door) -> bool {
 /// Sends `INFO` once more to all clients that may be sent it at any time; the others get it after their first `PONG`,
 /// or never asked for it.
 pub(crate) fn broadcast_info(cx: &mut Context<'_, State>) {
-    for receiver in cx.state.core.clients() {
-        if receiver.takes_info {
-            greet_again(cx.state, &mut cx.io, receiver.key, &receiver.label);
-        }
+    let takers = cx.state.core.clients().filter(|one| one.takes_info);
+    let takers: Vec<Key> = takers.map(|one| one.key).collect();
+    for key in takers {
+        // Each has a longest payload of its own, which its session knows.
+        cx.call(key, Client::greet_again);
     }
-}
-
-fn greet_again(state: &State, io: &mut Io<'_>, key: Key, label: &Label) {
-    let at = framing::seen_at(io, key, label);
-    session::greet(state, key, label, at, None, &mut Queues(io));
 }

@@ -6,6 +6,7 @@ use super::opening::Opening;
 use super::session::Session;
 use crate::auth;
 use crate::auth::inquiry::Purpose;
+use crate::auth::tokens::Now;
 use crate::config::Config;
 use crate::door::Door;
 use crate::link::queues;
@@ -105,6 +106,7 @@ impl Client {
         if changes.credentials && self.session.is_some() && self.is_refused_peer(cx) {
             return self.refuse(cx, &Violation::Authorization);
         }
+        let now = Now::at(cx.now());
         let is_connecting = self.is_connecting();
         let is_asked = self.is_asked(cx);
         let Some(session) = &mut self.session else {
@@ -112,10 +114,10 @@ impl Client {
         };
         let (purpose, verdict) = match is_connecting {
             // What it has presented is held against the new settings instead.
-            true => (Purpose::Connect, Some(session.check(cx.state))),
+            true => (Purpose::Connect, Some(session.check(cx.state, &now))),
             false => (
                 Purpose::Reload,
-                session.reloaded(changes.credentials, cx.state),
+                session.reloaded(changes.credentials, cx.state, &now),
             ),
         };
         // An inquiry about what clients must present now goes on.

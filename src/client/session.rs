@@ -634,12 +634,14 @@ pub(crate) fn greet<O: Outbox>(
     label: &Label,
     at: Option<IpAddr>,
     nonce: Option<&Nonce>,
+    payload_max: usize,
     out: &mut O,
 ) {
     let mut line = Vec::with_capacity(512);
     let client_ip = at.map_or_else(String::new, |ip| ip.to_canonical().to_string());
     let info = state.info_for(label.entrance());
-    let max_payload = info.max_payload.min(state.limiter.payload_max(key) as u64);
+    let payload_max = payload_max.min(state.limiter.payload_max(key));
+    let max_payload = info.max_payload.min(payload_max as u64);
     Info {
         client_id: label.cid,
         client_ip,

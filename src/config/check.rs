@@ -1,6 +1,8 @@
 //! What is wrong with settings that are each possible: those with which no client could be served, or all the
 //! world could.
 
+mod operators;
+
 use super::duration::show;
 use super::{
     Auth, Config, GLOBAL, LISTENERS_MAX, Origin, SYSTEM, UNIX_PATH_BYTES_MAX, UnixSocket, WebSocket,
@@ -23,6 +25,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     faults.of_monitoring(config);
     faults.of_authorization(config);
     faults.of_accounts(config);
+    faults.of_operators(config);
     faults.of_tls(config);
     faults.of_websocket(config);
     faults.of_listeners(config);
@@ -60,6 +63,8 @@ impl Faults {
             Some(Auth::Token(token)) => token.is_empty(),
             Some(Auth::User { user, .. }) => user.is_empty(),
             Some(Auth::Users { users, .. }) => users.kinds().nameless,
+            // Monitoring can ask for no token of a user.
+            Some(Auth::Operators(_)) => true,
         };
         if has_empty_name {
             self.add(
@@ -85,7 +90,7 @@ impl Faults {
     /// What clients must present.
     fn of_authorization(&mut self, config: &Config) {
         let (users, has_empty_secret) = match &config.auth {
-            Auth::None => (None, false),
+            Auth::None | Auth::Operators(_) => (None, false),
             Auth::Token(token) => (None, token.is_empty()),
             Auth::User { user, .. } => (None, user.is_empty()),
             Auth::Users { users, token } => {
@@ -108,14 +113,17 @@ impl Faults {
                  build midge with its feature \"bcrypt\", or give the password itself",
             );
         }
-        if cfg!(not(feature = "nkeys")) && config.auth.has_key() {
+        let is_operated = config.operators().is_some();
+        if cfg!(not(feature = "nkeys")) && config.auth.has_key() && !is_operated {
             self.add(
                 "authorization",
                 "a user has an nkey, whose signatures this build cannot check; \
                  build midge with its feature \"nkeys\", or give the user a password",
             );
         }
-        if let Some(name) = &config.no_auth_user {
+        if let Some(name) = &config.no_auth_user
+            && !is_operated
+        {
             let known = users.map(|users| users.named(name).is_some());
             match known {
                 Some(true) => {}
@@ -160,6 +168,7 @@ impl Faults {
             }
         }
         if let Some(name) = &config.system_account
+            && config.operators().is_none()
             && name != SYSTEM
             && !config.accounts.contains_key(name)
         {
@@ -250,10 +259,12 @@ impl Faults {
             );
             self.add("websocket origins", &text);
         }
-        if let Some(cookie) = jwt_cookie {
+        if let Some(cookie) = jwt_cookie
+            && config.operators().is_none()
+        {
             let text = format!(
                 "trusted operators or trusted keys configuration is required for JWT authentication \
-                 via cookie {cookie:?}, which midge does not have; remove jwt_cookie"
+                 via cookie {cookie:?}; name the operator, or remove jwt_cookie"
             );
             self.add("websocket cookies", &text);
         }

@@ -7,6 +7,7 @@ mod connections;
 pub(crate) mod duration;
 mod limits;
 mod listeners;
+pub(crate) mod operators;
 mod secrets;
 mod terms;
 mod unused;
@@ -36,6 +37,8 @@ pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
 pub use listeners::{Listener, UnixGroup, UnixSocket};
 pub use midge_protocol::Secret;
 pub use network::Network;
+pub use operators::{AccountToken, OperatorToken, Operators, Preload, TokenFault};
+pub(crate) use operators::{Trust, grant};
 pub(crate) use origin::Origin;
 pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
@@ -87,6 +90,9 @@ pub enum Auth {
         /// The field `auth_token` instead.
         token: Option<Secret>,
     },
+    /// The field `jwt`: the token of a user, for whom an account vouches, for which one of these does. And `sig`: the
+    /// nonce of `INFO`, signed with the user's key.
+    Operators(Arc<Operators>),
 }
 
 /// One of several who may connect.
@@ -358,7 +364,11 @@ impl Config {
         let mut all = [self.user_limits, self.address_limits.limits].into_iter();
         let mut of_accounts = self.accounts.values().map(|one| one.limits.connections_max);
         let of_users = self.auth.kinds().is_some_and(|kinds| kinds.limited);
-        of_users || all.any(|limits| limits.is_any()) || of_accounts.any(|max| max.is_some())
+        // Any account may have some that comes to be known.
+        self.operators().is_some()
+            || of_users
+            || all.any(|limits| limits.is_any())
+            || of_accounts.any(|max| max.is_some())
     }
 
     /// Whether there is a door by which they do: then a user without a password proves itself by a certificate, and by

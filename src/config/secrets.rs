@@ -1,7 +1,7 @@
 //! What the secrets in the settings are: passwords and tokens as they stand, hashes of them, or public keys.
 
 use super::users::Kinds;
-use super::{Auth, Config, Proof, Secret, User};
+use super::{Auth, Config, Operators, Proof, Secret, User};
 
 /// How a hash of bcrypt begins; so do no passwords that anybody has in the open.
 const BCRYPT: [&str; 4] = ["$2a$", "$2b$", "$2x$", "$2y$"];
@@ -75,7 +75,16 @@ impl Auth {
                     token: other_token,
                 },
             ) => users.are_known_to_be(others) && token == other_token,
+            (Auth::Operators(one), Auth::Operators(other)) => one.are_known_to_be(other),
             _ => self == other,
+        }
+    }
+
+    /// The operators that vouch for accounts, if tokens are asked for.
+    pub(crate) fn operators(&self) -> Option<&Operators> {
+        match self {
+            Auth::Operators(operators) => Some(operators),
+            _ => None,
         }
     }
 
@@ -98,7 +107,7 @@ impl Auth {
     /// Whether any password stands in the settings as it is.
     pub(crate) fn has_plain_password(&self) -> bool {
         match self {
-            Auth::None | Auth::Token(_) => false,
+            Auth::None | Auth::Token(_) | Auth::Operators(_) => false,
             Auth::User { pass, .. } => !pass.is_empty() && !is_hash(pass),
             Auth::Users { users, .. } => users.kinds().plain,
         }
@@ -116,7 +125,7 @@ impl Auth {
     /// Whether any secret is a hash of one.
     pub(crate) fn has_hash(&self) -> bool {
         match self {
-            Auth::None => false,
+            Auth::None | Auth::Operators(_) => false,
             Auth::Token(token) => is_hash(token),
             Auth::User { pass, .. } => is_hash(pass),
             Auth::Users { users, token } => {
@@ -131,7 +140,7 @@ impl Auth {
         let named = |name: &str| format!("user {name:?}");
         let token = |token: &str| is_broken(token).then(|| "the token".to_owned());
         match self {
-            Auth::None => Vec::new(),
+            Auth::None | Auth::Operators(_) => Vec::new(),
             Auth::Token(secret) => token(secret).into_iter().collect(),
             Auth::User { user, pass } if is_broken(pass) => vec![named(user)],
             Auth::User { .. } => Vec::new(),
@@ -144,7 +153,7 @@ impl Auth {
 
     /// Whether any user has a key.
     pub(crate) fn has_key(&self) -> bool {
-        self.kinds().is_some_and(|kinds| kinds.keyed)
+        self.operators().is_some() || self.kinds().is_some_and(|kinds| kinds.keyed)
     }
 }
 

@@ -2,9 +2,13 @@
 //!
 //! The names are those of nats-server's options, the first where there are several.
 
-use super::{Account, Auth, Config, Listener, ProxyProtocol, UnixSocket, WebSocket, duration};
+use super::{
+    Account, Auth, Config, Listener, OperatorToken, Operators, Preload, ProxyProtocol, UnixSocket,
+    WebSocket, duration,
+};
 use crate::config::{LogFormat, LogOptions, Options};
 use crate::door::Door;
+use crate::jwt::Claims;
 use crate::mapping::Mapping;
 use crate::tls::{HandshakeFirst, Tls};
 use std::collections::BTreeMap;
@@ -80,7 +84,12 @@ pub static SETTINGS: &[Setting] = settings![
     "cluster_name", Reload, |o| o.config.cluster_name, optional;
     "server_tags", Reload, |o| o.config.server_tags, list;
     "server_metadata", Reload, |o| o.config.server_metadata, pairs;
-    "authorization", Reload, |o| o.config.auth, auth;
+    "operator", Restart, |o| operators(o, |all| names(&all.tokens)), list;
+    "trusted_keys", Restart, |o| operators(o, |all| all.keys.clone()), list;
+    "resolver", Restart, |o| o.config.operators().map(|_| "MEMORY"), optional;
+    "resolver_preload", Reload, |o| o.config.operators().map(|all| &all.preload), preload;
+    "resolver_pinned_accounts", Reload, |o| operators(o, |all| all.pinned.clone()), list;
+    "authorization", Reload, |o| Asked(&o.config.auth), asked;
     "authorization timeout", Reload, |o| o.config.terms(Door::Main).login_time, time;
     "tls", Reload, |o| o.config.tls, tls;
     "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
@@ -294,6 +303,7 @@ fn auth(auth: &Auth) -> String {
         Auth::None => NONE.to_owned(),
         Auth::Token(_) => "a token".to_owned(),
         Auth::User { user, .. } => format!("user {user}"),
+        Auth::Operators(_) => "a user's JWT".to_owned(),
         Auth::Users { users, token } => {
             let names = users.iter().map(|user| match &user.account {
                 None => user.name.clone(),
@@ -302,6 +312,44 @@ fn auth(auth: &Auth) -> String {
             let token = if token.is_some() { ", or a token" } else { "" };
             format!("users {}{token}", first(names))
         }
+    }
+}
+
+/// What clients must present. Of tokens other settings tell what is another.
+struct Asked<'a>(&'a Auth);
+
+impl PartialEq for Asked<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        matches!((self.0, other.0), (Auth::Operators(_), Auth::Operators(_))) || self.0 == other.0
+    }
+}
+
+fn asked(asked: &Asked<'_>) -> String {
+    auth(asked.0)
+}
+
+/// Something of the operators; nothing without one.
+fn operators(options: &Options, get: fn(&Operators) -> Vec<String>) -> Vec<String> {
+    options.config.operators().map(get).unwrap_or_default()
+}
+
+/// The name and the key of each operator.
+fn names(tokens: &[OperatorToken]) -> Vec<String> {
+    let name = |token: &OperatorToken| {
+        let Claims { name, subject, .. } = &token.claims;
+        format!("{name} {subject}").trim_start().to_owned()
+    };
+    tokens.iter().map(name).collect()
+}
+
+fn preload(preload: &Option<&Preload>) -> String {
+    let all: Vec<&str> = preload
+        .iter()
+        .flat_map(|preload| preload.iter().map(|(key, _)| key))
+        .collect();
+    match all.is_empty() {
+        true => NONE.to_owned(),
+        false => format!("[{}]", first(all.into_iter().map(str::to_owned))),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum CloseReason {
     AuthenticationTimeout,
     /// What it had logged in with was good until then.
     AuthenticationExpired,
+    /// Its account lets the user in no longer.
+    CredentialsRevoked,
     /// It told of an error itself, with `-ERR`.
     ParseError,
     /// It broke the protocol: it sent what is no op, or what cannot be parsed.
@@ -79,7 +81,10 @@ impl CloseReason {
         match violation {
             Violation::Authorization => CloseReason::AuthenticationFailure,
             Violation::AuthenticationTimeout => CloseReason::AuthenticationTimeout,
-            Violation::AuthenticationExpired => CloseReason::AuthenticationExpired,
+            Violation::AuthenticationExpired | Violation::AccountExpired => {
+                CloseReason::AuthenticationExpired
+            }
+            Violation::CredentialsRevoked => CloseReason::CredentialsRevoked,
             Violation::ConnectionsMax
             | Violation::OwnConnectionsMax
             | Violation::ConnectionRateMax
@@ -137,6 +142,7 @@ impl fmt::Display for CloseReason {
             CloseReason::AuthenticationFailure => "Authentication Failure",
             CloseReason::AuthenticationTimeout => "Authentication Timeout",
             CloseReason::AuthenticationExpired => "Authentication Expired",
+            CloseReason::CredentialsRevoked => "Credentials Revoked",
             CloseReason::ParseError => "Parse Error",
             CloseReason::ProtocolViolation => "Protocol Violation",
             CloseReason::BadClientProtocol => "Bad Client Protocol Version",

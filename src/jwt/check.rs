@@ -97,6 +97,15 @@ impl Claims<Account> {
     }
 }
 
+impl Permissions {
+    /// What is wrong with them.
+    pub fn issues(&self) -> Vec<Issue> {
+        let mut issues = Issues::default();
+        issues.of_permissions(self);
+        issues.0
+    }
+}
+
 #[derive(Default)]
 struct Issues(Vec<Issue>);
 

@@ -26,15 +26,6 @@ impl Signer {
         self.signed(r#"{"typ":"JWT","alg":"ed25519-nkey"}"#, &claims.to_string())
     }
 
-    /// The token of version 1.
-    pub(crate) fn token_1(&self, mut claims: Value) -> String {
-        claims["iss"] = json!(self.public);
-        let header = BASE64URL_NOPAD.encode(br#"{"typ":"jwt","alg":"ed25519"}"#);
-        let body = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
-        let signature = self.signature(body.as_bytes());
-        format!("{header}.{body}.{signature}")
-    }
-
     pub(crate) fn signed(&self, header: &str, claims: &str) -> String {
         let [header, claims] = [header, claims].map(|one| BASE64URL_NOPAD.encode(one.as_bytes()));
         let both = format!("{header}.{claims}");

@@ -10,8 +10,8 @@ const DRIFT_MAX: Duration = Duration::from_secs(1);
 /// The clock on the wall, read once: what else is told is counted from there by the reactor's clock,
 /// so that the beginning of a connection is the same instant whenever it is asked for.
 ///
-/// Beside the log and the look at certificates, this is the one place of the broker that asks for the date, and nothing is
-/// decided by it.
+/// Beside the log, the look at certificates and that at tokens, this is the one place of the broker that asks for the date,
+/// and nothing is decided by it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     wall: Timestamp,

@@ -10,6 +10,7 @@ use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::certificates;
 use crate::server::handle::Handle;
 use crate::server::lame_duck;
+use crate::server::operators;
 use crate::server::preflight::{self, Checked, PidFile, StartError};
 use crate::server::reload;
 use crate::state::handshakes::Handshakes;
@@ -67,6 +68,7 @@ impl Broker {
         let name = config.server_name.as_deref().unwrap_or(&server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
+        operators::tell(&config);
         preflight::warn(&config, None);
         let connections_max = preflight::affordable_connections(&config, None)?;
         let info = announce(&config, server_id);

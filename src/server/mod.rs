@@ -4,6 +4,7 @@ mod broker;
 mod certificates;
 mod handle;
 pub(crate) mod lame_duck;
+mod operators;
 pub(crate) mod preflight;
 mod reload;
 mod signals;

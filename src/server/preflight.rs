@@ -1,8 +1,10 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
+use super::operators;
 use crate::config::{self, Auth, Config};
 use crate::state::State;
 use crate::state::open_files::Room;
+use jiff::Timestamp;
 use midge_protocol::Info;
 use midge_reactor::QUEUE_BYTES_MAX;
 use midge_text::system_words;
@@ -287,6 +289,14 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
     let known = before.map(doubts).unwrap_or_default();
     for line in doubts(config).iter().filter(|line| !known.contains(line)) {
         log::warn!(target: "midge", "{line}");
+    }
+    let now = Timestamp::now();
+    let known = before.map(|before| operators::doubts(before, now));
+    let lines = operators::doubts(config, now);
+    if known.is_none_or(|known| known != lines) {
+        lines
+            .iter()
+            .for_each(|line| log::warn!(target: "midge", "{line}"));
     }
     if config.auth == Auth::None && before.is_some_and(|before| before.auth != Auth::None) {
         log::warn!(

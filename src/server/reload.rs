@@ -26,6 +26,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
     preflight::warn(&config, Some(&cx.state.config));
     cx.state.has_key = config.auth.has_key();
     let former = std::mem::replace(&mut cx.state.config, config);
+    cx.state.known.reloaded(&former, &cx.state.config);
     write_files(cx.state, &former);
     certificates::reloaded(cx, &former);
     let config = &cx.state.config;
@@ -59,9 +60,14 @@ const ACCOUNTS_MAX: usize = 512;
 
 /// Retires those that the settings have no longer, from a place on, a bounded number a turn.
 fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
-    let State { config, core, .. } = &mut *cx.state;
-    let accounts = &mut core.accounts;
-    if let Some(next) = accounts.retain(from, ACCOUNTS_MAX, |name| config.has_account(name)) {
+    let State {
+        config,
+        core,
+        known,
+        ..
+    } = &mut *cx.state;
+    let is_there = |name: &str| known.has_account(config, name);
+    if let Some(next) = core.accounts.retain(from, ACCOUNTS_MAX, is_there) {
         cx.defer(move |cx| retire_accounts(cx, next));
     }
 }

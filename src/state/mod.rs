@@ -12,8 +12,9 @@ pub(crate) mod socket_file;
 
 use crate::auth::failures::Failures;
 use crate::auth::inquiry::Inquiries;
+use crate::auth::tokens::Known;
 use crate::auth::verdicts::Verdicts;
-use crate::config::Config;
+use crate::config::{AccountLimits, Config};
 use crate::core::Core;
 use crate::core::delivery::Tally;
 use crate::core::interest::Mirror;
@@ -90,6 +91,8 @@ pub struct State {
     pub(crate) way: Way,
     /// What is worked out on other threads about who clients are.
     pub(crate) inquiries: Inquiries,
+    /// Tokens of accounts.
+    pub(crate) known: Known,
     /// Logins that have failed.
     pub(crate) failures: Failures,
     /// Clients whose subscriptions are held against other permissions.
@@ -164,6 +167,7 @@ impl State {
             verdicts: Verdicts::default(),
             way: Way::default(),
             inquiries: Inquiries::new(),
+            known: Known::default(),
             failures: Failures::new(),
             revising: Revising::default(),
             files: None,
@@ -172,6 +176,11 @@ impl State {
             serve: |_| {},
             records: None,
         }
+    }
+
+    /// What the clients of an account may have.
+    pub(crate) fn account_limits(&self, name: &str) -> AccountLimits {
+        self.known.account_limits(&self.config, name)
     }
 
     /// What is open at a door, if anything is.

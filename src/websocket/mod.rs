@@ -39,6 +39,7 @@ pub(crate) fn status_of(reason: CloseReason) -> Status {
         | CloseReason::SlowConsumerTotal
         | CloseReason::SlowConsumerDeadline
         | CloseReason::AuthenticationExpired
+        | CloseReason::CredentialsRevoked
         | CloseReason::AuthenticationFailure
         | CloseReason::AuthenticationTimeout
         | CloseReason::ConnectionsMax

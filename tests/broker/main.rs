@@ -6,6 +6,8 @@
 mod http;
 #[path = "../support/raw.rs"]
 mod raw;
+#[path = "../../src/jwt/fixtures.rs"]
+mod tokens;
 
 mod dialogue;
 
@@ -13,6 +15,7 @@ mod credentials;
 mod limits;
 mod listeners;
 mod mappings;
+mod operator;
 mod repeats;
 mod shared_limits;
 mod shutdown;

@@ -3,11 +3,13 @@
 
 use super::{Session, rules};
 use crate::auth::certificate::{self, Names};
+use crate::auth::tokens::{self, Now, Shown};
 use crate::auth::{self, Login, Presented, Verdict};
 use crate::config::Config;
 use crate::core::Core;
 use crate::core::outbox::Outbox;
 use crate::core::receiver::Kind;
+use crate::door::Source;
 use crate::records::presence::Identity;
 use crate::state::State;
 use crate::websocket::Cookies;
@@ -48,8 +50,11 @@ impl Session {
     }
 
     /// Holds what the client presents, or has proved, against what it must.
-    pub(crate) fn check(&self, state: &State) -> Verdict {
+    pub(crate) fn check(&self, state: &State, now: &Now) -> Verdict {
         let (config, by) = (&state.config, self.label.entrance());
+        if config.operators().is_some() {
+            return self.check_token(state, now);
+        }
         // Where certificates are mapped, a client without one has no names.
         let none = Names::default();
         let names = self.certificate.as_deref().unwrap_or(&none);
@@ -64,6 +69,30 @@ impl Session {
             by,
         };
         auth::check(config, presented)
+    }
+
+    /// Where tokens are asked for, and nothing else is.
+    fn check_token(&self, state: &State, now: &Now) -> Verdict {
+        let (config, known) = (&state.config, &state.known);
+        if let Some(login) = &self.login {
+            return tokens::check_again(config, known, login, now);
+        }
+        let shown = Shown {
+            options: &self.options,
+            nonce: self.nonce.as_ref(),
+            connection: config.terms_for(self.label.entrance()).connection,
+            address: match self.label.peer.source() {
+                Source::Address(address) => Some(address),
+                Source::User(_) => None,
+            },
+        };
+        tokens::check(config, known, &shown, now)
+    }
+
+    /// What it is told when its login is good no longer.
+    pub(in crate::client) fn expiry(&self) -> Violation<'static> {
+        let login = self.login.as_ref();
+        login.map_or(Violation::AuthenticationExpired, |login| login.expiry())
     }
 
     /// The names in its certificate, as the log tells them, if a user is looked for by them and none fits.
@@ -96,7 +125,12 @@ impl Session {
         }
         self.publisher.moved(&state.core);
         let payload_max = state.limiter.payload_max(self.key);
+        let before = self.rules.payload_bytes_max;
         self.rules = rules(&state.config, &self.options, Some(&login), payload_max);
+        if self.rules.payload_bytes_max != before && !state.core.receiver(self.id()).takes_info {
+            // It is told of its longest payload with its first PONG.
+            self.info_version = state.info_version.wrapping_sub(1);
+        }
         let has_changed = self.permissions != login.permissions;
         self.permissions.clone_from(&login.permissions);
         self.login = Some(Box::new(login));
@@ -146,11 +180,10 @@ impl Session {
 
     /// Whether it has more subscriptions than its account lets it have.
     pub(in crate::client) fn has_too_many_subscriptions(&self, state: &State) -> bool {
-        let limits = state
-            .config
-            .account_limits(self.account_name().unwrap_or_default());
+        let limits = state.account_limits(self.account_name().unwrap_or_default());
         let count = state.core.receiver(self.id()).sids.len();
-        limits.subscriptions_max.is_some_and(|max| count > max)
+        let login = self.login.as_ref();
+        login.is_some_and(|login| login.ends_with(count, &limits))
     }
 
     /// Whether it has come as the user that it is. Without limits no op is looked at for that, so what it has left
@@ -207,7 +240,12 @@ impl Session {
 
     /// Takes over settings that are new in `state`. If `credentials` are, answers what they say about who the
     /// client is. `None`: nothing new, or it has yet to present something.
-    pub(crate) fn reloaded(&mut self, credentials: bool, state: &State) -> Option<Verdict> {
+    pub(crate) fn reloaded(
+        &mut self,
+        credentials: bool,
+        state: &State,
+        now: &Now,
+    ) -> Option<Verdict> {
         let config = &state.config;
         // Limits hold from now on, also while it is looked at.
         if let Some(login) = &mut self.login {
@@ -217,7 +255,7 @@ impl Session {
         self.rules = rules(config, &self.options, self.login.as_deref(), payload_max);
         let is_awaited =
             self.login.is_none() && config.terms_for(self.label.entrance()).want_credentials();
-        (credentials && !is_awaited).then(|| self.check(state))
+        (credentials && !is_awaited).then(|| self.check(state, now))
     }
 
     /// Whether it is known who the client is.

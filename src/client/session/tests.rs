@@ -1,8 +1,10 @@
 use super::*;
 use crate::auth::Verdict;
+use crate::auth::tokens::Now;
 use crate::core::outbox::fake::FakeOutbox;
 use crate::door::Door;
 use crate::{Auth, Config};
+use midge_reactor::Time;
 
 fn config(pass: &str, payload_bytes_max: usize) -> Config {
     Config {
@@ -20,7 +22,7 @@ fn reload(session: &mut Session, state: &mut State, config: Config) -> Option<Ve
     let former = std::mem::replace(&mut state.config, config);
     let credentials = !auth::is_same(&former, &state.config);
     state.auth_version += u32::from(credentials);
-    session.reloaded(credentials, state)
+    session.reloaded(credentials, state, &Now::at(Time::ZERO))
 }
 
 const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
@@ -43,7 +45,7 @@ fn session(state: &mut State) -> Session {
 fn limits_alone_do_not_have_a_client_looked_at_again() {
     let mut state = State::announcing(config(HASH, 1000), Info::default());
     let mut session = session(&mut state);
-    let Verdict::Pending(inquiry) = session.check(&state) else {
+    let Verdict::Pending(inquiry) = session.check(&state, &Now::at(Time::ZERO)) else {
         panic!("there is a hash");
     };
     let asked = state.auth_version;
@@ -64,7 +66,7 @@ fn what_a_client_has_proved_it_need_not_prove_again_and_the_proof_is_not_kept() 
     let mut state = State::announcing(config("a", 1000), Info::default());
     let mut session = session(&mut state);
     let log_in = |session: &mut Session, state: &mut State| {
-        let Verdict::Login(login) = session.check(state) else {
+        let Verdict::Login(login) = session.check(state, &Now::at(Time::ZERO)) else {
             return false;
         };
         let out = &mut FakeOutbox::default();
@@ -93,7 +95,7 @@ fn what_a_client_has_proved_it_need_not_prove_again_and_the_proof_is_not_kept() 
 fn a_client_whose_new_password_is_being_looked_at_is_not_let_in_by_the_next_reload() {
     let mut state = State::announcing(config("a", 1000), Info::default());
     let mut session = session(&mut state);
-    let Verdict::Login(login) = session.check(&state) else {
+    let Verdict::Login(login) = session.check(&state, &Now::at(Time::ZERO)) else {
         panic!("the password is right");
     };
     session

@@ -7,6 +7,7 @@
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `accounts`: in which
 //!   space of subjects; `permissions`: what a user may do then; `limits`: what clients may have together; `tls`: TLS
+//! * `operators`: who vouches for accounts, whose tokens then say all this
 //! * `mappings`: where else what is published goes
 //! * `listeners`: where else clients come in; `unix`: who may use a Unix socket, and as whom
 //! * `unsupported`: the blocks that midge has not yet
@@ -20,6 +21,7 @@ mod listeners;
 mod mappings;
 mod monitoring;
 pub(crate) mod nearest;
+mod operators;
 mod permissions;
 pub(crate) mod reader;
 mod report;
@@ -38,6 +40,7 @@ use crate::config::Options;
 use crate::config::language::{Document, Error, Kind, Origin, Pair, Position, Value};
 use authorization::Credentials;
 pub(crate) use authorization::LONE_PASSWORD;
+use operators::Operated;
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -93,6 +96,7 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
         options: &mut settings.options,
         report: &mut settings.report,
         credentials: &mut Credentials::default(),
+        operated: &mut Operated::default(),
         monitor: &mut settings.monitor,
         people,
         trace_verbose: &mut false,
@@ -121,6 +125,13 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
     }
     if !reader.credentials_are() {
         written.remove("authorization timeout");
+    }
+    let system_account = reader.options.config.system_account.clone();
+    reader.operators_are();
+    if reader.options.config.system_account != system_account
+        && let Some(at) = written.get("operator").cloned()
+    {
+        written.insert("system_account", at);
     }
     if reader.options.config.default_permissions.is_none() {
         written.remove("default_permissions");

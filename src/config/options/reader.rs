@@ -1,6 +1,7 @@
 //! Values of the language as the types that options have. What does not fit is told, and is `None`.
 
 use super::authorization::Credentials;
+use super::operators::Operated;
 use super::report::Report;
 use super::unix::People;
 use crate::config::Monitor;
@@ -18,6 +19,8 @@ pub(super) struct Reader<'a> {
     pub(super) report: &'a mut Report,
     /// What the whole file has to say about who may connect.
     pub(super) credentials: &'a mut Credentials,
+    /// What it says of operators.
+    pub(super) operated: &'a mut Operated,
     /// Host, path and credentials of monitoring, whether it has a port in the file or not.
     pub(super) monitor: &'a mut Monitor,
     /// Users and groups of the machine.

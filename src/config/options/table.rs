@@ -359,6 +359,34 @@ pub(super) static TABLE: &[Entry] = &[
             }
         },
     ),
+    entry(
+        &[
+            "operator",
+            "operators",
+            "roots",
+            "root",
+            "root_operators",
+            "root_operator",
+        ],
+        &["operator"],
+        |r, p| r.operator(p),
+    ),
+    entry(&["trusted", "trusted_keys"], &["trusted_keys"], |r, p| {
+        r.trusted_keys(p);
+    }),
+    entry(
+        &["resolver", "account_resolver", "accounts_resolver"],
+        &["resolver"],
+        |r, p| r.resolver(p),
+    ),
+    entry(&["resolver_preload"], &["resolver_preload"], |r, p| {
+        r.resolver_preload(p);
+    }),
+    entry(
+        &["resolver_pinned_accounts"],
+        &["resolver_pinned_accounts"],
+        |r, p| r.resolver_pinned_accounts(p),
+    ),
     entry(&["no_auth_user"], &["no_auth_user"], |r, p| {
         if let Some(user) = r.text(p) {
             r.options.config.no_auth_user = Some(user).filter(|user| !user.is_empty());

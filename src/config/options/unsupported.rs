@@ -1,7 +1,7 @@
 //! Blocks for what midge does not do yet: checked as far as names and types go, then refused by name.
 //!
-//! To ignore them would be worse: a broker that is told to check JWTs, or to connect to others, must
-//! not start without. A cluster with no routes is another matter, since it is a cluster of one: many
+//! To ignore them would be worse: a broker that is told to look accounts up elsewhere, or to connect to others,
+//! must not start without. A cluster with no routes is another matter, since it is a cluster of one: many
 //! files have such a block, that of nats-server's container image among them.
 
 use super::nearest::nearest;
@@ -258,53 +258,16 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         purpose: "gateways are not implemented",
     },
     Unsupported {
-        names: &[
-            "operator",
-            "operators",
-            "roots",
-            "root",
-            "root_operators",
-            "root_operator",
-        ],
-        no_map: "",
-        shape: Texts,
-        purpose: "JWTs are not implemented",
-    },
-    Unsupported {
-        names: &["resolver", "account_resolver", "accounts_resolver"],
-        no_map: "",
-        shape: Any,
-        purpose: "JWTs are not implemented",
-    },
-    Unsupported {
         names: &["resolver_tls"],
         no_map: "",
         shape: B(&TLS),
-        purpose: "JWTs are not implemented",
-    },
-    Unsupported {
-        names: &["resolver_preload"],
-        no_map: "",
-        shape: Any,
-        purpose: "JWTs are not implemented",
-    },
-    Unsupported {
-        names: &["resolver_pinned_accounts"],
-        no_map: "",
-        shape: Texts,
-        purpose: "JWTs are not implemented",
-    },
-    Unsupported {
-        names: &["trusted", "trusted_keys"],
-        no_map: "",
-        shape: Texts,
-        purpose: "JWTs are not implemented",
+        purpose: "accounts are looked up in memory only",
     },
     Unsupported {
         names: &["default_sentinel"],
         no_map: "",
         shape: Text,
-        purpose: "JWTs are not implemented",
+        purpose: "each client presents a JWT of its own",
     },
     Unsupported {
         names: &["proxies"],

@@ -1,0 +1,432 @@
+//! Logins by token: a user's JWT, held against the account that vouches for it, and that against the operators.
+//!
+//! ```text
+//! user's token ──issuer──▶ account's token ──issuer──▶ key that an operator trusts
+//!  its time, its form       found by key                its time, its form
+//!  scope or limits          signing keys, revocations
+//!  sig over the nonce, or a bearer; how, whence, when
+//! ```
+//!
+//! The order in which it is looked at is nats-server's. It decides what the log tells, and nothing else: whoever
+//! presents what is no good is told `Authorization Violation`.
+//!
+//! What a client has proved ([`Proven`]) is kept, and its token is not. It is held [again](check_again) against what is
+//! known when the account's token is another, or the settings are.
+//!
+//! * `known`: accounts; `refusal`: why one may not come in; `times`: the parts of the day
+
+pub(crate) mod known;
+mod refusal;
+#[cfg(all(test, feature = "nkeys"))]
+mod tests;
+mod times;
+
+pub(crate) use known::Known;
+pub(crate) use refusal::Refusal;
+
+use super::signature::Nonce;
+use super::{Ground, Limits, Login, Permissions, Verdict};
+use crate::config::{AccountToken, Config, ConnectionType, Grant, Operators, Trust, grant};
+use crate::jwt::{self, Account, Claims, Names, Scope, User};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use midge_protocol::nkey::{self, Kind, public_key};
+use midge_protocol::{ConnectOptions, Secret};
+use midge_reactor::Time;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The present, by the clock that tokens go by and by the reactor's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) wall: Timestamp,
+    pub(crate) turn: Time,
+}
+
+impl Now {
+    /// That of a turn of the reactor. Asks the system for the date.
+    pub(crate) fn at(turn: Time) -> Now {
+        let wall = Timestamp::now();
+        Now { wall, turn }
+    }
+
+    /// When a date comes, by the reactor's clock; the present if it has come.
+    fn time_of(&self, date: Timestamp) -> Time {
+        let left = date.duration_since(self.wall);
+        self.turn + Duration::try_from(left).unwrap_or_default()
+    }
+
+    /// When a second since 1970 begins; `None` if that is 0, or too far away.
+    fn time_of_second(&self, second: i64) -> Option<Time> {
+        let date = Timestamp::from_second(second).ok().filter(|_| second > 0)?;
+        Some(self.time_of(date))
+    }
+}
+
+/// What a client presents, and how it has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) options: &'a ConnectOptions,
+    /// What it had to sign.
+    pub(crate) nonce: Option<&'a Nonce>,
+    pub(crate) connection: ConnectionType,
+    /// Where it comes from; `None` if that is no address.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// What a client has proved by its token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Proven {
+    /// The key that vouches for the user: the account's own, or a signing key of it.
+    issuer: Box<str>,
+    issued_at: i64,
+    /// It has signed nothing.
+    is_bearer: bool,
+    /// The scope of the signing key.
+    scope: Option<Arc<Scope>>,
+    /// What it may do by its token or its scope; `None` if these say nothing, and the account decides.
+    permissions: Option<Grant>,
+    /// Most bytes of a message, and subscriptions, by its token or its scope.
+    payload: i64,
+    subscriptions: i64,
+    /// Until when its token is good, or the part of the day in which it may be connected.
+    until: Option<Time>,
+    /// Those of its token and of its account.
+    limits: TokenLimits,
+    /// Whether it is the account that ends first.
+    ends_with_account: bool,
+}
+
+/// Limits that stand in tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct TokenLimits {
+    payload_bytes_max: Option<usize>,
+    subscriptions_max: Option<usize>,
+}
+
+impl Proven {
+    /// Those, where they are less than what the settings let any client have.
+    pub(super) fn limits(&self, config: &Config) -> Limits {
+        let TokenLimits {
+            payload_bytes_max,
+            subscriptions_max,
+        } = self.limits;
+        let subscriptions = [config.subscriptions_max, subscriptions_max];
+        Limits {
+            payload_bytes_max: payload_bytes_max.map_or(config.payload_bytes_max, |max| {
+                max.min(config.payload_bytes_max)
+            }),
+            subscriptions_max: subscriptions.into_iter().flatten().min(),
+        }
+    }
+
+    /// Whether the login ends because the account does.
+    pub(super) fn ends_with_account(&self) -> bool {
+        self.ends_with_account
+    }
+
+    /// Subscriptions that its token and its account let it have.
+    pub(super) fn subscriptions_max(&self) -> Option<usize> {
+        self.limits.subscriptions_max
+    }
+}
+
+/// Why a client that was let in may not stay.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Over {
+    /// Its account is good no longer, or is gone.
+    Account,
+    /// The user was revoked.
+    Revoked,
+    /// The key that vouches for the user is the account's no longer, or has another scope.
+    Unsigned,
+}
+
+/// Holds what a client presents against what is known of accounts.
+pub(crate) fn check(config: &Config, known: &Known, shown: &Shown<'_>, now: &Now) -> Verdict {
+    let Some(operators) = config.operators() else {
+        return Verdict::Refused;
+    };
+    let system = config.system_account.as_deref();
+    let login = Checking {
+        config,
+        operators,
+        known,
+        system,
+        now,
+    };
+    match login.check(shown) {
+        Ok(login) => Verdict::Login(login),
+        Err(refusal) => Verdict::Denied(refusal),
+    }
+}
+
+/// Holds what a client has proved against what is known of its account by this time.
+pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &Now) -> Verdict {
+    let (Some(operators), Ground::Jwt(proven)) = (config.operators(), &login.ground) else {
+        return Verdict::Refused;
+    };
+    let system = config.system_account.as_deref();
+    if !operators.admit(&login.account, system) {
+        return Verdict::Denied(Refusal::NotPinned(login.account.clone()));
+    }
+    let Some(account) = known.find(operators, &login.account) else {
+        return Verdict::Over(Over::Account);
+    };
+    let trust = match trusted(operators, account, now) {
+        Ok(trust) => trust,
+        Err(Refusal::AccountExpired) => return Verdict::Over(Over::Account),
+        Err(refusal) => return Verdict::Denied(refusal),
+    };
+    let claims = account.claims();
+    if proven.is_bearer && claims.body.limits.disallow_bearer {
+        return Verdict::Denied(Refusal::NoBearer);
+    }
+    if is_revoked(&claims.body, &login.user, proven.issued_at) {
+        return Verdict::Over(Over::Revoked);
+    }
+    match signing(claims, &proven.issuer, trust) {
+        Ok(scope) if scope == proven.scope.as_ref() => {}
+        _ => return Verdict::Over(Over::Unsigned),
+    }
+    if !is_user_of_account(&claims.body, &login.user) {
+        return Verdict::Denied(Refusal::Callout);
+    }
+    Verdict::Login(login_of(config, account, &login.user, proven, now))
+}
+
+/// A login by token that is being checked.
+struct Checking<'a> {
+    config: &'a Config,
+    operators: &'a Operators,
+    known: &'a Known,
+    system: Option<&'a str>,
+    now: &'a Now,
+}
+
+impl Checking<'_> {
+    fn check(&self, shown: &Shown<'_>) -> Result<Login, Refusal> {
+        let text = &shown.options.jwt;
+        if text.is_empty() {
+            return Err(Refusal::NoToken);
+        }
+        let user = jwt::user(text).map_err(Refusal::Invalid)?;
+        let second = self.now.wall.as_second();
+        user.is_timely(second)
+            .map_err(|issue| Refusal::NotGood(vec![issue]))?;
+        let issues = user.issues();
+        if !issues.is_empty() {
+            return Err(Refusal::NotGood(issues));
+        }
+        times::zone(&user.body).map_err(Refusal::Zone)?;
+        let key = match user.body.issuer_account.as_str() {
+            "" => &user.issuer,
+            account => account,
+        };
+        if !self.operators.admit(key, self.system) {
+            return Err(Refusal::NotPinned(key.into()));
+        }
+        let found = self.known.find(self.operators, key);
+        let account = found.ok_or_else(|| Refusal::AccountMissing(key.into()))?;
+        let trust = trusted(self.operators, account, self.now)?;
+        let claims = account.claims();
+        let scope = signing(claims, &user.issuer, trust)?;
+        let terms = match scope {
+            Some(scope) => scoped(&user, scope, claims)?,
+            None => user.body.clone(),
+        };
+        if !is_user_of_account(&claims.body, &user.subject) {
+            return Err(Refusal::Callout);
+        }
+        if terms.bearer_token && claims.body.limits.disallow_bearer {
+            return Err(Refusal::NoBearer);
+        }
+        check_connection(&terms, shown.connection)?;
+        if !terms.bearer_token {
+            check_signature(&user.subject, shown.nonce, &shown.options.sig)?;
+        }
+        if is_revoked(&claims.body, &user.subject, user.issued_at) {
+            return Err(Refusal::Revoked);
+        }
+        check_address(&terms, shown.address)?;
+        if terms.proxy_required || user.body.proxy_required {
+            return Err(Refusal::Proxy);
+        }
+        let by_day = times::until(&terms, self.now.wall)?;
+        let ends = [
+            self.now.time_of_second(user.expires),
+            by_day.map(|date| self.now.time_of(date)),
+        ];
+        let proven = Proven {
+            issuer: user.issuer.as_str().into(),
+            issued_at: user.issued_at,
+            is_bearer: terms.bearer_token,
+            scope: scope.cloned(),
+            permissions: grant(&terms.permissions),
+            payload: terms.payload,
+            subscriptions: terms.subs,
+            until: ends.into_iter().flatten().min(),
+            limits: limits_of(terms.payload, terms.subs, &claims.body),
+            ends_with_account: false,
+        };
+        Ok(login_of(
+            self.config,
+            account,
+            &user.subject,
+            &proven,
+            self.now,
+        ))
+    }
+}
+
+/// What a client is that has proved this, with what its account says at present.
+fn login_of(
+    config: &Config,
+    account: &AccountToken,
+    user: &str,
+    proven: &Proven,
+    now: &Now,
+) -> Login {
+    let claims = account.claims();
+    let of_account = now.time_of_second(claims.expires);
+    let until = [proven.until, of_account].into_iter().flatten().min();
+    let proven = Proven {
+        limits: limits_of(proven.payload, proven.subscriptions, &claims.body),
+        ends_with_account: until.is_some() && until == of_account && until != proven.until,
+        ..proven.clone()
+    };
+    let permissions = proven.permissions.as_ref();
+    let permissions = Permissions::of(permissions.or(account.default_permissions()));
+    Login {
+        account: claims.subject.as_str().into(),
+        user: user.into(),
+        permissions,
+        limits: proven.limits(config),
+        until,
+        ground: Ground::Jwt(proven.into()),
+    }
+}
+
+/// The smaller limits of a user and of its account; less than 0 is none.
+fn limits_of(payload: i64, subscriptions: i64, account: &Account) -> TokenLimits {
+    let smaller = |one: i64, other: i64| {
+        let limits = [one, other]
+            .into_iter()
+            .filter_map(|max| usize::try_from(max).ok());
+        limits.min()
+    };
+    TokenLimits {
+        payload_bytes_max: smaller(payload, account.limits.payload),
+        subscriptions_max: smaller(subscriptions, account.limits.subs),
+    }
+}
+
+/// How an account is vouched for, if it is at this time.
+fn trusted(operators: &Operators, account: &AccountToken, now: &Now) -> Result<Trust, Refusal> {
+    let claims = account.claims();
+    let trust = operators.trust(&claims.issuer);
+    let trust = trust.ok_or(Refusal::AccountInvalid)?;
+    let second = now.wall.as_second();
+    if claims.is_expired(second) {
+        return Err(Refusal::AccountExpired);
+    }
+    match claims.is_early(second) || !account.issues().is_empty() {
+        true => Err(Refusal::AccountInvalid),
+        false => Ok(trust),
+    }
+}
+
+/// The scope of a key that vouches for users of an account, if it has one.
+fn signing<'a>(
+    account: &'a Claims<Account>,
+    issuer: &str,
+    trust: Trust,
+) -> Result<Option<&'a Arc<Scope>>, Refusal> {
+    if issuer == account.subject && !trust.is_strict {
+        return Ok(None);
+    }
+    let mut keys = account.body.signing_keys.iter();
+    let key = keys.find(|key| key.key == issuer);
+    key.map(|key| key.scope.as_ref())
+        .ok_or(Refusal::IssuerUnknown)
+}
+
+/// What a scope comes to for a user.
+fn scoped(user: &Claims<User>, scope: &Scope, account: &Claims<Account>) -> Result<User, Refusal> {
+    if !user.body.is_bare() {
+        return Err(Refusal::ScopedWithTerms);
+    }
+    let names = Names {
+        name: &user.name,
+        subject: &user.subject,
+        tags: &user.tags,
+        account_name: &account.name,
+        account_subject: &account.subject,
+        account_tags: &account.tags,
+    };
+    let filled = jwt::expand(&scope.template.permissions, &names);
+    let permissions = filled.filter(|all| all.issues().is_empty());
+    let terms = User {
+        permissions: permissions.ok_or(Refusal::InvalidPermissions)?,
+        ..scope.template.clone()
+    };
+    times::zone(&terms).map_err(Refusal::Zone)?;
+    Ok(terms)
+}
+
+/// Whether a token that was made in this second is revoked.
+fn is_revoked(account: &Account, user: &str, issued_at: i64) -> bool {
+    let entries = ["*", user]
+        .into_iter()
+        .filter_map(|key| account.revocations.get(key));
+    entries.into_iter().any(|second| *second >= issued_at)
+}
+
+/// Whether the account alone decides about a user. Otherwise somebody else does, who cannot be asked yet.
+fn is_user_of_account(account: &Account, user: &str) -> bool {
+    let own = &account.authorization.auth_users;
+    own.is_empty() || own.iter().any(|key| key == user)
+}
+
+fn check_connection(terms: &User, connection: ConnectionType) -> Result<(), Refusal> {
+    let names = &terms.allowed_connection_types;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<ConnectionType> = names
+        .iter()
+        .filter_map(|name| ConnectionType::named(name))
+        .collect();
+    match known.contains(&connection) {
+        true => Ok(()),
+        false if known.is_empty() => Err(Refusal::ConnectionTypes(names.clone())),
+        false => Err(Refusal::Connection),
+    }
+}
+
+fn check_signature(user: &str, nonce: Option<&Nonce>, sig: &Secret) -> Result<(), Refusal> {
+    if sig.is_empty() {
+        return Err(Refusal::NoSignature);
+    }
+    let bytes = nkey::signature(sig).ok_or(Refusal::SignatureForm)?;
+    let key = public_key(Kind::User, user);
+    let is_good = key
+        .zip(nonce)
+        .is_some_and(|(key, nonce)| jwt::is_signed(&key, nonce.text().as_bytes(), &bytes));
+    is_good.then_some(()).ok_or(Refusal::Signature)
+}
+
+fn check_address(terms: &User, address: Option<IpAddr>) -> Result<(), Refusal> {
+    let contains = |text: &String| {
+        let network = text.parse::<IpNet>();
+        network
+            .ok()
+            .zip(address)
+            .is_some_and(|(network, address)| network.contains(&address))
+    };
+    match terms.src.is_empty() || terms.src.iter().any(contains) {
+        true => Ok(()),
+        false => Err(Refusal::Address(address)),
+    }
+}

@@ -1,0 +1,173 @@
+//! Operators and the accounts that are known from the start.
+//!
+//! ```text
+//! operator: "/etc/midge/operator.jwt"
+//! resolver: MEMORY
+//! resolver_preload { A...: eyJ... }
+//! ```
+//!
+//! Tokens are read here, so that what is wrong with one has a place in the file. What contradicts other settings is
+//! told by the [check](crate::config::check) between them.
+
+use super::reader::Reader;
+use crate::config::language::{Kind, Pair, Position};
+use crate::config::{AccountToken, Auth, OperatorToken, Operators};
+use crate::jwt;
+use midge_protocol::nkey::{Kind as Key, public_key};
+use midge_text::system_words;
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+/// What stands in the file of operators.
+#[derive(Default)]
+pub(super) struct Operated {
+    operators: Operators,
+    /// Where it says that there is one, whether or not what it says is right.
+    operator: Option<Position>,
+    trusted_keys: Option<Position>,
+    /// Where `resolver` stands, and whether it is in memory.
+    resolver: Option<Position>,
+    preload: Option<Position>,
+}
+
+/// What nats-server says of a resolver that it does not know.
+const RESOLVER: &str = "error parsing account resolver, should be MEM or  URL(\"url\") or a map containing dir and type \
+                        state=[FULL|CACHE])";
+
+impl Reader<'_> {
+    /// `operator`: tokens, or files with one each.
+    pub(super) fn operator(&mut self, pair: &Pair) {
+        self.operated.operator = Some(pair.at.clone());
+        self.operated.operators.tokens.clear();
+        for text in self.texts(pair).unwrap_or_default() {
+            let found = match text.starts_with("eyJ") {
+                true => Ok(text),
+                false => token_of_file(&text),
+            };
+            let told = found
+                .and_then(|text| OperatorToken::parse(&text).map_err(|fault| fault.to_string()));
+            match told {
+                Ok(token) => self.operated.operators.tokens.push(token),
+                Err(told) => {
+                    let text = format!("error parsing operator JWT: {told}");
+                    self.report.error(&pair.at, text);
+                }
+            }
+        }
+    }
+
+    /// `trusted_keys`: public keys of operators.
+    pub(super) fn trusted_keys(&mut self, pair: &Pair) {
+        self.operated.trusted_keys = Some(pair.at.clone());
+        let keys = self.texts(pair).unwrap_or_default();
+        for key in &keys {
+            if public_key(Key::Operator, key).is_none() {
+                let text = format!("trust key {key:?} required to be a valid public operator nkey");
+                self.report.error(&pair.at, text);
+            }
+        }
+        self.operated.operators.keys = keys;
+    }
+
+    /// `resolver`: where accounts are looked up.
+    pub(super) fn resolver(&mut self, pair: &Pair) {
+        self.operated.resolver = Some(pair.at.clone());
+        let is_kept_elsewhere = match &pair.value.kind {
+            Kind::Text => {
+                let text = pair.value.text.to_ascii_uppercase();
+                match text.as_str() {
+                    "MEM" | "MEMORY" => return,
+                    _ => text.starts_with("URL(") && text.ends_with(')'),
+                }
+            }
+            Kind::Map(map) => map.get("type").is_some(),
+            _ => false,
+        };
+        match is_kept_elsewhere {
+            true => self.refuse(pair, "accounts are known in memory only (resolver: MEMORY)"),
+            false => self.report.error(&pair.at, RESOLVER),
+        }
+    }
+
+    /// `resolver_preload`: tokens of accounts, by their keys.
+    pub(super) fn resolver_preload(&mut self, pair: &Pair) {
+        self.operated.preload = Some(pair.at.clone());
+        let Kind::Map(map) = &pair.value.kind else {
+            let text = "preload should be a map of account_public_key:account_jwt";
+            return self.report.error(&pair.at, text);
+        };
+        let mut preload = Vec::with_capacity(map.iter().count());
+        for pair in map.iter().filter(|pair| !pair.used) {
+            let Some(text) = self.text(pair) else {
+                continue;
+            };
+            match AccountToken::parse(&text) {
+                Ok(token) => preload.push((pair.key.clone(), token)),
+                Err(fault) => {
+                    let text = format!("invalid account JWT: {fault}");
+                    self.report.error(&pair.at, text);
+                }
+            }
+        }
+        self.operated.operators.preload = preload.into_iter().collect();
+    }
+
+    /// `resolver_pinned_accounts`: the only accounts that may log in.
+    pub(super) fn resolver_pinned_accounts(&mut self, pair: &Pair) {
+        self.operated.operators.pinned = self.texts(pair).unwrap_or_default();
+    }
+
+    /// Puts together what the file says of operators, once what it says of users is known.
+    pub(super) fn operators_are(&mut self) {
+        let Operated {
+            operators,
+            operator,
+            trusted_keys,
+            resolver,
+            preload,
+        } = std::mem::take(self.operated);
+        let Some(at) = operator.or(trusted_keys) else {
+            // A broker that was told of accounts' tokens must not let in those without one.
+            if let Some(at) = resolver.or(preload) {
+                let text = "a resolver is of no use without an operator; name one with operator, or with trusted_keys";
+                self.report.error(&at, text);
+            }
+            return;
+        };
+        let config = &mut self.options.config;
+        if config.auth != Auth::None {
+            let text = "operators do not allow users to be configured directly; remove the users, or the operator";
+            self.report.error(&at, text);
+        }
+        if resolver.is_none() {
+            match preload {
+                Some(at) => self.report.error(
+                    &at,
+                    "resolver preloads only available for writeable resolver types MEM/DIR/CACHE_DIR; \
+                     add resolver: MEMORY",
+                ),
+                None => self.report.error(
+                    &at,
+                    "an operator needs a resolver, by which accounts are found; add resolver: MEMORY, and \
+                     resolver_preload with their JWTs",
+                ),
+            }
+        }
+        if config.system_account.is_none() {
+            config.system_account = operators.system_account().map(str::to_owned);
+        }
+        config.auth = Auth::Operators(Arc::new(operators));
+    }
+}
+
+/// The token in a file.
+fn token_of_file(path: &str) -> Result<String, String> {
+    let said = |error: std::io::Error| format!("open {path}: {}", system_words(&error));
+    let mut text = String::new();
+    let file = File::open(path).map_err(said)?;
+    let bounded = file.take(jwt::TOKEN_BYTES_MAX as u64 + 1);
+    { bounded }.read_to_string(&mut text).map_err(said)?;
+    let token = jwt::find(&text);
+    Ok(token.unwrap_or_default().to_owned())
+}

@@ -1,0 +1,57 @@
+//! What is told of operators when a broker starts, in nats-server's words.
+
+use crate::config::{Config, Operators};
+use jiff::Timestamp;
+
+/// Tells whom the broker trusts.
+pub(super) fn tell(config: &Config) {
+    let Some(operators) = config.operators() else {
+        return;
+    };
+    log::info!(target: "midge", "Trusted Operators");
+    for token in &operators.tokens {
+        let claims = &token.claims;
+        let date = |second: i64| match Timestamp::from_second(second) {
+            Ok(date) if second > 0 => date.to_string(),
+            _ => "Never".to_owned(),
+        };
+        let system = &claims.body.system_account;
+        log::info!(target: "midge", "  System  : {system:?}");
+        log::info!(target: "midge", "  Operator: {:?}", claims.name);
+        log::info!(target: "midge", "  Issued  : {}", date(claims.issued_at));
+        log::info!(target: "midge", "  Expires : {}", date(claims.expires));
+    }
+    for key in &operators.keys {
+        log::info!(target: "midge", "  Key     : {key}");
+    }
+    if config.system_account.is_none() {
+        log::warn!(target: "midge", "Trusted Operators should utilize a System Account");
+    }
+}
+
+/// Lines about accounts of the settings that nobody could log in to.
+pub(super) fn doubts(config: &Config, now: Timestamp) -> Vec<String> {
+    let issues = |operators: &Operators| {
+        let mut lines = Vec::new();
+        for (key, token) in operators.preload.iter() {
+            let timely = token.claims().is_timely(now.as_second());
+            let mut issues: Vec<String> = timely.err().iter().map(ToString::to_string).collect();
+            issues.extend(token.issues().iter().map(ToString::to_string));
+            if operators.trust(&token.claims().issuer).is_none() {
+                issues.push("no key of the operator has signed it".to_owned());
+            }
+            if token.key() != key {
+                issues.push(format!(
+                    "it is of the account {}, so it is never found",
+                    token.key()
+                ));
+            }
+            if !issues.is_empty() {
+                lines.push(format!("Account [{key}] has validation issues:"));
+                lines.extend(issues.iter().map(|issue| format!("  - {issue}")));
+            }
+        }
+        lines
+    };
+    config.operators().map(issues).unwrap_or_default()
+}
