@@ -45,6 +45,11 @@ impl Permissions {
         self.of_user.is_none()
     }
 
+    /// What its user may, if not everything.
+    pub(crate) fn of_user(&self) -> Option<&Grant> {
+        self.of_user.as_ref()
+    }
+
     /// Why a message may not be published, if it may not.
     #[inline(always)]
     pub(crate) fn refuse_publish<'a>(

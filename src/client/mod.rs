@@ -4,7 +4,7 @@
 use crate::config::Exceeded;
 use crate::core::close::CloseReason;
 use crate::core::delivery::Tally;
-use crate::core::receiver::Label;
+use crate::core::receiver::{Label, line_about};
 use crate::door::{Door, Peer};
 use crate::limits::Ration;
 use crate::link::queues::Queues;
@@ -136,6 +136,15 @@ impl Client {
     pub(crate) fn kick(&mut self, cx: &mut Context<'_, State>, reason: &str) {
         if self.session.is_some() {
             self.refuse(cx, &Violation::Kicked { reason });
+        }
+    }
+
+    /// An operator ends the conversation, and the client is told nothing.
+    pub(crate) fn kick_in_silence(&mut self, cx: &mut Context<'_, State>) {
+        if self.session.is_some() {
+            line_about!(info, self.link.label, "kicked by a request to $SYS");
+            self.leave(cx, CloseReason::Kicked);
+            self.link.dismiss(cx);
         }
     }
 

@@ -397,6 +397,13 @@ impl Client {
         session::greet(cx.state, key, label, at, None, payload_max, out);
     }
 
+    /// Sends `INFO` as it is in lame duck mode, to this client alone.
+    pub(crate) fn tell_lame_duck(&mut self, cx: &mut Context<'_, State>) {
+        let before = std::mem::replace(&mut cx.state.info.ldm, true);
+        self.greet_again(cx);
+        cx.state.info.ldm = before;
+    }
+
     /// The conversation begins.
     fn converse(&mut self, cx: &mut Context<'_, State>) {
         self.link.open(cx);

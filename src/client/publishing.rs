@@ -172,8 +172,8 @@ impl Client {
                 records.meter.end_turn(self.link.label.cid, received);
             }
         }
-        if !cx.state.core.requests.is_empty() {
-            cx.defer(cx.state.serve);
+        if !cx.state.core.requests.is_empty() || !cx.state.asking.is_empty() {
+            cx.defer(cx.state.serving.serve);
         }
         outcome
     }

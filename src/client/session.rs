@@ -16,12 +16,14 @@ use crate::core::receiver::{Label, line_about};
 use crate::core::sublist::ReceiverId;
 use crate::core::trace;
 use crate::state::State;
+use crate::state::asking::PREFIX;
 use midge_protocol::{
     ClientOp, ConnectOptions, Info, Publish, Rules, Run, Sink, Violation, encode, subject,
 };
 use midge_reactor::Key;
 use std::net::IpAddr;
 
+mod asking;
 mod identity;
 mod mapped;
 mod revising;
@@ -349,6 +351,11 @@ impl Session {
             if let Some(violation) = self.permissions.refuse_publish(message, verdicts) {
                 return self.publish_refused(violation, run, tally, state, out);
             }
+            if message.subject().starts_with(PREFIX)
+                && let Some(published) = self.publish_to_broker(run, tally, state, out)
+            {
+                return published;
+            }
         }
         self.publish_allowed(run, tally, state, out)
     }
@@ -407,6 +414,28 @@ impl Session {
         out: &mut O,
     ) -> Published {
         let message = run.first();
+        let published = self.deliver(run, tally, state, out);
+        match published {
+            Published::NOBODY
+                if self.options.no_responders
+                    && let Some(reply) = message.reply() =>
+            {
+                self.no_responders(reply, tally, state, out)
+            }
+            _ => published,
+        }
+    }
+
+    /// Delivers the first publish of `run` to those who have subscribed to it.
+    #[inline(always)]
+    fn deliver<O: Outbox>(
+        &mut self,
+        run: &Run<'_>,
+        tally: &mut Tally,
+        state: &mut State,
+        out: &mut O,
+    ) -> Published {
+        let message = run.first();
         let (key, label, is_verbose) = (self.key, &self.label, self.options.verbose);
         let State { core, config, .. } = state;
         let begin = |out: &mut O| {
@@ -418,16 +447,7 @@ impl Session {
                 send(key, label, encode::OK, "OK", out);
             }
         };
-        let published = delivery::publish_one(core, &mut self.publisher, run, tally, begin, out);
-        match published {
-            Published::NOBODY
-                if self.options.no_responders
-                    && let Some(reply) = message.reply() =>
-            {
-                self.no_responders(reply, tally, state, out)
-            }
-            _ => published,
-        }
+        delivery::publish_one(core, &mut self.publisher, run, tally, begin, out)
     }
 
     /// Carries out as many of the first publishes of `run` as `quota` has for, one at least, as

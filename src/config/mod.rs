@@ -40,6 +40,7 @@ pub use network::Network;
 pub use operators::{AccountToken, OperatorToken, Operators, Preload, TokenFault};
 pub(crate) use operators::{Trust, grant};
 pub(crate) use origin::Origin;
+pub(crate) use permissions::texts;
 pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
 pub use proxy::ProxyProtocol;

@@ -183,7 +183,7 @@ impl Subscriptions {
     }
 
     /// Each of them, as it is written.
-    fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         let mut all = texts(&self.plain);
         for (queue, subjects) in &self.queues {
             let queue = String::from_utf8_lossy(queue);
@@ -254,7 +254,8 @@ impl fmt::Display for Responses {
     }
 }
 
-fn texts(subjects: &Subjects) -> Vec<String> {
+/// Each of `subjects`, as it is written.
+pub(crate) fn texts(subjects: &Subjects) -> Vec<String> {
     let texts = subjects.texts().into_iter();
     texts
         .map(|text| String::from_utf8_lossy(&text).into_owned())

@@ -78,10 +78,6 @@ pub(crate) struct Service {
     pub receiver: ReceiverId,
     /// By which it answers.
     pub publisher: Publisher,
-    /// Whether it goes on in the next turn.
-    pub is_busy: bool,
-    /// How often it has answered.
-    pub said: u64,
 }
 
 impl Service {
@@ -91,8 +87,6 @@ impl Service {
         Service {
             receiver,
             publisher: Publisher::new(core.receiver(receiver).origin(receiver)),
-            is_busy: false,
-            said: 0,
         }
     }
 

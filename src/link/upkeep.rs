@@ -22,7 +22,7 @@ fn wake(cx: &mut Context<'_, State>) {
 #[inline]
 pub(crate) fn tell_later(cx: &mut Context<'_, State>) {
     if cx.state.events.is_to_be_scheduled() {
-        cx.defer(cx.state.serve);
+        cx.defer(cx.state.serving.serve);
     }
 }
 

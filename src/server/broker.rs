@@ -384,6 +384,12 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
         keep_records(cx, 0);
     }
     messages::update(cx);
+    cx.state.serving.kick = |cx, key| {
+        cx.call::<Client>(key, Client::kick_in_silence);
+    };
+    cx.state.serving.send_away = |cx, key| {
+        cx.call::<Client>(key, Client::tell_lame_duck);
+    };
     Ok(listeners)
 }
 

@@ -10,6 +10,7 @@ use crate::server::broker::Broker;
 use crate::server::lame_duck;
 use crate::server::preflight::StartError;
 use crate::server::stopping::shut_down;
+use crate::state::serving::Told;
 use crate::state::{State, Stop};
 use midge_reactor::Context;
 use midge_reactor::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -86,8 +87,15 @@ impl Broker {
             take_over,
             under_way: false,
             asked_again: false,
+            told: Vec::new(),
+            told_next: Vec::new(),
         }));
         self.with(|cx| {
+            let by_request = Rc::clone(&reload);
+            cx.state.serving.read_again = Some(Rc::new(move |cx, told| {
+                by_request.borrow_mut().told_next.push(told);
+                Reload::run(&by_request, cx);
+            }));
             cx.on_signals(&[SIGHUP], move |cx, _| {
                 trapped("hangup");
                 Reload::run(&reload, cx);
@@ -102,6 +110,9 @@ struct Reload<B, O> {
     take_over: O,
     under_way: bool,
     asked_again: bool,
+    /// Who is told what comes of the one under way, and of the one behind it.
+    told: Vec<Told>,
+    told_next: Vec<Told>,
 }
 
 impl<B: 'static, O: 'static> Reload<B, O> {
@@ -118,29 +129,53 @@ impl<B: 'static, O: 'static> Reload<B, O> {
             reload.asked_again = true;
             return;
         }
+        reload.told = std::mem::take(&mut reload.told_next);
         let job = (reload.begin)();
         let then = Rc::clone(this);
         let begun = cx.offload(job, move |cx, read| {
             let mut reload = then.borrow_mut();
             reload.under_way = false;
-            match read {
+            let reasons = match read {
                 Ok(Ok(read)) => match (reload.take_over)(cx, read) {
-                    // Where there is no thread for it, clients wait until it is dropped.
-                    Ok(former) => _ = cx.offload(move || drop(former), |_, _| {}),
-                    Err(error) => not_reloaded(&error),
+                    Ok(former) => {
+                        // Where there is no thread for it, clients wait until it is dropped.
+                        let _ = cx.offload(move || drop(former), |_, _| {});
+                        Vec::new()
+                    }
+                    Err(error) => vec![error.to_string()],
                 },
-                Ok(Err(reasons)) => reasons.iter().for_each(|reason| not_reloaded(reason)),
-                Err(panic) => not_reloaded(&panic),
-            }
-            if std::mem::take(&mut reload.asked_again) {
-                drop(reload);
+                Ok(Err(reasons)) => reasons,
+                Err(panic) => vec![panic.to_string()],
+            };
+            reasons.iter().for_each(|reason| not_reloaded(reason));
+            let told = std::mem::take(&mut reload.told);
+            let is_asked_again = std::mem::take(&mut reload.asked_again);
+            drop(reload);
+            tell(cx, told, &reasons);
+            if is_asked_again {
                 Reload::run(&then, cx);
             }
         });
         match begun {
             Ok(()) => reload.under_way = true,
-            Err(error) => not_reloaded(&error),
+            Err(error) => {
+                not_reloaded(&error);
+                let told = std::mem::take(&mut reload.told);
+                drop(reload);
+                tell(cx, told, &[error.to_string()]);
+            }
         }
+    }
+}
+
+/// Tells those who have asked what came of it.
+fn tell(cx: &mut Context<'_, State>, told: Vec<Told>, reasons: &[String]) {
+    for one in told {
+        let outcome = match reasons {
+            [] => Ok(()),
+            reasons => Err(reasons.join("; ")),
+        };
+        one(cx, outcome);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `State`: what all handlers share, lent to each by the reactor. No lock, no `RefCell`.
 
+pub(crate) mod asking;
 pub(crate) mod certificates;
 pub(crate) mod ending;
 pub(crate) mod events;
@@ -24,6 +25,7 @@ use crate::door::{Door, Entrance};
 use crate::limits::Limiter;
 use crate::mapping::Way;
 use crate::records::{Records, Stats, TlsHandshakes};
+use crate::state::asking::Asking;
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
 use crate::state::events::Events;
@@ -31,7 +33,7 @@ use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
 use crate::state::revising::Revising;
-use crate::state::serving::Serve;
+use crate::state::serving::Serving;
 use crate::state::socket_file::SocketFile;
 use crate::websocket::Settings;
 use midge_protocol::Info;
@@ -103,10 +105,12 @@ pub struct State {
     pub(crate) files: Option<Files>,
     /// The part of the broker that is asked by messages, while there is a system account.
     pub(crate) service: Option<Service>,
+    /// What clients of any account ask about themselves and their own account.
+    pub(crate) asking: Asking,
     /// What it is to tell.
     pub(crate) events: Events,
-    /// Has it answer and tell what waits, once it has begun.
-    pub(crate) serve: Serve,
+    /// What answers and tells.
+    pub(crate) serving: Serving,
     /// What is kept for monitoring, while there is any.
     pub(crate) records: Option<Box<Records>>,
 }
@@ -172,8 +176,9 @@ impl State {
             revising: Revising::default(),
             files: None,
             service: None,
+            asking: Asking::default(),
             events: Events::default(),
-            serve: |_| {},
+            serving: Serving::default(),
             records: None,
         }
     }

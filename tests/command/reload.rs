@@ -899,3 +899,39 @@ fn new_mappings_hold_for_the_next_message() {
     it.reload("port: -1");
     goes_to("a");
 }
+
+#[test]
+fn a_client_of_the_system_account_has_the_file_read_again_and_is_told_what_came_of_it() {
+    let text = |payload: &str| {
+        format!(
+            "accounts {{ $SYS {{ users: [ {{user: sys, password: p}} ] }} }}\nmax_payload: {payload}\n"
+        )
+    };
+    let mut it = Configured::start("by_request", &text("1024"), &[]);
+    let mut sys = it.client_as(&user("sys", "p"));
+    sys.say("SUB answer 1\r\n");
+    let mut ask = |subject: &str| {
+        sys.say(&format!("PUB {subject} answer 0\r\n\r\n"));
+        loop {
+            let line = sys.line().expect("it is connected");
+            if line.starts_with('{') {
+                return serde_json::from_str::<serde_json::Value>(&line).expect("JSON");
+            }
+        }
+    };
+    let id = ask("$SYS.REQ.SERVER.PING.IDZ")["id"].clone();
+    let id = id.as_str().expect("an id");
+    let reload = format!("$SYS.REQ.SERVER.{id}.RELOAD");
+    fs::write(&it.file, text("2048")).expect("a file of this test");
+    let told = ask(&reload);
+    assert!(
+        told["error"].is_null() && told["server"]["id"] == id,
+        "{told}"
+    );
+    it.broker.position("[INF] Reloaded: max_payload = 2048");
+    fs::write(&it.file, text("many")).expect("a file of this test");
+    let told = ask(&reload);
+    assert_eq!(told["error"]["code"], 500);
+    let why = told["error"]["description"].as_str().expect("a text");
+    assert!(why.contains("max_payload"), "{why}");
+}

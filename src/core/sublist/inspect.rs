@@ -1,7 +1,7 @@
 //! What monitoring may ask of a sublist: reads that change nothing, each of one place, so that a walk
 //! over very many can stop anywhere. All interest there is can be told at once.
 
-use super::{Set, SubId, Sublist, Subscription};
+use super::{QueueId, Set, SubId, Sublist, Subscription};
 
 impl Sublist {
     /// A subscription, if there is one with that id.
@@ -13,6 +13,11 @@ impl Sublist {
     pub fn queue(&self, id: SubId) -> Option<&[u8]> {
         let queue = self.subscription(id).queue()?;
         Some(self.queues.name(queue))
+    }
+
+    /// The name of a queue group, which must exist.
+    pub fn queue_name(&self, queue: QueueId) -> &[u8] {
+        self.queues.name(queue)
     }
 
     /// Places of subscriptions, some of them empty.

@@ -74,14 +74,29 @@ pub(super) fn failed(view: &View<'_>, code: u16, description: &str) -> Vec<u8> {
     body
 }
 
+/// An answer that says no more than who gives it: what was asked for is done.
+pub(super) fn done(view: &View<'_>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Done<'a> {
+        server: Server<'a>,
+    }
+    json(&Done {
+        server: server(view),
+    })
+}
+
 /// Who says what comes next.
 pub(super) fn server<'a>(view: &View<'a>) -> Server<'a> {
+    server_at(view.state, view.now())
+}
+
+fn server_at(state: &State, time: Timestamp) -> Server<'_> {
     let State {
         config,
         info,
-        service,
+        serving,
         ..
-    } = view.state;
+    } = state;
     Server {
         name: &info.server_name,
         host: &info.host,
@@ -91,15 +106,20 @@ pub(super) fn server<'a>(view: &View<'a>) -> Server<'a> {
         tags: &config.server_tags,
         jetstream: false,
         flags: 0,
-        seq: service.as_ref().map_or(0, |service| service.said),
-        time: view.now(),
+        seq: serving.said,
+        time,
     }
 }
 
 /// An answer up to the value that has this name.
 pub(super) fn opened(view: &View<'_>, name: &str) -> Vec<u8> {
+    opened_at(view.state, view.now(), name)
+}
+
+/// The same at this date, also where nothing is kept to be told.
+pub(super) fn opened_at(state: &State, now: Timestamp, name: &str) -> Vec<u8> {
     let mut body = b"{\"server\":".to_vec();
-    body.extend(json(&server(view)));
+    body.extend(json(&server_at(state, now)));
     body.extend(format!(",\"{name}\":").as_bytes());
     body
 }

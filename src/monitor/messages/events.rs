@@ -220,9 +220,7 @@ fn tell_if_heard(
 
 /// The next thing that is said.
 fn made(cx: &mut Context<'_, State>, make: impl FnOnce(&View<'_>) -> Vec<u8>) -> Option<Vec<u8>> {
-    if let Some(service) = &mut cx.state.service {
-        service.said += 1;
-    }
+    cx.state.serving.said += 1;
     with_view(cx, |view, _| make(view))
 }
 

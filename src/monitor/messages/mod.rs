@@ -11,8 +11,11 @@
 //! [`Budget`] of a turn with requests over HTTP. What it has no room for goes on in the next turn.
 
 mod body;
+mod deeds;
 mod events;
 mod questions;
+mod subscribers;
+mod user;
 
 use crate::core::Core;
 use crate::core::accounts::AccountId;
@@ -28,6 +31,7 @@ pub(crate) use events::{tell_lame_duck, tell_shutdown};
 use midge_protocol::{Publish, Run};
 use midge_reactor::{Context, Io};
 use questions::{Answer, Question, answer};
+use std::sync::Arc;
 
 /// Longest answer, in bytes. Over HTTP it leaves as it is made; a message is whole.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -35,12 +39,16 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What an answer in one piece costs, in places looked at.
 const WHOLE_COST: usize = 125;
 
+/// Answers that are made in a turn where nothing is kept, and so none has a budget.
+const WITHOUT_BUDGET_MAX: usize = 8;
+
 const TOO_LONG: &str = "the answer is longer than 16 MiB: ask with limit and offset";
 
 /// The service has its place in the system account, as the settings name it, or none.
 ///
 /// Where nothing is kept to be told, it cannot begin any more.
 pub(crate) fn update(cx: &mut Context<'_, State>) {
+    cx.state.serving.serve = serve;
     if !is_to_change(cx.state) {
         return;
     }
@@ -72,7 +80,6 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
         core.subscribe(begun.receiver, subject, None, sid.as_bytes());
     }
     *service = Some(begun);
-    cx.state.serve = serve;
     events::begin(cx);
 }
 
@@ -85,48 +92,74 @@ fn is_to_change(state: &State) -> bool {
 
 /// Answers what was asked and tells what has happened, unless that goes on in the next turn anyway.
 fn serve(cx: &mut Context<'_, State>) {
-    let is_busy = cx.state.service.as_ref().is_none_or(|one| one.is_busy);
-    if !is_busy {
+    if !cx.state.serving.is_busy {
         go_on(cx, None);
     }
 }
 
+/// To whom an answer goes.
+enum To {
+    /// Somebody in the account of the service.
+    System,
+    /// Somebody in the account of this name, if that is still open.
+    Account(Arc<str>),
+}
+
 /// An answer that is being made.
 struct Answering {
+    to: To,
     reply: Box<[u8]>,
     made: Vec<u8>,
     pieces: Box<dyn Pieces>,
+    /// What stands behind the last piece.
+    last: &'static [u8],
 }
 
 /// Goes on with the answer that is being made, and then with what waits, as far as the budget of the turn goes.
 fn go_on(cx: &mut Context<'_, State>, mut present: Option<Answering>) {
     events::tell(cx);
+    let mut answered = 0;
     loop {
         let step = with_view(cx, |view, budget| match &mut present {
             _ if budget.is_empty() => Step::Later,
             Some(answering) => answering.go_on(view, budget),
             None => Step::Next,
         });
+        // Where nothing is kept there is no budget either.
+        let step = step.unwrap_or(match answered < WITHOUT_BUDGET_MAX {
+            true => Step::Next,
+            false => Step::Later,
+        });
         match step {
-            None | Some(Step::Later) => break,
-            Some(Step::Said(payload)) => {
+            Step::Later => break,
+            Step::Said(payload) => {
                 if let Some(answering) = present.take() {
-                    say(cx, &answering.reply, &payload);
+                    say_to(cx, &answering.to, &answering.reply, &payload);
                 }
             }
-            Some(Step::Next) => match cx.state.core.requests.pop() {
-                Some(request) => present = begin(cx, &request),
-                None => break,
-            },
+            Step::Next => {
+                answered += 1;
+                if let Some(request) = cx.state.core.requests.pop() {
+                    present = begin(cx, &request);
+                } else if let Some(asked) = cx.state.asking.pop() {
+                    present = user::begin(cx, &asked);
+                } else {
+                    break;
+                }
+            }
         }
     }
-    let State { core, events, .. } = &*cx.state;
-    let is_busy = present.is_some() || !core.requests.is_empty() || events.len() > 0;
-    if let Some(service) = &mut cx.state.service {
-        service.is_busy = is_busy;
-        if is_busy {
-            cx.defer(|cx| go_on(cx, present));
-        }
+    let State {
+        core,
+        events,
+        asking,
+        ..
+    } = &*cx.state;
+    let waits = !core.requests.is_empty() || !asking.is_empty() || events.len() > 0;
+    let is_busy = present.is_some() || waits;
+    cx.state.serving.is_busy = is_busy;
+    if is_busy {
+        cx.defer(|cx| go_on(cx, present));
     }
 }
 
@@ -150,7 +183,7 @@ impl Answering {
         if more {
             return Step::Later;
         }
-        self.made.push(b'}');
+        self.made.extend_from_slice(self.last);
         Step::Said(std::mem::take(&mut self.made))
     }
 }
@@ -165,9 +198,7 @@ fn begin(cx: &mut Context<'_, State>, request: &Request) -> Option<Answering> {
         return None;
     };
     let now = cx.now();
-    if let Some(service) = &mut cx.state.service {
-        service.said += 1;
-    }
+    cx.state.serving.said += 1;
     if let Some(records) = &mut cx.state.records {
         records.look(now);
     }
@@ -175,20 +206,31 @@ fn begin(cx: &mut Context<'_, State>, request: &Request) -> Option<Answering> {
         budget.spend(WHOLE_COST);
         answer(view, request)
     });
-    match answer? {
+    finish(cx, To::System, reply, answer?)
+}
+
+/// Gives an answer at once, or begins to.
+fn finish(cx: &mut Context<'_, State>, to: To, reply: &[u8], answer: Answer) -> Option<Answering> {
+    match answer {
         Answer::Whole(payload) => {
-            say(cx, reply, &payload);
+            say_to(cx, &to, reply, &payload);
             None
         }
-        Answer::Pieces { made, pieces } => Some(Answering {
-            reply: reply.clone(),
+        Answer::Pieces { made, pieces, last } => Some(Answering {
+            to,
+            reply: reply.into(),
             made,
             pieces,
+            last,
         }),
         Answer::Connections(account) => {
             let id = events::number(cx);
             let told = with_view(cx, |view, _| events::connections(view, &account, &id));
-            say(cx, reply, &told.unwrap_or_default());
+            say_to(cx, &to, reply, &told.unwrap_or_default());
+            None
+        }
+        Answer::Deed(deed) => {
+            deeds::do_it(cx, deed, reply);
             None
         }
         Answer::Silence => None,
@@ -212,6 +254,18 @@ fn with_view<R>(
     records.give_back(budget);
     cx.state.records = Some(records);
     Some(result)
+}
+
+/// Publishes where an answer goes.
+fn say_to(cx: &mut Context<'_, State>, to: &To, subject: &[u8], payload: &[u8]) {
+    match to {
+        To::System => say(cx, subject, payload),
+        To::Account(name) => {
+            if let Some(account) = cx.state.core.accounts.named(name) {
+                say_in(cx, account, subject, payload);
+            }
+        }
+    }
 }
 
 /// Publishes in the system account.

@@ -4,6 +4,8 @@
 //! says nothing, as several servers may be asked at once.
 
 use super::body::{failed, json, opened, statsz};
+use super::deeds::Deed;
+use super::subscribers::Subscribers;
 use crate::core::requests::Request;
 use crate::monitor::Pieces;
 use crate::monitor::endpoints::{self, Asked, Endpoint};
@@ -39,6 +41,17 @@ const OF_AN_ACCOUNT: &[(&str, What)] = &[
     ("CONNS", What::Connections),
 ];
 
+/// What can be asked of this server alone, since it changes something.
+const OF_THIS_SERVER: &[(&str, What)] = &[
+    ("KICK", What::Kick),
+    ("LDM", What::LameDuck),
+    ("RELOAD", What::Reload),
+];
+
+/// How many subscriptions a subject has: of an account that the payload names, and of the service's own.
+const SUBSCRIBERS: &str = "$SYS.REQ.ACCOUNT.NSUBS";
+const OWN_SUBSCRIBERS: &str = "$SYS.DEBUG.SUBSCRIBERS";
+
 const SERVERS: &str = "$SYS.REQ.SERVER.";
 const ACCOUNTS: &str = "$SYS.REQ.ACCOUNT.";
 /// In place of the name of a server, or of an account: all of them.
@@ -57,6 +70,15 @@ enum What {
     Account,
     /// How many connections an account has, as the event tells it.
     Connections,
+    /// How many subscriptions of an account a subject has, and how many of the service's own.
+    Subscribers,
+    OwnSubscribers,
+    /// A connection is to be closed.
+    Kick,
+    /// A client is to be told to go elsewhere.
+    LameDuck,
+    /// The configuration is to be read again.
+    Reload,
     /// What an endpoint of HTTP says.
     Data(Endpoint),
 }
@@ -72,17 +94,25 @@ impl Question {
     /// What is asked by a message to this subject.
     fn of(subject: &[u8]) -> Option<Question> {
         let subject = str::from_utf8(subject).ok()?;
+        let plain = |what| {
+            Some(Question {
+                what,
+                account: None,
+            })
+        };
+        match subject {
+            SUBSCRIBERS => return plain(What::Subscribers),
+            OWN_SUBSCRIBERS => return plain(What::OwnSubscribers),
+            _ => {}
+        }
         let named = |rest: &'_ str, list: &[(&str, What)]| {
             let (whose, name) = rest.rsplit_once('.').unwrap_or((rest, "STATSZ"));
             let found = list.iter().find(|(known, _)| *known == name);
             found.map(|(_, what)| (whose.to_owned(), *what))
         };
         if let Some(rest) = subject.strip_prefix(SERVERS) {
-            let (_, what) = named(rest, OF_A_SERVER)?;
-            return Some(Question {
-                what,
-                account: None,
-            });
+            let (_, what) = named(rest, OF_A_SERVER).or_else(|| named(rest, OF_THIS_SERVER))?;
+            return plain(what);
         }
         let (account, what) = named(subject.strip_prefix(ACCOUNTS)?, OF_AN_ACCOUNT)?;
         Some(Question {
@@ -106,6 +136,12 @@ impl Question {
                     .map(|(name, _)| format!("{SERVERS}{whose}.{name}")),
             );
         }
+        subjects.extend(
+            OF_THIS_SERVER
+                .iter()
+                .map(|(name, _)| format!("{SERVERS}{server_id}.{name}")),
+        );
+        subjects.extend([SUBSCRIBERS, OWN_SUBSCRIBERS].map(str::to_owned));
         subjects.extend(
             OF_AN_ACCOUNT
                 .iter()
@@ -135,12 +171,16 @@ struct Health {
 pub(super) enum Answer {
     Whole(Vec<u8>),
     Pieces {
-        /// What stands before the first; a brace stands behind the last.
+        /// What stands before the first.
         made: Vec<u8>,
         pieces: Box<dyn Pieces>,
+        /// What stands behind the last.
+        last: &'static [u8],
     },
     /// The event that tells how many connections this account has.
     Connections(String),
+    /// This is to be done.
+    Deed(Deed),
     /// Another server is meant.
     Silence,
 }
@@ -150,7 +190,36 @@ pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
     let Some(question) = Question::of(&request.subject) else {
         return Answer::Silence;
     };
-    let options = match options(&request.payload) {
+    let is_its_own = request.subject.starts_with(ACCOUNTS.as_bytes());
+    answer_to(view, question, is_its_own, &request.payload)
+}
+
+/// Answers what an account is asked by its own clients, which says nothing of any other.
+pub(super) fn answer_of_account(
+    view: &View<'_>,
+    endpoint: Endpoint,
+    account: &str,
+    payload: &[u8],
+) -> Answer {
+    let question = Question {
+        what: What::Data(endpoint),
+        account: Some(account.to_owned()),
+    };
+    answer_to(view, question, true, payload)
+}
+
+/// Answers a question with the options in a payload; `is_its_own` if without an account that of the service is meant.
+fn answer_to(view: &View<'_>, question: Question, is_its_own: bool, payload: &[u8]) -> Answer {
+    if question.what == What::OwnSubscribers {
+        // A subject, and the name of a queue group may follow.
+        let mut words = payload
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        let account = own(view).unwrap_or_default();
+        let (subject, queue) = (words.next().unwrap_or_default(), words.next());
+        return counted(Subscribers::of(account, subject, queue));
+    }
+    let options = match options(payload) {
         Ok(options) => options,
         Err(error) => return failure(view, 400, &error),
     };
@@ -189,20 +258,48 @@ pub(super) fn answer(view: &View<'_>, request: &Request) -> Answer {
             Some(account) => Answer::Connections(account),
             None => Answer::Silence,
         },
+        What::Subscribers => {
+            let text = |name: &str| options.get(name).and_then(Value::as_str);
+            match (text("acc"), text("subject")) {
+                (Some(account), Some(subject)) => {
+                    let queue = text("queue")
+                        .map(str::as_bytes)
+                        .filter(|queue| !queue.is_empty());
+                    let account = account.to_owned();
+                    counted(Subscribers::of(account, subject.as_bytes(), queue))
+                }
+                _ => Answer::Silence,
+            }
+        }
+        What::OwnSubscribers => Answer::Silence,
+        What::Kick | What::LameDuck => match options.get("cid").map(Value::as_u64) {
+            Some(Some(cid)) if question.what == What::Kick => Answer::Deed(Deed::Kick(cid)),
+            Some(Some(cid)) => Answer::Deed(Deed::LameDuck(cid)),
+            Some(None) => failure(view, 400, "cid must be the number of a connection"),
+            None => failure(view, 400, "name a connection: {\"cid\": 5}"),
+        },
+        What::Reload => Answer::Deed(Deed::Reload),
         What::Data(endpoint) => {
             let text = as_query(
                 &options,
                 endpoint,
-                question.account.or_else(|| {
-                    let is_its_own = request.subject.starts_with(ACCOUNTS.as_bytes());
-                    own(view).filter(|_| is_its_own && endpoint == Endpoint::Connz)
-                }),
+                question
+                    .account
+                    .or_else(|| own(view).filter(|_| is_its_own && endpoint == Endpoint::Connz)),
             );
             match endpoints::asked(endpoint, view, &Query::new(&text)) {
                 Ok(asked) => data(view, asked),
                 Err(mistake) => failure(view, 500, &mistake),
             }
         }
+    }
+}
+
+fn counted(subscribers: Subscribers) -> Answer {
+    Answer::Pieces {
+        made: Vec::new(),
+        pieces: Box::new(subscribers),
+        last: b"",
     }
 }
 
@@ -219,7 +316,11 @@ fn data(view: &View<'_>, asked: Asked) -> Answer {
             made.push(b'}');
             Answer::Whole(made)
         }
-        Asked::Pieces(pieces) => Answer::Pieces { made, pieces },
+        Asked::Pieces(pieces) => Answer::Pieces {
+            made,
+            pieces,
+            last: b"}",
+        },
     }
 }
 
@@ -309,12 +410,7 @@ mod tests {
             let subject = subject.replace('*', "A");
             assert!(asked(&subject).is_some(), "{subject}");
         }
-        for subject in [
-            "$SYS.REQ.SERVER.PING.NOPE",
-            "$SYS.REQ.USER.INFO",
-            "$SYS.REQ.ACCOUNT.A.VARZ",
-            "a",
-        ] {
+        for subject in ["$SYS.REQ.SERVER.PING.NOPE", "$SYS.REQ.ACCOUNT.A.VARZ", "a"] {
             assert_eq!(asked(subject), None, "{subject}");
         }
         let (connz, of_a) = (What::Data(Endpoint::Connz), Some("A".to_owned()));

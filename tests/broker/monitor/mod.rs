@@ -16,6 +16,7 @@ mod shape;
 mod system;
 mod tools;
 mod top;
+mod user;
 
 use crate::raw::{self, Raw};
 use midge::{Config, Monitor, Running};

@@ -3,7 +3,7 @@
 use super::asker::{Asker, start, with_accounts};
 use crate::raw;
 use midge::{Auth, Broker, State, User, Users};
-use midge_protocol::encode;
+use midge_protocol::{ServerOp, encode};
 use midge_reactor::Reactor;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -142,7 +142,7 @@ fn what_is_not_there_has_no_responder_and_other_accounts_reach_nothing() {
     }
     for subject in [
         "$SYS.REQ.SERVER.PING",
-        "$SYS.REQ.SERVER.PING.CONNZ",
+        "$SYS.REQ.SERVER.PING.VARZ",
         "$SYS.REQ.ACCOUNT.A.INFO",
     ] {
         assert_eq!(ann.ask(subject, ""), Value::Null, "{subject}");
@@ -285,4 +285,101 @@ fn a_reload_that_takes_the_system_account_away_ends_the_service() {
     while sys.0.next(|_| ()).is_some() {}
     let mut ann = Asker::join(broker.addr(), "ann");
     assert_eq!(ann.ask("$SYS.REQ.SERVER.PING", ""), Value::Null);
+}
+
+#[test]
+fn the_number_of_subscriptions_that_a_subject_has_is_counted() {
+    let broker = start(raw::config());
+    let mut ann = Asker::join(broker.addr(), "ann").0;
+    for (sid, (subject, queue)) in [
+        ("a.b", None),
+        ("a.*", None),
+        ("a.*", Some("q")),
+        ("a.b.c", Some("q")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        ann.sub(subject, queue, &(10 + sid).to_string());
+    }
+    ann.sync();
+    let mut sys = Asker::join(broker.addr(), "sys");
+    for (subject, count) in [
+        ("a.b", 3),
+        ("a.x", 2),
+        ("b", 0),
+        ("a.*", 3),
+        ("a.>", 4),
+        ("*", 1),
+    ] {
+        let options = json!({"acc": "A", "subject": subject}).to_string();
+        assert_eq!(
+            sys.ask("$SYS.REQ.ACCOUNT.NSUBS", &options),
+            count,
+            "{subject}"
+        );
+    }
+    let options = json!({"acc": "A", "subject": "a.>", "queue": "q"}).to_string();
+    assert_eq!(sys.ask("$SYS.REQ.ACCOUNT.NSUBS", &options), 2);
+    let options = json!({"acc": "B", "subject": ">"}).to_string();
+    assert_eq!(sys.ask("$SYS.REQ.ACCOUNT.NSUBS", &options), 0);
+    // That of the system account itself.
+    assert_eq!(sys.ask("$SYS.DEBUG.SUBSCRIBERS", "a.b"), 0);
+    assert_eq!(sys.ask("$SYS.DEBUG.SUBSCRIBERS", "answer"), 1);
+}
+
+#[test]
+fn a_connection_is_closed_and_a_client_told_to_go_elsewhere_by_a_request() {
+    let broker = start(raw::config());
+    let mut sys = Asker::join(broker.addr(), "sys");
+    let id = sys.ask("$SYS.REQ.SERVER.PING.IDZ", "")["id"].clone();
+    let ask = |sys: &mut Asker, what: &str, options: &str| {
+        let id = id.as_str().expect("an id");
+        sys.ask(&format!("$SYS.REQ.SERVER.{id}.{what}"), options)
+    };
+    let error = |told: &Value| {
+        (
+            told["error"]["code"].clone(),
+            told["error"]["description"].clone(),
+        )
+    };
+    // It is the second to come.
+    let mut ann = raw::Raw::connect(broker.addr());
+    ann.send(b"CONNECT {\"verbose\":false,\"protocol\":1,\"user\":\"ann\",\"pass\":\"\"}\r\n");
+    let told = ask(&mut sys, "LDM", r#"{"cid":2}"#);
+    assert_eq!(error(&told).0, 500, "it had no PONG yet: {told}");
+    ann.sync();
+    let told = ask(&mut sys, "LDM", r#"{"cid":2}"#);
+    assert!(
+        told["server"].is_object() && told["error"].is_null(),
+        "{told}"
+    );
+    let info = ann.next(|op| match op {
+        ServerOp::Info { json } => serde_json::from_slice::<Value>(json).ok(),
+        _ => None,
+    });
+    assert_eq!(info.flatten().expect("it is INFO")["ldm"], true);
+    for (what, options, code) in [
+        ("LDM", r#"{"cid":99}"#, 500),
+        ("KICK", r#"{"cid":99}"#, 500),
+        ("KICK", r#"{"cid":"2"}"#, 400),
+        ("KICK", "", 400),
+        ("RELOAD", "", 500),
+    ] {
+        let told = ask(&mut sys, what, options);
+        assert_eq!(error(&told).0, code, "{what} {options}: {told}");
+    }
+    let told = ask(&mut sys, "KICK", r#"{"cid":2}"#);
+    assert!(told["error"].is_null(), "{told}");
+    // Without a word.
+    assert_eq!(ann.line(), None);
+    let closed = sys.ask("$SYS.REQ.SERVER.PING.CONNZ", r#"{"state":1}"#);
+    assert_eq!(closed["data"]["connections"][0]["reason"], "Kicked");
+    // Nobody else may, nor may all servers be told at once.
+    let mut ann = Asker::join(broker.addr(), "ann");
+    assert_eq!(ask(&mut ann, "KICK", r#"{"cid":1}"#), Value::Null);
+    assert_eq!(
+        sys.ask("$SYS.REQ.SERVER.PING.KICK", r#"{"cid":1}"#),
+        Value::Null
+    );
 }
