@@ -299,4 +299,5 @@ def main():
             broker.kill()
 
 
-main()
+if __name__ == "__main__":
+    main()
