@@ -29,9 +29,10 @@
 
 pub use config::{
     Account, AccountLimits, AccountToken, AddressLimits, Advertise, Auth, Config, ConnectionType,
-    Exceeded, Grant, InvalidSubject, Limits, Listener, Monitor, Network, OperatorToken, Operators,
-    Permission, Permissions, Preload, Proof, ProxyProtocol, Responses, Secret, Subscriptions,
-    TokenFault, UnixGroup, UnixSocket, User, Users, WebSocket,
+    Exceeded, Export, ExportKind, Grant, Import, ImportKind, InvalidExport, InvalidImport,
+    InvalidSubject, Latency, Limits, Listener, Monitor, Network, OperatorToken, Operators,
+    Permission, Permissions, Preload, Proof, ProxyProtocol, Response, Responses, Sampling, Secret,
+    Service, Subscriptions, TokenFault, UnixGroup, UnixSocket, User, Users, WebSocket,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;

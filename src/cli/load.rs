@@ -76,7 +76,9 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
     let has_errors = !report.errors.is_empty();
     for fault in crate::config::check::faults(&options.config) {
         // What is wrong with the block was told by its parts.
-        if has_errors && ["authorization", "operator", "tls"].contains(&fault.setting) {
+        if has_errors
+            && ["authorization", "exports and imports", "operator", "tls"].contains(&fault.setting)
+        {
             continue;
         }
         // The place of either setting helps; a flag has none.

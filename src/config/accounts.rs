@@ -1,6 +1,7 @@
 //! Accounts: spaces of subjects that do not see each other.
 
-use super::{Config, Grant, User};
+use super::{Config, Export, Grant, Import, User};
+use crate::mapping::Mapping;
 use std::fmt;
 
 /// A space of subjects of its own: what its clients publish reaches its clients and no others.
@@ -30,6 +31,12 @@ pub struct Account {
     pub default_permissions: Option<Grant>,
     /// What its clients may have. Default: no limits but those of the server.
     pub limits: AccountLimits,
+    /// What it offers to other accounts. Default: nothing.
+    pub exports: Vec<Export>,
+    /// What it takes from other accounts. Default: nothing.
+    pub imports: Vec<Import>,
+    /// Where what is published in it goes instead. Default: nowhere else.
+    pub mappings: Vec<Mapping>,
 }
 
 /// What the clients of one account may have.
@@ -67,11 +74,35 @@ impl fmt::Display for Account {
         let limits = limits.filter_map(|(name, limit)| Some(format!("{name}: {}", limit?)));
         let permissions = self.default_permissions.as_ref();
         let permissions = permissions.map(|all| format!("default_permissions: {all}"));
-        let parts: Vec<String> = limits.chain(permissions).collect();
+        let lists = [
+            ("exports", first(&self.exports)),
+            ("imports", first(&self.imports)),
+            ("mappings", first(&self.mappings)),
+        ];
+        let lists = lists.into_iter();
+        let lists = lists.filter_map(|(name, list)| Some(format!("{name}: {}", list?)));
+        let parts: Vec<String> = limits.chain(permissions).chain(lists).collect();
         match parts.is_empty() {
             true => Ok(()),
             false => write!(f, "{{{}}}", parts.join(", ")),
         }
+    }
+}
+
+/// Most of a list that is told in one line.
+const TOLD_MAX: usize = 100;
+
+/// The first of a list, and how many more there are; `None` if there is none.
+fn first(list: &[impl fmt::Display]) -> Option<String> {
+    let told: Vec<String> = list
+        .iter()
+        .take(TOLD_MAX)
+        .map(ToString::to_string)
+        .collect();
+    match list.len().saturating_sub(TOLD_MAX) {
+        _ if list.is_empty() => None,
+        0 => Some(format!("[{}]", told.join(", "))),
+        more => Some(format!("[{} and {more} more]", told.join(", "))),
     }
 }
 
@@ -136,6 +167,18 @@ mod tests {
         account.limits.connections_max = Some(0);
         account.limits.payload_bytes_max = Some(7);
         assert_eq!(account.to_string(), "{max_connections: 0, max_payload: 7}");
+        account.limits = AccountLimits::default();
+        account.exports = vec![Export::stream("a").expect("it is right")];
+        account.imports = vec![Import::service("B", "b").expect("it is right")];
+        account.mappings = vec![Mapping::to("c", "d").expect("it is right")];
+        assert_eq!(
+            account.to_string(),
+            "{exports: [{stream: a}], imports: [{service: {account: B, subject: b}}], mappings: [c -> d]}"
+        );
+        account.mappings.clear();
+        account.imports.clear();
+        account.exports = vec![account.exports[0].clone(); 102];
+        assert!(account.to_string().ends_with("{stream: a} and 2 more]}"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod operators;
 
 use super::duration::show;
+use super::sharing;
 use super::{
     Auth, Config, GLOBAL, LISTENERS_MAX, Origin, SYSTEM, UNIX_PATH_BYTES_MAX, UnixSocket, WebSocket,
 };
@@ -25,6 +26,8 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     faults.of_monitoring(config);
     faults.of_authorization(config);
     faults.of_accounts(config);
+    faults.of_exports_and_imports(config);
+    faults.of_crossing(config);
     faults.of_operators(config);
     faults.of_tls(config);
     faults.of_websocket(config);
@@ -176,6 +179,32 @@ impl Faults {
                 "error resolving system account: account missing; add {name:?} to accounts, or name one that is there"
             );
             self.add("system_account", &text);
+        }
+    }
+
+    /// What accounts let each other have. A file has told of it already, with its place.
+    fn of_exports_and_imports(&mut self, config: &Config) {
+        for fault in sharing::faults(&config.accounts) {
+            let text = format!("account {:?}: {}", fault.account, fault.text);
+            self.add("exports and imports", &text);
+        }
+    }
+
+    /// What no message does yet: an account that was to be reached from another one must not silently be alone.
+    fn of_crossing(&mut self, config: &Config) {
+        for (name, account) in config.accounts.iter() {
+            let lists = [
+                ("exports", account.exports.is_empty()),
+                ("imports", account.imports.is_empty()),
+                ("mappings", account.mappings.is_empty()),
+            ];
+            for (what, _) in lists.iter().filter(|(_, is_empty)| !is_empty) {
+                let text = format!(
+                    "{what:?} is not supported yet: messages of accounts neither cross nor are mapped; remove it from \
+                     account {name:?}"
+                );
+                self.add("accounts", &text);
+            }
         }
     }
 
@@ -552,8 +581,41 @@ fn is_origin(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::User;
+    use crate::config::{Account, Export, Import, User};
+    use std::sync::Arc;
     use std::time::Duration;
+
+    #[test]
+    fn exports_and_imports_of_a_program_are_held_against_each_other_as_those_of_a_file() {
+        let mut config = Config::default();
+        let import = Import::service("A", "s").expect("it is right");
+        let importer = Account {
+            imports: vec![import],
+            ..Account::default()
+        };
+        let accounts = [
+            ("A".to_owned(), Account::default()),
+            ("B".to_owned(), importer),
+        ];
+        config.accounts = Arc::new(accounts.into());
+        let of_sharing = |config: &Config| -> Vec<String> {
+            let all = faults(config).into_iter();
+            let those = all.filter(|fault| fault.setting == "exports and imports");
+            those.map(|fault| fault.text).collect()
+        };
+        let told = of_sharing(&config);
+        let begin =
+            "account \"B\": Error adding service import \"s\": service import not authorized";
+        assert!(told.len() == 1 && told[0].starts_with(begin), "{told:?}");
+        let export = Export::service("s").expect("it is right");
+        let accounts = Arc::make_mut(&mut config.accounts);
+        accounts
+            .entry("A".to_owned())
+            .or_default()
+            .exports
+            .push(export);
+        assert!(of_sharing(&config).is_empty());
+    }
 
     #[test]
     fn settings_that_would_serve_nobody_or_everybody_are_refused_by_name() {

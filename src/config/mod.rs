@@ -28,6 +28,7 @@ mod proxy;
 mod run;
 #[cfg(feature = "command")]
 pub mod settings;
+mod sharing;
 
 pub use accounts::{Account, AccountLimits};
 pub(crate) use accounts::{GLOBAL, SYSTEM};
@@ -47,6 +48,10 @@ pub use proxy::ProxyProtocol;
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
+pub use sharing::{
+    Export, ExportKind, Import, ImportKind, InvalidExport, InvalidImport, Latency, Response,
+    Sampling, Service,
+};
 pub(crate) use terms::Terms;
 pub(crate) use users::COMPARED_MAX;
 pub use users::Users;

@@ -158,6 +158,22 @@ impl Function {
     }
 }
 
+/// Reads a token that may name a wildcard of a source with this many `*`, as `$1` and `{{wildcard(1)}}` do: which one,
+/// counted from 0. `None` if it is text.
+///
+/// # Errors
+/// What is wrong with it; also that it is another function.
+pub(crate) fn wildcard(token: &str, wildcards: usize) -> Result<Option<usize>, String> {
+    let numbers: Vec<usize> = (0..wildcards).collect();
+    match Function::read(token, &numbers)? {
+        None => Ok(None),
+        Some(Function::Wildcard(number)) => Ok(Some(number)),
+        Some(_) => Err(format!(
+            "the only mapping function allowed for import transforms is {{{{Wildcard()}}}} in {token}"
+        )),
+    }
+}
+
 impl Cut {
     fn put(self, token: &[u8], at: usize, out: &mut Vec<u8>) {
         if at == 0 || at >= token.len() {

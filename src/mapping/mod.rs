@@ -23,6 +23,8 @@ mod transform;
 
 pub use choice::{Destination, Mapping};
 pub use error::InvalidMapping;
+pub(crate) use function::wildcard;
+pub(crate) use transform::{Piece, Transform, is_blank};
 
 use choice::Choice;
 use hashbrown::HashMap;

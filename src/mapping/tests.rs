@@ -617,6 +617,33 @@ fn text_that_only_looks_like_a_function_is_text() {
     }
 }
 
+#[test]
+fn a_transform_of_pieces_has_dots_between_them() {
+    let put = |pieces: &[Piece<'_>], subject: &str| {
+        let mut out = Vec::new();
+        Transform::of(pieces.iter().copied()).put(subject.as_bytes(), &mut out);
+        String::from_utf8(out).expect("it is text")
+    };
+    let (text, token) = (Piece::Text, Piece::Token);
+    assert_eq!(put(&[text("p.q"), token(1), text("$1")], "a.b"), "p.q.b.$1");
+    assert_eq!(
+        put(&[token(1), token(0), Piece::Rest(2)], "a.b.c.d"),
+        "b.a.c.d"
+    );
+    assert_eq!(put(&[text("x")], "a.b"), "x");
+}
+
+#[test]
+fn a_token_that_names_a_wildcard_is_told_from_text_and_from_other_functions() {
+    assert_eq!(wildcard("$2", 2), Ok(Some(1)));
+    assert_eq!(wildcard("{{Wildcard(1)}}", 1), Ok(Some(0)));
+    assert_eq!(wildcard("$x", 1), Ok(None));
+    for token in ["$2", "{{split(1,-)}}", "{{foo(1)}}"] {
+        let wrong = wildcard(token, 1).expect_err("it is none");
+        assert!(wrong.contains(token), "{wrong}");
+    }
+}
+
 /// A token of a destination for a source with two `*`.
 fn destination_token() -> impl Strategy<Value = String> {
     let cut = "\\{\\{(splitFromLeft|splitfromright|sliceFromLeft|slicefromright|left|Right)\\([12],[0-9]\\)\\}\\}";

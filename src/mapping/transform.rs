@@ -8,13 +8,16 @@
 //!
 //! A source that ends in `>` needs a destination that does, and the other way round. Not every `*` of a source need be
 //! used.
+//!
+//! A transform is read from a destination as it is written, or made of [`Piece`]s by who has read it: what an import
+//! does with a subject is told by two patterns, in which a token such as `$1` may be text.
 
 use super::function::Function;
 use midge_protocol::subject;
 
 /// What a subject is put together from.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Transform {
+pub(crate) struct Transform {
     parts: Vec<Part>,
 }
 
@@ -27,7 +30,33 @@ enum Part {
     Rest(usize),
 }
 
+/// What stands between two dots of a destination; a text may have dots of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Piece<'t> {
+    Text(&'t str),
+    /// This token of the subject, from 0.
+    Token(usize),
+    /// All tokens of the subject from this one on.
+    Rest(usize),
+}
+
 impl Transform {
+    /// Puts these together, with dots between them.
+    pub(crate) fn of<'t>(pieces: impl IntoIterator<Item = Piece<'t>>) -> Transform {
+        let mut parts = Vec::new();
+        for piece in pieces {
+            if !parts.is_empty() {
+                put_text(".", &mut parts);
+            }
+            match piece {
+                Piece::Text(text) => put_text(text, &mut parts),
+                Piece::Token(place) => parts.push(Part::Function(Function::Wildcard(place))),
+                Piece::Rest(place) => parts.push(Part::Rest(place)),
+            }
+        }
+        Transform { parts }
+    }
+
     /// From `source`, which may be subscribed to.
     ///
     /// # Errors
@@ -72,7 +101,7 @@ impl Transform {
     /// Appends what it makes of `subject`, which matches the source.
     ///
     /// Cost: a look at the tokens of the subject for each function, up to that which it is of.
-    pub(super) fn put(&self, subject: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn put(&self, subject: &[u8], out: &mut Vec<u8>) {
         let token = |place: usize| subject::tokens(subject).nth(place).unwrap_or_default();
         for part in &self.parts {
             match part {
@@ -91,7 +120,7 @@ impl Transform {
 }
 
 /// Whether a byte would end a subject on the wire, or could.
-pub(super) fn is_blank(character: char) -> bool {
+pub(crate) fn is_blank(character: char) -> bool {
     character.is_ascii_whitespace() || character.is_ascii_control()
 }
 

@@ -8,10 +8,10 @@
 //! }
 //! ```
 //!
-//! What would let messages cross accounts, or change their subjects, is refused by name: an account that was to be
-//! reached from another one must not silently be alone.
+//! `sharing` reads what accounts let each other have, `mappings` where else goes what is published in one.
 
 use super::reader::Reader;
+use super::sharing::Places;
 use crate::config::language::{Kind, Map, Pair, Position, Value};
 use crate::config::{Account, AccountLimits, GLOBAL, Proof, User};
 use midge_protocol::nkey;
@@ -40,6 +40,7 @@ impl Reader<'_> {
     pub(super) fn accounts(&mut self, pair: &Pair) {
         // Of two blocks the last counts, whole.
         self.credentials.of_accounts.clear();
+        *self.sharing = Places::default();
         let mut accounts = BTreeMap::new();
         match &pair.value.kind {
             Kind::Map(map) => {
@@ -117,10 +118,12 @@ impl Reader<'_> {
                 }
                 "default_permissions" => account.default_permissions = self.permissions(pair),
                 "limits" => account.limits = self.account_limits(pair),
-                "exports" | "imports" => {
-                    self.refuse(pair, "messages do not cross from one account to another");
+                "exports" => self.exports(pair, name, &mut account),
+                "imports" => self.imports(pair, name, &mut account),
+                "mappings" | "maps" => {
+                    let mappings = self.mappings(pair).unwrap_or_default();
+                    account.mappings.extend(mappings);
                 }
-                "mappings" | "maps" => self.refuse(pair, "subject mapping is not implemented"),
                 "msg_trace" | "trace_dest" => {
                     self.refuse(pair, "messages are not traced from broker to broker");
                 }

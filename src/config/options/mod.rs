@@ -8,7 +8,7 @@
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `accounts`: in which
 //!   space of subjects; `permissions`: what a user may do then; `limits`: what clients may have together; `tls`: TLS
 //! * `operators`: who vouches for accounts, whose tokens then say all this
-//! * `mappings`: where else what is published goes
+//! * `mappings`: where else what is published goes; `sharing`: what accounts let each other have
 //! * `listeners`: where else clients come in; `unix`: who may use a Unix socket, and as whom
 //! * `unsupported`: the blocks that midge has not yet
 //! * `reader`: types: text, switches, numbers, ports, addresses, durations
@@ -25,6 +25,7 @@ mod operators;
 mod permissions;
 pub(crate) mod reader;
 mod report;
+mod sharing;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use authorization::Credentials;
 pub(crate) use authorization::LONE_PASSWORD;
 use operators::Operated;
 use reader::Reader;
+use sharing::Places;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use table::TABLE;
@@ -97,6 +99,7 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
         report: &mut settings.report,
         credentials: &mut Credentials::default(),
         operated: &mut Operated::default(),
+        sharing: &mut Places::default(),
         monitor: &mut settings.monitor,
         people,
         trace_verbose: &mut false,
@@ -136,6 +139,7 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
     if reader.options.config.default_permissions.is_none() {
         written.remove("default_permissions");
     }
+    reader.sharing_is();
     reader.monitor_is();
     let unix = reader.options.config.unix.as_ref();
     if unix.is_some_and(|unix| !unix.path.as_os_str().is_empty())

@@ -3,6 +3,7 @@
 use super::authorization::Credentials;
 use super::operators::Operated;
 use super::report::Report;
+use super::sharing::Places;
 use super::unix::People;
 use crate::config::Monitor;
 use crate::config::Network;
@@ -21,6 +22,8 @@ pub(super) struct Reader<'a> {
     pub(super) credentials: &'a mut Credentials,
     /// What it says of operators.
     pub(super) operated: &'a mut Operated,
+    /// Where exports and imports stand.
+    pub(super) sharing: &'a mut Places,
     /// Host, path and credentials of monitoring, whether it has a port in the file or not.
     pub(super) monitor: &'a mut Monitor,
     /// Users and groups of the machine.

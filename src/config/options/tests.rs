@@ -747,6 +747,10 @@ fn accounts_are_a_map_or_a_list_of_names_and_their_users_are_in_one_of_them() {
             "authorization=users b in B accounts=[B]",
         ),
         (
+            "accounts {A {mappings {a: b}, maps {\"c.*\": \"d.$1\"}}}",
+            "accounts=[A {mappings: [a -> b, c.* -> d.$1]}]",
+        ),
+        (
             "accounts {A {jetstream: enabled}}",
             "accounts=[A] ~f:1:14: \"jetstream\" has no effect: JetStream is not supported: nothing is stored",
         ),
@@ -807,10 +811,7 @@ fn what_is_wrong_in_accounts_is_told_with_what_to_do() {
         ),
         (
             "accounts {A {exports: [{stream: a}], imports: [], mappings {a: b}, msg_trace: x}}",
-            "f:1:14: \"exports\" is not supported yet: messages do not cross from one account to another; remove it\n\
-             f:1:38: \"imports\" is not supported yet: messages do not cross from one account to another; remove it\n\
-             f:1:51: \"mappings\" is not supported yet: subject mapping is not implemented; remove it\n\
-             f:1:68: \"msg_trace\" is not supported yet: messages are not traced from broker to broker; remove it",
+            "f:1:68: \"msg_trace\" is not supported yet: messages are not traced from broker to broker; remove it",
         ),
         (
             "accounts {A {usrs: []}}",
