@@ -170,10 +170,12 @@ impl Client {
             wake_if_room_is_free(cx);
             let (id, identity) = (session.id(), session.identity());
             cx.state.note_end(id, &identity, reason, cx.io.now());
-            tell_later(cx);
-            if let Some(records) = &mut cx.state.records {
-                records.left(&cx.state.core, id, identity, reason, &cx.io);
+            if let Some(records) = &mut cx.state.records
+                && records.left(&cx.state.core, id, identity, reason, &cx.io)
+            {
+                cx.state.note_slow(cx.key());
             }
+            tell_later(cx);
             let account = cx.state.core.receiver(id).account;
             let (received, sent) = cx.state.core.leave(id);
             if let Some(open) = cx.state.door_mut(self.link.label.door) {

@@ -26,6 +26,7 @@ use draining::Drain;
 use liveness::Liveness;
 use midge_reactor::{Context, Input, Key, Time, TimerId};
 use std::time::Duration;
+use upkeep::tell_later;
 
 /// Numbers of a link's timers; [`HOLD_TIMER`] is one more.
 const PING: u64 = 1;
@@ -162,7 +163,10 @@ impl Link {
         if let Some(records) = &mut cx.state.records {
             let (core, unread) = (&cx.state.core, input.peek());
             let slow = &mut records.slow;
-            slow.waits(core, self.label, receiver, fed_by, unread, &cx.io);
+            if slow.waits(core, self.label, receiver, fed_by, unread, &cx.io) {
+                cx.state.note_slow(receiver);
+                tell_later(cx);
+            }
         }
         let backpressure = &mut cx.state.core.backpressure;
         backpressure.wait_for(key, receiver, &mut cx.io);
@@ -171,8 +175,11 @@ impl Link {
     /// Its queue is short again: reads from those that wait for it.
     pub(crate) fn caught_up(&mut self, cx: &mut Context<'_, State>) {
         let key = cx.key();
-        if let Some(records) = &mut cx.state.records {
-            records.slow.caught_up(key, &cx.io);
+        if let Some(records) = &mut cx.state.records
+            && records.slow.caught_up(key, &cx.io)
+        {
+            cx.state.note_slow(key);
+            tell_later(cx);
         }
         cx.state.core.backpressure.caught_up(key, &mut cx.io);
     }

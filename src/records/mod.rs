@@ -217,7 +217,7 @@ impl Records {
         });
     }
 
-    /// A client leaves, which is still a receiver: who it was, what it did and why it ends.
+    /// A client leaves, which is still a receiver: who it was, what it did and why it ends. Answers whether it was behind.
     pub(crate) fn left(
         &mut self,
         core: &Core,
@@ -225,14 +225,15 @@ impl Records {
         identity: Identity,
         reason: CloseReason,
         io: &Io<'_>,
-    ) {
+    ) -> bool {
         let receiver = core.receiver(id);
-        self.slow.closed(receiver.key, receiver.label, reason, io);
+        let was_slow = self.slow.closed(receiver.key, receiver.label, reason, io);
         if let Some(mut presence) = self.present.remove(&receiver.label.cid) {
             // A `CONNECT` that was refused tells who it was as well.
             presence.identity = identity;
             let closed = Closed::of(&presence, receiver, reason, core, io);
             self.closed.push(closed);
         }
+        was_slow
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
 }
 
 /// One time that a client was behind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Episode {
     pub(crate) key: Key,
     pub(crate) label: Label,
@@ -62,6 +62,11 @@ impl Slow {
         self.total
     }
 
+    /// The last one of a client, if it is kept.
+    pub(crate) fn last_of(&self, key: Key) -> Option<&Episode> {
+        self.episodes().find(|episode| episode.key == key)
+    }
+
     /// The present one of a client.
     fn present(&mut self, key: Key) -> Option<&mut Episode> {
         let is_it =
@@ -78,19 +83,27 @@ impl Slow {
         self.total += 1;
     }
 
-    /// A client is behind no more.
+    /// A client is behind no more; answers whether it was.
     ///
     /// `peak`: the most that was ever queued on its connection.
-    pub(crate) fn ended(&mut self, key: Key, outcome: Outcome, now: Time, peak: usize) {
-        if let Some(episode) = self.present(key) {
-            episode.pending = episode.peak(peak);
-            episode.until = Some(now);
-            episode.outcome = outcome;
-        }
+    pub(crate) fn ended(&mut self, key: Key, outcome: Outcome, now: Time, peak: usize) -> bool {
+        let Some(episode) = self.present(key) else {
+            return false;
+        };
+        episode.pending = episode.peak(peak);
+        episode.until = Some(now);
+        episode.outcome = outcome;
+        true
     }
 
-    /// Notes that a client ends; if it was too slow, also what was never noticed before.
-    pub(crate) fn closed(&mut self, key: Key, label: Label, reason: CloseReason, io: &Io<'_>) {
+    /// Notes that a client ends; if it was too slow, also what was never noticed before. Answers whether it was behind.
+    pub(crate) fn closed(
+        &mut self,
+        key: Key,
+        label: Label,
+        reason: CloseReason,
+        io: &Io<'_>,
+    ) -> bool {
         let (now, pending) = (io.now(), io.queued(key));
         let is_slow = matches!(
             reason,
@@ -110,7 +123,7 @@ impl Slow {
                 io.queued_peak(key),
             ));
         }
-        self.ended(key, Outcome::Closed(reason), now, io.queued_peak(key));
+        self.ended(key, Outcome::Closed(reason), now, io.queued_peak(key))
     }
 
     /// Bytes that it takes, without its texts.
@@ -149,7 +162,7 @@ impl Slow {
     /// A publisher has to wait for `receiver`: `from`, whose op is the next in `unread`.
     ///
     /// What it cannot take is told from that op, and by which subscription from how it was found, once for
-    /// each time that it is behind.
+    /// each time that it is behind. Answers whether one of those has begun.
     pub(crate) fn waits(
         &mut self,
         core: &Core,
@@ -158,13 +171,14 @@ impl Slow {
         fed_by: Option<(AccountId, SubId)>,
         unread: &[u8],
         io: &Io<'_>,
-    ) {
+    ) -> bool {
         if !io.congested(receiver) {
             // All queues together are too long, and not this one.
-            return;
+            return false;
         }
         let pending = io.queued(receiver);
-        if self.present(receiver).is_none() {
+        let begins = self.present(receiver).is_none();
+        if begins {
             // One that reads no answers waits for itself, and is fed by nothing.
             let fed = fed_by.and_then(|(account, id)| fed(core, account, id));
             let (label, sid) = fed.map_or((from, None), |(label, sid)| (label, Some(sid)));
@@ -180,11 +194,12 @@ impl Slow {
             episode.waits += 1;
             episode.pending = episode.pending.max(pending);
         }
+        begins
     }
 
-    /// A client's queue is short again.
-    pub(crate) fn caught_up(&mut self, key: Key, io: &Io<'_>) {
-        self.ended(key, Outcome::CaughtUp, io.now(), io.queued_peak(key));
+    /// A client's queue is short again; answers whether it was behind.
+    pub(crate) fn caught_up(&mut self, key: Key, io: &Io<'_>) -> bool {
+        self.ended(key, Outcome::CaughtUp, io.now(), io.queued_peak(key))
     }
 }
 

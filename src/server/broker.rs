@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::client::listener::Clients;
 use crate::config::{Config, Terms};
 use crate::door::{Door, Transport};
+use crate::link::upkeep::tell_later;
 use crate::monitor::{HttpListener, messages};
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::certificates;
@@ -484,6 +485,8 @@ fn keep_records(cx: &mut Context<'_, State>, port: u16) {
         if let Some(records) = &mut cx.state.records {
             records.history.note(now, stats);
         }
+        cx.state.note_late(cx.io.resumed());
+        tell_later(cx);
     });
 }
 

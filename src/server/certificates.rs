@@ -7,7 +7,9 @@
 
 use crate::config::Config;
 use crate::door::Door;
+use crate::link::upkeep::tell_later;
 use crate::state::State;
+use crate::state::events::Paper;
 use crate::tls::{Certificates, Shown, Tls};
 use jiff::Timestamp;
 use midge_reactor::Context;
@@ -89,6 +91,7 @@ fn look(cx: &mut Context<'_, State>) {
                 }
             }
             warn(cx.state, now);
+            tell_later(cx);
         },
     );
     // Where no thread is free, the next time.
@@ -159,12 +162,22 @@ fn warn(state: &mut State, now: Timestamp) {
         let key = (door, shown.cert_file, shown.not_after);
         if due > warned.get(&key).copied().unwrap_or(0) {
             let (not_after, days) = (shown.not_after, left / DAY_SECONDS);
-            match untimely {
-                Some(fault) => log::error!(target: "midge", "{name} {fault}"),
-                None => {
-                    log::warn!(target: "midge", "{name} ends in {days} days, at {not_after}; renew it");
+            let text = match untimely {
+                Some(fault) => {
+                    log::error!(target: "midge", "{name} {fault}");
+                    fault
                 }
-            }
+                None => {
+                    let text = format!("ends in {days} days, at {not_after}; renew it");
+                    log::warn!(target: "midge", "{name} {text}");
+                    text
+                }
+            };
+            state.note_certificate(|| Paper {
+                name,
+                not_after,
+                text,
+            });
         }
         state.certificates.warned.insert(key, due);
     }

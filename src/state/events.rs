@@ -17,7 +17,9 @@ use crate::core::receiver::Traffic;
 use crate::core::sublist::ReceiverId;
 use crate::door::{Door, Peer};
 use crate::records::presence::Identity;
-use midge_reactor::{Time, TimerId};
+use crate::records::slow::Episode;
+use jiff::Timestamp;
+use midge_reactor::{Key, Time, TimerId};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,12 @@ pub(crate) enum Event {
     Disconnected(Box<Seen>),
     /// A client was not let in.
     Refused(Box<Seen>),
+    /// Publishers wait for a client, or do so no longer.
+    Slow(Box<Episode>),
+    /// The loop stood still until then.
+    Late(Time),
+    /// Something is said of a certificate.
+    Certificate(Box<Paper>),
 }
 
 impl Event {
@@ -49,6 +57,16 @@ impl Event {
             Event::Connected(seen) | Event::Disconnected(seen) | Event::Refused(seen) => {
                 seen.identity.bytes()
             }
+            Event::Slow(episode) => {
+                let texts = [&episode.subject, &episode.sid];
+                texts
+                    .iter()
+                    .filter_map(|text| text.as_ref())
+                    .map(|text| text.len())
+                    .sum()
+            }
+            Event::Late(_) => 0,
+            Event::Certificate(paper) => paper.name.len() + paper.text.len(),
         }
     }
 }
@@ -67,6 +85,16 @@ pub(crate) struct Seen {
     pub(crate) at: Time,
     /// Of one that has ended.
     pub(crate) end: Option<End>,
+}
+
+/// A certificate that ends soon, has ended or is not valid yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Paper {
+    /// The file, and the listener where there are several.
+    pub(crate) name: String,
+    pub(crate) not_after: Timestamp,
+    /// What the log says of it.
+    pub(crate) text: String,
 }
 
 /// How a client has ended.
@@ -92,6 +120,8 @@ pub(crate) struct Events {
     dropped: u64,
     dropped_told: Option<Time>,
     is_scheduled: bool,
+    /// Until when the loop stood still last, as far as that was told.
+    late: Time,
     /// For the connections of all accounts, and for the counters of the broker.
     pub(crate) timers: [Option<TimerId>; 2],
 }
@@ -187,6 +217,15 @@ pub(crate) mod subjects {
 
     /// In the account of a client that was not let in.
     pub(crate) const REFUSED_IN_ACCOUNT: &str = "$SYS.ACCOUNT.CLIENT.AUTH.ERR";
+
+    /// Of midge alone: publishers wait for a client, or do so no longer.
+    pub(crate) const SLOW: &str = "MIDGE.SLOW";
+
+    /// Of midge alone: the loop stood still.
+    pub(crate) const LATE: &str = "MIDGE.LATE";
+
+    /// Of midge alone: a certificate ends soon, or has ended.
+    pub(crate) const CERTIFICATE: &str = "MIDGE.CERTIFICATE";
 
     /// Of the server with this id: `STATSZ`, `SHUTDOWN`, and so on.
     pub(crate) fn of_server(id: &str, name: &str) -> String {
@@ -290,6 +329,41 @@ impl State {
         }
         if is_told && (has_come || reason == CloseReason::AccountConnectionsMax) {
             self.events.push(Event::Disconnected(seen));
+        }
+    }
+
+    /// Publishers have begun to wait for a client, or do so no longer.
+    #[cold]
+    pub(crate) fn note_slow(&mut self, key: Key) {
+        if self.is_heard_of_server(subjects::SLOW)
+            && let Some(records) = &self.records
+            && let Some(episode) = records.slow.last_of(key)
+        {
+            let episode = Box::new(episode.clone());
+            self.events.push(Event::Slow(episode));
+        }
+    }
+
+    /// The loop has last stood still until then; asked about once a second.
+    pub(crate) fn note_late(&mut self, until: Time) {
+        if std::mem::replace(&mut self.events.late, until) < until
+            && self.is_heard_of_server(subjects::LATE)
+        {
+            self.events.push(Event::Late(until));
+        }
+    }
+
+    /// The log was told something of a certificate.
+    pub(crate) fn note_certificate(&mut self, paper: impl FnOnce() -> Paper) {
+        if self.is_heard_of_server(subjects::CERTIFICATE) {
+            self.events.push(Event::Certificate(Box::new(paper())));
+        }
+    }
+
+    fn is_heard_of_server(&mut self, name: &str) -> bool {
+        self.audience().is_some() && {
+            let subject = subjects::of_server(&self.info.server_id, name);
+            self.is_heard(&subject)
         }
     }
 

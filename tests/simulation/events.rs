@@ -87,3 +87,19 @@ fn the_connections_of_accounts_that_have_any_are_told_twice_a_minute() {
         assert_eq!(conns, [Some(3)]);
     }
 }
+
+#[test]
+fn a_loop_that_stood_still_is_told() {
+    let mut sim = Sim::with_faults(1, Faults::none());
+    let broker = broker(&mut sim, settings());
+    let addr = sim.addr(broker, crate::PORT);
+    let host = sim.host("clients", Notes::new(), |_| Ok(()));
+    come(&mut sim, host, addr, 1, "sys $SYS.SERVER.*.MIDGE.LATE");
+    sim.run_for(5 * SECOND);
+    assert_eq!(heard(&mut sim, host, 1).len(), 0);
+    sim.pause(broker, 3 * SECOND);
+    sim.run_for(10 * SECOND);
+    let told = heard(&mut sim, host, 1);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0]["late"]["until"].is_string(), "{told:?}");
+}

@@ -27,6 +27,7 @@ use crate::monitor::http::response::{BAD_REQUEST, MOVED, NOT_FOUND, OK, Status, 
 use crate::monitor::json;
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
+use crate::records::slow::Episode;
 use crate::state::State;
 use crate::{Auth, User};
 use accstatz::Statz;
@@ -300,6 +301,11 @@ pub(super) fn account(name: String) -> Asked {
 pub(super) fn figures<'a>(view: &View<'a>, name: &'a str) -> Statz<'a> {
     let account = view.state.core.accounts.named(name);
     account.map_or_else(|| Statz::unused(name), |one| accstatz::accstatz(view, one))
+}
+
+/// A client that is or was behind, as it is told.
+pub(super) fn slow<'a>(view: &View<'a>, episode: &'a Episode) -> slowz::One<'a> {
+    slowz::One::of(view, episode)
 }
 
 /// The name of the function that a script wants its JSON given to. It stands in what a browser runs,

@@ -18,8 +18,9 @@ struct Slowz<'a> {
     slow: Vec<One<'a>>,
 }
 
+/// A client that is or was behind.
 #[derive(Serialize)]
-struct One<'a> {
+pub(in crate::monitor) struct One<'a> {
     cid: u64,
     ip: String,
     port: u16,
@@ -44,7 +45,7 @@ struct One<'a> {
 }
 
 impl<'a> One<'a> {
-    fn of(view: &View<'a>, episode: &'a Episode) -> One<'a> {
+    pub(super) fn of(view: &View<'a>, episode: &'a Episode) -> One<'a> {
         let is_behind = episode.outcome == Outcome::Behind;
         let queued = view.sockets.queued(episode.key);
         let given_up = view.state.core.backpressure.has_given_up(episode.key);

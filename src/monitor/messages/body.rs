@@ -124,9 +124,9 @@ pub(super) fn opened_at(state: &State, now: Timestamp, name: &str) -> Vec<u8> {
     body
 }
 
-/// An object with the fields of two, which have some each.
-pub(super) fn joined(head: &impl Serialize, rest: &impl Serialize) -> Vec<u8> {
-    let (mut whole, rest) = (json(head), json(rest));
+/// An object, and behind its fields those of another one; both have some.
+pub(super) fn joined(mut whole: Vec<u8>, rest: &impl Serialize) -> Vec<u8> {
+    let rest = json(rest);
     whole.pop();
     whole.push(b',');
     whole.extend_from_slice(&rest[1..]);

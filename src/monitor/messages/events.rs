@@ -6,6 +6,9 @@
 //! | `$SYS.ACCOUNT.<account>.SERVER.CONNS`, `$SYS.SERVER.ACCOUNT.<account>.CONNS` | the number of its connections has changed, and every 30 seconds while there is any |
 //! | `$SYS.SERVER.<id>.CLIENT.AUTH.ERR`, and in the account of the client `$SYS.ACCOUNT.CLIENT.AUTH.ERR` | a client was not let in |
 //! | `$SYS.SERVER.<id>.STATSZ` | a second after the start, then after times that double up to ten seconds |
+//! | `$SYS.SERVER.<id>.MIDGE.SLOW` | publishers wait for a client, or do so no longer |
+//! | `$SYS.SERVER.<id>.MIDGE.LATE` | the loop stood still |
+//! | `$SYS.SERVER.<id>.MIDGE.CERTIFICATE` | a certificate ends soon, has ended or is not valid yet |
 //! | `$SYS.SERVER.<id>.LAMEDUCK`, `.SHUTDOWN` | lame duck mode begins; the broker stops |
 //!
 //! Nothing is told of clients of the global account, but that they were not let in. An event is made only if
@@ -16,7 +19,7 @@ use super::{say, say_in, with_view};
 use crate::core::accounts::AccountId;
 use crate::door::Transport;
 use crate::link::upkeep::tell_later;
-use crate::monitor::endpoints::figures;
+use crate::monitor::endpoints::{figures, slow};
 use crate::monitor::view::View;
 use crate::state::State;
 use crate::state::events::{End, Event, Seen, subjects};
@@ -98,6 +101,24 @@ pub(super) fn tell(cx: &mut Context<'_, State>) {
                 tell_of_client(cx, &subject, DISCONNECTED, &seen);
             }
             Some(Event::Refused(seen)) => tell_refused(cx, &seen),
+            Some(Event::Slow(episode)) => {
+                tell_own(cx, subjects::SLOW, "slow", |view| {
+                    json(&slow(view, &episode))
+                });
+            }
+            Some(Event::Late(until)) => tell_own(cx, subjects::LATE, "late", |view| {
+                let until = view.wall_of(until);
+                json(&Late { until })
+            }),
+            Some(Event::Certificate(paper)) => {
+                tell_own(cx, subjects::CERTIFICATE, "certificate", |_| {
+                    json(&Certificate {
+                        name: &paper.name,
+                        not_after: paper.not_after,
+                        text: &paper.text,
+                    })
+                });
+            }
         }
     }
 }
@@ -205,6 +226,39 @@ fn tell_refused(cx: &mut Context<'_, State>, seen: &Seen) {
     }
 }
 
+/// Tells of something that midge alone tells of: it stands in a field of this name.
+fn tell_own(
+    cx: &mut Context<'_, State>,
+    subject: &str,
+    field: &str,
+    make: impl FnOnce(&View<'_>) -> Vec<u8>,
+) {
+    let id = number(cx);
+    let subject = subjects::of_server(&cx.state.info.server_id, subject);
+    let kind = format!("midge.advisory.v1.{field}");
+    tell_if_heard(cx, &subject, |view| {
+        let mut event = head(view, &kind, &id, view.now());
+        event.pop();
+        event.extend_from_slice(format!(",\"{field}\":").as_bytes());
+        event.extend_from_slice(&make(view));
+        event.push(b'}');
+        event
+    });
+}
+
+/// The loop stood still until then.
+#[derive(Serialize)]
+struct Late {
+    until: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Certificate<'a> {
+    name: &'a str,
+    not_after: Timestamp,
+    text: &'a str,
+}
+
 /// Publishes to a subject in the system account what `make` makes, if it is heard.
 fn tell_if_heard(
     cx: &mut Context<'_, State>,
@@ -241,14 +295,17 @@ fn advisory(
     timestamp: Timestamp,
     body: &impl Serialize,
 ) -> Vec<u8> {
+    joined(head(view, kind, id, timestamp), body)
+}
+
+fn head(view: &View<'_>, kind: &str, id: &str, timestamp: Timestamp) -> Vec<u8> {
     let server = server(view);
-    let head = Head {
+    json(&Head {
         kind,
         id,
         timestamp,
         server,
-    };
-    joined(&head, body)
+    })
 }
 
 #[derive(Serialize)]

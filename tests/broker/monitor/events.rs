@@ -323,3 +323,73 @@ fn without_a_system_account_nothing_is_told() {
         assert!(!is_message);
     }
 }
+
+#[test]
+fn a_client_for_which_publishers_wait_is_told_when_it_begins_and_when_it_is_over() {
+    let broker = start(Config {
+        pending_bytes_max: 1 << 20,
+        ..raw::config()
+    });
+    let mut sys = listen(broker.addr(), "sys", &["$SYS.SERVER.*.MIDGE.SLOW"]);
+    let ann = br#"CONNECT {"verbose":false,"name":"laggard","user":"ann","pass":""}"#;
+    let mut slow = Raw::narrow(broker.addr());
+    slow.send(&[ann, &b"\r\nSUB a 7\r\n"[..]].concat());
+    slow.sync();
+    let addr = broker.addr();
+    const MESSAGES: usize = 400;
+    const BYTES: usize = 32 * 1024;
+    let publishing = std::thread::spawn(move || {
+        let mut publisher = Asker::join(addr, "ann").0;
+        for _ in 0..MESSAGES {
+            publisher.publish("a", &[b'x'; BYTES]);
+        }
+        publisher.sync();
+    });
+    let (subject, event) = next(&mut sys);
+    assert!(subject.ends_with(".MIDGE.SLOW"), "{subject}");
+    assert_eq!(event["type"], "midge.advisory.v1.slow");
+    let told = &event["slow"];
+    assert_eq!(
+        (&told["state"], &told["name"]),
+        (&json!("behind"), &json!("laggard"))
+    );
+    assert_eq!((&told["subject"], &told["sid"]), (&json!("a"), &json!("7")));
+    assert!(slow.skim(MESSAGES * BYTES, |_| {}), "it is not closed");
+    publishing.join().expect("it has published");
+    let mut state = next(&mut sys).1["slow"]["state"].clone();
+    while state == "behind" {
+        state = next(&mut sys).1["slow"]["state"].clone();
+    }
+    assert_eq!(state, "caught up");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_certificate_that_has_ended_is_told() {
+    use crate::tls::papers::{Authority, NAME, with};
+    let authority = Authority::new();
+    authority.show(&authority.paper(NAME));
+    let config = Config {
+        allow_non_tls: true,
+        ..with_accounts(with(authority.tls()))
+    };
+    let broker = raw::start(config);
+    let mut sys = listen(broker.addr(), "sys", &["$SYS.SERVER.*.MIDGE.CERTIFICATE"]);
+    authority.show(&authority.paper_until(NAME, 2020));
+    let event = next(&mut sys).1;
+    assert_eq!(event["type"], "midge.advisory.v1.certificate");
+    let told = &event["certificate"];
+    assert!(
+        told["name"]
+            .as_str()
+            .is_some_and(|name| name.contains("cert.pem")),
+        "{told}"
+    );
+    assert!(
+        told["not_after"]
+            .as_str()
+            .is_some_and(|date| date.starts_with("20")),
+        "{told}"
+    );
+    assert!(told["text"].is_string(), "{told}");
+}
