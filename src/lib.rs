@@ -29,10 +29,11 @@
 
 pub use config::{
     Account, AccountLimits, AccountToken, AddressLimits, Advertise, Auth, Config, ConnectionType,
-    Exceeded, Export, ExportKind, Grant, Import, ImportKind, InvalidExport, InvalidImport,
-    InvalidSubject, Latency, Limits, Listener, Monitor, Network, OperatorToken, Operators,
-    Permission, Permissions, Preload, Proof, ProxyProtocol, Response, Responses, Sampling, Secret,
-    Service, Subscriptions, TokenFault, UnixGroup, UnixSocket, User, Users, WebSocket,
+    Deletes, Directory, Exceeded, Export, ExportKind, Grant, Import, ImportKind, InvalidExport,
+    InvalidImport, InvalidSubject, Latency, Limits, Listener, Monitor, Network, OperatorToken,
+    Operators, Permission, Permissions, Preload, Proof, ProxyProtocol, Resolver, Response,
+    Responses, Sampling, Secret, Service, Subscriptions, TokenFault, UnixGroup, UnixSocket, User,
+    Users, WebSocket,
 };
 #[doc(hidden)]
 pub use core::interest::Mirror;

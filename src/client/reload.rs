@@ -76,6 +76,19 @@ impl Changes {
         }
     }
 
+    /// What clients must present is another, and nothing else.
+    pub(crate) fn of_credentials() -> Changes {
+        Changes {
+            bounds: false,
+            pings: false,
+            limits: false,
+            shared: false,
+            pins: false,
+            opening: false,
+            credentials: true,
+        }
+    }
+
     /// Whether there is anything for a client to do.
     pub(crate) fn is_any(&self) -> bool {
         let Changes {

@@ -24,6 +24,7 @@ mod origin;
 mod permissions;
 mod program;
 mod proxy;
+mod pushes;
 #[cfg(feature = "command")]
 mod run;
 #[cfg(feature = "command")]
@@ -38,13 +39,16 @@ pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
 pub use listeners::{Listener, UnixGroup, UnixSocket};
 pub use midge_protocol::Secret;
 pub use network::Network;
-pub use operators::{AccountToken, OperatorToken, Operators, Preload, TokenFault};
+pub use operators::{
+    AccountToken, Deletes, Directory, OperatorToken, Operators, Preload, Resolver, TokenFault,
+};
 pub(crate) use operators::{Trust, grant};
 pub(crate) use origin::Origin;
 pub(crate) use permissions::texts;
 pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses, Subscriptions};
 pub(crate) use program::program;
 pub use proxy::ProxyProtocol;
+pub(crate) use pushes::PushFault;
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;

@@ -13,6 +13,7 @@ use midge_protocol::Subjects;
 use midge_protocol::nkey::{Kind, public_key};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,10 +39,65 @@ pub struct Operators {
     pub tokens: Vec<OperatorToken>,
     /// Public keys of operators (`trusted_keys`), in place of tokens.
     pub keys: Vec<String>,
+    /// Where tokens of accounts are kept that come while the broker runs (`resolver`). Default: in memory.
+    pub resolver: Resolver,
     /// Accounts that are known from the start (`resolver_preload`), by the keys that they are looked up by.
     pub preload: Preload,
     /// The only accounts that may log in, but for the system account (`resolver_pinned_accounts`), by key. None: all.
     pub pinned: Vec<String>,
+}
+
+/// Where tokens of accounts are kept that come while the broker runs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Resolver {
+    /// In memory: after a restart those count that are known from the start.
+    #[default]
+    Memory,
+    /// In files, which count as well after a restart.
+    Directory(Directory),
+}
+
+/// A directory with the tokens of all accounts (`resolver: {type: full}`), each in a file `KEY.jwt`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Directory {
+    /// Where it is (`dir`). It is made if it is not there.
+    pub path: PathBuf,
+    /// Whether operators may delete accounts (`allow_delete`, `hard_delete`). Default: no.
+    pub deletes: Deletes,
+    /// Most accounts that are kept (`limit`). Default: no limit.
+    pub accounts_max: Option<usize>,
+}
+
+/// What becomes of the file of an account that an operator deletes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Deletes {
+    /// Nothing: such requests are refused.
+    #[default]
+    No,
+    /// It is kept as `KEY.jwt.deleted`.
+    Rename,
+    /// It is removed.
+    Remove,
+}
+
+impl fmt::Display for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Resolver::Directory(directory) = self else {
+            return f.write_str("MEMORY");
+        };
+        write!(f, "{{type: full, dir: {}", directory.path.display())?;
+        match directory.deletes {
+            Deletes::No => {}
+            Deletes::Rename => f.write_str(", allow_delete: true")?,
+            Deletes::Remove => f.write_str(", allow_delete: true, hard_delete: true")?,
+        }
+        if let Some(max) = directory.accounts_max {
+            write!(f, ", limit: {max}")?;
+        }
+        f.write_str("}")
+    }
 }
 
 /// An operator's token: it is signed by the key that it names.
@@ -212,6 +268,14 @@ impl Operators {
         !self.keys.is_empty() || self.tokens.iter().any(vouches)
     }
 
+    /// The directory with the tokens of accounts, if there is one.
+    pub(crate) fn directory(&self) -> Option<&Directory> {
+        match &self.resolver {
+            Resolver::Memory => None,
+            Resolver::Directory(directory) => Some(directory),
+        }
+    }
+
     /// The system account of the first operator that has one.
     pub(crate) fn system_account(&self) -> Option<&str> {
         let accounts = self
@@ -284,6 +348,17 @@ pub(crate) fn grant(claims: &jwt::Permissions) -> Option<Grant> {
         }),
     };
     Some(permissions.into())
+}
+
+/// The token of an account for tests: byte 2 makes another account than byte 3.
+#[cfg(all(test, feature = "nkeys"))]
+pub(crate) fn made_for_tests(byte: u8, issued_at: i64) -> AccountToken {
+    use crate::jwt::fixtures::{Signer, account_body};
+
+    let key = Signer::new(Kind::Account, byte);
+    let claims = serde_json::json!({"sub": key.public, "iat": issued_at, "nats": account_body()});
+    let token = Signer::new(Kind::Operator, 1).token(claims);
+    AccountToken::parse(&token).expect("it is good")
 }
 
 #[cfg(all(test, feature = "nkeys"))]

@@ -86,7 +86,7 @@ pub static SETTINGS: &[Setting] = settings![
     "server_metadata", Reload, |o| o.config.server_metadata, pairs;
     "operator", Restart, |o| operators(o, |all| names(&all.tokens)), list;
     "trusted_keys", Restart, |o| operators(o, |all| all.keys.clone()), list;
-    "resolver", Restart, |o| o.config.operators().map(|_| "MEMORY"), optional;
+    "resolver", Restart, |o| o.config.operators().map(|all| &all.resolver), optional;
     "resolver_preload", Reload, |o| o.config.operators().map(|all| &all.preload), preload;
     "resolver_pinned_accounts", Reload, |o| operators(o, |all| all.pinned.clone()), list;
     "authorization", Reload, |o| Asked(&o.config.auth), asked;

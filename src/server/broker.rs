@@ -364,6 +364,8 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
         }
         cx.state.info = announce(&cx.state.config, nkey::text(nkey::Kind::Server, random));
     }
+    operators::open(cx.state)?;
+    cx.state.pushes.bring = reload::account_changed;
     let doors: Vec<Door> = cx.state.config.doors().collect();
     let mut listeners = Vec::new();
     for door in doors {

@@ -1,6 +1,8 @@
 //! What is told of operators when a broker starts, in nats-server's words.
 
-use crate::config::{Config, Operators};
+use super::preflight::StartError;
+use crate::config::{Config, Directory, Operators};
+use crate::state::{State, directory};
 use jiff::Timestamp;
 
 /// Tells whom the broker trusts.
@@ -27,6 +29,32 @@ pub(super) fn tell(config: &Config) {
     if config.system_account.is_none() {
         log::warn!(target: "midge", "Trusted Operators should utilize a System Account");
     }
+}
+
+/// Reads the accounts that are kept in a directory, and keeps those of the settings there that are newer.
+///
+/// # Errors
+/// What is wrong with the directory.
+pub(super) fn open(state: &mut State) -> Result<(), StartError> {
+    let State { config, known, .. } = state;
+    let Some(operators) = config.operators() else {
+        return Ok(());
+    };
+    let Some(Directory { path, .. }) = operators.directory() else {
+        return Ok(());
+    };
+    let held = directory::read(path).map_err(StartError::Config)?;
+    held.tokens.into_iter().for_each(|token| known.put(token));
+    for line in &held.doubts {
+        log::warn!(target: "midge", "{line}");
+    }
+    for token in known.newer(operators) {
+        directory::write(path, &token).map_err(StartError::Config)?;
+        known.put(token);
+    }
+    let path = path.display();
+    log::info!(target: "midge", "Managing all jwt in exclusive directory {path}");
+    Ok(())
 }
 
 /// Lines about accounts of the settings that nobody could log in to.

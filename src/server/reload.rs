@@ -51,8 +51,22 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
         true => cx.state.core.clients().map(|one| one.key).collect(),
         false => VecDeque::new(),
     };
-    bring_to_clients(cx, &Rc::new(changes), keys);
+    bring_to_clients(cx, &Rc::new(changes), keys, close_all_surplus);
     former
+}
+
+/// Brings another token of an account, or its deletion, to its clients.
+pub(crate) fn account_changed(cx: &mut Context<'_, State>, name: &str) {
+    cx.state.auth_version += 1;
+    retire_accounts(cx, 0);
+    let core = &cx.state.core;
+    let Some(account) = core.accounts.named(name) else {
+        return;
+    };
+    let clients = core.clients().filter(|one| one.account == account);
+    let keys = clients.map(|one| one.key).collect();
+    let changes = Rc::new(Changes::of_credentials());
+    bring_to_clients(cx, &changes, keys, |cx| cx.defer(close_surplus_of_limits));
 }
 
 /// Accounts that are looked at in one turn: a fraction of a millisecond.
@@ -75,8 +89,14 @@ fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
 /// Clients that are looked at in one turn: about a millisecond.
 const CLIENTS_MAX: usize = 256;
 
-/// Brings what has changed to clients, [`CLIENTS_MAX`] a turn; the others have their turns meanwhile.
-fn bring_to_clients(cx: &mut Context<'_, State>, changes: &Rc<Changes>, mut keys: VecDeque<Key>) {
+/// Brings what has changed to clients, [`CLIENTS_MAX`] a turn, and does something `then`; the others have their turns
+/// meanwhile.
+fn bring_to_clients(
+    cx: &mut Context<'_, State>,
+    changes: &Rc<Changes>,
+    mut keys: VecDeque<Key>,
+    then: fn(&mut Context<'_, State>),
+) {
     for key in keys.drain(..keys.len().min(CLIENTS_MAX)) {
         let changes = Rc::clone(changes);
         // One that has gone meanwhile is called no more.
@@ -86,9 +106,13 @@ fn bring_to_clients(cx: &mut Context<'_, State>, changes: &Rc<Changes>, mut keys
     }
     if !keys.is_empty() {
         let changes = Rc::clone(changes);
-        return cx.defer(move |cx| bring_to_clients(cx, &changes, keys));
+        return cx.defer(move |cx| bring_to_clients(cx, &changes, keys, then));
     }
-    // Later, when those whose credentials are no good have gone.
+    then(cx);
+}
+
+/// Closes those that are too many, later: when those whose credentials are no good have gone.
+fn close_all_surplus(cx: &mut Context<'_, State>) {
     cx.defer(close_surplus);
     cx.defer(close_surplus_of_limits);
 }

@@ -2,11 +2,13 @@
 
 pub(crate) mod asking;
 pub(crate) mod certificates;
+pub(crate) mod directory;
 pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod handshakes;
 pub(crate) mod open_files;
 pub(crate) mod ports;
+pub(crate) mod pushes;
 pub(crate) mod revising;
 pub(crate) mod serving;
 pub(crate) mod socket_file;
@@ -32,6 +34,7 @@ use crate::state::events::Events;
 use crate::state::handshakes::Handshakes;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
+use crate::state::pushes::Pushes;
 use crate::state::revising::Revising;
 use crate::state::serving::Serving;
 use crate::state::socket_file::SocketFile;
@@ -95,6 +98,8 @@ pub struct State {
     pub(crate) inquiries: Inquiries,
     /// Tokens of accounts.
     pub(crate) known: Known,
+    /// Tokens of accounts on their way here.
+    pub(crate) pushes: Pushes,
     /// Logins that have failed.
     pub(crate) failures: Failures,
     /// Clients whose subscriptions are held against other permissions.
@@ -172,6 +177,7 @@ impl State {
             way: Way::default(),
             inquiries: Inquiries::new(),
             known: Known::default(),
+            pushes: Pushes::default(),
             failures: Failures::new(),
             revising: Revising::default(),
             files: None,

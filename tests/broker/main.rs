@@ -11,6 +11,7 @@ mod tokens;
 
 mod dialogue;
 
+mod accounts_pushed;
 mod credentials;
 mod limits;
 mod listeners;

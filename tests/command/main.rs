@@ -9,10 +9,13 @@ mod http;
 mod process;
 #[path = "../support/raw.rs"]
 mod raw;
+#[path = "../../src/jwt/fixtures.rs"]
+mod tokens;
 
 mod cli;
 mod command_line;
 mod config;
+mod kept_accounts;
 
 mod lame_duck;
 mod log;

@@ -328,7 +328,8 @@ fn trusted(operators: &Operators, account: &AccountToken, now: &Now) -> Result<T
     let trust = operators.trust(&claims.issuer);
     let trust = trust.ok_or(Refusal::AccountInvalid)?;
     let second = now.wall.as_second();
-    if claims.is_expired(second) {
+    // In its last second its clients are sent away, and no other may come.
+    if claims.expires > 0 && second >= claims.expires {
         return Err(Refusal::AccountExpired);
     }
     match claims.is_early(second) || !account.issues().is_empty() {

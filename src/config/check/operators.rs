@@ -117,7 +117,15 @@ impl Faults {
             );
             return;
         }
+        let is_kept = operators.directory().is_some();
         let Some(system) = &config.system_account else {
+            if is_kept {
+                self.add(
+                    "resolver",
+                    "using nats based account resolver - the system account needs to be specified in configuration \
+                     or the operator jwt",
+                );
+            }
             return;
         };
         if !is_account_key(system) {
@@ -126,7 +134,7 @@ impl Faults {
                 "error resolving system account: will only fetch valid account keys; \
                  name it by its key, as A...",
             );
-        } else if operators.preload.get(system).is_none() {
+        } else if !is_kept && operators.preload.get(system).is_none() {
             self.add(
                 "system_account",
                 "error resolving system account: account missing; add its JWT to resolver_preload",

@@ -10,8 +10,8 @@
 //! told by the [check](crate::config::check) between them.
 
 use super::reader::Reader;
-use crate::config::language::{Kind, Pair, Position};
-use crate::config::{AccountToken, Auth, OperatorToken, Operators};
+use crate::config::language::{Kind, Map, Pair, Position};
+use crate::config::{AccountToken, Auth, Deletes, Directory, OperatorToken, Operators, Resolver};
 use crate::jwt;
 use midge_protocol::nkey::{Kind as Key, public_key};
 use midge_text::system_words;
@@ -70,23 +70,101 @@ impl Reader<'_> {
         self.operated.operators.keys = keys;
     }
 
-    /// `resolver`: where accounts are looked up.
+    /// `resolver`: where tokens of accounts are kept.
     pub(super) fn resolver(&mut self, pair: &Pair) {
         self.operated.resolver = Some(pair.at.clone());
-        let is_kept_elsewhere = match &pair.value.kind {
+        match &pair.value.kind {
             Kind::Text => {
                 let text = pair.value.text.to_ascii_uppercase();
-                match text.as_str() {
-                    "MEM" | "MEMORY" => return,
-                    _ => text.starts_with("URL(") && text.ends_with(')'),
+                if text.starts_with("URL(") && text.ends_with(')') {
+                    self.refuse(pair, "accounts are not looked up by URL");
+                } else if !["MEM", "MEMORY"].contains(&text.as_str()) {
+                    self.report.error(&pair.at, RESOLVER);
                 }
             }
-            Kind::Map(map) => map.get("type").is_some(),
-            _ => false,
+            Kind::Map(map) => self.resolver_map(pair, map),
+            _ => self.report.error(&pair.at, RESOLVER),
+        }
+    }
+
+    fn resolver_map(&mut self, pair: &Pair, map: &Map) {
+        let kind = map.get("type").and_then(|kind| kind.value.as_text());
+        match kind.unwrap_or_default().to_ascii_uppercase().as_str() {
+            "MEM" | "MEMORY" => return self.resolver_in_memory(map),
+            "FULL" => {}
+            "CACHE" => {
+                return self.refuse(
+                    pair,
+                    "a cache asks other servers, and this server runs alone; type: full keeps accounts in a directory",
+                );
+            }
+            _ => return self.report.error(&pair.at, RESOLVER),
+        }
+        let mut directory = Directory::default();
+        let (mut deletes, mut hard) = (false, None);
+        for pair in map.iter() {
+            match pair.key.to_ascii_lowercase().as_str() {
+                "type" => {}
+                "dir" => directory.path = self.text(pair).unwrap_or_default().into(),
+                "allow_delete" => deletes = self.switch(pair).unwrap_or_default(),
+                "hard_delete" => hard = self.switch(pair).map(|is_on| (is_on, pair)),
+                "limit" => directory.accounts_max = self.limit(pair).flatten(),
+                // There are no other servers that could be asked, or could answer too late.
+                "interval" | "timeout" => {
+                    let _ = self.duration(pair);
+                }
+                "ttl" => self
+                    .report
+                    .error(&pair.at, "FULL does not accept ttl; remove it"),
+                _ if pair.used => {}
+                _ => {
+                    let known = [
+                        "type",
+                        "dir",
+                        "allow_delete",
+                        "hard_delete",
+                        "limit",
+                        "interval",
+                        "timeout",
+                    ];
+                    self.unknown(pair, "error parsing account resolver, ", known.into_iter());
+                }
+            }
+        }
+        if let Some((true, pair)) = hard
+            && !deletes
+        {
+            let text = "hard_delete has no effect without delete; add allow_delete: true";
+            self.report.error(&pair.at, text);
+        }
+        let path = &directory.path;
+        if path.as_os_str().is_empty() {
+            let text = "dir has no value and needs to point to a directory";
+            self.report.error(&pair.at, text);
+        } else if path.exists() && !path.is_dir() {
+            let text = format!(
+                "dir {} needs to point to an accessible directory",
+                path.display()
+            );
+            self.report.error(&pair.at, text);
+        }
+        directory.deletes = match (deletes, hard) {
+            (false, _) => Deletes::No,
+            (true, Some((true, _))) => Deletes::Remove,
+            (true, _) => Deletes::Rename,
         };
-        match is_kept_elsewhere {
-            true => self.refuse(pair, "accounts are known in memory only (resolver: MEMORY)"),
-            false => self.report.error(&pair.at, RESOLVER),
+        self.operated.operators.resolver = Resolver::Directory(directory);
+    }
+
+    fn resolver_in_memory(&mut self, map: &Map) {
+        for pair in map.iter() {
+            if !pair.key.eq_ignore_ascii_case("type") && !pair.used {
+                self.unknown(
+                    pair,
+                    "error parsing account resolver, ",
+                    ["type"].into_iter(),
+                );
+            }
         }
     }
 
@@ -150,7 +228,7 @@ impl Reader<'_> {
                 None => self.report.error(
                     &at,
                     "an operator needs a resolver, by which accounts are found; add resolver: MEMORY, and \
-                     resolver_preload with their JWTs",
+                     resolver_preload with their JWTs, or resolver {type: full, dir: DIRECTORY}",
                 ),
             }
         }

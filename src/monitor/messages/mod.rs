@@ -1,5 +1,5 @@
-//! `$SYS`: monitoring by messages, for the clients of the system account. They ask (`questions.rs`), and are told what has
-//! happened (`events.rs`).
+//! `$SYS`: monitoring by messages, for the clients of the system account. They ask (`questions.rs`), are told what has
+//! happened (`events.rs`), and bring the tokens of accounts (`claims.rs`).
 //!
 //! ```text
 //! request ──▶ Requests ──▶ serve ──▶ questions::answer ──▶ {"server": .., "data": ..} ──▶ reply
@@ -11,6 +11,7 @@
 //! [`Budget`] of a turn with requests over HTTP. What it has no room for goes on in the next turn.
 
 mod body;
+mod claims;
 mod deeds;
 mod events;
 mod questions;
@@ -74,7 +75,8 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
     }
     let account = core.accounts.open(name);
     let begun = Service::begin(core, account);
-    let subjects = Question::subjects(&info.server_id);
+    let mut subjects = Question::subjects(&info.server_id);
+    subjects.extend(claims::subjects(config.operators()));
     for (sid, subject) in subjects.iter().enumerate() {
         let (subject, sid) = (subject.as_bytes(), sid.to_string());
         core.subscribe(begun.receiver, subject, None, sid.as_bytes());
@@ -190,6 +192,9 @@ impl Answering {
 
 /// Answers a request at once, or begins to.
 fn begin(cx: &mut Context<'_, State>, request: &Request) -> Option<Answering> {
+    if claims::take(cx, request) {
+        return None;
+    }
     let Some(reply) = &request.reply else {
         // There is no requester to answer. But all may be told the counters at once.
         if Question::is_of_counters(&request.subject) {
