@@ -257,6 +257,9 @@ impl Parser {
                 need: self.searched,
             });
         }
+        if let Some(step) = self.sign_of_life(input, rules) {
+            return Ok(step);
+        }
         loop {
             let step = match self.stage {
                 Stage::Name => self.name(input, rules)?,
@@ -317,6 +320,20 @@ impl Parser {
                 .filter(|_| is_publish)
                 .and_then(|word| line::size(word.of(line))),
         }
+    }
+
+    /// A `PING` or a `PONG` that is whole and written the way client libraries write it.
+    #[inline]
+    fn sign_of_life<'a>(&self, input: &[u8], rules: &Rules) -> Option<Step<'a>> {
+        if rules.connect_required || !matches!(self.stage, Stage::Name) {
+            return None;
+        }
+        let op = match input.first_chunk()? {
+            b"PING\r\n" => ClientOp::Ping,
+            b"PONG\r\n" => ClientOp::Pong,
+            _ => return None,
+        };
+        Some(Step::Op { op, len: 6 })
     }
 
     fn name<'a>(
