@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use midge_dial::BrokerFlags;
+use midge_protocol::Credentials;
 
 use super::value::{
     bytes, count, number, rate, read_rate, seconds, some, some_seconds, subscribers,
@@ -231,6 +232,10 @@ pub(crate) struct RequestArgs {
     /// Open loop: requests per second of all connections together, each due at its own time
     #[arg(long, value_parser = rate, value_name = "COUNT", conflicts_with = "outstanding")]
     rate: Option<u64>,
+    /// User, or user:password, of the requesters, where they are in another account: that imports what the responders
+    /// serve
+    #[arg(long, value_name = "USER")]
+    requester: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -310,6 +315,15 @@ pub(crate) struct SubUnsubArgs {
 }
 
 impl Command {
+    /// As whom requesters come, if that is another user than the responders.
+    pub(crate) fn requesters(&self) -> Option<Credentials> {
+        let Command::Request(args) = self else {
+            return None;
+        };
+        let user = args.requester.as_ref();
+        user.map(|user| Credentials::of_user(user, None))
+    }
+
     /// What is asked, and of whom; or that it is more than one workload.
     pub(crate) fn workload(&self) -> Result<(Workload, &Common), &VersusArgs> {
         let flow = Flow::default();

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
+use midge_protocol::Credentials;
 
 mod check;
 mod cli;
@@ -60,7 +61,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let good = match cli.command.workload() {
-        Ok((workload, common)) => measure(&workload, common),
+        Ok((workload, common)) => measure(&workload, common, cli.command.requesters()),
         Err(versus) => versus::main(versus),
     };
     match good {
@@ -74,7 +75,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// One workload on one broker; answers whether all checks have passed.
-fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, run::Error> {
+fn measure(
+    workload: &workload::Workload,
+    common: &cli::Common,
+    requesters: Option<Credentials>,
+) -> Result<bool, run::Error> {
     workload.validate()?;
     if let Some(path) = &common.csv {
         files::expect_lines("--csv", path, "workload,")?;
@@ -82,6 +87,7 @@ fn measure(workload: &workload::Workload, common: &cli::Common) -> Result<bool, 
     }
     let target = run::Target {
         server: common.broker.server(),
+        requesters,
         pid: common.pid,
         patience: common.patience(),
         interrupted: interruption()?,

@@ -64,6 +64,8 @@ pub(crate) enum Setup {
     WebSocket,
     /// With a user who may publish and subscribe below one subject: as that user.
     Permissions,
+    /// With two accounts, the one of which imports a service of the other: requesters come as a user of that.
+    Accounts,
 }
 
 /// Workloads that differ in one number.
@@ -196,6 +198,18 @@ impl Scale {
             ..Flow::default()
         }
     }
+
+    /// One requester and one responder.
+    fn request(self, outstanding: usize) -> Kind {
+        Kind::Request(Request {
+            requesters: 1,
+            responders: 1,
+            outstanding,
+            size: STAMPED_BYTES,
+            span: self.span(),
+            rate: None,
+        })
+    }
 }
 
 const RATES: [Metric; 2] = [Metric::CpuRate, Metric::Rate];
@@ -211,6 +225,7 @@ pub(crate) fn suite(scale: Scale) -> Vec<Case> {
     cases.extend(encrypted(scale));
     cases.extend(framed(scale));
     cases.extend(permitted(scale));
+    cases.extend(imported(scale));
     cases
 }
 
@@ -260,16 +275,7 @@ fn throughput(scale: Scale) -> Vec<Case> {
 /// Requests in a closed loop, and messages in an open one.
 fn latency(scale: Scale) -> Vec<Case> {
     use Metric::{CpuRate, P50, P99, Rate};
-    let request = |outstanding| {
-        Kind::Request(Request {
-            requesters: 1,
-            responders: 1,
-            outstanding,
-            size: STAMPED_BYTES,
-            span: scale.span(),
-            rate: None,
-        })
-    };
+    let request = |outstanding| scale.request(outstanding);
     let open_loop = Flow {
         span: scale.span(),
         ..Flow::latency(if scale.quick { 10e3 } else { 1.5e6 })
@@ -492,6 +498,25 @@ fn permitted(scale: Scale) -> Vec<Case> {
         ),
     ];
     cases.map(|case| case.with(Setup::Permissions)).into()
+}
+
+/// Requests to another account, by a service that is imported, and the answers to them.
+fn imported(scale: Scale) -> Vec<Case> {
+    let cases = [
+        Case::new(
+            "import-request-1",
+            "Request to another account and reply, 1 outstanding",
+            scale.request(1),
+            &RATES,
+        ),
+        Case::new(
+            "import-request-32",
+            "Request to another account and reply, 32 outstanding",
+            scale.request(32),
+            &RATES,
+        ),
+    ];
+    cases.map(|case| case.with(Setup::Accounts)).into()
 }
 
 /// `1 connection`, `10,000 connections`.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use midge_dial::{Address, Greeted, Server, websocket};
-use midge_protocol::{Info, ServerOp, ServerParser, ServerStep};
+use midge_protocol::{Credentials, Info, ServerOp, ServerParser, ServerStep};
 use midge_reactor::layer::{Arrived, Heard, Layer, Queue, Wire};
 use midge_reactor::tls::rustls::client::Resumption;
 use midge_reactor::tls::rustls::pki_types::ServerName;
@@ -78,6 +78,21 @@ impl Dial {
             server: server.clone(),
             patience,
         })
+    }
+
+    /// The same way, as another user.
+    pub(crate) fn as_user(&self, credentials: &Credentials) -> Dial {
+        let server = Server {
+            credentials: credentials.clone(),
+            ..self.server.clone()
+        };
+        Dial {
+            addr: self.addr.clone(),
+            tls: self.tls.clone(),
+            signs: credentials.seed.is_some(),
+            server,
+            ..*self
+        }
     }
 
     /// Whether `INFO` has to be heard before anything is said.

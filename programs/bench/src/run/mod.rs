@@ -22,6 +22,7 @@ use super::process;
 use super::workload::{Handshakes, Impossible, Kind, Workload};
 use meter::Meter;
 use midge_dial::{Address, Server};
+use midge_protocol::Credentials;
 use watch::Watch;
 
 mod connect;
@@ -39,6 +40,8 @@ mod watch;
 pub(crate) struct Target {
     /// Where it is, as whom to come, and by what way.
     pub(crate) server: Server,
+    /// As whom requesters come, if that is another user than the others.
+    pub(crate) requesters: Option<Credentials>,
     pub(crate) pid: Option<u32>,
     /// A broker that is silent for so long has failed.
     pub(crate) patience: Duration,
@@ -190,12 +193,16 @@ pub(crate) fn run(
         resumes,
         target.patience,
     );
-    let dial = dial.map_err(|text| Error::NoWay { addr, text })?;
+    let dial = Arc::new(dial.map_err(|text| Error::NoWay { addr, text })?);
     // Of no use any more, and memory of the broker.
     drop(greeted);
     let run = Run {
         target,
-        dial: Arc::new(dial),
+        requesters_dial: match &target.requesters {
+            Some(user) => Arc::new(dial.as_user(user)),
+            None => Arc::clone(&dial),
+        },
+        dial,
         nonce: nonce(),
         progress,
         meter: Meter::start(target.pid),
@@ -215,6 +222,8 @@ pub(crate) fn run(
 struct Run<'a> {
     target: &'a Target,
     dial: Arc<Dial>,
+    /// The way of requesters.
+    requesters_dial: Arc<Dial>,
     nonce: u64,
     progress: &'a mut dyn FnMut(Progress),
     meter: Meter,

@@ -37,6 +37,7 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
         }),
     };
     let (asked, dial) = (*request, Arc::clone(&run.dial));
+    let requesters_dial = Arc::clone(&run.requesters_dial);
     let thread = Thread::spawn(plan, &shared, move |cx, number| {
         if number < asked.responders {
             let queue = if asked.responders > 1 { " workers" } else { "" };
@@ -44,7 +45,7 @@ pub(super) fn measure(mut run: Run<'_>, request: &Request) -> Result<Outcome, Er
             dial::connect(cx, &dial, Responder::new(number, &shape, &hello))
         } else {
             let number = number - asked.responders;
-            dial::connect(cx, &dial, Requester::new(number, &shape, &asked))
+            dial::connect(cx, &requesters_dial, Requester::new(number, &shape, &asked))
         }
     })?;
     let mut outcome = run.outcome.clone();

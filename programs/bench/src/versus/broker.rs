@@ -13,6 +13,7 @@ use super::set_up::Files;
 use crate::run::Error;
 use crate::suite::Setup;
 use midge_dial::Server;
+use midge_protocol::Credentials;
 
 /// How long a broker may take until it listens.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -119,6 +120,8 @@ fn nats_server() -> Result<String, Error> {
 pub(super) struct Running {
     /// Where it is, and how to come to it.
     pub(super) server: Server,
+    /// As whom requesters come, if that is another user.
+    pub(super) requesters: Option<Credentials>,
     child: Child,
 }
 
@@ -153,7 +156,12 @@ impl Running {
             .spawn()
             .map_err(|error| failed(error.to_string()))?;
         let server = files.server(setup, addr, websocket);
-        let mut running = Running { server, child };
+        let requesters = files.requesters(setup);
+        let mut running = Running {
+            server,
+            requesters,
+            child,
+        };
         let began = Instant::now();
         while TcpStream::connect(&running.server.address).is_err() {
             if let Some(status) = running.child.try_wait()? {

@@ -114,6 +114,7 @@ fn measure(
     let broker = Running::start(command, case.setup, files)?;
     let target = Target {
         server: broker.server.clone(),
+        requesters: broker.requesters.clone(),
         pid: Some(broker.pid()),
         patience: PATIENCE,
         interrupted: Arc::clone(interrupted),

@@ -11,8 +11,11 @@ use midge_protocol::Credentials;
 
 use crate::suite::Setup;
 
-/// The user with permissions, and its password.
+/// The user with permissions, or the one who serves, and its password.
 const USER: &str = "bench";
+
+/// The user who asks from another account, and its password.
+const REQUESTER: &str = "requester";
 
 /// A folder of this user's own, which goes when this is dropped.
 #[derive(Debug)]
@@ -68,6 +71,12 @@ impl Files {
                 "authorization {{\n  users: [{{\n    user: {USER}, password: {USER}\n    \
                  permissions: {{ publish: [\"bench.>\"], subscribe: [\"bench.>\"] }}\n  }}]\n}}\n"
             ),
+            Setup::Accounts => format!(
+                "accounts {{\n  server {{\n    users: [{{user: {USER}, password: {USER}}}]\n    \
+                 exports: [{{service: \"bench.>\"}}]\n  }}\n  requester {{\n    \
+                 users: [{{user: {REQUESTER}, password: {REQUESTER}}}]\n    \
+                 imports: [{{service: {{account: server, subject: \"bench.>\"}}}}]\n  }}\n}}\n"
+            ),
         };
         let path = self.0.join("broker.conf");
         fs::write(&path, text)?;
@@ -93,9 +102,17 @@ impl Files {
                     compression: false,
                 });
             }
-            Setup::Permissions => server.credentials = Credentials::of_user(USER, Some(USER)),
+            Setup::Permissions | Setup::Accounts => {
+                server.credentials = Credentials::of_user(USER, Some(USER));
+            }
         }
         server
+    }
+
+    /// As whom requesters come to it, if that is another user.
+    pub(super) fn requesters(&self, setup: Setup) -> Option<Credentials> {
+        let user = || Credentials::of_user(REQUESTER, Some(REQUESTER));
+        (setup == Setup::Accounts).then(user)
     }
 }
 
@@ -117,6 +134,7 @@ mod tests {
             (Setup::Tls, "cert_file"),
             (Setup::WebSocket, "port: 8080"),
             (Setup::Permissions, "subscribe"),
+            (Setup::Accounts, "imports"),
         ] {
             let path = files.configuration(setup, 8080).expect("it is written");
             let text = fs::read_to_string(path.expect("there is one")).expect("text");
