@@ -80,6 +80,29 @@ impl Redirected {
         self.layout = parts.put(&mut self.buffer);
     }
 
+    /// As [`set`](Redirected::set), with another reply subject and another header block, which is empty or whole.
+    /// Neither is checked. Header and payload together are shorter than 4 GiB.
+    pub fn set_with(
+        &mut self,
+        message: &Publish<'_>,
+        subject: &[u8],
+        reply: Option<&[u8]>,
+        header: &[u8],
+    ) {
+        let payload = message.payload();
+        let size = Decimal::new((header.len() + payload.len()) as u64);
+        let header_size = Decimal::new(header.len() as u64);
+        let parts = Parts {
+            subject,
+            reply,
+            header_size: header_size.as_bytes(),
+            size: size.as_bytes(),
+            header,
+            payload,
+        };
+        self.layout = parts.put(&mut self.buffer);
+    }
+
     /// The message; an empty one to an empty subject, before the first is set.
     #[inline]
     pub fn message(&self) -> Publish<'_> {
@@ -204,6 +227,15 @@ mod tests {
             assert_eq!(made.body_bytes(), message.body_bytes());
             assert_eq!(made.layout.len(), made.input.len());
             assert!(!made.repeats() && made.hand_on().is_some());
+            let header = &b"NATS/1.0\r\nA: b\r\n\r\n"[..];
+            for (reply, header) in [(None, &b""[..]), (Some(&b"r.2"[..]), header)] {
+                redirected.set_with(&message, b"c", reply, header);
+                let made = redirected.message();
+                assert_eq!((made.subject(), made.reply()), (&b"c"[..], reply));
+                assert_eq!((made.header(), made.payload()), (header, message.payload()));
+                assert_eq!(made.layout.len(), made.input.len());
+                assert!(made.hand_on().is_some());
+            }
         }
     }
 }

@@ -93,10 +93,9 @@ impl Session {
     pub(crate) fn new(state: &mut State, key: Key, label: Label) -> Session {
         let options = Box::new(ConnectOptions::default());
         let login = auth::before_connect(&state.config, label.entrance()).map(Box::new);
-        let accounts = &mut state.core.accounts;
         let account = match &login {
-            Some(login) => accounts.open(&login.account),
-            None => accounts.global(),
+            Some(login) => state.open_account(&login.account),
+            None => state.core.accounts.global(),
         };
         let id = state.core.join(account, key, label.peer, label.cid);
         state.core.receiver_mut(id).label = label;
@@ -380,7 +379,7 @@ impl Session {
             }
             None => {
                 published = self.publish_allowed(run, tally, state, out);
-                if !matches!(published, Published::WaitFor(_)) {
+                if !matches!(published, Published::WaitFor(_)) || self.publisher.has_begun() {
                     state.core.respond(self.id(), run.first().subject());
                 }
             }

@@ -13,6 +13,7 @@
 //! what the clients of one do cannot be told from what those of another get.
 
 use super::Core;
+use super::crossing::Border;
 use super::origin::Role;
 use super::random::Random;
 use super::receiver::Traffic;
@@ -25,7 +26,7 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 /// One of the broker's accounts. Used again when it has been closed, which it is not while anybody is in it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct AccountId(u32);
 
 /// A space of subjects of its own.
@@ -48,6 +49,12 @@ pub(crate) struct Account {
     is_retired: bool,
     /// Where what is published in it goes instead.
     pub mappings: Mappings,
+    /// What it has to do with others, if anything.
+    pub(super) border: Option<Box<Border>>,
+    /// Imports by which messages come to it.
+    pub(super) reached: u32,
+    /// Its own number, that of no account before or after.
+    pub born: u64,
 }
 
 impl Account {
@@ -62,11 +69,19 @@ impl Account {
             traffic: Counters::default(),
             is_retired: false,
             mappings: Mappings::default(),
+            border: None,
+            reached: 0,
+            born: 0,
         }
     }
 
     fn is_over(&self) -> bool {
-        self.is_retired && self.clients == 0 && self.sublist.is_empty()
+        self.is_retired && self.is_empty()
+    }
+
+    /// Whether nothing is in it, and nothing comes to it.
+    fn is_empty(&self) -> bool {
+        self.clients == 0 && self.reached == 0 && self.sublist.is_empty()
     }
 }
 
@@ -97,6 +112,8 @@ pub(crate) struct Accounts {
     free: Vec<u32>,
     /// How many are open and retired.
     retired: usize,
+    /// How many were opened.
+    opened: u64,
     /// What was published and delivered in all of them, those that were closed included.
     pub(super) traffic: Counters,
     /// Goes into the hashes and chances of each; without one hashes have a seed of their own.
@@ -110,6 +127,7 @@ impl Default for Accounts {
             places: HashTable::new(),
             free: Vec::new(),
             retired: 0,
+            opened: 0,
             traffic: Counters::default(),
             seed: None,
         };
@@ -139,7 +157,11 @@ impl Accounts {
         if let Some(id) = self.named(name) {
             return id;
         }
-        let account = Account::new(name.into(), self.sublist(), self.random(name));
+        self.opened += 1;
+        let account = Account {
+            born: self.opened,
+            ..Account::new(name.into(), self.sublist(), self.random(name))
+        };
         let id = match self.free.pop() {
             Some(place) => {
                 self.accounts[place as usize] = account;
@@ -183,7 +205,7 @@ impl Accounts {
     #[inline]
     pub(super) fn close_if_over(&mut self, id: AccountId) {
         let account = &mut self[id];
-        if account.clients == 0 && account.sublist.is_empty() {
+        if account.is_empty() {
             match account.is_retired {
                 true => self.close(id),
                 false => account.sublist.give_back(),
@@ -203,6 +225,12 @@ impl Accounts {
         self.free.push(id.0);
     }
 
+    /// Counts what was delivered in an account of what has come to it from another one.
+    pub(super) fn count_sent(&mut self, id: AccountId, sent: Traffic) {
+        self[id].traffic.sent.add(sent);
+        self.traffic.sent.add(sent);
+    }
+
     /// Adds one.
     #[cfg(test)]
     pub(crate) fn add(&mut self, name: &str) -> AccountId {
@@ -220,6 +248,14 @@ impl Accounts {
         // One that was closed has no name.
         all.filter(|(_, account)| !account.name.is_empty())
             .map(|(place, _)| AccountId(place))
+    }
+
+    /// The first from a place on that is open, and the place to go on from.
+    pub(crate) fn open_from(&self, place: usize) -> Option<(AccountId, usize)> {
+        let rest = self.accounts.get(place..)?;
+        let found = rest.iter().position(|account| !account.name.is_empty())?;
+        let place = place + found;
+        Some((AccountId(u32::try_from(place).ok()?), place + 1))
     }
 
     /// Takes a number for hashes and chances, while there is no subscription yet.

@@ -44,6 +44,7 @@ impl Core {
     /// If something does not hold.
     pub(crate) fn invariants(&self) {
         self.accounts.invariants();
+        self.crossing_invariants();
         for account in self.accounts.iter() {
             account.sublist.invariants();
         }

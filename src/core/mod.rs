@@ -7,6 +7,7 @@
 pub(crate) mod accounts;
 pub(crate) mod backpressure;
 pub(crate) mod close;
+pub(crate) mod crossing;
 pub(crate) mod delivery;
 pub(crate) mod filter;
 pub(crate) mod guard;
@@ -26,6 +27,7 @@ pub(crate) mod trace;
 use crate::door::{Door, Peer};
 use accounts::{AccountId, Accounts};
 use backpressure::Backpressure;
+use crossing::Imports;
 use delivery::{Scratch, Tally};
 use interest::Ledger;
 use invariants::Due;
@@ -56,6 +58,8 @@ pub(crate) struct Core {
     pub scratch: Scratch,
     /// What the broker itself was asked.
     pub requests: Requests,
+    /// What crosses from one account to another.
+    pub imports: Imports,
     /// When the present turn began.
     pub clock: Clock,
     /// When the receivers are to be looked at again.
@@ -75,6 +79,7 @@ impl Core {
             total_bytes_max,
             scratch: Scratch::default(),
             requests: Requests::default(),
+            imports: Imports::default(),
             clock: Clock::default(),
             due: Due::default(),
         }

@@ -14,6 +14,11 @@ impl Random {
         Random(seed | 1)
     }
 
+    /// Other numbers, which do not depend on how many are drawn here.
+    pub(crate) fn branch(&self) -> Random {
+        Random::seeded(self.0.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
     /// A number below `bound`, which is not zero: by a multiplication in place of a division.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;

@@ -1,7 +1,7 @@
 //! `Receiver`: one to whom messages can be delivered, as delivery knows it.
 //!
-//! A receiver is a client, or a service of the broker itself. Routes, leaf nodes and imports are further kinds: they
-//! have accounts and subscriptions as clients have, and differ in what they take and how it is framed for them, which
+//! A receiver is a client, a service of the broker itself, or an account that imports. Routes and leaf nodes are further
+//! kinds: they have accounts and subscriptions as clients have, and differ in what they take and how it is framed for them, which
 //! the methods of [`Kind`] say.
 
 use crate::core::accounts::AccountId;
@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     },
     /// A part of the broker, which has no queue: it [gets requests](crate::core::requests).
     Service,
+    /// Other accounts, which have no queue: what it gets [crosses](crate::core::crossing).
+    Border,
 }
 
 impl Kind {
@@ -32,7 +34,7 @@ impl Kind {
     fn wants_its_own(self) -> bool {
         match self {
             Kind::Client { echo, .. } => echo,
-            Kind::Service => true,
+            Kind::Service | Kind::Border => true,
         }
     }
 
@@ -41,7 +43,7 @@ impl Kind {
     pub(crate) fn role(self) -> Role {
         match self {
             Kind::Client { .. } => Role::Client,
-            Kind::Service => Role::Broker,
+            Kind::Service | Kind::Border => Role::Broker,
         }
     }
 }
@@ -251,7 +253,7 @@ impl Receiver {
     pub(crate) fn takes_headers(&self) -> bool {
         match self.kind {
             Kind::Client { headers, .. } => headers,
-            Kind::Service => true,
+            Kind::Service | Kind::Border => true,
         }
     }
 
@@ -261,6 +263,7 @@ impl Receiver {
             receiver: id,
             role: self.kind.role(),
             account: self.account,
+            crossed: 0,
         }
     }
 }

@@ -38,6 +38,8 @@ impl Request {
 pub(crate) struct Requests {
     waiting: VecDeque<Request>,
     bytes: usize,
+    /// The [crossings](crate::core::crossing) that the present message has come to, by their numbers.
+    pub(super) crossings: Vec<u64>,
 }
 
 impl Requests {
@@ -83,7 +85,7 @@ pub(crate) struct Service {
 impl Service {
     /// Begins one in an account. It has no subscriptions yet.
     pub(crate) fn begin(core: &mut Core, account: AccountId) -> Service {
-        let receiver = core.join_service(account);
+        let receiver = core.join_part(Kind::Service, account);
         Service {
             receiver,
             publisher: Publisher::new(core.receiver(receiver).origin(receiver)),
@@ -104,15 +106,15 @@ impl Service {
 }
 
 impl Core {
-    /// Makes a part of the broker a receiver, in an account. It has no subscriptions yet.
-    fn join_service(&mut self, account: AccountId) -> ReceiverId {
+    /// Makes what has no connection a receiver, in an account. It has no subscriptions yet.
+    pub(super) fn join_part(&mut self, kind: Kind, account: AccountId) -> ReceiverId {
         let label = Label {
             peer: Peer::Internet(([0, 0, 0, 0], 0).into()),
             cid: 0,
             door: Door::Main,
         };
         let mut receiver = Receiver::new(Key::NONE, account, label);
-        receiver.set_kind(Kind::Service);
+        receiver.set_kind(kind);
         self.add_receiver(receiver)
     }
 }

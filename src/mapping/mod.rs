@@ -42,6 +42,7 @@ pub(crate) struct Mappings(Option<Arc<Table>>);
 #[derive(Debug)]
 struct Table {
     number: u64,
+    cluster: Option<Box<str>>,
     /// As they are configured.
     mappings: Vec<Mapping>,
     /// What each does here.
@@ -84,12 +85,21 @@ impl Mappings {
         static MADE: AtomicU64 = AtomicU64::new(0);
         Mappings(Some(Arc::new(Table {
             number: MADE.fetch_add(1, Ordering::Relaxed) + 1,
+            cluster: cluster.map(Into::into),
             choices: choices.collect(),
             mappings: mappings.to_vec(),
             literal,
             patterns,
             sources,
         })))
+    }
+
+    /// Whether they are these, on a server in this cluster.
+    pub(crate) fn are(&self, mappings: &[Mapping], cluster: Option<&str>) -> bool {
+        match &self.0 {
+            None => mappings.is_empty(),
+            Some(table) => table.mappings == mappings && table.cluster.as_deref() == cluster,
+        }
     }
 
     /// Whether there is none.

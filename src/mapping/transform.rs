@@ -61,7 +61,7 @@ impl Transform {
     ///
     /// # Errors
     /// What is wrong with `destination`.
-    pub(super) fn new(source: &str, destination: &str) -> Result<Transform, String> {
+    pub(crate) fn new(source: &str, destination: &str) -> Result<Transform, String> {
         let sources: Vec<&[u8]> = subject::tokens(source.as_bytes()).collect();
         let places = sources.iter().enumerate();
         let wildcards: Vec<usize> = places

@@ -23,6 +23,7 @@ use midge_protocol::{Publish, Run, subject};
 use midge_reactor::Key;
 use slab::Slab;
 
+mod across;
 mod fanout;
 mod memo;
 mod own;
@@ -32,6 +33,7 @@ mod tally;
 mod wait;
 mod write;
 
+use across::{Across, Hop};
 use fanout::Fanout;
 use memo::Memo;
 pub(crate) use own::{Asking, Own, find_own};
@@ -48,6 +50,8 @@ pub(crate) struct Scratch {
     head: Head,
     finished: Vec<SubId>,
     room: Room,
+    #[expect(clippy::vec_box, reason = "a hop is handed on as it is")]
+    hops: Vec<Box<Hop>>,
     /// The subscription that feeds the receiver which was just found to be behind.
     behind: Option<(AccountId, SubId)>,
 }
@@ -125,8 +129,17 @@ pub(crate) fn ending(sublist: &Sublist, id: SubId) -> usize {
 pub(crate) struct Publisher {
     origin: Origin,
     memo: Memo,
-    /// The message that comes next, if it has begun and is on its way in pieces.
-    fanout: Option<Box<Fanout>>,
+    /// The message that comes next, if it has begun.
+    begun: Option<Box<Begun>>,
+}
+
+/// A message that is on its way.
+#[derive(Debug, Default)]
+struct Begun {
+    /// In pieces, in its own account, until that is over.
+    fanout: Option<Fanout>,
+    /// Then into others.
+    across: Across,
 }
 
 impl Publisher {
@@ -135,7 +148,7 @@ impl Publisher {
         Publisher {
             origin,
             memo: Memo::new(origin.account),
-            fanout: None,
+            begun: None,
         }
     }
 
@@ -159,7 +172,7 @@ impl Publisher {
     /// Whether a message has begun, and [goes on](Publisher::go_on).
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
-        self.fanout.is_some()
+        self.begun.is_some()
     }
 
     /// Whether `message` is as the last one was, which was delivered.
@@ -183,20 +196,35 @@ impl Publisher {
         tally: &mut Tally,
         out: &mut O,
     ) -> Published {
-        let Some(fanout) = &mut self.fanout else {
+        let Publisher { origin, begun, .. } = self;
+        let Some(present) = begun else {
             return Published::InPieces;
         };
-        let published = fanout.go_on(core, message, quota, tally, out);
+        let Begun { fanout, across } = &mut **present;
+        if let Some(delivery) = fanout {
+            let published = delivery.go_on(core, message, quota, tally, out);
+            across.note(core);
+            let Published::Taken { copies, .. } = published else {
+                return published;
+            };
+            across.count(copies);
+            *fanout = None;
+        }
+        let published = across.go_on(core, origin, message, quota, tally, out);
         if matches!(published, Published::Taken { .. }) {
-            self.fanout = None;
+            *begun = None;
         }
         published
     }
 
     /// It publishes no more: counts what became of a message that has begun.
     pub(crate) fn abandon(&mut self, core: &mut Core, tally: &mut Tally) {
-        if let Some(fanout) = self.fanout.take() {
-            fanout.abandon(&mut core.scratch.room, tally);
+        if let Some(begun) = self.begun.take() {
+            let Begun { fanout, mut across } = *begun;
+            if let Some(fanout) = fanout {
+                fanout.abandon(&mut core.scratch.room, tally);
+            }
+            across.abandon(core, tally);
         }
     }
 }
@@ -250,13 +278,16 @@ pub(crate) fn publish_one<O: Outbox>(
             requests,
             out,
         );
-        if taken && subscription.finished() {
+        tally.count_one(taken, message.body_bytes());
+        if !taken {
+            return leave(core, publisher, message, Published::NOBODY, tally, out);
+        }
+        if subscription.finished() {
             tally.work += end([id], sublist, receivers, &mut core.interest);
         }
-        tally.count_one(taken, message.body_bytes());
         return Published::Taken {
             messages: 1,
-            copies: usize::from(taken),
+            copies: 1,
         };
     }
     let is_found = found.is_some();
@@ -309,7 +340,7 @@ fn publish_found<O: Outbox>(
     let Publisher {
         origin,
         memo,
-        fanout,
+        begun,
     } = publisher;
     let account = &mut core.accounts[origin.account];
     let (sublist, random) = (&mut account.sublist, &mut account.random);
@@ -325,7 +356,9 @@ fn publish_found<O: Outbox>(
             true => sublist.found(found),
             false => sublist.search_on(message.subject()),
         };
-        *fanout = Some(Box::new(Fanout::new(search, origin, message)));
+        let fanout = Some(Fanout::new(search, origin, message));
+        let across = Across::default();
+        *begun = Some(Box::new(Begun { fanout, across }));
         return Published::InPieces;
     }
     if found.is_empty() && !trace::is_on() {
@@ -368,7 +401,40 @@ fn publish_found<O: Outbox>(
         let finished = scratch.finished.drain(..);
         tally.work += end(finished, sublist, &mut core.receivers, &mut core.interest);
     }
-    Published::Taken { messages, copies }
+    let published = Published::Taken { messages, copies };
+    match core.requests.crossings.is_empty() {
+        true => published,
+        false => leave(core, publisher, message, published, tally, out),
+    }
+}
+
+/// One message was `published` in its account: from there it crosses into others, if it has come to a border.
+#[cold]
+#[inline(never)]
+fn leave<O: Outbox>(
+    core: &mut Core,
+    publisher: &mut Publisher,
+    message: &Publish<'_>,
+    published: Published,
+    tally: &mut Tally,
+    out: &mut O,
+) -> Published {
+    let Published::Taken { messages, copies } = published else {
+        return published;
+    };
+    if core.requests.crossings.is_empty() {
+        return published;
+    }
+    debug_assert_eq!(messages, 1, "what has no queue gets messages one by one");
+    let mut across = Across::default();
+    across.note(core);
+    across.count(copies);
+    let published = across.go_on(core, &publisher.origin, message, Quota::ONE, tally, out);
+    if !matches!(published, Published::Taken { .. }) {
+        let fanout = None;
+        publisher.begun = Some(Box::new(Begun { fanout, across }));
+    }
+    published
 }
 
 /// Whether a message to `subject` may reach somebody in an account. It may also if to know that takes a long search.

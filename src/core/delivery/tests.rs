@@ -8,6 +8,7 @@ use crate::core::sublist::ReceiverId;
 use midge_protocol::{ClientOp, Parser, Rules, Step, Subjects};
 use std::sync::Arc;
 
+mod across_tests;
 mod fanout_tests;
 
 /// A broker without sockets: clients are numbers, queues are vectors.

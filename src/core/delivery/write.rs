@@ -124,7 +124,7 @@ pub(super) fn give_alone<O: Outbox>(
 }
 
 /// A message that no queue has taken: gives it to the receiver of a subscription if that is a part of the broker;
-/// answers whether it is, and has taken it.
+/// answers whether it is, and has taken it. Where it has come to a border, it crosses when all others have theirs.
 #[cold]
 #[inline(never)]
 fn serve(
@@ -134,12 +134,19 @@ fn serve(
     receivers: &mut Slab<Receiver>,
     requests: &mut Requests,
 ) -> bool {
-    let is_client = from.role == Role::Client;
     let receiver = &mut receivers[subscription.receiver.0 as usize];
-    let is_served = is_client
-        && receiver.kind() == Kind::Service
-        && !receiver.is_clearing
-        && requests.keep(message);
+    let is_served = match receiver.kind() {
+        Kind::Service if from.role == Role::Client => {
+            !receiver.is_clearing && requests.keep(message)
+        }
+        Kind::Border if from.role.hands_on_to(Role::Stream) => {
+            let number = std::str::from_utf8(subscription.sid.as_slice());
+            let number = number.ok().and_then(|number| number.parse::<u64>().ok());
+            requests.crossings.extend(number);
+            false
+        }
+        _ => false,
+    };
     if is_served {
         receiver.sent.add(Traffic::of(1, message.body_bytes()));
         subscription.count(1);

@@ -1,0 +1,451 @@
+//! Crossings: messages that come from one account to another, by what the one exports and the other imports.
+//!
+//! ```text
+//! importer                                exporter
+//! request  svc ──▶ border ── import ──▶   svc     reply _R_.Zm3xQe.a7Kd0P, its importer in a header
+//! answer   inbox  ◀──── response ──────── border ◀── _R_.Zm3xQe.*
+//!
+//! stream   to ◀─────────── import ─────── border ◀── subject
+//! ```
+//!
+//! The *border* of an account is a receiver without a connection. Each import is a subscription of a border: that of a
+//! service in the importer, that of a stream in the exporter; one more is for answers. So a message finds its crossings
+//! on the way of all messages, nothing is looked up for one that has none, and what is resolved of an import
+//! is resolved when it is made.
+//!
+//! Delivery gives a border no copy. It notes the crossing, and when all others have theirs, makes the message
+//! anew as it is on the other side, and delivers it there ([`delivery`](crate::core::delivery)). A service's messages are as
+//! if they had been published there, up to [`CROSSED_MAX`] accounts one behind the other. A stream's go to clients only.
+//!
+//! * `responses`: answers that are awaited; `header`: what a request tells of its importer
+
+mod header;
+mod responses;
+
+use crate::core::Core;
+use crate::core::accounts::AccountId;
+use crate::core::origin::{Origin, Role};
+use crate::core::receiver::Kind;
+use crate::core::sublist::{ReceiverId, SubId};
+use crate::mapping::Transform;
+use hashbrown::HashMap;
+use midge_protocol::{Publish, Redirected};
+use responses::{Awaited, Responses};
+pub(crate) use responses::{ResponseTerms, Token};
+
+/// Accounts that a message may come through. Settings in which it might be more are refused.
+pub(crate) const CROSSED_MAX: u8 = 16;
+
+/// Former imports that are looked at for one that is wanted.
+const LOOKED_AT: usize = 64;
+
+/// The sid of the subscription by which a border gets answers. Imports are counted from 1.
+const ANSWERS: u64 = 0;
+
+/// What an account imports of another one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub exporter: AccountId,
+    /// What is subscribed to: of a service the subject in the importer, of a stream that in the exporter.
+    pub subject: &'a [u8],
+    /// From that to the subject on the other side, where it is another one.
+    pub transform: Option<&'a Transform>,
+    pub kind: ImportKind,
+}
+
+/// What crosses from one account to another.
+#[derive(Debug)]
+struct Import {
+    exporter: AccountId,
+    importer: AccountId,
+    transform: Option<Transform>,
+    kind: ImportKind,
+    subscription: SubId,
+}
+
+/// What is imported.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ImportKind {
+    Stream,
+    Service(ResponseTerms),
+}
+
+impl ImportKind {
+    /// The account in which such an import subscribes, and that to which messages cross.
+    fn ends(self, importer: AccountId, exporter: AccountId) -> (AccountId, AccountId) {
+        match self {
+            ImportKind::Stream => (exporter, importer),
+            ImportKind::Service(_) => (importer, exporter),
+        }
+    }
+}
+
+impl Import {
+    fn ends(&self) -> (AccountId, AccountId) {
+        self.kind.ends(self.importer, self.exporter)
+    }
+}
+
+/// All imports.
+#[derive(Debug, Default)]
+pub(crate) struct Imports {
+    /// By its number, which is never used again.
+    imports: HashMap<u64, Import, foldhash::fast::RandomState>,
+    made: u64,
+    /// Used again for each crossing.
+    subject: Vec<u8>,
+    mapped: Vec<u8>,
+    reply: Vec<u8>,
+    header: Vec<u8>,
+}
+
+/// The side of an account that others see.
+#[derive(Debug)]
+pub(crate) struct Border {
+    receiver: ReceiverId,
+    /// What a request tells of this account.
+    requester: Box<[u8]>,
+    responses: Responses,
+    /// By which answers come.
+    answers: Option<SubId>,
+    /// Of the imports that this account makes, the numbers.
+    own: Vec<u64>,
+    /// How many imports subscribe in this account.
+    subscribed: usize,
+}
+
+/// A message as it is on the other side.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// Where it comes from there.
+    pub origin: Origin,
+    /// The answer that is awaited, if one is.
+    pub awaited: Option<Token>,
+}
+
+impl Core {
+    /// An account imports these, in place of what it has imported. What is among both in the same order stays as it is.
+    ///
+    /// Cost: a comparison of each, where nothing has changed; of each with [`LOOKED_AT`] others at most.
+    pub(crate) fn import(&mut self, importer: AccountId, wanted: &[Wanted<'_>]) {
+        let own = match &mut self.accounts[importer].border {
+            Some(border) => std::mem::take(&mut border.own),
+            None => Vec::new(),
+        };
+        let mut former: Vec<Option<u64>> = own.into_iter().map(Some).collect();
+        let (mut kept, mut next) = (Vec::with_capacity(wanted.len()), 0);
+        for one in wanted {
+            // In most cases all are as they were, or all but those behind some that have gone.
+            let places = next..former.len().min(next + LOOKED_AT);
+            let mut places = places.filter(|place| former[*place].is_some());
+            let is_it = |place: &usize| former[*place].is_some_and(|old| self.is_import(old, one));
+            kept.push(match places.find(is_it) {
+                Some(place) => {
+                    next = place + 1;
+                    former[place].take().expect("it was found")
+                }
+                None => self.begin_import(importer, one),
+            });
+        }
+        for number in former.into_iter().flatten() {
+            self.end_import(number);
+        }
+        if !kept.is_empty() {
+            self.border(importer).own = kept;
+        }
+        self.close_border_if_over(importer);
+    }
+
+    /// Whether the import of a number is this one.
+    fn is_import(&self, number: u64, wanted: &Wanted<'_>) -> bool {
+        let Some(import) = self.imports.imports.get(&number) else {
+            return false;
+        };
+        let is_same = import.exporter == wanted.exporter
+            && import.kind == wanted.kind
+            && import.transform.as_ref() == wanted.transform;
+        let (from, _) = import.ends();
+        let subject = |from| self.accounts[from].sublist.subject(import.subscription);
+        is_same && subject(from) == wanted.subject
+    }
+
+    fn begin_import(&mut self, importer: AccountId, wanted: &Wanted<'_>) -> u64 {
+        self.imports.made += 1;
+        let number = self.imports.made;
+        let (from, to) = wanted.kind.ends(importer, wanted.exporter);
+        let border = self.border(from);
+        border.subscribed += 1;
+        let (receiver, sid) = (border.receiver, number.to_string());
+        self.subscribe(receiver, wanted.subject, None, sid.as_bytes());
+        let subscription = self.subscription_of(receiver, sid.as_bytes());
+        let import = Import {
+            exporter: wanted.exporter,
+            importer,
+            transform: wanted.transform.cloned(),
+            kind: wanted.kind,
+            subscription: subscription.expect("it was made"),
+        };
+        self.accounts[to].reached += 1;
+        self.imports.imports.insert(number, import);
+        number
+    }
+
+    fn end_import(&mut self, number: u64) {
+        let Some(import) = self.imports.imports.remove(&number) else {
+            return;
+        };
+        let (from, to) = import.ends();
+        let border = self.border(from);
+        border.subscribed -= 1;
+        let receiver = border.receiver;
+        self.unsubscribe(receiver, import.subscription);
+        self.close_border_if_over(from);
+        self.accounts[to].reached -= 1;
+        self.close_border_if_over(to);
+        self.accounts.close_if_over(to);
+    }
+
+    /// The border of an account, which is there from here on.
+    fn border(&mut self, account: AccountId) -> &mut Border {
+        if self.accounts[account].border.is_none() {
+            let receiver = self.join_part(Kind::Border, account);
+            let random = self.accounts[account].random.branch();
+            let border = Border {
+                receiver,
+                requester: header::requester(&self.accounts[account].name),
+                responses: Responses::new(random),
+                answers: None,
+                own: Vec::new(),
+                subscribed: 0,
+            };
+            self.accounts[account].border = Some(Box::new(border));
+        }
+        let border = self.accounts[account].border.as_mut();
+        border.expect("it was made")
+    }
+
+    /// Nothing crosses there any more, and no answer is awaited: the border goes.
+    fn close_border_if_over(&mut self, account: AccountId) {
+        let place = &mut self.accounts[account];
+        let is_over = |border: &mut Box<Border>| border.own.is_empty() && border.subscribed == 0;
+        // While something is reached here, answers may be awaited.
+        let is_reached = place.reached > 0;
+        let Some(border) = place
+            .border
+            .take_if(|border| !is_reached && is_over(border))
+        else {
+            return;
+        };
+        if let Some(answers) = border.answers {
+            self.unsubscribe(border.receiver, answers);
+        }
+        self.remove_receiver(border.receiver);
+        self.accounts.close_if_over(account);
+    }
+
+    /// Makes `message`, which has come from `from` to the border of its account, anew as it is on the other side.
+    /// `None` if it ends here.
+    pub(crate) fn cross(
+        &mut self,
+        from: &Origin,
+        number: u64,
+        message: &Publish<'_>,
+        made: &mut Redirected,
+    ) -> Option<Arrival> {
+        if from.crossed >= CROSSED_MAX {
+            return None;
+        }
+        match number {
+            ANSWERS => self.answer(from, message, made),
+            number => self.cross_by_import(from, number, message, made),
+        }
+    }
+
+    fn cross_by_import(
+        &mut self,
+        from: &Origin,
+        number: u64,
+        message: &Publish<'_>,
+        made: &mut Redirected,
+    ) -> Option<Arrival> {
+        let import = self.imports.imports.get(&number)?;
+        let (here, there) = import.ends();
+        debug_assert_eq!(here, from.account);
+        let mut subject = std::mem::take(&mut self.imports.subject);
+        subject.clear();
+        match &import.transform {
+            Some(transform) => transform.put(message.subject(), &mut subject),
+            None => subject.extend_from_slice(message.subject()),
+        }
+        let kind = import.kind;
+        let arrival = match kind {
+            ImportKind::Stream => {
+                made.set(message, &subject);
+                let origin = Origin {
+                    role: Role::Stream,
+                    ..arriving(from, there)
+                };
+                Some(Arrival {
+                    origin,
+                    awaited: None,
+                })
+            }
+            ImportKind::Service(terms) => {
+                self.request(from, (there, terms), message, &mut subject, made)
+            }
+        };
+        self.imports.subject = subject;
+        arrival
+    }
+
+    /// A request comes to the account that serves it: by the mappings there, and with a reply subject that leads back.
+    fn request(
+        &mut self,
+        from: &Origin,
+        (there, terms): (AccountId, ResponseTerms),
+        message: &Publish<'_>,
+        subject: &mut Vec<u8>,
+        made: &mut Redirected,
+    ) -> Option<Arrival> {
+        let account = &mut self.accounts[there];
+        if !account.mappings.is_empty() {
+            let (mappings, random) = (&account.mappings, &mut account.random);
+            let mapped = &mut self.imports.mapped;
+            if mappings
+                .map(subject, |bound| random.below(bound), mapped)
+                .is_mapped
+            {
+                std::mem::swap(subject, mapped);
+            }
+        }
+        let awaited = self.await_for(from, there, message.reply(), terms)?;
+        let mut header = std::mem::take(&mut self.imports.header);
+        header.clear();
+        let requester = self.accounts[from.account].border.as_ref();
+        let requester = requester.map_or(&[][..], |border| &border.requester);
+        header::put(message.header(), requester, &mut header);
+        let reply = awaited.is_some().then_some(&*self.imports.reply);
+        made.set_with(message, subject, reply, &header);
+        self.imports.header = header;
+        Some(Arrival {
+            origin: arriving(from, there),
+            awaited,
+        })
+    }
+
+    /// An answer in `account` is to lead back: puts the reply subject for it into the one that is used for all. `None` if
+    /// there is no place for it.
+    fn await_answer(&mut self, account: AccountId, back: Awaited) -> Option<Token> {
+        let now = self.clock.now();
+        let border = self.border(account);
+        let token = border.responses.put(back, now)?;
+        if border.answers.is_none() {
+            let (receiver, subject) = (border.receiver, border.responses.subject());
+            let sid = ANSWERS.to_string();
+            self.subscribe(receiver, &subject, None, sid.as_bytes());
+            let answers = self.subscription_of(receiver, sid.as_bytes());
+            self.border(account).answers = answers;
+        }
+        let Core {
+            accounts, imports, ..
+        } = self;
+        if let Some(border) = &accounts[account].border {
+            border.responses.write(token, &mut imports.reply);
+        }
+        Some(token)
+    }
+
+    /// The same for a message with a reply subject, in another account than that of `from`.
+    fn await_for(
+        &mut self,
+        from: &Origin,
+        there: AccountId,
+        reply: Option<&[u8]>,
+        terms: ResponseTerms,
+    ) -> Option<Option<Token>> {
+        let Some(reply) = reply else {
+            return Some(None);
+        };
+        let back = Awaited {
+            account: from.account,
+            born: self.accounts[from.account].born,
+            reply: reply.into(),
+            terms,
+        };
+        self.await_answer(there, back).map(Some)
+    }
+
+    /// An answer has come to a border: it goes to the one who has asked.
+    fn answer(
+        &mut self,
+        from: &Origin,
+        message: &Publish<'_>,
+        made: &mut Redirected,
+    ) -> Option<Arrival> {
+        let now = self.clock.now();
+        let border = self.accounts[from.account].border.as_mut()?;
+        let is_last = message.body_bytes() == 0;
+        let back = border.responses.take(message.subject(), now, is_last)?;
+        let there = back.account;
+        if self.accounts[there].born != back.born {
+            return None;
+        }
+        // The talk may go on: an answer to the answer leads back here.
+        let awaited = self.await_for(from, there, message.reply(), back.terms)?;
+        let reply = awaited.is_some().then_some(&*self.imports.reply);
+        made.set_with(message, &back.reply, reply, message.header());
+        Some(Arrival {
+            origin: arriving(from, there),
+            awaited,
+        })
+    }
+
+    /// Each import has its subscription, and what is counted of them is right.
+    pub(super) fn crossing_invariants(&self) {
+        let mut reached = HashMap::<AccountId, u32>::default();
+        let mut subscribed = HashMap::<AccountId, usize>::default();
+        for import in self.imports.imports.values() {
+            let (from, to) = import.ends();
+            *reached.entry(to).or_default() += 1;
+            *subscribed.entry(from).or_default() += 1;
+            let border = self.accounts[from].border.as_ref();
+            let one = self.accounts[from].sublist.get(import.subscription);
+            assert_eq!(
+                one.map(|one| one.receiver),
+                border.map(|border| border.receiver)
+            );
+        }
+        for account in self.accounts.ids() {
+            let (one, of) = (&self.accounts[account], |counts: Option<&u32>| {
+                counts.copied().unwrap_or(0)
+            });
+            assert_eq!(one.reached, of(reached.get(&account)), "{:?}", one.name);
+            let border = one.border.as_ref();
+            let count = border.map_or(0, |border| border.subscribed);
+            assert_eq!(count, subscribed.get(&account).copied().unwrap_or(0));
+        }
+    }
+
+    /// Answers that are awaited in an account.
+    #[cfg(test)]
+    pub(crate) fn awaited_answers(&self, account: AccountId) -> usize {
+        let border = self.accounts[account].border.as_ref();
+        border.map_or(0, |border| border.responses.len())
+    }
+
+    /// Nobody has got what has arrived in `account`: no answer is awaited.
+    pub(crate) fn await_none(&mut self, account: AccountId, token: Token) {
+        if let Some(border) = &mut self.accounts[account].border {
+            border.responses.end(token);
+        }
+    }
+}
+
+/// Where a message comes from when it arrives `there`.
+fn arriving(from: &Origin, there: AccountId) -> Origin {
+    Origin {
+        account: there,
+        crossed: from.crossed + 1,
+        ..*from
+    }
+}
