@@ -27,7 +27,6 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     faults.of_authorization(config);
     faults.of_accounts(config);
     faults.of_exports_and_imports(config);
-    faults.of_crossing(config);
     faults.of_operators(config);
     faults.of_tls(config);
     faults.of_websocket(config);
@@ -187,24 +186,6 @@ impl Faults {
         for fault in sharing::faults(&config.accounts) {
             let text = format!("account {:?}: {}", fault.account, fault.text);
             self.add("exports and imports", &text);
-        }
-    }
-
-    /// What no message does yet: an account that was to be reached from another one must not silently be alone.
-    fn of_crossing(&mut self, config: &Config) {
-        for (name, account) in config.accounts.iter() {
-            let lists = [
-                ("exports", account.exports.is_empty()),
-                ("imports", account.imports.is_empty()),
-                ("mappings", account.mappings.is_empty()),
-            ];
-            for (what, _) in lists.iter().filter(|(_, is_empty)| !is_empty) {
-                let text = format!(
-                    "{what:?} is not supported yet: messages of accounts neither cross nor are mapped; remove it from \
-                     account {name:?}"
-                );
-                self.add("accounts", &text);
-            }
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) use users::COMPARED_MAX;
 pub use users::Users;
 pub use websocket::WebSocket;
 
-use crate::mapping::{Mapping, Mappings};
+use crate::mapping::Mapping;
 use crate::tls::Tls;
 use midge_text::host_port;
 use std::collections::BTreeMap;
@@ -355,11 +355,6 @@ impl Config {
             fits.min(TOTAL_BYTES_MAX)
                 .max(self.pending_bytes_max.saturating_mul(2))
         })
-    }
-
-    /// The mappings of the global account, on this server.
-    pub(crate) fn global_mappings(&self) -> Mappings {
-        Mappings::new(&self.mappings, self.cluster_name.as_deref())
     }
 
     /// What the clients of a user may have together.

@@ -34,8 +34,6 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
     for open in &mut cx.state.doors {
         open.framing = framing(config, open.door);
     }
-    let global = cx.state.core.accounts.global();
-    cx.state.core.accounts[global].mappings = config.global_mappings();
     bound_queues(cx);
     if let Some(records) = &mut cx.state.records {
         records.reloaded(cx.io.now(), cx.state.config.closed_clients_max);
@@ -45,8 +43,8 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
     let changes = Changes::of(&former, &cx.state.config);
     if changes.credentials {
         cx.state.auth_version += 1;
-        retire_accounts(cx, 0);
     }
+    furnish_accounts(cx, 0);
     let keys = match changes.is_any() {
         true => cx.state.core.clients().map(|one| one.key).collect(),
         false => VecDeque::new(),
@@ -67,6 +65,23 @@ pub(crate) fn account_changed(cx: &mut Context<'_, State>, name: &str) {
     let keys = clients.map(|one| one.key).collect();
     let changes = Rc::new(Changes::of_credentials());
     bring_to_clients(cx, &changes, keys, |cx| cx.defer(close_surplus_of_limits));
+}
+
+/// What is done of that in one turn, in places looked at: a fraction of a millisecond.
+const FURNISHING_MAX: usize = 2_000;
+
+/// Gives each account that is open what the settings have for it, from a place on, a bounded number a turn. Then those
+/// are retired that the settings have no longer: messages come to them from no other one any more.
+fn furnish_accounts(cx: &mut Context<'_, State>, mut from: usize) {
+    let mut work = 0;
+    while let Some((account, next)) = cx.state.core.accounts.open_from(from) {
+        if work >= FURNISHING_MAX {
+            return cx.defer(move |cx| furnish_accounts(cx, from));
+        }
+        work += cx.state.furnish_account(account);
+        from = next;
+    }
+    retire_accounts(cx, 0);
 }
 
 /// Accounts that are looked at in one turn: a fraction of a millisecond.

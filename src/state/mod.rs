@@ -1,5 +1,6 @@
 //! `State`: what all handlers share, lent to each by the reactor. No lock, no `RefCell`.
 
+pub(crate) mod accounts;
 pub(crate) mod asking;
 pub(crate) mod certificates;
 pub(crate) mod directory;
@@ -155,10 +156,8 @@ pub(crate) struct ConnectionCounts {
 impl State {
     /// The state of a broker with no clients, with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {
-        let mut core = Core::new(config.total_bytes_max());
-        let global = core.accounts.global();
-        core.accounts[global].mappings = config.global_mappings();
-        State {
+        let core = Core::new(config.total_bytes_max());
+        let mut state = State {
             core,
             has_key: config.auth.has_key(),
             limiter: Limiter::new(&config),
@@ -186,7 +185,10 @@ impl State {
             events: Events::default(),
             serving: Serving::default(),
             records: None,
-        }
+        };
+        let global = state.core.accounts.global();
+        state.furnish_account(global);
+        state
     }
 
     /// What the clients of an account may have.

@@ -32,6 +32,7 @@
 //! 1|2< ok                      (not MSG or HMSG) and of the same one, this one
 //! 1> CONNECT {"nkey":"{key 1}","sig":"{sig 1}"}    key 1, made of 32 bytes 1, and its signature of the nonce;
 //!                              `{sig 1 std=}` in another base64: `url`, `url=`, `std` or `std=`
+//! 1> PUB {reply 2} 0           to the last reply subject that client 2 has heard
 //! 1<~ MSG a 1 0                this and the `<~` lines around it come in any order; a line that
 //! 1<~ MSG a 2 0                follows MSG or HMSG stays with it
 //! 1<INFO {"proto":1}           the greeting had these fields; "*" is any value, "=other" the value

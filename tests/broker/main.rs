@@ -13,6 +13,7 @@ mod dialogue;
 
 mod accounts_pushed;
 mod credentials;
+mod imports;
 mod limits;
 mod listeners;
 mod mappings;

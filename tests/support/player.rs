@@ -119,6 +119,8 @@ struct Client {
     secured: Option<Secured>,
     heard: VecDeque<Event>,
     info: Value,
+    /// Of the last message that had one.
+    reply: String,
     /// Neither closed by the broker nor by the client's own wish to leave.
     open: bool,
 }
@@ -237,6 +239,7 @@ impl Player<'_> {
                 secured,
                 heard,
                 info: Value::Null,
+                reply: String::new(),
                 open: true,
             },
         );
@@ -297,10 +300,14 @@ impl Player<'_> {
     /// What a client sends, with its signatures in it.
     fn filled_in(&self, client: Name, piece: &[u8]) -> Vec<u8> {
         let nonce = self.clients[&client].info["nonce"].as_str();
-        match std::str::from_utf8(piece) {
-            Ok(text) => keys::filled_in(text, nonce.unwrap_or_default()).into_bytes(),
-            Err(_) => piece.to_vec(),
+        let Ok(text) = std::str::from_utf8(piece) else {
+            return piece.to_vec();
+        };
+        let mut text = keys::filled_in(text, nonce.unwrap_or_default());
+        for (name, client) in &self.clients {
+            text = text.replace(&format!("{{reply {name}}}"), &client.reply);
         }
+        text.into_bytes()
     }
 
     /// A round trip on a connection of the player's own. A broker of one thread answers it only
@@ -453,6 +460,11 @@ impl Player<'_> {
     fn heard(&mut self, name: Name, event: Event) {
         self.transcript.push(format!("{name}< {}", event.shown()));
         if let Some(client) = self.clients.get_mut(&name) {
+            if let Event::Line(line) = &event
+                && let Some(reply) = reply(line)
+            {
+                client.reply = reply;
+            }
             client.heard.push_back(event);
         }
     }
@@ -632,6 +644,16 @@ impl Shown for [&Pattern] {
             .map(Shown::shown)
             .collect::<Vec<_>>()
             .join(", or ")
+    }
+}
+
+/// The reply subject in the control line of a message, if there is one.
+fn reply(line: &[u8]) -> Option<String> {
+    let line = str::from_utf8(line).ok()?;
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[..] {
+        ["MSG", _, _, reply, _] | ["HMSG", _, _, reply, _, _] => Some(reply.to_owned()),
+        _ => None,
     }
 }
 

@@ -115,7 +115,7 @@ impl Session {
     ) -> Result<(), Violation<'static>> {
         // They may have changed since it was asked about.
         login.limit(&state.config);
-        let account = state.core.accounts.open(&login.account);
+        let account = state.open_account(&login.account);
         let former = state.core.receiver(self.id()).account;
         if former != account {
             state.note_connections(former);

@@ -9,13 +9,14 @@
 //! when all accounts are: [`faults`] answers that, for settings of a file and of a program alike.
 //!
 //! * `export`, `import`: the two values; `patterns`: subjects with wildcards against each other
-//! * `check`: who may import what; `cycles`: where imports lead to in the end
+//! * `check`: who may import what; `terms`: on which terms; `cycles`: where imports lead to in the end
 
 mod check;
 mod cycles;
 mod export;
 mod import;
 mod patterns;
+mod terms;
 
 #[cfg(feature = "command")]
 pub(crate) use check::Place;

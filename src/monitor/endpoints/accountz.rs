@@ -1,5 +1,7 @@
 //! `/accountz`: the accounts, or one of them.
 
+mod sharing;
+
 use super::Content;
 use super::subsz::{SublistStats, Walk};
 use crate::core::accounts::Account;
@@ -8,6 +10,7 @@ use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
 use jiff::Timestamp;
 use serde::Serialize;
+use sharing::{Export, Import};
 use std::collections::BTreeMap;
 
 #[derive(Serialize)]
@@ -37,6 +40,10 @@ struct Detail<'a> {
     name_tag: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     mappings: BTreeMap<&'a str, Vec<Share<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exports: Vec<Export<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    imports: Vec<Import<'a>>,
     sublist_stats: SublistStats,
 }
 
@@ -108,6 +115,9 @@ impl Pieces for OneAccount {
         let account = walked.first().map(|id| &core.accounts[*id]);
         let subscriptions = walked.first().map(|id| core.subscriptions_in(*id));
         let system_account = view.state.config.system_account_name();
+        let settings = view.state.config.accounts.get(&self.name);
+        let exports = settings.map_or(&[][..], |one| &one.exports);
+        let imports = settings.map_or(&[][..], |one| &one.imports);
         let detail = Detail {
             account_name: &self.name,
             update_time: view.wall_of(view.records.started),
@@ -120,6 +130,8 @@ impl Pieces for OneAccount {
             subscriptions: subscriptions.unwrap_or(0),
             name_tag: &self.name,
             mappings: account.map(mappings).unwrap_or_default(),
+            exports: exports.iter().map(Export::of).collect(),
+            imports: imports.iter().map(Import::of).collect(),
             sublist_stats: self.walk.stats(view, &walked),
         };
         if self.is_bare {

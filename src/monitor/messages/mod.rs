@@ -57,7 +57,6 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
     let State {
         config,
         core,
-        info,
         service,
         records,
         ..
@@ -73,7 +72,14 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
         log::warn!(target: "midge", "Requests to $SYS.REQ are answered in account {name:?} after a restart");
         return;
     }
-    let account = core.accounts.open(name);
+    let name = name.to_owned();
+    let account = cx.state.open_account(&name);
+    let State {
+        core,
+        info,
+        service,
+        ..
+    } = &mut *cx.state;
     let begun = Service::begin(core, account);
     let mut subjects = Question::subjects(&info.server_id);
     subjects.extend(claims::subjects(config.operators()));
