@@ -452,6 +452,7 @@ complete -c midge -n '__midge_after bench request' -l size -r -d 'Payload size o
 complete -c midge -n '__midge_after bench request' -s d -l duration -r -d 'Duration of the load: 2, 10s, 500ms, 1m [default: 2s]'
 complete -c midge -n '__midge_after bench request' -s n -l msgs -r -d 'Total number of messages, instead of a duration: 100000, 10M'
 complete -c midge -n '__midge_after bench request' -l rate -r -d 'Open loop: requests per second of all connections together, each due at its own time'
+complete -c midge -n '__midge_after bench request' -l requester -r -d 'User, or user:password, of the requesters, where they are in another account: that imports what the responders serve'
 complete -c midge -n '__midge_after bench request' -s s -l server -r -d 'Address of the broker: host, host:port or nats://user:password@host:port; also tls://, ws:// and wss://, or unix:PATH [env: NATS_URL] [default: 127.0.0.1:4222]'
 complete -c midge -n '__midge_after bench request' -l user -r -d 'User name, or name:password'
 complete -c midge -n '__midge_after bench request' -l password -r -d 'Password of that user'

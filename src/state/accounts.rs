@@ -9,6 +9,7 @@ use crate::core::accounts::AccountId;
 use crate::core::crossing::{ImportKind, ResponseTerms, Wanted};
 use crate::mapping::Mappings;
 use crate::state::State;
+use midge_protocol::Subjects;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,8 +75,10 @@ fn furnish(
             opened.push(account);
             account
         });
-        // Or each message would come back without end.
-        if exporter == account && import.local() == import.subject() {
+        // Or a message would come back again and again.
+        if exporter == account
+            && Subjects::new([import.local()]).overlaps(import.subject().as_bytes())
+        {
             continue;
         }
         let (subject, kind) = match import.kind() {

@@ -126,7 +126,16 @@ mod tests {
             ),
             ("permissions", &["permissions"]),
             ("handshakes", &["tls-handshakes", "tls-resumed"]),
-            ("request,pub-only", &["pub-only", "request-1", "request-32"]),
+            (
+                "request,pub-only",
+                &[
+                    "pub-only",
+                    "request-1",
+                    "request-32",
+                    "import-request-1",
+                    "import-request-32",
+                ],
+            ),
             ("crowd-1", &["crowd-1"]),
         ] {
             assert_eq!(
