@@ -75,6 +75,7 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
     let name = name.to_owned();
     let account = cx.state.open_account(&name);
     let State {
+        config,
         core,
         info,
         service,
