@@ -77,6 +77,9 @@ pub(crate) fn tell_shutdown(cx: &mut Context<'_, State>) {
 /// Tells what waits, as far as half of the budget goes: the other half is for those who ask.
 pub(super) fn tell(cx: &mut Context<'_, State>) {
     cx.state.events.begin();
+    if cx.state.events.len() == 0 {
+        return;
+    }
     let now = cx.now();
     if let Some(records) = &mut cx.state.records {
         records.clock.follow(now);
