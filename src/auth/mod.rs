@@ -142,6 +142,11 @@ impl Login {
         }
     }
 
+    /// Whether its token lets it have no subscription at all: as in nats-server it does not come in then.
+    pub(crate) fn may_subscribe_to_nothing(&self) -> bool {
+        matches!(&self.ground, Ground::Jwt(proven) if proven.may_subscribe_to_nothing())
+    }
+
     /// Whether it may not have so many subscriptions and stay, by its token or its account.
     pub(crate) fn ends_with(&self, subscriptions: usize, account: &AccountLimits) -> bool {
         match &self.ground {

@@ -32,6 +32,8 @@ pub(super) enum Waiting {
     /// For its turn to be looked at.
     Turn(TimerId),
     Inquiry(Pending),
+    /// For its account, which is asked for elsewhere.
+    Lookup(Inquirer),
 }
 
 impl Client {
@@ -73,7 +75,7 @@ impl Client {
     pub(super) fn is_connecting(&self) -> bool {
         match &self.waiting {
             None => false,
-            Some(Waiting::Turn(_)) => true,
+            Some(Waiting::Turn(_) | Waiting::Lookup(_)) => true,
             Some(Waiting::Inquiry(pending)) => pending.inquirer.purpose == Purpose::Connect,
         }
     }
@@ -82,7 +84,7 @@ impl Client {
     pub(super) fn is_asked(&self, cx: &Context<'_, State>) -> bool {
         match &self.waiting {
             None => false,
-            Some(Waiting::Turn(_)) => true,
+            Some(Waiting::Turn(_) | Waiting::Lookup(_)) => true,
             Some(Waiting::Inquiry(pending)) => pending.inquirer.version == cx.state.auth_version,
         }
     }
@@ -125,6 +127,12 @@ impl Client {
                 return Err(Violation::Authorization);
             }
             Verdict::Denied(refusal) => {
+                if self.look_up(cx, inquirer, &refusal) {
+                    if !was_connecting {
+                        self.stop_reading(cx);
+                    }
+                    return Ok(());
+                }
                 self.tell_refusal(cx, &refusal);
                 if inquirer.purpose == Purpose::Connect {
                     self.note_failure(cx);
@@ -157,9 +165,6 @@ impl Client {
         }
         let until = login.until;
         session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
-        if session.has_too_many_subscriptions(cx.state) {
-            return Err(Violation::SubscriptionsMax);
-        }
         self.revise_later(cx);
         self.link.expire(cx, until);
         if cx.state.limiter.is_on() {
@@ -169,6 +174,10 @@ impl Client {
             return Ok(());
         };
         if inquirer.purpose == Purpose::Connect {
+            // Behind the count of connections, as in nats-server.
+            if session.may_subscribe_to_nothing() {
+                return Err(Violation::SubscriptionsMax);
+            }
             session.accept(cx.state, &mut Queues(&mut cx.io))?;
             if let Some(framing) = cx.layer_mut::<Framing>() {
                 framing.forget_cookies();

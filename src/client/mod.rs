@@ -26,6 +26,7 @@ mod framing;
 mod limited;
 pub(crate) mod listener;
 mod login;
+mod lookup;
 pub(crate) mod opening;
 mod publishing;
 mod reload;

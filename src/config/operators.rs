@@ -56,6 +56,9 @@ pub enum Resolver {
     Memory,
     /// In files, which count as well after a restart.
     Directory(Directory),
+    /// In memory, and elsewhere: an account that is not known is asked for at this address with its key behind it,
+    /// by HTTP.
+    Url(String),
 }
 
 /// A directory with the tokens of all accounts (`resolver: {type: full}`), each in a file `KEY.jwt`.
@@ -84,8 +87,10 @@ pub enum Deletes {
 
 impl fmt::Display for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Resolver::Directory(directory) = self else {
-            return f.write_str("MEMORY");
+        let directory = match self {
+            Resolver::Memory => return f.write_str("MEMORY"),
+            Resolver::Url(url) => return write!(f, "URL({url})"),
+            Resolver::Directory(directory) => directory,
         };
         write!(f, "{{type: full, dir: {}", directory.path.display())?;
         match directory.deletes {
@@ -271,8 +276,16 @@ impl Operators {
     /// The directory with the tokens of accounts, if there is one.
     pub(crate) fn directory(&self) -> Option<&Directory> {
         match &self.resolver {
-            Resolver::Memory => None,
+            Resolver::Memory | Resolver::Url(_) => None,
             Resolver::Directory(directory) => Some(directory),
+        }
+    }
+
+    /// Where accounts are asked for that are not known, if they are.
+    pub(crate) fn url(&self) -> Option<&str> {
+        match &self.resolver {
+            Resolver::Url(url) => Some(url),
+            Resolver::Memory | Resolver::Directory(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::preflight::StartError;
 use crate::config::{Config, Directory, Operators};
-use crate::state::{State, directory};
+use crate::state::{State, directory, lookups};
 use jiff::Timestamp;
 
 /// Tells whom the broker trusts.
@@ -40,6 +40,10 @@ pub(super) fn open(state: &mut State) -> Result<(), StartError> {
     let Some(operators) = config.operators() else {
         return Ok(());
     };
+    if let Some(url) = operators.url() {
+        // What does not answer at the start is more likely misspelt than away.
+        return lookups::get(url).map(drop).map_err(StartError::Config);
+    }
     let Some(Directory { path, .. }) = operators.directory() else {
         return Ok(());
     };

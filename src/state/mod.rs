@@ -7,6 +7,7 @@ pub(crate) mod directory;
 pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod handshakes;
+pub(crate) mod lookups;
 pub(crate) mod open_files;
 pub(crate) mod ports;
 pub(crate) mod pushes;
@@ -33,6 +34,7 @@ use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
 use crate::state::events::Events;
 use crate::state::handshakes::Handshakes;
+use crate::state::lookups::Lookups;
 use crate::state::open_files::Room;
 use crate::state::ports::Files;
 use crate::state::pushes::Pushes;
@@ -99,6 +101,8 @@ pub struct State {
     pub(crate) inquiries: Inquiries,
     /// Tokens of accounts.
     pub(crate) known: Known,
+    /// Accounts that are asked for elsewhere.
+    pub(crate) lookups: Lookups,
     /// Tokens of accounts on their way here.
     pub(crate) pushes: Pushes,
     /// Logins that have failed.
@@ -176,6 +180,7 @@ impl State {
             way: Way::default(),
             inquiries: Inquiries::new(),
             known: Known::default(),
+            lookups: Lookups::default(),
             pushes: Pushes::default(),
             failures: Failures::new(),
             revising: Revising::default(),

@@ -2,13 +2,17 @@
 
 use crate::raw::{Raw, config, start};
 use crate::tokens::{Signer, account_body, user_body};
-use midge::{AccountToken, Auth, Config, OperatorToken, Operators, Running, WebSocket};
+use midge::{
+    AccountToken, Auth, Broker, Config, OperatorToken, Operators, Resolver, Running, WebSocket,
+};
 use midge_protocol::ServerOp;
 use midge_protocol::nkey::Kind;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn operator_key() -> Signer {
@@ -187,6 +191,107 @@ fn a_reload_with_another_token_of_the_account_reaches_its_clients() {
     let denied = "-ERR 'Permissions Violation for Publish to \"a\"'";
     assert_eq!(client.line().as_deref(), Some(denied));
     assert_eq!(client.line().as_deref(), Some("PONG"));
+}
+
+/// A server of HTTP with these accounts, by key; tells each path that is asked for.
+fn resolver(accounts: HashMap<String, String>) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let url = format!(
+        "http://{}/accounts/",
+        listener.local_addr().expect("it listens")
+    );
+    let (sender, asked) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("it is accepted");
+            let mut lines = BufReader::new(stream.try_clone().expect("it is open")).lines();
+            let first = lines.next().expect("a request").expect("it is text");
+            let end = lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
+            end.expect("it has an end").expect("it is text");
+            let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+            let key = path.trim_start_matches("/accounts/");
+            let found = if key.is_empty() {
+                Some("")
+            } else {
+                accounts.get(key).map(String::as_str)
+            };
+            let status = if found.is_some() {
+                "200 OK"
+            } else {
+                "404 Not Found"
+            };
+            let body = found.unwrap_or_default();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            // The broker may have given up.
+            let _ = stream.write_all(answer.as_bytes());
+            if sender.send(path).is_err() {
+                return;
+            }
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn an_account_that_is_not_known_is_asked_for_at_the_resolvers_address() {
+    let config = settings(|_| {});
+    let Auth::Operators(operators) = &config.auth else {
+        unreachable!("made so")
+    };
+    let (key, account) = operators.preload.iter().next().expect("there is one");
+    let (url, asked) = resolver([(key.to_owned(), account.text().to_owned())].into());
+    let operators = Operators {
+        preload: Vec::<AccountToken>::new().into_iter().collect(),
+        resolver: Resolver::Url(url),
+        ..(**operators).clone()
+    };
+    let broker = start(Config {
+        auth: Auth::Operators(Arc::new(operators)),
+        ..config
+    });
+    assert_eq!(asked.recv().as_deref(), Ok("/accounts/"));
+    let good = token(|_| {});
+    for _ in 0..2 {
+        let mut client = joined(&broker, &good);
+        client.send(b"PING\r\n");
+        assert_eq!(client.line().as_deref(), Some("PONG"));
+    }
+    let stranger = Signer::new(Kind::Account, 9);
+    let claims = json!({"sub": user_key().public, "iat": 5, "nats": user_body()});
+    let mut client = join(&broker, &stranger.token(claims));
+    is_told_and_closed(&mut client, "Authorization Violation");
+    // It was asked for each account once.
+    let keys: Vec<String> = asked.try_iter().collect();
+    let path = |key: &str| format!("/accounts/{key}");
+    assert_eq!(keys, [path(key), path(&stranger.public)]);
+}
+
+#[test]
+fn a_resolver_that_does_not_answer_ends_the_start() {
+    let config = settings(|_| {});
+    let Auth::Operators(operators) = &config.auth else {
+        unreachable!("made so")
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let addr = listener.local_addr().expect("it listens");
+    drop(listener);
+    let operators = Operators {
+        preload: Vec::<AccountToken>::new().into_iter().collect(),
+        resolver: Resolver::Url(format!("http://{addr}/")),
+        ..(**operators).clone()
+    };
+    let told = Broker::spawn(Config {
+        auth: Auth::Operators(Arc::new(operators)),
+        ..config
+    });
+    let told = told.expect_err("nobody listens there").to_string();
+    assert!(
+        told.starts_with(&format!("could not fetch <\"http://{addr}/\">: ")),
+        "{told}"
+    );
 }
 
 #[test]

@@ -126,6 +126,11 @@ impl Proven {
         self.ends_with_account
     }
 
+    /// Whether its token lets it have no subscription at all.
+    pub(super) fn may_subscribe_to_nothing(&self) -> bool {
+        self.subscriptions == 0
+    }
+
     /// Subscriptions that its token and its account let it have.
     pub(super) fn subscriptions_max(&self) -> Option<usize> {
         self.limits.subscriptions_max
@@ -176,7 +181,7 @@ pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &N
     };
     let trust = match trusted(operators, account, now) {
         Ok(trust) => trust,
-        Err(Refusal::AccountExpired) => return Verdict::Over(Over::Account),
+        Err(Refusal::AccountExpired(_)) => return Verdict::Over(Over::Account),
         Err(refusal) => return Verdict::Denied(refusal),
     };
     let claims = account.claims();
@@ -330,7 +335,7 @@ fn trusted(operators: &Operators, account: &AccountToken, now: &Now) -> Result<T
     let second = now.wall.as_second();
     // In its last second its clients are sent away, and no other may come.
     if claims.expires > 0 && second >= claims.expires {
-        return Err(Refusal::AccountExpired);
+        return Err(Refusal::AccountExpired(account.key().into()));
     }
     match claims.is_early(second) || !account.issues().is_empty() {
         true => Err(Refusal::AccountInvalid),

@@ -23,7 +23,9 @@ pub(crate) enum Refusal {
     /// No operator vouches for its account, or the account's token is not good.
     AccountInvalid,
     /// Its account is over.
-    AccountExpired,
+    AccountExpired(Box<str>),
+    /// Its account was asked for elsewhere, and is not there.
+    Fetch(Box<str>),
     /// Its issuer is no key of the account's.
     IssuerUnknown,
     /// A scope says what it may do, and so does its token.
@@ -55,6 +57,14 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// The account that may be another by now, and is to be asked for where accounts are kept elsewhere.
+    pub(crate) fn unknown_account(&self) -> Option<&str> {
+        match self {
+            Refusal::AccountMissing(key) | Refusal::AccountExpired(key) => Some(key),
+            _ => None,
+        }
+    }
+
     /// Whether an operator is to hear of it in any case, and not only who looks for the cause.
     pub(crate) fn is_error(&self) -> bool {
         matches!(self, Refusal::Address(_) | Refusal::Times)
@@ -84,7 +94,8 @@ impl fmt::Display for Refusal {
             Refusal::AccountInvalid => {
                 f.write_str("Account JWT lookup error: account validation failed")
             }
-            Refusal::AccountExpired => f.write_str("Account JWT has expired"),
+            Refusal::AccountExpired(_) => f.write_str("Account JWT has expired"),
+            Refusal::Fetch(told) => write!(f, "Account JWT lookup error: {told}"),
             Refusal::IssuerUnknown => f.write_str("User JWT issuer is not known"),
             Refusal::ScopedWithTerms => f.write_str(
                 "User JWT is not valid: scoped users require no permissions or limits set",

@@ -362,7 +362,7 @@ fn time_ends_a_login_and_what_ends_first_is_told() {
     let over = world.config(|account| account["exp"] = json!(NOW - 1));
     assert_eq!(
         world.refused(&over, &world.token(|_| {})),
-        Refusal::AccountExpired
+        Refusal::AccountExpired(world.account.public.as_str().into())
     );
     let early = world.config(|account| account["nbf"] = json!(NOW + 1));
     assert_eq!(

@@ -36,7 +36,7 @@ fn end(range: &TimeRange, now: &ZonedDateTime) -> Option<Timestamp> {
     let (start, end) = (range.starts()?, range.ends()?);
     let time = now.time();
     let second = time.hour() as u32 * 3600 + time.minute() as u32 * 60 + time.second() as u32;
-    let is_over_midnight = end <= start;
+    let is_over_midnight = end < start;
     let is_in = match is_over_midnight {
         true => second >= start || second < end,
         false => second >= start && second < end,
@@ -99,6 +99,8 @@ mod tests {
         let both = [("08:00:00", "12:00:00"), ("11:00:00", "13:00:00")];
         check(&both, "11:30:00", Some("2026-03-10T13:00:00Z"));
         check(&both, "12:30:00", Some("2026-03-10T13:00:00Z"));
+        // One that ends when it begins has no second.
+        check(&[("05:00:00", "05:00:00")], "05:00:00", None);
     }
 
     #[test]

@@ -178,6 +178,12 @@ impl Session {
         *core.accounts[account].name != *login.account && self.has_come(core)
     }
 
+    /// Whether its token lets it have no subscription at all.
+    pub(in crate::client) fn may_subscribe_to_nothing(&self) -> bool {
+        let login = self.login.as_ref();
+        login.is_some_and(|login| login.may_subscribe_to_nothing())
+    }
+
     /// Whether it has more subscriptions than its account lets it have.
     pub(in crate::client) fn has_too_many_subscriptions(&self, state: &State) -> bool {
         let limits = state.account_limits(self.account_name().unwrap_or_default());

@@ -101,6 +101,20 @@ impl Faults {
     }
 
     fn of_operators_accounts(&mut self, config: &Config, operators: &Operators) {
+        if let Some(url) = operators.url() {
+            if !url.starts_with("http://") {
+                let text = format!(
+                    "resolver: {url:?} is no address that accounts can be asked for at; write URL(\"http://HOST/PATH/\")"
+                );
+                self.add("resolver", &text);
+            }
+            if !operators.preload.is_empty() {
+                self.add(
+                    "resolver_preload",
+                    "resolver preloads only available for writeable resolver types MEM/DIR/CACHE_DIR; remove them",
+                );
+            }
+        }
         for key in &operators.pinned {
             if !is_account_key(key) {
                 let text = format!("pinned account key {key:?} is not a valid public account nkey");
@@ -118,6 +132,7 @@ impl Faults {
             return;
         }
         let is_kept = operators.directory().is_some();
+        let is_elsewhere = operators.url().is_some();
         let Some(system) = &config.system_account else {
             if is_kept {
                 self.add(
@@ -134,7 +149,7 @@ impl Faults {
                 "error resolving system account: will only fetch valid account keys; \
                  name it by its key, as A...",
             );
-        } else if !is_kept && operators.preload.get(system).is_none() {
+        } else if !is_kept && !is_elsewhere && operators.preload.get(system).is_none() {
             self.add(
                 "system_account",
                 "error resolving system account: account missing; add its JWT to resolver_preload",

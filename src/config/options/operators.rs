@@ -76,8 +76,14 @@ impl Reader<'_> {
         match &pair.value.kind {
             Kind::Text => {
                 let text = pair.value.text.to_ascii_uppercase();
+                let url = pair
+                    .value
+                    .text
+                    .get("URL(".len()..pair.value.text.len().max(5) - 1);
                 if text.starts_with("URL(") && text.ends_with(')') {
-                    self.refuse(pair, "accounts are not looked up by URL");
+                    let url = url.unwrap_or_default().trim().trim_matches(['"', '\'']);
+                    let slash = if url.ends_with('/') { "" } else { "/" };
+                    self.operated.operators.resolver = Resolver::Url(format!("{url}{slash}"));
                 } else if !["MEM", "MEMORY"].contains(&text.as_str()) {
                     self.report.error(&pair.at, RESOLVER);
                 }

@@ -1,0 +1,99 @@
+//! A client whose account is not known, and is asked for elsewhere: it is not read until that has answered.
+
+use super::Client;
+use super::login::{Waiting, inquirer};
+use crate::auth::Verdict;
+use crate::auth::inquiry::{Inquirer, Purpose};
+use crate::auth::tokens::{Now, Refusal};
+use crate::state::{State, lookups};
+use midge_reactor::Context;
+
+impl Client {
+    /// Has the account of a refusal asked for, if that may change it; answers whether it waits for that now.
+    pub(super) fn look_up(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        inquirer: Inquirer,
+        refusal: &Refusal,
+    ) -> bool {
+        let is_elsewhere = cx
+            .state
+            .config
+            .operators()
+            .is_some_and(|one| one.url().is_some());
+        let Some(key) = refusal.unknown_account() else {
+            return false;
+        };
+        if !is_elsewhere || inquirer.purpose != Purpose::Connect {
+            return false;
+        }
+        let is_asked = cx.state.lookups.ask(key, inquirer);
+        if is_asked {
+            self.waiting = Some(Waiting::Lookup(inquirer));
+            ask_next(cx);
+        }
+        is_asked
+    }
+
+    /// Its account has come, or is not there: then this is why.
+    fn looked_up(&mut self, cx: &mut Context<'_, State>, asked: Inquirer, failure: Option<&str>) {
+        let is_awaited = matches!(&self.waiting, Some(Waiting::Lookup(one)) if *one == asked);
+        let Some(session) = &self.session else {
+            return;
+        };
+        if !is_awaited {
+            return;
+        }
+        let verdict = match session.check(cx.state, &Now::at(cx.now())) {
+            Verdict::Denied(refusal) if refusal.unknown_account().is_some() => {
+                let told = failure.unwrap_or("account validation failed");
+                Verdict::Denied(Refusal::Fetch(told.into()))
+            }
+            verdict => verdict,
+        };
+        let inquirer = inquirer(cx, Purpose::Connect);
+        if let Err(violation) = self.decide(cx, inquirer, verdict) {
+            self.refuse(cx, &violation);
+        }
+    }
+}
+
+/// Has accounts asked for, as long as there are threads.
+fn ask_next(cx: &mut Context<'_, State>) {
+    while let Some(key) = cx.state.lookups.start() {
+        let operators = cx.state.config.operators();
+        let base = operators.and_then(|operators| operators.url());
+        let base = base.unwrap_or_default().to_owned();
+        let wanted = key.clone();
+        let work = move || lookups::fetch(&base, &wanted);
+        let asked = key.clone();
+        let begun = cx.offload(work, move |cx, answer| {
+            let answer = answer.unwrap_or_else(|panic| Err(panic.to_string()));
+            let failure = match answer {
+                Ok(token) => {
+                    cx.state.known.put(token);
+                    None
+                }
+                Err(text) => Some(text),
+            };
+            tell(cx, &asked, failure.as_deref());
+            ask_next(cx);
+        });
+        if let Err(error) = begun {
+            tell(cx, &key, Some(&error.to_string()));
+        }
+    }
+}
+
+/// Tells those who wait for an account.
+fn tell(cx: &mut Context<'_, State>, key: &str, failure: Option<&str>) {
+    if let Some(text) = failure {
+        log::warn!(target: "midge", "Account [{key}] fetch failed: {text}");
+    }
+    for client in cx.state.lookups.done(key) {
+        let failure = failure.map(str::to_owned);
+        cx.call(client.connection, move |one: &mut Client, cx| {
+            one.looked_up(cx, client, failure.as_deref());
+        });
+    }
+}
