@@ -29,7 +29,12 @@ fn exports_are_read_in_all_forms() {
             "accounts=[A {exports: [{service: a, latency: {sampling: 100%, subject: l}}, \
              {service: b, latency: {sampling: 50%, subject: m}}, {service: c, latency: {sampling: 100%, subject: n}}, \
              {service: d, latency: {sampling: headers, subject: o}}, \
-             {service: e, latency: {sampling: 7%, subject: p}}]}]",
+             {service: e, latency: {sampling: 7%, subject: p}}]}] \
+             ~f:1:37: \"latency\" has no effect: how long answers took is not told yet \
+             ~f:1:63: \"latency\" has no effect: how long answers took is not told yet \
+             ~f:1:115: \"latency\" has no effect: how long answers took is not told yet \
+             ~f:1:152: \"latency\" has no effect: how long answers took is not told yet \
+             ~f:1:208: \"latency\" has no effect: how long answers took is not told yet",
         ),
         (
             "accounts {A {exports: [{service: \"a.*\", account_token_position: 2}, \
@@ -61,8 +66,8 @@ fn imports_are_read_in_all_forms() {
             "{stream: {account: A, subject: p.x}, to: my.x}",
         ),
         (
-            "{Service: {account: A, subject: \"s.*.*\"}, to: \"t.$2.$1\", share: true}",
-            "{service: {account: A, subject: s.*.*}, to: t.$2.$1, share: true}",
+            "{Service: {account: A, subject: \"s.*.*\"}, to: \"t.$2.$1\", share: false}",
+            "{service: {account: A, subject: s.*.*}, to: t.$2.$1}",
         ),
         (
             "{service: {account: A, subject: s.a.b}, to: \"\", share: off}",
@@ -75,6 +80,11 @@ fn imports_are_read_in_all_forms() {
         );
         check(&[(&text, &expected)]);
     }
+    check(&[(
+        "accounts {A {exports: [{service: s}]}, B {imports: [{service: {account: A, subject: s}, share: true}]}}",
+        "accounts=[A {exports: [{service: s}]}, B {imports: [{service: {account: A, subject: s}, share: true}]}] \
+         ~f:1:89: \"share\" has no effect: a request tells its account, and nothing of the client yet",
+    )]);
     check(&[(
         "accounts {A {exports: [{stream: p}, {service: s}]}, B {imports: [{service: {account: A, subject: s}, prefix: x}, \
          {stream: {account: A, subject: p}, share: true, allow_trace: true}]}}",
