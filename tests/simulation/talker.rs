@@ -14,6 +14,8 @@ pub(crate) struct Heard {
     pub(crate) key: Key,
     /// The number that `INFO` gave it.
     pub(crate) cid: Option<u64>,
+    /// Of each message the subject, the sid, and the reply subject if there is one.
+    pub(crate) heads: Vec<String>,
     pub(crate) payloads: Vec<Vec<u8>>,
     /// The header blocks that were not empty.
     pub(crate) headers: Vec<Vec<u8>>,
@@ -30,6 +32,7 @@ impl Heard {
         Heard {
             key,
             cid: None,
+            heads: Vec::new(),
             payloads: Vec::new(),
             headers: Vec::new(),
             errors: Vec::new(),
@@ -105,6 +108,10 @@ impl Handler<Notes> for Talker {
                     heard.lame_duck |= json["ldm"] == true;
                 }
                 ServerOp::Msg(msg) => {
+                    let words = [Some(msg.subject), Some(msg.sid), msg.reply];
+                    let words = words.into_iter().flatten();
+                    let words: Vec<_> = words.map(String::from_utf8_lossy).collect();
+                    heard.heads.push(words.join(" "));
                     heard.payloads.push(msg.payload.to_vec());
                     if !msg.header.is_empty() {
                         heard.headers.push(msg.header.to_vec());
