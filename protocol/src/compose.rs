@@ -27,17 +27,7 @@ impl<'a> Publish<'a> {
         header: &[u8],
         payload: &[u8],
     ) -> Publish<'a> {
-        let size = Decimal::new((header.len() + payload.len()) as u64);
-        let header_size = Decimal::new(header.len() as u64);
-        let parts = Parts {
-            subject,
-            reply,
-            header_size: header_size.as_bytes(),
-            size: size.as_bytes(),
-            header,
-            payload,
-        };
-        let layout = parts.put(buffer);
+        let layout = put_sized(buffer, subject, reply, header, payload);
         Publish {
             input: buffer,
             layout,
@@ -90,17 +80,7 @@ impl Redirected {
         header: &[u8],
     ) {
         let payload = message.payload();
-        let size = Decimal::new((header.len() + payload.len()) as u64);
-        let header_size = Decimal::new(header.len() as u64);
-        let parts = Parts {
-            subject,
-            reply,
-            header_size: header_size.as_bytes(),
-            size: size.as_bytes(),
-            header,
-            payload,
-        };
-        self.layout = parts.put(&mut self.buffer);
+        self.layout = put_sized(&mut self.buffer, subject, reply, header, payload);
     }
 
     /// The message; an empty one to an empty subject, before the first is set.
@@ -165,6 +145,27 @@ impl Parts<'_> {
             [self.header.len(), body_bytes],
         )
     }
+}
+
+/// Writes what such a message is made of, with its sizes, into `buffer`, in place of what is there.
+fn put_sized(
+    buffer: &mut Vec<u8>,
+    subject: &[u8],
+    reply: Option<&[u8]>,
+    header: &[u8],
+    payload: &[u8],
+) -> Layout {
+    let size = Decimal::new((header.len() + payload.len()) as u64);
+    let header_size = Decimal::new(header.len() as u64);
+    let parts = Parts {
+        subject,
+        reply,
+        header_size: header_size.as_bytes(),
+        size: size.as_bytes(),
+        header,
+        payload,
+    };
+    parts.put(buffer)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Session {
         let published = self.deliver(run, tally, state, out);
         // What repeats it asks once more.
         self.publisher.refused();
-        if matches!(published, Published::WaitFor(_)) {
+        if matches!(published, Published::WaitFor(_)) && !self.publisher.has_begun() {
             // It comes again.
             return Some(published);
         }
