@@ -51,8 +51,19 @@ impl Reader<'_> {
     pub(super) fn exports(&mut self, pair: &Pair, name: &str, account: &mut Account) {
         let errors = self.report.errors.len();
         let what = ("Exports", "Export", "[ {stream: SUBJECT} ]");
+        let mut known = HashMap::new();
         for (map, at) in self.items(pair, what) {
             if let Some((export, at)) = self.export(map, at) {
+                let key = (export.is_service(), export.subject().to_owned());
+                let place = *known.entry(key).or_insert(account.exports.len());
+                // Offered to some and then to others, as tools write it, it is one.
+                let joined = match account.exports.get_mut(place) {
+                    Some(former) => former.join(export),
+                    None => Err(export),
+                };
+                let Err(export) = joined else {
+                    continue;
+                };
                 account.exports.push(export);
                 let places = &mut self.sharing.exports;
                 places.entry(name.to_owned()).or_default().push(at);

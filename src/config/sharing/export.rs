@@ -154,6 +154,20 @@ impl Export {
         Ok(self)
     }
 
+    /// Offers it to the accounts of `other` too, if that is the same but for those; else gives it back.
+    pub(crate) fn join(&mut self, other: Export) -> Result<(), Export> {
+        let is_same = self.subject == other.subject
+            && self.kind == other.kind
+            && self.account_token_position == other.account_token_position;
+        match (&mut self.accounts, other.accounts) {
+            (Some(own), Some(others)) if is_same => {
+                own.extend(others);
+                Ok(())
+            }
+            (_, accounts) => Err(Export { accounts, ..other }),
+        }
+    }
+
     /// Offers it to each account under its own name: that is the token at `position`, counted from 1, of what it
     /// imports.
     ///

@@ -81,6 +81,10 @@ fn imports_are_read_in_all_forms() {
         check(&[(&text, &expected)]);
     }
     check(&[(
+        "accounts {A {exports: [{service: s, accounts: [B]}, {stream: s}, {service: s, accounts: [C]}]}, B {}, C {}}",
+        "accounts=[A {exports: [{service: s, accounts: [B, C]}, {stream: s}]}, B, C]",
+    )]);
+    check(&[(
         "accounts {A {exports: [{service: s}]}, B {imports: [{service: {account: A, subject: s}, share: true}]}}",
         "accounts=[A {exports: [{service: s}]}, B {imports: [{service: {account: A, subject: s}, share: true}]}] \
          ~f:1:89: \"share\" has no effect: a request tells its account, and nothing of the client yet",
