@@ -24,7 +24,10 @@ impl Session {
     ) -> Option<Published> {
         let (message, account) = (run.first(), self.publisher.origin().account);
         let wish = state.wish_of(account, message)?;
-        let published = self.deliver(run, tally, state, out);
+        // Whether it has a responder is known when it is kept.
+        let no_responders = std::mem::replace(&mut self.options.no_responders, false);
+        let published = self.publish_apart(run, tally, state, out);
+        self.options.no_responders = no_responders;
         // What repeats it asks once more.
         self.publisher.refused();
         if matches!(published, Published::WaitFor(_)) && !self.publisher.has_begun() {
