@@ -58,9 +58,8 @@ impl Role {
     #[inline]
     pub(crate) const fn is_held(self) -> bool {
         match self {
-            // Only a client's message comes to another account by itself.
-            Role::Client | Role::Stream => true,
-            Role::Broker | Role::Route | Role::Spoke | Role::Hub => false,
+            Role::Client => true,
+            Role::Stream | Role::Broker | Role::Route | Role::Spoke | Role::Hub => false,
         }
     }
 }
@@ -75,6 +74,8 @@ pub(crate) struct Origin {
     pub account: AccountId,
     /// How many accounts it has come from.
     pub crossed: u8,
+    /// Whether it [waits](Role::is_held) for receivers that are far behind, also where it has crossed.
+    pub is_held: bool,
 }
 
 #[cfg(test)]
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_client_has_said_is_held() {
-        assert_eq!(ROLES.map(Role::is_held), [true, true, false, false, false]);
+    fn only_a_client_is_held() {
+        assert_eq!(ROLES.map(Role::is_held), [true, false, false, false, false]);
     }
 }

@@ -264,6 +264,7 @@ impl Receiver {
             role: self.kind.role(),
             account: self.account,
             crossed: 0,
+            is_held: self.kind.role().is_held(),
         }
     }
 }

@@ -107,7 +107,7 @@ impl Service {
 
 impl Core {
     /// Makes what has no connection a receiver, in an account. It has no subscriptions yet.
-    pub(super) fn join_part(&mut self, kind: Kind, account: AccountId) -> ReceiverId {
+    pub(in crate::core) fn join_part(&mut self, kind: Kind, account: AccountId) -> ReceiverId {
         let label = Label {
             peer: Peer::Internet(([0, 0, 0, 0], 0).into()),
             cid: 0,

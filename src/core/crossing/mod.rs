@@ -16,6 +16,8 @@
 //! Delivery gives a border no copy. It notes the crossing, and when all others have theirs, makes the message
 //! anew as it is on the other side, and delivers it there ([`delivery`](crate::core::delivery)). A service's messages are as
 //! if they had been published there, up to [`CROSSED_MAX`] accounts one behind the other. A stream's go to clients only.
+//! Who asks waits for receivers that are far behind, as in its own account. Who answers, or publishes to a stream, does
+//! not: an account that imports could hold one that exports.
 //!
 //! * `responses`: answers that are awaited; `header`: what a request tells of its importer
 
@@ -283,6 +285,7 @@ impl Core {
                 made.set(message, &subject);
                 let origin = Origin {
                     role: Role::Stream,
+                    is_held: false,
                     ..arriving(from, there)
                 };
                 Some(Arrival {
@@ -394,10 +397,11 @@ impl Core {
         let awaited = self.await_for(from, there, message.reply(), back.terms)?;
         let reply = awaited.is_some().then_some(&*self.imports.reply);
         made.set_with(message, &back.reply, reply, message.header());
-        Some(Arrival {
-            origin: arriving(from, there),
-            awaited,
-        })
+        let origin = Origin {
+            is_held: false,
+            ..arriving(from, there)
+        };
+        Some(Arrival { origin, awaited })
     }
 
     /// Each import has its subscription, and what is counted of them is right.

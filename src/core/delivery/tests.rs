@@ -521,6 +521,7 @@ fn another_broker_is_not_held_for_a_slow_receiver_and_a_group_still_spares_it() 
             bench.out.congested.insert(key);
             let origin = Origin {
                 role,
+                is_held: role.is_held(),
                 ..bench.core.receiver(peer).origin(peer)
             };
             let (mut publisher, message) = (Publisher::new(origin), message("PUB a 0\r\n\r\n"));

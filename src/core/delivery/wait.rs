@@ -24,7 +24,7 @@ impl<O: Outbox> Delivery<'_, O> {
     /// Whether the publisher is to wait for `receiver`, which is congested: it still takes bytes, and the
     /// publisher is one that is held.
     pub(super) fn waits_for(&self, receiver: Key) -> bool {
-        self.from.role.is_held()
+        self.from.is_held
             && self.out.is_moving(receiver)
             && self
                 .backpressure

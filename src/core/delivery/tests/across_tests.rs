@@ -281,6 +281,30 @@ fn who_is_far_behind_in_another_account_is_waited_for_and_nobody_gets_it_twice()
 }
 
 #[test]
+fn who_answers_or_feeds_a_stream_waits_for_nobody_in_the_account_that_imports() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.account("A"), bench.account("B"));
+    let slow = bench.client_of(b);
+    bench.import(b, &[stream(a, "told", "told"), service(a, "svc", "svc")]);
+    bench.subscribe(slow, "told", None, "1");
+    bench.subscribe(slow, "inbox", None, "2");
+    let (client, part) = (bench.client_of(a), bench.core.join_part(Kind::Service, a));
+    bench.subscribe(client, "svc", None, "1");
+    bench.publish(slow, "PUB svc inbox 0\r\n\r\n");
+    let (reply, _) = with_reply(&bench.got(client));
+    let key = bench.key(slow);
+    bench.out.congested.insert(key);
+    for (from, frame) in [
+        (part, "PUB told 0\r\n\r\n"),
+        (client, "PUB told 0\r\n\r\n"),
+        (client, &format!("PUB {reply} 0\r\n\r\n")),
+    ] {
+        assert_eq!(bench.try_to_publish(from, frame), taken(1), "{frame}");
+    }
+    assert_eq!(bench.got(slow).matches("MSG ").count(), 3);
+}
+
+#[test]
 fn what_is_too_much_for_one_piece_there_goes_in_pieces() {
     let mut bench = Bench::new();
     let (a, b) = (bench.account("A"), bench.account("B"));
