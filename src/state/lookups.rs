@@ -10,6 +10,7 @@
 use crate::auth::inquiry::Inquirer;
 use crate::config::AccountToken;
 use std::collections::{HashMap, VecDeque};
+#[cfg(feature = "nkeys")]
 use std::time::Duration;
 
 /// Time for one question, as in nats-server.

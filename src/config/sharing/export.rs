@@ -155,6 +155,7 @@ impl Export {
     }
 
     /// Offers it to the accounts of `other` too, if that is the same but for those; else gives it back.
+    #[cfg(feature = "command")]
     pub(crate) fn join(&mut self, other: Export) -> Result<(), Export> {
         let is_same = self.subject == other.subject
             && self.kind == other.kind
