@@ -436,8 +436,8 @@ impl Session {
         }
     }
 
-    /// As [`publish_allowed`](Session::publish_allowed), for the few messages that take another way: one more copy of it
-    /// would cost all others 30 instructions, since the compiler then keeps parts of it apart.
+    /// As [`publish_allowed`](Session::publish_allowed), for the few messages that take another way: one copy of it for
+    /// all of them, apart from the one that is inlined into the loop over messages.
     #[inline(never)]
     fn publish_apart<O: Outbox>(
         &mut self,

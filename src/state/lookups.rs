@@ -4,7 +4,7 @@
 //! login ──▶ account not known ──▶ one question for all who wait for it, on another thread ──▶ they are looked at again
 //! ```
 //!
-//! Whoever makes a token of his own makes a question of it. So there are few at once, each takes [`TIMEOUT`] at most, and
+//! A client can invent accounts, and each of them is a question. So there are few at once, each takes [`TIMEOUT`] at most, and
 //! no more wait than may: past that a login is refused at once.
 
 use crate::auth::inquiry::Inquirer;

@@ -139,7 +139,7 @@ impl Export {
     /// Offers it to these accounts only.
     ///
     /// # Errors
-    /// No account is named: then nobody could import it.
+    /// No account is named: then no one could import it.
     pub fn only_for(
         mut self,
         accounts: impl IntoIterator<Item = impl Into<String>>,

@@ -165,7 +165,7 @@ impl Import {
     /// Tells the exporter of the service who asks.
     ///
     /// # Errors
-    /// It is a stream, of which nobody asks anything.
+    /// It is a stream, which has no requests.
     pub fn shared(self) -> Result<Import, InvalidImport> {
         match self.kind {
             ImportKind::Service { .. } => Ok(Import {

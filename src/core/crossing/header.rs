@@ -1,6 +1,6 @@
 //! The header by which a request tells the account that serves it who asks: `Nats-Request-Info: {"acc":"B"}`.
 //!
-//! A line of that name that the client has written itself is dropped: nobody may pass for another account.
+//! A line of that name that the client has written itself is dropped: no client may pass for another account.
 
 const VERSION: &[u8] = b"NATS/1.0";
 const NAME: &[u8] = b"Nats-Request-Info";

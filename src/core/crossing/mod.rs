@@ -437,7 +437,7 @@ impl Core {
         border.map_or(0, |border| border.responses.len())
     }
 
-    /// Nobody has got what has arrived in `account`: no answer is awaited.
+    /// What has arrived in `account` had no receiver: no answer is awaited.
     pub(crate) fn await_none(&mut self, account: AccountId, token: Token) {
         if let Some(border) = &mut self.accounts[account].border {
             border.responses.end(token);

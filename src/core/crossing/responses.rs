@@ -32,7 +32,7 @@ const SLOTS_MAX: usize = 1 << 20;
 const LETTERS: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// How many there are of the secrets: so many that a token has its letters.
+/// The number of secrets, with which the letters of a token are used up.
 const SECRETS: u64 = 62_u64.pow(LETTERS as u32) / SLOTS_MAX as u64;
 
 const NAME: &[u8] = b"_R_.";

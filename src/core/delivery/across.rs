@@ -168,7 +168,7 @@ impl Hop {
         self.settle(core, &own, tally);
     }
 
-    /// It is over, and so many have got it.
+    /// It is over, with this number of copies.
     fn end(mut self: Box<Hop>, core: &mut Core, copies: usize) {
         if let Some(token) = self.awaited.take()
             && copies == 0
