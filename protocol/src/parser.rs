@@ -18,6 +18,7 @@
 use memchr::memchr;
 
 use crate::connect;
+use crate::encode;
 use crate::fault::Fault;
 use crate::line::{self, Named, Span, Trailer, Words};
 use crate::op::{ClientOp, Publish};
@@ -320,6 +321,15 @@ impl Parser {
                 .filter(|_| is_publish)
                 .and_then(|word| line::size(word.of(line))),
         }
+    }
+
+    /// How many bytes at the beginning of `input` are `PONG`s that are whole and written the way client libraries
+    /// write it. Behind a [`ClientOp::Pong`] they say nothing that it has not said: whoever skips them loses nothing.
+    #[must_use]
+    pub fn pongs(input: &[u8]) -> usize {
+        let (ops, _) = input.as_chunks::<{ encode::PONG.len() }>();
+        let count = ops.iter().take_while(|op| *op == encode::PONG).count();
+        count * encode::PONG.len()
     }
 
     /// A `PING` or a `PONG` that is whole and written the way client libraries write it.

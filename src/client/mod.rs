@@ -5,6 +5,7 @@ use crate::config::Exceeded;
 use crate::core::close::CloseReason;
 use crate::core::delivery::Tally;
 use crate::core::receiver::{Label, line_about};
+use crate::core::trace;
 use crate::door::{Door, Peer};
 use crate::limits::Ration;
 use crate::link::queues::Queues;
@@ -259,7 +260,7 @@ impl Client {
                 self.link.wait_for(cx, cx.key(), input);
                 return Ok(());
             }
-            let (op, len) = match self.parser.next_of_any(input.peek(), session.rules()) {
+            let (op, mut len) = match self.parser.next_of_any(input.peek(), session.rules()) {
                 Ok(Step::Op { op, len }) => (op, len),
                 Ok(Step::Warning(violation)) => {
                     session.tell(&violation, &mut Queues(&mut cx.io));
@@ -341,7 +342,14 @@ impl Client {
             }
             match after {
                 After::Next => self.link.heard(cx.now()),
-                After::Pong => self.link.answered(cx),
+                After::Pong => {
+                    self.link.answered(cx);
+                    // One says what many say. They are the most that a message of a WebSocket can inflate to.
+                    if ration.is_none() && !trace::is_on() {
+                        input.consume(len);
+                        len = Parser::pongs(input.peek());
+                    }
+                }
                 After::Greet => {
                     self.link.heard(cx.now());
                     self.greet_again(cx);

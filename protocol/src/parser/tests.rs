@@ -610,6 +610,21 @@ fn rules() -> impl Strategy<Value = Rules> {
     )
 }
 
+#[test]
+fn pongs_in_a_row_are_those_that_are_whole_and_written_as_usual() {
+    for (input, len) in [
+        ("", 0),
+        ("PONG\r", 0),
+        ("PONG\r\n", 6),
+        ("PONG\r\nPONG\r\nPON", 12),
+        ("PONG\r\nPING\r\nPONG\r\n", 6),
+        ("PONG \r\nPONG\r\n", 0),
+        ("PING\r\nPONG\r\n", 0),
+    ] {
+        assert_eq!(Parser::pongs(input.as_bytes()), len, "{input:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
