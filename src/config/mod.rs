@@ -25,6 +25,7 @@ mod permissions;
 mod program;
 mod proxy;
 mod pushes;
+mod resolver;
 #[cfg(feature = "command")]
 mod run;
 #[cfg(feature = "command")]
@@ -39,9 +40,7 @@ pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
 pub use listeners::{Listener, UnixGroup, UnixSocket};
 pub use midge_protocol::Secret;
 pub use network::Network;
-pub use operators::{
-    AccountToken, Deletes, Directory, OperatorToken, Operators, Preload, Resolver, TokenFault,
-};
+pub use operators::{AccountToken, OperatorToken, Operators, Preload, TokenFault};
 pub(crate) use operators::{Trust, grant};
 pub(crate) use origin::Origin;
 pub(crate) use permissions::texts;
@@ -49,6 +48,7 @@ pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses,
 pub(crate) use program::program;
 pub use proxy::ProxyProtocol;
 pub(crate) use pushes::PushFault;
+pub use resolver::{Deletes, Directory, Resolver};
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
