@@ -164,6 +164,7 @@ impl Client {
             return Ok(());
         }
         let until = login.until;
+        cx.state.use_account(&login.account, cx.now());
         session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
         self.revise_later(cx);
         self.link.expire(cx, until);

@@ -5,7 +5,8 @@ use super::login::{Waiting, inquirer};
 use crate::auth::Verdict;
 use crate::auth::inquiry::{Inquirer, Purpose};
 use crate::auth::tokens::{Now, Refusal};
-use crate::state::{State, lookups};
+use crate::config::Operators;
+use crate::state::{State, fetching};
 use midge_reactor::Context;
 
 impl Client {
@@ -20,7 +21,7 @@ impl Client {
             .state
             .config
             .operators()
-            .is_some_and(|one| one.url().is_some());
+            .is_some_and(Operators::ask_elsewhere);
         let Some(key) = refusal.unknown_account() else {
             return false;
         };
@@ -58,15 +59,28 @@ impl Client {
     }
 }
 
-/// Has accounts asked for, as long as there are threads.
+/// Has accounts asked for, as many at once as may be.
 fn ask_next(cx: &mut Context<'_, State>) {
-    while let Some(key) = cx.state.lookups.start() {
-        let operators = cx.state.config.operators();
-        let base = operators.and_then(|operators| operators.url());
-        let base = base.unwrap_or_default().to_owned();
-        let wanted = key.clone();
-        let work = move || lookups::fetch(&base, &wanted);
-        let asked = key.clone();
+    let operators = cx.state.config.operators();
+    let base = operators.and_then(|operators| operators.url());
+    match base.map(str::to_owned) {
+        Some(base) => fetch_next(cx, &base),
+        // Each takes a message, and no thread.
+        None => {
+            while let Some(key) = cx.state.lookups.start(usize::MAX) {
+                let ask = cx.state.pushes.ask;
+                // Monitoring publishes, which it does in turns of its own.
+                cx.defer(move |cx| ask(cx, &key));
+            }
+        }
+    }
+}
+
+/// Has accounts asked for by HTTP, as long as there are threads.
+fn fetch_next(cx: &mut Context<'_, State>, base: &str) {
+    while let Some(key) = cx.state.lookups.start(fetching::ASKED_MAX) {
+        let (base, wanted, asked) = (base.to_owned(), key.clone(), key.clone());
+        let work = move || fetching::fetch(&base, &wanted);
         let begun = cx.offload(work, move |cx, answer| {
             let answer = answer.unwrap_or_else(|panic| Err(panic.to_string()));
             let failure = match answer {
@@ -85,8 +99,8 @@ fn ask_next(cx: &mut Context<'_, State>) {
     }
 }
 
-/// Tells those who wait for an account.
-fn tell(cx: &mut Context<'_, State>, key: &str, failure: Option<&str>) {
+/// Tells those who wait for an account that it has come, or why it has not.
+pub(crate) fn tell(cx: &mut Context<'_, State>, key: &str, failure: Option<&str>) {
     if let Some(text) = failure {
         log::warn!(target: "midge", "Account [{key}] fetch failed: {text}");
     }

@@ -27,7 +27,7 @@ mod framing;
 mod limited;
 pub(crate) mod listener;
 mod login;
-mod lookup;
+pub(crate) mod lookup;
 pub(crate) mod opening;
 mod publishing;
 mod reload;

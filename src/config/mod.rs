@@ -48,7 +48,7 @@ pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses,
 pub(crate) use program::program;
 pub use proxy::ProxyProtocol;
 pub(crate) use pushes::PushFault;
-pub use resolver::{Deletes, Directory, Resolver};
+pub use resolver::{Cache, Deletes, Directory, Resolver};
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;

@@ -90,6 +90,9 @@ struct Read {
 }
 
 impl AccountToken {
+    /// Longest text of one.
+    pub(crate) const BYTES_MAX: usize = jwt::TOKEN_BYTES_MAX;
+
     /// Reads one. Costs a check of a signature, and of one more for each activation in it.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 use super::{AccountToken, Operators, TokenFault};
 use crate::jwt::{self, Claims, Issue};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Why a token that is pushed is not taken. Prints as nats-server tells it, where it does.
@@ -30,28 +31,46 @@ pub(crate) enum PushFault {
     Store(String),
 }
 
+impl PushFault {
+    /// How it is told; nats-server's caches have words of their own.
+    pub(crate) fn told(&self, is_cache: bool) -> String {
+        let (failed, invalid) = match is_cache {
+            true => (
+                "jwt update cache resulted in error",
+                "jwt update cache validation failed",
+            ),
+            false => ("jwt update resulted in error", "jwt validation failed"),
+        };
+        let begin = match self {
+            PushFault::Invalid(_) => invalid,
+            _ => failed,
+        };
+        format!("{begin} - {}", self.cause())
+    }
+
+    /// What is wrong.
+    pub(crate) fn cause(&self) -> Cow<'_, str> {
+        let text = match self {
+            PushFault::Token(fault) => return fault.to_string().into(),
+            PushFault::Untimely(issue) => return issue.to_string().into(),
+            PushFault::Store(text) => text,
+            PushFault::Subject => "subject does not match jwt content",
+            PushFault::Strict => "operator requires issuer to be a signing key",
+            PushFault::Stranger => "no key of the operator has signed it",
+            PushFault::Older => "a jwt that was issued later is stored",
+            PushFault::Invalid(issues) => {
+                let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
+                return format!("validation errors: [{}]", issues.join(" ")).into();
+            }
+            PushFault::Full => "jwt store is full",
+        };
+        text.into()
+    }
+}
+
 impl fmt::Display for PushFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let PushFault::Invalid(issues) = self {
-            let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
-            return write!(
-                f,
-                "jwt validation failed - validation errors: [{}]",
-                issues.join(" ")
-            );
-        }
-        f.write_str("jwt update resulted in error - ")?;
-        match self {
-            PushFault::Token(fault) => fault.fmt(f),
-            PushFault::Subject => f.write_str("subject does not match jwt content"),
-            PushFault::Strict => f.write_str("operator requires issuer to be a signing key"),
-            PushFault::Stranger => f.write_str("no key of the operator has signed it"),
-            PushFault::Untimely(issue) => issue.fmt(f),
-            PushFault::Older => f.write_str("a jwt that was issued later is stored"),
-            PushFault::Full => f.write_str("jwt store is full"),
-            PushFault::Store(text) => f.write_str(text),
-            PushFault::Invalid(_) => Ok(()),
-        }
+        f.write_str(&self.told(false))
     }
 }
 

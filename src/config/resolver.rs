@@ -2,7 +2,12 @@
 
 use super::Operators;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How many accounts a cache keeps, and how long it waits for an answer, as in nats-server.
+const CACHED_MAX: usize = 1000;
+const TIMEOUT: Duration = Duration::from_millis(1900);
 
 /// Where tokens of accounts are kept that come while the broker runs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -13,6 +18,9 @@ pub enum Resolver {
     Memory,
     /// In files, which count as well after a restart.
     Directory(Directory),
+    /// In files, but only of accounts that were in use lately: one that is not there is asked for, by a message in the
+    /// system account.
+    Cache(Cache),
     /// In memory, and elsewhere: an account that is not known is asked for at this address with its key behind it,
     /// by HTTP.
     Url(String),
@@ -27,6 +35,30 @@ pub struct Directory {
     pub deletes: Deletes,
     /// Most accounts that are kept (`limit`). Default: no limit.
     pub accounts_max: Option<usize>,
+}
+
+/// A directory with the tokens of accounts that were in use lately (`resolver: {type: cache}`), each in a file `KEY.jwt`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cache {
+    /// Where it is (`dir`). It is made if it is not there.
+    pub path: PathBuf,
+    /// Most accounts that are kept (`limit`): past that, the one goes that was not used for longest. Default 1,000.
+    pub accounts_max: usize,
+    /// How long an account is kept that is not used (`ttl`). Default: until its token is over.
+    pub ttl: Option<Duration>,
+    /// How long an answer is waited for (`timeout`). Default 1.9 seconds.
+    pub timeout: Duration,
+}
+
+impl Default for Cache {
+    fn default() -> Cache {
+        Cache {
+            path: PathBuf::new(),
+            accounts_max: CACHED_MAX,
+            ttl: None,
+            timeout: TIMEOUT,
+        }
+    }
 }
 
 /// What becomes of the file of an account that an operator deletes.
@@ -44,38 +76,93 @@ pub enum Deletes {
 
 impl fmt::Display for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let directory = match self {
-            Resolver::Memory => return f.write_str("MEMORY"),
-            Resolver::Url(url) => return write!(f, "URL({url})"),
-            Resolver::Directory(directory) => directory,
-        };
-        write!(f, "{{type: full, dir: {}", directory.path.display())?;
-        match directory.deletes {
+        match self {
+            Resolver::Memory => f.write_str("MEMORY"),
+            Resolver::Url(url) => write!(f, "URL({url})"),
+            Resolver::Directory(directory) => directory.fmt(f),
+            Resolver::Cache(cache) => cache.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{type: full, dir: {}", self.path.display())?;
+        match self.deletes {
             Deletes::No => {}
             Deletes::Rename => f.write_str(", allow_delete: true")?,
             Deletes::Remove => f.write_str(", allow_delete: true, hard_delete: true")?,
         }
-        if let Some(max) = directory.accounts_max {
+        if let Some(max) = self.accounts_max {
             write!(f, ", limit: {max}")?;
         }
         f.write_str("}")
     }
 }
 
+impl fmt::Display for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cache {
+            path,
+            accounts_max,
+            ttl,
+            timeout,
+        } = self;
+        let path = path.display();
+        write!(f, "{{type: cache, dir: {path}, limit: {accounts_max}")?;
+        if let Some(ttl) = ttl {
+            write!(f, ", ttl: {ttl:?}")?;
+        }
+        write!(f, ", timeout: {timeout:?}}}")
+    }
+}
+
+/// The files in which tokens of accounts are kept, whichever resolver keeps them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Store<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) deletes: Deletes,
+    /// Most accounts, of which a further one is refused.
+    pub(crate) accounts_max: Option<usize>,
+}
+
 impl Operators {
-    /// The directory with the tokens of accounts, if there is one.
-    pub(crate) fn directory(&self) -> Option<&Directory> {
+    /// The files in which accounts are kept, if they are.
+    pub(crate) fn store(&self) -> Option<Store<'_>> {
         match &self.resolver {
             Resolver::Memory | Resolver::Url(_) => None,
-            Resolver::Directory(directory) => Some(directory),
+            Resolver::Directory(directory) => Some(Store {
+                path: &directory.path,
+                deletes: directory.deletes,
+                accounts_max: directory.accounts_max,
+            }),
+            // As in nats-server, what is deleted there is not kept under another name.
+            Resolver::Cache(cache) => Some(Store {
+                path: &cache.path,
+                deletes: Deletes::Remove,
+                accounts_max: None,
+            }),
         }
     }
 
-    /// Where accounts are asked for that are not known, if they are.
+    /// How accounts are kept of which others know all, if they are.
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        match &self.resolver {
+            Resolver::Cache(cache) => Some(cache),
+            _ => None,
+        }
+    }
+
+    /// Where accounts are asked for by HTTP that are not known, if they are.
     pub(crate) fn url(&self) -> Option<&str> {
         match &self.resolver {
             Resolver::Url(url) => Some(url),
-            Resolver::Memory | Resolver::Directory(_) => None,
+            _ => None,
         }
+    }
+
+    /// Whether an account that is not known is asked for elsewhere.
+    pub(crate) fn ask_elsewhere(&self) -> bool {
+        matches!(self.resolver, Resolver::Url(_) | Resolver::Cache(_))
     }
 }

@@ -3,6 +3,7 @@
 use crate::ANNOUNCED_VERSION;
 use crate::client::Client;
 use crate::client::listener::Clients;
+use crate::client::lookup;
 use crate::config::{Config, Terms};
 use crate::door::{Door, Transport};
 use crate::link::upkeep::tell_later;
@@ -364,8 +365,9 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
         }
         cx.state.info = announce(&cx.state.config, nkey::text(nkey::Kind::Server, random));
     }
-    operators::open(cx.state)?;
+    operators::open(cx)?;
     cx.state.pushes.bring = reload::account_changed;
+    cx.state.pushes.tell = lookup::tell;
     let doors: Vec<Door> = cx.state.config.doors().collect();
     let mut listeners = Vec::new();
     for door in doors {

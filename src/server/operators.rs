@@ -1,9 +1,11 @@
 //! What is told of operators when a broker starts, in nats-server's words.
 
 use super::preflight::StartError;
-use crate::config::{Config, Directory, Operators};
-use crate::state::{State, directory, lookups};
+use crate::config::{Config, Operators};
+use crate::state::{State, directory, fetching};
 use jiff::Timestamp;
+use midge_reactor::Context;
+use std::collections::HashMap;
 
 /// Tells whom the broker trusts.
 pub(super) fn tell(config: &Config) {
@@ -35,29 +37,33 @@ pub(super) fn tell(config: &Config) {
 ///
 /// # Errors
 /// What is wrong with the directory.
-pub(super) fn open(state: &mut State) -> Result<(), StartError> {
-    let State { config, known, .. } = state;
-    let Some(operators) = config.operators() else {
+pub(super) fn open(cx: &mut Context<'_, State>) -> Result<(), StartError> {
+    let Some(operators) = cx.state.config.operators() else {
         return Ok(());
     };
     if let Some(url) = operators.url() {
         // What does not answer at the start is more likely misspelt than away.
-        return lookups::get(url).map(drop).map_err(StartError::Config);
+        return fetching::get(url).map(drop).map_err(StartError::Config);
     }
-    let Some(Directory { path, .. }) = operators.directory() else {
+    let Some(store) = operators.store() else {
         return Ok(());
     };
-    let held = directory::read(path).map_err(StartError::Config)?;
-    held.tokens.into_iter().for_each(|token| known.put(token));
+    let some = match operators.cache() {
+        Some(_) => "some",
+        None => "all",
+    };
+    let path = store.path.display().to_string();
+    let wanted = cx.state.known.wanted(operators);
+    let held = directory::read(store.path, &HashMap::new(), &wanted);
+    let held = held.map_err(StartError::Config)?;
     for line in &held.doubts {
         log::warn!(target: "midge", "{line}");
     }
-    for token in known.newer(operators) {
-        directory::write(path, &token).map_err(StartError::Config)?;
-        known.put(token);
+    for token in held.tokens {
+        let now = cx.now();
+        cx.state.keep_account(token, now);
     }
-    let path = path.display();
-    log::info!(target: "midge", "Managing all jwt in exclusive directory {path}");
+    log::info!(target: "midge", "Managing {some} jwt in exclusive directory {path}");
     Ok(())
 }
 

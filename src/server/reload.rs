@@ -40,6 +40,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
     }
     tell(cx, &before);
     messages::update(cx);
+    messages::read_accounts_again(cx);
     let changes = Changes::of(&former, &cx.state.config);
     if changes.credentials {
         cx.state.auth_version += 1;

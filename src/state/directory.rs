@@ -8,8 +8,9 @@
 
 use crate::config::{AccountToken, Deletes};
 use midge_text::system_words;
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -22,13 +23,20 @@ pub(crate) struct Held {
     pub(crate) tokens: Vec<AccountToken>,
     /// What is wrong with others, a line for each.
     pub(crate) doubts: Vec<String>,
+    /// The keys of those.
+    pub(crate) broken: Vec<Box<str>>,
 }
 
-/// Reads all tokens of a directory, which is made if it is not there.
+/// Reads all tokens of a directory, which is made if it is not there, and writes those tokens there that are `wanted` and were
+/// issued later than what is there. What is as it is `known` is not read anew: that would cost a check of its signature.
 ///
 /// # Errors
 /// What is wrong with the directory, as a line.
-pub(crate) fn read(directory: &Path) -> Result<Held, String> {
+pub(crate) fn read(
+    directory: &Path,
+    known: &HashMap<Box<str>, AccountToken>,
+    wanted: &[AccountToken],
+) -> Result<Held, String> {
     let said = |error: io::Error| {
         let name = directory.display();
         format!("resolver dir {name}: {}", system_words(&error))
@@ -53,18 +61,44 @@ pub(crate) fn read(directory: &Path) -> Result<Held, String> {
         if name.ends_with(UNFINISHED) {
             fs::remove_file(&path).map_err(said)?;
         } else if let Some(key) = name.strip_suffix(SUFFIX) {
-            match token(&path, key) {
+            match token(&path, key, known.get(key)) {
                 Ok(token) => held.tokens.push(token),
-                Err(text) => held.doubts.push(format!("{}: {text}", path.display())),
+                Err(text) => {
+                    held.doubts.push(format!("{}: {text}", path.display()));
+                    held.broken.push(key.into());
+                }
+            }
+        }
+    }
+    for token in wanted {
+        let there = held.tokens.iter().position(|one| one.key() == token.key());
+        match there.map(|place| &mut held.tokens[place]) {
+            Some(there) if there.claims().issued_at >= token.claims().issued_at => {}
+            there => {
+                write(directory, token)?;
+                match there {
+                    Some(there) => *there = token.clone(),
+                    None => held.tokens.push(token.clone()),
+                }
             }
         }
     }
     Ok(held)
 }
 
-fn token(path: &Path, key: &str) -> Result<AccountToken, String> {
-    let text = fs::read_to_string(path).map_err(|error| system_words(&error))?;
-    let token = AccountToken::parse(text.trim_end()).map_err(|fault| fault.to_string())?;
+/// The token in a file. One that is longer than any token is not read to its end.
+fn token(path: &Path, key: &str, known: Option<&AccountToken>) -> Result<AccountToken, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| system_words(&error))?;
+    let read = file
+        .take(AccountToken::BYTES_MAX as u64 + 2)
+        .read_to_string(&mut text);
+    read.map_err(|error| system_words(&error))?;
+    let text = text.trim_end();
+    if let Some(known) = known.filter(|known| known.text() == text) {
+        return Ok(known.clone());
+    }
+    let token = AccountToken::parse(text).map_err(|fault| fault.to_string())?;
     match token.key() == key {
         true => Ok(token),
         false => Err(format!(
@@ -153,15 +187,20 @@ mod tests {
         }
     }
 
+    /// All that the directory holds.
+    fn all(directory: &Scratch) -> Result<Held, String> {
+        read(&directory.0, &HashMap::new(), &[])
+    }
+
     #[test]
     fn what_is_written_is_read_and_takes_the_place_of_what_was_there() {
         let directory = Scratch::new("write");
-        assert!(read(&directory.0).expect("it is made").tokens.is_empty());
+        assert!(all(&directory).expect("it is made").tokens.is_empty());
         let (one, later, other) = (account(2, 1), account(2, 2), account(3, 1));
         for token in [&one, &other, &later] {
             write(&directory.0, token).expect("there is room");
         }
-        let mut held = read(&directory.0).expect("it can be read").tokens;
+        let mut held = all(&directory).expect("it can be read").tokens;
         held.sort_by(|one, other| one.key().cmp(other.key()));
         let mut expected = [later, other];
         expected.sort_by(|one, other| one.key().cmp(other.key()));
@@ -181,7 +220,7 @@ mod tests {
     fn what_was_not_finished_is_removed_and_what_is_no_token_is_told() {
         let directory = Scratch::new("unfinished");
         let token = account(2, 1);
-        read(&directory.0).expect("it is made");
+        all(&directory).expect("it is made");
         write(&directory.0, &token).expect("there is room");
         let put = |name: &str, text: &str| {
             fs::write(directory.0.join(name), text).expect("there is room");
@@ -190,7 +229,7 @@ mod tests {
         put("AOTHER.jwt", token.text());
         put("ABROKEN.jwt", "eyJ");
         put("readme.txt", "x");
-        let held = read(&directory.0).expect("it can be read");
+        let held = all(&directory).expect("it can be read");
         assert_eq!(held.tokens, [token]);
         assert_eq!(held.doubts.len(), 2, "{:?}", held.doubts);
         assert_eq!(directory.names().len(), 4);
@@ -200,7 +239,7 @@ mod tests {
     fn a_deleted_token_is_kept_under_another_name_or_removed() {
         let directory = Scratch::new("delete");
         let (kept, removed) = (account(2, 1), account(3, 1));
-        read(&directory.0).expect("it is made");
+        all(&directory).expect("it is made");
         for token in [&kept, &removed] {
             write(&directory.0, token).expect("there is room");
         }
@@ -209,12 +248,7 @@ mod tests {
             delete(&directory.0, removed.key(), Deletes::Remove).expect("it is done");
         }
         assert_eq!(directory.names(), [format!("{}.jwt.deleted", kept.key())]);
-        assert!(
-            read(&directory.0)
-                .expect("it can be read")
-                .tokens
-                .is_empty()
-        );
+        assert!(all(&directory).expect("it can be read").tokens.is_empty());
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 pub(crate) mod accounts;
 pub(crate) mod asking;
+pub(crate) mod cache;
 pub(crate) mod certificates;
 pub(crate) mod directory;
 pub(crate) mod ending;
 pub(crate) mod events;
+pub(crate) mod fetching;
 pub(crate) mod handshakes;
 pub(crate) mod lookups;
 pub(crate) mod open_files;
@@ -30,6 +32,7 @@ use crate::limits::Limiter;
 use crate::mapping::Way;
 use crate::records::{Records, Stats, TlsHandshakes};
 use crate::state::asking::Asking;
+use crate::state::cache::Cache;
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
 use crate::state::events::Events;
@@ -101,6 +104,8 @@ pub struct State {
     pub(crate) inquiries: Inquiries,
     /// Tokens of accounts.
     pub(crate) known: Known,
+    /// Which of them goes next, where only some are kept.
+    pub(crate) cache: Cache,
     /// Accounts that are asked for elsewhere.
     pub(crate) lookups: Lookups,
     /// Tokens of accounts on their way here.
@@ -180,6 +185,7 @@ impl State {
             way: Way::default(),
             inquiries: Inquiries::new(),
             known: Known::default(),
+            cache: Cache::default(),
             lookups: Lookups::default(),
             pushes: Pushes::default(),
             failures: Failures::new(),

@@ -1,7 +1,7 @@
-//! `Pushes`: requests to change accounts, one after the other: each waits for the disk.
+//! `Pushes`: what is done to the tokens of accounts, one after the other: each waits for the disk.
 //!
 //! ```text
-//! request ──▶ waiting ──▶ read and written on other threads ──▶ known, and brought to the account's clients
+//! request, answer, reload ──▶ waiting ──▶ read and written on other threads ──▶ known, and brought to the account's clients
 //! ```
 
 use crate::core::requests::Request;
@@ -9,22 +9,52 @@ use crate::state::State;
 use midge_reactor::Context;
 use std::collections::VecDeque;
 
-/// Most requests that wait, and most bytes of them.
+/// Most that waits of what others bring, and most bytes of that.
 const WAITING_MAX: usize = 1024;
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Brings another token of an account to its clients. Monitoring hears of one and knows no clients, so the server leaves
-/// its function here.
-pub(crate) type Bring = fn(&mut Context<'_, State>, account: &str);
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// What a request wants.
+    Request(Request),
+    /// A token that was asked for has come: whose it is to be, and its text.
+    Come(Box<str>, Box<[u8]>),
+    /// The directory may hold others.
+    ReadAgain,
+    /// Files of these accounts are to go.
+    Remove(Vec<Box<str>>),
+}
 
-/// Requests to change accounts.
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Work::Request(request) => request.payload.len(),
+            Work::Come(_, text) => text.len(),
+            Work::ReadAgain | Work::Remove(_) => 0,
+        }
+    }
+}
+
+/// Does something about an account.
+type Deed = fn(&mut Context<'_, State>, account: &str);
+
+/// Tells those who wait for an account why it has not come, if it has not.
+type Tell = fn(&mut Context<'_, State>, account: &str, failure: Option<&str>);
+
+/// What is done to the tokens of accounts.
 #[derive(Debug)]
 pub(crate) struct Pushes {
-    waiting: VecDeque<Request>,
+    waiting: VecDeque<Work>,
     bytes: usize,
-    /// Whether one is under way.
+    /// Whether something is under way.
     pub(crate) is_busy: bool,
-    pub(crate) bring: Bring,
+    /// Brings another token of an account to its clients. Monitoring hears of one and knows no clients, so the server leaves its
+    /// function here, and its own for clients that wait.
+    pub(crate) bring: Deed,
+    pub(crate) tell: Tell,
+    /// Asks others for an account. Clients want it, and monitoring can.
+    pub(crate) ask: Deed,
 }
 
 impl Default for Pushes {
@@ -34,26 +64,40 @@ impl Default for Pushes {
             bytes: 0,
             is_busy: false,
             bring: |_, _| {},
+            tell: |_, _, _| {},
+            ask: |_, _| {},
         }
     }
 }
 
 impl Pushes {
-    /// Keeps one; answers whether there is room.
-    pub(crate) fn keep(&mut self, request: Request) -> bool {
-        let bytes = self.bytes + request.payload.len();
+    /// Keeps what somebody brings; answers whether there is room.
+    pub(crate) fn keep(&mut self, work: Work) -> bool {
+        let bytes = self.bytes + work.bytes();
         let has_room = self.waiting.len() < WAITING_MAX && bytes <= BYTES_MAX;
         if has_room {
             self.bytes = bytes;
-            self.waiting.push_back(request);
+            self.waiting.push_back(work);
         }
         has_room
     }
 
-    /// The one whose turn it is.
-    pub(crate) fn next(&mut self) -> Option<Request> {
-        let request = self.waiting.pop_front()?;
-        self.bytes -= request.payload.len();
-        Some(request)
+    /// The directory is to be read, once for all that want it.
+    pub(crate) fn read_again(&mut self) {
+        if !matches!(self.waiting.back(), Some(Work::ReadAgain)) {
+            self.waiting.push_back(Work::ReadAgain);
+        }
+    }
+
+    /// Files are to go.
+    pub(crate) fn remove(&mut self, keys: Vec<Box<str>>) {
+        self.waiting.push_back(Work::Remove(keys));
+    }
+
+    /// What is to be done next.
+    pub(crate) fn next(&mut self) -> Option<Work> {
+        let work = self.waiting.pop_front()?;
+        self.bytes -= work.bytes();
+        Some(work)
     }
 }

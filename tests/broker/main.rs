@@ -11,7 +11,7 @@ mod tokens;
 
 mod dialogue;
 
-mod accounts_pushed;
+mod accounts;
 mod credentials;
 mod imports;
 mod limits;

@@ -1,67 +1,108 @@
-//! Tokens of accounts in a directory: whatever ends the process, what is there is whole, and what was answered is there.
+//! Tokens of accounts in a directory: whatever ends the process, what is there is whole, and what was answered is there. What
+//! somebody puts there by hand counts after a reload.
 
-use crate::process::Broker;
+use crate::process::{Broker, signal};
 use crate::raw::Raw;
 use crate::tokens::{Signer, account_body, user_body};
 use midge::AccountToken;
 use midge_protocol::ServerOp;
 use midge_protocol::nkey::Kind;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
-/// A directory of this test, with the configuration in it.
-struct Scratch(PathBuf);
+/// A directory of this test, with the configuration in it, and the keys.
+struct World {
+    directory: PathBuf,
+    operator: Signer,
+    system: Signer,
+}
 
-impl Drop for Scratch {
+impl Drop for World {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-/// A client of the system account.
-fn join(broker: &Broker, system: &Signer) -> Raw {
+impl World {
+    /// Settings of a broker that knows the system account.
+    fn new(name: &str) -> World {
+        let name = format!("midge-{name}-{}", std::process::id());
+        let world = World {
+            directory: std::env::temp_dir().join(name),
+            operator: Signer::new(Kind::Operator, 1),
+            system: Signer::new(Kind::Account, 2),
+        };
+        fs::create_dir_all(&world.directory).expect("there is room");
+        let key = &world.system.public;
+        let nats = json!({"type": "operator", "version": 2, "system_account": key});
+        let operator = (world.operator).token(json!({"sub": world.operator.public, "nats": nats}));
+        let text = format!(
+            "operator: {operator}\nresolver {{ type: full, dir: {:?} }}\nresolver_preload {{ {key}: {} }}\n",
+            world.kept().display().to_string(),
+            world.token(&world.system, 1, |_| {})
+        );
+        fs::write(world.file(), text).expect("there is room");
+        world
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.join("midge.conf")
+    }
+
+    /// Where tokens are kept.
+    fn kept(&self) -> PathBuf {
+        self.directory.join("jwt")
+    }
+
+    /// The file of an account.
+    fn place(&self, account: &Signer) -> PathBuf {
+        self.kept().join(format!("{}.jwt", account.public))
+    }
+
+    fn start(&self) -> Broker {
+        Broker::start(&["-c", self.file().to_str().expect("it is text")])
+    }
+
+    fn token(&self, account: &Signer, issued_at: usize, change: impl Fn(&mut Value)) -> String {
+        let mut claims = json!({"sub": account.public, "iat": issued_at, "nats": account_body()});
+        change(&mut claims);
+        self.operator.token(claims)
+    }
+}
+
+/// A client of an account, once it is in; or what it was told.
+fn join(broker: &Broker, account: &Signer) -> Result<Raw, String> {
     let mut nats = user_body();
     nats["bearer_token"] = json!(true);
     let user = Signer::new(Kind::User, 4).public;
-    let token = system.token(json!({"sub": user, "iat": 1, "nats": nats}));
-    Raw::join_with(
-        broker.addr(),
-        &json!({"verbose": false, "jwt": token}).to_string(),
-    )
+    let token = account.token(json!({"sub": user, "iat": 1, "nats": nats}));
+    let connect = json!({"verbose": false, "jwt": token});
+    let mut client = Raw::connect(broker.addr());
+    client.send(format!("CONNECT {connect}\r\nPING\r\n").as_bytes());
+    match client.line().expect("it is told") {
+        told if told == "PONG" => Ok(client),
+        told => Err(told),
+    }
 }
 
 #[test]
 fn a_process_that_is_killed_in_the_midst_of_pushes_leaves_each_token_whole_and_those_it_has_answered()
  {
-    let directory = std::env::temp_dir().join(format!("midge-kept-{}", std::process::id()));
-    let scratch = Scratch(directory);
-    let kept = scratch.0.join("jwt");
-    fs::create_dir_all(&scratch.0).expect("there is room");
-    let operator = Signer::new(Kind::Operator, 1);
-    let [system, account] = [2, 3].map(|byte| Signer::new(Kind::Account, byte));
-    let nats = json!({"type": "operator", "version": 2, "system_account": system.public});
-    let token = operator.token(json!({"sub": operator.public, "nats": nats}));
-    let of_system = operator.token(json!({"sub": system.public, "iat": 1, "nats": account_body()}));
-    let file = scratch.0.join("midge.conf");
-    let text = format!(
-        "operator: {token}\nresolver {{ type: full, dir: {:?} }}\nresolver_preload {{ {}: {of_system} }}\n",
-        kept.display().to_string(),
-        system.public
-    );
-    fs::write(&file, text).expect("there is room");
-    let file = file.to_str().expect("it is text").to_owned();
+    let world = World::new("kept");
+    let account = Signer::new(Kind::Account, 3);
     let mut issued = 0;
     for answered in [0, 1, 3, 8, 20] {
-        let mut broker = Broker::start(&["-c", &file]);
-        let mut client = join(&broker, &system);
+        let mut broker = world.start();
+        let mut client = join(&broker, &world.system).expect("it is let in");
         let pushes: Vec<String> = (0..40)
             .map(|_| {
                 issued += 1;
                 // Long enough that a write may be cut.
-                let mut nats = account_body();
-                nats["description"] = json!("x".repeat(issued * 50));
-                operator.token(json!({"sub": account.public, "iat": issued, "nats": nats}))
+                let text = "x".repeat(issued * 50);
+                world.token(&account, issued, |claims| {
+                    claims["nats"]["description"] = json!(text);
+                })
             })
             .collect();
         client.send(b"SUB answers 1\r\n");
@@ -83,8 +124,7 @@ fn a_process_that_is_killed_in_the_midst_of_pushes_leaves_each_token_whole_and_t
         }
         broker.child.kill().expect("it runs");
         broker.child.wait().expect("it has ended");
-        let path = kept.join(format!("{}.jwt", account.public));
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = fs::read_to_string(world.place(&account)).unwrap_or_default();
         let place = pushes.iter().position(|push| *push == text);
         assert!(
             place.map_or(0, |place| place + 1) >= answered || answered == 0,
@@ -95,8 +135,8 @@ fn a_process_that_is_killed_in_the_midst_of_pushes_leaves_each_token_whole_and_t
         }
     }
     // What was left behind beside it does not stay, and what counts is what is there.
-    let broker = Broker::start(&["-c", &file]);
-    let names = fs::read_dir(&kept).expect("it is there");
+    let broker = world.start();
+    let names = fs::read_dir(world.kept()).expect("it is there");
     let names: Vec<String> = names
         .map(|entry| {
             entry
@@ -107,10 +147,54 @@ fn a_process_that_is_killed_in_the_midst_of_pushes_leaves_each_token_whole_and_t
         })
         .collect();
     assert!(names.iter().all(|name| name.ends_with(".jwt")), "{names:?}");
-    let mut client = join(&broker, &system);
+    let mut client = join(&broker, &world.system).expect("it is let in");
     let subject = format!("$SYS.REQ.ACCOUNT.{}.CLAIMS.LOOKUP", account.public);
     client.send(format!("SUB answers 1\r\nPUB {subject} answers 0\r\n\r\n").as_bytes());
     let told = client.message(|message| message.payload.to_vec());
-    let stored = fs::read(kept.join(format!("{}.jwt", account.public))).expect("it is there");
+    let stored = fs::read(world.place(&account)).expect("it is there");
     assert_eq!(told, Some(stored));
+}
+
+#[test]
+fn what_is_put_into_the_directory_by_hand_counts_after_a_reload_and_reaches_clients() {
+    let world = World::new("by-hand");
+    let [revoked, steady, fresh, gone] = [3, 4, 5, 6].map(|byte| Signer::new(Kind::Account, byte));
+    fs::create_dir_all(world.kept()).expect("there is room");
+    let put = |account: &Signer, token: String| {
+        fs::write(world.place(account), token).expect("there is room");
+    };
+    for account in [&revoked, &steady, &gone] {
+        put(account, world.token(account, 20, |_| {}));
+    }
+    let mut broker = world.start();
+    let [mut first, mut second] =
+        [&revoked, &steady].map(|account| join(&broker, account).expect("it is let in"));
+    let denied = Some("-ERR 'Authorization Violation'".to_owned());
+    assert_eq!(join(&broker, &fresh).err(), denied);
+    // Issued before what is there: who puts it there means it.
+    let revokes = |claims: &mut Value| claims["nats"]["revocations"] = json!({"*": 1});
+    put(&revoked, world.token(&revoked, 10, revokes));
+    let stranger = Signer::new(Kind::Operator, 9);
+    let foreign = json!({"sub": steady.public, "iat": 30, "nats": account_body()});
+    put(&steady, stranger.token(foreign));
+    put(&fresh, world.token(&fresh, 10, |_| {}));
+    fs::remove_file(world.place(&gone)).expect("it is there");
+    signal(broker.child.id(), "HUP");
+    let told = "-ERR 'User Authentication Revoked'";
+    assert_eq!(first.line().as_deref(), Some(told));
+    let stays = format!(
+        "Account {} stays as it was: no key of the operator",
+        steady.public
+    );
+    broker.position(&stays);
+    broker.position(&format!("Account {} has another JWT", fresh.public));
+    broker.position(&format!(
+        "Account {} is no longer in the directory",
+        gone.public
+    ));
+    second.sync();
+    join(&broker, &fresh).expect("it is let in");
+    join(&broker, &steady).expect("it is let in");
+    assert_eq!(join(&broker, &gone).err(), denied);
+    assert_eq!(join(&broker, &revoked).err(), denied);
 }

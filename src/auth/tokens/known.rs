@@ -4,8 +4,9 @@
 //! directory, pushes ──▶ come ──▶ goes before ──▶ preload, in the settings
 //! ```
 //!
-//! What is kept in a directory is all here as well: to look an account up waits for nothing. A reload that says something
-//! else of an account brings that in place of what has come, unless that is kept in a directory and was issued later.
+//! What is kept in a directory is all here as well: to look an account up waits for nothing. What is there no longer counts as
+//! long as its account is open. A reload that says something else of an account brings that in place of what has come, unless
+//! that is kept in a directory and was issued later.
 
 use crate::config::{AccountLimits, AccountToken, Config, GLOBAL, Operators};
 use std::collections::BTreeMap;
@@ -14,8 +15,28 @@ use std::ops::Bound;
 /// Tokens of accounts that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// What has come, by key; `None` is an account that was deleted.
-    come: BTreeMap<Box<str>, Option<AccountToken>>,
+    /// What has come, by key.
+    come: BTreeMap<Box<str>, Come>,
+}
+
+/// What has come of an account.
+#[derive(Debug)]
+enum Come {
+    /// Its token, which is kept where accounts are.
+    Kept(AccountToken),
+    /// Its token, which is kept no longer.
+    Left(AccountToken),
+    /// It was deleted.
+    Deleted,
+}
+
+impl Come {
+    fn token(&self) -> Option<&AccountToken> {
+        match self {
+            Come::Kept(token) | Come::Left(token) => Some(token),
+            Come::Deleted => None,
+        }
+    }
 }
 
 impl Known {
@@ -26,43 +47,56 @@ impl Known {
         key: &str,
     ) -> Option<&'a AccountToken> {
         match self.come.get(key) {
-            Some(come) => come.as_ref(),
+            Some(come) => come.token(),
             None => operators.preload.get(key),
         }
     }
 
     /// The token counts from here on.
     pub(crate) fn put(&mut self, token: AccountToken) {
-        self.come.insert(token.key().into(), Some(token));
+        self.come.insert(token.key().into(), Come::Kept(token));
     }
 
     /// There is no account of this key from here on, whatever the settings say.
     pub(crate) fn delete(&mut self, key: &str) {
-        self.come.insert(key.into(), None);
+        self.come.insert(key.into(), Come::Deleted);
     }
 
-    /// Those that have come, and were not deleted, in the order of their keys from one on.
+    /// The token is kept no longer: it counts only where its account is open.
+    pub(crate) fn let_go(&mut self, key: &str, is_open: bool) {
+        let Some(come) = self.come.get_mut(key) else {
+            return;
+        };
+        match (&*come, is_open) {
+            (Come::Kept(token), true) => *come = Come::Left(token.clone()),
+            (Come::Kept(_), false) => {
+                self.come.remove(key);
+            }
+            (Come::Left(_) | Come::Deleted, _) => {}
+        }
+    }
+
+    /// The account of this key, if it is kept.
+    pub(crate) fn kept(&self, key: &str) -> Option<&AccountToken> {
+        self.from(key).next().filter(|token| token.key() == key)
+    }
+
+    /// Those that have come and are kept, in the order of their keys from one on.
     pub(crate) fn from<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a AccountToken> {
         let rest = (Bound::Included(key), Bound::Unbounded);
         let all = self.come.range::<str, _>(rest);
-        all.filter_map(|(_, token)| token.as_ref())
+        all.filter_map(|(_, come)| match come {
+            Come::Kept(token) => Some(token),
+            Come::Left(_) | Come::Deleted => None,
+        })
     }
 
-    /// Of the accounts in the settings those that are to be put here: what is here was issued no later.
-    pub(crate) fn newer(&self, operators: &Operators) -> Vec<AccountToken> {
-        let is_newer = |token: &AccountToken| match self.come.get(token.key()) {
-            Some(Some(come)) => token.claims().issued_at > come.claims().issued_at,
-            Some(None) => false,
-            None => true,
-        };
-        let found = operators
-            .preload
-            .iter()
-            .filter(|(key, token)| *key == token.key());
-        let newer = found
-            .map(|(_, token)| token)
-            .filter(|token| is_newer(token));
-        newer.cloned().collect()
+    /// The accounts in the settings that were not deleted since.
+    pub(crate) fn wanted(&self, operators: &Operators) -> Vec<AccountToken> {
+        let is_deleted =
+            |token: &AccountToken| matches!(self.come.get(token.key()), Some(Come::Deleted));
+        let wanted = preloaded(operators).filter(|token| !is_deleted(token));
+        wanted.cloned().collect()
     }
 
     /// Whether there is an account of this name, used or not. Without operators it stands in the settings.
@@ -96,10 +130,8 @@ impl Known {
         let Some(operators) = config.operators() else {
             return self.come.clear();
         };
-        if operators.directory().is_some() {
-            for token in self.newer(operators) {
-                self.put(token);
-            }
+        if operators.store().is_some() {
+            // They go into the directory, if they are newer than what is there, and count when that is read.
             return;
         }
         let before = former.operators();
@@ -108,6 +140,12 @@ impl Known {
             before == operators.preload.get(key)
         });
     }
+}
+
+/// The accounts in the settings that can be found there.
+fn preloaded(operators: &Operators) -> impl Iterator<Item = &AccountToken> {
+    let all = operators.preload.iter();
+    all.filter_map(|(key, token)| (key == token.key()).then_some(token))
 }
 
 #[cfg(all(test, feature = "nkeys"))]
@@ -148,6 +186,26 @@ mod tests {
         assert_eq!(known.find(operators, stands.key()), None);
         assert!(!known.has_account(&config, stands.key()));
         assert_eq!(known.from("").collect::<Vec<_>>(), [&other]);
+    }
+
+    #[test]
+    fn what_is_kept_no_longer_counts_as_long_as_its_account_is_open() {
+        let (one, other) = (token(2, 1), token(3, 1));
+        let config = config(&[], true);
+        let operators = config.operators().expect("there are some");
+        let mut known = Known::default();
+        for token in [&one, &other] {
+            known.put(token.clone());
+        }
+        assert_eq!(known.kept(one.key()), Some(&one));
+        known.let_go(one.key(), true);
+        known.let_go(other.key(), false);
+        assert_eq!(known.find(operators, one.key()), Some(&one));
+        assert_eq!(known.find(operators, other.key()), None);
+        assert_eq!((known.kept(one.key()), known.from("").count()), (None, 0));
+        known.delete(one.key());
+        known.let_go(one.key(), true);
+        assert_eq!(known.find(operators, one.key()), None);
     }
 
     #[test]

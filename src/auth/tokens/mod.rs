@@ -58,7 +58,7 @@ impl Now {
     }
 
     /// When a second since 1970 begins; `None` if that is 0, or too far away.
-    fn time_of_second(&self, second: i64) -> Option<Time> {
+    pub(crate) fn time_of_second(&self, second: i64) -> Option<Time> {
         let date = Timestamp::from_second(second).ok().filter(|_| second > 0)?;
         Some(self.time_of(date))
     }

@@ -131,7 +131,7 @@ impl Faults {
             );
             return;
         }
-        let is_kept = operators.directory().is_some();
+        let is_kept = operators.store().is_some();
         let is_elsewhere = operators.url().is_some();
         let Some(system) = &config.system_account else {
             if is_kept {

@@ -11,12 +11,15 @@
 
 use super::reader::Reader;
 use crate::config::language::{Kind, Map, Pair, Position};
-use crate::config::{AccountToken, Auth, Deletes, Directory, OperatorToken, Operators, Resolver};
+use crate::config::{
+    AccountToken, Auth, Cache, Deletes, Directory, OperatorToken, Operators, Resolver,
+};
 use crate::jwt;
 use midge_protocol::nkey::{Kind as Key, public_key};
 use midge_text::system_words;
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What stands in the file of operators.
@@ -95,22 +98,20 @@ impl Reader<'_> {
 
     fn resolver_map(&mut self, pair: &Pair, map: &Map) {
         let kind = map.get("type").and_then(|kind| kind.value.as_text());
-        match kind.unwrap_or_default().to_ascii_uppercase().as_str() {
+        let resolver = match kind.unwrap_or_default().to_ascii_uppercase().as_str() {
             "MEM" | "MEMORY" => return self.resolver_in_memory(map),
-            "FULL" => {}
-            "CACHE" => {
-                return self.refuse(
-                    pair,
-                    "a cache asks other servers, and this server runs alone; type: full keeps accounts in a directory",
-                );
-            }
+            "FULL" => Resolver::Directory(self.resolver_directory(pair, map)),
+            "CACHE" => Resolver::Cache(self.resolver_cache(pair, map)),
             _ => return self.report.error(&pair.at, RESOLVER),
-        }
+        };
+        self.operated.operators.resolver = resolver;
+    }
+
+    fn resolver_directory(&mut self, pair: &Pair, map: &Map) -> Directory {
         let mut directory = Directory::default();
         let (mut deletes, mut hard) = (false, None);
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
-                "type" => {}
                 "dir" => directory.path = self.text(pair).unwrap_or_default().into(),
                 "allow_delete" => deletes = self.switch(pair).unwrap_or_default(),
                 "hard_delete" => hard = self.switch(pair).map(|is_on| (is_on, pair)),
@@ -122,9 +123,9 @@ impl Reader<'_> {
                 "ttl" => self
                     .report
                     .error(&pair.at, "FULL does not accept ttl; remove it"),
-                _ if pair.used => {}
-                _ => {
-                    let known = [
+                _ => self.resolver_unknown(
+                    pair,
+                    &[
                         "type",
                         "dir",
                         "allow_delete",
@@ -132,9 +133,8 @@ impl Reader<'_> {
                         "limit",
                         "interval",
                         "timeout",
-                    ];
-                    self.unknown(pair, "error parsing account resolver, ", known.into_iter());
-                }
+                    ],
+                ),
             }
         }
         if let Some((true, pair)) = hard
@@ -143,7 +143,55 @@ impl Reader<'_> {
             let text = "hard_delete has no effect without delete; add allow_delete: true";
             self.report.error(&pair.at, text);
         }
-        let path = &directory.path;
+        self.is_directory(pair, &directory.path);
+        directory.deletes = match (deletes, hard) {
+            (false, _) => Deletes::No,
+            (true, Some((true, _))) => Deletes::Remove,
+            (true, _) => Deletes::Rename,
+        };
+        directory
+    }
+
+    fn resolver_cache(&mut self, pair: &Pair, map: &Map) -> Cache {
+        let mut cache = Cache::default();
+        for pair in map.iter() {
+            match pair.key.to_ascii_lowercase().as_str() {
+                "dir" => cache.path = self.text(pair).unwrap_or_default().into(),
+                // As in nats-server 0 is the default, and not none at all.
+                "limit" => {
+                    cache.accounts_max = self.limit(pair).flatten().unwrap_or(cache.accounts_max);
+                }
+                "ttl" => cache.ttl = self.duration(pair).filter(|ttl| !ttl.is_zero()),
+                "timeout" => {
+                    let timeout = self.duration(pair).filter(|timeout| !timeout.is_zero());
+                    cache.timeout = timeout.unwrap_or(cache.timeout);
+                }
+                "interval" => self
+                    .report
+                    .error(&pair.at, "CACHE does not accept sync; remove interval"),
+                "allow_delete" | "hard_delete" => {
+                    let text = format!(
+                        "CACHE does not accept {}; remove it: operators may delete accounts there",
+                        pair.key
+                    );
+                    self.report.error(&pair.at, text);
+                }
+                _ => self.resolver_unknown(pair, &["type", "dir", "limit", "ttl", "timeout"]),
+            }
+        }
+        self.is_directory(pair, &cache.path);
+        cache
+    }
+
+    fn resolver_unknown(&mut self, pair: &Pair, known: &[&'static str]) {
+        if !pair.key.eq_ignore_ascii_case("type") && !pair.used {
+            let known = known.iter().copied();
+            self.unknown(pair, "error parsing account resolver, ", known);
+        }
+    }
+
+    /// Complains of a path that cannot be that of a directory.
+    fn is_directory(&mut self, pair: &Pair, path: &Path) {
         if path.as_os_str().is_empty() {
             let text = "dir has no value and needs to point to a directory";
             self.report.error(&pair.at, text);
@@ -154,23 +202,11 @@ impl Reader<'_> {
             );
             self.report.error(&pair.at, text);
         }
-        directory.deletes = match (deletes, hard) {
-            (false, _) => Deletes::No,
-            (true, Some((true, _))) => Deletes::Remove,
-            (true, _) => Deletes::Rename,
-        };
-        self.operated.operators.resolver = Resolver::Directory(directory);
     }
 
     fn resolver_in_memory(&mut self, map: &Map) {
         for pair in map.iter() {
-            if !pair.key.eq_ignore_ascii_case("type") && !pair.used {
-                self.unknown(
-                    pair,
-                    "error parsing account resolver, ",
-                    ["type"].into_iter(),
-                );
-            }
+            self.resolver_unknown(pair, &["type"]);
         }
     }
 

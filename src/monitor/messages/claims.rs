@@ -6,17 +6,17 @@
 //! $SYS.REQ.CLAIMS.LIST, .PACK, $SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP
 //! ```
 //!
-//! Those that change something are carried out one after the other. What takes long, the check of signatures and the
-//! disk, is done on other threads. An answer tells what will be so after a restart too, if there is a directory. Without
-//! one only tokens of accounts are taken, and are gone with the process.
+//! Those that change something are carried out one after the other, with what else is done to tokens (`kept.rs`). An answer
+//! tells what will be so after a restart too, if there is a directory. Without one only tokens of accounts are taken, and are
+//! gone with the process. A cache takes only those of accounts that it knows, and tells nobody of any: it has not all.
 
 use super::body::{json, opened};
-use super::{say, with_view};
+use super::{kept, say, wanted, with_view};
 use crate::config::{AccountToken, Deletes, Operators, PushFault};
 use crate::core::requests::Request;
 use crate::monitor::view::View;
+use crate::state::pushes::Work;
 use crate::state::{State, directory};
-use jiff::Timestamp;
 use midge_reactor::Context;
 use serde::Serialize;
 
@@ -24,11 +24,14 @@ const UPDATE: &str = "$SYS.REQ.CLAIMS.UPDATE";
 const DELETE: &str = "$SYS.REQ.CLAIMS.DELETE";
 const LIST: &str = "$SYS.REQ.CLAIMS.LIST";
 const PACK: &str = "$SYS.REQ.CLAIMS.PACK";
-const OF_ACCOUNT: &str = "$SYS.REQ.ACCOUNT.";
+pub(super) const OF_ACCOUNT: &str = "$SYS.REQ.ACCOUNT.";
 /// What stands in its place in older tools.
 const OF_ACCOUNT_BEFORE: &str = "$SYS.ACCOUNT.";
 const UPDATE_OF_ACCOUNT: &str = ".CLAIMS.UPDATE";
-const LOOKUP_OF_ACCOUNT: &str = ".CLAIMS.LOOKUP";
+pub(super) const LOOKUP_OF_ACCOUNT: &str = ".CLAIMS.LOOKUP";
+
+/// What is told where too much waits.
+pub(super) const BUSY: &str = "too many requests wait; send fewer at once";
 
 /// Tokens that are told in one turn to one who asks for all.
 const PACK_MAX: usize = 64;
@@ -42,6 +45,8 @@ enum Asked {
     List,
     Pack,
     Lookup(String),
+    /// Here is what was asked for, about the account of this key.
+    Answer(String),
 }
 
 impl Asked {
@@ -64,11 +69,12 @@ impl Asked {
         update
             .map(|key| Asked::Update(Some(key)))
             .or(lookup.map(Asked::Lookup))
+            .or(wanted::account_of(subject).map(Asked::Answer))
     }
 }
 
-/// The subjects by which a broker with these operators is asked.
-pub(super) fn subjects(operators: Option<&Operators>) -> Vec<String> {
+/// The subjects by which a broker of this id with these operators is asked, and answered.
+pub(super) fn subjects(operators: Option<&Operators>, server_id: &str) -> Vec<String> {
     let Some(operators) = operators else {
         return Vec::new();
     };
@@ -76,8 +82,13 @@ pub(super) fn subjects(operators: Option<&Operators>) -> Vec<String> {
         format!("{OF_ACCOUNT}*{UPDATE_OF_ACCOUNT}"),
         format!("{OF_ACCOUNT_BEFORE}*{UPDATE_OF_ACCOUNT}"),
     ];
-    if operators.directory().is_some() {
-        subjects.extend([UPDATE, DELETE, LIST, PACK].map(str::to_owned));
+    if operators.store().is_some() {
+        subjects.extend([UPDATE, DELETE, LIST].map(str::to_owned));
+    }
+    if operators.cache().is_some() {
+        subjects.push(wanted::inbox(server_id, "*"));
+    } else if operators.store().is_some() {
+        subjects.push(PACK.to_owned());
         subjects.push(format!("{OF_ACCOUNT}*{LOOKUP_OF_ACCOUNT}"));
     }
     subjects
@@ -98,142 +109,94 @@ pub(super) fn take(cx: &mut Context<'_, State>, request: &Request) -> bool {
                 reply: request.reply.clone(),
                 payload: request.payload.clone(),
             };
-            if cx.state.pushes.keep(kept) {
-                go_on(cx);
+            if cx.state.pushes.keep(Work::Request(kept)) {
+                kept::go_on(cx);
             } else {
-                let busy =
-                    PushFault::Store("too many requests wait; send fewer at once".to_owned());
-                refuse(cx, request, None, &busy.to_string());
+                refuse_push(cx, request, None, &PushFault::Store(BUSY.to_owned()));
             }
         }
         Asked::List => list(cx, request),
         Asked::Pack => pack(cx, request),
         Asked::Lookup(key) => lookup(cx, request, &key),
+        Asked::Answer(key) => wanted::answered(cx, &key, &request.payload),
     }
     true
 }
 
-/// Carries out what waits, if nothing is under way.
-fn go_on(cx: &mut Context<'_, State>) {
-    if cx.state.pushes.is_busy {
-        return;
-    }
-    let Some(request) = cx.state.pushes.next() else {
-        return;
-    };
-    cx.state.pushes.is_busy = true;
+/// Carries a request out whose turn it is. [`kept::done`] has to follow.
+pub(super) fn carry_out(cx: &mut Context<'_, State>, request: &Request) {
     match Asked::of(&request.subject) {
-        Some(Asked::Update(key)) => read(cx, &request, key),
-        _ => delete(cx, &request),
+        Some(Asked::Update(key)) => update(cx, request, key),
+        _ => delete(cx, request),
     }
 }
 
-/// One is done, whatever came of it.
-fn done(cx: &mut Context<'_, State>) {
-    cx.state.pushes.is_busy = false;
-    // In the turns that come, so that many of them do not hold this one.
-    cx.defer(go_on);
-}
-
-/// Reads a token that was brought.
-fn read(cx: &mut Context<'_, State>, request: &Request, key: Option<String>) {
-    let payload = request.payload.clone();
-    let work = move || {
-        let text = String::from_utf8_lossy(&payload);
-        AccountToken::parse(text.trim_end())
-    };
-    let kept = copy(request);
-    let begun = cx.offload(work, move |cx, read| {
-        let read = read.unwrap_or_else(|_| AccountToken::parse(""));
-        match read {
-            Ok(token) => admit(cx, &kept, key.as_deref(), token),
+/// Takes a token that was brought, if it is good.
+fn update(cx: &mut Context<'_, State>, request: &Request, key: Option<String>) {
+    let asked = copy(request);
+    kept::read(cx, &request.payload, move |cx, read| {
+        let token = match read {
+            Ok(token) => token,
             Err(fault) => {
-                refuse(cx, &kept, None, &PushFault::Token(fault).to_string());
-                done(cx);
+                refuse_push(cx, &asked, None, &fault);
+                return kept::done(cx);
             }
+        };
+        let name = key.clone().unwrap_or_else(|| token.key().to_owned());
+        match kept::is_admitted(cx.state, key.as_deref(), &token) {
+            Err(fault) => {
+                refuse_push(cx, &asked, Some(&name), &fault);
+                kept::done(cx);
+            }
+            Ok(()) if is_no_matter_of_a_cache(cx.state, &token) => {
+                told(cx, &asked, &name, "jwt update cache skipped");
+                kept::done(cx);
+            }
+            Ok(()) => kept::store(cx, token, move |cx, stored| {
+                match stored {
+                    Ok(()) => {
+                        log::info!(target: "midge", "Account {name} has another JWT");
+                        let message = match is_cache(cx.state) {
+                            true => "jwt updated cache",
+                            false => "jwt updated",
+                        };
+                        told(cx, &asked, &name, message);
+                        bring(cx, &name);
+                    }
+                    Err(text) => {
+                        log::error!(target: "midge", "Error writing an account JWT: {text}");
+                        refuse_push(cx, &asked, Some(&name), &PushFault::Store(text));
+                    }
+                }
+                kept::done(cx);
+            }),
         }
     });
-    if let Err(error) = begun {
-        refuse(
-            cx,
-            request,
-            None,
-            &PushFault::Store(error.to_string()).to_string(),
-        );
-        done(cx);
-    }
 }
 
-/// Holds it against what is known, and has it written.
-fn admit(cx: &mut Context<'_, State>, request: &Request, key: Option<&str>, token: AccountToken) {
-    let admitted = is_admitted(cx.state, key, &token);
-    if let Err(fault) = admitted {
-        let asked = key.unwrap_or(token.key());
-        refuse(cx, request, Some(asked), &fault.to_string());
-        return done(cx);
-    }
-    let operators = cx.state.config.operators();
-    let directory = operators.and_then(|operators| operators.directory());
-    let Some(path) = directory.map(|directory| directory.path.clone()) else {
-        put(cx, request, token);
-        return done(cx);
-    };
-    let (written, kept) = (token.clone(), copy(request));
-    let work = move || directory::write(&path, &written);
-    let begun = cx.offload(work, move |cx, outcome| {
-        let outcome = outcome.unwrap_or_else(|panic| Err(panic.to_string()));
-        match outcome {
-            Ok(()) => put(cx, &kept, token),
-            Err(text) => {
-                log::error!(target: "midge", "Error writing an account JWT: {text}");
-                let text = PushFault::Store(text).to_string();
-                refuse(cx, &kept, Some(token.key()), &text);
-            }
-        }
-        done(cx);
-    });
-    if let Err(error) = begun {
-        let text = PushFault::Store(error.to_string()).to_string();
-        refuse(cx, request, None, &text);
-        done(cx);
-    }
+fn is_cache(state: &State) -> bool {
+    let operators = state.config.operators();
+    operators.is_some_and(|operators| operators.cache().is_some())
 }
 
-fn is_admitted(state: &State, key: Option<&str>, token: &AccountToken) -> Result<(), PushFault> {
-    let Some(operators) = state.config.operators() else {
-        return Err(PushFault::Stranger);
-    };
-    if key.is_some_and(|key| key != token.key()) {
-        return Err(PushFault::Subject);
-    }
-    let stored = state.known.find(operators, token.key());
-    let second = Timestamp::now().as_second();
-    operators.admit_push(token, stored, second)?;
-    let max = operators
-        .directory()
-        .and_then(|directory| directory.accounts_max);
-    let is_full = || max.is_some_and(|max| state.known.from("").count() >= max);
-    match stored.is_none() && is_full() {
-        true => Err(PushFault::Full),
-        false => Ok(()),
-    }
+/// Whether this is a cache that does not know the account: when a client comes, others are asked for it.
+fn is_no_matter_of_a_cache(state: &State, token: &AccountToken) -> bool {
+    let operators = state.config.operators();
+    let known = operators.and_then(|operators| state.known.find(operators, token.key()));
+    is_cache(state) && known.is_none()
 }
 
-/// The token counts, and its account's clients hear of it.
-fn put(cx: &mut Context<'_, State>, request: &Request, token: AccountToken) {
-    let key = token.key().to_owned();
-    cx.state.known.put(token);
-    log::info!(target: "midge", "Account {key} has another JWT");
+/// Tells that a push was taken, or was no matter of this broker.
+fn told(cx: &mut Context<'_, State>, request: &Request, account: &str, message: &str) {
     let told = Told {
-        account: Some(&key),
+        account: Some(account),
         code: 200,
-        message: "jwt updated",
+        message,
     };
     answer(cx, request, "data", &told);
-    bring(cx, &key);
 }
 
-fn bring(cx: &mut Context<'_, State>, key: &str) {
+pub(super) fn bring(cx: &mut Context<'_, State>, key: &str) {
     let bring = cx.state.pushes.bring;
     bring(cx, key);
 }
@@ -243,29 +206,28 @@ fn delete(cx: &mut Context<'_, State>, request: &Request) {
     let text = String::from_utf8_lossy(&request.payload).into_owned();
     let config = &cx.state.config;
     let (operators, system) = (config.operators(), config.system_account_name());
-    let directory = operators.and_then(|operators| operators.directory());
-    let deletes = directory.map_or(Deletes::No, |directory| directory.deletes);
+    let store = operators.and_then(Operators::store);
+    let deletes = store.map_or(Deletes::No, |store| store.deletes);
     let keys = operators
         .map(|operators| operators.deletion(text.trim_end(), system, deletes != Deletes::No));
-    let path = directory.map(|directory| directory.path.clone());
+    let path = store.map(|store| store.path.to_owned());
     let (Some(Ok(keys)), Some(path)) = (keys.clone(), path) else {
         let text = keys
             .and_then(Result::err)
             .map(|refused| refused.to_string());
         refuse(cx, request, None, &text.unwrap_or_default());
-        return done(cx);
+        return kept::done(cx);
     };
     let names = keys.clone();
     let work = move || {
         let gone = |key: &String| directory::delete(&path, key, deletes);
         names.iter().try_for_each(gone)
     };
-    let kept = copy(request);
-    let begun = cx.offload(work, move |cx, outcome| {
-        let outcome = outcome.unwrap_or_else(|panic| Err(panic.to_string()));
+    let asked = copy(request);
+    kept::work(cx, work, move |cx, outcome| {
         if let Err(text) = &outcome {
             log::error!(target: "midge", "Error deleting an account JWT: {text}");
-            refuse(cx, &kept, None, text);
+            refuse(cx, &asked, None, text);
         } else {
             let message = format!("deleted {} accounts", keys.len());
             let told = Told {
@@ -273,19 +235,16 @@ fn delete(cx: &mut Context<'_, State>, request: &Request) {
                 code: 200,
                 message: &message,
             };
-            answer(cx, &kept, "data", &told);
+            answer(cx, &asked, "data", &told);
             for key in &keys {
                 log::info!(target: "midge", "Account {key} is deleted");
+                cx.state.cache.forget(key);
                 cx.state.known.delete(key);
                 bring(cx, key);
             }
         }
-        done(cx);
+        kept::done(cx);
     });
-    if let Err(error) = begun {
-        refuse(cx, request, None, &error.to_string());
-        done(cx);
-    }
 }
 
 /// Tells the keys of all accounts.
@@ -300,8 +259,7 @@ fn lookup(cx: &mut Context<'_, State>, request: &Request, key: &str) {
     let Some(reply) = &request.reply else {
         return;
     };
-    let operators = cx.state.config.operators();
-    let token = operators.and_then(|operators| cx.state.known.find(operators, key));
+    let token = cx.state.known.kept(key);
     let text = token
         .map(|token| token.text().to_owned())
         .unwrap_or_default();
@@ -380,6 +338,17 @@ struct Failure<'a> {
     description: &'a str,
 }
 
+/// Says why a push is not taken.
+fn refuse_push(
+    cx: &mut Context<'_, State>,
+    request: &Request,
+    account: Option<&str>,
+    fault: &PushFault,
+) {
+    let text = fault.told(is_cache(cx.state));
+    refuse(cx, request, account, &text);
+}
+
 /// Says why a request is not carried out.
 fn refuse(cx: &mut Context<'_, State>, request: &Request, account: Option<&str>, text: &str) {
     log::warn!(target: "midge", "An account is not changed: {text}");
@@ -430,6 +399,8 @@ mod tests {
         );
         assert_eq!(asked("$SYS.REQ.ACCOUNT.A1.CONNZ"), None);
         assert_eq!(asked("$SYS.REQ.SERVER.PING"), None);
-        assert_eq!(subjects(None), Vec::<String>::new());
+        let answer = wanted::inbox("N1", "A1");
+        assert_eq!(asked(&answer), Some(Asked::Answer("A1".to_owned())));
+        assert_eq!(subjects(None, "N1"), Vec::<String>::new());
     }
 }

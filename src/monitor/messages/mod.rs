@@ -1,5 +1,6 @@
 //! `$SYS`: monitoring by messages, for the clients of the system account. They ask (`questions.rs`), are told what has
-//! happened (`events.rs`), and bring the tokens of accounts (`claims.rs`).
+//! happened (`events.rs`), and bring the tokens of accounts (`claims.rs`, `kept.rs`); where this broker is a cache, they answer
+//! for them (`wanted.rs`).
 //!
 //! ```text
 //! request ──▶ Requests ──▶ serve ──▶ questions::answer ──▶ {"server": .., "data": ..} ──▶ reply
@@ -14,9 +15,11 @@ mod body;
 mod claims;
 mod deeds;
 mod events;
+mod kept;
 mod questions;
 mod subscribers;
 mod user;
+mod wanted;
 
 use crate::core::Core;
 use crate::core::accounts::AccountId;
@@ -29,6 +32,7 @@ use crate::records::Budget;
 use crate::state::State;
 use body::failed;
 pub(crate) use events::{tell_lame_duck, tell_shutdown};
+pub(crate) use kept::read_accounts_again;
 use midge_protocol::{Publish, Run};
 use midge_reactor::{Context, Io};
 use questions::{Answer, Question, answer};
@@ -50,6 +54,8 @@ const TOO_LONG: &str = "the answer is longer than 16 MiB: ask with limit and off
 /// Where nothing is kept to be told, it cannot begin any more.
 pub(crate) fn update(cx: &mut Context<'_, State>) {
     cx.state.serving.serve = serve;
+    cx.state.pushes.ask = wanted::ask;
+    kept::follow(cx);
     if !is_to_change(cx.state) {
         return;
     }
@@ -83,7 +89,7 @@ pub(crate) fn update(cx: &mut Context<'_, State>) {
     } = &mut *cx.state;
     let begun = Service::begin(core, account);
     let mut subjects = Question::subjects(&info.server_id);
-    subjects.extend(claims::subjects(config.operators()));
+    subjects.extend(claims::subjects(config.operators(), &info.server_id));
     for (sid, subject) in subjects.iter().enumerate() {
         let (subject, sid) = (subject.as_bytes(), sid.to_string());
         core.subscribe(begun.receiver, subject, None, sid.as_bytes());
@@ -283,7 +289,14 @@ fn say_to(cx: &mut Context<'_, State>, to: &To, subject: &[u8], payload: &[u8]) 
 /// Publishes in the system account.
 fn say(cx: &mut Context<'_, State>, subject: &[u8], payload: &[u8]) {
     if let Some(service) = &mut cx.state.service {
-        publish(&mut cx.state.core, &mut cx.io, service, subject, payload);
+        publish(
+            &mut cx.state.core,
+            &mut cx.io,
+            service,
+            subject,
+            None,
+            payload,
+        );
     }
 }
 
@@ -291,24 +304,28 @@ fn say(cx: &mut Context<'_, State>, subject: &[u8], payload: &[u8]) {
 fn say_in(cx: &mut Context<'_, State>, account: AccountId, subject: &[u8], payload: &[u8]) {
     let core = &mut cx.state.core;
     let mut service = Service::begin(core, account);
-    publish(core, &mut cx.io, &mut service, subject, payload);
+    publish(core, &mut cx.io, &mut service, subject, None, payload);
     service.end(core);
 }
 
+/// Publishes by a service; answers whether anybody hears it.
 fn publish(
     core: &mut Core,
     io: &mut Io<'_>,
     service: &mut Service,
     subject: &[u8],
+    reply: Option<&[u8]>,
     payload: &[u8],
-) {
+) -> bool {
     let mut buffer = Vec::new();
-    let message = Publish::compose(&mut buffer, subject, None, b"", payload);
+    let message = Publish::compose(&mut buffer, subject, reply, b"", payload);
     let (run, mut tally) = (Run::from(message), Tally::default());
     let (publisher, out) = (&mut service.publisher, &mut Queues(io));
     let mut published = publish_one(core, publisher, &run, &mut tally, |_| {}, out);
+    let is_heard = published != Published::NOBODY;
     while published == Published::InPieces {
         published = publisher.go_on(core, &message, Quota::ONE, &mut tally, out);
     }
     core.settle(service.receiver, &tally);
+    is_heard
 }
