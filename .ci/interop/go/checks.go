@@ -43,6 +43,7 @@ var checks = []check{
 	{"handshake_first", handshakeFirst},
 	{"permissions_are_told", permissionsAreTold},
 	{"web_sockets", webSockets},
+	{"credentials_of_an_operator", credentials},
 	{"echo_off_keeps_own_messages_away", echoOff},
 }
 
