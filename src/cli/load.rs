@@ -101,6 +101,14 @@ pub fn load(path: &Path, args: &[OsString], world: &dyn World) -> Result<Loaded,
             report.errors.push(Error { at, text });
         }
     }
+    if report.errors.is_empty()
+        && let Err(text) = config.can_ask()
+    {
+        let at = written
+            .get("resolver_tls")
+            .map(|written| written.at.clone());
+        report.errors.push(Error { at, text });
+    }
     if !report.errors.is_empty() {
         return Err(Refused(report.errors));
     }
@@ -326,6 +334,7 @@ mod tests {
                 "operator",
                 "trusted_keys",
                 "resolver",
+                "resolver_tls",
                 "resolver_preload",
                 "resolver_pinned_accounts",
             ]

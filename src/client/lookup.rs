@@ -5,7 +5,7 @@ use super::login::{Waiting, inquirer};
 use crate::auth::Verdict;
 use crate::auth::inquiry::{Inquirer, Purpose};
 use crate::auth::tokens::{Now, Refusal};
-use crate::config::Operators;
+use crate::config::{Operators, Source};
 use crate::state::{State, fetching};
 use midge_reactor::Context;
 
@@ -62,9 +62,8 @@ impl Client {
 /// Has accounts asked for, as many at once as may be.
 fn ask_next(cx: &mut Context<'_, State>) {
     let operators = cx.state.config.operators();
-    let base = operators.and_then(|operators| operators.url());
-    match base.map(str::to_owned) {
-        Some(base) => fetch_next(cx, &base),
+    match operators.and_then(Operators::source) {
+        Some(source) => fetch_next(cx, &source),
         // Each takes a message, and no thread.
         None => {
             while let Some(key) = cx.state.lookups.start(usize::MAX) {
@@ -77,10 +76,10 @@ fn ask_next(cx: &mut Context<'_, State>) {
 }
 
 /// Has accounts asked for by HTTP, as long as there are threads.
-fn fetch_next(cx: &mut Context<'_, State>, base: &str) {
+fn fetch_next(cx: &mut Context<'_, State>, source: &Source) {
     while let Some(key) = cx.state.lookups.start(fetching::ASKED_MAX) {
-        let (base, wanted, asked) = (base.to_owned(), key.clone(), key.clone());
-        let work = move || fetching::fetch(&base, &wanted);
+        let (source, wanted, asked) = (source.clone(), key.clone(), key.clone());
+        let work = move || fetching::fetch(&source, &wanted);
         let begun = cx.offload(work, move |cx, answer| {
             let answer = answer.unwrap_or_else(|panic| Err(panic.to_string()));
             let failure = match answer {

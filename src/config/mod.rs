@@ -48,6 +48,7 @@ pub use permissions::{Grant, InvalidSubject, Permission, Permissions, Responses,
 pub(crate) use program::program;
 pub use proxy::ProxyProtocol;
 pub(crate) use pushes::PushFault;
+pub(crate) use resolver::Source;
 pub use resolver::{Cache, Deletes, Directory, Resolver};
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};

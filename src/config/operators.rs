@@ -9,6 +9,7 @@
 
 use super::{Config, Grant, Permission, Permissions, Resolver, Responses, Subscriptions};
 use crate::jwt::{self, Claims, Fault, Issue};
+use crate::tls::Tls;
 use midge_protocol::Subjects;
 use midge_protocol::nkey::{Kind, public_key};
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ pub struct Operators {
     pub keys: Vec<String>,
     /// Where tokens of accounts are kept that come while the broker runs (`resolver`). Default: in memory.
     pub resolver: Resolver,
+    /// What is trusted, and shown, where the resolver is asked by HTTPS (`resolver_tls`): of this count the first of `certs`,
+    /// `ca_file`, `min_version`, `cipher_suites` and `curve_preferences`. Default: what the system trusts, and nothing.
+    pub resolver_tls: Option<Tls>,
     /// Accounts that are known from the start (`resolver_preload`), by the keys that they are looked up by.
     pub preload: Preload,
     /// The only accounts that may log in, but for the system account (`resolver_pinned_accounts`), by key. None: all.

@@ -1,9 +1,16 @@
 //! `Resolver`: where tokens of accounts are kept that come while the broker runs, and where they are asked for.
 
+#[cfg(feature = "command")]
+use super::Config;
 use super::Operators;
+use crate::tls::Tls;
+#[cfg(all(feature = "nkeys", feature = "tls"))]
+use crate::tls::asking;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+#[cfg(all(feature = "nkeys", feature = "tls"))]
+use ureq::tls::TlsConfig;
 
 /// How many accounts a cache keeps, and how long it waits for an answer, as in nats-server.
 const CACHED_MAX: usize = 1000;
@@ -21,8 +28,8 @@ pub enum Resolver {
     /// In files, but only of accounts that were in use lately: one that is not there is asked for, by a message in the
     /// system account.
     Cache(Cache),
-    /// In memory, and elsewhere: an account that is not known is asked for at this address with its key behind it,
-    /// by HTTP.
+    /// In memory, and elsewhere: an account that is not known is asked for at this address with its key behind it, by
+    /// HTTP or HTTPS.
     Url(String),
 }
 
@@ -117,6 +124,47 @@ impl fmt::Display for Cache {
     }
 }
 
+/// Where accounts are asked for by HTTP.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(all(feature = "nkeys", feature = "tls")),
+    expect(dead_code, reason = "nobody is asked, or none by HTTPS")
+)]
+pub(crate) struct Source {
+    /// The address in front of an account's key.
+    pub(crate) base: String,
+    tls: Option<Tls>,
+}
+
+#[cfg(all(feature = "nkeys", feature = "tls"))]
+impl Source {
+    /// What questions need by HTTPS. Reads files.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub(crate) fn tls(&self) -> Result<TlsConfig, String> {
+        match self.base.starts_with("https://") {
+            true => asking(self.tls.as_ref()),
+            false => Ok(TlsConfig::default()),
+        }
+    }
+}
+
+#[cfg(feature = "command")]
+impl Config {
+    /// Reads the files by which a resolver is asked, if there are any: they are right if this answers nothing.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub(crate) fn can_ask(&self) -> Result<(), String> {
+        #[cfg(all(feature = "nkeys", feature = "tls"))]
+        if let Some(source) = self.operators().and_then(Operators::source) {
+            source.tls()?;
+        }
+        Ok(())
+    }
+}
+
 /// The files in which tokens of accounts are kept, whichever resolver keeps them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Store<'a> {
@@ -153,12 +201,20 @@ impl Operators {
         }
     }
 
-    /// Where accounts are asked for by HTTP that are not known, if they are.
+    /// The address at which accounts are asked for that are not known, if they are.
     pub(crate) fn url(&self) -> Option<&str> {
         match &self.resolver {
             Resolver::Url(url) => Some(url),
             _ => None,
         }
+    }
+
+    /// Where accounts are asked for by HTTP that are not known, if they are.
+    pub(crate) fn source(&self) -> Option<Source> {
+        Some(Source {
+            base: self.url()?.to_owned(),
+            tls: self.resolver_tls.clone(),
+        })
     }
 
     /// Whether an account that is not known is asked for elsewhere.

@@ -87,6 +87,7 @@ pub static SETTINGS: &[Setting] = settings![
     "operator", Restart, |o| operators(o, |all| names(&all.tokens)), list;
     "trusted_keys", Restart, |o| operators(o, |all| all.keys.clone()), list;
     "resolver", Restart, |o| o.config.operators().map(|all| &all.resolver), optional;
+    "resolver_tls", Reload, |o| o.config.operators().and_then(|all| all.resolver_tls.as_ref()).map(resolver_tls), optional;
     "resolver_preload", Reload, |o| o.config.operators().map(|all| &all.preload), preload;
     "resolver_pinned_accounts", Reload, |o| operators(o, |all| all.pinned.clone()), list;
     "authorization", Reload, |o| Asked(&o.config.auth), asked;
@@ -326,6 +327,28 @@ impl PartialEq for Asked<'_> {
 
 fn asked(asked: &Asked<'_>) -> String {
     auth(asked.0)
+}
+
+/// What counts of TLS where a resolver is asked.
+fn resolver_tls(tls: &Tls) -> String {
+    let mut parts = Vec::new();
+    let mut tell = |name: &str, value: String| parts.push(format!("{name}: {value}"));
+    if let Some(files) = tls.certs.first() {
+        tell("cert_file", files.cert_file.display().to_string());
+        tell("key_file", files.key_file.display().to_string());
+    }
+    if let Some(file) = &tls.ca_file {
+        tell("ca_file", file.display().to_string());
+    }
+    tell("min_version", tls.min_version.name().to_owned());
+    let lists = [
+        ("cipher_suites", &tls.cipher_suites),
+        ("curve_preferences", &tls.curve_preferences),
+    ];
+    for (name, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+        tell(name, list(names));
+    }
+    format!("{{{}}}", parts.join(", "))
 }
 
 /// Something of the operators; nothing without one.

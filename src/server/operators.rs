@@ -41,9 +41,10 @@ pub(super) fn open(cx: &mut Context<'_, State>) -> Result<(), StartError> {
     let Some(operators) = cx.state.config.operators() else {
         return Ok(());
     };
-    if let Some(url) = operators.url() {
+    if let Some(source) = operators.source() {
         // What does not answer at the start is more likely misspelt than away.
-        return fetching::get(url).map(drop).map_err(StartError::Config);
+        let answer = fetching::get(&source, "");
+        return answer.map(drop).map_err(StartError::Config);
     }
     let Some(store) = operators.store() else {
         return Ok(());

@@ -1,6 +1,6 @@
-//! An account that is asked for by HTTP. This waits, so it is done on other threads while the broker serves.
+//! An account that is asked for by HTTP or HTTPS. This waits, so it is done on other threads while the broker serves.
 
-use crate::config::AccountToken;
+use crate::config::{AccountToken, Source};
 #[cfg(feature = "nkeys")]
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ const TIMEOUT: Duration = Duration::from_millis(1900);
 ///
 /// # Errors
 /// Why there is none, as nats-server tells it.
-pub(crate) fn fetch(base: &str, key: &str) -> Result<AccountToken, String> {
-    let text = get(&format!("{base}{key}"))?;
+pub(crate) fn fetch(source: &Source, key: &str) -> Result<AccountToken, String> {
+    let text = get(source, key)?;
     let token = AccountToken::parse(text.trim()).map_err(|fault| fault.to_string())?;
     match token.key() == key {
         true => Ok(token),
@@ -24,15 +24,20 @@ pub(crate) fn fetch(base: &str, key: &str) -> Result<AccountToken, String> {
     }
 }
 
-/// The body at an address. Waits.
+/// What is said of an account; of none, what is at the address itself. Waits.
 ///
 /// # Errors
 /// As [`fetch`].
 #[cfg(feature = "nkeys")]
-pub(crate) fn get(url: &str) -> Result<String, String> {
+pub(crate) fn get(source: &Source, key: &str) -> Result<String, String> {
     use ureq::Agent;
 
-    let config = Agent::config_builder()
+    let url = &format!("{}{key}", source.base);
+    let config = Agent::config_builder();
+    // The files are read each time: those that were renewed count.
+    #[cfg(feature = "tls")]
+    let config = config.tls_config(source.tls()?);
+    let config = config
         .timeout_global(Some(TIMEOUT))
         .max_redirects(0)
         .user_agent(concat!("midge/", env!("CARGO_PKG_VERSION")))
@@ -46,6 +51,6 @@ pub(crate) fn get(url: &str) -> Result<String, String> {
 
 /// No broker asks.
 #[cfg(not(feature = "nkeys"))]
-pub(crate) fn get(_: &str) -> Result<String, String> {
+pub(crate) fn get(_: &Source, _: &str) -> Result<String, String> {
     Err("account missing".to_owned())
 }

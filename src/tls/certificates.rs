@@ -131,13 +131,13 @@ impl Stamp {
 
 /// Reads files, and notes what was in them.
 #[derive(Default)]
-struct Reading {
+pub(super) struct Reading {
     digests: Vec<u8>,
     stamps: Vec<(PathBuf, Option<Stamp>)>,
 }
 
 impl Reading {
-    fn file(&mut self, path: &Path) -> Result<Vec<u8>, String> {
+    pub(super) fn file(&mut self, path: &Path) -> Result<Vec<u8>, String> {
         // Before it is read: a change in between is seen the next time.
         self.stamps.push((path.to_owned(), Stamp::of(path)));
         let bytes = std::fs::read(path).map_err(|error| {
@@ -150,7 +150,7 @@ impl Reading {
     }
 
     /// A certificate with its key, fit for handshakes.
-    fn pair(
+    pub(super) fn pair(
         &mut self,
         files: &CertFiles,
         provider: &CryptoProvider,
@@ -229,7 +229,7 @@ pub(crate) fn look(text: &[u8]) -> Result<Vec<x509::Seen>, String> {
 }
 
 /// All certificates of a file, one at least.
-fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
     match read {
         Ok(chain) if chain.is_empty() => {
@@ -241,7 +241,7 @@ fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// The algorithms that the settings allow.
-fn provider(settings: &Tls) -> CryptoProvider {
+pub(super) fn provider(settings: &Tls) -> CryptoProvider {
     let mut provider = default_provider();
     let named = &settings.cipher_suites;
     let is_named = |name: &str| named.iter().any(|one| one == name);

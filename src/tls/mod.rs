@@ -1,5 +1,5 @@
 //! TLS, as the broker has it: what an operator says of it (`settings.rs`), what the files hold (`certificates.rs`), and
-//! what a handshake has settled (`handshake.rs`). Who begins a handshake when is a matter of those who listen.
+//! what a handshake has settled (`handshake.rs`); and where the broker is the one that asks (`asking.rs`). Who begins a handshake when is a matter of those who listen.
 //!
 //! The handshake and the encryption are a layer of the reactor's, by rustls. A build without the feature `tls` has the
 //! settings, and refuses them (`absent.rs`).
@@ -11,6 +11,8 @@ use std::path::PathBuf;
 mod names;
 mod settings;
 
+#[cfg(all(feature = "nkeys", feature = "tls"))]
+mod asking;
 #[cfg(feature = "tls")]
 mod certificates;
 #[cfg(feature = "tls")]
@@ -29,6 +31,8 @@ mod absent;
 pub(crate) use absent::{
     Certificates, failure, has_ended, is_begun, is_pinned, is_resumed, names, settled,
 };
+#[cfg(all(feature = "nkeys", feature = "tls"))]
+pub(crate) use asking::asking;
 #[cfg(feature = "tls")]
 pub(crate) use certificates::Certificates;
 #[cfg(all(feature = "command", feature = "tls"))]

@@ -102,11 +102,16 @@ impl Faults {
 
     fn of_operators_accounts(&mut self, config: &Config, operators: &Operators) {
         if let Some(url) = operators.url() {
-            if !url.starts_with("http://") {
+            let is_secure = url.starts_with("https://");
+            if !url.starts_with("http://") && !is_secure {
                 let text = format!(
-                    "resolver: {url:?} is no address that accounts can be asked for at; write URL(\"http://HOST/PATH/\")"
+                    "resolver: {url:?} is no address that accounts can be asked for at; write URL(\"https://HOST/PATH/\")"
                 );
                 self.add("resolver", &text);
+            }
+            if is_secure && cfg!(not(feature = "tls")) {
+                let text = "resolver: this build has no TLS; build midge with its feature \"tls\"";
+                self.add("resolver", text);
             }
             if !operators.preload.is_empty() {
                 self.add(

@@ -210,6 +210,45 @@ impl Reader<'_> {
         }
     }
 
+    /// `resolver_tls`: what is trusted, and shown, where the resolver is asked by HTTPS.
+    pub(super) fn resolver_tls(&mut self, pair: &Pair) {
+        if let Kind::Map(map) = &pair.value.kind {
+            for pair in map.iter() {
+                self.resolver_tls_option(pair);
+            }
+        }
+        let tls = self.tls_block(pair);
+        if tls.as_ref().is_some_and(|tls| tls.certs.len() > 1) {
+            let text = "resolver_tls shows one certificate; remove the others";
+            self.report.error(&pair.at, text);
+        }
+        self.operated.operators.resolver_tls = tls;
+    }
+
+    /// Says what an option of the block is not, where the broker is the one that asks.
+    fn resolver_tls_option(&mut self, pair: &Pair) {
+        let is_on = pair.value.kind == Kind::Bool(true);
+        match pair.key.to_ascii_lowercase().as_str() {
+            "insecure" if is_on => {
+                let text = "anybody could answer for the resolver; name in ca_file who vouches for it, and remove insecure";
+                self.report.error(&pair.at, text);
+            }
+            "pinned_certs" => self.refuse(
+                pair,
+                "the resolver's key is not looked at, but who vouches for it",
+            ),
+            "verify_and_map"
+            | "timeout"
+            | "connection_rate_limit"
+            | "handshake_first"
+            | "first"
+            | "immediate" => {
+                self.ignore(pair, "it is for clients that come in");
+            }
+            _ => {}
+        }
+    }
+
     /// `resolver_preload`: tokens of accounts, by their keys.
     pub(super) fn resolver_preload(&mut self, pair: &Pair) {
         self.operated.preload = Some(pair.at.clone());

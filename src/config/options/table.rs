@@ -379,6 +379,9 @@ pub(super) static TABLE: &[Entry] = &[
         &["resolver"],
         |r, p| r.resolver(p),
     ),
+    entry(&["resolver_tls"], &["resolver_tls"], |r, p| {
+        r.resolver_tls(p);
+    }),
     entry(&["resolver_preload"], &["resolver_preload"], |r, p| {
         r.resolver_preload(p);
     }),

@@ -258,12 +258,6 @@ pub(super) static UNSUPPORTED: &[Unsupported] = &[
         purpose: "gateways are not implemented",
     },
     Unsupported {
-        names: &["resolver_tls"],
-        no_map: "",
-        shape: B(&TLS),
-        purpose: "accounts are looked up in memory only",
-    },
-    Unsupported {
         names: &["default_sentinel"],
         no_map: "",
         shape: Text,

@@ -5,4 +5,5 @@ mod opening;
 pub(crate) mod papers;
 mod reloading;
 mod renewing;
+mod resolver;
 mod verifying;
