@@ -12,6 +12,7 @@
 //! (`auth/failures.rs`), with its connection unread like that of one with an inquiry.
 
 use super::Client;
+use super::lookup::attend;
 use super::session::Session;
 use super::wrong::is_told;
 use crate::auth::failures::{Kind, WAIT_MAX};
@@ -166,6 +167,8 @@ impl Client {
         let until = login.until;
         cx.state.use_account(&login.account, cx.now());
         session.log_in(login, cx.state, &mut Queues(&mut cx.io))?;
+        // Its account may have been opened.
+        attend(cx);
         self.revise_later(cx);
         self.link.expire(cx, until);
         if cx.state.limiter.is_on() {

@@ -59,6 +59,22 @@ impl Client {
     }
 }
 
+/// Does what is to be done of imports, if there is something.
+pub(super) fn attend(cx: &mut Context<'_, State>) {
+    if cx.state.sharing.is_waiting() {
+        (cx.state.pushes.attend)(cx);
+    }
+}
+
+/// Has an account asked for that others import from, if it can be.
+pub(crate) fn want(cx: &mut Context<'_, State>, key: &str) {
+    let operators = cx.state.config.operators();
+    if operators.is_some_and(Operators::ask_elsewhere) {
+        cx.state.lookups.want(key);
+        ask_next(cx);
+    }
+}
+
 /// Has accounts asked for, as many at once as may be.
 fn ask_next(cx: &mut Context<'_, State>) {
     let operators = cx.state.config.operators();
@@ -102,6 +118,9 @@ fn fetch_next(cx: &mut Context<'_, State>, source: &Source) {
 pub(crate) fn tell(cx: &mut Context<'_, State>, key: &str, failure: Option<&str>) {
     if let Some(text) = failure {
         log::warn!(target: "midge", "Account [{key}] fetch failed: {text}");
+    } else {
+        cx.state.sharing.touch(key);
+        attend(cx);
     }
     for client in cx.state.lookups.done(key) {
         let failure = failure.map(str::to_owned);

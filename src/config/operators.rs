@@ -7,7 +7,10 @@
 //! Tokens are read when the settings are, so that what is wrong with one is told with its place, and a reload reads
 //! them on another thread. Copies of the settings share them: there may be ten thousand.
 
-use super::{Config, Grant, Permission, Permissions, Resolver, Responses, Subscriptions};
+use super::sharing::Shared;
+use super::{
+    Config, Furnishing, Grant, Permission, Permissions, Resolver, Responses, Subscriptions,
+};
 use crate::jwt::{self, Claims, Fault, Issue};
 use crate::tls::Tls;
 use midge_protocol::Subjects;
@@ -91,29 +94,34 @@ struct Read {
     issues: Vec<Issue>,
     /// What users may do that have no permissions at all.
     default_permissions: Option<Grant>,
+    shared: Shared,
 }
 
 impl AccountToken {
     /// Longest text of one.
     pub(crate) const BYTES_MAX: usize = jwt::TOKEN_BYTES_MAX;
 
-    /// Reads one. Costs a check of a signature, and of one more for each activation in it.
+    /// Reads one. Costs a check of a signature, and of two more for each activation in it.
     ///
     /// # Errors
     /// Why it is none.
     pub fn parse(text: &str) -> Result<AccountToken, TokenFault> {
         let claims = jwt::account(text).map_err(TokenFault)?;
         let issues = claims.issues();
-        let default_permissions = match issues.is_empty() {
-            true => grant(&claims.body.default_permissions),
+        let (default_permissions, shared) = match issues.is_empty() {
+            true => (
+                grant(&claims.body.default_permissions),
+                Shared::of(&claims.body),
+            ),
             // It is never put to use.
-            false => None,
+            false => (None, Shared::default()),
         };
         Ok(AccountToken(Arc::new(Read {
             text: text.trim_end().to_owned(),
             claims,
             issues,
             default_permissions,
+            shared,
         })))
     }
 
@@ -134,6 +142,18 @@ impl AccountToken {
     /// What is wrong with the claims at any time.
     pub(crate) fn issues(&self) -> &[Issue] {
         &self.0.issues
+    }
+
+    /// What the account has that concerns its messages.
+    pub(crate) fn furnishing(&self) -> Furnishing<'_> {
+        let shared = &self.0.shared;
+        Furnishing {
+            exports: &shared.exports,
+            imports: &shared.imports,
+            mappings: &shared.mappings,
+            signing_keys: &self.0.claims.body.signing_keys,
+            left_out: &shared.left_out,
+        }
     }
 
     pub(crate) fn default_permissions(&self) -> Option<&Grant> {

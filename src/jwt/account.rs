@@ -22,7 +22,7 @@ pub struct Account {
     pub revocations: BTreeMap<String, i64>,
     /// What users may do that have no permissions at all.
     pub default_permissions: Permissions,
-    /// Where what is published goes instead, by subject. Read, and without effect yet.
+    /// Where what is published goes instead, by subject.
     pub mappings: BTreeMap<String, Vec<MappingTo>>,
     /// What others may import.
     pub exports: Vec<Export>,

@@ -4,8 +4,9 @@
 //! that of a user when it logs in.
 
 use super::claims::is_account;
-use super::{Account, Claims, Export, Import, Permissions, User, activation};
+use super::{Account, Claims, Export, Import, MappingTo, Permissions, User, activation};
 use midge_protocol::{Subjects, subject};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Something that is wrong with claims. Prints as one line.
@@ -57,12 +58,14 @@ impl Claims<Account> {
             default_permissions,
             exports,
             imports,
+            mappings,
             ..
         } = &self.body;
-        for import in imports {
-            issues.of_import(import, &self.subject);
-        }
+        issues.of_imports(imports, &self.subject);
         issues.of_exports(exports);
+        for (source, destinations) in mappings {
+            issues.of_mapping(source, destinations);
+        }
         issues.of_permissions(default_permissions);
         let passes = |limit: i64, count: usize| limit >= 0 && count as i64 > limit;
         if passes(limits.imports, imports.len()) {
@@ -193,6 +196,74 @@ impl Issues {
         }
     }
 
+    fn of_imports(&mut self, imports: &[Import], account: &str) {
+        let mut services: Vec<(String, Subjects)> = Vec::new();
+        for import in imports {
+            if import.kind == "service" {
+                // As nats-server has it: in the older form the exporter's subject is looked at.
+                let subject = match [&*import.to, &*import.local_subject] {
+                    ["", ""] => import.subject.clone(),
+                    ["", local] => with_stars(local),
+                    [to, _] => to.to_owned(),
+                };
+                let own = Subjects::new([&subject]);
+                for (other, others) in &services {
+                    if own.covers(other.as_bytes()) || others.covers(subject.as_bytes()) {
+                        self.add(&format!(
+                            "overlapping subject namespace for {subject:?} and {other:?}"
+                        ));
+                    }
+                }
+                services.push((subject, own));
+            }
+            self.of_import(import, account);
+        }
+    }
+
+    /// What an importer calls what it takes: each wildcard of the exporter's `subject` has to be somewhere in it.
+    fn of_local_subject(&mut self, local: &str, subject: &str) {
+        self.of_subject(local);
+        let has_rest = |subject: &str| subject == ">" || subject.ends_with(".>");
+        if has_rest(local) != has_rest(subject) {
+            self.add("both, renaming subject and subject, need to end or not end in >");
+        }
+        let wildcards = subject.split('.').filter(|token| *token == "*").count();
+        let mut named = 0;
+        for token in local.split('.') {
+            match token.strip_prefix('$').map(str::parse::<usize>) {
+                Some(Ok(number)) if number > wildcards => self.add(&format!(
+                    "Reference ${number} in {local:?} reference * in {subject:?} that do not exist"
+                )),
+                Some(Ok(_)) => named += 1,
+                _ => named += usize::from(token == "*"),
+            }
+        }
+        if named != wildcards {
+            self.add("subject does not contain enough * or reference wildcards $[0-9]");
+        }
+    }
+
+    fn of_mapping(&mut self, source: &str, destinations: &[MappingTo]) {
+        self.of_subject(source);
+        let mut totals: BTreeMap<&str, u32> = BTreeMap::new();
+        for one in destinations {
+            self.of_subject(&one.subject);
+            *totals.entry(&one.cluster).or_default() += match one.weight {
+                0 => 100,
+                weight => u32::from(weight),
+            };
+        }
+        for (cluster, _) in totals.into_iter().filter(|(_, total)| *total > 100) {
+            let of_cluster = match cluster {
+                "" => String::new(),
+                name => format!(" in cluster {name:?}"),
+            };
+            self.add(&format!(
+                "Mapping {source:?}{of_cluster} exceeds 100% among all of it's weighted to mappings"
+            ));
+        }
+    }
+
     fn of_import(&mut self, import: &Import, account: &str) {
         let Import {
             name,
@@ -208,11 +279,13 @@ impl Issues {
             self.add("account to import from is not specified");
         }
         self.of_subject(subject);
+        if !local_subject.is_empty() {
+            self.of_local_subject(local_subject, subject);
+        }
         if !to.is_empty() && !local_subject.is_empty() {
             self.add("local subject and to subject can not both be set");
         }
-        // An address is where the activation is to be had, which is not asked here.
-        if token.is_empty() || token.contains("://") {
+        if token.is_empty() {
             return;
         }
         let Ok(token) = activation(token) else {
@@ -244,4 +317,17 @@ impl Issues {
             ));
         }
     }
+}
+
+/// A subject in which `$1` stands for a wildcard, with `*` in its place.
+fn with_stars(subject: &str) -> String {
+    let tokens = subject.split('.').map(|token| {
+        let number = token.strip_prefix('$').map(str::parse::<usize>);
+        if number.is_some_and(|number| number.is_ok()) {
+            "*"
+        } else {
+            token
+        }
+    });
+    tokens.collect::<Vec<_>>().join(".")
 }

@@ -1,7 +1,6 @@
 //! Exports, imports and activations: what crosses from one account to another, as claims have it.
 //!
-//! They are read, and checked when an account's token is pushed. The broker has nothing that crosses yet, so nothing
-//! else looks at them: this is the one place that knows their shape.
+//! This is the one place that knows their shape. What they come to is made in `config/sharing/claims.rs`.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -53,7 +52,7 @@ pub struct Import {
     pub subject: String,
     /// The exporter, by key.
     pub account: String,
-    /// The activation, or where it is to be had.
+    /// The activation.
     pub token: String,
     /// The old form: of a service the exporter's subject, of a stream what stands before the subject.
     pub to: String,

@@ -13,7 +13,7 @@
 //!
 //! * `token`: from the text to claims; `fault`: what is wrong with one
 //! * `claims`: what claims say; `account`, `user`, `operator`: what those of one kind say; `lists`: what several do
-//! * `crossing`: exports, imports and activations. The claims are read and checked, and nothing crosses yet
+//! * `crossing`: exports, imports and activations
 //! * `check`: what is wrong with claims that can be read
 //! * `template`: the subjects of a scoped signing key, for one user
 //! * `file`: a token among the lines of a file

@@ -15,6 +15,7 @@ use crate::server::lame_duck;
 use crate::server::operators;
 use crate::server::preflight::{self, Checked, PidFile, StartError};
 use crate::server::reload;
+use crate::server::sharing;
 use crate::state::handshakes::Handshakes;
 use crate::state::ports::{Files, Ports};
 use crate::state::socket_file::SocketFile;
@@ -368,6 +369,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
     operators::open(cx)?;
     cx.state.pushes.bring = reload::account_changed;
     cx.state.pushes.tell = lookup::tell;
+    cx.state.pushes.attend = sharing::attend;
     let doors: Vec<Door> = cx.state.config.doors().collect();
     let mut listeners = Vec::new();
     for door in doors {
@@ -389,6 +391,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
         keep_records(cx, 0);
     }
     messages::update(cx);
+    sharing::attend(cx);
     cx.state.serving.kick = |cx, key| {
         cx.call::<Client>(key, Client::kick_in_silence);
     };

@@ -7,6 +7,7 @@ pub(crate) mod lame_duck;
 mod operators;
 pub(crate) mod preflight;
 mod reload;
+mod sharing;
 mod signals;
 mod stopping;
 #[cfg(feature = "command")]

@@ -13,6 +13,7 @@ use crate::monitor::messages;
 use crate::server::broker::{announce_settings, framing};
 use crate::server::certificates;
 use crate::server::preflight::{self, PidFile};
+use crate::server::sharing;
 use crate::state::State;
 use midge_protocol::Info;
 use midge_reactor::{Context, Key};
@@ -57,11 +58,18 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
 /// Brings another token of an account, or its deletion, to its clients.
 pub(crate) fn account_changed(cx: &mut Context<'_, State>, name: &str) {
     cx.state.auth_version += 1;
+    let account = cx.state.core.accounts.named(name);
+    if let Some(account) = account {
+        cx.state.furnish_account(account);
+    }
+    // Those that import from it, and then those that are gone.
+    cx.state.sharing.touch(name);
+    sharing::attend(cx);
     retire_accounts(cx, 0);
-    let core = &cx.state.core;
-    let Some(account) = core.accounts.named(name) else {
+    let Some(account) = account else {
         return;
     };
+    let core = &cx.state.core;
     let clients = core.clients().filter(|one| one.account == account);
     let keys = clients.map(|one| one.key).collect();
     let changes = Rc::new(Changes::of_credentials());
@@ -69,7 +77,7 @@ pub(crate) fn account_changed(cx: &mut Context<'_, State>, name: &str) {
 }
 
 /// What is done of that in one turn, in places looked at: a fraction of a millisecond.
-const FURNISHING_MAX: usize = 2_000;
+pub(super) const FURNISHING_MAX: usize = 2_000;
 
 /// Gives each account that is open what the settings have for it, from a place on, a bounded number a turn. Then those
 /// are retired that the settings have no longer: messages come to them from no other one any more.
@@ -82,6 +90,9 @@ fn furnish_accounts(cx: &mut Context<'_, State>, mut from: usize) {
         work += cx.state.furnish_account(account);
         from = next;
     }
+    // What an import waited for may have been furnished behind it.
+    cx.state.sharing.touch_round();
+    sharing::attend(cx);
     retire_accounts(cx, 0);
 }
 

@@ -38,6 +38,14 @@ impl Lookups {
         has_room
     }
 
+    /// An account is wanted for which no client waits, if there is room.
+    pub(crate) fn want(&mut self, key: &str) {
+        if !self.clients.contains_key(key) && self.waiting.len() < WAITING_MAX {
+            self.clients.insert(key.into(), Vec::new());
+            self.waiting.push_back(key.into());
+        }
+    }
+
     /// The account to ask for next, if no more than these are asked for. [`done`](Lookups::done) has to follow.
     pub(crate) fn start(&mut self, asked_max: usize) -> Option<Box<str>> {
         if self.asked.len() >= asked_max {

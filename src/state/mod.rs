@@ -15,7 +15,9 @@ pub(crate) mod ports;
 pub(crate) mod pushes;
 pub(crate) mod revising;
 pub(crate) mod serving;
+pub(crate) mod sharing;
 pub(crate) mod socket_file;
+mod ways;
 
 use crate::auth::failures::Failures;
 use crate::auth::inquiry::Inquiries;
@@ -43,6 +45,7 @@ use crate::state::ports::Files;
 use crate::state::pushes::Pushes;
 use crate::state::revising::Revising;
 use crate::state::serving::Serving;
+use crate::state::sharing::Sharing;
 use crate::state::socket_file::SocketFile;
 use crate::websocket::Settings;
 use midge_protocol::Info;
@@ -106,6 +109,8 @@ pub struct State {
     pub(crate) known: Known,
     /// Which of them goes next, where only some are kept.
     pub(crate) cache: Cache,
+    /// What is to be remembered of their imports.
+    pub(crate) sharing: Sharing,
     /// Accounts that are asked for elsewhere.
     pub(crate) lookups: Lookups,
     /// Tokens of accounts on their way here.
@@ -186,6 +191,7 @@ impl State {
             inquiries: Inquiries::new(),
             known: Known::default(),
             cache: Cache::default(),
+            sharing: Sharing::default(),
             lookups: Lookups::default(),
             pushes: Pushes::default(),
             failures: Failures::new(),

@@ -42,6 +42,9 @@ type Deed = fn(&mut Context<'_, State>, account: &str);
 /// Tells those who wait for an account why it has not come, if it has not.
 type Tell = fn(&mut Context<'_, State>, account: &str, failure: Option<&str>);
 
+/// Does what is to be done of imports: see [`Sharing`](crate::state::sharing::Sharing).
+type Attend = fn(&mut Context<'_, State>);
+
 /// What is done to the tokens of accounts.
 #[derive(Debug)]
 pub(crate) struct Pushes {
@@ -55,6 +58,7 @@ pub(crate) struct Pushes {
     pub(crate) tell: Tell,
     /// Asks others for an account. Clients want it, and monitoring can.
     pub(crate) ask: Deed,
+    pub(crate) attend: Attend,
 }
 
 impl Default for Pushes {
@@ -66,6 +70,7 @@ impl Default for Pushes {
             bring: |_, _| {},
             tell: |_, _, _| {},
             ask: |_, _| {},
+            attend: |_| {},
         }
     }
 }

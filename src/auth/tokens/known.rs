@@ -8,7 +8,8 @@
 //! long as its account is open. A reload that says something else of an account brings that in place of what has come, unless
 //! that is kept in a directory and was issued later.
 
-use crate::config::{AccountLimits, AccountToken, Config, GLOBAL, Operators};
+use super::{Now, trusted};
+use crate::config::{AccountLimits, AccountToken, Config, Furnishing, GLOBAL, Operators};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -104,6 +105,31 @@ impl Known {
         match config.operators() {
             Some(operators) => name == GLOBAL || self.find(operators, name).is_some(),
             None => config.has_account(name),
+        }
+    }
+
+    /// What an account has that concerns its messages, if there is one of this name, and its token is good at this time.
+    /// Without operators that stands in the settings.
+    pub(crate) fn furnishing<'a>(
+        &'a self,
+        config: &'a Config,
+        name: &str,
+        now: &Now,
+    ) -> Option<Furnishing<'a>> {
+        let operators = match config.operators() {
+            Some(operators) if name != GLOBAL => operators,
+            _ => return config.furnishing(name),
+        };
+        let token = self.find(operators, name)?;
+        let is_good = trusted(operators, token, now).is_ok();
+        is_good.then(|| token.furnishing())
+    }
+
+    /// The same, whether its token is good or not.
+    pub(crate) fn told<'a>(&'a self, config: &'a Config, name: &str) -> Option<Furnishing<'a>> {
+        match config.operators() {
+            Some(operators) if name != GLOBAL => Some(self.find(operators, name)?.furnishing()),
+            _ => config.furnishing(name),
         }
     }
 

@@ -59,12 +59,12 @@ impl Reader<'_> {
                 // Offered to some and then to others, as tools write it, it is one.
                 let joined = match account.exports.get_mut(place) {
                     Some(former) => former.join(export),
-                    None => Err(export),
+                    None => Err(Box::new(export)),
                 };
                 let Err(export) = joined else {
                     continue;
                 };
-                account.exports.push(export);
+                account.exports.push(*export);
                 let places = &mut self.sharing.exports;
                 places.entry(name.to_owned()).or_default().push(at);
             }

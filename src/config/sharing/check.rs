@@ -1,16 +1,12 @@
 //! Who may import what: the rules between accounts, once all are known.
 //!
-//! * What is exported under the very subject decides by itself. Otherwise each export that covers the import has to
-//!   allow it: of several, nats-server asks one at random, so that a file may start today and not tomorrow.
-//! * An export with a token for the account and a list of accounts asks for both. nats-server forgets the list.
-//! * One subject is exported once of each kind.
+//! `offers` says who may have what an account exports. One subject is exported once of each kind.
 //!
 //! Cost: a look into a table of the exporter for each import, and the ways on in `cycles`.
 
+use super::Furnishing;
 use super::cycles;
-use super::export::Export;
-use super::import::Import;
-use super::patterns::Patterns;
+use super::offers::Offers;
 use crate::config::Account;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -82,73 +78,6 @@ fn of_exports(
     }
 }
 
-/// What one account offers, to be looked up.
-struct Offers<'a> {
-    exports: &'a [Export],
-    by_subject: HashMap<(bool, &'a str), usize>,
-    streams: Patterns<'a>,
-    services: Patterns<'a>,
-}
-
-impl<'a> Offers<'a> {
-    fn of(account: &'a Account) -> Offers<'a> {
-        let exports = &account.exports[..];
-        let numbered = || exports.iter().enumerate();
-        let patterns = |is_service| {
-            let those = numbered().filter(move |(_, one)| one.is_service() == is_service);
-            Patterns::new(those.map(|(number, one)| (one.subject(), number)))
-        };
-        let by_subject =
-            numbered().map(|(number, one)| ((one.is_service(), one.subject()), number));
-        Offers {
-            exports,
-            by_subject: by_subject.collect(),
-            streams: patterns(false),
-            services: patterns(true),
-        }
-    }
-
-    /// Why the account `importer` may not have what `import` names; `None` if it may.
-    fn refuse(&self, import: &Import, importer: &str) -> Option<String> {
-        let key = (import.is_service(), import.subject());
-        let exporter = import.account();
-        if let Some(number) = self.by_subject.get(&key) {
-            return refuse_by(&self.exports[*number], import, importer);
-        }
-        let patterns = match import.is_service() {
-            true => &self.services,
-            false => &self.streams,
-        };
-        let covering = patterns.covering(import.subject());
-        if covering.is_empty() {
-            let word = import.word();
-            return Some(format!("{exporter:?} exports no {word} that has all of it"));
-        }
-        let mut refusals = covering
-            .iter()
-            .filter_map(|number| refuse_by(&self.exports[*number], import, importer));
-        refusals.next()
-    }
-}
-
-/// Why an export that covers an import is not for this account; `None` if it is.
-fn refuse_by(export: &Export, import: &Import, importer: &str) -> Option<String> {
-    let (subject, exporter) = (export.subject(), import.account());
-    if let Some(accounts) = export.accounts()
-        && !accounts.iter().any(|one| one == importer)
-    {
-        let text = format!("{exporter:?} exports {subject:?} to other accounts only");
-        return Some(text);
-    }
-    let position = export.account_token_position()?;
-    let token = import.subject().split('.').nth(position - 1);
-    (token != Some(importer)).then(|| {
-        format!(
-            "{exporter:?} exports {subject:?} to each account under its own name, so token {position} must be {importer}"
-        )
-    })
-}
-
 fn of_imports<'a>(
     name: &str,
     account: &'a Account,
@@ -172,8 +101,14 @@ fn of_imports<'a>(
             ));
             continue;
         };
-        let offers = (offers.entry(exporter)).or_insert_with(|| Offers::of(other));
-        if let Some(why) = offers.refuse(import, name) {
+        let offers = (offers.entry(exporter)).or_insert_with(|| {
+            Offers::of(Furnishing {
+                exports: &other.exports,
+                ..Furnishing::default()
+            })
+        });
+        // No activation stands in settings, so it is no matter of the time.
+        if let Err(why) = offers.offered(import, name, 0) {
             let wrong = format!("{word} import not authorized; {why}");
             tell(import.wrong(wrong).to_string());
             continue;

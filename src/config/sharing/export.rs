@@ -3,6 +3,7 @@
 use super::is_subject;
 use crate::config::duration::show;
 use midge_protocol::subject;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -24,7 +25,12 @@ pub struct Export {
     kind: ExportKind,
     accounts: Option<Vec<String>>,
     account_token_position: Option<usize>,
+    /// Whether an importer needs an activation, as only tokens of accounts say.
+    activations: Option<Revoked>,
 }
+
+/// Importers, by name or all as `*`, whose activations are no good if they were made in this second or before.
+pub(crate) type Revoked = BTreeMap<String, i64>;
 
 /// What is offered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -104,6 +110,7 @@ impl Export {
             kind,
             accounts: None,
             account_token_position: None,
+            activations: None,
         };
         if !is_subject(subject) {
             return Err(export.wrong(
@@ -156,7 +163,7 @@ impl Export {
 
     /// Offers it to the accounts of `other` too, if that is the same but for those; else gives it back.
     #[cfg(feature = "command")]
-    pub(crate) fn join(&mut self, other: Export) -> Result<(), Export> {
+    pub(crate) fn join(&mut self, other: Export) -> Result<(), Box<Export>> {
         let is_same = self.subject == other.subject
             && self.kind == other.kind
             && self.account_token_position == other.account_token_position;
@@ -165,7 +172,7 @@ impl Export {
                 own.extend(others);
                 Ok(())
             }
-            (_, accounts) => Err(Export { accounts, ..other }),
+            (_, accounts) => Err(Box::new(Export { accounts, ..other })),
         }
     }
 
@@ -186,6 +193,14 @@ impl Export {
         Ok(self)
     }
 
+    /// Offers it to those accounts only that have an activation for it, which is not revoked.
+    pub(super) fn with_activations(self, revoked: Revoked) -> Export {
+        Export {
+            activations: Some(revoked),
+            ..self
+        }
+    }
+
     /// What is offered.
     pub fn subject(&self) -> &str {
         &self.subject
@@ -204,6 +219,11 @@ impl Export {
     /// Which token of the subject is the importer's name, counted from 1.
     pub fn account_token_position(&self) -> Option<usize> {
         self.account_token_position
+    }
+
+    /// Which activations are no good any more. `None`: nobody needs one.
+    pub(crate) fn activations(&self) -> Option<&Revoked> {
+        self.activations.as_ref()
     }
 
     pub(crate) fn is_service(&self) -> bool {

@@ -9,6 +9,7 @@
 //!             tr.one.two ──▶ rt.two.one     of a stream, the way of a message
 //! ```
 
+use super::activation::Activation;
 use super::is_subject;
 use crate::mapping::{Piece, Transform, wildcard};
 use std::fmt;
@@ -37,6 +38,8 @@ pub struct Import {
     as_written: Name,
     local: String,
     transform: Option<Transform>,
+    /// By which the exporter lets this account have it, as only tokens of accounts say.
+    activation: Option<Activation>,
 }
 
 /// What is taken.
@@ -88,6 +91,7 @@ impl Import {
             as_written: Name::Same,
             local: subject.to_owned(),
             transform: None,
+            activation: None,
         };
         if account.is_empty() || subject.is_empty() {
             return Err(InvalidImport::NoName);
@@ -176,6 +180,19 @@ impl Import {
         }
     }
 
+    /// Takes it by an activation of the exporter.
+    pub(super) fn with_activation(self, activation: Activation) -> Import {
+        Import {
+            activation: Some(activation),
+            ..self
+        }
+    }
+
+    /// By which the exporter lets this account have it.
+    pub(crate) fn activation(&self) -> Option<&Activation> {
+        self.activation.as_ref()
+    }
+
     /// The name of the account that exports it.
     pub fn account(&self) -> &str {
         &self.account
@@ -216,7 +233,7 @@ impl Import {
     }
 
     /// As files call it.
-    pub(super) fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self.kind {
             ImportKind::Stream => "stream",
             ImportKind::Service { .. } => "service",
@@ -224,7 +241,7 @@ impl Import {
     }
 
     /// What is told of it.
-    pub(super) fn wrong(&self, wrong: impl Into<String>) -> InvalidImport {
+    pub(crate) fn wrong(&self, wrong: impl Into<String>) -> InvalidImport {
         InvalidImport::Import {
             kind: self.word(),
             subject: self.subject.clone(),

@@ -6,23 +6,34 @@
 //! ```
 //!
 //! An [`Export`] or an [`Import`] is right by itself once it is made. Whether an import may have what it names is known
-//! when all accounts are: [`faults`] answers that, for settings of a file and of a program alike.
+//! when all accounts are. [`faults`] answers that for settings, of a file and of a program alike. Where accounts come by
+//! their tokens, [`Offers`] are asked for each import as it is made.
 //!
-//! * `export`, `import`: the two values; `patterns`: subjects with wildcards against each other
-//! * `check`: who may import what; `terms`: on which terms; `cycles`: where imports lead to in the end
+//! * `export`, `import`: the two values; `activation`: by which the one allows the other
+//! * `furnishing`: what an account has of them; `claims`: from a token to that
+//! * `offers`: who may import what; `patterns`: subjects with wildcards against each other
+//! * `check`: what is wrong with settings; `cycles`: where imports lead to in the end
 
+mod activation;
 mod check;
+mod claims;
 mod cycles;
 mod export;
+mod furnishing;
 mod import;
+mod offers;
 mod patterns;
-mod terms;
 
 #[cfg(feature = "command")]
 pub(crate) use check::Place;
 pub(crate) use check::faults;
+pub(crate) use claims::Shared;
+pub(crate) use cycles::CHAIN_ACCOUNTS_MAX;
 pub use export::{Export, ExportKind, InvalidExport, Latency, Response, Sampling, Service};
+pub(crate) use furnishing::Furnishing;
 pub use import::{Import, ImportKind, InvalidImport};
+pub(crate) use offers::Offers;
+pub(crate) use patterns::common;
 
 use crate::mapping::is_blank;
 use midge_protocol::subject;

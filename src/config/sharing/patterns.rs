@@ -111,7 +111,7 @@ impl<'p> Patterns<'p> {
 }
 
 /// The pattern of the subjects that match both; `None` if there are none.
-pub(super) fn common(one: &str, other: &str) -> Option<String> {
+pub(crate) fn common(one: &str, other: &str) -> Option<String> {
     let (mut ones, mut others) = (one.split('.'), other.split('.'));
     let mut common: Vec<&str> = Vec::new();
     loop {

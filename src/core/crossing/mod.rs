@@ -158,6 +158,21 @@ impl Core {
         self.close_border_if_over(importer);
     }
 
+    /// The services that an account imports: from which account, under which subject, and what becomes of that.
+    pub(crate) fn services_imported(
+        &self,
+        importer: AccountId,
+    ) -> impl Iterator<Item = (AccountId, &[u8], Option<&Transform>)> {
+        let place = &self.accounts[importer];
+        let own = place.border.iter().flat_map(|border| &border.own);
+        let imports = own.filter_map(|number| self.imports.imports.get(number));
+        let services = imports.filter(|import| import.kind != ImportKind::Stream);
+        services.map(|import| {
+            let local = place.sublist.subject(import.subscription);
+            (import.exporter, local, import.transform.as_ref())
+        })
+    }
+
     /// Whether the import of a number is this one.
     fn is_import(&self, number: u64, wanted: &Wanted<'_>) -> bool {
         let Some(import) = self.imports.imports.get(&number) else {

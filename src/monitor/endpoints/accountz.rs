@@ -115,9 +115,14 @@ impl Pieces for OneAccount {
         let account = walked.first().map(|id| &core.accounts[*id]);
         let subscriptions = walked.first().map(|id| core.subscriptions_in(*id));
         let system_account = view.state.config.system_account_name();
-        let settings = view.state.config.accounts.get(&self.name);
-        let exports = settings.map_or(&[][..], |one| &one.exports);
-        let imports = settings.map_or(&[][..], |one| &one.imports);
+        let state = view.state;
+        let having = state
+            .known
+            .told(&state.config, &self.name)
+            .unwrap_or_default();
+        let left_out = state.sharing.left_out(&self.name);
+        let imports = having.imports.iter().enumerate();
+        let imports = imports.map(|(place, one)| Import::of(one, left_out.contains(&place)));
         let detail = Detail {
             account_name: &self.name,
             update_time: view.wall_of(view.records.started),
@@ -130,8 +135,8 @@ impl Pieces for OneAccount {
             subscriptions: subscriptions.unwrap_or(0),
             name_tag: &self.name,
             mappings: account.map(mappings).unwrap_or_default(),
-            exports: exports.iter().map(Export::of).collect(),
-            imports: imports.iter().map(Import::of).collect(),
+            exports: having.exports.iter().map(Export::of).collect(),
+            imports: imports.collect(),
             sublist_stats: self.walk.stats(view, &walked),
         };
         if self.is_bare {

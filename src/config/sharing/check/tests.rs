@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Service;
-use crate::config::sharing::{ExportKind, Import};
+use crate::config::sharing::{Export, ExportKind, Import};
 
 /// Accounts as a table has them: `A: service a.* for B C token 2; B: import service A a.x to y`.
 pub(in crate::config::sharing) fn accounts(text: &str) -> BTreeMap<String, Account> {

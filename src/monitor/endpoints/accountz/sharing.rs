@@ -20,6 +20,8 @@ pub(super) struct Export<'a> {
     account_token_position: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approved_accounts: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    token_req: bool,
 }
 
 #[derive(Serialize)]
@@ -62,6 +64,7 @@ impl<'a> Export<'a> {
                 .map(measured),
             account_token_position: export.account_token_position(),
             approved_accounts: export.accounts(),
+            token_req: export.activations().is_some(),
         }
     }
 }
@@ -83,7 +86,8 @@ pub(super) struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    pub(super) fn of(import: &'a config::Import) -> Import<'a> {
+    /// `invalid` tells whether it is left out.
+    pub(super) fn of(import: &'a config::Import, invalid: bool) -> Import<'a> {
         let (local, remote) = (import.local(), import.subject());
         let other = |subject| (local != remote).then_some(subject);
         let share = match import.kind() {
@@ -100,7 +104,7 @@ impl<'a> Import<'a> {
             to,
             local_subject,
             kind,
-            invalid: false,
+            invalid,
             share: share.unwrap_or_default(),
             tracking: false,
         }
