@@ -59,9 +59,14 @@ impl Redirected {
     ///
     /// `subject` is to be without blanks and control bytes, which is not checked.
     pub fn set(&mut self, message: &Publish<'_>, subject: &[u8]) {
+        self.set_reply(message, subject, message.reply());
+    }
+
+    /// As [`set`](Redirected::set), with another reply subject, which is not checked either.
+    pub fn set_reply(&mut self, message: &Publish<'_>, subject: &[u8], reply: Option<&[u8]>) {
         let parts = Parts {
             subject,
-            reply: message.reply(),
+            reply,
             header_size: message.header_size(),
             size: message.size(),
             header: message.header(),
@@ -99,6 +104,9 @@ impl Redirected {
     }
 }
 
+/// Bytes of the name of an op, and of all blanks and line ends.
+const AROUND: usize = "HPUB".len() + 4 + 2 * LINE_END.len();
+
 /// What a publish is put together from.
 struct Parts<'a> {
     subject: &'a [u8],
@@ -114,6 +122,9 @@ impl Parts<'_> {
     /// Writes it into `buffer` as a client would send it, in place of what is there.
     fn put(&self, buffer: &mut Vec<u8>) -> Layout {
         buffer.clear();
+        let words = self.subject.len() + self.reply.map_or(0, <[u8]>::len);
+        let body_bytes = self.header.len() + self.payload.len();
+        buffer.reserve(words + self.header_size.len() + self.size.len() + body_bytes + AROUND);
         let mut put = |bytes: &[u8], behind: &[u8]| {
             let start = buffer.len();
             buffer.extend_from_slice(bytes);
@@ -136,7 +147,6 @@ impl Parts<'_> {
         let size = put(self.size, LINE_END);
         put(self.header, self.payload);
         put(LINE_END, b"");
-        let body_bytes = self.header.len() + self.payload.len();
         Layout::composed(
             subject,
             reply,
@@ -228,6 +238,21 @@ mod tests {
             assert_eq!(made.body_bytes(), message.body_bytes());
             assert_eq!(made.layout.len(), made.input.len());
             assert!(!made.repeats() && made.hand_on().is_some());
+            redirected.set_reply(&message, b"b.c", Some(b"other"));
+            let made = redirected.message();
+            assert_eq!(
+                (made.subject(), made.reply()),
+                (&b"b.c"[..], Some(&b"other"[..]))
+            );
+            assert_eq!(
+                (made.header_size(), made.size()),
+                (message.header_size(), message.size())
+            );
+            assert_eq!(
+                (made.header(), made.payload()),
+                (message.header(), message.payload())
+            );
+            assert_eq!(made.layout.len(), made.input.len());
             let header = &b"NATS/1.0\r\nA: b\r\n\r\n"[..];
             for (reply, header) in [(None, &b""[..]), (Some(&b"r.2"[..]), header)] {
                 redirected.set_with(&message, b"c", reply, header);

@@ -40,14 +40,15 @@ pub fn is_literal_form(subject: &[u8]) -> bool {
 
 /// Whether some token of `subject` is empty. A message published there reaches no subscription.
 pub fn has_empty_token(subject: &[u8]) -> bool {
-    let mut previous = b'.';
-    for &byte in subject {
-        if byte == b'.' && previous == b'.' {
-            return true;
-        }
-        previous = byte;
-    }
-    previous == b'.'
+    let [first, .., last] = subject else {
+        return matches!(subject, [] | [b'.']);
+    };
+    // All of them, since that takes many at once: to stop at the first would take them one by one.
+    let neighbours = subject.iter().zip(&subject[1..]);
+    let is_one = neighbours.fold(false, |is_one, (one, next)| {
+        is_one | ((*one == b'.') & (*next == b'.'))
+    });
+    is_one | (*first == b'.') | (*last == b'.')
 }
 
 /// Whether some whole token of `subject` is `*` or `>`.

@@ -21,6 +21,7 @@ pub(crate) mod receiver;
 pub(crate) mod replies;
 pub(crate) mod requests;
 pub(crate) mod revision;
+mod small_bytes;
 pub mod sublist;
 pub(crate) mod trace;
 

@@ -32,7 +32,7 @@ use crate::core::sublist::{ReceiverId, SubId};
 use crate::mapping::Transform;
 use hashbrown::HashMap;
 use midge_protocol::{Publish, Redirected};
-use responses::{Awaited, Responses};
+use responses::{Awaited, Reply, Responses};
 pub(crate) use responses::{ResponseTerms, Token};
 
 /// Accounts that a message may come through. Settings in which it might be more are refused.
@@ -192,9 +192,9 @@ impl Core {
         let (from, to) = wanted.kind.ends(importer, wanted.exporter);
         let border = self.border(from);
         border.subscribed += 1;
-        let (receiver, sid) = (border.receiver, number.to_string());
-        self.subscribe(receiver, wanted.subject, None, sid.as_bytes());
-        let subscription = self.subscription_of(receiver, sid.as_bytes());
+        let (receiver, sid) = (border.receiver, number.to_le_bytes());
+        self.subscribe(receiver, wanted.subject, None, &sid);
+        let subscription = self.subscription_of(receiver, &sid);
         let import = Import {
             exporter: wanted.exporter,
             importer,
@@ -359,9 +359,9 @@ impl Core {
         let token = border.responses.put(back, now)?;
         if border.answers.is_none() {
             let (receiver, subject) = (border.receiver, border.responses.subject());
-            let sid = ANSWERS.to_string();
-            self.subscribe(receiver, &subject, None, sid.as_bytes());
-            let answers = self.subscription_of(receiver, sid.as_bytes());
+            let sid = ANSWERS.to_le_bytes();
+            self.subscribe(receiver, &subject, None, &sid);
+            let answers = self.subscription_of(receiver, &sid);
             self.border(account).answers = answers;
         }
         let Core {
@@ -387,7 +387,7 @@ impl Core {
         let back = Awaited {
             account: from.account,
             born: self.accounts[from.account].born,
-            reply: reply.into(),
+            reply: Reply::new([reply]),
             terms,
         };
         self.await_answer(there, back).map(Some)
@@ -411,7 +411,7 @@ impl Core {
         // The talk may go on: an answer to the answer leads back here.
         let awaited = self.await_for(from, there, message.reply(), back.terms)?;
         let reply = awaited.is_some().then_some(&*self.imports.reply);
-        made.set_with(message, &back.reply, reply, message.header());
+        made.set_reply(message, back.reply.as_slice(), reply);
         let origin = Origin {
             is_held: false,
             ..arriving(from, there)

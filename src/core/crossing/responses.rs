@@ -14,6 +14,7 @@
 
 use crate::core::accounts::AccountId;
 use crate::core::random::Random;
+use crate::core::small_bytes::SmallBytes;
 use hashbrown::HashMap;
 use midge_reactor::Time;
 use std::collections::VecDeque;
@@ -45,13 +46,16 @@ pub(crate) struct ResponseTerms {
     pub threshold: Duration,
 }
 
+/// A reply subject. Those that client libraries make stand where they are kept.
+pub(super) type Reply = SmallBytes<54>;
+
 /// Where an answer goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Awaited {
     pub(super) account: AccountId,
     /// Tells that account from a later one in its place.
     pub(super) born: u64,
-    pub(super) reply: Box<[u8]>,
+    pub(super) reply: Reply,
     pub(super) terms: ResponseTerms,
 }
 
@@ -218,19 +222,11 @@ impl Responses {
             self.end(token);
             return None;
         }
-        let mut back = Awaited {
-            account: awaited.account,
-            born: awaited.born,
-            reply: Box::default(),
-            terms: awaited.terms,
-        };
         if awaited.terms.is_single || is_empty {
-            back.reply = self.end(token)?.reply;
-        } else {
-            slot.until = now + awaited.terms.threshold;
-            back.reply = awaited.reply.clone();
+            return self.end(token);
         }
-        Some(back)
+        slot.until = now + awaited.terms.threshold;
+        Some(awaited.clone())
     }
 
     /// It is no longer waited for.
@@ -278,7 +274,7 @@ mod tests {
         Awaited {
             account,
             born: 0,
-            reply: reply.as_bytes().into(),
+            reply: Reply::new([reply.as_bytes()]),
             terms: ResponseTerms {
                 is_single,
                 threshold,
@@ -326,7 +322,8 @@ mod tests {
         let subjects = [first, kept].map(|token| subject(&responses, token));
         let found = subjects.map(|subject| responses.take(&subject, at(99), false));
         assert!(found[0].is_none());
-        assert_eq!(found[1].as_ref().map(|one| &*one.reply), Some(&b"kept"[..]));
+        let kept = found[1].as_ref().map(|one| one.reply.as_slice());
+        assert_eq!(kept, Some(&b"kept"[..]));
     }
 
     #[test]

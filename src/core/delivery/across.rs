@@ -48,9 +48,11 @@ pub(super) struct Hop {
 impl Across {
     /// Takes over the crossings that were noted while a message was delivered.
     pub(super) fn note(&mut self, core: &mut Core) {
-        let noted = core.requests.crossings.drain(..).rev();
+        let noted = &mut core.requests.crossings;
         // The first to be noted is the next.
-        self.numbers.splice(0..0, noted);
+        noted.reverse();
+        noted.append(&mut self.numbers);
+        std::mem::swap(noted, &mut self.numbers);
     }
 
     /// Copies of the message itself.
@@ -80,6 +82,9 @@ impl Across {
                 }
             }
             let Some(number) = self.numbers.pop() else {
+                // The memory is used again for the next message.
+                debug_assert!(core.requests.crossings.is_empty());
+                std::mem::swap(&mut self.numbers, &mut core.requests.crossings);
                 return Published::Taken {
                     messages: 1,
                     copies: self.copies,
@@ -119,7 +124,7 @@ impl Hop {
             return None;
         };
         hop.born = core.accounts[arrival.origin.account].born;
-        hop.publisher = Publisher::new(arrival.origin);
+        hop.publisher.come_from(arrival.origin);
         hop.awaited = arrival.awaited;
         hop.has_begun = false;
         Some(hop)

@@ -152,6 +152,13 @@ impl Publisher {
         }
     }
 
+    /// Its messages come from `origin` from here on. None has begun.
+    fn come_from(&mut self, origin: Origin) {
+        debug_assert!(!self.has_begun());
+        self.memo.forget();
+        self.origin = origin;
+    }
+
     /// Its receiver may have entered another account: from there its next messages come.
     pub(crate) fn moved(&mut self, core: &Core) {
         let id = self.origin.receiver;

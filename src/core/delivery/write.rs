@@ -140,9 +140,8 @@ fn serve(
             !receiver.is_clearing && requests.keep(message)
         }
         Kind::Border if from.role.hands_on_to(Role::Stream) => {
-            let number = std::str::from_utf8(subscription.sid.as_slice());
-            let number = number.ok().and_then(|number| number.parse::<u64>().ok());
-            requests.crossings.extend(number);
+            let number = subscription.sid.as_slice().try_into();
+            requests.crossings.extend(number.map(u64::from_le_bytes));
             false
         }
         _ => false,

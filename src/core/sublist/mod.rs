@@ -21,7 +21,7 @@
 //! | --- | --- |
 //! | a subscription and its sid, those that share a subject, queue groups, the sids of a client | `subscription.rs`, `set.rs`, `queues.rs`, `sids.rs` |
 //! | the sets that a subject reaches: in the trie, in the cache, in pieces | `trie.rs`, `cache.rs`, `search.rs` |
-//! | memory: numbers for things, a hash table of numbers, short names | `pool.rs`, `index.rs`, `small_bytes.rs` |
+//! | memory: numbers for things, a hash table of numbers | `pool.rs`, `index.rs` |
 //! | what monitoring asks, and what must hold | `inspect.rs`, `invariants.rs` |
 //!
 //! With very many subscriptions the cost is that of fetching memory, so all is laid out in lines of
@@ -37,7 +37,6 @@ mod queues;
 mod search;
 mod set;
 mod sids;
-mod small_bytes;
 mod subscription;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! `Set`: all subscriptions with one subject.
 
 use super::queues::{Group, Groups, QueueId};
-use super::small_bytes::SmallBytes;
 use super::{SubId, index, shrink};
+use crate::core::small_bytes::SmallBytes;
 use std::slice;
 
 /// All subscriptions with one subject. A cache line, if the subject is not long and has one

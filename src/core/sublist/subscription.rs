@@ -1,8 +1,8 @@
 //! `Subscription`: one sid of one receiver, with its counters; and `Sid`, the receiver's own name for it.
 
 use super::queues::QueueId;
-use super::small_bytes::SmallBytes;
 use super::{ReceiverId, SetId};
+use crate::core::small_bytes::SmallBytes;
 use std::fmt;
 
 /// One subscription of one receiver, with its counters. A cache line: a delivery touches one.

@@ -7,14 +7,14 @@ use std::fmt;
 /// Shape: a byte that tells the two apart, the length, and `N` bytes; so `N` of 22, 38 and 54 waste
 /// nothing.
 #[derive(Clone)]
-pub(super) enum SmallBytes<const N: usize> {
+pub(crate) enum SmallBytes<const N: usize> {
     Inline { len: u8, bytes: [u8; N] },
     Boxed(Box<[u8]>),
 }
 
 impl<const N: usize> SmallBytes<N> {
     /// Copies the pieces, one behind the other. Allocates if they are more than `N` bytes.
-    pub(super) fn new<const PIECES: usize>(pieces: [&[u8]; PIECES]) -> SmallBytes<N> {
+    pub(crate) fn new<const PIECES: usize>(pieces: [&[u8]; PIECES]) -> SmallBytes<N> {
         let len: usize = pieces.iter().map(|piece| piece.len()).sum();
         if len > N {
             return SmallBytes::Boxed(pieces.concat().into());
@@ -31,15 +31,20 @@ impl<const N: usize> SmallBytes<N> {
     }
 
     /// The bytes.
-    pub(super) fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             SmallBytes::Inline { len, bytes } => &bytes[..usize::from(*len)],
             SmallBytes::Boxed(bytes) => bytes,
         }
     }
 
+    /// How many bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
     /// The room in which they stand, if they do so inline.
-    pub(super) fn inline(&self) -> Option<&[u8; N]> {
+    pub(crate) fn inline(&self) -> Option<&[u8; N]> {
         match self {
             SmallBytes::Inline { bytes, .. } => Some(bytes),
             SmallBytes::Boxed(_) => None,
