@@ -19,6 +19,10 @@
 //! Replies go to subjects that are used once. They must not drive out others, so an entry is filled
 //! by the second miss for a subject: the first makes it the candidate of its pair, for a while.
 //!
+//! A client takes all its replies by one wildcard, as `_INBOX.x.*`, and which of them it is makes no difference in the
+//! trie. Then the subjects that differ in their last token only are *siblings*, and one entry, under `_INBOX.x.*`, has
+//! what all of them reach there. As the subject that it is, it has that too.
+//!
 //! There is a cache for each of maybe ten thousand accounts, and most have few subjects. So it begins small, and grows
 //! when subjects come back that it could not keep. That is found out by a sample: one subject that was missed is
 //! watched until [`WATCHED_MISSES_MAX`] others were. Misses for it are its first and its second one; a third tells that it was lost.
@@ -75,6 +79,8 @@ struct Way {
     len: u8,
     /// How many sets it reaches.
     count: u8,
+    /// Whether its siblings reach the same in the trie.
+    is_for_all: bool,
 }
 
 const EMPTY: Pair = Pair {
@@ -85,6 +91,7 @@ const EMPTY: Pair = Pair {
             class: 0,
             len: 0,
             count: 0,
+            is_for_all: false,
         }
     }; 2],
     candidate: 0,
@@ -151,17 +158,39 @@ impl Default for Cache {
 impl Cache {
     /// Appends what `subject` reaches; answers whether it knew.
     pub(super) fn get(&self, hash: u64, subject: &[u8], found: &mut Vec<SetId>) -> bool {
-        let Some(pair) = self.pairs.get(self.place(hash)) else {
+        let known = self.find(hash, subject);
+        if let Some((pair, number)) = known {
+            found.extend(pair.sets(number));
+        }
+        known.is_some()
+    }
+
+    /// Appends what `subject` reaches in the trie, if that is known of its siblings; answers whether it is.
+    pub(super) fn get_of_siblings(
+        &self,
+        subject: &[u8],
+        found: &mut Vec<SetId>,
+        hashing: &Hashing,
+    ) -> bool {
+        let Some(siblings) = Siblings::of(subject) else {
             return false;
         };
-        for number in 0..2 {
-            let way = &pair.ways[number];
-            if way.tag == tag(hash) && self.is_good(way) && pair.subject(number) == subject {
-                found.extend(pair.sets(number));
-                return true;
-            }
+        let known = self.find(hashing.of(siblings.subject()), siblings.subject());
+        let known = known.filter(|(pair, number)| pair.ways[*number].is_for_all);
+        if let Some((pair, number)) = known {
+            found.extend(pair.sets(number));
         }
-        false
+        known.is_some()
+    }
+
+    #[inline(always)]
+    fn find(&self, hash: u64, subject: &[u8]) -> Option<(&Pair, usize)> {
+        let pair = self.pairs.get(self.place(hash))?;
+        let number = (0..2).find(|number| {
+            let way = &pair.ways[*number];
+            way.tag == tag(hash) && self.is_good(way) && pair.subject(*number) == subject
+        })?;
+        Some((pair, number))
     }
 
     /// Learns what `subject` reaches, which was missed; of a sublist of `sets` sets.
@@ -170,6 +199,32 @@ impl Cache {
         hash: u64,
         subject: &[u8],
         reached: &[SetId],
+        sets: usize,
+        hashing: &Hashing,
+    ) {
+        self.fill(hash, subject, (reached, false), sets, hashing);
+    }
+
+    /// Learns what `subject` and its siblings reach in the trie. It has no empty token.
+    pub(super) fn learn_of_siblings(
+        &mut self,
+        subject: &[u8],
+        reached: &[SetId],
+        sets: usize,
+        hashing: &Hashing,
+    ) {
+        if let Some(siblings) = Siblings::of(subject) {
+            let subject = siblings.subject();
+            self.fill(hashing.of(subject), subject, (reached, true), sets, hashing);
+        }
+    }
+
+    /// `is_for_all` of `reached` tells whether siblings reach the same in the trie.
+    fn fill(
+        &mut self,
+        hash: u64,
+        subject: &[u8],
+        (reached, is_for_all): (&[SetId], bool),
         sets: usize,
         hashing: &Hashing,
     ) {
@@ -212,6 +267,7 @@ impl Cache {
             // Both fit, since the room is smaller than that.
             len: subject.len() as u8,
             count: reached.len() as u8,
+            is_for_all,
         };
     }
 
@@ -394,6 +450,31 @@ impl Pair {
     }
 }
 
+/// The subject under which siblings stand: `a.b.*` for `a.b.c`.
+struct Siblings {
+    bytes: [u8; ROOM_BYTES],
+    len: usize,
+}
+
+impl Siblings {
+    /// `None` if a subject has none, or its last token is empty, or it is too long.
+    fn of(subject: &[u8]) -> Option<Siblings> {
+        let before = memchr::memrchr(b'.', subject)? + 1;
+        if before == subject.len() || before >= ROOM_BYTES {
+            return None;
+        }
+        let mut bytes = [0; ROOM_BYTES];
+        bytes[..before].copy_from_slice(&subject[..before]);
+        bytes[before] = b'*';
+        let len = before + 1;
+        Some(Siblings { bytes, len })
+    }
+
+    fn subject(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// The half of a hash that does not choose the place.
 fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
@@ -459,6 +540,35 @@ mod tests {
             bench.learn(subject, reached);
             assert_eq!(bench.get(subject).as_deref(), Some(reached));
         }
+    }
+
+    #[test]
+    fn siblings_are_known_by_one_entry_and_no_others_are() {
+        let mut bench = Bench::new();
+        let siblings = |bench: &Bench, subject: &str| {
+            let (mut found, text) = (Vec::new(), subject.as_bytes());
+            let knew = bench
+                .cache
+                .get_of_siblings(text, &mut found, &bench.hashing);
+            knew.then_some(found)
+        };
+        for subject in ["a.b.1", "a.b.2"] {
+            assert_eq!(siblings(&bench, subject), None);
+            let (text, hashing) = (subject.as_bytes(), &bench.hashing);
+            bench.cache.learn_of_siblings(text, &[SetId(7)], 1, hashing);
+        }
+        assert_eq!(siblings(&bench, "a.b.3"), Some(vec![SetId(7)]));
+        for other in ["a.b.", "a.b", "a.b.c.d", "b.b.1", "b", ""] {
+            assert_eq!(siblings(&bench, other), None, "{other:?}");
+        }
+        bench.forget_like("a.>");
+        assert_eq!(siblings(&bench, "a.b.3"), None);
+        // What is known of such a subject alone holds for no sibling.
+        for _ in 0..2 {
+            bench.learn("c.*", &[1]);
+        }
+        assert_eq!(bench.get("c.*"), Some(vec![1]));
+        assert_eq!(siblings(&bench, "c.x"), None);
     }
 
     #[test]

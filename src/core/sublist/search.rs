@@ -11,6 +11,7 @@
 //! found, a delivery takes only the subscriptions that [were there](Sublist::was_there) when it began,
 //! and so each of those once.
 
+use super::trie::Walked;
 use super::{SetId, SubId, Sublist};
 use midge_protocol::subject;
 
@@ -93,10 +94,14 @@ impl Sublist {
         found: &mut Vec<SetId>,
     ) -> Result<usize, usize> {
         let before = found.len();
+        if self.cache.get_of_siblings(subject, found, &self.hashing) {
+            self.learn(hash, subject, found, before);
+            return Ok(1);
+        }
         self.searches += 1;
         self.branches.clear();
         self.branches.push(Branch::ROOT);
-        let places = self.trie.walk(
+        let Walked { places, is_for_all } = self.trie.walk(
             subject,
             &mut self.branches,
             places_max,
@@ -108,14 +113,23 @@ impl Sublist {
             self.given_up.extend(found.drain(before..));
             return Err(1 + places);
         }
-        if found.len() > before && subject::has_empty_token(subject) {
+        if subject::has_empty_token(subject) {
             found.truncate(before);
+        } else if is_for_all {
+            let (reached, sets) = (&found[before..], self.sets.len());
+            self.cache
+                .learn_of_siblings(subject, reached, sets, &self.hashing);
         }
+        self.learn(hash, subject, found, before);
+        Ok(1 + places)
+    }
+
+    /// What was found from `before` on is what a subject reaches in the trie: appends the literal set, and learns all.
+    fn learn(&mut self, hash: u64, subject: &[u8], found: &mut Vec<SetId>, before: usize) {
         found.extend(self.literal(hash, subject));
         let reached = &found[before..];
         self.cache
             .learn(hash, subject, reached, self.sets.len(), &self.hashing);
-        Ok(1 + places)
     }
 
     /// Begins a search for the sets that a message to `subject` reaches.
@@ -168,7 +182,7 @@ impl Sublist {
         let Search {
             branches, found, ..
         } = search;
-        let places = self
+        let walked = self
             .trie
             .walk(subject, branches, places_max, found, &self.hashing);
         search.is_over = search.branches.is_empty();
@@ -177,7 +191,7 @@ impl Sublist {
             self.cache
                 .learn(hash, subject, &search.found, self.sets.len(), &self.hashing);
         }
-        places
+        walked.places
     }
 
     /// The present moment.

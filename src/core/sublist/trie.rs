@@ -16,7 +16,7 @@ use super::SetId;
 use super::index::{Hashing, Index};
 use super::pool::Pool;
 use super::search::Branch;
-use super::small_bytes::SmallBytes;
+use crate::core::small_bytes::SmallBytes;
 use midge_protocol::subject;
 
 /// A place in the trie.
@@ -41,6 +41,15 @@ enum End {
     Partial,
     /// With `>` below it.
     Full,
+}
+
+/// What a walk has come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walked {
+    /// Places that were looked at.
+    pub(super) places: usize,
+    /// Whether the last token made no difference: with another one that is not empty, the same is found.
+    pub(super) is_for_all: bool,
 }
 
 const ROOT: u32 = 0;
@@ -209,7 +218,7 @@ impl Trie {
     }
 
     /// Looks at the branches that are left, each with all that follows from it, until there are none or
-    /// `places_max` places have been looked at; answers how many have. Appends the sets that a message
+    /// `places_max` places have been looked at. Appends the sets that a message
     /// to `subject` reaches, whether or not it has an empty token.
     ///
     /// A branch whose place has gone is passed over.
@@ -220,21 +229,22 @@ impl Trie {
         places_max: usize,
         found: &mut Vec<SetId>,
         hashing: &Hashing,
-    ) -> usize {
-        let mut places = 0;
+    ) -> Walked {
+        let (mut places, mut is_for_all) = (0, true);
         while let Some(Branch { place, offset }) = branches.pop() {
             let (mut number, mut offset) = (place, offset);
             while let Some(node) = self.nodes.get(number as usize) {
                 if places >= places_max {
                     let place = number;
                     branches.push(Branch { place, offset });
-                    return places;
+                    return Walked { places, is_for_all };
                 }
                 places += 1;
                 let rest = &subject[offset..];
                 found.extend(node.end(End::Full));
                 let Some(dot) = memchr::memchr(b'.', rest) else {
                     found.extend(node.end(End::Partial));
+                    is_for_all &= node.literals == 0;
                     let child = self.literal(number, node, rest, hashing);
                     found.extend(child.and_then(|child| self.nodes[child as usize].end(End::Here)));
                     break;
@@ -250,7 +260,7 @@ impl Trie {
                 }
             }
         }
-        places
+        Walked { places, is_for_all }
     }
 
     /// The child of `node`, which is the one at `number`, under a token that is no wildcard, or that
