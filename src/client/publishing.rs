@@ -152,7 +152,12 @@ impl Client {
         work: impl FnOnce(&mut Client, &mut Context<'_, State>, &mut Tally) -> R,
     ) -> R {
         if let Some(records) = &mut cx.state.records {
-            records.meter.begin_turn(cx.io.now());
+            let core = &cx.state.core;
+            let account = self.session.as_ref().map(|session| {
+                let account = core.receiver(session.id()).account;
+                core.accounts.born(account)
+            });
+            records.meter.begin_turn(cx.io.now(), account);
         }
         cx.state.core.clock.set(cx.io.now());
         cx.state.core.backpressure.begin(cx.key(), &cx.io);

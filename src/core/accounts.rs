@@ -29,6 +29,14 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct AccountId(u32);
 
+/// An account that is told apart from those that have its place later.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Born {
+    pub(crate) id: AccountId,
+    /// Its own number, that of no account before or after.
+    pub(crate) number: u64,
+}
+
 /// A space of subjects of its own.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -150,6 +158,18 @@ impl Accounts {
         let is_it = |place: &u32| &*self.accounts[*place as usize].name == name;
         let place = self.places.find(hash(name), is_it)?;
         Some(AccountId(*place))
+    }
+
+    /// An account by its own number.
+    pub(crate) fn born(&self, id: AccountId) -> Born {
+        let number = self[id].born;
+        Born { id, number }
+    }
+
+    /// What an account is called, if it is still open.
+    pub(crate) fn name_of(&self, born: Born) -> Option<&str> {
+        let account = &self[born.id];
+        (account.born == born.number).then_some(&*account.name)
     }
 
     /// The account of this name, which is open from here on.

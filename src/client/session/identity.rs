@@ -123,6 +123,9 @@ impl Session {
         if !state.core.enter(self.id(), account) {
             return Err(Violation::Authorization);
         }
+        if let Some(records) = &mut state.records {
+            records.meter.logged_in(state.core.accounts.born(account));
+        }
         self.publisher.moved(&state.core);
         let payload_max = state.limiter.payload_max(self.key);
         let before = self.rules.payload_bytes_max;

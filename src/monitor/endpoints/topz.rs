@@ -88,6 +88,7 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Content, Mistake> {
         ..query.page()?
     };
     let pattern = query.text("subject").map(String::into_bytes);
+    let account = query.text("acc");
     if let Some(pattern) = &pattern
         && !subject::is_subscribable(pattern)
     {
@@ -101,6 +102,7 @@ pub(super) fn answer(query: &Query<'_>) -> Result<Content, Mistake> {
         sort: Sort::of(query)?,
         page,
         pattern,
+        account,
         next: 0,
         has_looked: false,
         best: BTreeSet::new(),
@@ -114,6 +116,8 @@ struct Topz {
     page: Page,
     /// What a subject must match.
     pattern: Option<Vec<u8>>,
+    /// The account of which is told.
+    account: Option<String>,
     /// The cid to go on with.
     next: u64,
     /// Whether all connections were looked at.
@@ -167,6 +171,10 @@ impl Topz {
                 return false;
             }
             let receiver = view.state.core.receiver(presence.receiver);
+            let name = &view.state.core.accounts[receiver.account].name;
+            if !self.is_of(name) {
+                continue;
+            }
             let mut both = receiver.received;
             both.add(receiver.sent);
             self.best.insert((Reverse(self.sort.rank_of(both)), *cid));
@@ -191,9 +199,20 @@ impl Topz {
                 let best = std::mem::take(&mut self.best).into_iter();
                 best.skip(offset).map(|(_, cid)| (cid, None)).collect()
             }
-            Period::Now => self.publishers(&window),
+            Period::Now => self.publishers(view, &window),
         };
-        let (subjects, num_subjects) = self.subjects(&window);
+        let found = self.found(view, &window);
+        let totals = match self.account {
+            None => Totals {
+                msgs: window.received.messages,
+                bytes: window.received.bytes,
+                unrouted: window.seen.unrouted,
+            },
+            Some(_) => Totals::of(&found),
+        };
+        let num_subjects = found.len();
+        let page = found.into_iter().skip(offset).take(limit);
+        let subjects = page.cloned().collect();
         let seconds = (now - window.since).as_secs_f64();
         let head = Head {
             server_id: view.server_id(),
@@ -203,11 +222,7 @@ impl Topz {
             seconds: (1000.0 * seconds).round() / 1000.0,
             sampled: window.seen.estimated > 0,
             sample_every: SAMPLE_EVERY,
-            totals: Totals {
-                msgs: window.received.messages,
-                bytes: window.received.bytes,
-                unrouted: window.seen.unrouted,
-            },
+            totals,
             max_subjects: SUBJECTS_MAX,
             num_subjects,
             offset,
@@ -225,25 +240,37 @@ impl Topz {
         }
     }
 
-    /// The page of the subjects, and how many match altogether.
-    fn subjects(&self, window: &Window) -> (Vec<Entry>, usize) {
+    /// Whether an account is the one of which is told, if it is of one.
+    fn is_of(&self, account: &str) -> bool {
+        self.account.as_deref().is_none_or(|name| name == account)
+    }
+
+    /// The subjects that match, the first by their order first.
+    fn found<'a>(&self, view: &View<'_>, window: &'a Window) -> Vec<&'a Entry> {
         let pattern = self.pattern.as_deref();
         let is_wanted = |entry: &&Entry| {
-            pattern.is_none_or(|pattern| {
-                // Of a cut one nothing but its beginning is known.
-                let may_match = !entry.is_cut() || pattern.ends_with(b">");
-                may_match && subject::matches(pattern, entry.subject())
-            })
+            self.is_of(account_of(view, entry))
+                && pattern.is_none_or(|pattern| {
+                    // Of a cut one nothing but its beginning is known.
+                    let may_match = !entry.is_cut() || pattern.ends_with(b">");
+                    may_match && subject::matches(pattern, entry.subject())
+                })
         };
         let mut found: Vec<&Entry> = window.subjects.entries().iter().filter(is_wanted).collect();
-        found.sort_by_key(|entry| (Reverse(self.sort.rank(&entry.counts)), entry.subject()));
-        let page = found.iter().skip(self.page.offset).take(self.page.limit);
-        (page.copied().cloned().collect(), found.len())
+        found.sort_by_key(|entry| {
+            let rank = Reverse(self.sort.rank(&entry.counts));
+            (rank, entry.subject(), account_of(view, entry))
+        });
+        found
     }
 
     /// The page of those who have published, and what.
-    fn publishers(&self, window: &Window) -> Vec<(u64, Option<Traffic>)> {
+    fn publishers(&self, view: &View<'_>, window: &Window) -> Vec<(u64, Option<Traffic>)> {
         let entries = window.publishers.entries().iter();
+        let entries = entries.filter(|entry| {
+            self.account.is_none()
+                || account_of_client(view, entry.cid()).is_some_and(|name| self.is_of(name))
+        });
         let mut found: Vec<(u64, Traffic)> = entries
             .map(|entry| {
                 let Counts {
@@ -255,6 +282,25 @@ impl Topz {
         found.sort_by_key(|(cid, traffic)| (Reverse(self.sort.rank_of(*traffic)), *cid));
         let page = found.iter().skip(self.page.offset).take(self.page.limit);
         page.map(|(cid, traffic)| (*cid, Some(*traffic))).collect()
+    }
+}
+
+/// What the account of a subject is called; nothing, where it is closed.
+fn account_of<'a>(view: &View<'a>, entry: &Entry) -> &'a str {
+    let name = entry
+        .account
+        .and_then(|account| view.state.core.accounts.name_of(account));
+    name.unwrap_or_default()
+}
+
+/// What the account of a client is called, if the client is known still.
+fn account_of_client<'a>(view: &View<'a>, cid: u64) -> Option<&'a str> {
+    match view.records.present.get(&cid) {
+        Some(present) => {
+            let core = &view.state.core;
+            Some(&core.accounts[core.receiver(present.receiver).account].name)
+        }
+        None => Some(&view.records.closed.find(cid)?.account),
     }
 }
 
@@ -271,7 +317,7 @@ impl Written {
             if !budget.spend(WRITING) {
                 return true;
             }
-            let told = Subject::of(entry, self.seconds);
+            let told = Subject::of(entry, account_of(view, entry), self.seconds);
             json::put_element(out, self.is_first_of_list, &told, 0);
             self.is_first_of_list = false;
             self.place += 1;

@@ -17,6 +17,8 @@
 //! ten to thirty seconds; *since the start* is the present one and all before. A message is counted
 //! once, in the present one.
 //!
+//! Accounts have subjects of their own, also where these have one name.
+//!
 //! A second sketch tells which clients have published, by the sums of each client's turns. What they
 //! were since they came is in their counters.
 //!
@@ -30,6 +32,7 @@ pub(crate) use counts::{Counts, MESSAGE_WEIGHT};
 pub(crate) use sampler::SAMPLE_EVERY;
 pub(crate) use sketch::{Entry, SUBJECTS_MAX, Sketch};
 
+use crate::core::accounts::Born;
 use crate::core::delivery::Tally;
 use crate::core::receiver::Traffic;
 use foldhash::SharedSeed;
@@ -90,6 +93,8 @@ pub(crate) struct Meter {
     last: Window,
     /// All before the current one.
     all: Window,
+    /// Whose subjects the present client publishes to.
+    account: Option<Born>,
 }
 
 impl Meter {
@@ -102,15 +107,22 @@ impl Meter {
             current: window.clone(),
             last: window.clone(),
             all: window,
+            account: None,
         }
     }
 
-    /// The turn of a client begins.
-    pub(crate) fn begin_turn(&mut self, now: Time) {
+    /// The turn of a client of this account begins.
+    pub(crate) fn begin_turn(&mut self, now: Time, account: Option<Born>) {
+        self.account = account;
         self.sampler.begin_turn();
         if now - self.current.since >= WINDOW {
             self.end_window(now);
         }
+    }
+
+    /// In the midst of its turn the client has logged in, to this account.
+    pub(crate) fn logged_in(&mut self, account: Born) {
+        self.account = Some(account);
     }
 
     /// The turn of the client `cid` is over, in which it has published so much.
@@ -122,7 +134,7 @@ impl Meter {
             ..Counts::default()
         };
         let publishers = &mut self.current.publishers;
-        publishers.add(&cid.to_be_bytes(), &counts);
+        publishers.add(None, &cid.to_be_bytes(), &counts);
     }
 
     /// What was published since the start. Costs a look at each subject that is kept.
@@ -189,7 +201,7 @@ impl Meter {
             },
         };
         self.current.seen.add(&counts);
-        self.current.subjects.add(subject, &counts);
+        self.current.subjects.add(self.account, subject, &counts);
     }
 
     #[cold]

@@ -19,7 +19,7 @@
 //! Two sketches become one by [`Sketch::merge`], with the same bounds for both streams together.
 //!
 //! ```text
-//! table: hash ──▶ place        entries[place]: subject, counts, error
+//! table: hash ──▶ place        entries[place]: account, subject, counts, error
 //! heap:  (rank as it was, place), the lightest on top
 //! ```
 //!
@@ -27,6 +27,7 @@
 //! counted: counting is one look at the table.
 
 use super::counts::Counts;
+use crate::core::accounts::Born;
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 use hashbrown::HashTable;
@@ -57,6 +58,8 @@ pub(crate) struct Sketch {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     hash: u64,
+    /// The account that it is one of; `None` where clients are kept and not subjects.
+    pub(crate) account: Option<Born>,
     /// Bytes of the subject, of which the first are kept.
     len: u32,
     text: [u8; SUBJECT_BYTES_MAX],
@@ -67,12 +70,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn new(hash: u64, subject: &[u8], counts: &Counts, error: u64) -> Entry {
+    fn new(hash: u64, account: Option<Born>, subject: &[u8], counts: &Counts, error: u64) -> Entry {
         let mut text = [0; SUBJECT_BYTES_MAX];
         let kept = subject.len().min(SUBJECT_BYTES_MAX);
         text[..kept].copy_from_slice(&subject[..kept]);
         Entry {
             hash,
+            account,
             len: u32::try_from(subject.len()).unwrap_or(u32::MAX),
             text,
             counts: *counts,
@@ -101,15 +105,19 @@ impl Entry {
         self.counts.weight() + self.error
     }
 
-    fn is(&self, hash: u64, subject: &[u8]) -> bool {
+    fn is(&self, hash: u64, account: Option<Born>, subject: &[u8]) -> bool {
         let kept = subject.len().min(SUBJECT_BYTES_MAX);
         self.hash == hash
+            && self.account == account
             && self.len as usize == subject.len()
             && self.text[..kept] == subject[..kept]
     }
 
     fn is_same(&self, other: &Entry) -> bool {
-        self.hash == other.hash && self.len == other.len && self.text == other.text
+        self.hash == other.hash
+            && self.account == other.account
+            && self.len == other.len
+            && self.text == other.text
     }
 }
 
@@ -125,18 +133,19 @@ impl Sketch {
         }
     }
 
-    /// Counts.
-    pub(super) fn add(&mut self, subject: &[u8], counts: &Counts) {
-        let mut hasher = FoldHasher::with_seed(0, &self.seed);
+    /// Counts what was published to a subject of an account.
+    pub(super) fn add(&mut self, account: Option<Born>, subject: &[u8], counts: &Counts) {
+        let number = account.map_or(0, |account| account.number);
+        let mut hasher = FoldHasher::with_seed(number, &self.seed);
         hasher.write(subject);
         let hash = hasher.finish();
-        let is_it = |place: &u16| self.entries[usize::from(*place)].is(hash, subject);
+        let is_it = |place: &u16| self.entries[usize::from(*place)].is(hash, account, subject);
         match self.table.find(hash, is_it) {
             Some(place) => self.entries[usize::from(*place)].counts.add(counts),
             None if self.entries.len() < SUBJECTS_MAX => {
-                self.insert(Entry::new(hash, subject, counts, 0));
+                self.insert(Entry::new(hash, account, subject, counts, 0));
             }
-            None => self.replace_lightest(hash, subject, counts),
+            None => self.replace_lightest(Entry::new(hash, account, subject, counts, 0)),
         }
     }
 
@@ -224,11 +233,12 @@ impl Sketch {
 
     /// A subject takes the place of the lightest, and may have had as much before.
     #[inline(never)]
-    fn replace_lightest(&mut self, hash: u64, subject: &[u8], counts: &Counts) {
+    fn replace_lightest(&mut self, mut fresh: Entry) {
         let Some((place, rank)) = self.lightest() else {
             return;
         };
-        let fresh = Entry::new(hash, subject, counts, rank);
+        fresh.error = rank;
+        let hash = fresh.hash;
         if let Some(mut top) = self.heap.peek_mut() {
             *top = Reverse((fresh.rank(), place));
         }

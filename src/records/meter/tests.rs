@@ -31,7 +31,7 @@ fn a_run_counts_by_what_became_of_it() {
         ("nobody", 5, 0, 5),
         ("refused", 0, 0, 0),
     ] {
-        meter.begin_turn(Time::ZERO);
+        meter.begin_turn(Time::ZERO, None);
         publish(&mut meter, subject, messages, copies);
         let expected = Counts {
             messages,
@@ -65,7 +65,7 @@ fn lately_is_the_last_ten_to_twenty_seconds() {
         (70, "f", 79),
         (80, "g", 101),
     ] {
-        meter.begin_turn(at(publish_at));
+        meter.begin_turn(at(publish_at), None);
         publish(&mut meter, subject, 1, 1);
         let window = meter.lately(at(ask_at));
         let mut subjects: Vec<_> = window
@@ -101,7 +101,7 @@ fn lately_is_the_last_ten_to_twenty_seconds() {
 #[test]
 fn what_is_sampled_is_estimated_without_bias_and_told_as_such() {
     let mut meter = meter();
-    meter.begin_turn(Time::ZERO);
+    meter.begin_turn(Time::ZERO, None);
     let rounds = 100_000;
     for round in 0..rounds {
         // Two thirds of all to one subject; the others are used once.
@@ -132,7 +132,7 @@ fn what_is_sampled_is_estimated_without_bias_and_told_as_such() {
 fn it_is_small() {
     let mut meter = meter();
     for second in 0..40 {
-        meter.begin_turn(at(second));
+        meter.begin_turn(at(second), None);
         for number in 0..100_000 {
             publish(&mut meter, &format!("{second}.{number}"), 40, 1);
         }

@@ -136,7 +136,7 @@ const SHAPES: &[(&str, &str)] = &[
         "server_id text, now time, period text, since time, seconds number, sampled bool,
          sample_every number, totals object, totals.msgs number, totals.bytes number,
          totals.unrouted number, max_subjects number, num_subjects number, offset number, limit number,
-         subjects list, subjects[] object, subjects[].subject text, subjects[].cut? bool,
+         subjects list, subjects[] object, subjects[].subject text, subjects[].account text, subjects[].cut? bool,
          subjects[].msgs number, subjects[].bytes number, subjects[].unrouted number,
          subjects[].error number, subjects[].error_bytes number, subjects[].deviation number,
          subjects[].msgs_rate number, subjects[].bytes_rate number,

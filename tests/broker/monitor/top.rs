@@ -1,5 +1,6 @@
 //! `/topz`: which subjects and connections carry the traffic.
 
+use super::asker::with_accounts;
 use super::{monitored, named, start};
 use crate::http::{Http, get};
 use crate::raw::Raw;
@@ -250,4 +251,47 @@ fn it_is_dressed_as_the_others_and_asking_changes_nothing() {
     let again = http.get("/watch/topz");
     assert_eq!(counts(&first.json()), counts(&again.json()));
     assert!(http.get("/watch").body.contains("\"./watch/topz\""));
+}
+
+#[test]
+fn an_account_has_subjects_and_clients_of_its_own_also_where_they_are_called_alike() {
+    let config = with_accounts(monitored(Monitor::default()));
+    let (broker, addr) = start(config);
+    let join = |user: &str| {
+        let connect = json!({"verbose": false, "user": user, "pass": "", "name": user});
+        Raw::join_with(broker.addr(), &connect.to_string())
+    };
+    let (mut sys, mut ann) = (join("sys"), join("ann"));
+    ann.sub("many", None, "1");
+    publish(&mut ann, "many", 30, 10);
+    publish(&mut ann, "own", 1, 5);
+    publish(&mut sys, "many", 7, 100);
+    // A login and what follows it in one piece.
+    let mut late = Raw::connect(broker.addr());
+    late.send(b"CONNECT {\"verbose\":false,\"user\":\"ann\",\"pass\":\"\",\"name\":\"late\"}\r\nPUB many 10\r\n0123456789\r\n");
+    late.sync();
+    for period in ["start", "now"] {
+        let topz = |acc: &str| get(addr, &format!("/topz?period={period}&{acc}")).json();
+        let all = topz("");
+        assert_eq!(all["num_subjects"], 3, "{all}");
+        assert_eq!(all["totals"]["msgs"], 39, "{all}");
+        let of_ann = topz("acc=A");
+        assert_eq!(names(&of_ann, "subjects", "subject"), ["many", "own"]);
+        assert_eq!(names(&of_ann, "subjects", "account"), ["A", "A"]);
+        assert_eq!(of(&of_ann, "many")["msgs"], 31);
+        assert_eq!(
+            of_ann["totals"],
+            json!({"msgs": 32, "bytes": 315, "unrouted": 1})
+        );
+        assert_eq!(names(&of_ann, "connections", "name"), ["ann", "late"]);
+        let of_sys = topz("acc=$SYS&subject=many");
+        assert_eq!(of(&of_sys, "many")["msgs"], 7);
+        assert_eq!(of_sys["num_subjects"], 1);
+        assert_eq!(names(&of_sys, "connections", "name"), ["sys"]);
+        let nothing = topz("acc=B");
+        assert_eq!(
+            (&nothing["num_subjects"], &nothing["connections"]),
+            (&json!(0), &json!([]))
+        );
+    }
 }

@@ -28,7 +28,8 @@ pub(super) struct Head<'a> {
     pub(super) limit: usize,
 }
 
-/// Of all subjects. Messages and bytes are counted in any case.
+/// Of all subjects, where messages and bytes are counted in any case; of one account, of those of its subjects that are kept
+/// and match.
 #[derive(Serialize)]
 pub(super) struct Totals {
     pub(super) msgs: u64,
@@ -36,11 +37,25 @@ pub(super) struct Totals {
     pub(super) unrouted: u64,
 }
 
+impl Totals {
+    /// Those of these subjects.
+    pub(super) fn of(subjects: &[&Entry]) -> Totals {
+        let sum = |of: fn(&Counts) -> u64| subjects.iter().map(|one| of(&one.counts)).sum();
+        Totals {
+            msgs: sum(|counts| counts.messages),
+            bytes: sum(|counts| counts.bytes),
+            unrouted: sum(|counts| counts.unrouted),
+        }
+    }
+}
+
 /// What was published to a subject. It is no less than what is told here but for samples, and no more
 /// than that and the error.
 #[derive(Serialize)]
 pub(super) struct Subject<'a> {
     subject: Cow<'a, str>,
+    /// That of the subject; empty where it is closed.
+    account: &'a str,
     /// Whether this is only how it begins.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
@@ -57,7 +72,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn of(entry: &'a Entry, seconds: f64) -> Subject<'a> {
+    pub(super) fn of(entry: &'a Entry, account: &'a str, seconds: f64) -> Subject<'a> {
         let Counts {
             messages,
             bytes,
@@ -66,6 +81,7 @@ impl<'a> Subject<'a> {
         } = entry.counts;
         Subject {
             subject: String::from_utf8_lossy(entry.subject()),
+            account,
             cut: entry.is_cut(),
             msgs: messages,
             bytes,

@@ -31,7 +31,7 @@ impl Both {
     }
 
     fn add(&mut self, subject: &[u8], counts: &Counts) {
-        self.sketch.add(subject, counts);
+        self.sketch.add(None, subject, counts);
         self.exact.entry(subject.to_vec()).or_default().add(counts);
     }
 
@@ -152,13 +152,13 @@ fn it_takes_no_memory_before_it_counts_and_a_bounded_amount_then() {
     assert_eq!(sketch.bytes(), 0);
     for number in 0..100_000_u64 {
         let subject = format!("{number}.{}", "long".repeat(1000));
-        sketch.add(subject.as_bytes(), &messages(1));
+        sketch.add(None, subject.as_bytes(), &messages(1));
     }
     assert!(sketch.bytes() < 256 * 1024, "{}", sketch.bytes());
     let before = sketch.bytes();
     sketch.clear();
     for number in 0..100_000_u64 {
-        sketch.add(&number.to_be_bytes(), &messages(1));
+        sketch.add(None, &number.to_be_bytes(), &messages(1));
     }
     assert_eq!(sketch.bytes(), before);
 }
@@ -174,8 +174,8 @@ fn long_subjects_that_begin_alike_are_told_apart() {
         long + "12",
     ];
     for (number, subject) in (1..).zip(&subjects) {
-        sketch.add(subject.as_bytes(), &messages(number));
-        sketch.add(subject.as_bytes(), &messages(number));
+        sketch.add(None, subject.as_bytes(), &messages(number));
+        sketch.add(None, subject.as_bytes(), &messages(number));
     }
     let told: Vec<_> = sketch
         .entries()
