@@ -9,6 +9,7 @@ mod draining;
 mod end;
 mod liveness;
 pub(crate) mod queues;
+pub(crate) mod saying;
 pub(crate) mod shutdown;
 pub(crate) mod upkeep;
 

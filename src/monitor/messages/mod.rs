@@ -21,11 +21,9 @@ mod subscribers;
 mod user;
 mod wanted;
 
-use crate::core::Core;
 use crate::core::accounts::AccountId;
-use crate::core::delivery::{Published, Quota, Tally, publish_one};
 use crate::core::requests::{Request, Service};
-use crate::link::queues::Queues;
+use crate::link::saying::{Message, publish};
 use crate::monitor::Pieces;
 use crate::monitor::view::View;
 use crate::records::Budget;
@@ -33,8 +31,7 @@ use crate::state::State;
 use body::failed;
 pub(crate) use events::{tell_lame_duck, tell_shutdown};
 pub(crate) use kept::read_accounts_again;
-use midge_protocol::{Publish, Run};
-use midge_reactor::{Context, Io};
+use midge_reactor::Context;
 use questions::{Answer, Question, answer};
 use std::sync::Arc;
 
@@ -289,14 +286,12 @@ fn say_to(cx: &mut Context<'_, State>, to: &To, subject: &[u8], payload: &[u8]) 
 /// Publishes in the system account.
 fn say(cx: &mut Context<'_, State>, subject: &[u8], payload: &[u8]) {
     if let Some(service) = &mut cx.state.service {
-        publish(
-            &mut cx.state.core,
-            &mut cx.io,
-            service,
+        let message = Message {
             subject,
-            None,
             payload,
-        );
+            ..Message::default()
+        };
+        publish(&mut cx.state.core, &mut cx.io, service, &message);
     }
 }
 
@@ -304,28 +299,11 @@ fn say(cx: &mut Context<'_, State>, subject: &[u8], payload: &[u8]) {
 fn say_in(cx: &mut Context<'_, State>, account: AccountId, subject: &[u8], payload: &[u8]) {
     let core = &mut cx.state.core;
     let mut service = Service::begin(core, account);
-    publish(core, &mut cx.io, &mut service, subject, None, payload);
+    let message = Message {
+        subject,
+        payload,
+        ..Message::default()
+    };
+    publish(core, &mut cx.io, &mut service, &message);
     service.end(core);
-}
-
-/// Publishes by a service; answers whether anybody hears it.
-fn publish(
-    core: &mut Core,
-    io: &mut Io<'_>,
-    service: &mut Service,
-    subject: &[u8],
-    reply: Option<&[u8]>,
-    payload: &[u8],
-) -> bool {
-    let mut buffer = Vec::new();
-    let message = Publish::compose(&mut buffer, subject, reply, b"", payload);
-    let (run, mut tally) = (Run::from(message), Tally::default());
-    let (publisher, out) = (&mut service.publisher, &mut Queues(io));
-    let mut published = publish_one(core, publisher, &run, &mut tally, |_| {}, out);
-    let is_heard = published != Published::NOBODY;
-    while published == Published::InPieces {
-        published = publisher.go_on(core, &message, Quota::ONE, &mut tally, out);
-    }
-    core.settle(service.receiver, &tally);
-    is_heard
 }

@@ -10,7 +10,7 @@
 
 use super::claims::{BUSY, LOOKUP_OF_ACCOUNT, OF_ACCOUNT};
 use super::kept::{self, done, go_on};
-use super::publish;
+use crate::link::saying::{Message, publish};
 use crate::state::State;
 use crate::state::pushes::Work;
 use midge_reactor::Context;
@@ -40,8 +40,12 @@ pub(super) fn ask(cx: &mut Context<'_, State>, key: &str) {
     let reply = inbox(&cx.state.info.server_id, key);
     let State { core, service, .. } = &mut *cx.state;
     let is_heard = service.as_mut().is_some_and(|service| {
-        let reply = Some(reply.as_bytes());
-        publish(core, &mut cx.io, service, subject.as_bytes(), reply, b"")
+        let message = Message {
+            subject: subject.as_bytes(),
+            reply: Some(reply.as_bytes()),
+            ..Message::default()
+        };
+        publish(core, &mut cx.io, service, &message)
     });
     if !is_heard {
         let text = "account missing: nobody in the system account answers for others";
