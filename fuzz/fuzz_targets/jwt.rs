@@ -64,6 +64,13 @@ fn uses(claims: &jwt::Claims<Body>) {
         account_tags: &claims.tags,
     };
     let user = match &claims.body {
+        // As the broker does with the answer to a callout.
+        Body::Response(answer) => {
+            if let Ok(user) = jwt::user(&answer.jwt) {
+                let _ = user.issues();
+            }
+            None
+        }
         Body::User(user) => Some(&**user),
         Body::Account(account) => {
             let mut scopes = account.signing_keys.iter().filter_map(|key| key.scope.as_ref());

@@ -68,6 +68,9 @@ pub struct Info {
     /// Lame duck: leave this server.
     #[serde(skip_serializing_if = "is_off")]
     pub ldm: bool,
+    /// The public key from which the server seals what it asks of authorization callouts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xkey: Option<String>,
     /// midge's own version. No other server says this.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub midge: String,
@@ -157,6 +160,7 @@ mod tests {
                 cluster_dynamic: true,
                 connect_urls: vec!["a:1".into(), "[::1]:2".into()],
                 ldm: true,
+                xkey: Some("XA".into()),
                 midge: "0.1.0".into(),
                 ..small()
             },
@@ -166,7 +170,7 @@ mod tests {
              \"tls_available\":true,\"max_payload\":1048576,\"client_id\":5,\
              \"client_ip\":\"127.0.0.1\",\"nonce\":\"0123456789abcde\",\"cluster\":\"c\",\
              \"cluster_dynamic\":true,\"connect_urls\":[\"a:1\",\"[::1]:2\"],\"ldm\":true,\
-             \"midge\":\"0.1.0\"} \r\n",
+             \"xkey\":\"XA\",\"midge\":\"0.1.0\"} \r\n",
         );
     }
 

@@ -7,7 +7,7 @@
 //!                               = 36 bytes, 58 letters
 //! ```
 //!
-//! A key signs with ed25519. Source: nats-io/nkeys v0.4, `strkey.go`.
+//! A key signs with ed25519, but for one of a curve, which seals. Source: nats-io/nkeys v0.4, `strkey.go`.
 
 use crc::{CRC_16_XMODEM, Crc};
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD};
@@ -31,6 +31,8 @@ pub enum Kind {
     Account = 0,
     /// `U`
     User = 20 << 3,
+    /// `X`, of Curve25519: it seals, and signs nothing
+    Curve = 23 << 3,
 }
 
 /// A public key of this kind as text.

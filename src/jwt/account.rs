@@ -91,6 +91,18 @@ pub struct Scope {
 pub struct Authorization {
     /// Users who need no further decision, by key. With none nobody else decides.
     pub auth_users: Vec<String>,
+    /// Accounts, by key, into which the others may be put beside this one; `*` is all.
+    pub allowed_accounts: Vec<String>,
+    /// The public xkey to which questions about them are sealed. None is in clear.
+    pub xkey: String,
+}
+
+impl Authorization {
+    /// Whether who decides may put clients of `own` into an account.
+    pub fn allows(&self, own: &str, account: &str) -> bool {
+        let mut allowed = self.allowed_accounts.iter();
+        own == account || allowed.any(|key| key == account || key == "*")
+    }
 }
 
 impl<'de> Deserialize<'de> for SigningKey {

@@ -4,7 +4,10 @@
 //! that of a user when it logs in.
 
 use super::claims::is_account;
-use super::{Account, Claims, Export, Import, MappingTo, Permissions, User, activation};
+use super::{
+    Account, Authorization, Claims, Export, Import, MappingTo, Permissions, User, activation,
+};
+use midge_protocol::nkey::{Kind, public_key};
 use midge_protocol::{Subjects, subject};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +62,7 @@ impl Claims<Account> {
             exports,
             imports,
             mappings,
+            authorization,
             ..
         } = &self.body;
         issues.of_imports(imports, &self.subject);
@@ -87,6 +91,7 @@ impl Claims<Account> {
                 }
             }
         }
+        issues.of_authorization(authorization);
         for key in signing_keys {
             if !is_account(&key.key) {
                 issues.add(&format!("{} is not an account public key", key.key));
@@ -162,6 +167,38 @@ impl Issues {
             self.add(&format!("subject {text:?} cannot have spaces"));
         } else if !subject::is_subscribable(text.as_bytes()) {
             self.add(&format!("subject {text:?} is not valid"));
+        }
+    }
+
+    fn of_authorization(&mut self, authorization: &Authorization) {
+        let Authorization {
+            auth_users,
+            allowed_accounts,
+            xkey,
+        } = authorization;
+        if auth_users.is_empty() && !allowed_accounts.is_empty() {
+            self.add("External authorization cannot have accounts without users specified");
+        }
+        for user in auth_users {
+            if public_key(Kind::User, user).is_none() {
+                self.add(&format!("AuthUser {user:?} is not a valid user public key"));
+            }
+        }
+        for account in allowed_accounts {
+            match account.as_str() {
+                "*" if allowed_accounts.len() > 1 => {
+                    self.add("AllowedAccounts can only be a list of accounts or \"*\"");
+                }
+                "*" => {}
+                account if is_account(account) => {}
+                account => self.add(&format!(
+                    "Account {account:?} is not a valid account public key"
+                )),
+            }
+        }
+        // Or what was to be sealed would be told to all.
+        if !xkey.is_empty() && public_key(Kind::Curve, xkey).is_none() {
+            self.add(&format!("XKey {xkey:?} is not a valid public xkey"));
         }
     }
 

@@ -1,6 +1,6 @@
 //! `Claims`: what every token says, whatever it is about.
 
-use super::{Account, Activation, Operator, User};
+use super::{Account, Activation, Operator, Response, User};
 use midge_protocol::nkey::{Kind, public_key};
 
 /// What a token says, signed by `issuer`.
@@ -10,6 +10,8 @@ pub struct Claims<T> {
     pub issuer: String,
     /// Whom it is about: a public key.
     pub subject: String,
+    /// For whom it is (`aud`), if that is told.
+    pub audience: String,
     /// What people call the subject.
     pub name: String,
     /// Its own name (`jti`), by which two copies are told apart. Nobody vouches for it.
@@ -38,6 +40,8 @@ pub enum Body {
     User(Box<User>),
     /// What an account may import.
     Activation(Activation),
+    /// The answer to an authorization callout.
+    Response(Box<Response>),
     /// Of no kind that is known: the object `nats` as it stands.
     Generic(serde_json::Value),
 }
@@ -48,6 +52,7 @@ impl<T> Claims<T> {
         Ok(Claims {
             issuer: self.issuer,
             subject: self.subject,
+            audience: self.audience,
             name: self.name,
             id: self.id,
             issued_at: self.issued_at,

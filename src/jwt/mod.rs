@@ -14,6 +14,7 @@
 //! * `token`: from the text to claims; `fault`: what is wrong with one
 //! * `claims`: what claims say; `account`, `user`, `operator`: what those of one kind say; `lists`: what several do
 //! * `crossing`: exports, imports and activations
+//! * `response`: what answers an authorization callout; `signer`: a key that signs what is asked in one
 //! * `check`: what is wrong with claims that can be read
 //! * `template`: the subjects of a scoped signing key, for one user
 //! * `file`: a token among the lines of a file
@@ -28,7 +29,9 @@ mod fault;
 mod file;
 mod lists;
 mod operator;
+mod response;
 mod signature;
+mod signer;
 mod template;
 mod token;
 mod user;
@@ -46,7 +49,9 @@ pub use fault::Fault;
 pub use file::find;
 pub use lists::{Lists, Permissions, Responses};
 pub use operator::Operator;
+pub use response::Response;
 pub use signature::is_signed;
+pub use signer::{Signer, Statement};
 pub use template::{Names, expand};
-pub use token::{TOKEN_BYTES_MAX, account, activation, generic, operator, read, user};
+pub use token::{TOKEN_BYTES_MAX, account, activation, generic, operator, read, response, user};
 pub use user::{TimeRange, User};

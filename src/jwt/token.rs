@@ -12,7 +12,7 @@
 //! The header's `alg` may be either's, and decides nothing.
 
 use super::claims::{is_account, is_operator};
-use super::{Account, Activation, Body, Claims, Fault, Operator, User, is_signed};
+use super::{Account, Activation, Body, Claims, Fault, Operator, Response, User, is_signed};
 use data_encoding::{BASE64URL_NOPAD, DecodeError};
 use midge_protocol::nkey::{Kind, public_key};
 use serde::Deserialize;
@@ -64,7 +64,7 @@ pub fn read(text: &str) -> Result<Claims<Body>, Fault> {
     let may_sign = match &claims.body {
         Body::Operator(_) => is_operator,
         Body::Account(_) | Body::Activation(_) => is_operator || is_account,
-        Body::User(_) => is_account,
+        Body::User(_) | Body::Response(_) => is_account,
         Body::Generic(_) => true,
     };
     may_sign.then_some(claims).ok_or(Fault::Issuer)
@@ -111,6 +111,17 @@ pub fn activation(text: &str) -> Result<Claims<Activation>, Fault> {
     read(text)?.map(|body| match body {
         Body::Activation(body) => Ok(body),
         _ => Err(Fault::NotA("activation")),
+    })
+}
+
+/// Reads the answer to an authorization callout.
+///
+/// # Errors
+/// As [`read`]; [`Fault::NotA`].
+pub fn response(text: &str) -> Result<Claims<Response>, Fault> {
+    read(text)?.map(|body| match body {
+        Body::Response(body) => Ok(*body),
+        _ => Err(Fault::NotA("authorization response")),
     })
 }
 
@@ -186,6 +197,7 @@ enum Version {
 struct Written {
     iss: String,
     sub: String,
+    aud: String,
     name: String,
     jti: String,
     iat: i64,
@@ -231,6 +243,8 @@ impl Written {
             ("operator" | "account" | "user" | "activation", other) => {
                 return Err(Fault::Version(other));
             }
+            ("authorization_response", 2) => Version::Two,
+            ("authorization_response", other) => return Err(Fault::Version(other)),
             ("cluster", _) => return Err(Fault::Obsolete("Cluster")),
             ("server", _) => return Err(Fault::Obsolete("Server")),
             _ => Version::Untold,
@@ -241,6 +255,7 @@ impl Written {
         let Written {
             iss,
             sub,
+            aud,
             name,
             jti,
             iat,
@@ -255,11 +270,15 @@ impl Written {
             "account" => Body::Account(Account::deserialize(nats).map_err(wrong)?.into()),
             "user" => Body::User(User::deserialize(nats).map_err(wrong)?.into()),
             "activation" => Body::Activation(Activation::deserialize(nats).map_err(wrong)?),
+            "authorization_response" => {
+                Body::Response(Response::deserialize(nats).map_err(wrong)?.into())
+            }
             _ => Body::Generic(nats),
         };
         let claims = Claims {
             issuer: iss,
             subject: sub,
+            audience: aud,
             name,
             id: jti,
             issued_at: iat,
