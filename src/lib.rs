@@ -28,11 +28,11 @@
 //! file or a ports file written, under such a limit needs one too.
 
 pub use config::{
-    Account, AccountLimits, AccountToken, AddressLimits, Advertise, Auth, Cache, Config,
-    ConnectionType, Deletes, Directory, Exceeded, Export, ExportKind, Grant, Import, ImportKind,
-    InvalidExport, InvalidImport, InvalidSubject, Latency, Limits, Listener, Monitor, Network,
-    OperatorToken, Operators, Permission, Permissions, Preload, Proof, ProxyProtocol, Resolver,
-    Response, Responses, Sampling, Secret, Service, Subscriptions, TokenFault, UnixGroup,
+    Account, AccountLimits, AccountToken, AddressLimits, Advertise, Auth, AuthCallout, Cache,
+    Config, ConnectionType, Deletes, Directory, Exceeded, Export, ExportKind, Grant, Import,
+    ImportKind, InvalidExport, InvalidImport, InvalidSubject, Latency, Limits, Listener, Monitor,
+    Network, OperatorToken, Operators, Permission, Permissions, Preload, Proof, ProxyProtocol,
+    Resolver, Response, Responses, Sampling, Secret, Service, Subscriptions, TokenFault, UnixGroup,
     UnixSocket, User, Users, WebSocket,
 };
 #[doc(hidden)]

@@ -4,6 +4,7 @@
 //! check ──▶ Login      who the client is
 //!       ──▶ Refused
 //!       ──▶ Pending    an inquiry (`inquiry.rs`) that is worked out elsewhere and ends in a verdict too
+//!       ──▶ CallOut    somebody else decides, who is asked by a message (`callout/`), and his answer is a verdict too
 //! ```
 //!
 //! | field of [`Login`] | comes from |
@@ -13,11 +14,13 @@
 //! | `ground` | what was held against what; [`check_again`] holds it against settings that come later |
 //! | `permissions` | the user in the settings, or else what those say of its account, or of users without any |
 //! | `limits` | the smaller ones of the server and of the account |
+//! | all of them | where a callout has decided: the JWT of its answer |
 //! | `until` | the token of the user or of its account; what stands in the settings is good until they change |
 //!
 //! [`Login::named`] is the one place that fills them; [`Login::limit`] is for limits that change while the login
 //! lasts. What a client has presented is not needed after it was let in, and is forgotten.
 
+pub(crate) mod callout;
 pub(crate) mod certificate;
 pub(crate) mod failures;
 pub(crate) mod inquiry;
@@ -30,6 +33,7 @@ use crate::config::{
     AccountLimits, Auth, COMPARED_MAX, Config, GLOBAL, Proof, Secret, User, is_hash,
 };
 use crate::door::{Door, Entrance};
+use callout::Granted;
 use certificate::Names;
 use midge_protocol::{ConnectOptions, Violation};
 use midge_reactor::Time;
@@ -72,6 +76,8 @@ enum Ground {
     Signature,
     /// It has a token, and the key that this is about.
     Jwt(Box<Proven>),
+    /// A callout of the settings has let it in.
+    Callout(Box<Granted>),
 }
 
 /// How much of it a client may have.
@@ -103,7 +109,7 @@ impl Login {
         let default = config.default_permissions_of(user);
         Login {
             account: account.into(),
-            permissions: Permissions::of(user.permissions.as_ref().or(default)),
+            permissions: callout::reserve(config, account, user.permissions.as_ref().or(default)),
             limits: Limits::of(config, account),
             ..Login::named(config, &user.name, ground)
         }
@@ -115,7 +121,7 @@ impl Login {
             account: GLOBAL.into(),
             user: name.into(),
             ground,
-            permissions: Permissions::of(config.default_permissions.as_ref()),
+            permissions: callout::reserve(config, GLOBAL, config.default_permissions.as_ref()),
             limits: Limits::of(config, GLOBAL),
             until: None,
         }
@@ -123,13 +129,20 @@ impl Login {
 
     /// The user, if that is one that was proved: not a name that anybody may take.
     pub(crate) fn proved_user(&self) -> Option<&str> {
-        (self.ground != Ground::Open && !self.user.is_empty()).then_some(&self.user)
+        let is_proved = match &self.ground {
+            Ground::Open => false,
+            // Without a name of its own it is shown as what it says.
+            Ground::Callout(granted) => granted.is_named(),
+            _ => !self.user.is_empty(),
+        };
+        is_proved.then_some(&self.user)
     }
 
     /// Takes over the limits of settings that have changed since.
     pub(crate) fn limit(&mut self, config: &Config) {
         self.limits = match &self.ground {
             Ground::Jwt(proven) => proven.limits(config),
+            Ground::Callout(granted) => granted.limits(config, &self.account),
             _ => Limits::of(config, &self.account),
         };
     }
@@ -144,7 +157,11 @@ impl Login {
 
     /// Whether its token lets it have no subscription at all: as in nats-server it does not come in then.
     pub(crate) fn may_subscribe_to_nothing(&self) -> bool {
-        matches!(&self.ground, Ground::Jwt(proven) if proven.may_subscribe_to_nothing())
+        match &self.ground {
+            Ground::Jwt(proven) => proven.may_subscribe_to_nothing(),
+            Ground::Callout(granted) => granted.may_subscribe_to_nothing(),
+            _ => false,
+        }
     }
 
     /// Whether it may not have so many subscriptions and stay, by its token or its account.
@@ -154,6 +171,10 @@ impl Login {
             Ground::Jwt(proven) => proven
                 .subscriptions_max()
                 .is_some_and(|max| subscriptions >= max),
+            Ground::Callout(_) => self
+                .limits
+                .subscriptions_max
+                .is_some_and(|max| subscriptions > max),
             _ => account
                 .subscriptions_max
                 .is_some_and(|max| subscriptions > max),
@@ -188,12 +209,26 @@ pub(crate) enum Verdict {
     Over(Over),
     /// It takes a computation of some tenths of a second to know.
     Pending(Inquiry),
+    /// Somebody else is to be asked.
+    CallOut(Box<CallOut>),
 }
 
 impl From<Option<Login>> for Verdict {
     fn from(login: Option<Login>) -> Verdict {
         login.map_or(Verdict::Refused, Verdict::Login)
     }
+}
+
+/// Where somebody is asked who decides about a client, and what is known of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct CallOut {
+    /// The name of the account.
+    pub(crate) account: Box<str>,
+    /// The user that it is by a token of its own, by key; empty without one.
+    pub(crate) user: Box<str>,
+    /// What people call that user.
+    pub(crate) name: Box<str>,
+    pub(crate) tags: Vec<String>,
 }
 
 /// Whether a guess is what a hash was made of, and who the client is if so.
@@ -225,6 +260,13 @@ pub(crate) struct Presented<'a> {
 
 /// Who a client is before it has presented anything; `None` where it has to.
 pub(crate) fn before_connect(config: &Config, by: Entrance) -> Option<Login> {
+    if let Some(callout) = &config.auth_callout {
+        let terms = config.terms_for(by);
+        let user = terms.no_auth_user.filter(|_| !terms.map_certificates())?;
+        return callout
+            .leaves(user, terms.auth)
+            .then(|| default_user(config, by))?;
+    }
     match config.terms_for(by).auth {
         Auth::None => Some(Login::named(config, "", Ground::Open)),
         _ if config.terms_for(by).map_certificates() => None,
@@ -249,6 +291,14 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
         ..
     } = options;
     let auth = config.terms_for(by).auth;
+    if let Some(callout) = &config.auth_callout
+        && !callout.leaves(user_to_check(config, &presented), auth)
+    {
+        return Verdict::CallOut(Box::new(CallOut {
+            account: callout.account.as_str().into(),
+            ..CallOut::default()
+        }));
+    }
     if *auth == Auth::None {
         return Verdict::Login(Login::named(config, claimed_user(options), Ground::Open));
     }
@@ -267,8 +317,7 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
             None => Verdict::Refused,
         };
     }
-    let presents_nothing = auth_token.is_empty() && user.is_empty() && pass.is_empty();
-    if presents_nothing && config.terms_for(by).no_auth_user.is_some() {
+    if presents_nothing(options) && config.terms_for(by).no_auth_user.is_some() {
         return default_user(config, by).into();
     }
     // Where there is a token and nothing else, it does not matter who the client says to be.
@@ -279,6 +328,43 @@ pub(crate) fn check(config: &Config, presented: Presented<'_>) -> Verdict {
     match found {
         Some((secret, login)) => hold(secret, guess, login),
         None => Verdict::Refused,
+    }
+}
+
+/// Whether a client presents nothing that could tell who it is, but for a key or a certificate.
+fn presents_nothing(options: &ConnectOptions) -> bool {
+    let ConnectOptions {
+        auth_token,
+        user,
+        pass,
+        ..
+    } = options;
+    auth_token.is_empty() && user.is_empty() && pass.is_empty()
+}
+
+/// As which user [`check`] would let a client in, if it has what that takes: it looks in this order. Empty if it is
+/// nobody's name.
+fn user_to_check<'a>(config: &'a Config, presented: &Presented<'a>) -> &'a str {
+    let Presented {
+        options,
+        certificate,
+        by,
+        ..
+    } = *presented;
+    let terms = config.terms_for(by);
+    if !options.nkey.is_empty() && terms.auth.has_key() {
+        return &options.nkey;
+    }
+    if let Some(names) = certificate {
+        let user = certificate::user(terms.auth.users(), names, terms.connection);
+        return user.map_or("", |user| &user.name);
+    }
+    if presents_nothing(options) {
+        return terms.no_auth_user.unwrap_or_default();
+    }
+    match terms.auth {
+        Auth::Token(_) => "",
+        _ => &options.user,
     }
 }
 
@@ -297,6 +383,26 @@ pub(crate) fn check_again(
     by: Entrance,
 ) -> Verdict {
     let auth = config.terms_for(by).auth;
+    if let Ground::Callout(granted) = &login.ground {
+        return granted.check_again(config, login).into();
+    }
+    let as_user = match (&login.ground, certificate) {
+        (_, Some(names)) => {
+            let terms = config.terms_for(by);
+            certificate::user(terms.auth.users(), names, terms.connection)
+                .map_or("", |user| &user.name)
+        }
+        (Ground::Open | Ground::Default, None) => {
+            config.terms_for(by).no_auth_user.unwrap_or_default()
+        }
+        _ => &login.user,
+    };
+    if let Some(callout) = &config.auth_callout
+        && !callout.leaves(as_user, auth)
+    {
+        // What it presented is forgotten, so nobody can be asked about it.
+        return Verdict::Refused;
+    }
     if *auth == Auth::None {
         // What it has proved counts again when it has to.
         let ground = login.ground.clone();
@@ -305,7 +411,7 @@ pub(crate) fn check_again(
     let nothing = Secret::default();
     let (found, known) = match (&login.ground, certificate) {
         // Here a token counts for nothing.
-        (Ground::Jwt(_), _) => return Verdict::Refused,
+        (Ground::Jwt(_) | Ground::Callout(_), _) => return Verdict::Refused,
         (Ground::Signature, _) => return with_key(config, &login.user, by).into(),
         (ground, Some(names)) => {
             let found = with_certificate(config, names, by);
@@ -420,6 +526,7 @@ pub(crate) fn is_same(one: &Config, other: &Config) -> bool {
     let (accounts, others) = (&one.accounts, &other.accounts);
     let are_shared = Arc::ptr_eq(accounts, others);
     one.default_permissions == other.default_permissions
+        && one.auth_callout == other.auth_callout
         && (are_shared || accounts.len() <= COMPARED_MAX && accounts == others)
         && one.doors().all(is_same_for)
 }
@@ -474,6 +581,53 @@ mod tests {
     /// A hash of some password, in form.
     const HASH: &str = "$2a$04$abcdefghijklmnopqrstuuxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     const OTHER_HASH: &str = "$2a$04$abcdefghijklmnopqrstuuyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy";
+
+    #[test]
+    fn beside_a_callout_the_settings_decide_about_its_users_by_the_name_that_they_look_at() {
+        let config = |no_auth_user: Option<&str>| Config {
+            auth_callout: Some(crate::config::AuthCallout {
+                auth_users: vec!["auth".to_owned()],
+                ..Default::default()
+            }),
+            ..users(&[("auth", "a"), ("ann", "b")], no_auth_user)
+        };
+        let plain = config(None);
+        assert_eq!(*login(look(&plain, &presents("auth", "a"))).user, *"auth");
+        assert!(matches!(
+            look(&plain, &presents("auth", "b")),
+            Verdict::Refused
+        ));
+        let as_another = ConnectOptions {
+            nkey: "auth".to_owned(),
+            ..presents("ann", "b")
+        };
+        for options in [
+            presents("ann", "b"),
+            presents("joe", ""),
+            presents("", "a"),
+            ConnectOptions::default(),
+            as_another,
+        ] {
+            for config in [&plain, &config(Some("ann"))] {
+                let verdict = look(config, &options);
+                assert!(matches!(verdict, Verdict::CallOut(_)), "{options:?}");
+                assert!(before_connect(config, Door::Main.into()).is_none());
+                assert!(config.terms(Door::Main).want_credentials());
+            }
+        }
+        let default = config(Some("auth"));
+        let nothing = ConnectOptions::default();
+        assert_eq!(*login(look(&default, &nothing)).user, *"auth");
+        assert!(before_connect(&default, Door::Main.into()).is_some());
+        assert!(!default.terms(Door::Main).want_credentials());
+        // One whom nothing was asked is none of them, whatever it calls itself.
+        let open = Login::named(&Config::default(), "auth", Ground::Open);
+        let again = |config: &Config| check_again(config, &open, None, Door::Main.into());
+        assert!(matches!(again(&plain), Verdict::Refused));
+        let with_ann = config(Some("ann"));
+        assert!(matches!(again(&with_ann), Verdict::Refused));
+        assert_eq!(*login(again(&default)).user, *"auth");
+    }
 
     #[test]
     fn the_settings_and_the_core_call_the_global_account_the_same() {

@@ -337,6 +337,8 @@ mod tests {
                 "resolver_tls",
                 "resolver_preload",
                 "resolver_pinned_accounts",
+                // It needs users.
+                "auth_callout",
             ]
             .contains(&setting.name);
             assert!(

@@ -4,7 +4,8 @@
 //!                                            ┌──▶ Login      it is that user, and may go on
 //! CONNECT, reload ──▶ Verdict ──▶ decide ────┼──▶ Refused    -ERR, and the end
 //!                        ▲                   └──▶ Pending    an inquiry, worked out on another thread
-//!                        └───────────────────────────┘
+//!                        ├───────────────────────────┘
+//!                        └──────────────────────────────▶ CallOut    somebody else is asked (`callout.rs`)
 //! ```
 //!
 //! A client has one inquiry at most: the next verdict takes its place, and an answer that comes later
@@ -12,6 +13,7 @@
 //! (`auth/failures.rs`), with its connection unread like that of one with an inquiry.
 
 use super::Client;
+use super::callout::CallingOut;
 use super::lookup::attend;
 use super::session::Session;
 use super::wrong::is_told;
@@ -35,6 +37,8 @@ pub(super) enum Waiting {
     Inquiry(Pending),
     /// For its account, which is asked for elsewhere.
     Lookup(Inquirer),
+    /// For somebody else to decide about it.
+    CallOut(Box<CallingOut>),
 }
 
 impl Client {
@@ -76,7 +80,7 @@ impl Client {
     pub(super) fn is_connecting(&self) -> bool {
         match &self.waiting {
             None => false,
-            Some(Waiting::Turn(_) | Waiting::Lookup(_)) => true,
+            Some(Waiting::Turn(_) | Waiting::Lookup(_) | Waiting::CallOut(_)) => true,
             Some(Waiting::Inquiry(pending)) => pending.inquirer.purpose == Purpose::Connect,
         }
     }
@@ -87,6 +91,7 @@ impl Client {
             None => false,
             Some(Waiting::Turn(_) | Waiting::Lookup(_)) => true,
             Some(Waiting::Inquiry(pending)) => pending.inquirer.version == cx.state.auth_version,
+            Some(Waiting::CallOut(waiting)) => waiting.inquirer.version == cx.state.auth_version,
         }
     }
 
@@ -99,8 +104,12 @@ impl Client {
 
     /// It waits for nothing any more.
     pub(super) fn stop_waiting(&mut self, cx: &mut Context<'_, State>) {
-        if let Some(Waiting::Turn(timer)) = self.waiting.take() {
-            cx.io.cancel(timer);
+        match self.waiting.take() {
+            Some(Waiting::Turn(timer)) => {
+                cx.io.cancel(timer);
+            }
+            Some(Waiting::CallOut(waiting)) => cx.state.callouts.withdraw(waiting.number),
+            _ => {}
         }
     }
 
@@ -115,6 +124,7 @@ impl Client {
         verdict: Verdict,
     ) -> Result<(), Violation<'static>> {
         let was_connecting = self.is_connecting();
+        let was_called_out = self.is_called_out();
         self.stop_waiting(cx);
         let Some(session) = &mut self.session else {
             return Ok(());
@@ -148,6 +158,21 @@ impl Client {
             Verdict::Over(Over::Revoked) => return Err(Violation::CredentialsRevoked),
             Verdict::Over(Over::Unsigned) => {
                 self.dismiss_unsigned(cx);
+                return Ok(());
+            }
+            // It has come in by what it presented then, which is forgotten.
+            Verdict::CallOut(_) if inquirer.purpose == Purpose::Reload => {
+                return Err(Violation::Authorization);
+            }
+            Verdict::CallOut(about) => {
+                if !was_connecting {
+                    self.stop_reading(cx);
+                }
+                if !was_called_out {
+                    let time = cx.state.config.terms(self.link.label.door).login_time;
+                    self.link.await_login(cx, time);
+                }
+                self.call_out(cx, inquirer, *about);
                 return Ok(());
             }
             Verdict::Pending(inquiry) => {
@@ -241,7 +266,7 @@ impl Client {
     }
 
     /// What it presents is no good: others from its address may have to wait.
-    fn note_failure(&self, cx: &mut Context<'_, State>) {
+    pub(super) fn note_failure(&self, cx: &mut Context<'_, State>) {
         let (label, now) = (&self.link.label, cx.now());
         let has_begun = cx.state.failures.failed(self.link.source(cx), now);
         if has_begun && is_told(cx.state, Kind::Login, now) {

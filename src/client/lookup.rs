@@ -50,6 +50,11 @@ impl Client {
                 let told = failure.unwrap_or("account validation failed");
                 Verdict::Denied(Refusal::Fetch(told.into()))
             }
+            // Its own account is known, and that is not there into which it would be put.
+            Verdict::CallOut(_) if failure.is_some() => {
+                let told = failure.unwrap_or_default();
+                Verdict::Denied(Refusal::Fetch(told.into()))
+            }
             verdict => verdict,
         };
         let inquirer = inquirer(cx, Purpose::Connect);

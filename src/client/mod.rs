@@ -22,6 +22,7 @@ use session::{After, Session};
 use std::sync::Arc;
 use wrong::{Place, Wrong, log_violation};
 
+mod callout;
 mod denied;
 mod framing;
 mod limited;
@@ -484,6 +485,7 @@ impl Handler<State> for Client {
             }
             Due::Stale => self.refuse(cx, &Violation::Stale),
             Due::LoginTimeout if self.opening == Opening::Header => self.header_is_late(cx),
+            Due::LoginTimeout if self.is_called_out() => self.answer_is_late(cx),
             Due::LoginTimeout => self.refuse(cx, &Violation::AuthenticationTimeout),
             Due::LoginTurn => self.take_its_turn(cx),
             Due::LoginExpired => {

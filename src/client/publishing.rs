@@ -2,6 +2,7 @@
 //! what it pays for.
 
 use super::Client;
+use super::callout::take_answers_later;
 use crate::core::backpressure::crowd;
 use crate::core::delivery::{Published, Quota, Tally};
 use crate::limits::Ration;
@@ -176,6 +177,9 @@ impl Client {
                 debug_assert!(tally.is_measured(), "{tally:?}");
                 records.meter.end_turn(self.link.label.cid, received);
             }
+        }
+        if cx.state.core.requests.has_answers() {
+            take_answers_later(cx);
         }
         if !cx.state.core.requests.is_empty() || !cx.state.asking.is_empty() {
             cx.defer(cx.state.serving.serve);

@@ -1,6 +1,7 @@
 //! What is wrong with settings that are each possible: those with which no client could be served, or all the
 //! world could.
 
+mod callout;
 mod operators;
 
 use super::duration::show;
@@ -28,6 +29,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     faults.of_accounts(config);
     faults.of_exports_and_imports(config);
     faults.of_operators(config);
+    faults.of_callout(config);
     faults.of_tls(config);
     faults.of_websocket(config);
     faults.of_listeners(config);

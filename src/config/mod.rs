@@ -1,6 +1,7 @@
 //! Every limit and setting of the broker, each with its unit, its default and the default's reason.
 
 mod accounts;
+pub(crate) mod callout;
 mod certificates;
 pub(crate) mod check;
 mod connections;
@@ -34,6 +35,7 @@ mod sharing;
 
 pub use accounts::{Account, AccountLimits};
 pub(crate) use accounts::{GLOBAL, SYSTEM};
+pub use callout::AuthCallout;
 pub use connections::ConnectionType;
 pub use limits::{AddressLimits, Exceeded, Limits};
 pub(crate) use listeners::{LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
@@ -259,6 +261,8 @@ pub struct Config {
     pub server_metadata: BTreeMap<String, String>,
     /// What clients must present. Default: nothing.
     pub auth: Auth,
+    /// Who decides about clients in place of `auth` (`auth_callout` in `authorization`). Default: nobody.
+    pub auth_callout: Option<AuthCallout>,
     /// TLS for clients. Default: none, they speak in clear.
     pub tls: Option<Tls>,
     /// Whether a client may speak in clear although there is TLS (`allow_non_tls`). Default false.
@@ -399,6 +403,7 @@ impl Default for Config {
             server_tags: Vec::new(),
             server_metadata: BTreeMap::new(),
             auth: Auth::None,
+            auth_callout: None,
             tls: None,
             allow_non_tls: false,
             no_auth_user: None,

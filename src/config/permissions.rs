@@ -203,6 +203,18 @@ impl Subscriptions {
 }
 
 impl Permissions {
+    /// The same, with further subjects denied.
+    pub(crate) fn denying(&self, publish: &[&str], subscribe: &[&str]) -> Permissions {
+        let with = |list: &Subjects, more: &[&str]| {
+            let own = texts(list);
+            Subjects::new(own.iter().map(String::as_str).chain(more.iter().copied()))
+        };
+        let mut all = self.clone();
+        all.publish.deny = with(&all.publish.deny, publish);
+        all.subscribe.deny.plain = Arc::new(with(&all.subscribe.deny.plain, subscribe));
+        all
+    }
+
     /// Whether nothing is refused.
     pub fn is_everything(&self) -> bool {
         let Permissions {

@@ -91,6 +91,7 @@ pub static SETTINGS: &[Setting] = settings![
     "resolver_preload", Reload, |o| o.config.operators().map(|all| &all.preload), preload;
     "resolver_pinned_accounts", Reload, |o| operators(o, |all| all.pinned.clone()), list;
     "authorization", Reload, |o| Asked(&o.config.auth), asked;
+    "auth_callout", Reload, |o| o.config.auth_callout, optional;
     "authorization timeout", Reload, |o| o.config.terms(Door::Main).login_time, time;
     "tls", Reload, |o| o.config.tls, tls;
     "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
@@ -170,6 +171,7 @@ fn all_fields(config: &Config, log: &LogOptions) {
         server_tags: _,
         server_metadata: _,
         auth: _,
+        auth_callout: _,
         auth_timeout: _,
         tls: _,
         allow_non_tls: _,

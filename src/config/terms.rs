@@ -1,6 +1,8 @@
 //! `Terms`: on what terms clients come in by a [door](Door), whichever block of the settings they stand in.
 
-use super::{AUTH_TIMEOUT, Advertise, Auth, Config, ConnectionType, ProxyProtocol, UnixSocket};
+use super::{
+    AUTH_TIMEOUT, Advertise, Auth, AuthCallout, Config, ConnectionType, ProxyProtocol, UnixSocket,
+};
 use crate::door::{Door, Entrance};
 use crate::tls::Tls;
 use std::time::Duration;
@@ -25,6 +27,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) allow_non_tls: bool,
     /// What a client must present.
     pub(crate) auth: &'a Auth,
+    /// Who decides about clients in its place.
+    pub(crate) callout: Option<&'a AuthCallout>,
     /// The user that a client is who presents nothing.
     pub(crate) no_auth_user: Option<&'a str>,
     /// Time in which `CONNECT` must come.
@@ -40,7 +44,14 @@ pub(crate) struct Terms<'a> {
 impl Terms<'_> {
     /// Whether a client is refused that presents nothing.
     pub(crate) fn want_credentials(&self) -> bool {
-        *self.auth != Auth::None && (self.no_auth_user.is_none() || self.map_certificates())
+        let by_default = match self.callout {
+            None => *self.auth == Auth::None || self.no_auth_user.is_some(),
+            // About one that presents nothing the service is asked as well.
+            Some(callout) => {
+                (self.no_auth_user).is_some_and(|user| callout.leaves(user, self.auth))
+            }
+        };
+        !by_default || *self.auth != Auth::None && self.map_certificates()
     }
 
     /// Whether the certificate of a client tells which user it is.
@@ -75,6 +86,7 @@ impl Config {
             tls: self.tls.as_ref(),
             allow_non_tls: self.allow_non_tls,
             auth: &self.auth,
+            callout: self.auth_callout.as_ref(),
             no_auth_user: self.no_auth_user.as_deref(),
             login_time: login_time(self.auth_timeout, self.tls.as_ref()),
             handshake_timeout: Duration::ZERO,

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     },
     /// A part of the broker, which has no queue: it [gets requests](crate::core::requests).
     Service,
+    /// A part of the broker that asks, and has no queue: it gets [answers](crate::core::requests).
+    Asker,
     /// Other accounts, which have no queue: what it gets [crosses](crate::core::crossing).
     Border,
 }
@@ -34,7 +36,7 @@ impl Kind {
     fn wants_its_own(self) -> bool {
         match self {
             Kind::Client { echo, .. } => echo,
-            Kind::Service | Kind::Border => true,
+            Kind::Service | Kind::Asker | Kind::Border => true,
         }
     }
 
@@ -43,7 +45,7 @@ impl Kind {
     pub(crate) fn role(self) -> Role {
         match self {
             Kind::Client { .. } => Role::Client,
-            Kind::Service | Kind::Border => Role::Broker,
+            Kind::Service | Kind::Asker | Kind::Border => Role::Broker,
         }
     }
 }
@@ -253,7 +255,7 @@ impl Receiver {
     pub(crate) fn takes_headers(&self) -> bool {
         match self.kind {
             Kind::Client { headers, .. } => headers,
-            Kind::Service | Kind::Border => true,
+            Kind::Service | Kind::Asker | Kind::Border => true,
         }
     }
 

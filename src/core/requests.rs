@@ -1,4 +1,4 @@
-//! `Requests`: messages for parts of the broker itself.
+//! `Requests`: messages for parts of the broker itself: requests, and answers to what it has asked.
 //!
 //! A service is a receiver without a connection. It subscribes as a client does, so that a request finds it on the way of
 //! all messages, and costs others nothing. Where a client would get a copy into its queue, a request is kept here until
@@ -14,11 +14,11 @@ use midge_protocol::Publish;
 use midge_reactor::Key;
 use std::collections::VecDeque;
 
-/// Most requests that wait at once, and most bytes of them. A further one has no responder.
+/// Most requests that wait at once, and most bytes of them; likewise of answers. A further one has no responder.
 const REQUESTS_MAX: usize = 1024;
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// A message that a service got.
+/// A message that a part of the broker got.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub subject: Box<[u8]>,
@@ -35,30 +35,20 @@ impl Request {
 
 /// Those that wait.
 #[derive(Debug, Default)]
-pub(crate) struct Requests {
+struct Queue {
     waiting: VecDeque<Request>,
     bytes: usize,
-    /// The [crossings](crate::core::crossing) that the present message has come to, by their numbers.
-    pub(super) crossings: Vec<u64>,
 }
 
-impl Requests {
-    /// Whether nothing waits.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Takes out the one that has waited longest.
-    pub(crate) fn pop(&mut self) -> Option<Request> {
+impl Queue {
+    fn pop(&mut self) -> Option<Request> {
         let request = self.waiting.pop_front()?;
         self.bytes -= request.bytes();
         Some(request)
     }
 
-    /// Keeps a message for a service; answers whether there is room.
-    #[cold]
-    pub(super) fn keep(&mut self, message: &Publish<'_>) -> bool {
+    /// Keeps a message; answers whether there is room.
+    fn keep(&mut self, message: &Publish<'_>) -> bool {
         let request = Request {
             subject: message.subject().into(),
             reply: message.reply().map(Into::into),
@@ -74,6 +64,51 @@ impl Requests {
     }
 }
 
+/// Those that wait. Answers wait beside requests, so that who asks much keeps none away.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    asked: Queue,
+    answers: Queue,
+    /// The [crossings](crate::core::crossing) that the present message has come to, by their numbers.
+    pub(super) crossings: Vec<u64>,
+}
+
+impl Requests {
+    /// Whether nothing waits.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.asked.waiting.is_empty()
+    }
+
+    /// Whether an answer waits.
+    #[inline]
+    pub(crate) fn has_answers(&self) -> bool {
+        !self.answers.waiting.is_empty()
+    }
+
+    /// Takes out the one that has waited longest.
+    pub(crate) fn pop(&mut self) -> Option<Request> {
+        self.asked.pop()
+    }
+
+    /// Takes out the answer that has waited longest.
+    pub(crate) fn pop_answer(&mut self) -> Option<Request> {
+        self.answers.pop()
+    }
+
+    /// Keeps a message for a service; answers whether there is room.
+    #[cold]
+    pub(super) fn keep(&mut self, message: &Publish<'_>) -> bool {
+        self.asked.keep(message)
+    }
+
+    /// Keeps a message for one who asks; answers whether there is room.
+    #[cold]
+    pub(super) fn keep_answer(&mut self, message: &Publish<'_>) -> bool {
+        self.answers.keep(message)
+    }
+}
+
 /// A part of the broker that is asked by messages.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -85,7 +120,16 @@ pub(crate) struct Service {
 impl Service {
     /// Begins one in an account. It has no subscriptions yet.
     pub(crate) fn begin(core: &mut Core, account: AccountId) -> Service {
-        let receiver = core.join_part(Kind::Service, account);
+        Service::of(Kind::Service, core, account)
+    }
+
+    /// Likewise, one that asks: what it gets are answers.
+    pub(crate) fn asking(core: &mut Core, account: AccountId) -> Service {
+        Service::of(Kind::Asker, core, account)
+    }
+
+    fn of(kind: Kind, core: &mut Core, account: AccountId) -> Service {
+        let receiver = core.join_part(kind, account);
         Service {
             receiver,
             publisher: Publisher::new(core.receiver(receiver).origin(receiver)),

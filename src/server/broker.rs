@@ -19,9 +19,9 @@ use crate::server::sharing;
 use crate::state::handshakes::Handshakes;
 use crate::state::ports::{Files, Ports};
 use crate::state::socket_file::SocketFile;
-use crate::state::{OpenDoor, State, Stop};
+use crate::state::{OpenDoor, State, Stop, new_keys};
 use crate::websocket::Settings;
-use midge_protocol::{Info, nkey};
+use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor};
 use midge_text::host_port;
 use std::io;
@@ -60,26 +60,26 @@ impl Broker {
     /// See [`StartError`]. Nothing is left behind.
     pub fn bind(config: Config) -> Result<Broker, StartError> {
         let config = preflight::check(config)?;
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(|error| StartError::System(error.into()))?;
-        let server_id = nkey::text(nkey::Kind::Server, random);
+        let keys = new_keys().map_err(StartError::System)?;
+        let server_id = keys.server_id();
         log::info!(target: "midge", "Starting midge");
         log::info!(target: "midge", "  Version:  {} (as nats-server {ANNOUNCED_VERSION})", env!("CARGO_PKG_VERSION"));
         if let Some(name) = &config.cluster_name {
             log::info!(target: "midge", "  Cluster:  {name}");
         }
-        let name = config.server_name.as_deref().unwrap_or(&server_id);
+        let name = config.server_name.as_deref().unwrap_or(server_id);
         log::info!(target: "midge", "  Name:     {name}");
         log::info!(target: "midge", "  ID:       {server_id}");
         operators::tell(&config);
         preflight::warn(&config, None);
         let connections_max = preflight::affordable_connections(&config, None)?;
-        let info = announce(&config, server_id);
+        let info = announce(&config, server_id, keys.xkey());
         let config = Config {
             connections_max,
             ..config
         };
         let mut state = State::announcing(config, info);
+        state.keys = Some(keys);
         state.room = preflight::room(&state.config)?;
         let busy_poll = busy_poll(state.config.busy_poll);
         let reactor = Reactor::builder()
@@ -359,12 +359,10 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
     cx.state.core.seed(random);
     reload::bound_queues(cx);
     if cx.state.info.server_id.is_empty() {
-        // From the reactor's numbers, so that a simulated broker is the same one in each run.
-        let mut random = [0; 32];
-        for part in random.chunks_mut(8) {
-            part.copy_from_slice(&cx.io.random().to_le_bytes());
-        }
-        cx.state.info = announce(&cx.state.config, nkey::text(nkey::Kind::Server, random));
+        // Not from the reactor's numbers, of which a client might tell the next from those it was given.
+        let keys = new_keys().map_err(StartError::System)?;
+        cx.state.info = announce(&cx.state.config, keys.server_id(), keys.xkey());
+        cx.state.keys = Some(keys);
     }
     operators::open(cx)?;
     cx.state.pushes.bring = reload::account_changed;
@@ -505,13 +503,14 @@ fn monitor_address(config: &Config) -> Option<(String, u16)> {
     Some((host.to_owned(), monitor.port))
 }
 
-fn announce(config: &Config, server_id: String) -> Info {
+fn announce(config: &Config, server_id: &str, xkey: Option<&str>) -> Info {
     Info {
         server_name: config
             .server_name
             .clone()
-            .unwrap_or_else(|| server_id.clone()),
-        server_id,
+            .unwrap_or_else(|| server_id.to_owned()),
+        server_id: server_id.to_owned(),
+        xkey: xkey.map(str::to_owned),
         version: ANNOUNCED_VERSION.to_owned(),
         proto: 1,
         // Some clients' data types have this field; the text is free.

@@ -21,6 +21,7 @@ use crate::records::slow::Episode;
 use jiff::Timestamp;
 use midge_reactor::{Key, Time, TimerId};
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ impl Event {
         match self {
             Event::Connections(name) => name.len(),
             Event::Connected(seen) | Event::Disconnected(seen) | Event::Refused(seen) => {
-                seen.identity.bytes()
+                let refused = seen.refused.as_ref();
+                seen.identity.bytes() + refused.map_or(0, |refused| refused.text.len())
             }
             Event::Slow(episode) => {
                 let texts = [&episode.subject, &episode.sid];
@@ -85,6 +87,17 @@ pub(crate) struct Seen {
     pub(crate) at: Time,
     /// Of one that has ended.
     pub(crate) end: Option<End>,
+    /// Of one that a callout has not let in.
+    pub(crate) refused: Option<Box<Refused>>,
+}
+
+/// What a callout has said of a client that it has not let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    /// The account in which it was asked.
+    pub(crate) account: Box<str>,
+    /// Why.
+    pub(crate) text: String,
 }
 
 /// A certificate that ends soon, has ended or is not valid yet.
@@ -120,6 +133,8 @@ pub(crate) struct Events {
     dropped: u64,
     dropped_told: Option<Time>,
     is_scheduled: bool,
+    /// What a callout has said of the client that ends next.
+    refused: Option<Box<Refused>>,
     /// Until when the loop stood still last, as far as that was told.
     late: Time,
     /// For the connections of all accounts, and for the counters of the broker.
@@ -127,6 +142,14 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// A callout has not let in the client that ends next.
+    pub(crate) fn refused_by_callout(&mut self, account: &str, why: &impl fmt::Display) {
+        self.refused = Some(Box::new(Refused {
+            account: account.into(),
+            text: why.to_string(),
+        }));
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
@@ -274,7 +297,9 @@ impl State {
     #[cold]
     fn note_login(&mut self, id: ReceiverId, now: Time) {
         let account = self.core.receiver(id).account;
-        self.note_connections_of(account);
+        if self.audience().is_some() {
+            self.note_connections_of(account);
+        }
         let name = Arc::clone(&self.core.accounts[account].name);
         if account != self.core.accounts.global()
             && self.is_heard(&subjects::connect(&name))
@@ -293,19 +318,32 @@ impl State {
         reason: CloseReason,
         now: Time,
     ) {
-        if self.audience().is_some() {
-            self.note_logout(id, identity, reason, now);
+        let refused = self.events.refused.take();
+        // Of a callout those hear who are in its account.
+        if self.audience().is_some() || refused.is_some() {
+            self.note_logout(id, identity, reason, refused, now);
         }
     }
 
     #[cold]
-    fn note_logout(&mut self, id: ReceiverId, identity: &Identity, reason: CloseReason, now: Time) {
+    fn note_logout(
+        &mut self,
+        id: ReceiverId,
+        identity: &Identity,
+        reason: CloseReason,
+        told: Option<Box<Refused>>,
+        now: Time,
+    ) {
         let account = self.core.receiver(id).account;
         self.note_connections_of(account);
         let name = Arc::clone(&self.core.accounts[account].name);
         let refused = subjects::of_server(&self.info.server_id, "CLIENT.AUTH.ERR");
+        // Those who run a callout hear of it in its account.
+        let whose = told.as_ref().map_or(Some(account), |told| {
+            self.core.accounts.named(&told.account)
+        });
         let is_refused = reason == CloseReason::AuthenticationFailure
-            && (self.is_heard(&refused) || self.is_heard_in(account));
+            && (self.is_heard(&refused) || whose.is_some_and(|whose| self.is_heard_in(whose)));
         let is_told =
             account != self.core.accounts.global() && self.is_heard(&subjects::disconnect(&name));
         if !is_refused && !is_told {
@@ -324,6 +362,7 @@ impl State {
             // How long it took until it had presented itself is as good as a round trip.
             end.round_trip = now - seen.start;
         }
+        seen.refused = told;
         if is_refused {
             self.events.push(Event::Refused(seen.clone()));
         }
@@ -392,6 +431,7 @@ impl State {
             start: presence.start,
             at: now,
             end,
+            refused: None,
         }))
     }
 }

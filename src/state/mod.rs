@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod asking;
 pub(crate) mod cache;
+pub(crate) mod callouts;
 pub(crate) mod certificates;
 pub(crate) mod directory;
 pub(crate) mod ending;
@@ -19,6 +20,7 @@ pub(crate) mod sharing;
 pub(crate) mod socket_file;
 mod ways;
 
+use crate::auth::callout::keys::Keys;
 use crate::auth::failures::Failures;
 use crate::auth::inquiry::Inquiries;
 use crate::auth::tokens::Known;
@@ -35,6 +37,7 @@ use crate::mapping::Way;
 use crate::records::{Records, Stats, TlsHandshakes};
 use crate::state::asking::Asking;
 use crate::state::cache::Cache;
+use crate::state::callouts::Callouts;
 use crate::state::certificates::CertificateNotes;
 use crate::state::ending::Ending;
 use crate::state::events::Events;
@@ -50,6 +53,7 @@ use crate::state::socket_file::SocketFile;
 use crate::websocket::Settings;
 use midge_protocol::Info;
 use midge_reactor::{Io, Key};
+use std::io;
 use std::rc::Rc;
 
 /// What ended a broker.
@@ -105,6 +109,10 @@ pub struct State {
     pub(crate) way: Way,
     /// What is worked out on other threads about who clients are.
     pub(crate) inquiries: Inquiries,
+    /// The keys of this server, once it listens.
+    pub(crate) keys: Option<Keys>,
+    /// Clients about whom others decide.
+    pub(crate) callouts: Callouts,
     /// Tokens of accounts.
     pub(crate) known: Known,
     /// Which of them goes next, where only some are kept.
@@ -167,6 +175,14 @@ pub(crate) struct ConnectionCounts {
     pub(crate) tls_handshakes: TlsHandshakes,
 }
 
+/// Keys for a server, which are those of no other.
+///
+/// # Errors
+/// The system has no random bytes.
+pub(crate) fn new_keys() -> io::Result<Keys> {
+    Keys::new()
+}
+
 impl State {
     /// The state of a broker with no clients, with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {
@@ -189,6 +205,8 @@ impl State {
             verdicts: Verdicts::default(),
             way: Way::default(),
             inquiries: Inquiries::new(),
+            keys: None,
+            callouts: Callouts::default(),
             known: Known::default(),
             cache: Cache::default(),
             sharing: Sharing::default(),

@@ -38,6 +38,10 @@ pub(crate) fn settled(_: &Io<'_>, _: Key) -> Option<Settled> {
     None
 }
 
+pub(crate) fn shown_as_pem(_: &Io<'_>, _: Key) -> Vec<String> {
+    Vec::new()
+}
+
 pub(crate) fn is_begun(_: &Io<'_>, _: Key) -> bool {
     false
 }

@@ -2,6 +2,7 @@
 
 use super::verifier::{NotPinned, check_pin};
 use super::{Failure, PeerNames, Settled, Tls, x509};
+use data_encoding::BASE64;
 use jiff::Timestamp;
 use midge_reactor::tls::{TlsError, rustls};
 use midge_reactor::{Close, Io, Key};
@@ -21,6 +22,25 @@ pub(crate) fn settled(io: &Io<'_>, key: Key) -> Option<Settled> {
             .filter_map(|certificate| Some(x509::look(certificate)?.told))
             .collect(),
     })
+}
+
+/// The certificates that the peer has shown, its own first, as PEM.
+pub(crate) fn shown_as_pem(io: &Io<'_>, key: Key) -> Vec<String> {
+    let info = io.tls(key);
+    let certificates = info.iter().flat_map(|info| info.peer_certificates.iter());
+    certificates.map(|certificate| pem(certificate)).collect()
+}
+
+/// The PEM of a certificate, in lines of 64 letters.
+fn pem(certificate: &[u8]) -> String {
+    let letters = BASE64.encode(certificate);
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for place in (0..letters.len()).step_by(64) {
+        text.push_str(&letters[place..letters.len().min(place + 64)]);
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
 }
 
 /// Whether TLS was begun on a connection.

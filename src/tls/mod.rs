@@ -29,7 +29,7 @@ mod absent;
 
 #[cfg(not(feature = "tls"))]
 pub(crate) use absent::{
-    Certificates, failure, has_ended, is_begun, is_pinned, is_resumed, names, settled,
+    Certificates, failure, has_ended, is_begun, is_pinned, is_resumed, names, settled, shown_as_pem,
 };
 #[cfg(all(feature = "nkeys", feature = "tls"))]
 pub(crate) use asking::asking;
@@ -38,7 +38,9 @@ pub(crate) use certificates::Certificates;
 #[cfg(all(feature = "command", feature = "tls"))]
 pub(crate) use certificates::look;
 #[cfg(feature = "tls")]
-pub(crate) use handshake::{failure, has_ended, is_begun, is_pinned, is_resumed, names, settled};
+pub(crate) use handshake::{
+    failure, has_ended, is_begun, is_pinned, is_resumed, names, settled, shown_as_pem,
+};
 #[cfg(feature = "command")]
 pub(crate) use names::{CURVES, Found, SUITES, find_curve, find_suite};
 #[cfg(feature = "command")]

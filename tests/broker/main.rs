@@ -12,6 +12,7 @@ mod tokens;
 mod dialogue;
 
 mod accounts;
+mod callout;
 mod claims;
 mod credentials;
 mod imports;

@@ -194,7 +194,7 @@ fn a_reload_with_another_token_of_the_account_reaches_its_clients() {
 }
 
 /// A server of HTTP with these accounts, by key; tells each path that is asked for.
-fn resolver(accounts: HashMap<String, String>) -> (String, Receiver<String>) {
+pub(crate) fn resolver(accounts: HashMap<String, String>) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let url = format!(
         "http://{}/accounts/",

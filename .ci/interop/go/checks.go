@@ -42,6 +42,8 @@ var checks = []check{
 	{"certificate_is_the_user", certificateIsTheUser},
 	{"handshake_first", handshakeFirst},
 	{"permissions_are_told", permissionsAreTold},
+	{"callout_decides", calloutDecides},
+	{"callout_by_tls", calloutByTLS},
 	{"web_sockets", webSockets},
 	{"credentials_of_an_operator", credentials},
 	{"echo_off_keeps_own_messages_away", echoOff},

@@ -70,6 +70,12 @@ func (p *Papers) write(name, kind string, der []byte) {
 	must(os.WriteFile(p.path(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
 
+func (p *Papers) read(name string) string {
+	text, err := os.ReadFile(p.path(name))
+	must(err)
+	return string(text)
+}
+
 // tls is the block of the broker's configuration.
 func (p *Papers) tls(more string) string {
 	return fmt.Sprintf("tls { cert_file: %q, key_file: %q, ca_file: %q, %s }\n",

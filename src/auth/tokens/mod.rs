@@ -10,6 +10,9 @@
 //! The order in which it is looked at is nats-server's. It decides what the log tells, and nothing else: whoever
 //! presents what is no good is told `Authorization Violation`.
 //!
+//! Where an account has somebody else decide about its users, he is asked when all this is so, and the token in his answer is
+//! looked at in the same way ([`called_out`]), but that the client has signed nothing with its key.
+//!
 //! What a client has proved ([`Proven`]) is kept, and its token is not. It is held [again](check_again) against what is
 //! known when the account's token is another, or the settings are.
 //!
@@ -24,8 +27,9 @@ mod times;
 pub(crate) use known::Known;
 pub(crate) use refusal::Refusal;
 
+use super::callout::{self, Fault};
 use super::signature::Nonce;
-use super::{Ground, Limits, Login, Permissions, Verdict};
+use super::{CallOut, Ground, Limits, Login, Permissions, Verdict};
 use crate::config::{AccountToken, Config, ConnectionType, Grant, Operators, Trust, grant};
 use crate::jwt::{self, Account, Claims, Names, Scope, User};
 use ipnet::IpNet;
@@ -96,6 +100,8 @@ pub(crate) struct Proven {
     limits: TokenLimits,
     /// Whether it is the account that ends first.
     ends_with_account: bool,
+    /// The account whose callout has let it in, if one has.
+    callout: Option<Box<str>>,
 }
 
 /// Limits that stand in tokens.
@@ -162,7 +168,9 @@ pub(crate) fn check(config: &Config, known: &Known, shown: &Shown<'_>, now: &Now
         now,
     };
     match login.check(shown) {
-        Ok(login) => Verdict::Login(login),
+        // Its own token is good. Who decides beside that is asked.
+        Ok(Good::AsFarAs(callout)) => Verdict::CallOut(callout),
+        Ok(Good::Login(login)) => Verdict::Login(login),
         Err(refusal) => Verdict::Denied(refusal),
     }
 }
@@ -195,10 +203,18 @@ pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &N
         Ok(scope) if scope == proven.scope.as_ref() => {}
         _ => return Verdict::Over(Over::Unsigned),
     }
-    if !is_user_of_account(&claims.body, &login.user) {
-        return Verdict::Denied(Refusal::Callout);
+    let is_decided = match &proven.callout {
+        None => is_user_of_account(&claims.body, &login.user),
+        Some(own) => known.find(operators, own).is_some_and(|callout| {
+            let own = &callout.claims().body.authorization;
+            !own.auth_users.is_empty() && own.allows(callout.key(), &login.account)
+        }),
+    };
+    match is_decided {
+        true => Verdict::Login(login_of(config, account, &login.user, proven, now)),
+        // What it presented is forgotten, so nobody can be asked about it.
+        false => Verdict::Refused,
     }
-    Verdict::Login(login_of(config, account, &login.user, proven, now))
 }
 
 /// A login by token that is being checked.
@@ -210,8 +226,15 @@ struct Checking<'a> {
     now: &'a Now,
 }
 
+/// A token that is good.
+enum Good {
+    Login(Login),
+    /// Somebody else decides beside it.
+    AsFarAs(Box<CallOut>),
+}
+
 impl Checking<'_> {
-    fn check(&self, shown: &Shown<'_>) -> Result<Login, Refusal> {
+    fn check(&self, shown: &Shown<'_>) -> Result<Good, Refusal> {
         let text = &shown.options.jwt;
         if text.is_empty() {
             return Err(Refusal::NoToken);
@@ -241,9 +264,6 @@ impl Checking<'_> {
             Some(scope) => scoped(&user, scope, claims)?,
             None => user.body.clone(),
         };
-        if !is_user_of_account(&claims.body, &user.subject) {
-            return Err(Refusal::Callout);
-        }
         if terms.bearer_token && claims.body.limits.disallow_bearer {
             return Err(Refusal::NoBearer);
         }
@@ -254,15 +274,7 @@ impl Checking<'_> {
         if is_revoked(&claims.body, &user.subject, user.issued_at) {
             return Err(Refusal::Revoked);
         }
-        check_address(&terms, shown.address)?;
-        if terms.proxy_required || user.body.proxy_required {
-            return Err(Refusal::Proxy);
-        }
-        let by_day = times::until(&terms, self.now.wall)?;
-        let ends = [
-            self.now.time_of_second(user.expires),
-            by_day.map(|date| self.now.time_of(date)),
-        ];
+        let until = until(&user, &terms, shown, self.now)?;
         let proven = Proven {
             issuer: user.issuer.as_str().into(),
             issued_at: user.issued_at,
@@ -271,18 +283,142 @@ impl Checking<'_> {
             permissions: grant(&terms.permissions),
             payload: terms.payload,
             subscriptions: terms.subs,
-            until: ends.into_iter().flatten().min(),
+            until,
             limits: limits_of(terms.payload, terms.subs, &claims.body),
             ends_with_account: false,
+            callout: None,
         };
-        Ok(login_of(
-            self.config,
-            account,
-            &user.subject,
-            &proven,
-            self.now,
-        ))
+        if !is_user_of_account(&claims.body, &user.subject) {
+            return Ok(Good::AsFarAs(Box::new(CallOut {
+                account: key.into(),
+                user: user.subject.into(),
+                name: user.name.into(),
+                tags: user.tags,
+            })));
+        }
+        let login = login_of(self.config, account, &user.subject, &proven, self.now);
+        Ok(Good::Login(login))
     }
+}
+
+/// Holds where and when a user may come in against where it comes from and when; answers until when it may stay.
+fn until(
+    user: &Claims<User>,
+    terms: &User,
+    shown: &Shown<'_>,
+    now: &Now,
+) -> Result<Option<Time>, Refusal> {
+    check_address(terms, shown.address)?;
+    if terms.proxy_required || user.body.proxy_required {
+        return Err(Refusal::Proxy);
+    }
+    let by_day = times::until(terms, now.wall)?;
+    let ends = [
+        now.time_of_second(user.expires),
+        by_day.map(|date| now.time_of(date)),
+    ];
+    Ok(ends.into_iter().flatten().min())
+}
+
+/// What a user's token lets it do, as somebody has answered who decides about it.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) permissions: Option<Grant>,
+    pub(super) until: Option<Time>,
+}
+
+impl Terms {
+    /// Those of a token without a scope.
+    ///
+    /// # Errors
+    /// It may come in otherwise, from elsewhere, or at another time.
+    pub(super) fn of(user: &Claims<User>, shown: &Shown<'_>, now: &Now) -> Result<Terms, Refusal> {
+        check_connection(&user.body, shown.connection)?;
+        Ok(Terms {
+            until: until(user, &user.body, shown, now)?,
+            permissions: grant(&user.body.permissions),
+        })
+    }
+}
+
+/// Who a client is by the token in the answer of a callout, which is that of the account `own`. Nothing is asked of the client
+/// itself any more.
+///
+/// # Errors
+/// Why it does not come in.
+pub(super) fn called_out(
+    config: &Config,
+    known: &Known,
+    own: &str,
+    user: &Claims<User>,
+    shown: &Shown<'_>,
+    now: &Now,
+) -> Result<Login, Fault> {
+    let operators = config.operators().ok_or(Fault::Withdrawn)?;
+    let callout = known.find(operators, own).ok_or(Fault::Withdrawn)?;
+    let key = match user.body.issuer_account.as_str() {
+        "" => &user.issuer,
+        account => account,
+    };
+    if !callout.claims().body.authorization.allows(own, key) {
+        return Err(Fault::NotAllowed {
+            account: user.issuer.clone(),
+            own: own.to_owned(),
+        });
+    }
+    if !operators.admit(key, config.system_account.as_deref()) {
+        return Err(Fault::Terms(Refusal::NotPinned(key.into())));
+    }
+    let found = known.find(operators, key);
+    let account = found.ok_or_else(|| Fault::NoAccount {
+        account: key.to_owned(),
+        own: own.to_owned(),
+        told: "account missing".to_owned(),
+    })?;
+    let proven = vouched(operators, account, user, shown, now).map_err(Fault::Terms)?;
+    let proven = Proven {
+        callout: Some(own.into()),
+        ..proven
+    };
+    let name = match user.name.as_str() {
+        "" => &user.subject,
+        name => name,
+    };
+    Ok(login_of(config, account, name, &proven, now))
+}
+
+/// What is proved by the token of a user for whom an account vouches, and who has to sign nothing.
+fn vouched(
+    operators: &Operators,
+    account: &AccountToken,
+    user: &Claims<User>,
+    shown: &Shown<'_>,
+    now: &Now,
+) -> Result<Proven, Refusal> {
+    let trust = trusted(operators, account, now)?;
+    let claims = account.claims();
+    let scope = signing(claims, &user.issuer, trust)?;
+    let terms = match scope {
+        Some(scope) => scoped(user, scope, claims)?,
+        None => user.body.clone(),
+    };
+    check_connection(&terms, shown.connection)?;
+    if is_revoked(&claims.body, &user.subject, user.issued_at) {
+        return Err(Refusal::Revoked);
+    }
+    Ok(Proven {
+        issuer: user.issuer.as_str().into(),
+        issued_at: user.issued_at,
+        is_bearer: false,
+        scope: scope.cloned(),
+        permissions: grant(&terms.permissions),
+        payload: terms.payload,
+        subscriptions: terms.subs,
+        until: until(user, &terms, shown, now)?,
+        limits: limits_of(terms.payload, terms.subs, &claims.body),
+        ends_with_account: false,
+        callout: None,
+    })
 }
 
 /// What a client is that has proved this, with what its account says at present.
@@ -302,7 +438,13 @@ fn login_of(
         ..proven.clone()
     };
     let permissions = proven.permissions.as_ref();
-    let permissions = Permissions::of(permissions.or(account.default_permissions()));
+    let permissions = permissions.or(account.default_permissions());
+    let has_callout = !claims.body.authorization.auth_users.is_empty();
+    let permissions = match (has_callout, &proven.callout) {
+        (false, _) => Permissions::of(permissions),
+        (true, None) => callout::asks_nobody(permissions),
+        (true, Some(_)) => callout::decides_nothing(permissions),
+    };
     Login {
         account: claims.subject.as_str().into(),
         user: user.into(),
@@ -389,7 +531,7 @@ fn is_revoked(account: &Account, user: &str, issued_at: i64) -> bool {
     entries.into_iter().any(|second| *second >= issued_at)
 }
 
-/// Whether the account alone decides about a user. Otherwise somebody else does, who cannot be asked yet.
+/// Whether the account alone decides about a user. Otherwise somebody else does beside it.
 fn is_user_of_account(account: &Account, user: &str) -> bool {
     let own = &account.authorization.auth_users;
     own.is_empty() || own.iter().any(|key| key == user)

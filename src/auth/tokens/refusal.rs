@@ -32,8 +32,6 @@ pub(crate) enum Refusal {
     ScopedWithTerms,
     /// The scope has subjects that cannot be filled in for it.
     InvalidPermissions,
-    /// The account has somebody else decide about it.
-    Callout,
     /// The account wants a signature.
     NoBearer,
     /// It may be connected in other ways.
@@ -103,9 +101,6 @@ impl fmt::Display for Refusal {
             Refusal::InvalidPermissions => {
                 f.write_str("User JWT generated invalid permissions")
             }
-            Refusal::Callout => f.write_str(
-                "the account has an authorization callout, which is not supported yet: only its auth_users come in",
-            ),
             Refusal::NoBearer => f.write_str("Account does not allow bearer tokens"),
             Refusal::Connection => f.write_str("Connection type not allowed"),
             Refusal::ConnectionTypes(names) => write!(f, "invalid connection types {names:?}"),

@@ -404,17 +404,36 @@ fn a_user_comes_from_its_networks_and_if_it_is_not_revoked() {
 }
 
 #[test]
-fn an_account_that_wants_somebody_else_to_decide_lets_in_those_that_it_names() {
+fn about_users_that_an_account_does_not_name_somebody_else_is_asked_once_their_token_is_good() {
     let world = World::new();
     let with = |user: &str| {
         let users = json!({"auth_users": [user]});
         world.config(move |account| account["nats"]["authorization"] = users.clone())
     };
-    world.login(&with(&world.user.public), &world.token(|_| {}));
+    let login = world.login(&with(&world.user.public), &world.token(|_| {}));
+    // It may answer, and not ask.
+    let denied = login.permissions.of_user().expect("there are some");
     assert_eq!(
-        world.refused(&with("UOTHER"), &world.token(|_| {})),
-        Refusal::Callout
+        denied.to_string(),
+        "{publish: {deny: [$SYS.REQ.USER.AUTH]}}"
     );
+    let other = Signer::new(Kind::User, 9).public;
+    let tagged = world.token(|user| user["nats"]["tags"] = json!(["a:b"]));
+    let Verdict::CallOut(about) = world.check(&with(&other), &tagged) else {
+        panic!("somebody else decides");
+    };
+    let expected = CallOut {
+        account: world.account.public.as_str().into(),
+        user: world.user.public.as_str().into(),
+        name: "joe".into(),
+        tags: vec!["a:b".to_owned()],
+    };
+    assert_eq!(*about, expected);
+    let expired = world.token(|user| user["exp"] = json!(NOW - 1));
+    assert!(matches!(
+        world.refused(&with(&other), &expired),
+        Refusal::NotGood(_)
+    ));
 }
 
 #[test]

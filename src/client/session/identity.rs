@@ -77,7 +77,12 @@ impl Session {
         if let Some(login) = &self.login {
             return tokens::check_again(config, known, login, now);
         }
-        let shown = Shown {
+        tokens::check(config, known, &self.shown(config), now)
+    }
+
+    /// What the client presents, and how it has come.
+    pub(in crate::client) fn shown(&self, config: &Config) -> Shown<'_> {
+        Shown {
             options: &self.options,
             nonce: self.nonce.as_ref(),
             connection: config.terms_for(self.label.entrance()).connection,
@@ -85,8 +90,7 @@ impl Session {
                 Source::Address(address) => Some(address),
                 Source::User(_) => None,
             },
-        };
-        tokens::check(config, known, &shown, now)
+        }
     }
 
     /// What it is told when its login is good no longer.

@@ -84,6 +84,7 @@ impl Reader<'_> {
             ..Credentials::default()
         };
         self.options.config.default_permissions = None;
+        self.options.config.auth_callout = None;
         let Some(map) = self.map(pair) else { return };
         for pair in map.iter() {
             match pair.key.to_ascii_lowercase().as_str() {
@@ -105,7 +106,7 @@ impl Reader<'_> {
                     self.options.config.default_permissions = self.permissions(pair);
                 }
                 "auth_callout" | "auth_hook" => {
-                    self.refuse(pair, "auth callout is not implemented");
+                    self.options.config.auth_callout = self.callout(pair);
                 }
                 "proxy_required" => self.proxy_required(pair),
                 _ if pair.used => {}

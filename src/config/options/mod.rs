@@ -7,6 +7,7 @@
 //!
 //! * `table`: the options at the top, and what each sets; `authorization`: who may connect; `accounts`: in which
 //!   space of subjects; `permissions`: what a user may do then; `limits`: what clients may have together; `tls`: TLS
+//! * `callout`: who decides about clients instead
 //! * `operators`: who vouches for accounts, whose tokens then say all this
 //! * `mappings`: where else what is published goes; `sharing`: what accounts let each other have
 //! * `listeners`: where else clients come in; `unix`: who may use a Unix socket, and as whom
@@ -16,6 +17,7 @@
 
 mod accounts;
 mod authorization;
+mod callout;
 mod limits;
 mod listeners;
 mod mappings;
@@ -128,6 +130,9 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
     }
     if !reader.credentials_are() {
         written.remove("authorization timeout");
+    }
+    if reader.options.config.auth_callout.is_none() {
+        written.remove("auth_callout");
     }
     let system_account = reader.options.config.system_account.clone();
     reader.operators_are();

@@ -339,6 +339,7 @@ pub(super) static TABLE: &[Entry] = &[
         &["authorization"],
         &[
             "authorization",
+            "auth_callout",
             "authorization timeout",
             "default_permissions",
         ],

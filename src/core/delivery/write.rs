@@ -139,6 +139,9 @@ fn serve(
         Kind::Service if from.role == Role::Client => {
             !receiver.is_clearing && requests.keep(message)
         }
+        Kind::Asker if from.role.hands_on_to(Role::Stream) => {
+            !receiver.is_clearing && requests.keep_answer(message)
+        }
         Kind::Border if from.role.hands_on_to(Role::Stream) => {
             let number = subscription.sid.as_slice().try_into();
             requests.crossings.extend(number.map(u64::from_le_bytes));

@@ -26,6 +26,7 @@ use crate::state::events::{End, Event, Seen, subjects};
 use jiff::Timestamp;
 use midge_reactor::Context;
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What one event costs, in places looked at.
@@ -216,12 +217,19 @@ fn tell_of_client(cx: &mut Context<'_, State>, subject: &str, kind: &str, seen: 
 fn tell_refused(cx: &mut Context<'_, State>, seen: &Seen) {
     let subject = subjects::of_server(&cx.state.info.server_id, "CLIENT.AUTH.ERR");
     tell_of_client(cx, &subject, DISCONNECTED, seen);
-    let Some(account) = cx.state.core.accounts.named(&seen.account) else {
+    // That of the callout, where one has not let it in.
+    let told = seen.refused.as_ref().map(|refused| &*refused.account);
+    let name: Arc<str> = told.map_or_else(|| Arc::clone(&seen.account), Arc::from);
+    let Some(account) = cx.state.core.accounts.named(&name) else {
         return;
     };
     if cx.state.is_heard_in(account) {
         let id = number(cx);
-        let body = |view: &View<'_>| about_client(view, DISCONNECTED, &id, seen);
+        let seen = Seen {
+            account: name,
+            ..seen.clone()
+        };
+        let body = |view: &View<'_>| about_client(view, DISCONNECTED, &id, &seen);
         if let Some(payload) = made(cx, body) {
             let subject = subjects::REFUSED_IN_ACCOUNT.as_bytes();
             say_in(cx, account, subject, &payload);
@@ -371,7 +379,10 @@ fn about_client(view: &View<'_>, kind: &str, id: &str, seen: &Seen) -> Vec<u8> {
         // As the client sees it, unlike that of accounts.
         sent: end.map(|end| end.received.into()),
         received: end.map(|end| end.sent.into()),
-        reason: end.map(|End { reason, .. }| reason.to_string()),
+        reason: match &seen.refused {
+            Some(refused) => Some(refused.text.clone()),
+            None => end.map(|End { reason, .. }| reason.to_string()),
+        },
     };
     advisory(view, kind, id, at, &of)
 }

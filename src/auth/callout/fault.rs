@@ -1,0 +1,137 @@
+//! `Fault`: why a callout has not let a client in, in nats-server's words. The client is told nothing of it; the log is,
+//! and those who listen for failed logins in the account of the callout.
+
+use crate::auth::tokens::Refusal;
+use crate::jwt;
+use std::fmt;
+
+/// Why a callout has not let a client in. `own` is the account of the callout.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// The answer is empty.
+    NoReason { own: String },
+    /// The answer is sealed, and not from the one who was asked to this server.
+    #[cfg_attr(not(feature = "nkeys"), expect(dead_code))]
+    Sealed { own: String, told: String },
+    /// The answer is no token of its kind.
+    Token(jwt::Fault),
+    /// The answer is good no longer, or not yet.
+    NotTimely(jwt::Issue),
+    /// The answer is for another server.
+    OtherServer,
+    /// The answer is about another client.
+    OtherUser,
+    /// The service does not let it in, for this reason.
+    Told(String),
+    /// The answer is signed by somebody else.
+    Stranger,
+    /// The JWT of the user is no good.
+    User(jwt::Issue),
+    /// The JWT is of another user.
+    Subject {
+        expected: String,
+        got: String,
+        own: String,
+    },
+    /// The JWT says for whom its issuer signs, which only operators know of.
+    IssuerAccount { own: String },
+    /// The JWT is signed by somebody else.
+    WrongIssuer {
+        own: String,
+        expected: String,
+        got: String,
+    },
+    /// The JWT is of an account for which the callout may not decide.
+    NotAllowed { account: String, own: String },
+    /// There is no such account.
+    NoAccount {
+        account: String,
+        own: String,
+        told: String,
+    },
+    /// The JWT says where, how or when it comes in, and that is not so.
+    Terms(Refusal),
+    /// Nobody is to be asked any more.
+    Withdrawn,
+    /// Nobody has answered in time.
+    Late { own: String },
+    /// It could not be asked.
+    #[cfg_attr(not(feature = "nkeys"), expect(dead_code))]
+    System,
+}
+
+impl Fault {
+    /// Whether an operator is to hear of it in any case, and not only who looks for the cause.
+    pub(crate) fn is_warning(&self) -> bool {
+        !matches!(self, Fault::Late { .. })
+    }
+
+    /// Whether the client has shown something that is no good: the next ones from its address may have to wait.
+    pub(crate) fn is_failure_of_client(&self) -> bool {
+        matches!(
+            self,
+            Fault::Told(_) | Fault::NoReason { .. } | Fault::Terms(_)
+        )
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::NoReason { own } => write!(
+                f,
+                "Auth callout violation: \"no reason supplied\" on account {own:?}"
+            ),
+            Fault::Sealed { own, told } => write!(
+                f,
+                "Error decrypting auth callout response on account {own:?}: {told}"
+            ),
+            Fault::Token(fault) => f.write_str(&capital(&fault.to_string())),
+            Fault::NotTimely(issue) => {
+                write!(f, "Authorization response had validation errors: {issue}")
+            }
+            Fault::OtherServer => {
+                f.write_str("Auth callout violation: auth callout response is not for server")
+            }
+            Fault::OtherUser => f.write_str(
+                "Auth callout violation: auth callout response is not for expected user",
+            ),
+            Fault::Told(text) => write!(f, "Auth callout service returned an error: {text}"),
+            Fault::Stranger => f.write_str("Auth callout signing key is unknown"),
+            Fault::User(issue) => write!(f, "Error validating user JWT: {issue}"),
+            Fault::Subject { expected, got, own } => write!(
+                f,
+                "Expected authorized user of {expected:?} but got {got:?} on account {own:?}"
+            ),
+            Fault::IssuerAccount { own } => write!(
+                f,
+                "Error non operator mode account {own:?}: attempted to use issuer_account"
+            ),
+            Fault::WrongIssuer { own, expected, got } => write!(
+                f,
+                "Wrong issuer for auth callout response on account {own:?}, expected {expected:?} got {got:?}"
+            ),
+            Fault::NotAllowed { account, own } => write!(
+                f,
+                "Account {account:?} not permitted as valid account option for auth callout for account {own:?}"
+            ),
+            Fault::NoAccount { account, own, told } => write!(
+                f,
+                "No valid account {account:?} for auth callout response on account {own:?}: {told}"
+            ),
+            Fault::Terms(refusal) => write!(f, "Auth callout user is not let in: {refusal}"),
+            Fault::Withdrawn => f.write_str("Auth callout: nobody is to be asked any more"),
+            Fault::Late { own } => write!(
+                f,
+                "Authorization callout response not received in time on account {own:?}"
+            ),
+            Fault::System => f.write_str("Error sending authorization request: no random bytes"),
+        }
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}

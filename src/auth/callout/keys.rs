@@ -1,0 +1,52 @@
+//! `Keys`: the keys of this server, other ones in each run. It signs what it asks, and seals it where that is wanted.
+//!
+//! Neither is written anywhere. Who answers knows the server by `server_id` in `INFO`, the public half of the first, and
+//! the second by `xkey` in `INFO`.
+
+#[cfg(feature = "nkeys")]
+use super::sealing::SealingKey;
+use crate::jwt::Signer;
+use midge_protocol::nkey::Kind;
+use std::io;
+
+/// The keys of this server.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(super) signer: Signer,
+    #[cfg(feature = "nkeys")]
+    pub(super) sealing: SealingKey,
+}
+
+impl Keys {
+    /// New ones.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub(crate) fn new() -> io::Result<Keys> {
+        let mut secrets = [[0; 32]; 2];
+        for secret in &mut secrets {
+            getrandom::fill(secret).map_err(io::Error::from)?;
+        }
+        Ok(Keys {
+            signer: Signer::of(Kind::Server, &secrets[0]),
+            #[cfg(feature = "nkeys")]
+            sealing: SealingKey::of(secrets[1]),
+        })
+    }
+
+    /// The server's id: the public half of the key that it signs with.
+    pub(crate) fn server_id(&self) -> &str {
+        self.signer.public()
+    }
+
+    /// The public half of the key that it seals with, if it seals anything.
+    #[cfg(feature = "nkeys")]
+    pub(crate) fn xkey(&self) -> Option<&str> {
+        Some(self.sealing.public())
+    }
+
+    #[cfg(not(feature = "nkeys"))]
+    pub(crate) fn xkey(&self) -> Option<&str> {
+        None
+    }
+}

@@ -1,0 +1,7 @@
+//! Authorization callouts: a service in the test decides who clients are.
+//!
+//! * `service`: the service, and what it is asked; `settings`: by the settings; `operators`: by the JWT of an account
+
+mod operators;
+mod service;
+mod settings;
