@@ -3,13 +3,89 @@
 use super::Faults;
 use crate::config::{Config, LISTENERS_MAX, UNIX_PATH_BYTES_MAX, UnixSocket};
 use crate::door::Door;
+use midge_text::host_port;
+use std::fmt;
+use std::path::Path;
 
 /// What the ports file, metrics and the log call something else.
 const RESERVED: [&str; 4] = ["client", "monitoring", "nats", "websocket"];
 
+/// The setting by which a door is there.
+fn setting_of(door: Door) -> &'static str {
+    match door {
+        Door::Main => "listen",
+        Door::WebSocket => "websocket",
+        Door::Further(_) => "listeners",
+    }
+}
+
+/// Where somebody is listened for, as far as it is said.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Port(&'a str, u16),
+    Unix(&'a Path),
+}
+
+impl Place<'_> {
+    /// Whether not both can be listened on. Two names of one host pass: that is found out when they are.
+    fn excludes(self, other: Place<'_>) -> bool {
+        match (self, other) {
+            (Place::Port(_, 0), _) | (_, Place::Port(_, 0)) => false,
+            (Place::Port(host, port), Place::Port(other, of)) => {
+                let is_any = |host: &str| matches!(host, "" | "0.0.0.0" | "::" | "[::]");
+                port == of && (is_any(host) || is_any(other) || host.eq_ignore_ascii_case(other))
+            }
+            (Place::Unix(path), Place::Unix(other)) => path == other,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Port(host, port) => f.write_str(&host_port::join(host, *port)),
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 impl Faults {
-    /// Further places where clients come in, and Unix sockets.
+    /// No two can be listened on at one place.
+    fn of_places(&mut self, config: &Config) {
+        let doors = config.doors().map(|door| {
+            let (setting, terms) = (setting_of(door), config.terms(door));
+            let place = match terms.unix {
+                Some(unix) => Place::Unix(&unix.path),
+                None => Place::Port(terms.host, terms.port),
+            };
+            (setting, config.called(door), place)
+        });
+        let monitor = config.monitor.as_ref().map(|monitor| {
+            let setting = if monitor.tls {
+                "https_port"
+            } else {
+                "http_port"
+            };
+            let host = monitor.host.as_deref().unwrap_or(&config.host);
+            (setting, "monitoring", Place::Port(host, monitor.port))
+        });
+        let mut taken: Vec<(&str, Place<'_>)> = Vec::new();
+        for (setting, called, place) in doors.chain(monitor) {
+            if let Some((other, there)) = taken.iter().find(|(_, one)| one.excludes(place)) {
+                let text = format!(
+                    "{called} is to listen on {place}, and {other} on {there}: one of them needs another \
+                     port, address or path"
+                );
+                self.add(setting, &text);
+            }
+            taken.push((called, place));
+        }
+    }
+
+    /// Places where clients come in, and that of monitoring.
     pub(super) fn of_listeners(&mut self, config: &Config) {
+        self.of_places(config);
         for door in config.doors() {
             let setting = match door {
                 Door::Main => "proxy_protocol",
@@ -133,5 +209,55 @@ impl Faults {
             );
             self.add(setting, &text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::check::faults;
+    use crate::config::{Config, Listener, Monitor, UnixSocket};
+
+    fn told(config: &Config) -> Vec<String> {
+        faults(config).into_iter().map(|fault| fault.text).collect()
+    }
+
+    #[test]
+    fn two_listeners_at_one_place_are_refused_and_any_free_port_is_no_place() {
+        let monitor = |host: Option<&str>, port| Monitor {
+            host: host.map(str::to_owned),
+            port,
+            ..Monitor::default()
+        };
+        let mut config = Config {
+            host: "127.0.0.1".to_owned(),
+            port: 4222,
+            ..Config::default()
+        };
+        for (host, port, is_refused) in [
+            (None, 4222, true),
+            (Some("0.0.0.0"), 4222, true),
+            (Some("127.0.0.2"), 4222, false),
+            (None, 8222, false),
+        ] {
+            config.monitor = Some(monitor(host, port));
+            let texts = told(&config);
+            assert_eq!(texts.len(), usize::from(is_refused), "{host:?}: {texts:?}");
+            assert!(
+                texts
+                    .iter()
+                    .all(|text| text.contains("monitoring is to listen on"))
+            );
+        }
+        (config.port, config.monitor) = (0, Some(monitor(None, 0)));
+        assert!(told(&config).is_empty());
+        let listener = |name: &str| Listener {
+            name: name.to_owned(),
+            unix: Some(UnixSocket::at("/run/one.sock")),
+            ..Listener::default()
+        };
+        config.listeners = vec![listener("one"), listener("two")];
+        let texts = told(&config);
+        let begin = "two is to listen on unix:/run/one.sock, and one on unix:/run/one.sock";
+        assert!(texts.len() == 1 && texts[0].starts_with(begin), "{texts:?}");
     }
 }
