@@ -56,7 +56,6 @@ pub(crate) enum Fault {
     /// Nobody has answered in time.
     Late { own: String },
     /// It could not be asked.
-    #[cfg_attr(not(feature = "nkeys"), expect(dead_code))]
     System,
 }
 
