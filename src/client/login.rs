@@ -216,8 +216,11 @@ impl Client {
             if !self.link.is_over() {
                 self.connected(cx);
             }
-        } else if let Some(records) = &mut cx.state.records {
-            records.identified(self.link.label.cid, session.identity());
+        } else {
+            if let Some(records) = &mut cx.state.records {
+                records.identified(self.link.label.cid, session.identity());
+            }
+            self.tell_about(cx);
         }
         if was_connecting {
             cx.io.resume(cx.key());

@@ -34,6 +34,7 @@ mod publishing;
 mod reload;
 mod revising;
 pub(crate) mod session;
+mod sharing;
 mod wrong;
 
 pub(crate) use reload::Changes;
@@ -344,7 +345,7 @@ impl Client {
             match after {
                 After::Next => self.link.heard(cx.now()),
                 After::Pong => {
-                    self.link.answered(cx);
+                    self.link.answered(cx, session.id());
                     // One says what many say. They are the most that a message of a WebSocket can inflate to.
                     if ration.is_none() && !trace::is_on() {
                         input.consume(len);
@@ -396,12 +397,34 @@ impl Client {
 
     /// A `CONNECT` was accepted.
     fn connected(&mut self, cx: &mut Context<'_, State>) {
+        if let Some(session) = &self.session {
+            self.link.introduced(cx, session.id());
+            self.tell_about(cx);
+        }
         if let (Some(session), Some(records)) = (&self.session, &mut cx.state.records) {
             records.introduced(self.link.label.cid, session.identity(), cx.io.now());
             cx.state.note_connected(session.id(), cx.io.now());
             tell_later(cx);
         }
         self.link.logged_in(cx);
+    }
+}
+
+impl Client {
+    /// Leaves what is told of it, if its account tells others of its clients.
+    pub(crate) fn tell_about(&mut self, cx: &mut Context<'_, State>) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let id = session.id();
+        if cx
+            .state
+            .core
+            .tells_of_clients(cx.state.core.receiver(id).account)
+        {
+            let about = sharing::about(cx, &self.link, &session.identity());
+            cx.state.core.set_about(id, about);
+        }
     }
 }
 

@@ -178,6 +178,7 @@ impl Core {
     /// Takes a receiver that has gone out of the table.
     pub(super) fn remove_receiver(&mut self, id: ReceiverId) {
         self.receivers.remove(id.0 as usize);
+        self.forget_about(id);
         self.leaving.removed += 1;
         let (len, capacity) = (self.receivers.len(), self.receivers.capacity());
         if len < capacity / 4 && self.leaving.removed > capacity / 2 + RECEIVERS_KEPT {

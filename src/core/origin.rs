@@ -76,6 +76,8 @@ pub(crate) struct Origin {
     pub crossed: u8,
     /// Whether it [waits](Role::is_held) for receivers that are far behind, also where it has crossed.
     pub is_held: bool,
+    /// Whether the accounts that it has come from tell who has published it.
+    pub is_told: bool,
 }
 
 #[cfg(test)]

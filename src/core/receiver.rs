@@ -12,6 +12,7 @@ use crate::door::{Door, Entrance, Peer, Transport};
 use midge_protocol::Publish;
 use midge_reactor::Key;
 use std::fmt;
+use std::time::Duration;
 
 /// What is at the far end, and so how a message is framed for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -145,6 +146,8 @@ pub(crate) struct Receiver {
     /// Whether it may be sent an `INFO` at any time: it speaks protocol 1 and has had its first
     /// `PONG`, before which client libraries expect nothing else.
     pub takes_info: bool,
+    /// Its last round trip that was measured, in nanoseconds; 0 is none, and the greatest number any longer one.
+    pub round_trip: u32,
     /// Who it is in the log.
     pub label: Label,
     /// Its subscriptions, by its own names for them.
@@ -172,6 +175,7 @@ impl Receiver {
             guard: None,
             account,
             takes_info: false,
+            round_trip: 0,
             label,
             sids: Sids::default(),
             received: Traffic::default(),
@@ -259,6 +263,12 @@ impl Receiver {
         }
     }
 
+    /// It has taken so long to answer.
+    pub(crate) fn answered_in(&mut self, round_trip: Duration) {
+        let nanoseconds = u32::try_from(round_trip.as_nanos()).unwrap_or(u32::MAX);
+        self.round_trip = nanoseconds.max(1);
+    }
+
     /// Where a message comes from that it publishes; it is `id`.
     pub(crate) fn origin(&self, id: ReceiverId) -> Origin {
         Origin {
@@ -267,6 +277,7 @@ impl Receiver {
             account: self.account,
             crossed: 0,
             is_held: self.kind.role().is_held(),
+            is_told: true,
         }
     }
 }

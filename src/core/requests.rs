@@ -6,6 +6,7 @@
 
 use crate::core::Core;
 use crate::core::accounts::AccountId;
+use crate::core::crossing::Measured;
 use crate::core::delivery::Publisher;
 use crate::core::receiver::{Kind, Label, Receiver};
 use crate::core::sublist::ReceiverId;
@@ -71,13 +72,17 @@ pub(crate) struct Requests {
     answers: Queue,
     /// The [crossings](crate::core::crossing) that the present message has come to, by their numbers.
     pub(super) crossings: Vec<u64>,
+    /// What is to be told of [services](crate::core::crossing) that are measured.
+    pub(crate) measured: VecDeque<Measured>,
+    /// Whether one is measured whose time may be over before another's.
+    pub(crate) is_timing: bool,
 }
 
 impl Requests {
-    /// Whether nothing waits.
+    /// Whether no request waits, and nothing is to be told.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.asked.waiting.is_empty()
+        self.asked.waiting.is_empty() && self.measured.is_empty() && !self.is_timing
     }
 
     /// Whether an answer waits.

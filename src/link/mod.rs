@@ -19,6 +19,7 @@ pub(crate) use end::Summary;
 use crate::core::backpressure::HOLD_TIMER;
 use crate::core::close::CloseReason;
 use crate::core::receiver::Label;
+use crate::core::sublist::ReceiverId;
 use crate::door::Source;
 use crate::state::State;
 use crate::state::ending::{self, ENDING_MAX};
@@ -86,6 +87,11 @@ impl Link {
         }
     }
 
+    /// How long it has been there.
+    pub(crate) fn age(&self, now: Time) -> Duration {
+        now - self.opened
+    }
+
     /// Where it comes from, whatever it claims in a request of WebSocket: anybody can claim that. Limits go by this.
     pub(crate) fn source(&self, cx: &Context<'_, State>) -> Source {
         let framing = cx.layer::<Framing>();
@@ -146,13 +152,25 @@ impl Link {
         self.liveness.heard(now);
     }
 
-    /// It has answered a question.
-    pub(crate) fn answered(&mut self, cx: &mut Context<'_, State>) {
+    /// `receiver`, which it is, has answered a question.
+    pub(crate) fn answered(&mut self, cx: &mut Context<'_, State>, receiver: ReceiverId) {
         // An answer without a question costs no search.
-        if let Some(asked) = self.liveness.answered()
-            && let Some(records) = &mut cx.state.records
-        {
-            records.answered(self.label.cid, cx.io.now(), asked);
+        let Some(asked) = self.liveness.answered() else {
+            return;
+        };
+        let now = cx.io.now();
+        let receiver = cx.state.core.receiver_mut(receiver);
+        receiver.answered_in(now - asked);
+        if let Some(records) = &mut cx.state.records {
+            records.answered(self.label.cid, now, asked);
+        }
+    }
+
+    /// `receiver`, which it is, has said who it is. How long that has taken is as good as a round trip.
+    pub(crate) fn introduced(&self, cx: &mut Context<'_, State>, receiver: ReceiverId) {
+        let receiver = cx.state.core.receiver_mut(receiver);
+        if receiver.round_trip == 0 {
+            receiver.answered_in(cx.io.now() - self.opened);
         }
     }
 

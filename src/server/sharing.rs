@@ -3,10 +3,10 @@
 //! asked for.
 
 use super::reload::FURNISHING_MAX;
-use crate::client::lookup;
+use crate::client::{Client, lookup};
 use crate::state::State;
 use jiff::{SignedDuration, Timestamp};
-use midge_reactor::Context;
+use midge_reactor::{Context, Key};
 use std::time::Duration;
 
 /// Longest time until it is looked again, however far away what is due is.
@@ -26,9 +26,25 @@ pub(super) fn attend(cx: &mut Context<'_, State>) {
     while let Some(exporter) = cx.state.sharing.next_wanted() {
         lookup::want(cx, &exporter);
     }
+    introduce(cx);
     arm(cx);
     if work >= FURNISHING_MAX {
         cx.defer(attend);
+    }
+}
+
+/// Has the clients of accounts leave what is told of them.
+fn introduce(cx: &mut Context<'_, State>) {
+    let mut accounts = cx.state.sharing.take_introduced();
+    if accounts.is_empty() {
+        return;
+    }
+    accounts.sort_unstable();
+    let clients = cx.state.core.clients();
+    let clients = clients.filter(|one| accounts.binary_search(&one.account).is_ok());
+    let keys: Vec<Key> = clients.map(|one| one.key).collect();
+    for key in keys {
+        cx.call(key, Client::tell_about);
     }
 }
 

@@ -7,7 +7,7 @@
 //! when they are made: what may not be, or may not be yet, is left out ([`Sharing`]).
 
 use crate::auth::tokens::{Known, Now};
-use crate::config::{Config, ExportKind, Import, ImportKind as Kind, Offers, Response};
+use crate::config::{Config, ExportKind, Import, ImportKind as Kind, Offers, Response, Sampling};
 use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::crossing::{ImportKind, ResponseTerms, Wanted};
@@ -142,7 +142,15 @@ impl<'a> Furnisher<'a> {
             left_out.imports.push(place);
             left_out.lines.push(line);
         }
+        // Those whose clients are told of from here on.
+        let measured = wanted.iter().filter(|one| one.measuring.is_some());
+        let telling = measured.map(|one| one.exporter).chain([account]);
+        let silent = telling.filter(|one| !self.core.tells_of_clients(*one));
+        let silent: Vec<AccountId> = silent.collect();
         self.core.import(account, &wanted);
+        let told = silent.into_iter();
+        let told = told.filter(|one| self.core.tells_of_clients(*one));
+        self.sharing.introduce(told);
         if config.operators().is_some() {
             let exporters = having.imports.iter().map(Import::account);
             self.sharing.settle(&name, exporters, left_out);
@@ -185,12 +193,20 @@ impl<'a> Furnisher<'a> {
         {
             return Err(Lack::Idle);
         }
+        let mut measuring = None;
         let (subject, kind) = match (import.kind(), export.kind()) {
             (Kind::Service { .. }, ExportKind::Service(service)) => {
                 let terms = ResponseTerms {
                     is_single: service.response == Response::Singleton,
                     threshold: service.threshold.unwrap_or(THRESHOLD),
                 };
+                measuring = service.latency.as_ref().map(|latency| {
+                    let percent = match latency.sampling {
+                        Sampling::Percent(percent) => percent,
+                        Sampling::Headers => 0,
+                    };
+                    (percent, &*latency.subject)
+                });
                 (import.local(), ImportKind::Service(terms))
             }
             _ => (import.subject(), ImportKind::Stream),
@@ -200,6 +216,8 @@ impl<'a> Furnisher<'a> {
             subject: subject.as_bytes(),
             transform: import.transform(),
             kind,
+            is_told: import.kind() == (Kind::Service { share: true }),
+            measuring,
         };
         if config.operators().is_some()
             && kind != ImportKind::Stream

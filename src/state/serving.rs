@@ -4,7 +4,7 @@
 //! function here; and so does the server with what it alone can do.
 
 use crate::state::State;
-use midge_reactor::{Context, Key};
+use midge_reactor::{Context, Key, Time, TimerId};
 use std::fmt;
 use std::rc::Rc;
 
@@ -25,6 +25,8 @@ pub(crate) struct Serving {
     pub(crate) is_busy: bool,
     /// How much was said.
     pub(crate) said: u64,
+    /// Wakes when a request that is measured was not answered in time.
+    pub(crate) late: Option<(Time, TimerId)>,
     /// Closes a connection without a word.
     pub(crate) kick: fn(&mut Context<'_, State>, Key),
     /// Sends a client `INFO` as it is in lame duck mode.
@@ -40,6 +42,7 @@ impl Default for Serving {
             serve: |_| {},
             is_busy: false,
             said: 0,
+            late: None,
             kick: |_, _| {},
             send_away: |_, _| {},
             read_again: None,

@@ -9,6 +9,7 @@
 //! Imports of settings are all good, or the settings are not. One of a token may be no good on the day on which another
 //! account says something else: it is left out, which the log is told once, and the others hold.
 
+use crate::core::accounts::AccountId;
 use midge_reactor::TimerId;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
@@ -30,6 +31,8 @@ pub(crate) struct Sharing {
     due: BTreeSet<(i64, Arc<str>)>,
     /// Exporters that are not known.
     wanted: BTreeSet<Arc<str>>,
+    /// Accounts whose clients are told of, which they do not know yet.
+    introduced: Vec<AccountId>,
     /// Importers whose exporter has come.
     touched: BTreeSet<Arc<str>>,
     /// Wakes for the first that is due.
@@ -95,6 +98,16 @@ impl Sharing {
         self.due.insert((second, Arc::clone(importer)));
     }
 
+    /// The clients of these accounts are to leave what is told of them.
+    pub(super) fn introduce(&mut self, accounts: impl Iterator<Item = AccountId>) {
+        self.introduced.extend(accounts);
+    }
+
+    /// Takes those accounts out.
+    pub(crate) fn take_introduced(&mut self) -> Vec<AccountId> {
+        std::mem::take(&mut self.introduced)
+    }
+
     /// This exporter is not known.
     pub(super) fn want(&mut self, exporter: &str) {
         self.wanted.insert(exporter.into());
@@ -150,7 +163,8 @@ impl Sharing {
         let is_due = self
             .next_due()
             .is_some_and(|next| armed.is_none_or(|armed| next < armed));
-        is_due || !self.wanted.is_empty() || !self.touched.is_empty()
+        let is_asked = !self.introduced.is_empty();
+        is_due || is_asked || !self.wanted.is_empty() || !self.touched.is_empty()
     }
 
     /// Places of an account's imports that are left out.

@@ -4,9 +4,10 @@
 use crate::http::get;
 use crate::raw::{self, Raw, start};
 use midge::{
-    Account, Auth, Config, Export, ExportKind, Import, Monitor, Response, Running, Service, User,
+    Account, Auth, Config, Export, ExportKind, Import, ImportKind, Latency, Monitor, Response,
+    Running, Sampling, Service, User,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,4 +217,147 @@ fn accounts_and_their_counters_are_told_as_messages_cross() {
     assert_eq!(of("A"), (2, 1));
     assert_eq!(of("B"), (1, 3));
     [server, asker].into_iter().for_each(Raw::leave);
+}
+
+/// Settings in which requests to `svc` of A are measured, and B tells who asks.
+fn measured(response_threshold: Option<Duration>, sampling: Sampling, share: bool) -> Config {
+    let service = Service {
+        threshold: response_threshold,
+        latency: Some(Latency {
+            sampling,
+            subject: "took".to_owned(),
+        }),
+        ..Service::default()
+    };
+    let export = Export::new("svc", ExportKind::Service(service)).expect("it is right");
+    let import = Import::new("A", "svc", ImportKind::Service { share });
+    two(vec![export], vec![import.expect("it is right")])
+}
+
+/// The next message as JSON: the value of `Nats-Request-Info`, or else the payload.
+#[track_caller]
+fn told(client: &mut Raw) -> Value {
+    let text = answered(client);
+    let header = text.split_once("Nats-Request-Info: ");
+    let json = header.map_or(text.as_str(), |(_, rest)| {
+        rest.lines().next().unwrap_or_default()
+    });
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The fields of an object, in their order.
+fn fields(object: &Value) -> Vec<&str> {
+    let object = object.as_object().expect("it is one");
+    object.keys().map(String::as_str).collect()
+}
+
+#[test]
+fn who_asks_is_told_as_far_as_its_account_shares_that_also_after_a_reload() {
+    let broker = start(measured(None, Sampling::Headers, true));
+    let mut server = client(&broker, "a");
+    server.sub("svc", None, "1");
+    server.sync();
+    let named = r#"{"user":"b","pass":"p","verbose":false,"headers":true,"name":"my \"name","lang":"test","version":"7"}"#;
+    let mut asker = Raw::join_with(broker.addr(), named);
+    let mut ask = |asker: &mut Raw| {
+        asker.send(b"PUB svc inbox 0\r\n\r\n");
+        asker.sync();
+        told(&mut server)
+    };
+    let mut whole = ask(&mut asker);
+    let mut expected = [
+        "acc",
+        "client_type",
+        "host",
+        "id",
+        "kind",
+        "lang",
+        "name",
+        "rtt",
+        "server",
+        "start",
+        "user",
+        "ver",
+    ];
+    expected.sort_unstable();
+    let mut seen = fields(&whole);
+    seen.sort_unstable();
+    assert_eq!(seen, expected);
+    assert_eq!(
+        (&whole["acc"], &whole["user"], &whole["name"], &whole["ver"]),
+        (&json!("B"), &json!("b"), &json!("my \"name"), &json!("7"))
+    );
+    assert!(whole["rtt"].as_u64() > Some(0));
+    let reload = |share| {
+        let config = measured(None, Sampling::Headers, share);
+        broker.handle().reload(config).expect("they are good");
+    };
+    reload(false);
+    let mut seen = ask(&mut asker);
+    assert_eq!(seen["acc"], "B");
+    assert_eq!(fields(&seen).len(), 2, "{seen}");
+    // It is there already when its account begins to share.
+    reload(true);
+    seen = ask(&mut asker);
+    // Its beginning is reckoned from its age, each time anew.
+    let starts = [&mut seen, &mut whole].map(|one| one["start"].take());
+    assert!(starts.iter().all(Value::is_string), "{starts:?}");
+    assert_eq!(seen, whole);
+    [server, asker].into_iter().for_each(Raw::leave);
+}
+
+#[test]
+fn how_long_a_service_takes_is_told_whatever_becomes_of_a_request() {
+    let threshold = Some(Duration::from_millis(100));
+    let broker = start(measured(threshold, Sampling::Percent(100), false));
+    let [mut watcher, mut asker] = ["a", "b"].map(|user| client(&broker, user));
+    watcher.sub("took", None, "1");
+    watcher.sync();
+    asker.sub("inbox", None, "1");
+    asker.send(b"PUB svc inbox 0\r\n\r\n");
+    assert_eq!(answered(&mut asker), NOBODY);
+    let nobody = told(&mut watcher);
+    asker.send(b"PUB svc 0\r\n\r\n");
+    let no_reply = told(&mut watcher);
+    let mut server = client(&broker, "a");
+    server.sub("svc", None, "1");
+    server.sync();
+    asker.send(b"PUB svc inbox 0\r\n\r\n");
+    let late = told(&mut watcher);
+    let reply = asked(&mut server);
+    // What comes behind that is nobody's answer.
+    server.publish(&reply, b"late");
+    for (event, status, text) in [
+        (&nobody, 503, "Service Unavailable"),
+        (&no_reply, 400, "Bad Request"),
+        (&late, 504, "Service Timeout"),
+    ] {
+        assert_eq!(event["type"], "io.nats.server.metric.v1.service_latency");
+        assert_eq!(
+            (&event["status"], &event["description"]),
+            (&json!(status), &json!(text))
+        );
+        assert_eq!(event["requestor"]["acc"], "B");
+        assert!(event.get("responder").is_none(), "{event}");
+        let times = ["service", "system", "total"].map(|name| event[name].as_u64());
+        assert_eq!(times, [Some(0); 3]);
+    }
+    let patient = measured(None, Sampling::Percent(100), false);
+    broker.handle().reload(patient).expect("they are good");
+    asker.send(b"PUB svc inbox 0\r\n\r\n");
+    answer(&mut server, b"yes");
+    assert_eq!(answered(&mut asker), "yes");
+    let event = told(&mut watcher);
+    assert_eq!(event["status"], 200, "{event}");
+    assert_eq!(fields(&event["requestor"]).len(), 2, "{event}");
+    let responder = &event["responder"];
+    assert_eq!(
+        (&responder["acc"], &responder["user"]),
+        (&json!("A"), &json!("a"))
+    );
+    let nanoseconds = |name: &str| event[name].as_u64().expect("a number");
+    let round_trip = event["requestor"]["rtt"].as_u64().expect("a number");
+    assert!(nanoseconds("total") >= round_trip);
+    assert!(nanoseconds("service") <= nanoseconds("total"));
+    [watcher, server, asker].into_iter().for_each(Raw::leave);
 }

@@ -193,9 +193,6 @@ impl Reader<'_> {
             if let Some(pair) = trace {
                 self.ignore(pair, NO_TRACE);
             }
-            if let Some((pair, Some(_))) = &latency {
-                self.ignore(pair, "how long answers took is not told yet");
-            }
             ExportKind::Service(Service {
                 response: response.and_then(|(_, it)| it).unwrap_or_default(),
                 threshold: threshold.and_then(|(_, it)| it).flatten(),
@@ -435,12 +432,6 @@ impl Reader<'_> {
             if let Some(pair) = trace {
                 let text = "Detected allow_trace directive on a non-stream; remove it";
                 self.report.error(&pair.at, text);
-            }
-            if let Some((pair, true)) = share {
-                self.ignore(
-                    pair,
-                    "a request tells its account, and nothing of the client yet",
-                );
             }
             let share = share.is_some_and(|(_, share)| share);
             ImportKind::Service { share }

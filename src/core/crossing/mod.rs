@@ -19,9 +19,12 @@
 //! Who asks waits for receivers that are far behind, as in its own account. Who answers, or publishes to a stream, does
 //! not: an account that imports could hold one that exports.
 //!
-//! * `responses`: answers that are awaited; `header`: what a request tells of its importer
+//! * `responses`: answers that are awaited; `header`: what a request tells of who asks, and `about`: of a client
+//! * `latency`: how long services take
 
+mod about;
 mod header;
+mod latency;
 mod responses;
 
 use crate::core::Core;
@@ -30,10 +33,16 @@ use crate::core::origin::{Origin, Role};
 use crate::core::receiver::Kind;
 use crate::core::sublist::{ReceiverId, SubId};
 use crate::mapping::Transform;
+pub(crate) use about::About;
 use hashbrown::HashMap;
+use header::Requester;
+pub(crate) use latency::{Measured, Measuring, Outcome, Sample};
 use midge_protocol::{Publish, Redirected};
+use midge_reactor::Time;
 use responses::{Awaited, Reply, Responses};
 pub(crate) use responses::{ResponseTerms, Token};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Accounts that a message may come through. Settings in which it might be more are refused.
 pub(crate) const CROSSED_MAX: u8 = 16;
@@ -53,6 +62,10 @@ pub(crate) struct Wanted<'a> {
     /// From that to the subject on the other side, where it is another one.
     pub transform: Option<&'a Transform>,
     pub kind: ImportKind,
+    /// Whether a request tells which client asks.
+    pub is_told: bool,
+    /// Of which requests it is told how long they take: of so many of a hundred, and where.
+    pub measuring: Option<(u8, &'a str)>,
 }
 
 /// What crosses from one account to another.
@@ -62,6 +75,8 @@ struct Import {
     importer: AccountId,
     transform: Option<Transform>,
     kind: ImportKind,
+    is_told: bool,
+    measuring: Option<Arc<Measuring>>,
     subscription: SubId,
 }
 
@@ -82,7 +97,20 @@ impl ImportKind {
     }
 }
 
+/// A service, as a request comes to it.
+struct Service {
+    there: AccountId,
+    terms: ResponseTerms,
+    is_told: bool,
+    measuring: Option<Arc<Measuring>>,
+}
+
 impl Import {
+    fn measuring(&self) -> Option<(u8, &str)> {
+        let measuring = self.measuring.as_ref();
+        measuring.map(|one| (one.percent, &*one.subject))
+    }
+
     fn ends(&self) -> (AccountId, AccountId) {
         self.kind.ends(self.importer, self.exporter)
     }
@@ -99,14 +127,24 @@ pub(crate) struct Imports {
     mapped: Vec<u8>,
     reply: Vec<u8>,
     header: Vec<u8>,
+    line: Vec<u8>,
+    /// What is told of clients, of those of accounts that tell it.
+    about: HashMap<ReceiverId, Box<About>, foldhash::fast::RandomState>,
+    /// Samples that wait for an answer: when their time is over, in which account, and by which token.
+    timed: BTreeSet<(Time, AccountId, Token)>,
 }
 
 /// The side of an account that others see.
 #[derive(Debug)]
 pub(crate) struct Border {
     receiver: ReceiverId,
-    /// What a request tells of this account.
-    requester: Box<[u8]>,
+    /// The name of the account as JSON.
+    quoted: Box<str>,
+    /// What a request tells of this account, whose client has had this round trip.
+    line: Vec<u8>,
+    line_is_for: Option<u32>,
+    /// Its own imports that tell of clients, and imports of others that tell of clients here who answer.
+    told: usize,
     responses: Responses,
     /// By which answers come.
     answers: Option<SubId>,
@@ -180,6 +218,8 @@ impl Core {
         };
         let is_same = import.exporter == wanted.exporter
             && import.kind == wanted.kind
+            && import.is_told == wanted.is_told
+            && import.measuring() == wanted.measuring
             && import.transform.as_ref() == wanted.transform;
         let (from, _) = import.ends();
         let subject = |from| self.accounts[from].sublist.subject(import.subscription);
@@ -200,8 +240,21 @@ impl Core {
             importer,
             transform: wanted.transform.cloned(),
             kind: wanted.kind,
+            is_told: wanted.is_told,
+            measuring: wanted.measuring.map(|(percent, subject)| {
+                Arc::new(Measuring {
+                    percent,
+                    subject: subject.into(),
+                })
+            }),
             subscription: subscription.expect("it was made"),
         };
+        if import.is_told {
+            self.border(from).told += 1;
+        }
+        if import.measuring.is_some() {
+            self.border(to).told += 1;
+        }
         self.accounts[to].reached += 1;
         self.imports.imports.insert(number, import);
         number
@@ -214,9 +267,13 @@ impl Core {
         let (from, to) = import.ends();
         let border = self.border(from);
         border.subscribed -= 1;
+        border.told -= usize::from(import.is_told);
         let receiver = border.receiver;
         self.unsubscribe(receiver, import.subscription);
         self.close_border_if_over(from);
+        if import.measuring.is_some() {
+            self.border(to).told -= 1;
+        }
         self.accounts[to].reached -= 1;
         self.close_border_if_over(to);
         self.accounts.close_if_over(to);
@@ -229,7 +286,10 @@ impl Core {
             let random = self.accounts[account].random.branch();
             let border = Border {
                 receiver,
-                requester: header::requester(&self.accounts[account].name),
+                quoted: header::quoted(&self.accounts[account].name),
+                line: Vec::new(),
+                line_is_for: None,
+                told: 0,
                 responses: Responses::new(random),
                 answers: None,
                 own: Vec::new(),
@@ -294,7 +354,8 @@ impl Core {
             Some(transform) => transform.put(message.subject(), &mut subject),
             None => subject.extend_from_slice(message.subject()),
         }
-        let kind = import.kind;
+        let (kind, is_told) = (import.kind, import.is_told && from.is_told);
+        let measuring = import.measuring.clone();
         let arrival = match kind {
             ImportKind::Stream => {
                 made.set(message, &subject);
@@ -309,7 +370,13 @@ impl Core {
                 })
             }
             ImportKind::Service(terms) => {
-                self.request(from, (there, terms), message, &mut subject, made)
+                let service = Service {
+                    there,
+                    terms,
+                    is_told,
+                    measuring,
+                };
+                self.request(from, service, message, &mut subject, made)
             }
         };
         self.imports.subject = subject;
@@ -320,11 +387,17 @@ impl Core {
     fn request(
         &mut self,
         from: &Origin,
-        (there, terms): (AccountId, ResponseTerms),
+        service: Service,
         message: &Publish<'_>,
         subject: &mut Vec<u8>,
         made: &mut Redirected,
     ) -> Option<Arrival> {
+        let Service {
+            there,
+            terms,
+            is_told,
+            measuring,
+        } = service;
         let account = &mut self.accounts[there];
         if !account.mappings.is_empty() {
             let (mappings, random) = (&account.mappings, &mut account.random);
@@ -336,19 +409,74 @@ impl Core {
                 std::mem::swap(subject, mapped);
             }
         }
-        let awaited = self.await_for(from, there, message.reply(), terms)?;
+        let is_plain = from.crossed == 0 && !is_told;
+        if is_plain {
+            self.put_plain_line(from);
+        } else {
+            self.put_line(from, is_told);
+        }
+        let border = self.accounts[from.account].border.as_ref();
+        let line = match border {
+            Some(border) if is_plain => &border.line,
+            _ => &self.imports.line,
+        };
         let mut header = std::mem::take(&mut self.imports.header);
         header.clear();
-        let requester = self.accounts[from.account].border.as_ref();
-        let requester = requester.map_or(&[][..], |border| &border.requester);
-        header::put(message.header(), requester, &mut header);
+        header::put(message.header(), line, &mut header);
+        let sample = match &measuring {
+            None => None,
+            Some(measuring) => {
+                let told: Box<[u8]> = header::told(line).into();
+                self.sample(from, there, measuring, message, (&told, terms.threshold))
+            }
+        };
+        let awaited = match message.reply() {
+            Some(_) => self.await_for(from, there, message.reply(), terms, sample)?,
+            None => {
+                if let Some(sample) = sample {
+                    self.measured(None, sample, Outcome::NoReply);
+                }
+                None
+            }
+        };
         let reply = awaited.is_some().then_some(&*self.imports.reply);
         made.set_with(message, subject, reply, &header);
         self.imports.header = header;
         Some(Arrival {
-            origin: arriving(from, there),
+            origin: Origin {
+                is_told,
+                ..arriving(from, there)
+            },
             awaited,
         })
+    }
+
+    /// The line of an account whose client tells no more than its account and its round trip is as it was for the last.
+    fn put_plain_line(&mut self, from: &Origin) {
+        let client = self.receivers.get(from.receiver.0 as usize);
+        let round_trip = client.map_or(0, |client| client.round_trip);
+        if let Some(border) = &mut self.accounts[from.account].border
+            && border.line_is_for != Some(round_trip)
+        {
+            let requester = Requester {
+                account: &border.quoted,
+                service: None,
+                round_trip,
+                about: None,
+            };
+            requester.put_line(&mut border.line);
+            border.line_is_for = Some(round_trip);
+        }
+    }
+
+    #[cold]
+    fn put_line(&mut self, from: &Origin, is_told: bool) {
+        let mut line = std::mem::take(&mut self.imports.line);
+        line.clear();
+        if let Some(requester) = self.requester(from, is_told) {
+            requester.put_line(&mut line);
+        }
+        self.imports.line = line;
     }
 
     /// An answer in `account` is to lead back: puts the reply subject for it into the one that is used for all. `None` if
@@ -356,7 +484,15 @@ impl Core {
     fn await_answer(&mut self, account: AccountId, back: Awaited) -> Option<Token> {
         let now = self.clock.now();
         let border = self.border(account);
+        let until = back.sample.as_ref().map(|_| now + back.terms.threshold);
         let token = border.responses.put(back, now)?;
+        if !border.responses.lost.is_empty() {
+            self.lose_samples(account);
+        }
+        if let Some(until) = until {
+            self.time(token, until, account);
+        }
+        let border = self.border(account);
         if border.answers.is_none() {
             let (receiver, subject) = (border.receiver, border.responses.subject());
             let sid = ANSWERS.to_le_bytes();
@@ -380,6 +516,7 @@ impl Core {
         there: AccountId,
         reply: Option<&[u8]>,
         terms: ResponseTerms,
+        sample: Option<Box<Sample>>,
     ) -> Option<Option<Token>> {
         let Some(reply) = reply else {
             return Some(None);
@@ -389,6 +526,7 @@ impl Core {
             born: self.accounts[from.account].born,
             reply: Reply::new([reply]),
             terms,
+            sample,
         };
         self.await_answer(there, back).map(Some)
     }
@@ -403,13 +541,16 @@ impl Core {
         let now = self.clock.now();
         let border = self.accounts[from.account].border.as_mut()?;
         let is_last = message.body_bytes() == 0;
-        let back = border.responses.take(message.subject(), now, is_last)?;
+        let (token, mut back) = border.responses.take(message.subject(), now, is_last)?;
+        if let Some(sample) = back.sample.take() {
+            self.answered(token, sample, from);
+        }
         let there = back.account;
         if self.accounts[there].born != back.born {
             return None;
         }
         // The talk may go on: an answer to the answer leads back here.
-        let awaited = self.await_for(from, there, message.reply(), back.terms)?;
+        let awaited = self.await_for(from, there, message.reply(), back.terms, None)?;
         let reply = awaited.is_some().then_some(&*self.imports.reply);
         made.set_reply(message, back.reply.as_slice(), reply);
         let origin = Origin {
@@ -454,8 +595,12 @@ impl Core {
 
     /// What has arrived in `account` had no receiver: no answer is awaited.
     pub(crate) fn await_none(&mut self, account: AccountId, token: Token) {
-        if let Some(border) = &mut self.accounts[account].border {
-            border.responses.end(token);
+        let Some(border) = &mut self.accounts[account].border else {
+            return;
+        };
+        let over = border.responses.end(token);
+        if let Some(sample) = over.and_then(|one| one.sample) {
+            self.measured(Some(token), sample, Outcome::NoResponder);
         }
     }
 }

@@ -12,6 +12,7 @@
 //! An answer that is the only one ends the wait. Of several, each prolongs it, and an empty one ends it. Where an account
 //! has asked for more than it may wait for, its own oldest requests are no longer waited for: those of others are.
 
+use super::latency::Sample;
 use crate::core::accounts::AccountId;
 use crate::core::random::Random;
 use crate::core::small_bytes::SmallBytes;
@@ -50,17 +51,19 @@ pub(crate) struct ResponseTerms {
 pub(super) type Reply = SmallBytes<54>;
 
 /// Where an answer goes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Awaited {
     pub(super) account: AccountId,
     /// Tells that account from a later one in its place.
     pub(super) born: u64,
     pub(super) reply: Reply,
     pub(super) terms: ResponseTerms,
+    /// What is to be told of it.
+    pub(super) sample: Option<Box<Sample>>,
 }
 
 /// One answer that is awaited, or several.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Token {
     slot: u32,
     secret: u32,
@@ -105,6 +108,8 @@ pub(super) struct Responses {
     free: Vec<u32>,
     /// The accounts that wait.
     waiting: HashMap<AccountId, Waiting, foldhash::fast::RandomState>,
+    /// Samples whose answer is waited for no longer.
+    pub(super) lost: Vec<(Token, Box<Sample>)>,
 }
 
 #[derive(Debug)]
@@ -133,6 +138,7 @@ impl Responses {
             slots: Vec::new(),
             free: Vec::new(),
             waiting: HashMap::default(),
+            lost: Vec::new(),
         }
     }
 
@@ -204,13 +210,24 @@ impl Responses {
             }
             waiting.tokens.pop_front();
             if is_there {
-                self.end(oldest);
+                self.lose(oldest);
             }
         }
     }
 
-    /// Where an answer to `subject` goes. If it `is_empty`, or the only one, there is no further one.
-    pub(super) fn take(&mut self, subject: &[u8], now: Time, is_empty: bool) -> Option<Awaited> {
+    /// It is no longer waited for, and there was no answer.
+    fn lose(&mut self, token: Token) {
+        let sample = self.end(token).and_then(|over| over.sample);
+        self.lost.extend(sample.map(|sample| (token, sample)));
+    }
+
+    /// Where an answer to `subject` goes, and by which token it was awaited. If it `is_empty`, or the only one, there is no further one.
+    pub(super) fn take(
+        &mut self,
+        subject: &[u8],
+        now: Time,
+        is_empty: bool,
+    ) -> Option<(Token, Awaited)> {
         let letters = subject.get(subject.len().checked_sub(LETTERS)?..)?;
         let token = Token::from_letters(letters)?;
         let slot = self.slots.get_mut(token.slot as usize)?;
@@ -219,14 +236,21 @@ impl Responses {
             .as_mut()
             .filter(|_| slot.secret == token.secret)?;
         if slot.until <= now {
-            self.end(token);
+            self.lose(token);
             return None;
         }
         if awaited.terms.is_single || is_empty {
-            return self.end(token);
+            return self.end(token).map(|over| (token, over));
         }
         slot.until = now + awaited.terms.threshold;
-        Some(awaited.clone())
+        let back = Awaited {
+            account: awaited.account,
+            born: awaited.born,
+            reply: awaited.reply.clone(),
+            terms: awaited.terms,
+            sample: None,
+        };
+        Some((token, back))
     }
 
     /// It is no longer waited for.
@@ -279,6 +303,7 @@ mod tests {
                 is_single,
                 threshold,
             },
+            sample: None,
         }
     }
 
@@ -322,7 +347,7 @@ mod tests {
         let subjects = [first, kept].map(|token| subject(&responses, token));
         let found = subjects.map(|subject| responses.take(&subject, at(99), false));
         assert!(found[0].is_none());
-        let kept = found[1].as_ref().map(|one| one.reply.as_slice());
+        let kept = found[1].as_ref().map(|(_, one)| one.reply.as_slice());
         assert_eq!(kept, Some(&b"kept"[..]));
     }
 

@@ -1,6 +1,7 @@
 //! `$SYS`: monitoring by messages, for the clients of the system account. They ask (`questions.rs`), are told what has
 //! happened (`events.rs`), and bring the tokens of accounts (`claims.rs`, `kept.rs`); where this broker is a cache, they answer
-//! for them (`wanted.rs`).
+//! for them (`wanted.rs`). In any account it is told how long services take
+//! (`latency.rs`).
 //!
 //! ```text
 //! request ──▶ Requests ──▶ serve ──▶ questions::answer ──▶ {"server": .., "data": ..} ──▶ reply
@@ -16,6 +17,7 @@ mod claims;
 mod deeds;
 mod events;
 mod kept;
+mod latency;
 mod questions;
 mod subscribers;
 mod user;
@@ -130,6 +132,7 @@ struct Answering {
 /// Goes on with the answer that is being made, and then with what waits, as far as the budget of the turn goes.
 fn go_on(cx: &mut Context<'_, State>, mut present: Option<Answering>) {
     events::tell(cx);
+    latency::tell(cx);
     let mut answered = 0;
     loop {
         let step = with_view(cx, |view, budget| match &mut present {

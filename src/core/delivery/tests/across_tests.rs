@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::accounts::AccountId;
-use crate::core::crossing::{ImportKind, ResponseTerms, Wanted};
+use crate::core::crossing::{About, ImportKind, Outcome, ResponseTerms, Wanted};
 use crate::mapping::{Mapping, Mappings, Transform};
 use midge_reactor::Time;
 use std::time::Duration;
@@ -11,6 +11,8 @@ struct Imported<'a> {
     there: &'a str,
     here: &'a str,
     kind: ImportKind,
+    is_told: bool,
+    measuring: Option<(u8, &'a str)>,
 }
 
 const SINGLE: ImportKind = ImportKind::Service(ResponseTerms {
@@ -61,6 +63,8 @@ impl Bench {
             subject: from.as_bytes(),
             transform: transform.as_ref(),
             kind: one.kind,
+            is_told: one.is_told,
+            measuring: one.measuring,
         });
         let wanted: Vec<Wanted<'_>> = wanted.collect();
         self.core.import(importer, &wanted);
@@ -74,6 +78,8 @@ fn service<'a>(exporter: AccountId, there: &'a str, here: &'a str) -> Imported<'
         there,
         here,
         kind: SINGLE,
+        is_told: false,
+        measuring: None,
     }
 }
 
@@ -83,6 +89,8 @@ fn stream<'a>(exporter: AccountId, there: &'a str, here: &'a str) -> Imported<'a
         there,
         here,
         kind: ImportKind::Stream,
+        is_told: false,
+        measuring: None,
     }
 }
 
@@ -212,7 +220,7 @@ fn a_request_goes_on_to_further_accounts_and_its_answer_all_the_way_back() {
     assert!(bench.got(between).contains("{\"acc\":\"A\"}"));
     let got = bench.got(server);
     assert!(
-        got.starts_with("HMSG deeper 1 ") && got.contains("{\"acc\":\"B\"}"),
+        got.starts_with("HMSG deeper 1 ") && got.contains(r#"{"acc":"A","svc":"B"}"#),
         "{got}"
     );
     let (reply, _) = with_reply(&got);
@@ -424,4 +432,131 @@ fn what_is_imported_as_before_is_not_touched_when_the_rest_changes() {
     assert!(bench.got(server).starts_with("HMSG five "));
     bench.import(b, &[]);
     assert!(bench.core.accounts[b].sublist.is_empty());
+}
+
+/// What the next request tells of who asks.
+fn requester(frame: &str) -> String {
+    let line = frame
+        .lines()
+        .find_map(|line| line.strip_prefix("Nats-Request-Info: "));
+    line.expect("it tells who asks").to_owned()
+}
+
+fn about(id: u64) -> About {
+    About {
+        first: format!("\"id\":{id},").into(),
+        middle: "".into(),
+        last: "".into(),
+    }
+}
+
+#[test]
+fn who_asks_is_told_as_far_as_each_account_on_the_way_shares_it() {
+    let mut bench = Bench::new();
+    let (a, b, c) = (bench.account("A"), bench.account("B"), bench.account("C"));
+    let (server, asker) = (bench.client_of(a), bench.client_of(c));
+    bench.subscribe(server, "deep", None, "1");
+    for (first, second, expected) in [
+        (false, false, r#"{"acc":"C","svc":"B"}"#),
+        (true, false, r#"{"acc":"C","svc":"B"}"#),
+        (false, true, r#"{"acc":"C","svc":"B"}"#),
+        (true, true, r#"{"id":7,"acc":"C","svc":"B"}"#),
+    ] {
+        let import = |is_told, exporter, there, here| Imported {
+            is_told,
+            ..service(exporter, there, here)
+        };
+        bench.import(c, &[import(first, b, "mid", "top")]);
+        bench.import(b, &[import(second, a, "deep", "mid")]);
+        assert_eq!(bench.core.tells_of_clients(c), first);
+        bench.core.set_about(asker, about(7));
+        assert_eq!(bench.publish(asker, "PUB top 0\r\n\r\n"), 1);
+        assert_eq!(requester(&bench.got(server)), expected, "{first} {second}");
+    }
+    let round_trip = Duration::from_nanos(5);
+    bench.core.receiver_mut(asker).answered_in(round_trip);
+    assert_eq!(bench.publish(asker, "PUB top 0\r\n\r\n"), 1);
+    let expected = r#"{"id":7,"acc":"C","svc":"B","rtt":5}"#;
+    assert_eq!(requester(&bench.got(server)), expected);
+    // Nothing of it is kept when it has gone.
+    bench.core.leave(asker);
+    while bench.core.clear_a_piece() {}
+    bench.core.invariants();
+}
+
+#[test]
+fn a_plain_request_tells_the_round_trip_of_its_client_as_it_is() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.account("A"), bench.account("B"));
+    let (server, first, second) = (bench.client_of(a), bench.client_of(b), bench.client_of(b));
+    bench.import(b, &[service(a, "svc", "svc")]);
+    bench.subscribe(server, "svc", None, "1");
+    for (client, nanoseconds, expected) in [
+        (first, 9, r#"{"acc":"B","rtt":9}"#),
+        (first, 10_000_000_000, r#"{"acc":"B","rtt":4294967295}"#),
+        (second, 0, r#"{"acc":"B","rtt":1}"#),
+    ] {
+        let round_trip = Duration::from_nanos(nanoseconds);
+        bench.core.receiver_mut(client).answered_in(round_trip);
+        assert_eq!(bench.publish(client, "PUB svc 0\r\n\r\n"), 1);
+        assert_eq!(requester(&bench.got(server)), expected);
+    }
+}
+
+#[test]
+fn each_request_that_is_measured_has_one_outcome_and_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.account("A"), bench.account("B"));
+    let (server, asker) = (bench.client_of(a), bench.client_of(b));
+    let measured = Imported {
+        measuring: Some((100, "took")),
+        ..service(a, "svc", "svc")
+    };
+    bench.import(b, &[measured]);
+    assert!(bench.core.tells_of_clients(a) && !bench.core.tells_of_clients(b));
+    bench.core.set_about(server, about(3));
+    let outcomes = |bench: &mut Bench| {
+        let all = bench.core.requests.measured.drain(..);
+        all.map(|one| one.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(bench.publish(asker, "PUB svc r 0\r\n\r\n"), 0);
+    assert_eq!(bench.publish(asker, "PUB svc 0\r\n\r\n"), 0);
+    assert_eq!(
+        outcomes(&mut bench),
+        [Outcome::NoResponder, Outcome::NoReply]
+    );
+    bench.subscribe(server, "svc", None, "1");
+    bench.subscribe(asker, "r", None, "2");
+    assert_eq!(bench.publish(asker, "PUB svc r 0\r\n\r\n"), 1);
+    let (reply, _) = with_reply(&bench.got(server));
+    assert!(bench.core.requests.is_timing && bench.core.imports.timed() == 1);
+    let began = bench.core.clock.now();
+    bench.core.clock.set(began + Duration::from_secs(1));
+    let answer = format!("PUB {reply} 0\r\n\r\n");
+    assert_eq!(bench.publish(server, &answer), 1);
+    let expected = Outcome::Answered {
+        responder: (*br#"{"id":3,"acc":"A"}"#).into(),
+        round_trip: Duration::ZERO,
+        at: began + Duration::from_secs(1),
+    };
+    assert_eq!(outcomes(&mut bench), [expected]);
+    assert_eq!(bench.core.imports.timed(), 0);
+    // One that is answered too late is told of when its time is over, and not again.
+    assert_eq!(bench.publish(asker, "PUB svc r 0\r\n\r\n"), 1);
+    let (reply, _) = with_reply(&bench.got(server));
+    let end = bench.core.clock.now() + Duration::from_secs(120);
+    let begun = bench.core.clock.now();
+    assert_eq!(bench.core.end_late_samples(begun), Some(end));
+    assert_eq!(bench.core.end_late_samples(end), None);
+    bench.core.clock.set(end);
+    assert_eq!(bench.publish(server, &format!("PUB {reply} 0\r\n\r\n")), 0);
+    assert_eq!(outcomes(&mut bench), [Outcome::TooLate]);
+    // What is measured no longer costs nothing any more.
+    bench.import(b, &[service(a, "svc", "svc")]);
+    assert!(!bench.core.tells_of_clients(a));
+    assert_eq!(bench.publish(asker, "PUB svc r 0\r\n\r\n"), 1);
+    assert_eq!(
+        (outcomes(&mut bench).len(), bench.core.imports.timed()),
+        (0, 0)
+    );
 }
