@@ -213,6 +213,7 @@ fn read_again(cx: &mut Context<'_, State>) {
 fn take_up(cx: &mut Context<'_, State>, mut others: VecDeque<AccountToken>) {
     for _ in 0..COMPARED_MAX {
         let Some(token) = others.pop_front() else {
+            attend(cx);
             return done(cx);
         };
         let key = token.key().to_owned();
@@ -229,8 +230,18 @@ fn take_up(cx: &mut Context<'_, State>, mut others: VecDeque<AccountToken>) {
             bring(cx, &key);
             break;
         }
+        // Others may import from it.
+        cx.state.sharing.touch(&key);
     }
+    attend(cx);
     cx.defer(|cx| take_up(cx, others));
+}
+
+/// Does what is to be done of imports, if there is something.
+fn attend(cx: &mut Context<'_, State>) {
+    if cx.state.sharing.is_waiting() {
+        (cx.state.pushes.attend)(cx);
+    }
 }
 
 /// Whether a token may count for clients that are there. Who puts it into the directory may mean an older one.
