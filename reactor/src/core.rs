@@ -121,6 +121,8 @@ pub(crate) struct Core {
     pub(crate) yielded: bool,
     /// The driver wants to be told of each call of a handler.
     pub(crate) records: bool,
+    /// The world is one of a seed.
+    pub(crate) is_simulated: bool,
     pub(crate) stats: Stats,
     /// Most timers that handlers and closures may have armed.
     pub(crate) timers_max: usize,
@@ -158,6 +160,7 @@ impl Core {
             produced: 0,
             yielded: false,
             records: false,
+            is_simulated: false,
             stats: Stats::default(),
             timers_max: usize::MAX,
             timers_swept_at: deadlines::TIMERS_SWEPT_MIN,

@@ -96,6 +96,11 @@ pub trait Driver: fmt::Debug {
     /// A number to seed random choices with; a simulation gives the same one in each run.
     fn seed(&mut self) -> u64;
 
+    /// Whether the world is one of a seed, in which nothing may come from the system.
+    fn is_simulated(&self) -> bool {
+        false
+    }
+
     /// Whether the clock goes on by itself, so that a reactor may poll again and again instead of
     /// sleeping. Not so in a simulation.
     fn spins(&self) -> bool {

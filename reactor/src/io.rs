@@ -70,6 +70,13 @@ impl Io<'_> {
         self.core.random()
     }
 
+    /// Whether the world is simulated. Then what is to be the same in each run of one seed, secrets as well, is made
+    /// of [`random`](Io::random) numbers, and else of the system's.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.core.is_simulated
+    }
+
     /// Bytes queued since the handler or closure that is running now was called, over all
     /// connections: what to look at before going on with a long input (see
     /// [`Context::yield_now`](crate::Context::yield_now)).

@@ -137,6 +137,7 @@ impl<S> Reactor<S> {
         core.timers_max = settings.timers_max;
         core.times = settings.times;
         core.records = driver.records();
+        core.is_simulated = driver.is_simulated();
         let tasks = Tasks {
             new: Vec::new(),
             deferred: VecDeque::new(),

@@ -19,7 +19,7 @@ use crate::server::sharing;
 use crate::state::handshakes::Handshakes;
 use crate::state::ports::{Files, Ports};
 use crate::state::socket_file::SocketFile;
-use crate::state::{OpenDoor, State, Stop, new_keys};
+use crate::state::{OpenDoor, State, Stop, keys_in, new_keys};
 use crate::websocket::Settings;
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor};
@@ -359,8 +359,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
     cx.state.core.seed(random);
     reload::bound_queues(cx);
     if cx.state.info.server_id.is_empty() {
-        // Not from the reactor's numbers, of which a client might tell the next from those it was given.
-        let keys = new_keys().map_err(StartError::System)?;
+        let keys = keys_in(&mut cx.io).map_err(StartError::System)?;
         cx.state.info = announce(&cx.state.config, keys.server_id(), keys.xkey());
         cx.state.keys = Some(keys);
     }

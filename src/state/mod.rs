@@ -183,6 +183,18 @@ pub(crate) fn new_keys() -> io::Result<Keys> {
     Keys::new()
 }
 
+/// Keys for a server in a world of that kind.
+///
+/// # Errors
+/// The system has no random bytes.
+pub(crate) fn keys_in(io: &mut Io<'_>) -> io::Result<Keys> {
+    match io.is_simulated() {
+        true => Ok(Keys::simulated(std::array::from_fn(|_| io.random()))),
+        // Not from the reactor's numbers, of which a client might tell the next from those it was given.
+        false => Keys::new(),
+    }
+}
+
 impl State {
     /// The state of a broker with no clients, with `INFO` made and the settings checked already.
     pub(crate) fn announcing(config: Config, info: Info) -> State {

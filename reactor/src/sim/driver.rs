@@ -28,6 +28,10 @@ impl Driver for SimDriver {
         self.net.borrow_mut().rng.seeds.next()
     }
 
+    fn is_simulated(&self) -> bool {
+        true
+    }
+
     /// Never waits: the scheduler moves the clock before it lets a host turn.
     fn poll(&mut self, events: &mut Vec<Event>, _: Option<Duration>) -> io::Result<()> {
         self.net.borrow_mut().poll(self.host, events);

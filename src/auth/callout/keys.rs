@@ -27,11 +27,25 @@ impl Keys {
         for secret in &mut secrets {
             getrandom::fill(secret).map_err(io::Error::from)?;
         }
-        Ok(Keys {
-            signer: Signer::of(Kind::Server, &secrets[0]),
+        Ok(Keys::of(secrets))
+    }
+
+    /// Those of a simulated server, which are the same in each run.
+    pub(crate) fn simulated(numbers: [u64; 4]) -> Keys {
+        let mut secret = [0; 32];
+        for (bytes, number) in secret.chunks_exact_mut(8).zip(numbers) {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        Keys::of([secret, secret.map(|byte| !byte)])
+    }
+
+    #[cfg_attr(not(feature = "nkeys"), expect(unused_variables))]
+    fn of([signing, sealing]: [[u8; 32]; 2]) -> Keys {
+        Keys {
+            signer: Signer::of(Kind::Server, &signing),
             #[cfg(feature = "nkeys")]
-            sealing: SealingKey::of(secrets[1]),
-        })
+            sealing: SealingKey::of(sealing),
+        }
     }
 
     /// The server's id: the public half of the key that it signs with.
