@@ -314,6 +314,11 @@ impl Issues {
         self.of_kind("import", kind);
         if import.account.is_empty() {
             self.add("account to import from is not specified");
+        } else if !is_account(&import.account) {
+            self.add(&format!(
+                "account to import from {:?} is no key of an account",
+                import.account
+            ));
         }
         self.of_subject(subject);
         if !local_subject.is_empty() {

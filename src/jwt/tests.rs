@@ -344,6 +344,15 @@ fn what_is_wrong_with_an_account_is_told() {
     };
     assert_eq!(issues(&|_| {}), [""; 0]);
     assert_eq!(with(activation(&other, &a, "priv", "service")), [""; 0]);
+    let of = |account: &str| {
+        let import = json!({"subject": "s", "account": account, "type": "stream"});
+        issues(&|nats| nats["imports"] = json!([import]))
+    };
+    assert_eq!(of(""), ["account to import from is not specified"]);
+    assert_eq!(
+        of("x 1\r\n"),
+        ["account to import from \"x 1\\r\\n\" is no key of an account"]
+    );
     assert_eq!(with(activation(&other, &a, ">", "service")), [""; 0]);
     assert_eq!(
         with("x".into()),
