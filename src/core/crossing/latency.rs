@@ -12,7 +12,7 @@ use super::header::Requester;
 use super::{Imports, Token};
 use crate::core::Core;
 use crate::core::accounts::AccountId;
-use crate::core::origin::Origin;
+use crate::core::origin::{Origin, Role};
 use crate::core::sublist::ReceiverId;
 use midge_protocol::Publish;
 use midge_reactor::Time;
@@ -50,6 +50,15 @@ pub(crate) struct Sample {
     until: Time,
 }
 
+impl Sample {
+    /// Bytes that are kept of what its sender says and is.
+    pub(super) fn bytes(&self) -> usize {
+        let fields = self.header.iter().flatten();
+        let values = fields.map(|(name, value)| name.len() + value.to_string().len());
+        self.requester.len() + values.sum::<usize>()
+    }
+}
+
 /// What has become of one.
 #[derive(Debug)]
 pub(crate) struct Measured {
@@ -83,6 +92,10 @@ impl Core {
         message: &Publish<'_>,
         (requester, threshold): (&[u8], Duration),
     ) -> Option<Box<Sample>> {
+        // What the broker itself says is no request, or an event about latency might bring about the next.
+        if from.role != Role::Client {
+            return None;
+        }
         let account = &mut self.accounts[there];
         let by_chance =
             measuring.percent > 0 && account.random.below(100) < usize::from(measuring.percent);
@@ -200,6 +213,10 @@ impl Imports {
     }
 }
 
+/// Bytes of a header's value that are kept until the answer comes: a longer one is as none. What the W3C's
+/// `tracestate` must have room for is half of it.
+const VALUE_BYTES_MAX: usize = 1024;
+
 /// The headers that ask for a trace, if some do: by the ways of Jaeger, of Zipkin (long or short), and of the W3C.
 fn traced(header: &[u8]) -> Option<Map<String, Value>> {
     let text = str::from_utf8(header).ok()?;
@@ -211,7 +228,7 @@ fn traced(header: &[u8]) -> Option<Map<String, Value>> {
     let find = |name: &str| {
         let found = fields
             .iter()
-            .find(|(one, _)| one.eq_ignore_ascii_case(name));
+            .find(|(one, value)| one.eq_ignore_ascii_case(name) && value.len() <= VALUE_BYTES_MAX);
         found.map(|(_, value)| *value)
     };
     let told = |names: &[&str]| {
@@ -270,6 +287,13 @@ mod tests {
             ("b3: a-b-1", Some("B3")),
             ("traceparent: 00-a-b-01", Some("Traceparent")),
             ("traceparent: 00-a-b-00", None),
+            (
+                &format!(
+                    "traceparent: 00-a-b-01\r\ntracestate: {}",
+                    "s".repeat(VALUE_BYTES_MAX + 1)
+                ),
+                Some("Traceparent"),
+            ),
         ] {
             let block = format!("NATS/1.0\r\n{header}\r\n\r\n");
             let found = traced(block.as_bytes());

@@ -555,6 +555,8 @@ impl Core {
         made.set_reply(message, back.reply.as_slice(), reply);
         let origin = Origin {
             is_held: false,
+            // Who answers has shared nothing with those whom the answer may come to.
+            is_told: false,
             ..arriving(from, there)
         };
         Some(Arrival { origin, awaited })

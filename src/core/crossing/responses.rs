@@ -6,7 +6,7 @@
 //!      |      token
 //!      prefix of the account
 //!
-//! for each account that asks: waiting <= WAITING_MAX, bytes of their reply subjects <= BYTES_MAX
+//! for each account that asks: waiting <= WAITING_MAX, bytes of their reply subjects and samples <= BYTES_MAX
 //! ```
 //!
 //! An answer that is the only one ends the wait. Of several, each prolongs it, and an empty one ends it. Where an account
@@ -24,7 +24,7 @@ use std::time::Duration;
 /// Answers that one account may wait for in another one.
 const WAITING_MAX: usize = 64 * 1024;
 
-/// Bytes of their reply subjects.
+/// Bytes of their reply subjects, and of what is kept of those that are measured.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Places for all accounts that ask.
@@ -118,6 +118,8 @@ struct Slot {
     /// `None` if it is over.
     awaited: Option<Awaited>,
     until: Time,
+    /// What counts of it for the account that waits.
+    bytes: usize,
 }
 
 /// What one account waits for.
@@ -164,7 +166,8 @@ impl Responses {
 
     /// Waits for an answer. `None` if there is no place for it.
     pub(super) fn put(&mut self, awaited: Awaited, now: Time) -> Option<Token> {
-        let (account, bytes) = (awaited.account, awaited.reply.len());
+        let sample = awaited.sample.as_ref().map_or(0, |sample| sample.bytes());
+        let (account, bytes) = (awaited.account, awaited.reply.len() + sample);
         self.make_room(account, bytes, now);
         if self.free.is_empty() && self.slots.len() == SLOTS_MAX {
             return None;
@@ -175,6 +178,7 @@ impl Responses {
             secret,
             awaited: Some(awaited),
             until,
+            bytes,
         };
         let place = match self.free.pop() {
             Some(place) => {
@@ -259,11 +263,11 @@ impl Responses {
         if slot.secret != token.secret {
             return None;
         }
-        let over = slot.awaited.take()?;
+        let (over, bytes) = (slot.awaited.take()?, slot.bytes);
         self.free.push(token.slot);
         let waiting = self.waiting.get_mut(&over.account)?;
         waiting.count -= 1;
-        waiting.bytes -= over.reply.len();
+        waiting.bytes -= bytes;
         if waiting.count == 0 {
             self.waiting.remove(&over.account);
         } else if waiting.tokens.len() > 2 * waiting.count + KEPT {

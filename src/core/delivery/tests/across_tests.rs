@@ -560,3 +560,42 @@ fn each_request_that_is_measured_has_one_outcome_and_leaves_nothing_behind() {
         (0, 0)
     );
 }
+
+#[test]
+fn what_the_broker_itself_publishes_is_not_measured() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.account("A"), bench.account("B"));
+    let asker = bench.client_of(b);
+    let measured = Imported {
+        measuring: Some((100, "took")),
+        ..service(a, "svc", "svc")
+    };
+    bench.import(b, &[measured]);
+    for (role, samples) in [(Role::Client, 1), (Role::Broker, 0)] {
+        let of_client = bench.core.receiver(asker).origin(asker);
+        let mut publisher = Publisher::new(Origin { role, ..of_client });
+        let mut buffer = Vec::new();
+        let message = Publish::compose(&mut buffer, b"svc", None, b"", b"");
+        assert_eq!(bench.begin(&mut publisher, &message), Published::NOBODY);
+        assert_eq!(bench.core.requests.measured.drain(..).count(), samples);
+    }
+}
+
+#[test]
+fn who_answers_is_not_told_to_those_whom_the_answer_comes_to() {
+    let mut bench = Bench::new();
+    let (a, b, c) = (bench.account("A"), bench.account("B"), bench.account("C"));
+    let (server, asker, third) = (bench.client_of(a), bench.client_of(b), bench.client_of(c));
+    bench.subscribe(server, "svc", None, "1");
+    bench.subscribe(third, "x", None, "1");
+    let shared = Imported {
+        is_told: true,
+        ..service(c, "x", "x")
+    };
+    bench.import(b, &[service(a, "svc", "svc"), shared]);
+    bench.core.set_about(server, about(7));
+    assert_eq!(bench.publish(asker, "PUB svc x 0\r\n\r\n"), 1);
+    let (reply, _) = with_reply(&bench.got(server));
+    assert_eq!(bench.publish(server, &format!("PUB {reply} 1\r\ny\r\n")), 1);
+    assert_eq!(requester(&bench.got(third)), r#"{"acc":"A","svc":"B"}"#);
+}
