@@ -141,9 +141,14 @@ impl Config {
 
     /// What a user may do that has no permissions of its own.
     pub(crate) fn default_permissions_of(&self, user: &User) -> Option<&Grant> {
-        match &user.account {
-            Some(name) if name != GLOBAL => self.accounts.get(name)?.default_permissions.as_ref(),
-            _ => self.default_permissions.as_ref(),
+        self.default_permissions_in(user.account_name())
+    }
+
+    /// What its users may do that have no permissions of their own.
+    pub(crate) fn default_permissions_in(&self, account: &str) -> Option<&Grant> {
+        match account {
+            GLOBAL => self.default_permissions.as_ref(),
+            account => self.accounts.get(account)?.default_permissions.as_ref(),
         }
     }
 }

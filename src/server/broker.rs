@@ -1,6 +1,7 @@
 //! `Broker`: binds the port, runs the reactor, stops in good order.
 
 use crate::ANNOUNCED_VERSION;
+use crate::auth::callout::keys::Keys;
 use crate::client::Client;
 use crate::client::listener::Clients;
 use crate::client::lookup;
@@ -19,7 +20,7 @@ use crate::server::sharing;
 use crate::state::handshakes::Handshakes;
 use crate::state::ports::{Files, Ports};
 use crate::state::socket_file::SocketFile;
-use crate::state::{OpenDoor, State, Stop, keys_in, new_keys};
+use crate::state::{OpenDoor, State, Stop};
 use crate::websocket::Settings;
 use midge_protocol::Info;
 use midge_reactor::{Context, Key, ListenOptions, Reactor};
@@ -60,7 +61,7 @@ impl Broker {
     /// See [`StartError`]. Nothing is left behind.
     pub fn bind(config: Config) -> Result<Broker, StartError> {
         let config = preflight::check(config)?;
-        let keys = new_keys().map_err(StartError::System)?;
+        let keys = Keys::new().map_err(StartError::System)?;
         let server_id = keys.server_id();
         log::info!(target: "midge", "Starting midge");
         log::info!(target: "midge", "  Version:  {} (as nats-server {ANNOUNCED_VERSION})", env!("CARGO_PKG_VERSION"));
@@ -359,7 +360,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
     cx.state.core.seed(random);
     reload::bound_queues(cx);
     if cx.state.info.server_id.is_empty() {
-        let keys = keys_in(&mut cx.io).map_err(StartError::System)?;
+        let keys = Keys::in_world_of(&mut cx.io).map_err(StartError::System)?;
         cx.state.info = announce(&cx.state.config, keys.server_id(), keys.xkey());
         cx.state.keys = Some(keys);
     }

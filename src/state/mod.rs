@@ -53,7 +53,6 @@ use crate::state::socket_file::SocketFile;
 use crate::websocket::Settings;
 use midge_protocol::Info;
 use midge_reactor::{Io, Key};
-use std::io;
 use std::rc::Rc;
 
 /// What ended a broker.
@@ -173,26 +172,6 @@ pub(crate) struct ConnectionCounts {
     /// Closed for wrong credentials, or for none in time.
     pub(crate) auth_failures: u64,
     pub(crate) tls_handshakes: TlsHandshakes,
-}
-
-/// Keys for a server, which are those of no other.
-///
-/// # Errors
-/// The system has no random bytes.
-pub(crate) fn new_keys() -> io::Result<Keys> {
-    Keys::new()
-}
-
-/// Keys for a server in a world of that kind.
-///
-/// # Errors
-/// The system has no random bytes.
-pub(crate) fn keys_in(io: &mut Io<'_>) -> io::Result<Keys> {
-    match io.is_simulated() {
-        true => Ok(Keys::simulated(std::array::from_fn(|_| io.random()))),
-        // Not from the reactor's numbers, of which a client might tell the next from those it was given.
-        false => Keys::new(),
-    }
 }
 
 impl State {

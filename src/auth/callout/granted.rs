@@ -1,7 +1,8 @@
 //! `Granted`: what a callout of the settings has let in, as far as it is needed when the settings are others.
 
+use super::super::login::{Ground, Limits, Login};
+use super::super::permissions::Permissions;
 use super::super::tokens::Terms;
-use super::super::{Ground, Limits, Login, Permissions};
 use super::{Fault, decides_nothing};
 use crate::config::{Config, Grant};
 use crate::jwt::{Claims, User};
@@ -99,13 +100,7 @@ pub(super) fn login(
 }
 
 fn login_of(config: &Config, account: &str, user: &str, granted: Granted) -> Login {
-    let default = match account == crate::config::GLOBAL {
-        true => config.default_permissions.as_ref(),
-        false => config
-            .accounts
-            .get(account)
-            .and_then(|account| account.default_permissions.as_ref()),
-    };
+    let default = config.default_permissions_in(account);
     let grant = granted.permissions.as_ref().or(default);
     let callout = config.auth_callout.as_ref();
     let permissions = match callout.is_some_and(|callout| callout.account == account) {

@@ -7,6 +7,7 @@
 use super::sealing::SealingKey;
 use crate::jwt::Signer;
 use midge_protocol::nkey::Kind;
+use midge_reactor::Io;
 use std::io;
 
 /// The keys of this server.
@@ -18,7 +19,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// New ones.
+    /// New ones, which are those of no other server.
     ///
     /// # Errors
     /// The system has no random bytes.
@@ -30,13 +31,20 @@ impl Keys {
         Ok(Keys::of(secrets))
     }
 
-    /// Those of a simulated server, which are the same in each run.
-    pub(crate) fn simulated(numbers: [u64; 4]) -> Keys {
-        let mut secret = [0; 32];
-        for (bytes, number) in secret.chunks_exact_mut(8).zip(numbers) {
-            bytes.copy_from_slice(&number.to_le_bytes());
+    /// Those of a server in this world: in a simulated one the same in each run.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub(crate) fn in_world_of(io: &mut Io<'_>) -> io::Result<Keys> {
+        if !io.is_simulated() {
+            // Not from the reactor's numbers, of which a client might tell the next from those it was given.
+            return Keys::new();
         }
-        Keys::of([secret, secret.map(|byte| !byte)])
+        let mut secret = [0; 32];
+        for bytes in secret.chunks_exact_mut(8) {
+            bytes.copy_from_slice(&io.random().to_le_bytes());
+        }
+        Ok(Keys::of([secret, secret.map(|byte| !byte)]))
     }
 
     #[cfg_attr(not(feature = "nkeys"), expect(unused_variables))]

@@ -32,7 +32,7 @@ pub(crate) mod sealing;
 pub(crate) use fault::Fault;
 pub(crate) use granted::Granted;
 
-use super::Permissions;
+use super::permissions::Permissions;
 use super::tokens::Known;
 use crate::config::{Config, Grant, callout};
 

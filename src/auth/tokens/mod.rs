@@ -28,8 +28,10 @@ pub(crate) use known::Known;
 pub(crate) use refusal::Refusal;
 
 use super::callout::{self, Fault};
+use super::login::{Ground, Limits, Login};
+use super::permissions::Permissions;
 use super::signature::Nonce;
-use super::{CallOut, Ground, Limits, Login, Permissions, Verdict};
+use super::{CallOut, Verdict};
 use crate::config::{AccountToken, Config, ConnectionType, Grant, Operators, Trust, grant};
 use crate::jwt::{self, Account, Claims, Names, Scope, User};
 use ipnet::IpNet;
@@ -112,6 +114,29 @@ struct TokenLimits {
 }
 
 impl Proven {
+    /// What a token proves, of which all is good; under these terms, by this scope and account, and until then.
+    fn of(
+        user: &Claims<User>,
+        terms: &User,
+        scope: Option<&Arc<Scope>>,
+        account: &Claims<Account>,
+        until: Option<Time>,
+    ) -> Proven {
+        Proven {
+            issuer: user.issuer.as_str().into(),
+            issued_at: user.issued_at,
+            is_bearer: false,
+            scope: scope.cloned(),
+            permissions: grant(&terms.permissions),
+            payload: terms.payload,
+            subscriptions: terms.subs,
+            until,
+            limits: limits_of(terms.payload, terms.subs, &account.body),
+            ends_with_account: false,
+            callout: None,
+        }
+    }
+
     /// Those, where they are less than what the settings let any client have.
     pub(super) fn limits(&self, config: &Config) -> Limits {
         let TokenLimits {
@@ -275,19 +300,6 @@ impl Checking<'_> {
             return Err(Refusal::Revoked);
         }
         let until = until(&user, &terms, shown, self.now)?;
-        let proven = Proven {
-            issuer: user.issuer.as_str().into(),
-            issued_at: user.issued_at,
-            is_bearer: terms.bearer_token,
-            scope: scope.cloned(),
-            permissions: grant(&terms.permissions),
-            payload: terms.payload,
-            subscriptions: terms.subs,
-            until,
-            limits: limits_of(terms.payload, terms.subs, &claims.body),
-            ends_with_account: false,
-            callout: None,
-        };
         if !is_user_of_account(&claims.body, &user.subject) {
             return Ok(Good::AsFarAs(Box::new(CallOut {
                 account: key.into(),
@@ -296,6 +308,10 @@ impl Checking<'_> {
                 tags: user.tags,
             })));
         }
+        let proven = Proven {
+            is_bearer: terms.bearer_token,
+            ..Proven::of(&user, &terms, scope, claims, until)
+        };
         let login = login_of(self.config, account, &user.subject, &proven, self.now);
         Ok(Good::Login(login))
     }
@@ -406,19 +422,8 @@ fn vouched(
     if is_revoked(&claims.body, &user.subject, user.issued_at) {
         return Err(Refusal::Revoked);
     }
-    Ok(Proven {
-        issuer: user.issuer.as_str().into(),
-        issued_at: user.issued_at,
-        is_bearer: false,
-        scope: scope.cloned(),
-        permissions: grant(&terms.permissions),
-        payload: terms.payload,
-        subscriptions: terms.subs,
-        until: until(user, &terms, shown, now)?,
-        limits: limits_of(terms.payload, terms.subs, &claims.body),
-        ends_with_account: false,
-        callout: None,
-    })
+    let until = until(user, &terms, shown, now)?;
+    Ok(Proven::of(user, &terms, scope, claims, until))
 }
 
 /// What a client is that has proved this, with what its account says at present.
