@@ -166,10 +166,14 @@ impl Accounts {
         Born { id, number }
     }
 
+    /// Whether an account is still open.
+    pub(crate) fn is_open(&self, born: Born) -> bool {
+        self[born.id].born == born.number
+    }
+
     /// What an account is called, if it is still open.
     pub(crate) fn name_of(&self, born: Born) -> Option<&str> {
-        let account = &self[born.id];
-        (account.born == born.number).then_some(&*account.name)
+        self.is_open(born).then(|| &*self[born.id].name)
     }
 
     /// The account of this name, which is open from here on.

@@ -11,7 +11,7 @@
 use super::header::Requester;
 use super::{Imports, Token};
 use crate::core::Core;
-use crate::core::accounts::AccountId;
+use crate::core::accounts::{AccountId, Born};
 use crate::core::origin::{Origin, Role};
 use crate::core::sublist::ReceiverId;
 use midge_protocol::Publish;
@@ -36,8 +36,7 @@ pub(crate) struct Measuring {
 #[derive(Debug)]
 pub(crate) struct Sample {
     /// The account that serves it, and where it is told there.
-    pub account: AccountId,
-    pub born: u64,
+    pub account: Born,
     pub measuring: Arc<Measuring>,
     /// Who asks, as JSON.
     pub requester: Box<[u8]>,
@@ -103,10 +102,9 @@ impl Core {
             true => None,
             false => Some(traced(message.header())?),
         };
-        let (began, born) = (self.clock.now(), account.born);
+        let began = self.clock.now();
         Some(Box::new(Sample {
-            account: there,
-            born,
+            account: self.accounts.born(there),
             measuring: Arc::clone(measuring),
             requester: requester.into(),
             round_trip: self.round_trip(from.receiver),
@@ -132,7 +130,7 @@ impl Core {
     #[cold]
     pub(super) fn measured(&mut self, token: Option<Token>, sample: Box<Sample>, outcome: Outcome) {
         if let Some(token) = token {
-            let place = (sample.until, sample.account, token);
+            let place = (sample.until, sample.account.id, token);
             self.imports.timed.remove(&place);
         }
         if self.requests.measured.len() < WAITING_MAX {

@@ -522,8 +522,7 @@ impl Core {
             return Some(None);
         };
         let back = Awaited {
-            account: from.account,
-            born: self.accounts[from.account].born,
+            account: self.accounts.born(from.account),
             reply: Reply::new([reply]),
             terms,
             sample,
@@ -545,10 +544,10 @@ impl Core {
         if let Some(sample) = back.sample.take() {
             self.answered(token, sample, from);
         }
-        let there = back.account;
-        if self.accounts[there].born != back.born {
+        if !self.accounts.is_open(back.account) {
             return None;
         }
+        let there = back.account.id;
         // The talk may go on: an answer to the answer leads back here.
         let awaited = self.await_for(from, there, message.reply(), back.terms, None)?;
         let reply = awaited.is_some().then_some(&*self.imports.reply);

@@ -13,7 +13,7 @@
 //! has asked for more than it may wait for, its own oldest requests are no longer waited for: those of others are.
 
 use super::latency::Sample;
-use crate::core::accounts::AccountId;
+use crate::core::accounts::{AccountId, Born};
 use crate::core::random::Random;
 use crate::core::small_bytes::SmallBytes;
 use hashbrown::HashMap;
@@ -53,9 +53,7 @@ pub(super) type Reply = SmallBytes<54>;
 /// Where an answer goes.
 #[derive(Debug)]
 pub(super) struct Awaited {
-    pub(super) account: AccountId,
-    /// Tells that account from a later one in its place.
-    pub(super) born: u64,
+    pub(super) account: Born,
     pub(super) reply: Reply,
     pub(super) terms: ResponseTerms,
     /// What is to be told of it.
@@ -167,7 +165,7 @@ impl Responses {
     /// Waits for an answer. `None` if there is no place for it.
     pub(super) fn put(&mut self, awaited: Awaited, now: Time) -> Option<Token> {
         let sample = awaited.sample.as_ref().map_or(0, |sample| sample.bytes());
-        let (account, bytes) = (awaited.account, awaited.reply.len() + sample);
+        let (account, bytes) = (awaited.account.id, awaited.reply.len() + sample);
         self.make_room(account, bytes, now);
         if self.free.is_empty() && self.slots.len() == SLOTS_MAX {
             return None;
@@ -225,7 +223,8 @@ impl Responses {
         self.lost.extend(sample.map(|sample| (token, sample)));
     }
 
-    /// Where an answer to `subject` goes, and by which token it was awaited. If it `is_empty`, or the only one, there is no further one.
+    /// Where an answer to `subject` goes, and by which token it was awaited. If it `is_empty`, or the only
+    /// one, there is no further one.
     pub(super) fn take(
         &mut self,
         subject: &[u8],
@@ -249,7 +248,6 @@ impl Responses {
         slot.until = now + awaited.terms.threshold;
         let back = Awaited {
             account: awaited.account,
-            born: awaited.born,
             reply: awaited.reply.clone(),
             terms: awaited.terms,
             sample: None,
@@ -265,11 +263,11 @@ impl Responses {
         }
         let (over, bytes) = (slot.awaited.take()?, slot.bytes);
         self.free.push(token.slot);
-        let waiting = self.waiting.get_mut(&over.account)?;
+        let waiting = self.waiting.get_mut(&over.account.id)?;
         waiting.count -= 1;
         waiting.bytes -= bytes;
         if waiting.count == 0 {
-            self.waiting.remove(&over.account);
+            self.waiting.remove(&over.account.id);
         } else if waiting.tokens.len() > 2 * waiting.count + KEPT {
             // The oldest may be waited for much longer than those behind it.
             let slots = &self.slots;
@@ -300,8 +298,10 @@ mod tests {
     fn awaited(account: AccountId, reply: &str, is_single: bool, seconds: u64) -> Awaited {
         let threshold = Duration::from_secs(seconds);
         Awaited {
-            account,
-            born: 0,
+            account: Born {
+                id: account,
+                number: 0,
+            },
             reply: Reply::new([reply.as_bytes()]),
             terms: ResponseTerms {
                 is_single,

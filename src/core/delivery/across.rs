@@ -11,6 +11,7 @@
 
 use super::{Published, Publisher, Quota, Tally, publish_one};
 use crate::core::Core;
+use crate::core::accounts::Born;
 use crate::core::crossing::Token;
 use crate::core::origin::Origin;
 use crate::core::outbox::Outbox;
@@ -38,8 +39,8 @@ pub(super) struct Across {
 pub(super) struct Hop {
     message: Redirected,
     publisher: Publisher,
-    /// The account that it has come to is the one of this number.
-    born: u64,
+    /// The account that it has come to.
+    account: Born,
     awaited: Option<Token>,
     /// Whether it was begun to be delivered.
     has_begun: bool,
@@ -114,7 +115,7 @@ impl Hop {
             Box::new(Hop {
                 message: Redirected::default(),
                 publisher: Publisher::new(*from),
-                born: 0,
+                account: core.accounts.born(from.account),
                 awaited: None,
                 has_begun: false,
             })
@@ -123,7 +124,7 @@ impl Hop {
             core.scratch.hops.push(hop);
             return None;
         };
-        hop.born = core.accounts[arrival.origin.account].born;
+        hop.account = core.accounts.born(arrival.origin.account);
         hop.publisher.come_from(arrival.origin);
         hop.awaited = arrival.awaited;
         hop.has_begun = false;
@@ -137,8 +138,7 @@ impl Hop {
         tally: &mut Tally,
         out: &mut O,
     ) -> Published {
-        let account = self.publisher.origin().account;
-        if core.accounts[account].born != self.born {
+        if !core.accounts.is_open(self.account) {
             // It was closed meanwhile.
             self.abandon(core, tally);
             return Published::NOBODY;
@@ -161,9 +161,8 @@ impl Hop {
     fn settle(&self, core: &mut Core, own: &Tally, tally: &mut Tally) {
         tally.charge(own.work());
         let (_, sent) = own.traffic();
-        let account = self.publisher.origin().account;
-        if core.accounts[account].born == self.born {
-            core.accounts.count_sent(account, sent);
+        if core.accounts.is_open(self.account) {
+            core.accounts.count_sent(self.account.id, sent);
         }
     }
 
@@ -178,7 +177,7 @@ impl Hop {
         if let Some(token) = self.awaited.take()
             && copies == 0
         {
-            core.await_none(self.publisher.origin().account, token);
+            core.await_none(self.account.id, token);
         }
         if core.scratch.hops.len() < HOPS_KEPT && self.message.capacity() <= KEPT_BYTES_MAX {
             core.scratch.hops.push(self);

@@ -33,10 +33,10 @@ pub(super) fn tell(cx: &mut Context<'_, State>) {
             break;
         };
         let sample = &measured.sample;
-        let (account, subject) = (sample.account, sample.measuring.subject.as_bytes());
+        let (account, subject) = (sample.account.id, sample.measuring.subject.as_bytes());
         let core = &mut cx.state.core;
         // It may have been closed since.
-        if core.accounts[account].born == sample.born && may_reach(core, account, subject) {
+        if core.accounts.is_open(sample.account) && may_reach(core, account, subject) {
             let id = number(cx);
             let payload = event(&measured, &id, cx.now());
             say_in(cx, account, subject, payload.as_bytes());
