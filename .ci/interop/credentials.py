@@ -12,7 +12,7 @@ import tempfile
 import nats
 from nats.errors import Error as NatsError
 
-from support import ANSWER_SECONDS, CHECK_SECONDS, Broker, Results, expect, expect_equal, reason_of
+from support import ANSWER_SECONDS, Broker, await_checks, expect, expect_equal
 
 
 class Place:
@@ -108,18 +108,10 @@ async def main():
     if len(sys.argv) != 4:
         sys.exit(f"usage: {os.path.basename(sys.argv[0])} BROKER_BINARY PORT OPERATOR_TOOL")
     binary, port, tool = os.path.abspath(sys.argv[1]), int(sys.argv[2]), os.path.abspath(sys.argv[3])
-    results = Results()
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([tool, folder], check=True)
         with Broker(binary, port, ["-c", os.path.join(folder, "broker.conf")]):
-            place = Place(folder, port)
-            for check in CHECKS:
-                try:
-                    await asyncio.wait_for(check(place), CHECK_SECONDS)
-                    results.ok(check.__name__)
-                except Exception as error:
-                    results.fail(check.__name__, reason_of(error))
-    results.end()
+            await await_checks(CHECKS, Place(folder, port))
 
 
 if __name__ == "__main__":

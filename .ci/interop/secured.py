@@ -14,7 +14,7 @@ from nacl.signing import SigningKey
 from nats.errors import Error as NatsError
 
 from papers import Papers, user_nkey
-from support import ANSWER_SECONDS, CHECK_SECONDS, Broker, Results, arguments, expect, expect_equal, reason_of
+from support import ANSWER_SECONDS, Broker, arguments, await_checks, expect, expect_equal
 
 PASSWORD = "pa:ss@wo/rd"
 TOKEN = "a-token"
@@ -160,16 +160,8 @@ CHECKS = [token, user_and_password, nkey, no_auth_user, tls, large_messages_by_t
 
 async def main():
     binary, port = arguments()
-    results = Results()
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(binary, port, folder)
-        for check in CHECKS:
-            try:
-                await asyncio.wait_for(check(place), CHECK_SECONDS)
-                results.ok(check.__name__)
-            except Exception as error:
-                results.fail(check.__name__, reason_of(error))
-    results.end()
+        await await_checks(CHECKS, Place(binary, port, folder))
 
 
 if __name__ == "__main__":

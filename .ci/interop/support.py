@@ -6,6 +6,7 @@ Nothing here sleeps to wait for the broker. A start ends with the broker's own l
 broker has taken every message, and once the subscriber's PING is answered the subscriber has them.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -255,6 +256,18 @@ class Results:
 
 def reason_of(error):
     return str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+
+
+async def await_checks(checks, *args):
+    """Awaits one check after the other, each for a bounded time; none stops the next."""
+    results = Results()
+    for check in checks:
+        try:
+            await asyncio.wait_for(check(*args), CHECK_SECONDS)
+            results.ok(check.__name__)
+        except Exception as error:
+            results.fail(check.__name__, reason_of(error))
+    results.end()
 
 
 def run_checks(checks, *args):

@@ -1,14 +1,13 @@
 //! What accounts that come by tokens let each other have: exports, imports and mappings of their claims, as other tokens
 //! come and activations end. `imports.rs` has the same for accounts of the settings.
 
+use crate::operator::serve;
 use crate::raw::{Raw, config, start};
 use crate::tokens::{Signer, account_body, user_body};
 use midge::{AccountToken, Auth, Config, OperatorToken, Operators, Preload, Resolver, Running};
 use midge_protocol::nkey::Kind;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -363,31 +362,10 @@ fn what_would_lead_back_is_left_out_and_comes_when_the_other_way_is_gone() {
 
 /// A server of HTTP with these accounts, by key, which are given out when it is told so.
 fn resolver(accounts: HashMap<String, String>) -> (String, Sender<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let url = format!("http://{}/", listener.local_addr().expect("it listens"));
     let (gate, opened) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("it is accepted");
-            let mut lines = BufReader::new(stream.try_clone().expect("it is open")).lines();
-            let first = lines.next().expect("a request").expect("it is text");
-            let end = lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
-            end.expect("it has an end").expect("it is text");
-            let key = first.split([' ', '/']).nth(2).unwrap_or_default();
-            // Each account waits until the test says so.
-            if !key.is_empty() && opened.recv().is_err() {
-                return;
-            }
-            let body = accounts.get(key).map_or("", String::as_str);
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            );
-            // The broker may have given up.
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    (url, gate)
+    // Each account waits until the test says so.
+    let may_answer = move |path: &str| path.ends_with('/') || opened.recv().is_ok();
+    (serve(accounts, may_answer, |_| true), gate)
 }
 
 #[test]

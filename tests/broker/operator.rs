@@ -195,12 +195,23 @@ fn a_reload_with_another_token_of_the_account_reaches_its_clients() {
 
 /// A server of HTTP with these accounts, by key; tells each path that is asked for.
 pub(crate) fn resolver(accounts: HashMap<String, String>) -> (String, Receiver<String>) {
+    let (sender, asked) = channel();
+    let url = serve(accounts, |_| true, move |path| sender.send(path).is_ok());
+    (url, asked)
+}
+
+/// A server of HTTP with these accounts, by key. It answers when `before` has returned, and ends when that or `after`
+/// says so; both are told the path that was asked for.
+pub(crate) fn serve(
+    accounts: HashMap<String, String>,
+    before: impl Fn(&str) -> bool + Send + 'static,
+    after: impl Fn(String) -> bool + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let url = format!(
         "http://{}/accounts/",
         listener.local_addr().expect("it listens")
     );
-    let (sender, asked) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("it is accepted");
@@ -209,6 +220,9 @@ pub(crate) fn resolver(accounts: HashMap<String, String>) -> (String, Receiver<S
             let end = lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
             end.expect("it has an end").expect("it is text");
             let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+            if !before(&path) {
+                return;
+            }
             let key = path.trim_start_matches("/accounts/");
             let found = if key.is_empty() {
                 Some("")
@@ -227,12 +241,12 @@ pub(crate) fn resolver(accounts: HashMap<String, String>) -> (String, Receiver<S
             );
             // The broker may have given up.
             let _ = stream.write_all(answer.as_bytes());
-            if sender.send(path).is_err() {
+            if !after(path) {
                 return;
             }
         }
     });
-    (url, asked)
+    url
 }
 
 #[test]

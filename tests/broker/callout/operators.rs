@@ -1,6 +1,6 @@
 //! Callouts by the JWT of an account.
 
-use super::service::{Asked, Service, xkey_text};
+use super::service::{self, Asked, Service, is_in, is_refused, xkey_text};
 use crate::operator::resolver;
 use crate::raw::{Raw, config, start};
 use crate::tokens::{Signer, account_body, user_body};
@@ -92,22 +92,8 @@ fn service(broker: &Running) -> Service {
 }
 
 fn come(broker: &Running, token: &str) -> Raw {
-    let mut client = Raw::connect(broker.addr());
     let connect = json!({"verbose": false, "jwt": token, "user": "joe", "pass": "his password"});
-    client.send(format!("CONNECT {connect}\r\nPING\r\n").as_bytes());
-    client
-}
-
-#[track_caller]
-fn is_in(client: &mut Raw) {
-    assert_eq!(client.line().as_deref(), Some("PONG"));
-}
-
-#[track_caller]
-fn is_refused(client: &mut Raw) {
-    let told = "-ERR 'Authorization Violation'";
-    assert_eq!(client.line().as_deref(), Some(told));
-    assert_eq!(client.line(), None);
+    service::come(broker, &connect)
 }
 
 /// An answer by one key, with a user's token by another.

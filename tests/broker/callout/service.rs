@@ -178,3 +178,22 @@ impl Asked {
         [b"xkv1", &nonce[..], &sealed].concat()
     }
 }
+
+/// A client that has sent this `CONNECT` and a `PING`.
+pub(super) fn come(broker: &Running, connect: &Value) -> Raw {
+    let mut client = Raw::connect(broker.addr());
+    client.send(format!("CONNECT {connect}\r\nPING\r\n").as_bytes());
+    client
+}
+
+#[track_caller]
+pub(super) fn is_in(client: &mut Raw) {
+    assert_eq!(client.line().as_deref(), Some("PONG"));
+}
+
+#[track_caller]
+pub(super) fn is_refused(client: &mut Raw) {
+    let told = "-ERR 'Authorization Violation'";
+    assert_eq!(client.line().as_deref(), Some(told));
+    assert_eq!(client.line(), None);
+}

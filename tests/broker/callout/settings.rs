@@ -1,6 +1,6 @@
 //! Callouts by the settings.
 
-use super::service::{Asked, Service, issuer, xkey_text};
+use super::service::{Asked, Service, come, is_in, is_refused, issuer, xkey_text};
 use crate::raw::{PATIENCE, Raw, config, start};
 use crate::tokens::Signer;
 use midge::{Account, Auth, AuthCallout, Config, Permission, Permissions, Running, Subjects, User};
@@ -43,27 +43,8 @@ fn service(broker: &Running) -> Service {
     Service::join(broker, SERVICE)
 }
 
-/// A client that has sent this `CONNECT` and a `PING`.
-fn come(broker: &Running, connect: &Value) -> Raw {
-    let mut client = Raw::connect(broker.addr());
-    client.send(format!("CONNECT {connect}\r\nPING\r\n").as_bytes());
-    client
-}
-
 fn joe() -> Value {
     json!({"verbose": false, "pedantic": false, "user": "joe", "pass": "his password"})
-}
-
-#[track_caller]
-fn is_in(client: &mut Raw) {
-    assert_eq!(client.line().as_deref(), Some("PONG"));
-}
-
-#[track_caller]
-fn is_refused(client: &mut Raw) {
-    let told = "-ERR 'Authorization Violation'";
-    assert_eq!(client.line().as_deref(), Some(told));
-    assert_eq!(client.line(), None);
 }
 
 fn now() -> i64 {
