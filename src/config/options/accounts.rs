@@ -209,3 +209,6 @@ impl Reader<'_> {
         kept
     }
 }
+
+#[cfg(test)]
+mod tests;
