@@ -324,7 +324,7 @@ impl Parser {
     }
 
     /// How many bytes at the beginning of `input` are `PONG`s that are whole and written the way client libraries
-    /// write it. Behind a [`ClientOp::Pong`] they say nothing that it has not said: whoever skips them loses nothing.
+    /// write it. Behind a [`ClientOp::Pong`] they add nothing to it and may be skipped.
     #[must_use]
     pub fn pongs(input: &[u8]) -> usize {
         let (ops, _) = input.as_chunks::<{ encode::PONG.len() }>();

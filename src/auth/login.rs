@@ -141,7 +141,7 @@ impl Login {
         }
     }
 
-    /// Whether it may not have so many subscriptions and stay, by its token or its account.
+    /// Whether a client with this number of subscriptions has to go, by its token or its account.
     pub(crate) fn ends_with(&self, subscriptions: usize, account: &AccountLimits) -> bool {
         match &self.ground {
             // As in nats-server, one that has all that it may have is closed as well.

@@ -190,8 +190,8 @@ fn presents_nothing(options: &ConnectOptions) -> bool {
     auth_token.is_empty() && user.is_empty() && pass.is_empty()
 }
 
-/// As which user [`check`] would let a client in, if it has what that takes: it looks in this order. Empty if it is
-/// nobody's name.
+/// As which user [`check`] would let a client in, if it has what that takes: it looks in this order. Empty if it names
+/// no user.
 fn user_to_check<'a>(config: &'a Config, presented: &Presented<'a>) -> &'a str {
     let Presented {
         options,
@@ -248,7 +248,7 @@ pub(crate) fn check_again(
     if let Some(callout) = &config.auth_callout
         && !callout.leaves(as_user, auth)
     {
-        // What it presented is forgotten, so nobody can be asked about it.
+        // What it presented is forgotten, so the service cannot be asked about it.
         return Verdict::Refused;
     }
     if *auth == Auth::None {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It waits for a place among those who are asked about (`state/callouts.rs`), and then for the answer: both within the time
-//! for a login. It is not the loop that waits, and nobody else.
+//! for a login. Neither the loop nor other clients wait.
 
 use super::Client;
 use super::login::{Waiting, inquirer};
@@ -112,7 +112,7 @@ impl Client {
             .is_some_and(|service| publish(core, io, service, &message));
         if !is_asked {
             // It waits all the same, as in nats-server: those who come back at once would be no better off.
-            cx.state.nobody_answers(&account);
+            cx.state.end_of_question(&account);
             cx.state.callouts.withdraw(number);
             return;
         }

@@ -34,7 +34,7 @@ pub struct AuthCallout {
     /// The public xkey of the service, to which requests are sealed (`xkey`). Default: they are not.
     pub xkey: Option<String>,
     /// The accounts about whose users the service is asked, of those that stand in the settings (`allowed_accounts`).
-    /// Users of other ones come in by what the settings say. Users in no account, and whoever is no user at all, the
+    /// Users of other ones come in by what the settings say. Users in no account, and clients that are no users, the
     /// service is asked about in any case. Default: none, and that is all accounts.
     pub allowed_accounts: Vec<String>,
 }
@@ -52,7 +52,7 @@ impl Default for AuthCallout {
 }
 
 impl AuthCallout {
-    /// Whether the settings decide about a user of `auth`, and not the service. Nobody in particular is the empty name.
+    /// Whether the settings decide about a user of `auth`, and not the service. A client that names no user has the empty name.
     pub(crate) fn leaves(&self, name: &str, auth: &Auth) -> bool {
         let is_named = || self.auth_users.iter().any(|own| own == name);
         let is_elsewhere = || {

@@ -261,7 +261,7 @@ pub struct Config {
     pub server_metadata: BTreeMap<String, String>,
     /// What clients must present. Default: nothing.
     pub auth: Auth,
-    /// Who decides about clients in place of `auth` (`auth_callout` in `authorization`). Default: nobody.
+    /// Who decides about clients in place of `auth` (`auth_callout` in `authorization`). Default: none.
     pub auth_callout: Option<AuthCallout>,
     /// TLS for clients. Default: none, they speak in clear.
     pub tls: Option<Tls>,

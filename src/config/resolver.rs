@@ -128,7 +128,7 @@ impl fmt::Display for Cache {
 #[derive(Clone, Debug)]
 #[cfg_attr(
     not(all(feature = "nkeys", feature = "tls")),
-    expect(dead_code, reason = "nobody is asked, or none by HTTPS")
+    expect(dead_code, reason = "no resolver is asked, or none by HTTPS")
 )]
 pub(crate) struct Source {
     /// The address in front of an account's key.

@@ -76,7 +76,7 @@ impl Cache {
         over
     }
 
-    /// Takes out those that make room for one among so many.
+    /// Takes out as many as make room for one within that limit.
     pub(crate) fn make_room(&mut self, key: &str, max: usize) -> Vec<Box<str>> {
         let mut surplus = Vec::new();
         while !self.order.contains(key)

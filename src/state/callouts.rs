@@ -6,7 +6,7 @@
 //!           the newest first                 kept when the client leaves
 //! ```
 //!
-//! Whoever can connect can have a question asked. So few are with the service at once, and half of them at most are about
+//! Each connection can have a question asked. So few are with the service at once, and half of them at most are about
 //! clients of one source; the sources take turns. A question has its place until it is answered or late, though its client
 //! be gone: it is still with the service, and to come and go does not bring more of them there. Who waits takes a number
 //! here and nothing else: what it has presented stays with its connection.
@@ -146,7 +146,7 @@ impl Callouts {
         }
     }
 
-    /// A client waits no longer, or nobody was there to be asked. What is with the service keeps its place.
+    /// A client waits no longer, or no service was there. What is with the service keeps its place.
     pub(crate) fn withdraw(&mut self, number: u64) {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
@@ -222,7 +222,7 @@ impl Callouts {
         }
     }
 
-    /// Whether answers are to be taken, which nobody has been asked for.
+    /// Whether answers are to be taken, and the loop does not know that yet.
     pub(crate) fn is_to_be_scheduled(&mut self) -> bool {
         !std::mem::replace(&mut self.is_scheduled, true)
     }
@@ -236,7 +236,7 @@ impl Callouts {
 impl State {
     /// The subject to which the answer with this token goes, in an account in which there is somebody who
     /// [asks](Callouts::asker) from here on, as long as something is asked: [`callout_ends`](State::callout_ends) or
-    /// [`nobody_answers`](State::nobody_answers) has to follow.
+    /// [`end_of_question`](State::end_of_question) has to follow.
     ///
     /// `None`: the system has no random bytes.
     pub(crate) fn await_answer(&mut self, account: &str, token: &[u8; 8]) -> Option<Vec<u8>> {
@@ -261,19 +261,19 @@ impl State {
     pub(crate) fn callout_answered(&mut self, subject: &[u8]) -> Option<Answered> {
         let token = subject.last_chunk::<8>()?;
         let answered = self.callouts.answered(token)?;
-        self.nobody_answers(&answered.question.account);
+        self.end_of_question(&answered.question.account);
         Some(answered)
     }
 
     /// It was waited long enough for an answer.
     pub(crate) fn callout_ends(&mut self, number: u64) {
         if let Some(late) = self.callouts.end(number) {
-            self.nobody_answers(&late.question.account);
+            self.end_of_question(&late.question.account);
         }
     }
 
-    /// No answer is awaited in an account any more to one that was asked there.
-    pub(crate) fn nobody_answers(&mut self, account: &str) {
+    /// A question that was asked in an account is over. After the last one the account has no asker.
+    pub(crate) fn end_of_question(&mut self, account: &str) {
         let Some((_, count)) = self.callouts.askers.get_mut(account) else {
             return;
         };
@@ -333,7 +333,7 @@ mod tests {
             callouts.wait(source(3), client(2000 + number));
         }
         assert_eq!(started(&mut callouts).len(), ASKED_MAX - OF_SOURCE_MAX - 1);
-        // A place that is free is for whoever waits, in turns.
+        // A place that is free is for the next client that waits, in turns.
         callouts.wait(source(4), client(6000));
         for (number, _) in &first[..2] {
             assert!(callouts.end(*number).is_some());

@@ -157,7 +157,7 @@ impl Sharing {
         self.wanted.pop_first()
     }
 
-    /// Whether there is something to be done of which nobody was told.
+    /// Whether there is something to be done and the loop does not know that yet.
     pub(crate) fn is_waiting(&self) -> bool {
         let armed = self.timer.map(|(second, _)| second);
         let is_due = self

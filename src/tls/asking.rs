@@ -1,5 +1,5 @@
-//! TLS where the broker asks somebody else: a resolver, for accounts. Whoever answers must show a certificate for its name, of
-//! those who are trusted.
+//! TLS of the broker as a client: it asks a resolver for accounts. The resolver must show a certificate for its name, of a
+//! trusted authority.
 
 use super::certificates::{Reading, chain, provider};
 use super::settings::{Tls, TlsVersion};

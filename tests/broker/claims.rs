@@ -127,12 +127,12 @@ impl Pair {
         Pair { server, asker }
     }
 
-    /// The subject under which a request comes to the one who serves; `None` if nobody gets it.
+    /// The subject under which a request comes to the one who serves; `None` if there is no responder.
     #[track_caller]
     fn ask(&mut self, subject: &str) -> Option<String> {
         self.asker
             .send(format!("PUB {subject} inbox 0\r\n\r\nPING\r\n").as_bytes());
-        // That there is nobody is told before the PONG.
+        // That there is no responder is told before the PONG.
         match self.asker.line()?.as_str() {
             "PONG" => {}
             other => {
@@ -381,7 +381,7 @@ fn an_exporter_that_has_to_be_asked_for_is_imported_from_when_it_has_come() {
     let (url, gate) = resolver(known.collect());
     gate.send(()).expect("it waits");
     let broker = broker(&[], Resolver::Url(url));
-    // The importer comes, and its exporter is asked for, which nobody has come from yet.
+    // The importer comes, and its exporter is asked for, of which no client has come yet.
     let mut asker = client(&broker, B);
     asker.sub("inbox", None, "1");
     asker.send(b"PUB svc.x inbox 0\r\n\r\n");

@@ -325,7 +325,7 @@ fn how_long_a_service_takes_is_told_whatever_becomes_of_a_request() {
     asker.send(b"PUB svc inbox 0\r\n\r\n");
     let late = told(&mut watcher);
     let reply = asked(&mut server);
-    // What comes behind that is nobody's answer.
+    // What comes behind that answers no request.
     server.publish(&reply, b"late");
     for (event, status, text) in [
         (&nobody, 503, "Service Unavailable"),

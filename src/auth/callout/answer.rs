@@ -1,7 +1,7 @@
 //! What is read of an answer, and what it comes to for the client.
 //!
-//! It is looked at in nats-server's order, which decides what the log tells. Unlike there, nobody is believed for
-//! having sealed an answer or for being in the account: it counts who has signed.
+//! It is looked at in nats-server's order, which decides what the log tells. Unlike there, a seal or a place in
+//! the account proves nothing: the signature counts.
 
 use super::keys::Keys;
 use super::{Decider, Fault, granted};
@@ -51,7 +51,7 @@ pub(crate) fn login(
     if response.audience != asked.server_id {
         return Err(Fault::OtherServer);
     }
-    // Before it is believed why it lets nobody in.
+    // A refusal is believed for its signature only, too.
     if !is_vouched(&response.issuer) {
         return Err(Fault::Stranger);
     }

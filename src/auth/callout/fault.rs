@@ -51,9 +51,9 @@ pub(crate) enum Fault {
     },
     /// The JWT says where, how or when it comes in, and that is not so.
     Terms(Refusal),
-    /// Nobody is to be asked any more.
+    /// The settings, or the account's token, have no callout any more.
     Withdrawn,
-    /// Nobody has answered in time.
+    /// No answer has come in time.
     Late { own: String },
     /// It could not be asked.
     System,

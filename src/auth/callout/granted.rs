@@ -3,7 +3,7 @@
 use super::super::login::{Ground, Limits, Login};
 use super::super::permissions::Permissions;
 use super::super::tokens::Terms;
-use super::{Fault, decides_nothing};
+use super::{Fault, without_deciding};
 use crate::config::{Config, Grant};
 use crate::jwt::{Claims, User};
 
@@ -104,7 +104,7 @@ fn login_of(config: &Config, account: &str, user: &str, granted: Granted) -> Log
     let grant = granted.permissions.as_ref().or(default);
     let callout = config.auth_callout.as_ref();
     let permissions = match callout.is_some_and(|callout| callout.account == account) {
-        true => decides_nothing(grant),
+        true => without_deciding(grant),
         false => Permissions::of(grant),
     };
     Login {

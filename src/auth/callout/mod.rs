@@ -9,7 +9,7 @@
 //!
 //! | | by the settings (`auth_callout`) | by the JWT of an account (`authorization`) |
 //! |---|---|---|
-//! | about whom | whoever is none of `auth_users` | users of the account, once their own JWT was accepted |
+//! | about whom | clients other than `auth_users` | users of the account, once their own JWT was accepted |
 //! | who answers | `issuer` | the account, or a signing key of it |
 //! | in which account a client is | `aud` of the user's JWT | that which has issued it, if it is allowed |
 //!
@@ -76,22 +76,22 @@ impl<'a> Decider<'a> {
     }
 }
 
-/// What a client may do in an account that the settings have put it into: in that of a callout it asks nobody.
+/// What a client may do in an account that the settings have put it into: in that of a callout it asks no service.
 pub(super) fn reserve(config: &Config, account: &str, grant: Option<&Grant>) -> Permissions {
     let callout = config.auth_callout.as_ref();
     match callout.is_some_and(|callout| callout.account == account) {
-        true => asks_nobody(grant),
+        true => without_asking(grant),
         false => Permissions::of(grant),
     }
 }
 
 /// Without the right to ask as the server does: for those who may answer.
-pub(super) fn asks_nobody(grant: Option<&Grant>) -> Permissions {
+pub(super) fn without_asking(grant: Option<&Grant>) -> Permissions {
     without(grant, &[SUBJECT], &[])
 }
 
 /// Without the right to ask, to hear what is asked and answered, or to answer: for those who were let in by an answer.
-pub(super) fn decides_nothing(grant: Option<&Grant>) -> Permissions {
+pub(super) fn without_deciding(grant: Option<&Grant>) -> Permissions {
     without(grant, &[SUBJECT, ALL_INBOXES], &[SUBJECT, ALL_INBOXES])
 }
 

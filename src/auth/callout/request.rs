@@ -1,6 +1,6 @@
 //! What a service is asked: a token that the server signs, with all that is known of the client.
 //!
-//! Whoever reads it may come in as the client: its password stands in it. So it may be sealed.
+//! A reader of it may come in as the client, whose password stands in it. So it may be sealed.
 
 use super::Decider;
 use super::keys::Keys;
@@ -50,7 +50,7 @@ pub(crate) struct Told<'a> {
 pub(crate) struct ToldTls {
     pub(crate) version: &'static str,
     pub(crate) cipher: String,
-    /// What it has shown and nobody has looked at, as PEM.
+    /// Certificates that it has shown and that were not verified, as PEM.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) certs: Vec<String>,
     /// What it has shown, and an authority vouches for.

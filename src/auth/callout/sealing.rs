@@ -4,8 +4,8 @@
 //! xkv1 │ nonce: 24 bytes │ box of NaCl: tag of 16 bytes, ciphertext     from one key of X25519 to another
 //! ```
 //!
-//! Who has one of the two secret halves can seal and open. That tells nobody apart: who has written a message is told
-//! by the signature in it. Source: nats-io/nkeys v0.4, `xkeys.go`.
+//! Each of the two secret halves seals and opens. So a seal does not tell the writer of a message: the signature in it
+//! does. Source: nats-io/nkeys v0.4, `xkeys.go`.
 
 use crypto_box::aead::Aead;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};

@@ -237,7 +237,7 @@ pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &N
     };
     match is_decided {
         true => Verdict::Login(login_of(config, account, &login.user, proven, now)),
-        // What it presented is forgotten, so nobody can be asked about it.
+        // What it presented is forgotten, so the service cannot be asked about it.
         false => Verdict::Refused,
     }
 }
@@ -447,8 +447,8 @@ fn login_of(
     let has_callout = !claims.body.authorization.auth_users.is_empty();
     let permissions = match (has_callout, &proven.callout) {
         (false, _) => Permissions::of(permissions),
-        (true, None) => callout::asks_nobody(permissions),
-        (true, Some(_)) => callout::decides_nothing(permissions),
+        (true, None) => callout::without_asking(permissions),
+        (true, Some(_)) => callout::without_deciding(permissions),
     };
     Login {
         account: claims.subject.as_str().into(),

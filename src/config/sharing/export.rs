@@ -221,7 +221,7 @@ impl Export {
         self.account_token_position
     }
 
-    /// Which activations are no good any more. `None`: nobody needs one.
+    /// Which activations are no good any more. `None`: no importer needs one.
     pub(crate) fn activations(&self) -> Option<&Revoked> {
         self.activations.as_ref()
     }

@@ -26,7 +26,7 @@ const WAITING_MAX: usize = 4096;
 /// Of which requests to a service it is told how long they took, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Measuring {
-    /// Of so many of a hundred; of others, and of all with 0, if a header asks for it.
+    /// Percent of the requests; of the others, and of all with 0, those whose header asks for it.
     pub percent: u8,
     /// The subject in the exporter's account.
     pub subject: Box<str>,

@@ -64,7 +64,7 @@ pub(crate) struct Wanted<'a> {
     pub kind: ImportKind,
     /// Whether a request tells which client asks.
     pub is_told: bool,
-    /// Of which requests it is told how long they take: of so many of a hundred, and where.
+    /// The percent of the requests whose latency is told, and where.
     pub measuring: Option<(u8, &'a str)>,
 }
 

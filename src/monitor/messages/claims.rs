@@ -8,7 +8,7 @@
 //!
 //! Those that change something are carried out one after the other, with what else is done to tokens (`kept.rs`). An answer
 //! tells what will be so after a restart too, if there is a directory. Without one only tokens of accounts are taken, and are
-//! gone with the process. A cache takes only those of accounts that it knows, and tells nobody of any: it has not all.
+//! gone with the process. A cache takes only those of accounts that it knows, and lists none: it has not all.
 
 use super::body::{json, opened};
 use super::{kept, say, wanted, with_view};

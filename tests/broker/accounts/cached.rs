@@ -88,7 +88,7 @@ fn an_account_that_is_not_known_is_asked_for_once_and_kept() {
     let kept = fs::read_to_string(&file).expect("it is there");
     assert_eq!(kept, world.token(&world.account, 5, |_| {}));
     client.sync();
-    // Another process finds it there, and asks nobody.
+    // Another process finds it there, and does not ask.
     drop((client, system, others));
     broker.shutdown().expect("it ends");
     let (broker, _system) = cache(&world, |_| {});
@@ -131,7 +131,7 @@ fn a_client_is_refused_when_nobody_answers_at_once_or_in_time() {
     let mut others = answering(&world, &broker);
     let mut client = connecting(&world, &broker, &world.account);
     assert_eq!(client.line().as_deref(), DENIED);
-    // The answer that comes too late lets nobody in, and the next question is another one.
+    // The answer that comes too late counts for nothing, and the next question is another one.
     let token = world.token(&world.account, 5, |_| {});
     answer(&mut others, &token);
     others.sync();
@@ -207,7 +207,7 @@ fn a_push_reaches_what_a_cache_knows_and_nothing_else_is_kept() {
         "jwt update cache skipped"
     );
     assert_eq!(keys(&mut system).len(), 2);
-    // It has not all accounts, so it tells nobody of any.
+    // It has not all accounts, so it lists none.
     system.send(b"SUB inbox 7\r\nPUB $SYS.REQ.CLAIMS.PACK inbox 0\r\n\r\nPING\r\n");
     system
         .next(|op| assert!(matches!(op, ServerOp::Pong), "{op:?}"))

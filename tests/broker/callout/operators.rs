@@ -128,7 +128,7 @@ fn a_user_whose_own_token_is_good_is_asked_about_and_put_into_an_account_that_is
     let denied = "-ERR 'Permissions Violation for Publish to \"b\"'";
     assert_eq!(client.line().as_deref(), Some(denied));
     is_in(&mut client);
-    // Others of that account nobody is asked about.
+    // The service is not asked about others of that account.
     let joe = bearer(&target(), &Signer::new(Kind::User, 10).public);
     let mut neighbour = come(&broker, &joe);
     is_in(&mut neighbour);

@@ -323,7 +323,7 @@ fn without_an_answer_a_client_is_refused_in_time_and_nobody_else_waits() {
         auth_timeout: Some(Duration::from_millis(300)),
         ..settings(|_| {})
     });
-    // Nobody is there who could be asked.
+    // There is no service to ask.
     is_refused(&mut come(&broker, &joe()));
     let mut service = service(&broker);
     let mut waits = come(&broker, &joe());
@@ -334,7 +334,7 @@ fn without_an_answer_a_client_is_refused_in_time_and_nobody_else_waits() {
     service.let_in(&second, "A", |_| {});
     is_in(&mut other);
     is_refused(&mut waits);
-    // An answer that is late lets nobody in.
+    // An answer that is late counts for nothing.
     service.let_in(&asked, "A", |_| {});
     other.send(b"PING\r\n");
     is_in(&mut other);
@@ -452,7 +452,7 @@ fn a_client_that_waits_when_settings_change_is_asked_about_anew() {
     }));
     reloaded.expect("it is possible");
     let second = service.asked();
-    // What is answered to the former question lets nobody in.
+    // The answer to the former question counts for nothing.
     service.let_in(&first, "B", |_| {});
     service.let_in(&second, "A", |_| {});
     is_in(&mut client);

@@ -105,7 +105,7 @@ fn a_resolver_is_asked_by_https_if_it_is_vouched_for_and_trusts_what_it_is_shown
         );
         told
     };
-    // Nobody whom the system trusts vouches for it; or nobody else; or for another name.
+    // No authority that the system trusts vouches for it; or no other one; or for another name.
     let told = refused(&url, None);
     assert!(told.contains("UnknownIssuer"), "{told}");
     let ca_file = Some(other.path("ca.pem"));
