@@ -118,6 +118,28 @@ impl Iterator for Words<'_> {
     }
 }
 
+/// From the end. What is left is between the words that were taken from either end.
+impl DoubleEndedIterator for Words<'_> {
+    fn next_back(&mut self) -> Option<Span> {
+        let rest = &self.input[self.at..];
+        let end = self.at + rest.iter().rposition(|&byte| !is_separator(byte))? + 1;
+        let rest = &self.input[self.at..end];
+        let start = rest
+            .iter()
+            .rposition(|&byte| is_separator(byte))
+            .map_or(self.at, |separator| self.at + separator + 1);
+        self.input = &self.input[..start];
+        Some(Span { start, end })
+    }
+}
+
+/// `text` without the single quotes around it, if they are there.
+pub(crate) fn unquoted(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"'")
+        .and_then(|text| text.strip_suffix(b"'"))
+        .unwrap_or(text)
+}
+
 /// The number written in `digits`: one to nine of them, leading zeros allowed, nothing else.
 #[inline]
 pub(crate) fn size(digits: &[u8]) -> Option<usize> {
@@ -243,6 +265,21 @@ mod tests {
                 .collect();
             let expected: Vec<&[u8]> = expected.iter().map(|word| word.as_bytes()).collect();
             assert_eq!(words, expected, "{line:?}");
+
+            // From the end, and from both ends in turn.
+            let all: Vec<Span> = Words::new(line.as_bytes(), span).collect();
+            let mut backwards: Vec<Span> = Words::new(line.as_bytes(), span).rev().collect();
+            backwards.reverse();
+            assert_eq!(backwards, all, "{line:?}");
+            let mut words = Words::new(line.as_bytes(), span);
+            let (mut front, mut back) = (Vec::new(), Vec::new());
+            while let Some(word) = words.next() {
+                front.push(word);
+                back.extend(words.next_back());
+            }
+            assert_eq!(words.next_back(), None);
+            front.extend(back.into_iter().rev());
+            assert_eq!(front, all, "{line:?}");
         }
         check("", &[]);
         check(" \t ", &[]);

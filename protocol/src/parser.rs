@@ -314,7 +314,7 @@ impl Parser {
             start: 0,
             end: line.len(),
         };
-        let last = Words::new(line, span).last();
+        let last = Words::new(line, span).next_back();
         Fault::Arguments {
             name: name.text(),
             announced: last

@@ -131,7 +131,7 @@ impl ServerParser {
                 json: argument.of(input).trim_ascii(),
             },
             Name::Err => ServerOp::Err {
-                text: unquoted(argument.of(input).trim_ascii()),
+                text: line::unquoted(argument.of(input).trim_ascii()),
             },
             Name::Msg | Name::Hmsg => {
                 let layout = Layout::read(input, name == Name::Hmsg, argument, len)?;
@@ -213,13 +213,6 @@ impl Layout {
             .of(input),
         }
     }
-}
-
-/// `text` without the single quotes around it, if they are there.
-fn unquoted(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"'")
-        .and_then(|text| text.strip_suffix(b"'"))
-        .unwrap_or(text)
 }
 
 #[cfg(test)]
