@@ -44,6 +44,8 @@
 //!
 //! Either way these bytes travel over TCP as they are, or in the frames of [`websocket`].
 //!
+//! What brokers say to one another, by routes and leaf nodes, is another protocol in the same framing: [`peer`].
+//!
 //! # One message, in and out
 //!
 //! ```
@@ -86,6 +88,7 @@
 
 pub mod encode;
 pub mod nkey;
+pub mod peer;
 pub mod proxy;
 pub mod subject;
 pub mod websocket;

@@ -22,8 +22,8 @@ use wide::u8x16;
 /// has nine digits and a control line a limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Place {
-    start: u32,
-    end: u32,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
 impl Place {
@@ -159,6 +159,45 @@ impl Layout {
             body_bytes: body_bytes as u32,
             line_bytes: size.end as u32 + 2,
             tail: subject.end as u32 + 1,
+        }
+    }
+
+    /// Of a message from another broker: `parts` are its subject, its reply and its queue names, `sizes` are of
+    /// `[header, body]`. An absent part is empty.
+    ///
+    /// Its tail is what a delivery carries: there is none where the names of queues, or a header size of 0, stand in
+    /// the midst of that.
+    pub(crate) fn between_brokers(
+        input: &[u8],
+        [subject, reply, queues]: [Span; 3],
+        header_size: Option<Span>,
+        size: Span,
+        [header_bytes, body_bytes]: [usize; 2],
+        line_bytes: usize,
+    ) -> Layout {
+        let shown = header_size.filter(|_| header_bytes > 0);
+        let is_broken = queues != Span::default() || shown != header_size;
+        let tail = if reply == Span::default() {
+            Some(shown.unwrap_or(size))
+        } else {
+            Some(reply).filter(|_| !is_broken)
+        };
+        let tail = tail.and_then(|Span { start, .. }| {
+            let words = Span {
+                start,
+                end: size.end,
+            };
+            canonical_start(input, Words::new(input, words), line_bytes)
+        });
+        Layout {
+            subject: subject.into(),
+            reply: reply.into(),
+            header_size: shown.unwrap_or_default().into(),
+            size: size.into(),
+            header_bytes: header_bytes as u32,
+            body_bytes: body_bytes as u32,
+            line_bytes: line_bytes as u32,
+            tail: tail.unwrap_or_default() as u32,
         }
     }
 
@@ -422,44 +461,6 @@ mod tests {
                     assert_eq!(Blanks::of(&input).next(len + 1), len + 2);
                 }
             }
-        }
-    }
-
-    #[test]
-    fn what_another_broker_says_behind_the_account_is_laid_out_as_what_a_client_says() {
-        let rules = Rules {
-            headers: true,
-            ..Rules::default()
-        };
-        for (input, with_header, start) in [
-            ("RMSG $G a inbox.1 2\r\nhi\r\n", false, 8),
-            ("HMSG $G a inbox.1 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", true, 8),
-            ("LMSG a inbox.1 2\r\nhi\r\n", false, 5),
-        ] {
-            let input = input.as_bytes();
-            let line_bytes = 1 + input
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .expect("a line");
-            let argument = Span {
-                start,
-                end: line_bytes - 2,
-            };
-            let layout = Layout::read(input, with_header, argument, line_bytes, &rules);
-            let publish = Publish {
-                input,
-                layout: layout.expect("it is well formed"),
-                repeats: false,
-            };
-            assert_eq!(publish.subject(), b"a");
-            assert_eq!(publish.reply(), Some(&b"inbox.1"[..]));
-            assert_eq!(
-                (publish.has_header(), publish.payload()),
-                (with_header, &b"hi"[..])
-            );
-            let (subject, tail) = publish.hand_on().expect("one blank apart");
-            assert_eq!(subject.as_slice(), b"a ");
-            assert_eq!(tail.as_slice(), &input[start + 2..]);
         }
     }
 
