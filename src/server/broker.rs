@@ -11,6 +11,7 @@ use crate::link::upkeep::tell_later;
 use crate::monitor::{HttpListener, messages};
 use crate::records::{ACCEPTS_MAX, EVERY, Records};
 use crate::server::certificates;
+use crate::server::claims;
 use crate::server::handle::Handle;
 use crate::server::lame_duck;
 use crate::server::operators;
@@ -365,7 +366,7 @@ fn listen_for_clients(cx: &mut Context<'_, State>) -> Result<Vec<Key>, StartErro
         cx.state.keys = Some(keys);
     }
     operators::open(cx)?;
-    cx.state.pushes.bring = reload::account_changed;
+    cx.state.pushes.bring = claims::account_changed;
     cx.state.pushes.tell = lookup::tell;
     cx.state.pushes.attend = sharing::attend;
     let doors: Vec<Door> = cx.state.config.doors().collect();

@@ -2,6 +2,7 @@
 
 mod broker;
 mod certificates;
+mod claims;
 mod handle;
 pub(crate) mod lame_duck;
 mod operators;

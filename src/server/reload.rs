@@ -55,28 +55,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
     former
 }
 
-/// Brings another token of an account, or its deletion, to its clients.
-pub(crate) fn account_changed(cx: &mut Context<'_, State>, name: &str) {
-    cx.state.auth_version += 1;
-    let account = cx.state.core.accounts.named(name);
-    if let Some(account) = account {
-        cx.state.furnish_account(account);
-    }
-    // Those that import from it, and then those that are gone.
-    cx.state.sharing.touch(name);
-    sharing::attend(cx);
-    retire_accounts(cx, 0);
-    let Some(account) = account else {
-        return;
-    };
-    let core = &cx.state.core;
-    let clients = core.clients().filter(|one| one.account == account);
-    let keys = clients.map(|one| one.key).collect();
-    let changes = Rc::new(Changes::of_credentials());
-    bring_to_clients(cx, &changes, keys, |cx| cx.defer(close_surplus_of_limits));
-}
-
-/// What is done of that in one turn, in places looked at: a fraction of a millisecond.
+/// What is done in one turn of furnishing, in places looked at: a fraction of a millisecond.
 pub(super) const FURNISHING_MAX: usize = 2_000;
 
 /// Gives each account that is open what the settings have for it, from a place on, a bounded number a turn. Then those
@@ -100,7 +79,7 @@ fn furnish_accounts(cx: &mut Context<'_, State>, mut from: usize) {
 const ACCOUNTS_MAX: usize = 512;
 
 /// Retires those that the settings have no longer, from a place on, a bounded number a turn.
-fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
+pub(super) fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
     let State {
         config,
         core,
@@ -114,11 +93,11 @@ fn retire_accounts(cx: &mut Context<'_, State>, from: usize) {
 }
 
 /// Clients that are looked at in one turn: about a millisecond.
-const CLIENTS_MAX: usize = 256;
+pub(super) const CLIENTS_MAX: usize = 256;
 
 /// Brings what has changed to clients, [`CLIENTS_MAX`] a turn, and does something `then`; the others have their turns
 /// meanwhile.
-fn bring_to_clients(
+pub(super) fn bring_to_clients(
     cx: &mut Context<'_, State>,
     changes: &Rc<Changes>,
     mut keys: VecDeque<Key>,
@@ -260,7 +239,7 @@ fn tell(cx: &mut Context<'_, State>, before: &[Info]) {
 }
 
 /// Closes the clients of an address, a user or an account that are too many now: those that came last.
-fn close_surplus_of_limits(cx: &mut Context<'_, State>) {
+pub(super) fn close_surplus_of_limits(cx: &mut Context<'_, State>) {
     let surplus = cx.state.limiter.surplus();
     for (key, scope) in surplus.iter().copied() {
         cx.call(key, move |client: &mut Client, cx| {
