@@ -115,6 +115,11 @@ impl Login {
         is_proved.then_some(&self.user)
     }
 
+    /// Whether the callout of this account, by its token, has let it in.
+    pub(crate) fn was_decided_by(&self, account: &str) -> bool {
+        matches!(&self.ground, Ground::Jwt(proven) if proven.decider() == Some(account))
+    }
+
     /// Takes over the limits of settings that have changed since.
     pub(crate) fn limit(&mut self, config: &Config) {
         self.limits = match &self.ground {

@@ -163,6 +163,8 @@ impl Client {
         };
         match login {
             Ok(login) => {
+                let callouts = &mut cx.state.callouts;
+                callouts.has_put(&question.account, &login.account);
                 let inquirer = inquirer(cx, Purpose::Connect);
                 if let Err(violation) = self.decide(cx, inquirer, Verdict::Login(login)) {
                     self.refuse(cx, &violation);

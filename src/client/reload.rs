@@ -164,6 +164,19 @@ impl Client {
         }
     }
 
+    /// Another token of an account has come, whose callout may have let it in: goes on under that, or ends.
+    pub(crate) fn decider_changed(
+        &mut self,
+        cx: &mut Context<'_, State>,
+        account: &str,
+        changes: &Changes,
+    ) {
+        let session = self.session.as_ref();
+        if session.is_some_and(|session| session.was_decided_by(account)) {
+            self.reloaded(cx, changes);
+        }
+    }
+
     /// There are too many clients, and this one is to go.
     pub(crate) fn close_as_surplus(&mut self, cx: &mut Context<'_, State>) {
         if self.session.is_some() {

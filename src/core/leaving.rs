@@ -196,8 +196,23 @@ impl Core {
     /// The clients there are.
     pub(crate) fn clients(&self) -> impl Iterator<Item = &Receiver> {
         let receivers = self.receivers.iter().map(|(_, receiver)| receiver);
-        receivers.filter(|one| one.key != Key::NONE && one.kind().role() == Role::Client)
+        receivers.filter(|one| is_client(one))
     }
+
+    /// The client at a place in the table, if there is one. Who walks over the [places](Core::places) in pieces misses none
+    /// that was there when it began.
+    pub(crate) fn client_at(&self, place: usize) -> Option<&Receiver> {
+        self.receivers.get(place).filter(|one| is_client(one))
+    }
+
+    /// How many places the table has.
+    pub(crate) fn places(&self) -> usize {
+        self.receivers.capacity()
+    }
+}
+
+fn is_client(receiver: &Receiver) -> bool {
+    receiver.key != Key::NONE && receiver.kind().role() == Role::Client
 }
 
 #[cfg(test)]

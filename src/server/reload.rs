@@ -97,7 +97,7 @@ pub(super) const CLIENTS_MAX: usize = 256;
 
 /// Brings what has changed to clients, [`CLIENTS_MAX`] a turn, and does something `then`; the others have their turns
 /// meanwhile.
-pub(super) fn bring_to_clients(
+fn bring_to_clients(
     cx: &mut Context<'_, State>,
     changes: &Rc<Changes>,
     mut keys: VecDeque<Key>,

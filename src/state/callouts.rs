@@ -42,6 +42,9 @@ pub(crate) struct Callouts {
     /// By whom is asked in an account, and about how many.
     askers: BTreeMap<Box<str>, (Service, usize)>,
     is_scheduled: bool,
+    /// Accounts whose callouts have put clients into others. A name stays: there are no more than accounts with callouts, and
+    /// it costs a walk over the clients when such an account has another token.
+    deciders: BTreeSet<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -220,6 +223,18 @@ impl Callouts {
         } else if !waits && of_source.taken == 0 && !of_source.has_turn {
             self.sources.remove(&source);
         }
+    }
+
+    /// The callout of an account has decided about a client, which is in this account therefore.
+    pub(crate) fn has_put(&mut self, decider: &str, account: &str) {
+        if decider != account && !self.deciders.contains(decider) {
+            self.deciders.insert(decider.into());
+        }
+    }
+
+    /// Whether the callout of an account may have put clients into others that are there.
+    pub(crate) fn has_put_elsewhere(&self, decider: &str) -> bool {
+        self.deciders.contains(decider)
     }
 
     /// Whether answers are to be taken, and the loop does not know that yet.

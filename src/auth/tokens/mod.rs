@@ -100,7 +100,7 @@ pub(crate) struct Proven {
     until: Option<Time>,
     /// Those of its token and of its account.
     limits: TokenLimits,
-    /// Whether it is the account that ends first.
+    /// Whether it is the account that ends first, or that whose callout has let it in.
     ends_with_account: bool,
     /// The account whose callout has let it in, if one has.
     callout: Option<Box<str>>,
@@ -157,6 +157,11 @@ impl Proven {
         self.ends_with_account
     }
 
+    /// The account whose callout has let it in, if one has.
+    pub(super) fn decider(&self) -> Option<&str> {
+        self.callout.as_deref()
+    }
+
     /// Whether its token lets it have no subscription at all.
     pub(super) fn may_subscribe_to_nothing(&self) -> bool {
         self.subscriptions == 0
@@ -173,7 +178,7 @@ impl Proven {
 pub(crate) enum Over {
     /// Its account is good no longer, or is gone.
     Account,
-    /// The user was revoked.
+    /// The user was revoked, or may be in its account no longer by the callout that has let it in.
     Revoked,
     /// The key that vouches for the user is the account's no longer, or has another scope.
     Unsigned,
@@ -200,22 +205,15 @@ pub(crate) fn check(config: &Config, known: &Known, shown: &Shown<'_>, now: &Now
     }
 }
 
-/// Holds what a client has proved against what is known of its account by this time.
+/// Holds what a client has proved against what is known by this time of its account, and of that whose callout has let it in.
 pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &Now) -> Verdict {
     let (Some(operators), Ground::Jwt(proven)) = (config.operators(), &login.ground) else {
         return Verdict::Refused;
     };
-    let system = config.system_account.as_deref();
-    if !operators.admit(&login.account, system) {
-        return Verdict::Denied(Refusal::NotPinned(login.account.clone()));
-    }
-    let Some(account) = known.find(operators, &login.account) else {
-        return Verdict::Over(Over::Account);
-    };
-    let trust = match trusted(operators, account, now) {
-        Ok(trust) => trust,
-        Err(Refusal::AccountExpired(_)) => return Verdict::Over(Over::Account),
-        Err(refusal) => return Verdict::Denied(refusal),
+    let standing = |key: &str| standing(config, operators, known, key, now);
+    let (account, trust) = match standing(&login.account) {
+        Ok(standing) => standing,
+        Err(verdict) => return verdict,
     };
     let claims = account.claims();
     if proven.is_bearer && claims.body.limits.disallow_bearer {
@@ -228,18 +226,44 @@ pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &N
         Ok(scope) if scope == proven.scope.as_ref() => {}
         _ => return Verdict::Over(Over::Unsigned),
     }
-    let is_decided = match &proven.callout {
-        None => is_user_of_account(&claims.body, &login.user),
-        Some(own) => known.find(operators, own).is_some_and(|callout| {
-            let own = &callout.claims().body.authorization;
-            !own.auth_users.is_empty() && own.allows(callout.key(), &login.account)
-        }),
-    };
-    match is_decided {
-        true => Verdict::Login(login_of(config, account, &login.user, proven, now)),
+    let decider = match &proven.callout {
         // What it presented is forgotten, so the service cannot be asked about it.
-        false => Verdict::Refused,
+        None if !is_user_of_account(&claims.body, &login.user) => return Verdict::Refused,
+        None => None,
+        Some(own) => match standing(own) {
+            Ok((decider, _)) if decides_about(decider, &login.account) => Some(decider),
+            Ok(_) => return Verdict::Over(Over::Revoked),
+            Err(verdict) => return verdict,
+        },
+    };
+    let login = login_of(config, (account, decider), &login.user, proven, now);
+    Verdict::Login(login)
+}
+
+/// The token of an account by which a client is there, and how it is vouched for; or what becomes of the client.
+fn standing<'a>(
+    config: &Config,
+    operators: &'a Operators,
+    known: &'a Known,
+    key: &str,
+    now: &Now,
+) -> Result<(&'a AccountToken, Trust), Verdict> {
+    if !operators.admit(key, config.system_account.as_deref()) {
+        return Err(Verdict::Denied(Refusal::NotPinned(key.into())));
     }
+    let found = known.find(operators, key);
+    let account = found.ok_or(Verdict::Over(Over::Account))?;
+    match trusted(operators, account, now) {
+        Ok(trust) => Ok((account, trust)),
+        Err(Refusal::AccountExpired(_)) => Err(Verdict::Over(Over::Account)),
+        Err(refusal) => Err(Verdict::Denied(refusal)),
+    }
+}
+
+/// Whether the callout of an account may put clients into another one, or into its own.
+fn decides_about(decider: &AccountToken, account: &str) -> bool {
+    let own = &decider.claims().body.authorization;
+    !own.auth_users.is_empty() && own.allows(decider.key(), account)
 }
 
 /// A login by token that is being checked.
@@ -312,7 +336,13 @@ impl Checking<'_> {
             is_bearer: terms.bearer_token,
             ..Proven::of(&user, &terms, scope, claims, until)
         };
-        let login = login_of(self.config, account, &user.subject, &proven, self.now);
+        let login = login_of(
+            self.config,
+            (account, None),
+            &user.subject,
+            &proven,
+            self.now,
+        );
         Ok(Good::Login(login))
     }
 }
@@ -376,6 +406,8 @@ pub(super) fn called_out(
         "" => &user.issuer,
         account => account,
     };
+    // It was good when the client came, whose own token is of it.
+    trusted(operators, callout, now).map_err(|_| Fault::Withdrawn)?;
     if !callout.claims().body.authorization.allows(own, key) {
         return Err(Fault::NotAllowed {
             account: user.issuer.clone(),
@@ -400,7 +432,13 @@ pub(super) fn called_out(
         "" => &user.subject,
         name => name,
     };
-    Ok(login_of(config, account, name, &proven, now))
+    Ok(login_of(
+        config,
+        (account, Some(callout)),
+        name,
+        &proven,
+        now,
+    ))
 }
 
 /// What is proved by the token of a user for whom an account vouches, and who has to sign nothing.
@@ -426,16 +464,19 @@ fn vouched(
     Ok(Proven::of(user, &terms, scope, claims, until))
 }
 
-/// What a client is that has proved this, with what its account says at present.
+/// What a client is that has proved this, with what its account says at present, and that whose callout has decided: what ends
+/// first ends the login.
 fn login_of(
     config: &Config,
-    account: &AccountToken,
+    (account, decider): (&AccountToken, Option<&AccountToken>),
     user: &str,
     proven: &Proven,
     now: &Now,
 ) -> Login {
     let claims = account.claims();
-    let of_account = now.time_of_second(claims.expires);
+    let accounts = [Some(account), decider].into_iter().flatten();
+    let ends = accounts.filter_map(|one| now.time_of_second(one.claims().expires));
+    let of_account = ends.min();
     let until = [proven.until, of_account].into_iter().flatten().min();
     let proven = Proven {
         limits: limits_of(proven.payload, proven.subscriptions, &claims.body),

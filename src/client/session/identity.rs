@@ -178,6 +178,12 @@ impl Session {
         self.login.as_ref().map(|login| &*login.account)
     }
 
+    /// Whether the callout of this account, by its token, has let the client in.
+    pub(in crate::client) fn was_decided_by(&self, account: &str) -> bool {
+        let login = self.login.as_ref();
+        login.is_some_and(|login| login.was_decided_by(account))
+    }
+
     /// Whether what the client is now is in another account than it is, where others know it: it has come, and its
     /// subscriptions and those who answer it stay behind.
     pub(in crate::client) fn has_moved(&mut self, login: &Login, core: &Core) -> bool {

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-const UPDATE: &str = "$SYS.REQ.CLAIMS.UPDATE";
+pub(crate) const UPDATE: &str = "$SYS.REQ.CLAIMS.UPDATE";
 
 /// The keys, and the directory, if there is one.
 struct World {
@@ -135,7 +135,7 @@ fn ask(client: &mut Raw, subject: &str, payload: &str) -> String {
 }
 
 /// What became of a request: the message, or why it was refused.
-fn outcome(client: &mut Raw, subject: &str, payload: &str) -> String {
+pub(crate) fn outcome(client: &mut Raw, subject: &str, payload: &str) -> String {
     let answer: Value = serde_json::from_str(&ask(client, subject, payload)).expect("it is JSON");
     let text = answer["data"]["message"].as_str();
     let text = text.or_else(|| answer["error"]["description"].as_str());

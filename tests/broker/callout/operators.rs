@@ -1,6 +1,6 @@
 //! Callouts by the JWT of an account.
 
-use super::service::{self, Asked, Service, is_in, is_refused, xkey_text};
+use super::service::{self, Asked, Service, is_in, is_refused, is_told_and_closed, xkey_text};
 use crate::operator::resolver;
 use crate::raw::{Raw, config, start};
 use crate::tokens::{Signer, account_body, user_body};
@@ -10,12 +10,12 @@ use midge_protocol::nkey::Kind;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-fn operator() -> Signer {
+pub(super) fn operator() -> Signer {
     Signer::new(Kind::Operator, 1)
 }
 
 /// The account of the service, a signing key of it, one into which it may put clients, and one into which it may not.
-fn callout() -> Signer {
+pub(super) fn callout() -> Signer {
     Signer::new(Kind::Account, 2)
 }
 
@@ -23,16 +23,16 @@ fn signing() -> Signer {
     Signer::new(Kind::Account, 3)
 }
 
-fn target() -> Signer {
+pub(super) fn target() -> Signer {
     Signer::new(Kind::Account, 4)
 }
 
-fn other() -> Signer {
+pub(super) fn other() -> Signer {
     Signer::new(Kind::Account, 5)
 }
 
 /// The service's user.
-fn service_user() -> Signer {
+pub(super) fn service_user() -> Signer {
     Signer::new(Kind::User, 6)
 }
 
@@ -69,13 +69,13 @@ fn settings(change: impl Fn(&mut Value)) -> Config {
 }
 
 /// The token of a user who has to sign nothing.
-fn bearer(account: &Signer, user: &str) -> String {
+pub(super) fn bearer(account: &Signer, user: &str) -> String {
     let mut nats = user_body();
     nats["bearer_token"] = json!(true);
     account.token(json!({"sub": user, "name": "sentinel", "iat": 5, "nats": nats}))
 }
 
-fn sentinel() -> String {
+pub(super) fn sentinel() -> String {
     let mut nats = user_body();
     nats["bearer_token"] = json!(true);
     nats["pub"] = json!({"deny": [">"]});
@@ -91,13 +91,18 @@ fn service(broker: &Running) -> Service {
     Service::join(broker, &connect.to_string())
 }
 
-fn come(broker: &Running, token: &str) -> Raw {
+pub(super) fn come(broker: &Running, token: &str) -> Raw {
     let connect = json!({"verbose": false, "jwt": token, "user": "joe", "pass": "his password"});
     service::come(broker, &connect)
 }
 
 /// An answer by one key, with a user's token by another.
-fn answer(asked: &Asked, by: &Signer, user_by: &Signer, change: impl Fn(&mut Value)) -> String {
+pub(super) fn answer(
+    asked: &Asked,
+    by: &Signer,
+    user_by: &Signer,
+    change: impl Fn(&mut Value),
+) -> String {
     let user = asked.user_by(user_by, "", change);
     asked.response(by, json!({"jwt": user}))
 }
@@ -247,7 +252,7 @@ fn who_was_put_into_an_account_goes_when_that_is_allowed_no_longer() {
         authorization["allowed_accounts"] = json!([other().public]);
     }));
     reloaded.expect("it is possible");
-    is_refused(&mut there);
+    is_told_and_closed(&mut there, "User Authentication Revoked");
     here.send(b"PING\r\n");
     is_in(&mut here);
     // In the account of the service it hears and answers nothing.

@@ -193,7 +193,11 @@ pub(super) fn is_in(client: &mut Raw) {
 
 #[track_caller]
 pub(super) fn is_refused(client: &mut Raw) {
-    let told = "-ERR 'Authorization Violation'";
-    assert_eq!(client.line().as_deref(), Some(told));
+    is_told_and_closed(client, "Authorization Violation");
+}
+
+#[track_caller]
+pub(super) fn is_told_and_closed(client: &mut Raw, text: &str) {
+    assert_eq!(client.line(), Some(format!("-ERR '{text}'")));
     assert_eq!(client.line(), None);
 }

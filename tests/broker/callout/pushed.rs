@@ -1,0 +1,208 @@
+//! Callouts by the JWT of an account that is another meanwhile, or gone: what becomes of those who came in, and of those who
+//! wait.
+
+use super::operators::{
+    answer, bearer, callout, come, operator, other, sentinel, service_user, target,
+};
+use super::service::{Asked, Service, is_in, is_told_and_closed};
+use crate::accounts::{UPDATE, outcome};
+use crate::raw::{PATIENCE, Raw, config, start};
+use crate::tokens::{Signer, account_body};
+use midge::{
+    AccountToken, Auth, Config, Deletes, Directory, OperatorToken, Operators, Resolver, Running,
+};
+use midge_protocol::nkey::Kind;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn system() -> Signer {
+    Signer::new(Kind::Account, 50)
+}
+
+/// The token of an account, issued in this second.
+fn token(account: &Signer, issued_at: i64, change: impl Fn(&mut Value)) -> String {
+    let mut claims = json!({"sub": account.public, "iat": issued_at, "nats": account_body()});
+    change(&mut claims);
+    operator().token(claims)
+}
+
+/// Its callout may put clients into the account `target`.
+fn decides(claims: &mut Value) {
+    claims["nats"]["authorization"] =
+        json!({"auth_users": [service_user().public], "allowed_accounts": [target().public]});
+}
+
+/// A broker that keeps accounts in a directory, its operator, and the service of the account `callout`, which may put clients
+/// into the account `target`.
+struct World {
+    directory: PathBuf,
+    broker: Running,
+    system: Raw,
+    service: Service,
+    pushed: i64,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl World {
+    fn new(name: &str) -> World {
+        let name = format!("midge-callouts-{name}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let nats = json!({"type": "operator", "version": 2, "system_account": system().public});
+        let trusted = operator().token(json!({"sub": operator().public, "nats": nats}));
+        let accounts = [
+            token(&system(), 1, |_| {}),
+            token(&callout(), 1, decides),
+            token(&target(), 1, |_| {}),
+            token(&other(), 1, decides),
+        ];
+        let accounts = accounts.map(|token| AccountToken::parse(&token).expect("it is good"));
+        let operators = Operators {
+            tokens: vec![OperatorToken::parse(&trusted).expect("it is good")],
+            preload: accounts.into_iter().collect(),
+            resolver: Resolver::Directory(Directory {
+                path: directory.clone(),
+                deletes: Deletes::Remove,
+                accounts_max: None,
+            }),
+            ..Operators::default()
+        };
+        let broker = start(Config {
+            auth: Auth::Operators(Arc::new(operators)),
+            system_account: Some(system().public),
+            auth_timeout: Some(PATIENCE),
+            ..config()
+        });
+        let join = |account: &Signer, user: &str| {
+            let jwt = bearer(account, user);
+            let connect = json!({"verbose": false, "headers": true, "jwt": jwt});
+            Raw::join_with(broker.addr(), &connect.to_string())
+        };
+        let system = join(&system(), &service_user().public);
+        let service = Service::of(join(&callout(), &service_user().public));
+        World {
+            directory,
+            system,
+            service,
+            broker,
+            pushed: 1,
+        }
+    }
+
+    /// Brings another token of the account of the service.
+    #[track_caller]
+    fn push(&mut self, change: impl Fn(&mut Value)) {
+        self.pushed += 1;
+        let token = token(&callout(), self.pushed, |claims| {
+            decides(claims);
+            change(claims);
+        });
+        assert_eq!(outcome(&mut self.system, UPDATE, &token), "jwt updated");
+    }
+
+    #[track_caller]
+    fn delete(&mut self, account: &Signer) {
+        let key = operator().public;
+        let request = json!({"sub": key, "nats": {"accounts": [account.public], "version": 2}});
+        let request = operator().token(request);
+        let told = outcome(&mut self.system, "$SYS.REQ.CLAIMS.DELETE", &request);
+        assert_eq!(told, "deleted 1 accounts");
+    }
+
+    /// A client that has sent its token, and the question about it.
+    fn ask(&mut self) -> (Raw, Asked) {
+        let client = come(&self.broker, &sentinel());
+        let asked = self.service.asked();
+        (client, asked)
+    }
+
+    /// Answers that a client is a user of an account.
+    fn put(&mut self, asked: &Asked, into: &Signer) {
+        let text = answer(asked, &callout(), into, |_| {});
+        self.service.answer(asked, text.as_bytes());
+    }
+
+    /// A client whom the service has put into an account.
+    #[track_caller]
+    fn let_in(&mut self, into: &Signer) -> Raw {
+        let (mut client, asked) = self.ask();
+        self.put(&asked, into);
+        is_in(&mut client);
+        client
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("it is later than 1970").as_secs() as i64
+}
+
+#[track_caller]
+fn stays(client: &mut Raw) {
+    client.send(b"PING\r\n");
+    is_in(client);
+}
+
+#[test]
+fn who_was_put_into_another_account_goes_when_a_push_allows_it_no_longer() {
+    let mut world = World::new("pushed");
+    let user = Signer::new(Kind::User, 10).public;
+    let mut neighbour = come(&world.broker, &bearer(&target(), &user));
+    is_in(&mut neighbour);
+    let changes: [fn(&mut Value); 3] = [
+        |authorization| authorization["allowed_accounts"] = json!([other().public]),
+        |authorization| *authorization = json!({"auth_users": []}),
+        |authorization| *authorization = json!({}),
+    ];
+    for change in changes {
+        let mut client = world.let_in(&target());
+        // One that says the same.
+        world.push(|_| {});
+        stays(&mut client);
+        world.push(|claims| change(&mut claims["nats"]["authorization"]));
+        is_told_and_closed(&mut client, "User Authentication Revoked");
+        world.push(|_| {});
+    }
+    stays(&mut neighbour);
+    world.service.0.sync();
+}
+
+#[test]
+fn a_push_reaches_whom_its_callout_has_let_in_behind_hundreds_of_others() {
+    let mut world = World::new("hundreds");
+    let user = Signer::new(Kind::User, 10).public;
+    // More than are looked at in one turn.
+    let neighbours = (0..300).map(|_| come(&world.broker, &bearer(&target(), &user)));
+    let mut neighbours: Vec<Raw> = neighbours.collect();
+    neighbours.iter_mut().for_each(is_in);
+    let mut client = world.let_in(&target());
+    world.push(|claims| claims["nats"]["authorization"] = json!({}));
+    is_told_and_closed(&mut client, "User Authentication Revoked");
+    neighbours.iter_mut().for_each(stays);
+}
+
+#[test]
+fn who_was_put_into_another_account_goes_with_the_account_that_has_put_it_there() {
+    let told = "Account Authentication Expired";
+    let mut world = World::new("deleted");
+    let mut client = world.let_in(&target());
+    world.delete(&callout());
+    is_told_and_closed(&mut client, told);
+    // And in the second in which that account is over.
+    let mut world = World::new("over");
+    let mut before = world.let_in(&target());
+    let end = now() + 3;
+    world.push(|claims| claims["exp"] = json!(end));
+    let mut after = world.let_in(&target());
+    for client in [&mut before, &mut after] {
+        is_told_and_closed(client, told);
+    }
+    assert!(now() >= end);
+}
