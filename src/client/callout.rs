@@ -27,7 +27,8 @@ use crate::tls;
 use midge_protocol::Violation;
 use midge_reactor::{Context, Key};
 
-/// Answers that are looked at in one turn: each takes two checks of signatures, and maybe a box.
+/// Answers that are looked at in one turn: each takes up to four checks of signatures, two of them of what the client itself
+/// presents, and maybe a box.
 const ANSWERS_MAX: usize = 8;
 
 /// What a client waits for about whom somebody else decides.
@@ -163,10 +164,17 @@ impl Client {
         };
         match login {
             Ok(login) => {
-                let callouts = &mut cx.state.callouts;
-                callouts.has_put(&question.account, &login.account);
+                // While it waited, its own token may have been revoked, and what its account says of it become something else.
+                let verdict = match session.check(cx.state, &now) {
+                    Verdict::CallOut(about) if about.account == question.account => {
+                        let callouts = &mut cx.state.callouts;
+                        callouts.has_put(&question.account, &login.account);
+                        Verdict::Login(login)
+                    }
+                    verdict => verdict,
+                };
                 let inquirer = inquirer(cx, Purpose::Connect);
-                if let Err(violation) = self.decide(cx, inquirer, Verdict::Login(login)) {
+                if let Err(violation) = self.decide(cx, inquirer, verdict) {
                     self.refuse(cx, &violation);
                 }
             }

@@ -4,7 +4,7 @@
 use super::operators::{
     answer, bearer, callout, come, operator, other, sentinel, service_user, target,
 };
-use super::service::{Asked, Service, is_in, is_told_and_closed};
+use super::service::{Asked, Service, is_in, is_refused, is_told_and_closed};
 use crate::accounts::{UPDATE, outcome};
 use crate::raw::{PATIENCE, Raw, config, start};
 use crate::tokens::{Signer, account_body};
@@ -205,4 +205,21 @@ fn who_was_put_into_another_account_goes_with_the_account_that_has_put_it_there(
         is_told_and_closed(client, told);
     }
     assert!(now() >= end);
+}
+
+#[test]
+fn who_waits_for_an_answer_comes_in_only_if_its_own_token_is_still_good() {
+    let mut world = World::new("waits");
+    let user = Signer::new(Kind::User, 9).public;
+    let revoked = |claims: &mut Value| claims["nats"]["revocations"] = json!({&user: 5});
+    let (mut client, asked) = world.ask();
+    world.push(revoked);
+    world.put(&asked, &target());
+    is_refused(&mut client);
+    world.push(|_| {});
+    // And if another token says the same of it.
+    let (mut client, asked) = world.ask();
+    world.push(|_| {});
+    world.put(&asked, &target());
+    is_in(&mut client);
 }
