@@ -22,7 +22,7 @@ use crate::core::receiver::line_about;
 use crate::door::Transport;
 use crate::link::saying::{Message, publish};
 use crate::state::State;
-use crate::state::callouts::{Answered, Question};
+use crate::state::callouts::{Answered, Question, Room};
 use crate::tls;
 use midge_protocol::Violation;
 use midge_reactor::{Context, Key};
@@ -48,13 +48,13 @@ impl Client {
         about: CallOut,
     ) {
         let source = self.link.source(cx);
-        let number = cx.state.callouts.wait(source, cx.key());
+        let (number, room) = cx.state.callouts.wait(source, cx.key());
         self.waiting = Some(Waiting::CallOut(Box::new(CallingOut {
             number,
             inquirer,
             about,
         })));
-        ask_next(cx);
+        ask_next(cx, room);
     }
 
     /// It is its turn to be asked about.
@@ -64,7 +64,7 @@ impl Client {
                 (session, &one.about)
             }
             // It waits for something else by now.
-            _ => return cx.state.callouts.withdraw(number),
+            _ => return withdraw(cx, number),
         };
         let account = about.account.clone();
         let config = &cx.state.config;
@@ -114,12 +114,11 @@ impl Client {
         if !is_asked {
             // It waits all the same, as in nats-server: those who come back at once would be no better off.
             cx.state.end_of_question(&account);
-            cx.state.callouts.withdraw(number);
-            return;
+            return withdraw(cx, number);
         }
         let timer = cx.after(timeout, move |cx| {
-            cx.state.callout_ends(number);
-            ask_next(cx);
+            let room = cx.state.callout_ends(number);
+            ask_next(cx, room);
         });
         let question = Question {
             account,
@@ -224,15 +223,24 @@ impl Client {
     }
 }
 
-/// Has clients asked about, as long as there are places.
-fn ask_next(cx: &mut Context<'_, State>) {
-    loop {
-        let (io, callouts) = (&cx.io, &mut cx.state.callouts);
-        let Some((number, client)) = callouts.start(|client| io.has_hung_up(client)) else {
-            return;
-        };
-        cx.call(client, move |one: &mut Client, cx| one.ask(cx, number));
+/// A client waits no longer, whatever it has waited for.
+pub(super) fn withdraw(cx: &mut Context<'_, State>, number: u64) {
+    let room = cx.state.callouts.withdraw(number);
+    ask_next(cx, room);
+}
+
+/// Has the next client asked about, if there is room: as deferred work, since where nobody is to be asked, each one leaves its
+/// place to the next.
+fn ask_next(cx: &mut Context<'_, State>, room: Room) {
+    if !room.into_bool() {
+        return;
     }
+    cx.defer(|cx| {
+        let (io, callouts) = (&cx.io, &mut cx.state.callouts);
+        if let Some((number, client)) = callouts.start(|client| io.has_hung_up(client)) {
+            cx.call(client, move |one: &mut Client, cx| one.ask(cx, number));
+        }
+    });
 }
 
 /// Answers have come.
@@ -248,9 +256,10 @@ fn take_answers(cx: &mut Context<'_, State>) {
         let Some(answer) = cx.state.core.requests.pop_answer() else {
             break;
         };
-        let Some(answered) = cx.state.callout_answered(&answer.subject) else {
+        let Some((answered, room)) = cx.state.callout_answered(&answer.subject) else {
             continue;
         };
+        ask_next(cx, room);
         let Answered {
             number,
             client,
@@ -263,7 +272,6 @@ fn take_answers(cx: &mut Context<'_, State>) {
             });
         }
     }
-    ask_next(cx);
     if cx.state.core.requests.has_answers() {
         take_answers_later(cx);
     }

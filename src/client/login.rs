@@ -13,7 +13,7 @@
 //! (`auth/failures.rs`), with its connection unread like that of one with an inquiry.
 
 use super::Client;
-use super::callout::CallingOut;
+use super::callout::{self, CallingOut};
 use super::lookup::attend;
 use super::session::Session;
 use super::wrong::is_told;
@@ -108,7 +108,7 @@ impl Client {
             Some(Waiting::Turn(timer)) => {
                 cx.io.cancel(timer);
             }
-            Some(Waiting::CallOut(waiting)) => cx.state.callouts.withdraw(waiting.number),
+            Some(Waiting::CallOut(waiting)) => callout::withdraw(cx, waiting.number),
             _ => {}
         }
     }

@@ -63,6 +63,19 @@ enum Phase {
     Asked(Question),
 }
 
+/// Another client may be asked about by now: one has come that waits, or a place has become free. Whoever is told so has to
+/// [start](Callouts::start) the next one, or that would wait until its time is over.
+#[derive(Debug, Eq, PartialEq)]
+#[must_use = "the next client that waits is to be asked about"]
+pub(crate) struct Room(bool);
+
+impl Room {
+    /// Whether there may be one to be asked about.
+    pub(crate) fn into_bool(self) -> bool {
+        self.0
+    }
+}
+
 /// A question that is with the service.
 #[derive(Debug)]
 pub(crate) struct Question {
@@ -95,7 +108,7 @@ struct OfSource {
 
 impl Callouts {
     /// A client of a source waits; answers its number. [`start`](Callouts::start) tells when it is its turn.
-    pub(crate) fn wait(&mut self, source: Source, client: Key) -> u64 {
+    pub(crate) fn wait(&mut self, source: Source, client: Key) -> (u64, Room) {
         self.made += 1;
         let number = self.made;
         let entry = Entry {
@@ -107,10 +120,12 @@ impl Callouts {
         let of_source = self.sources.entry(source).or_default();
         of_source.waiting.insert(number);
         self.line_up(source);
-        number
+        (number, Room(true))
     }
 
     /// The client to ask about next, if there is a place for it, and its number. One that has hung up is not asked about.
+    ///
+    /// Of those that wait, one more at most may be asked about for each [`Room`].
     pub(crate) fn start(&mut self, has_hung_up: impl Fn(Key) -> bool) -> Option<(u64, Key)> {
         while self.taken < ASKED_MAX {
             let source = self.turns.pop_front()?;
@@ -150,33 +165,35 @@ impl Callouts {
     }
 
     /// A client waits no longer, or no service was there. What is with the service keeps its place.
-    pub(crate) fn withdraw(&mut self, number: u64) {
+    pub(crate) fn withdraw(&mut self, number: u64) -> Room {
         let Some(entry) = self.entries.get_mut(&number) else {
-            return;
+            return Room(false);
         };
         entry.client = None;
         let source = entry.source;
-        match entry.phase {
-            Phase::Asked(_) => return,
+        let room = match entry.phase {
+            Phase::Asked(_) => return Room(false),
             Phase::Waiting => {
                 if let Some(of_source) = self.sources.get_mut(&source) {
                     of_source.waiting.remove(&number);
                 }
+                Room(false)
             }
             Phase::Begun => self.free(source),
-        }
+        };
         self.entries.remove(&number);
         self.line_up(source);
+        room
     }
 
     /// The question to which an answer has come, by what stands in its subject; `None` if it is not awaited.
-    fn answered(&mut self, token: &[u8]) -> Option<Answered> {
+    fn answered(&mut self, token: &[u8]) -> Option<(Answered, Room)> {
         let number = *self.tokens.get(<&[u8; 8]>::try_from(token).ok()?)?;
         self.end(number)
     }
 
     /// A question is over. `None` if it was before.
-    fn end(&mut self, number: u64) -> Option<Answered> {
+    fn end(&mut self, number: u64) -> Option<(Answered, Room)> {
         if !matches!(self.entries.get(&number)?.phase, Phase::Asked(_)) {
             return None;
         }
@@ -189,13 +206,14 @@ impl Callouts {
             return None;
         };
         self.tokens.remove(&question.token);
-        self.free(source);
+        let room = self.free(source);
         self.line_up(source);
-        Some(Answered {
+        let answered = Answered {
             number,
             client,
             question,
-        })
+        };
+        Some((answered, room))
     }
 
     /// By whom is asked in an account, while something is.
@@ -204,11 +222,12 @@ impl Callouts {
         Some(service)
     }
 
-    fn free(&mut self, source: Source) {
+    fn free(&mut self, source: Source) -> Room {
         self.taken -= 1;
         if let Some(of_source) = self.sources.get_mut(&source) {
             of_source.taken -= 1;
         }
+        Room(true)
     }
 
     /// A source has its turn if somebody of it waits and may be asked about; it is forgotten if nothing is known of it.
@@ -273,18 +292,20 @@ impl State {
     }
 
     /// An answer has come to a subject; what it answers, if that is awaited.
-    pub(crate) fn callout_answered(&mut self, subject: &[u8]) -> Option<Answered> {
+    pub(crate) fn callout_answered(&mut self, subject: &[u8]) -> Option<(Answered, Room)> {
         let token = subject.last_chunk::<8>()?;
-        let answered = self.callouts.answered(token)?;
+        let (answered, room) = self.callouts.answered(token)?;
         self.end_of_question(&answered.question.account);
-        Some(answered)
+        Some((answered, room))
     }
 
     /// It was waited long enough for an answer.
-    pub(crate) fn callout_ends(&mut self, number: u64) {
-        if let Some(late) = self.callouts.end(number) {
-            self.end_of_question(&late.question.account);
-        }
+    pub(crate) fn callout_ends(&mut self, number: u64) -> Room {
+        let Some((late, room)) = self.callouts.end(number) else {
+            return Room(false);
+        };
+        self.end_of_question(&late.question.account);
+        room
     }
 
     /// A question that was asked in an account is over. After the last one the account has no asker.
@@ -323,6 +344,12 @@ mod tests {
         }
     }
 
+    fn wait(callouts: &mut Callouts, source: Source, client: Key) -> u64 {
+        let (number, room) = callouts.wait(source, client);
+        assert!(room.into_bool());
+        number
+    }
+
     /// The clients that are asked about now, with their numbers.
     fn started(callouts: &mut Callouts) -> Vec<(u64, usize)> {
         let mut all = Vec::new();
@@ -337,21 +364,22 @@ mod tests {
     fn a_source_takes_half_of_the_places_and_another_one_has_its_turn() {
         let mut callouts = Callouts::default();
         for number in 0..1000 {
-            callouts.wait(source(1), client(number));
+            wait(&mut callouts, source(1), client(number));
         }
         let first = started(&mut callouts);
         assert_eq!(first.len(), OF_SOURCE_MAX);
         assert_eq!(first[0].1, 999, "the newest comes first");
-        callouts.wait(source(2), client(5000));
+        wait(&mut callouts, source(2), client(5000));
         assert_eq!(started(&mut callouts).len(), 1);
         for number in 0..1000 {
-            callouts.wait(source(3), client(2000 + number));
+            wait(&mut callouts, source(3), client(2000 + number));
         }
         assert_eq!(started(&mut callouts).len(), ASKED_MAX - OF_SOURCE_MAX - 1);
         // A place that is free is for the next client that waits, in turns.
-        callouts.wait(source(4), client(6000));
+        wait(&mut callouts, source(4), client(6000));
         for (number, _) in &first[..2] {
-            assert!(callouts.end(*number).is_some());
+            let (_, room) = callouts.end(*number).expect("it was asked");
+            assert!(room.into_bool());
         }
         let next: Vec<usize> = started(&mut callouts).iter().map(|one| one.1).collect();
         assert_eq!(next.len(), 2);
@@ -362,17 +390,21 @@ mod tests {
     fn what_is_asked_keeps_its_place_when_the_client_leaves() {
         let mut callouts = Callouts::default();
         for number in 0..OF_SOURCE_MAX {
-            callouts.wait(source(1), client(number));
+            wait(&mut callouts, source(1), client(number));
         }
         let asked = started(&mut callouts);
         for (number, _) in &asked {
-            callouts.withdraw(*number);
+            assert!(
+                !callouts.withdraw(*number).into_bool(),
+                "it keeps its place"
+            );
         }
-        callouts.wait(source(1), client(7));
+        wait(&mut callouts, source(1), client(7));
         assert_eq!(started(&mut callouts), []);
         let (number, _) = asked[0];
         let answered = callouts.answered(&number.to_le_bytes());
-        let answered = answered.expect("it was asked");
+        let (answered, room) = answered.expect("it was asked");
+        assert!(room.into_bool());
         assert_eq!((answered.number, answered.client), (number, None));
         assert!(callouts.answered(&number.to_le_bytes()).is_none());
         assert_eq!(started(&mut callouts).len(), 1);
@@ -382,7 +414,7 @@ mod tests {
     fn nothing_is_left_of_those_who_left_or_were_answered() {
         let mut callouts = Callouts::default();
         let numbers: Vec<u64> = (0..10)
-            .map(|number| callouts.wait(source(number as u8 % 3), client(number)))
+            .map(|number| wait(&mut callouts, source(number as u8 % 3), client(number)))
             .collect();
         let gone = |key: Key| key.index() == 9;
         let (begun, _) = callouts.start(gone).expect("there is a place");
@@ -393,10 +425,11 @@ mod tests {
             !callouts.entries.contains_key(&numbers[9]),
             "it has hung up"
         );
-        callouts.withdraw(begun);
+        assert!(callouts.withdraw(begun).into_bool(), "it had a place");
+        assert!(!callouts.withdraw(begun).into_bool(), "it has none");
         for number in numbers {
-            callouts.withdraw(number);
-            callouts.end(number);
+            let _ = callouts.withdraw(number);
+            let _ = callouts.end(number);
         }
         assert!(callouts.entries.is_empty() && callouts.tokens.is_empty());
         assert_eq!(callouts.taken, 0);

@@ -223,3 +223,27 @@ fn who_waits_for_an_answer_comes_in_only_if_its_own_token_is_still_good() {
     world.put(&asked, &target());
     is_in(&mut client);
 }
+
+/// As many as one address may have asked about.
+const ASKED_MAX: usize = 128;
+
+#[test]
+fn a_client_about_whom_nobody_can_be_asked_leaves_its_place_to_the_next() {
+    let mut world = World::new("places");
+    let mut first: Vec<(Raw, Asked)> = (0..ASKED_MAX).map(|_| world.ask()).collect();
+    // Two wait. The newest comes first, and in its account there is no service.
+    let user = Signer::new(Kind::User, 10).public;
+    let tokens = [sentinel(), bearer(&other(), &user)];
+    let [mut next, _other] = tokens.map(|token| {
+        let client = come(&world.broker, &token);
+        // What was sent before is read with it, or before it.
+        world.service.0.sync();
+        client
+    });
+    let (mut client, asked) = first.pop().expect("there are some");
+    world.put(&asked, &target());
+    is_in(&mut client);
+    let asked = world.service.asked();
+    world.put(&asked, &target());
+    is_in(&mut next);
+}
