@@ -14,13 +14,14 @@ use crate::door::{Door, Peer};
 use midge_protocol::Publish;
 use midge_reactor::Key;
 use std::collections::VecDeque;
+use std::fmt;
 
 /// Most requests that wait at once, and most bytes of them; likewise of answers. A further one has no responder.
 const REQUESTS_MAX: usize = 1024;
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// A message that a part of the broker got.
-#[derive(Debug)]
+/// A message that a part of the broker got. `Debug` does not show its payload, which may be the token by which a client
+/// comes in.
 pub(crate) struct Request {
     pub subject: Box<[u8]>,
     pub reply: Option<Box<[u8]>>,
@@ -31,6 +32,18 @@ impl Request {
     fn bytes(&self) -> usize {
         let reply = self.reply.as_ref().map_or(0, |reply| reply.len());
         self.subject.len() + reply + self.payload.len()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field(
+                "subject",
+                &format_args!("\"{}\"", self.subject.escape_ascii()),
+            )
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,5 +178,23 @@ impl Core {
         let mut receiver = Receiver::new(Key::NONE, account, label);
         receiver.set_kind(kind);
         self.add_receiver(receiver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_waits_no_payload_is_shown() {
+        let mut requests = Requests::default();
+        let mut buffer = Vec::new();
+        let message = Publish::compose(&mut buffer, b"a.b", Some(b"c"), b"", b"hunter2");
+        assert!(requests.keep(&message) && requests.keep_answer(&message));
+        let shown = format!("{requests:?}");
+        let request = "Request { subject: \"a.b\", payload: 7 bytes, .. }";
+        assert_eq!(shown.matches(request).count(), 2, "{shown}");
+        let bytes = format!("{:?}", b"hunter2");
+        assert!(!shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
     }
 }

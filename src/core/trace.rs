@@ -47,6 +47,32 @@ impl fmt::Display for Words<'_> {
     }
 }
 
+/// Most bytes of a [`Text`]: more than any reason takes.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// What others say, in a line of the log: it cannot end the line, move a cursor, turn what stands behind it, or fill the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = TEXT_BYTES_MAX;
+        for char in self.0.chars() {
+            let Some(rest) = left.checked_sub(char.len_utf8()) else {
+                return f.write_str("...");
+            };
+            left = rest;
+            let is_obeyed = matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if char.is_control() || is_obeyed {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                write!(f, "{char}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Whether traces are wanted: one load.
 #[inline]
 pub(crate) fn is_on() -> bool {

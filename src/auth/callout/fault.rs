@@ -1,7 +1,9 @@
 //! `Fault`: why a callout has not let a client in, in nats-server's words. The client is told nothing of it; the log is,
-//! and those who listen for failed logins in the account of the callout.
+//! and those who listen for failed logins in the account of the callout. What the service says goes there as a
+//! [`Text`].
 
 use crate::auth::tokens::Refusal;
+use crate::core::trace::Text;
 use crate::jwt;
 use std::fmt;
 
@@ -85,7 +87,7 @@ impl fmt::Display for Fault {
                 f,
                 "Error decrypting auth callout response on account {own:?}: {told}"
             ),
-            Fault::Token(fault) => f.write_str(&capital(&fault.to_string())),
+            Fault::Token(fault) => Text(&capital(&fault.to_string())).fmt(f),
             Fault::NotTimely(issue) => {
                 write!(f, "Authorization response had validation errors: {issue}")
             }
@@ -95,7 +97,9 @@ impl fmt::Display for Fault {
             Fault::OtherUser => f.write_str(
                 "Auth callout violation: auth callout response is not for expected user",
             ),
-            Fault::Told(text) => write!(f, "Auth callout service returned an error: {text}"),
+            Fault::Told(text) => {
+                write!(f, "Auth callout service returned an error: {}", Text(text))
+            }
             Fault::Stranger => f.write_str("Auth callout signing key is unknown"),
             Fault::User(issue) => write!(f, "Error validating user JWT: {issue}"),
             Fault::Subject { expected, got, own } => write!(
@@ -133,4 +137,25 @@ fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_says_is_part_of_one_line_and_bounded() {
+        let told = |text: &str| Fault::Told(text.to_owned()).to_string();
+        let begin = "Auth callout service returned an error: ";
+        for (text, shown) in [
+            ("no way", "no way"),
+            ("\"joe\" isn't här", "\"joe\" isn't här"),
+            ("a\r\n[ERR] b\x1b[2J\0", "a\\r\\n[ERR] b\\u{1b}[2J\\u{0}"),
+            ("a\u{202e}b\u{2028}", "a\\u{202e}b\\u{2028}"),
+        ] {
+            assert_eq!(told(text), format!("{begin}{shown}"));
+        }
+        let long = "ä".repeat(100_000);
+        assert_eq!(told(&long), format!("{begin}{}...", "ä".repeat(128)));
+    }
 }

@@ -9,6 +9,7 @@ use crate::jwt::Signer;
 use midge_protocol::nkey::Kind;
 use midge_reactor::Io;
 use std::io;
+use zeroize::Zeroizing;
 
 /// The keys of this server.
 #[derive(Debug)]
@@ -24,11 +25,11 @@ impl Keys {
     /// # Errors
     /// The system has no random bytes.
     pub(crate) fn new() -> io::Result<Keys> {
-        let mut secrets = [[0; 32]; 2];
-        for secret in &mut secrets {
+        let mut secrets = Zeroizing::new([[0; 32]; 2]);
+        for secret in secrets.iter_mut() {
             getrandom::fill(secret).map_err(io::Error::from)?;
         }
-        Ok(Keys::of(secrets))
+        Ok(Keys::of(&secrets))
     }
 
     /// Those of a server in this world: in a simulated one the same in each run.
@@ -44,13 +45,13 @@ impl Keys {
         for bytes in secret.chunks_exact_mut(8) {
             bytes.copy_from_slice(&io.random().to_le_bytes());
         }
-        Ok(Keys::of([secret, secret.map(|byte| !byte)]))
+        Ok(Keys::of(&[secret, secret.map(|byte| !byte)]))
     }
 
     #[cfg_attr(not(feature = "nkeys"), expect(unused_variables))]
-    fn of([signing, sealing]: [[u8; 32]; 2]) -> Keys {
+    fn of([signing, sealing]: &[[u8; 32]; 2]) -> Keys {
         Keys {
-            signer: Signer::of(Kind::Server, &signing),
+            signer: Signer::of(Kind::Server, signing),
             #[cfg(feature = "nkeys")]
             sealing: SealingKey::of(sealing),
         }

@@ -11,6 +11,7 @@ use crate::jwt::Statement;
 use midge_protocol::nkey::{Kind, text};
 use midge_protocol::{ConnectOptions, Info};
 use serde::Serialize;
+use std::fmt;
 use std::time::Duration;
 
 /// The audience of a request.
@@ -19,8 +20,7 @@ const AUDIENCE: &str = "nats-authorization-request";
 /// The header that tells from which key a request is sealed.
 const XKEY_HEADER: &str = "Nats-Server-Xkey";
 
-/// A request, and by what its answer is known.
-#[derive(Debug)]
+/// A request, and by what its answer is known. `Debug` does not show what is asked, in which the client's password stands.
 pub(crate) struct Request {
     pub(crate) payload: Vec<u8>,
     /// A header block, or nothing.
@@ -209,6 +209,15 @@ impl Request {
     }
 }
 
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("user_key", &self.user_key)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish_non_exhaustive()
+    }
+}
+
 /// A letter, or what base64url has beside letters, for a random byte.
 fn letter(byte: u8) -> u8 {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -247,4 +256,40 @@ fn sealed(keys: &Keys, decider: &Decider<'_>, token: String) -> Option<(Vec<u8>,
 fn sealed(_: &Keys, _: &Decider<'_>, _: String) -> Option<(Vec<u8>, Vec<u8>)> {
     let _ = XKEY_HEADER;
     None
+}
+
+#[cfg(all(test, feature = "nkeys"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_shows_nothing_of_what_it_asks() {
+        let keys = Keys::new().expect("there are random bytes");
+        let mut options = ConnectOptions::default();
+        let connect = br#"{"user":"joe","pass":"hunter2","auth_token":"hunter3"}"#;
+        options.merge(connect).expect("it is good");
+        let decider = Decider {
+            account: "AUTH",
+            subject: "AKEY",
+            xkey: None,
+        };
+        let told = Told {
+            host: "127.0.0.1".to_owned(),
+            cid: 7,
+            kind: "nats",
+            options: &options,
+            known: &CallOut::default(),
+            nonce: None,
+            tls: None,
+        };
+        let (config, info) = (Config::default(), Info::default());
+        let until = (5, Duration::from_secs(2));
+        let request = Request::new(&keys, &config, &info, &decider, &told, until);
+        let request = request.expect("there are random bytes");
+        let (user, len) = (&request.user_key, request.payload.len());
+        let shown = format!("Request {{ user_key: {user:?}, payload: {len} bytes, .. }}");
+        assert_eq!(format!("{request:?}"), shown);
+        let shown = format!("{told:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
 }

@@ -43,8 +43,8 @@ pub(crate) struct SealingKey {
 }
 
 impl SealingKey {
-    pub(crate) fn of(secret: [u8; 32]) -> SealingKey {
-        let secret = SecretKey::from(secret);
+    pub(crate) fn of(secret: &[u8; 32]) -> SealingKey {
+        let secret = SecretKey::from(*secret);
         let public = nkey::text(Kind::Curve, *secret.public_key().as_bytes());
         SealingKey { secret, public }
     }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_is_opened_by_the_other_key_alone() {
-        let [one, other, third] = [1, 2, 3].map(|byte| SealingKey::of([byte; 32]));
+        let [one, other, third] = [1, 2, 3].map(|byte| SealingKey::of(&[byte; 32]));
         let sealed = one
             .seal(b"hello", &public(&other))
             .expect("there are random bytes");
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_message_that_nkeys_has_sealed_is_opened() {
-        let (from, to) = (SealingKey::of([5; 32]), SealingKey::of([6; 32]));
+        let (from, to) = (SealingKey::of(&[5; 32]), SealingKey::of(&[6; 32]));
         let sealed = data_encoding::HEXLOWER
             .decode(SEALED_BY_NKEYS.as_bytes())
             .expect("it is hexadecimal");

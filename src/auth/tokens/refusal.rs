@@ -1,6 +1,7 @@
 //! `Refusal`: why a client with a token may not come in. The client is told nothing of it; the log tells it in
 //! nats-server's words.
 
+use crate::core::trace::Text;
 use crate::jwt::{Fault, Issue};
 use std::fmt;
 use std::net::IpAddr;
@@ -73,7 +74,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::NoToken => f.write_str("Authentication requires a user JWT"),
-            Refusal::Invalid(fault) => write!(f, "User JWT not valid: {fault}"),
+            Refusal::Invalid(fault) => {
+                write!(f, "User JWT not valid: {}", Text(&fault.to_string()))
+            }
             Refusal::NotGood(issues) => {
                 let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
                 write!(f, "User JWT no longer valid: &{{Issues:[{}]}}", issues.join(" "))
@@ -81,7 +84,8 @@ impl fmt::Display for Refusal {
             Refusal::Zone(name) => write!(
                 f,
                 "User JWT no longer valid: &{{Issues:[could not parse iana time zone by name: \
-                 unknown time zone {name}]}}"
+                 unknown time zone {}]}}",
+                Text(name)
             ),
             Refusal::NotPinned(key) => {
                 write!(f, "Account {key} not listed as operator pinned account")
