@@ -77,7 +77,8 @@ impl World {
         let broker = start(Config {
             auth: Auth::Operators(Arc::new(operators)),
             system_account: Some(system().public),
-            auth_timeout: Some(PATIENCE),
+            // A place that is never free again is found by a test that waits for it.
+            auth_timeout: Some(10 * PATIENCE),
             ..config()
         });
         let join = |account: &Signer, user: &str| {
