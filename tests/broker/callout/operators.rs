@@ -19,7 +19,7 @@ pub(super) fn callout() -> Signer {
     Signer::new(Kind::Account, 2)
 }
 
-fn signing() -> Signer {
+pub(super) fn signing() -> Signer {
     Signer::new(Kind::Account, 3)
 }
 

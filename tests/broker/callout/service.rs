@@ -8,6 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use midge::Running;
 use midge_protocol::nkey::{self, Kind};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 /// The key that signs answers.
 pub(super) fn issuer() -> Signer {
@@ -181,7 +182,12 @@ impl Asked {
 
 /// A client that has sent this `CONNECT` and a `PING`.
 pub(super) fn come(broker: &Running, connect: &Value) -> Raw {
-    let mut client = Raw::connect(broker.addr());
+    come_to(broker.addr(), connect)
+}
+
+/// The same, of any broker.
+pub(super) fn come_to(addr: SocketAddr, connect: &Value) -> Raw {
+    let mut client = Raw::connect(addr);
     client.send(format!("CONNECT {connect}\r\nPING\r\n").as_bytes());
     client
 }

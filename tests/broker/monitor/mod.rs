@@ -11,7 +11,7 @@ mod kick;
 mod own;
 mod pieces;
 mod probes;
-mod reference;
+pub(crate) mod reference;
 mod shape;
 mod system;
 mod tools;

@@ -95,7 +95,7 @@ pub(crate) fn reference() -> Option<Reference> {
 }
 
 /// The same with more arguments.
-fn reference_with(arguments: &[&str]) -> Option<Reference> {
+pub(crate) fn reference_with(arguments: &[&str]) -> Option<Reference> {
     let program = std::env::var_os("NATS_SERVER").unwrap_or_else(|| OsString::from("nats-server"));
     let mut command = Command::new(&program);
     command
