@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 
 use midge_protocol::{ServerOp, ServerParser, ServerStep, encode};
 
+use crate::broker::Broker;
 use crate::swarm::{Id, Reading, Swarm};
+use crate::wanting::{Wanted, Wanting};
 
 const TICK: Duration = Duration::from_millis(5);
 /// Ticks between two requests of one requester.
@@ -33,7 +35,7 @@ const HELLO: &str = "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// What the pinger waited for each answer.
-    pub(crate) pings: Vec<Duration>,
+    pub(crate) pings: Waits,
     /// The longest that the publisher waited for an answer.
     pub(crate) publisher_max: Duration,
     /// The longest from a publish to its delivery.
@@ -41,7 +43,7 @@ pub(crate) struct Seen {
     pub(crate) requests: u64,
     pub(crate) requests_lost: u64,
     /// What requesters waited for each answer.
-    pub(crate) answers: Vec<Duration>,
+    pub(crate) answers: Waits,
     /// Deliveries that were due.
     pub(crate) messages: u64,
     pub(crate) messages_lost: u64,
@@ -49,15 +51,28 @@ pub(crate) struct Seen {
     pub(crate) wrongs: Vec<String>,
 }
 
-impl Seen {
-    /// What so many of a hundred pings waited at most.
-    pub(crate) fn ping(&mut self, percent: usize) -> Duration {
-        share(&mut self.pings, percent)
+/// Waits of one kind.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    all: Vec<Duration>,
+    /// The same, without the time in which the broker or the client wanted a processor and had none.
+    served: Vec<Duration>,
+}
+
+impl Waits {
+    fn add(&mut self, wait: Duration, wanted: Duration) {
+        self.all.push(wait);
+        self.served.push(wait.saturating_sub(wanted));
     }
 
-    /// The longest wait of this percentage of requests.
-    pub(crate) fn answer(&mut self, percent: usize) -> Duration {
-        share(&mut self.answers, percent)
+    /// The longest of this percentage of them.
+    pub(crate) fn most(&mut self, percent: usize) -> Duration {
+        share(&mut self.all, percent)
+    }
+
+    /// The same of the waits while there was a processor.
+    pub(crate) fn most_served(&mut self, percent: usize) -> Duration {
+        share(&mut self.served, percent)
     }
 }
 
@@ -76,13 +91,14 @@ pub(crate) struct Honest {
 }
 
 impl Honest {
-    /// Connects them all; they are at work when this returns.
-    pub(crate) fn start(addr: SocketAddr, requesters: usize) -> io::Result<Honest> {
+    /// Connects them all to a broker; they are at work when this returns.
+    pub(crate) fn start(broker: &Broker, requesters: usize) -> io::Result<Honest> {
+        let (addr, pid) = (broker.addr, broker.pid);
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
         let over = Arc::clone(&stop);
         let thread = thread::spawn(move || {
-            let mut party = Party::join(addr, requesters)?;
+            let mut party = Party::join(addr, pid, requesters)?;
             let _ = sender.send(());
             party.work(&over)?;
             Ok(party.seen())
@@ -118,6 +134,8 @@ struct Member {
     parser: ServerParser,
     /// An answer is due.
     is_asking: bool,
+    /// What was wanted in vain until it began to ask.
+    wanted: Wanted,
     /// The number of the next message that must come, or of the next request.
     next: u64,
     rest: u64,
@@ -125,6 +143,9 @@ struct Member {
 
 struct Party {
     swarm: Swarm,
+    wanting: Wanting,
+    /// What was wanted in vain until the last look.
+    wanted: Wanted,
     members: HashMap<Id, Member>,
     /// When each message was published.
     published: Vec<Instant>,
@@ -134,9 +155,11 @@ struct Party {
 }
 
 impl Party {
-    fn join(addr: SocketAddr, requesters: usize) -> io::Result<Party> {
+    fn join(addr: SocketAddr, pid: Option<u32>, requesters: usize) -> io::Result<Party> {
         let mut party = Party {
             swarm: Swarm::new(addr)?,
+            wanting: Wanting::of(pid),
+            wanted: Wanted::default(),
             members: HashMap::new(),
             published: Vec::new(),
             asked: 0,
@@ -171,6 +194,7 @@ impl Party {
             part,
             parser: ServerParser::default(),
             is_asking: true,
+            wanted: Wanted::default(),
             next: 0,
             rest: id as u64 % REQUEST_TICKS,
         };
@@ -198,6 +222,7 @@ impl Party {
 
     /// Each that waits for nothing begins something.
     fn tick(&mut self, now: Instant) {
+        self.wanted = self.wanting.until_now();
         for (id, member) in &mut self.members {
             if member.is_asking {
                 continue;
@@ -230,12 +255,13 @@ impl Party {
                 }
                 Part::Subscriber | Part::Responder => continue,
             }
-            member.is_asking = true;
+            (member.is_asking, member.wanted) = (true, self.wanted);
         }
     }
 
     fn turn(&mut self, patience: Duration) -> io::Result<()> {
         self.swarm.turn(patience)?;
+        self.wanted = self.wanting.until_now();
         for id in self.swarm.take_ended() {
             if let Some(member) = self.members.remove(&id) {
                 let part = member.part;
@@ -263,6 +289,7 @@ impl Party {
         if heard.is_empty() {
             return;
         }
+        let wanted = self.wanted.since(member.wanted);
         let mut words = Vec::new();
         let mut at = 0;
         loop {
@@ -282,7 +309,7 @@ impl Party {
                     if std::mem::take(&mut member.is_asking) {
                         let wait = now - said;
                         match member.part {
-                            Part::Pinger => self.seen.pings.push(wait),
+                            Part::Pinger => self.seen.pings.add(wait, wanted),
                             Part::Publisher => {
                                 let max = &mut self.seen.publisher_max;
                                 *max = wait.max(*max);
@@ -316,10 +343,10 @@ impl Party {
                         }
                     }
                     Part::Requester => {
-                        let wanted = format!("{:032}", member.next);
-                        if msg.payload == wanted.as_bytes() {
+                        let expected = format!("{:032}", member.next);
+                        if msg.payload == expected.as_bytes() {
                             if std::mem::take(&mut member.is_asking) {
-                                self.seen.answers.push(now - said);
+                                self.seen.answers.add(now - said, wanted);
                             }
                             member.next += 1;
                         } else if !msg.header.is_empty() {
@@ -328,7 +355,7 @@ impl Party {
                             member.is_asking = false;
                             member.next += 1;
                         } else {
-                            let text = format!("requester {id} got another answer than {wanted}");
+                            let text = format!("requester {id} got another answer than {expected}");
                             self.seen.wrongs.push(text);
                         }
                     }

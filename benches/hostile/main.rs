@@ -43,6 +43,7 @@ mod soak;
 mod stage;
 mod swarm;
 mod table;
+mod wanting;
 
 /// How long memory may take to be given back.
 const REST: Duration = Duration::from_secs(2);
@@ -195,7 +196,7 @@ fn play(plan: &Plan, kind: &Kind, before: Option<u64>) -> io::Result<Row> {
         None => Broker::start(&plan.program, &(kind.settings)()?, &log)?,
     };
     let began = Instant::now();
-    let honest = Honest::start(broker.addr, kind.requesters)?;
+    let honest = Honest::start(&broker, kind.requesters)?;
     let watch = Watch::start(&broker);
     let mut stage = Stage {
         swarm: Swarm::new(broker.addr)?,

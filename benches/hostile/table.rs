@@ -66,9 +66,9 @@ impl Row {
         println!(
             "{:13} {:8.2} {:8.1} {:8.1} {:9.0} {:9.0} {:>15} {:>15} {:>13} {:>7} {:>5} {:>5} {:5.1}  {}",
             kind.name,
-            ms(seen.ping(50)),
-            ms(seen.ping(99)),
-            ms(seen.ping(100)),
+            ms(seen.pings.most(50)),
+            ms(seen.pings.most(99)),
+            ms(seen.pings.most(100)),
             ms(seen.publisher_max),
             ms(seen.delivery_max),
             format!("{}/{}", seen.requests_lost, seen.requests),
@@ -95,7 +95,7 @@ impl Row {
     fn judged(self, kind: &Kind) -> Vec<String> {
         let mut faults = self.faults;
         let mut seen = self.seen;
-        let ping_max = seen.ping(100);
+        let ping_max = seen.pings.most(100);
         let mut must = |is_kept: bool, text: String| {
             if !is_kept {
                 faults.push(text);

@@ -12,7 +12,8 @@
 //!
 //! An honest client waits from the first byte of its question that the system takes to the read that brings the answer. What a
 //! hypervisor took from the processors meanwhile (`steal`) is told for both times: some of it is in the longest hundredth of
-//! the waits.
+//! the waits. The longest hundredth is told twice: of the waits, and of the waits without what the broker and the client wanted
+//! of a processor and did not get (wanting.rs).
 //!
 //! A run fails if an honest client has lost something, was closed, or waited too long, or if a probe had no answer. How the
 //! waits compare with those of the quiet time is told and not judged: that needs a quiet machine.
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use crate::broker::{Broker, Watch};
 use crate::honest::{FIRST_REQUESTER, Honest, Seen};
 use crate::table::{WAIT_MAX, mb, ms};
+use crate::wanting::times_of;
 
 /// Honest clients in all.
 const HONEST: usize = 100;
@@ -59,7 +61,7 @@ pub(crate) fn soak(plan: &Plan<'_>) -> io::Result<bool> {
     let mut broker = Broker::start(plan.program, &settings, &log)?;
     let requesters = HONEST - FIRST_REQUESTER;
     let quiet_theft = Theft::start();
-    let quiet = Honest::start(broker.addr, requesters)?;
+    let quiet = Honest::start(&broker, requesters)?;
     let quiet_time = (time / 5).clamp(Duration::from_secs(3), Duration::from_secs(30));
     std::thread::sleep(quiet_time);
     let mut quiet = quiet.finish()?;
@@ -70,12 +72,12 @@ pub(crate) fn soak(plan: &Plan<'_>) -> io::Result<bool> {
         "", "p50", "p99", "max", "p50", "p99", "max", "requests lost", "messages lost"
     );
     print("quiet", &mut quiet);
-    let honest = Honest::start(broker.addr, requesters)?;
+    let honest = Honest::start(&broker, requesters)?;
     let watch = Watch::start(&broker);
-    let (began, before, theft) = (Instant::now(), schedule(&broker), Theft::start());
+    let (began, before, theft) = (Instant::now(), times_of(broker.pid), Theft::start());
     let mut crowd = start_crowd(&broker, time, hostile)?;
     let told = listen_to(&mut crowd);
-    let after = schedule(&broker);
+    let after = times_of(broker.pid);
     let share =
         |at: usize| 100.0 * (after[at] - before[at]).as_secs_f64() / began.elapsed().as_secs_f64();
     let mut attacked = honest.finish()?;
@@ -93,12 +95,18 @@ pub(crate) fn soak(plan: &Plan<'_>) -> io::Result<bool> {
         "steal    {quiet_theft:.1} % of a processor in the quiet time, {theft:.1} % beside the hostile ones"
     );
     for (what, before, after) in [
-        ("PING", quiet.ping(99), attacked.ping(99)),
-        ("requests", quiet.answer(99), attacked.answer(99)),
+        ("PING", &mut quiet.pings, &mut attacked.pings),
+        ("requests", &mut quiet.answers, &mut attacked.answers),
     ] {
-        let factor = after.as_secs_f64() / before.as_secs_f64();
+        let factor = |before: Duration, after: Duration| after.as_secs_f64() / before.as_secs_f64();
+        let all = factor(before.most(99), after.most(99));
+        let served = [before, after].map(|waits| waits.most_served(99));
         println!(
-            "p99 of {what}: {factor:.1} times that of the quiet time; {FACTOR_WANTED} is wanted"
+            "p99 of {what}: {all:.1} times that of the quiet time; {FACTOR_WANTED} is wanted. \
+             While there was a processor: {:.2} and {:.2} ms, {:.1} times",
+            ms(served[0]),
+            ms(served[1]),
+            factor(served[0], served[1])
         );
     }
     let mut faults: Vec<String> = broker.end_told().into_iter().collect();
@@ -117,8 +125,8 @@ pub(crate) fn soak(plan: &Plan<'_>) -> io::Result<bool> {
 }
 
 fn print(when: &str, seen: &mut Seen) {
-    let pings = [50, 99, 100].map(|percent| ms(seen.ping(percent)));
-    let answers = [50, 99, 100].map(|percent| ms(seen.answer(percent)));
+    let pings = [50, 99, 100].map(|percent| ms(seen.pings.most(percent)));
+    let answers = [50, 99, 100].map(|percent| ms(seen.answers.most(percent)));
     println!(
         "{when:8} {:8.2} {:8.2} {:7.1}   {:8.2} {:8.2} {:7.1} {:>15} {:>15}",
         pings[0],
@@ -142,8 +150,8 @@ fn judged(mut seen: Seen) -> Vec<String> {
         ));
     }
     let waits = [
-        seen.ping(100),
-        seen.answer(100),
+        seen.pings.most(100),
+        seen.answers.most(100),
         seen.publisher_max,
         seen.delivery_max,
     ];
@@ -224,16 +232,4 @@ fn stolen() -> Duration {
     let ticks = told.split_whitespace().nth(8);
     let ticks: u32 = ticks.and_then(|ticks| ticks.parse().ok()).unwrap_or(0);
     Duration::from_millis(10) * ticks
-}
-
-/// How long the broker's thread has had a processor, and how long it has wanted one in vain, as Linux tells it.
-fn schedule(broker: &Broker) -> [Duration; 2] {
-    let told = broker
-        .pid
-        .and_then(|pid| fs::read_to_string(format!("/proc/{pid}/schedstat")).ok());
-    let mut nanos = told.iter().flat_map(|told| told.split_whitespace());
-    [(); 2].map(|()| {
-        let nanos = nanos.next().and_then(|nanos| nanos.parse().ok());
-        Duration::from_nanos(nanos.unwrap_or(0))
-    })
 }
