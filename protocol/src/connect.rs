@@ -265,7 +265,7 @@ pub(crate) fn is_object_or_null(json: &[u8]) -> bool {
 }
 
 /// `bytes` as text, with U+FFFD for each byte that is not UTF-8, as Go's decoder has it.
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

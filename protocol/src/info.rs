@@ -87,16 +87,16 @@ impl Info {
     }
 }
 
-fn is_off(flag: &bool) -> bool {
+pub(crate) fn is_off(flag: &bool) -> bool {
     !flag
 }
 
-fn is_zero(number: &u64) -> bool {
+pub(crate) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
 /// A sink as a writer that never fails.
-struct Writer<'a, S>(&'a mut S);
+pub(crate) struct Writer<'a, S>(pub(crate) &'a mut S);
 
 impl<S: Sink> io::Write for Writer<'_, S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

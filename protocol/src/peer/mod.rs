@@ -47,7 +47,7 @@
 //! number of arguments alone, so a reply subject may be `|` or `+`.
 //!
 //! `INFO`, `CONNECT`, `PING`, `PONG`, `+OK` and `-ERR '<text>'` are as between a client and a broker, with other
-//! fields.
+//! fields: [`PeerInfo`], [`PeerConnect`].
 //!
 //! Names in any letter case; arguments between runs of spaces and tabs; lines end in LF with or without CR, bodies in
 //! CR LF. [`PeerParser`] reads this, [`PeerOp`] is what it reads, and [`encode`] writes it: names in capitals, single
@@ -84,12 +84,18 @@
 
 pub mod encode;
 
+mod connect;
 mod forms;
+mod info;
+mod json;
 mod op;
 mod parser;
 mod violation;
 
+pub use connect::PeerConnect;
 pub use encode::{Head, PeerMsg};
+pub use info::{PeerInfo, PeerPermissions};
+pub use json::LIST_LEN_MAX;
 pub use op::{Interest, PeerMessage, PeerOp, Queues};
 pub use parser::{Kind, PeerParser, PeerRules, PeerStep};
 pub use violation::PeerViolation;

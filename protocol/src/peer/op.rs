@@ -9,12 +9,12 @@ use crate::publish::Place;
 /// One op from a peer, a route or a leaf.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PeerOp<'a> {
-    /// `INFO {json}`: what the peer is, or what it tells of another one.
+    /// `INFO {json}`: what the peer is, or what it tells of another one; see [`PeerInfo`](super::PeerInfo).
     Info {
         /// Everything behind the name, without blanks around it and the line end.
         json: &'a [u8],
     },
-    /// `CONNECT {json}`: who dials.
+    /// `CONNECT {json}`: who dials; see [`PeerConnect`](super::PeerConnect).
     Connect {
         /// Everything behind the name, without blanks around it and the line end.
         json: &'a [u8],
