@@ -2,6 +2,7 @@
 
 mod connect_merge;
 mod matching;
+mod peer;
 mod round_trip;
 mod sets;
 mod websocket;
