@@ -79,7 +79,7 @@
 //! # Invariants
 //!
 //! * Nothing is allocated to read an op; to write one, nothing but what the sink makes. `INFO` and `CONNECT` allocate.
-//! * All that a peer sends has a bound but the payload of a route, where there is none in the protocol.
+//! * All that a peer sends has a bound: of a payload it is what nine digits can say, unless the rules have another.
 //! * What comes out does not depend on how the input was cut.
 
 pub mod encode;
