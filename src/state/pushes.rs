@@ -4,8 +4,10 @@
 //! request, answer, reload ──▶ waiting ──▶ read and written on other threads ──▶ known, and brought to the account's clients
 //! ```
 
+use crate::config::{AccountToken, PushFault};
 use crate::core::requests::Request;
 use crate::state::State;
+use jiff::Timestamp;
 use midge_reactor::Context;
 use std::collections::VecDeque;
 
@@ -104,5 +106,33 @@ impl Pushes {
         let work = self.waiting.pop_front()?;
         self.bytes -= work.bytes();
         Some(work)
+    }
+}
+
+impl State {
+    /// Whether a token may take the place of what is known of its account, or of the account of this key.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(crate) fn admit_account(
+        &self,
+        key: Option<&str>,
+        token: &AccountToken,
+    ) -> Result<(), PushFault> {
+        let Some(operators) = self.config.operators() else {
+            return Err(PushFault::Stranger);
+        };
+        if key.is_some_and(|key| key != token.key()) {
+            return Err(PushFault::Subject);
+        }
+        let known = self.known.find(operators, token.key());
+        let second = Timestamp::now().as_second();
+        operators.admit_push(token, known, second)?;
+        let max = operators.store().and_then(|store| store.accounts_max);
+        let is_full = || max.is_some_and(|max| self.known.from("").count() >= max);
+        match known.is_none() && is_full() {
+            true => Err(PushFault::Full),
+            false => Ok(()),
+        }
     }
 }

@@ -143,7 +143,7 @@ fn update(cx: &mut Context<'_, State>, request: &Request, key: Option<String>) {
             }
         };
         let name = key.clone().unwrap_or_else(|| token.key().to_owned());
-        match kept::is_admitted(cx.state, key.as_deref(), &token) {
+        match cx.state.admit_account(key.as_deref(), &token) {
             Err(fault) => {
                 refuse_push(cx, &asked, Some(&name), &fault);
                 kept::done(cx);

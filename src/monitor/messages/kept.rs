@@ -93,32 +93,6 @@ pub(super) fn read(
     });
 }
 
-/// Whether a token may take the place of what is known of its account, or of the account of this key.
-///
-/// # Errors
-/// Why it may not.
-pub(super) fn is_admitted(
-    state: &State,
-    key: Option<&str>,
-    token: &AccountToken,
-) -> Result<(), PushFault> {
-    let Some(operators) = state.config.operators() else {
-        return Err(PushFault::Stranger);
-    };
-    if key.is_some_and(|key| key != token.key()) {
-        return Err(PushFault::Subject);
-    }
-    let known = state.known.find(operators, token.key());
-    let second = Timestamp::now().as_second();
-    operators.admit_push(token, known, second)?;
-    let max = operators.store().and_then(|store| store.accounts_max);
-    let is_full = || max.is_some_and(|max| state.known.from("").count() >= max);
-    match known.is_none() && is_full() {
-        true => Err(PushFault::Full),
-        false => Ok(()),
-    }
-}
-
 /// Has a token written, if there is a directory; then it counts. Where it needs the room of another one, that goes.
 pub(super) fn store(
     cx: &mut Context<'_, State>,

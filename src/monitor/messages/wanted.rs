@@ -78,7 +78,7 @@ pub(super) fn answered(cx: &mut Context<'_, State>, key: &str, text: &[u8]) {
 pub(super) fn take(cx: &mut Context<'_, State>, key: Box<str>, text: &[u8]) {
     kept::read(cx, text, move |cx, read| {
         let admitted = read.and_then(|token| {
-            kept::is_admitted(cx.state, Some(&key), &token)?;
+            cx.state.admit_account(Some(&key), &token)?;
             Ok(token)
         });
         match admitted {
