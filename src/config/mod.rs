@@ -55,7 +55,7 @@ pub use resolver::{Cache, Deletes, Directory, Resolver};
 #[cfg(feature = "command")]
 pub use run::{LogFormat, LogOptions, Options};
 pub(crate) use secrets::is_hash;
-pub(crate) use sharing::{CHAIN_ACCOUNTS_MAX, Furnishing, Offers, common};
+pub(crate) use sharing::{CHAIN_ACCOUNTS_MAX, Furnishing, Offers};
 pub use sharing::{
     Export, ExportKind, Import, ImportKind, InvalidExport, InvalidImport, Latency, Response,
     Sampling, Service,

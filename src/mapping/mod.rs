@@ -15,15 +15,18 @@
 //!
 //! * `choice`: destinations with their weights; `transform`: one source and one destination; `function`: what a
 //!   token of a destination may be; `error`: what may be wrong with them
+//! * `patterns`: which of many patterns overlap or cover one
 
 mod choice;
 mod error;
 mod function;
+mod patterns;
 mod transform;
 
 pub use choice::{Destination, Mapping};
 pub use error::InvalidMapping;
 pub(crate) use function::wildcard;
+pub(crate) use patterns::{Patterns, common};
 pub(crate) use transform::{Piece, Transform, is_blank};
 
 use choice::Choice;

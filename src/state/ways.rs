@@ -4,11 +4,11 @@
 //! one after the other, from different people. So each import is held against those that there are, and that which
 //! would close the ring is left out, as in nats-server. Streams go to clients only, and so never round.
 
-use crate::config::{CHAIN_ACCOUNTS_MAX, common};
+use crate::config::CHAIN_ACCOUNTS_MAX;
 use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::crossing::{ImportKind, Wanted};
-use crate::mapping::Transform;
+use crate::mapping::{Transform, common};
 use midge_protocol::Subjects;
 
 /// Most steps that are walked for one import. One that has more ways on is not made either.

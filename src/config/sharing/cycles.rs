@@ -22,8 +22,8 @@
 
 use super::check::{Fault, Place};
 use super::import::Import;
-use super::patterns::{Patterns, common};
 use crate::config::Account;
+use crate::mapping::{Patterns, common};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -203,7 +203,7 @@ fn refused(names: &[&str], steps: &[Step<'_>], accounts_max: usize) -> Vec<Fault
 }
 
 /// Some steps, by the account and the pattern that they begin with.
-fn by_beginning<'a>(steps: &[Step<'a>], some: &[usize]) -> HashMap<usize, Patterns<'a>> {
+fn by_beginning<'a>(steps: &[Step<'a>], some: &[usize]) -> HashMap<usize, Patterns<&'a str>> {
     let mut by_account: HashMap<usize, Vec<(&str, usize)>> = HashMap::new();
     for number in some {
         let (account, pattern) = steps[*number].from;
@@ -243,7 +243,7 @@ struct Ways<'a> {
     /// Of all accounts, by number.
     names: &'a [&'a str],
     steps: &'a [Step<'a>],
-    begin: HashMap<usize, Patterns<'a>>,
+    begin: HashMap<usize, Patterns<&'a str>>,
     /// By account and pattern, the steps whose beginning overlaps that, once they were looked for.
     onward: HashMap<(usize, &'a str), Rc<[usize]>>,
     accounts_max: usize,

@@ -11,7 +11,7 @@
 //!
 //! * `export`, `import`: the two values; `activation`: by which the one allows the other
 //! * `furnishing`: what an account has of them; `claims`: from a token to that
-//! * `offers`: who may import what; `patterns`: subjects with wildcards against each other
+//! * `offers`: who may import what
 //! * `check`: what is wrong with settings; `cycles`: where imports lead to in the end
 
 mod activation;
@@ -22,7 +22,6 @@ mod export;
 mod furnishing;
 mod import;
 mod offers;
-mod patterns;
 
 #[cfg(feature = "command")]
 pub(crate) use check::Place;
@@ -33,7 +32,6 @@ pub use export::{Export, ExportKind, InvalidExport, Latency, Response, Sampling,
 pub(crate) use furnishing::Furnishing;
 pub use import::{Import, ImportKind, InvalidImport};
 pub(crate) use offers::Offers;
-pub(crate) use patterns::common;
 
 use crate::mapping::is_blank;
 use midge_protocol::subject;

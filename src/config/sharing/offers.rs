@@ -7,7 +7,7 @@
 use super::Furnishing;
 use super::export::Export;
 use super::import::Import;
-use super::patterns::Patterns;
+use crate::mapping::Patterns;
 use midge_protocol::subject;
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ pub(crate) struct Offers<'a> {
     account: Furnishing<'a>,
     by_subject: HashMap<(bool, &'a str), usize>,
     /// Those with wildcards: no other one covers more than its own subject.
-    streams: Patterns<'a>,
-    services: Patterns<'a>,
+    streams: Patterns<&'a str>,
+    services: Patterns<&'a str>,
 }
 
 impl<'a> Offers<'a> {

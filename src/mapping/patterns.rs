@@ -2,18 +2,21 @@
 //!
 //! `midge_protocol::Subjects` answers whether there is one. Here it matters which.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// Many patterns, each with a number. A trie by token; what is looked for goes down it with a stack of its own, since
-/// a subject in a file may be as long as it likes.
-pub(super) struct Patterns<'p> {
+/// a subject in a file may be as long as it likes. Tokens are kept as `T`: borrowed, or their own copies.
+#[derive(Debug)]
+pub(crate) struct Patterns<T> {
     /// The first is the root.
-    places: Vec<Place<'p>>,
+    places: Vec<Place<T>>,
 }
 
-#[derive(Default)]
-struct Place<'p> {
-    literals: HashMap<&'p str, usize>,
+#[derive(Debug)]
+struct Place<T> {
+    literals: HashMap<T, usize>,
     /// Behind `*`.
     any: Option<usize>,
     /// Those whose `>` is the next token.
@@ -22,38 +25,72 @@ struct Place<'p> {
     end: Vec<usize>,
 }
 
-impl<'p> Patterns<'p> {
+impl<T> Default for Place<T> {
+    fn default() -> Place<T> {
+        Place {
+            literals: HashMap::new(),
+            any: None,
+            full: Vec::new(),
+            end: Vec::new(),
+        }
+    }
+}
+
+impl<T> Default for Patterns<T> {
+    fn default() -> Patterns<T> {
+        Patterns {
+            places: vec![Place::default()],
+        }
+    }
+}
+
+impl<T: Borrow<str> + Eq + Hash> Patterns<T> {
     /// These, numbered by the second of each pair.
-    pub(super) fn new(patterns: impl IntoIterator<Item = (&'p str, usize)>) -> Patterns<'p> {
-        let mut places = vec![Place::default()];
+    pub(crate) fn new<'p>(patterns: impl IntoIterator<Item = (&'p str, usize)>) -> Patterns<T>
+    where
+        T: From<&'p str>,
+    {
+        let mut all = Patterns::default();
         for (pattern, number) in patterns {
-            let mut at = 0;
-            let mut is_full = false;
-            for token in pattern.split('.') {
-                if token == ">" {
-                    is_full = true;
-                    break;
-                }
-                let next = places.len();
-                let place = &mut places[at];
-                at = match token {
-                    "*" => *place.any.get_or_insert(next),
-                    _ => *place.literals.entry(token).or_insert(next),
-                };
-                if at == next {
-                    places.push(Place::default());
-                }
+            all.insert(pattern, number);
+        }
+        all
+    }
+
+    /// Adds one.
+    pub(crate) fn insert<'p>(&mut self, pattern: &'p str, number: usize)
+    where
+        T: From<&'p str>,
+    {
+        let places = &mut self.places;
+        let mut at = 0;
+        let mut is_full = false;
+        for token in pattern.split('.') {
+            if token == ">" {
+                is_full = true;
+                break;
             }
-            match is_full {
-                true => places[at].full.push(number),
-                false => places[at].end.push(number),
+            let next = places.len();
+            let place = &mut places[at];
+            at = match token {
+                "*" => *place.any.get_or_insert(next),
+                _ => match place.literals.get(token) {
+                    Some(child) => *child,
+                    None => *place.literals.entry(token.into()).or_insert(next),
+                },
+            };
+            if at == next {
+                places.push(Place::default());
             }
         }
-        Patterns { places }
+        match is_full {
+            true => places[at].full.push(number),
+            false => places[at].end.push(number),
+        }
     }
 
     /// Those that some subject matches that matches `pattern` too, in order; no more than `max`, whichever those are.
-    pub(super) fn overlapping(&self, pattern: &str, max: usize) -> Vec<usize> {
+    pub(crate) fn overlapping(&self, pattern: &str, max: usize) -> Vec<usize> {
         let tokens: Vec<&str> = pattern.split('.').collect();
         let mut found = Vec::new();
         // With `None` all that is below is wanted.
@@ -86,7 +123,7 @@ impl<'p> Patterns<'p> {
     }
 
     /// Those that every subject matches that matches `pattern`.
-    pub(super) fn covering(&self, pattern: &str) -> Vec<usize> {
+    pub(crate) fn covering(&self, pattern: &str) -> Vec<usize> {
         let tokens: Vec<&str> = pattern.split('.').collect();
         let mut found = Vec::new();
         let mut ahead = vec![(0, &tokens[..])];
@@ -177,7 +214,7 @@ mod tests {
             all in proptest::collection::vec(pattern(), 0..8),
             asked in prop_oneof![pattern(), Just(">".to_owned())],
         ) {
-            let patterns = Patterns::new(all.iter().enumerate().map(|(number, one)| (one.as_str(), number)));
+            let patterns = Patterns::<&str>::new(all.iter().enumerate().map(|(number, one)| (one.as_str(), number)));
             let those = |is: &dyn Fn(&Subjects) -> bool| -> Vec<usize> {
                 let each = all.iter().enumerate();
                 let each = each.filter(|(_, one)| is(&Subjects::new([one.as_str()])));
