@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Beginning,
     /// A conversation that ended by an error of the client, which was let in, or of its connection.
     Conversation,
+    /// An account that was asked for elsewhere in vain.
+    Lookup,
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Kind::Login => "failed logins",
             Kind::Beginning => "connections that ended at their beginning",
             Kind::Conversation => "connections that ended by an error",
+            Kind::Lookup => "accounts that were asked for in vain",
         }
     }
 }
@@ -80,7 +83,7 @@ pub(crate) struct Failures {
     /// Those of each address, the last first.
     addresses: LruCache<Source, Storm, RandomState>,
     /// What the log tells of each kind.
-    tallies: [Tally; 3],
+    tallies: [Tally; 4],
 }
 
 /// What the log tells of one kind of failure.

@@ -2,10 +2,13 @@
 
 use super::Client;
 use super::login::{Waiting, inquirer};
+use super::wrong::is_told;
 use crate::auth::Verdict;
+use crate::auth::failures::Kind;
 use crate::auth::inquiry::{Inquirer, Purpose};
 use crate::auth::tokens::{Now, Refusal};
-use crate::config::{Operators, Source};
+use crate::config::{AccountToken, Operators, Source};
+use crate::state::lookups::{MESSAGES_MAX, REST};
 use crate::state::{State, fetching};
 use midge_reactor::Context;
 
@@ -85,9 +88,9 @@ fn ask_next(cx: &mut Context<'_, State>) {
     let operators = cx.state.config.operators();
     match operators.and_then(Operators::source) {
         Some(source) => fetch_next(cx, &source),
-        // Each takes a message, and no thread.
+        // By messages, which take no thread.
         None => {
-            while let Some(key) = cx.state.lookups.start(usize::MAX) {
+            while let Some(key) = cx.state.lookups.start(MESSAGES_MAX) {
                 let ask = cx.state.pushes.ask;
                 // Monitoring publishes, which it does in turns of its own.
                 cx.defer(move |cx| ask(cx, &key));
@@ -103,15 +106,8 @@ fn fetch_next(cx: &mut Context<'_, State>, source: &Source) {
         let work = move || fetching::fetch(&source, &wanted);
         let begun = cx.offload(work, move |cx, answer| {
             let answer = answer.unwrap_or_else(|panic| Err(panic.to_string()));
-            let failure = match answer {
-                Ok(token) => {
-                    cx.state.known.put(token);
-                    None
-                }
-                Err(text) => Some(text),
-            };
+            let failure = answer.and_then(|token| take(cx, &asked, token)).err();
             tell(cx, &asked, failure.as_deref());
-            ask_next(cx);
         });
         if let Err(error) = begun {
             tell(cx, &key, Some(&error.to_string()));
@@ -119,18 +115,51 @@ fn fetch_next(cx: &mut Context<'_, State>, source: &Source) {
     }
 }
 
+/// Takes a token that was asked for, if it is good. It is held against the operators as a push is, so that none stands in the
+/// way of the right one, and what is there already touches nobody: importers would have it asked for again.
+///
+/// # Errors
+/// Why it is not.
+fn take(cx: &mut Context<'_, State>, key: &str, token: AccountToken) -> Result<(), String> {
+    let admitted = cx.state.admit_account(Some(key), &token);
+    admitted.map_err(|fault| fault.cause().into_owned())?;
+    if !cx.state.knows(&token) {
+        cx.state.known.put(token);
+        let bring = cx.state.pushes.bring;
+        bring(cx, key);
+    }
+    Ok(())
+}
+
 /// Tells those who wait for an account that it has come, or why it has not.
 pub(crate) fn tell(cx: &mut Context<'_, State>, key: &str, failure: Option<&str>) {
+    let wanted = cx.state.lookups.done(key);
     if let Some(text) = failure {
-        log::warn!(target: "midge", "Account [{key}] fetch failed: {text}");
-    } else {
-        cx.state.sharing.touch(key);
-        attend(cx);
+        let now = cx.now();
+        if is_told(cx.state, Kind::Lookup, now) {
+            log::warn!(target: "midge", "Account [{key}] fetch failed: {text}");
+        }
+        if wanted.is_exporter {
+            rest(cx, key);
+        }
     }
-    for client in cx.state.lookups.done(key) {
+    for client in wanted.clients {
         let failure = failure.map(str::to_owned);
         cx.call(client.connection, move |one: &mut Client, cx| {
             one.looked_up(cx, client, failure.as_deref());
         });
     }
+    if cx.state.lookups.is_waiting() {
+        cx.defer(ask_next);
+    }
+}
+
+/// An exporter that was asked for in vain is not asked for again at once.
+fn rest(cx: &mut Context<'_, State>, key: &str) {
+    cx.state.lookups.rest(key);
+    let key = key.to_owned();
+    cx.after(REST, move |cx| {
+        cx.state.lookups.rested(&key);
+        ask_next(cx);
+    });
 }

@@ -46,7 +46,10 @@ pub(super) fn account_changed(cx: &mut Context<'_, State>, name: &str) {
     // Those that import from it, and then those that are gone.
     cx.state.sharing.touch(name);
     sharing::attend(cx);
-    retire_accounts(cx, 0);
+    // One that is not open is not kept: most that are asked for elsewhere are not.
+    if account.is_some() {
+        retire_accounts(cx, 0);
+    }
     let decider = cx
         .state
         .callouts

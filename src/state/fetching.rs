@@ -11,17 +11,13 @@ pub(crate) const ASKED_MAX: usize = 2;
 #[cfg(feature = "nkeys")]
 const TIMEOUT: Duration = Duration::from_millis(1900);
 
-/// Asks for an account. Waits.
+/// Asks for an account. Whose token the answer is has to be looked at. Waits.
 ///
 /// # Errors
 /// Why there is none, as nats-server tells it.
 pub(crate) fn fetch(source: &Source, key: &str) -> Result<AccountToken, String> {
     let text = get(source, key)?;
-    let token = AccountToken::parse(text.trim()).map_err(|fault| fault.to_string())?;
-    match token.key() == key {
-        true => Ok(token),
-        false => Err("account missing".to_owned()),
-    }
+    AccountToken::parse(text.trim()).map_err(|fault| fault.to_string())
 }
 
 /// What is said of an account; of none, what is at the address itself. Waits.

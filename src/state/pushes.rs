@@ -135,4 +135,11 @@ impl State {
             false => Ok(()),
         }
     }
+
+    /// Whether this is what is known of its account.
+    pub(crate) fn knows(&self, token: &AccountToken) -> bool {
+        let operators = self.config.operators();
+        let known = operators.and_then(|operators| self.known.find(operators, token.key()));
+        known == Some(token)
+    }
 }

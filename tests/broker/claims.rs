@@ -9,7 +9,8 @@ use midge_protocol::nkey::Kind;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn operator() -> Signer {
@@ -365,7 +366,8 @@ fn resolver(accounts: HashMap<String, String>) -> (String, Sender<()>) {
     let (gate, opened) = channel();
     // Each account waits until the test says so.
     let may_answer = move |path: &str| path.ends_with('/') || opened.recv().is_ok();
-    (serve(accounts, may_answer, |_| true), gate)
+    let find = move |key: &str| accounts.get(key).cloned();
+    (serve(find, may_answer, |_| true), gate)
 }
 
 #[test]
@@ -395,4 +397,105 @@ fn an_exporter_that_has_to_be_asked_for_is_imported_from_when_it_has_come() {
     assert_eq!(asker.line().as_deref(), Some("PONG"));
     let subject = server.message(|message| message.subject.to_vec());
     assert_eq!(subject.as_deref(), Some(&b"svc.x"[..]));
+}
+
+/// A broker that asks a server of HTTP for these accounts, by number, and what that is asked for from here on.
+fn asking(accounts: &[(u8, String)]) -> (Running, Receiver<String>) {
+    let system = (1, token(1, 100, &json!({})));
+    let all = accounts.iter().chain([&system]);
+    let known = all.map(|(number, token)| (name(*number), token.clone()));
+    let (url, asked) = crate::operator::resolver(known.collect());
+    let broker = broker(&[], Resolver::Url(url));
+    assert_eq!(asked.recv().as_deref(), Ok("/accounts/"));
+    (broker, asked)
+}
+
+/// Waits until the server was asked for an account that it does not have: what was wanted before was asked for too.
+fn ask_in_vain(broker: &Running, number: u8) {
+    let mut nats = user_body();
+    nats["bearer_token"] = json!(true);
+    let user = Signer::new(Kind::User, 9).public;
+    let jwt = key(number).token(json!({"sub": user, "iat": 50, "nats": nats}));
+    let mut stranger = Raw::connect(broker.addr());
+    stranger.send(format!("CONNECT {}\r\nPING\r\n", json!({"jwt": jwt})).as_bytes());
+    let denied = "-ERR 'Authorization Violation'";
+    assert_eq!(stranger.line().as_deref(), Some(denied));
+}
+
+#[test]
+fn exporters_whose_tokens_are_no_good_are_each_asked_for_once() {
+    let over = |number: u8| {
+        let nats = account_body();
+        let claims = json!({"sub": name(number), "iat": 100, "exp": 7, "nats": nats});
+        (number, operator().token(claims))
+    };
+    let imports = json!([from(A, "svc.a", ""), from(C, "svc.c", "")]);
+    let importer = |issued_at| token(B, issued_at, &json!({"imports": imports}));
+    let (broker, asked) = asking(&[over(A), over(C), (B, importer(100))]);
+    let _importer = client(&broker, B);
+    let mut system = client(&broker, 1);
+    for number in 0..3 {
+        ask_in_vain(&broker, 20 + number);
+    }
+    // They are wanted again, and rest.
+    push(&mut system, B, 200, &json!({"imports": imports}));
+    for number in 0..3 {
+        ask_in_vain(&broker, 30 + number);
+    }
+    let mut counts = HashMap::new();
+    for path in asked.try_iter() {
+        *counts.entry(path).or_insert(0) += 1;
+    }
+    for number in [A, C] {
+        let path = format!("/accounts/{}", name(number));
+        assert_eq!(counts.get(&path), Some(&1), "{counts:?}");
+    }
+    assert_eq!(counts.len(), 2 + 2 + 6, "{counts:?}");
+}
+
+#[test]
+fn an_account_that_is_open_has_what_its_renewed_token_says() {
+    let (sender, asked) = channel();
+    // The exporter's is over soon after it was asked for, and the next one is another.
+    let is_renewed = AtomicBool::new(false);
+    let find = move |key: &str| {
+        let number = [1, A, B].into_iter().find(|number| name(*number) == key)?;
+        let has = match number {
+            B => json!({"imports": [from(A, "svc.x", "")]}),
+            A if is_renewed.swap(true, Relaxed) => {
+                json!({"mappings": {"mapped": [{"subject": "other"}]}})
+            }
+            A => {
+                let mut nats = account_body();
+                nats["exports"] = json!([service("svc.>")]);
+                let claims = json!({"sub": key, "iat": 100, "exp": now() + 3, "nats": nats});
+                return Some(operator().token(claims));
+            }
+            _ => json!({}),
+        };
+        Some(token(number, 200, &has))
+    };
+    let url = serve(find, |_| true, move |path| sender.send(path).is_ok());
+    let broker = broker(&[], Resolver::Url(url));
+    let mut importer = client(&broker, B);
+    let mut server = client(&broker, A);
+    server.sub("svc.>", None, "1");
+    server.sync();
+    // Its import keeps the exporter open.
+    importer.send(b"PUB svc.x 0\r\n\r\n");
+    let subject = server.message(|message| message.subject.to_vec());
+    assert_eq!(subject.as_deref(), Some(&b"svc.x"[..]));
+    let over = "-ERR 'Account Authentication Expired'";
+    assert_eq!(server.line().as_deref(), Some(over));
+    let mut server = client(&broker, A);
+    server.sub("other", None, "1");
+    server.sync();
+    server.publish("mapped", b"");
+    let subject = server.message(|message| message.subject.to_vec());
+    assert_eq!(subject.as_deref(), Some(&b"other"[..]));
+    importer.sub("inbox", None, "1");
+    importer.send(b"PUB svc.x inbox 0\r\n\r\n");
+    assert!(answered(&mut importer).contains("503"));
+    let of_exporter = |path: &String| path.ends_with(&name(A));
+    assert_eq!(asked.try_iter().filter(of_exporter).count(), 2);
 }

@@ -196,14 +196,15 @@ fn a_reload_with_another_token_of_the_account_reaches_its_clients() {
 /// A server of HTTP with these accounts, by key; tells each path that is asked for.
 pub(crate) fn resolver(accounts: HashMap<String, String>) -> (String, Receiver<String>) {
     let (sender, asked) = channel();
-    let url = serve(accounts, |_| true, move |path| sender.send(path).is_ok());
+    let find = move |key: &str| accounts.get(key).cloned();
+    let url = serve(find, |_| true, move |path| sender.send(path).is_ok());
     (url, asked)
 }
 
-/// A server of HTTP with these accounts, by key. It answers when `before` has returned, and ends when that or `after`
+/// A server of HTTP that finds accounts by their keys. It answers when `before` has returned, and ends when that or `after`
 /// says so; both are told the path that was asked for.
 pub(crate) fn serve(
-    accounts: HashMap<String, String>,
+    find: impl Fn(&str) -> Option<String> + Send + 'static,
     before: impl Fn(&str) -> bool + Send + 'static,
     after: impl Fn(String) -> bool + Send + 'static,
 ) -> String {
@@ -224,10 +225,9 @@ pub(crate) fn serve(
                 return;
             }
             let key = path.trim_start_matches("/accounts/");
-            let found = if key.is_empty() {
-                Some("")
-            } else {
-                accounts.get(key).map(String::as_str)
+            let found = match key {
+                "" => Some(String::new()),
+                key => find(key),
             };
             let status = if found.is_some() {
                 "200 OK"

@@ -8,7 +8,7 @@
 //! The first answer counts. It is held against the operators as a push is, since any client of the system account may give
 //! one.
 
-use super::claims::{BUSY, LOOKUP_OF_ACCOUNT, OF_ACCOUNT};
+use super::claims::{BUSY, LOOKUP_OF_ACCOUNT, OF_ACCOUNT, bring};
 use super::kept::{self, done, go_on};
 use crate::link::saying::{Message, publish};
 use crate::state::State;
@@ -82,11 +82,17 @@ pub(super) fn take(cx: &mut Context<'_, State>, key: Box<str>, text: &[u8]) {
             Ok(token)
         });
         match admitted {
-            Ok(token) => kept::store(cx, token, move |cx, stored| {
-                let failure = stored.err();
-                tell(cx, &key, failure.as_deref());
-                done(cx);
-            }),
+            Ok(token) => {
+                let is_another = !cx.state.knows(&token);
+                kept::store(cx, token, move |cx, stored| {
+                    let failure = stored.err();
+                    if failure.is_none() && is_another {
+                        bring(cx, &key);
+                    }
+                    tell(cx, &key, failure.as_deref());
+                    done(cx);
+                });
+            }
             Err(fault) => {
                 tell(cx, &key, Some(&fault.cause()));
                 done(cx);

@@ -3,13 +3,13 @@
 
 use super::{UPDATE, World, keys, outcome};
 use crate::raw::Raw;
-use crate::tokens::{Signer, account_body};
+use crate::tokens::{Signer, account_body, user_body};
 use midge::{Cache, Resolver, Running};
 use midge_protocol::ServerOp;
-use midge_protocol::nkey::Kind;
+use midge_protocol::nkey::{Kind, text};
 use serde_json::json;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A broker that is a cache and knows the system account alone, and a client of that.
 fn cache(world: &World, change: impl Fn(&mut Cache)) -> (Running, Raw) {
@@ -138,6 +138,66 @@ fn a_client_is_refused_when_nobody_answers_at_once_or_in_time() {
     let mut client = connecting(&world, &broker, &world.account);
     answer(&mut others, "");
     assert_eq!(client.line().as_deref(), DENIED);
+}
+
+#[test]
+fn so_many_accounts_are_asked_for_at_once_and_a_further_one_when_one_is_answered() {
+    const ASKED_MAX: usize = 256;
+    let world = World::kept("many");
+    let (broker, _system) = cache(&world, |cache| cache.timeout = Duration::from_secs(3600));
+    let mut others = answering(&world, &broker);
+    let user = Signer::new(Kind::User, 9);
+    let waiting: Vec<Raw> = (0..ASKED_MAX + 44)
+        .map(|number| {
+            let mut nats = user_body();
+            let mut account = [7; 32];
+            account[..8].copy_from_slice(&number.to_be_bytes());
+            nats["issuer_account"] = json!(text(Kind::Account, account));
+            let token = json!({"sub": user.public, "iat": 50, "nats": nats});
+            let connect = json!({"verbose": false, "jwt": world.account.token(token)});
+            let mut client = Raw::connect(broker.addr());
+            client.send(format!("CONNECT {connect}\r\n").as_bytes());
+            client
+        })
+        .collect();
+    let ask = |others: &mut Raw| {
+        let reply = others.message(|message| message.reply.map(<[u8]>::to_vec));
+        String::from_utf8(reply.flatten().expect("an answer is wanted")).expect("it is text")
+    };
+    let replies: Vec<String> = (0..ASKED_MAX).map(|_| ask(&mut others)).collect();
+    // Whoever has come is looked at within a few turns.
+    for _ in 0..10 {
+        assert_eq!(others.sync_counting().expect("it stays"), 0);
+    }
+    others.publish(&replies[0], b"");
+    ask(&mut others);
+    assert_eq!(others.sync_counting().expect("it stays"), 0);
+    drop(waiting);
+}
+
+#[test]
+fn an_account_that_is_open_has_what_its_renewed_token_says() {
+    let world = World::kept("renewed");
+    let (broker, _system) = cache(&world, |_| {});
+    let mut others = answering(&world, &broker);
+    let mut client = connecting(&world, &broker, &world.account);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let second = since.expect("it is later than 1970").as_secs() + 3;
+    let over = world.token(&world.account, 5, |claims| claims["exp"] = json!(second));
+    answer(&mut others, &over);
+    assert_eq!(client.line().as_deref(), Some("PONG"));
+    let ended = "-ERR 'Account Authentication Expired'";
+    assert_eq!(client.line().as_deref(), Some(ended));
+    let mut client = connecting(&world, &broker, &world.account);
+    let renewed = world.token(&world.account, 6, |claims| {
+        claims["nats"]["mappings"] = json!({"mapped": [{"subject": "other"}]});
+    });
+    answer(&mut others, &renewed);
+    assert_eq!(client.line().as_deref(), Some("PONG"));
+    client.sub("other", None, "1");
+    client.publish("mapped", b"");
+    let subject = client.message(|message| message.subject.to_vec());
+    assert_eq!(subject.as_deref(), Some(&b"other"[..]));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Tokens of accounts while the broker runs: those that are brought (`pushed.rs`), and those that others are asked for
-//! (`cached.rs`).
+//! (`cached.rs`, and by HTTP `fetched.rs`).
 
 mod cached;
+mod fetched;
 mod pushed;
 
 use crate::raw::{Raw, config, start};
@@ -72,7 +73,7 @@ impl World {
         self.broker_with(resolver, &[account])
     }
 
-    /// A broker that knows the system account and these.
+    /// A broker that knows the system account and these; with a resolver by HTTP it has to ask for all.
     fn broker_with(&self, resolver: Resolver, accounts: &[String]) -> Running {
         let nats = json!({"type": "operator", "version": 2, "system_account": self.system.public});
         let operator = json!({"sub": self.operator.public, "nats": nats});
@@ -80,9 +81,10 @@ impl World {
         let system = self.token(&self.system, 1, |_| {});
         let tokens = accounts.iter().chain([&system]);
         let preload = tokens.map(|token| AccountToken::parse(token).expect("it is good"));
+        let is_elsewhere = matches!(resolver, Resolver::Url(_));
         let operators = Operators {
             tokens: vec![operator],
-            preload: preload.collect(),
+            preload: preload.filter(|_| !is_elsewhere).collect(),
             resolver,
             ..Operators::default()
         };
