@@ -12,8 +12,9 @@ use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::crossing::{ImportKind, ResponseTerms, Wanted};
 use crate::mapping::Mappings;
+use crate::state::State;
 use crate::state::sharing::{LeftOut, Sharing};
-use crate::state::{State, ways};
+use crate::state::ways::Ways;
 use midge_protocol::Subjects;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -98,6 +99,7 @@ impl<'a> Furnisher<'a> {
         let mut offers = HashMap::new();
         let mut streams = HashSet::new();
         let mut wanted = Vec::with_capacity(having.imports.len());
+        let mut ways = Ways::of(account);
         let mut left_out = LeftOut {
             lines: having.left_out.to_vec(),
             ..LeftOut::default()
@@ -112,7 +114,13 @@ impl<'a> Furnisher<'a> {
             let is_first =
                 import.is_service() || streams.insert((import.account(), import.subject()));
             let made = match is_first {
-                true => self.want((account, &name), import, &wanted, &mut offers, &mut work),
+                true => self.want(
+                    (account, &name),
+                    import,
+                    (&wanted, &mut ways),
+                    &mut offers,
+                    &mut work,
+                ),
                 false => {
                     let wrong = import.wrong("stream import already exists");
                     Err(Lack::Refused(wrong.to_string()))
@@ -120,6 +128,7 @@ impl<'a> Furnisher<'a> {
             };
             let line = match made {
                 Ok(one) => {
+                    ways.add(&one, wanted.len());
                     wanted.push(one);
                     continue;
                 }
@@ -142,6 +151,7 @@ impl<'a> Furnisher<'a> {
             left_out.imports.push(place);
             left_out.lines.push(line);
         }
+        work += ways.work();
         // Those whose clients are told of from here on.
         let measured = wanted.iter().filter(|one| one.measuring.is_some());
         let telling = measured.map(|one| one.exporter).chain([account]);
@@ -158,12 +168,12 @@ impl<'a> Furnisher<'a> {
         work
     }
 
-    /// What an import comes to, of an account that has `own` already.
+    /// What an import comes to, of an account that has `own` already, with the ways of those.
     fn want(
         &mut self,
         (account, name): (AccountId, &str),
         import: &'a Import,
-        own: &[Wanted<'a>],
+        (own, ways): (&[Wanted<'a>], &mut Ways<'a>),
         offers: &mut HashMap<&'a str, Option<Offers<'a>>>,
         work: &mut usize,
     ) -> Result<Wanted<'a>, Lack> {
@@ -221,7 +231,7 @@ impl<'a> Furnisher<'a> {
         };
         if config.operators().is_some()
             && kind != ImportKind::Stream
-            && let Some(why) = ways::refuse(self.core, account, own, &wanted, work)
+            && let Some(why) = ways.refuse(self.core, own, &wanted)
         {
             return Err(Lack::Round(import.wrong(why).to_string()));
         }

@@ -1,18 +1,37 @@
 //! Where the requests of an import lead, before it is made: one that would come back to where it began is not made.
 //!
+//! ```text
+//! accounts     1          2              3                   of each account only those imports are looked at
+//! import ──▶ (B, svc.x) ──▶ (C, x) ──▶ (D, x.1), (E, y) ──▶     that overlap what has come to it
+//! ```
+//!
 //! Settings are looked at as a whole, and refused with all such ways (`config/sharing/cycles.rs`). Tokens of accounts come
 //! one after the other, from different people. So each import is held against those that there are, and that which
 //! would close the ring is left out, as in nats-server. Streams go to clients only, and so never round.
+//!
+//! It is gone from account to account, with all that is reached by as many: each subject in each account once. That ends
+//! behind [`CHAIN_ACCOUNTS_MAX`], which no request goes beyond.
 
 use crate::config::CHAIN_ACCOUNTS_MAX;
 use crate::core::Core;
 use crate::core::accounts::AccountId;
 use crate::core::crossing::{ImportKind, Wanted};
-use crate::mapping::{Transform, common};
+use crate::mapping::{Patterns, Transform, common};
 use midge_protocol::Subjects;
+use std::collections::BTreeSet;
 
-/// Most steps that are walked for one import. One that has more ways on is not made either.
-const STEPS_MAX: usize = 1_000;
+/// Most imports of others that are looked at for all imports of one account: some milliseconds. Only where many overlap
+/// what has come is there more than one for each account on the way.
+const LOOKED_AT_MAX: usize = 20_000;
+
+/// What one account imports, as it is put together.
+pub(super) struct Ways<'a> {
+    importer: AccountId,
+    /// Its services, by their places. What it has had is replaced by these.
+    own: Patterns<&'a str>,
+    /// Imports that may still be looked at.
+    left: usize,
+}
 
 /// Where an import leads to with those requests under `local` that match `pattern`; `None` if it is for none of them.
 fn carry(local: &[u8], transform: Option<&Transform>, pattern: &str) -> Option<String> {
@@ -25,46 +44,195 @@ fn carry(local: &[u8], transform: Option<&Transform>, pattern: &str) -> Option<S
     String::from_utf8(out).ok()
 }
 
-/// Why the import `wanted` of the account `importer` cannot be made, which has `own` beside it; `None` if it can. Adds
-/// the number of steps that were looked at to `work`.
-pub(super) fn refuse(
-    core: &Core,
-    importer: AccountId,
-    own: &[Wanted<'_>],
-    wanted: &Wanted<'_>,
-    work: &mut usize,
-) -> Option<String> {
-    let step = |one: &Wanted<'_>, pattern: &str| carry(one.subject, one.transform, pattern);
-    let local = String::from_utf8_lossy(wanted.subject);
-    let back = Subjects::new([&*local]);
-    let mut ways = vec![(wanted.exporter, step(wanted, &local)?, 2)];
-    let mut steps = 0;
-    while let Some((account, pattern, accounts)) = ways.pop() {
-        if account == importer && back.overlaps(pattern.as_bytes()) {
-            return Some("import forms a cycle".to_owned());
-        }
-        if accounts > CHAIN_ACCOUNTS_MAX {
-            let text =
-                format!("a request would go through more than {CHAIN_ACCOUNTS_MAX} accounts");
-            return Some(text);
-        }
-        let mut go_on = |exporter, carried: Option<String>| {
-            steps += 1;
-            *work += 1;
-            ways.extend(carried.map(|carried| (exporter, carried, accounts + 1)));
-        };
-        if account == importer {
-            // What it has had is replaced by these.
-            let services = own.iter().filter(|one| one.kind != ImportKind::Stream);
-            services.for_each(|one| go_on(one.exporter, step(one, &pattern)));
-        } else {
-            for (exporter, local, transform) in core.services_imported(account) {
-                go_on(exporter, carry(local, transform, &pattern));
-            }
-        }
-        if steps > STEPS_MAX {
-            return Some(format!("it has more than {STEPS_MAX} ways on"));
+impl<'a> Ways<'a> {
+    pub(super) fn of(importer: AccountId) -> Ways<'a> {
+        Ways {
+            importer,
+            own: Patterns::default(),
+            left: LOOKED_AT_MAX,
         }
     }
-    None
+
+    /// The account imports this, in that place of what it imports.
+    pub(super) fn add(&mut self, one: &Wanted<'a>, place: usize) {
+        if one.kind != ImportKind::Stream
+            && let Ok(local) = str::from_utf8(one.subject)
+        {
+            self.own.insert(local, place);
+        }
+    }
+
+    /// How many imports were looked at.
+    pub(super) fn work(&self) -> usize {
+        LOOKED_AT_MAX - self.left
+    }
+
+    /// Why the import `wanted` of the account cannot be made, which has `own` beside it; `None` if it can.
+    pub(super) fn refuse(
+        &mut self,
+        core: &Core,
+        own: &[Wanted<'_>],
+        wanted: &Wanted<'_>,
+    ) -> Option<String> {
+        let local = str::from_utf8(wanted.subject).ok()?;
+        let back = Subjects::new([local]);
+        let first = carry(wanted.subject, wanted.transform, local)?;
+        let mut reached = BTreeSet::from([(wanted.exporter, first)]);
+        for accounts in 2.. {
+            let is_back = |(account, pattern): &(AccountId, String)| {
+                *account == self.importer && back.overlaps(pattern.as_bytes())
+            };
+            if reached.iter().any(is_back) {
+                return Some("import forms a cycle".to_owned());
+            }
+            if accounts > CHAIN_ACCOUNTS_MAX {
+                return Some(format!(
+                    "a request would go through more than {CHAIN_ACCOUNTS_MAX} accounts"
+                ));
+            }
+            let mut next = BTreeSet::new();
+            for (account, pattern) in &reached {
+                let max = self.left + 1;
+                let mut looked_at = 0;
+                let mut go_on = |exporter, local, transform| {
+                    looked_at += 1;
+                    next.extend(
+                        carry(local, transform, pattern).map(|carried| (exporter, carried)),
+                    );
+                };
+                match *account == self.importer {
+                    true => {
+                        let those = self.own.overlapping(pattern, max).into_iter();
+                        let those = those.map(|place| &own[place]);
+                        those.for_each(|one| go_on(one.exporter, one.subject, one.transform));
+                    }
+                    false => core.each_service_overlapping(*account, pattern, max, go_on),
+                }
+                let Some(left) = self.left.checked_sub(looked_at) else {
+                    return Some(format!(
+                        "requests of this account would have more than {LOOKED_AT_MAX} ways on through the imports of \
+                         others; import narrower subjects"
+                    ));
+                };
+                self.left = left;
+            }
+            if next.is_empty() {
+                break;
+            }
+            reached = next;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::crossing::ResponseTerms;
+    use std::time::Duration;
+
+    fn service<'a>(exporter: AccountId, local: &'a str) -> Wanted<'a> {
+        Wanted {
+            exporter,
+            subject: local.as_bytes(),
+            transform: None,
+            kind: ImportKind::Service(ResponseTerms {
+                is_single: true,
+                threshold: Duration::from_secs(1),
+            }),
+            is_told: false,
+            measuring: None,
+        }
+    }
+
+    fn open<const N: usize>(core: &mut Core) -> [AccountId; N] {
+        std::array::from_fn(|number| core.accounts.open(&format!("A{number}")))
+    }
+
+    #[test]
+    fn what_an_exporter_imports_beside_it_costs_nothing() {
+        let mut core = Core::new(usize::MAX);
+        let [importer, exporter, beyond] = open(&mut core);
+        let locals: Vec<String> = (0..30_000).map(|number| format!("svc.{number}")).collect();
+        let many: Vec<Wanted<'_>> = locals.iter().map(|one| service(beyond, one)).collect();
+        core.import(exporter, &many);
+        let mut ways = Ways::of(importer);
+        let refuse =
+            |ways: &mut Ways<'_>, local| ways.refuse(&core, &[], &service(exporter, local));
+        assert_eq!(refuse(&mut ways, "svc.7"), None);
+        assert_eq!(refuse(&mut ways, "other.>"), None);
+        assert_eq!(ways.work(), 1);
+        let told = refuse(&mut ways, "svc.*").unwrap_or_default();
+        assert!(told.contains("more than 20000 ways"), "{told}");
+        // What it imports later is looked at too.
+        core.import(exporter, &[service(importer, "svc.7")]);
+        let mut ways = Ways::of(importer);
+        let told = ways.refuse(&core, &[], &service(exporter, "svc.7"));
+        assert_eq!(told.as_deref(), Some("import forms a cycle"));
+    }
+
+    #[test]
+    fn ways_that_part_and_meet_again_are_gone_once() {
+        let mut core = Core::new(usize::MAX);
+        let all: [AccountId; 15] = open(&mut core);
+        // Each imports all from the next one twice, so that there are 2^13 ways to the last.
+        for two in all[1..].windows(2) {
+            core.import(two[0], &[service(two[1], ">"), service(two[1], "a.>")]);
+        }
+        let mut ways = Ways::of(all[0]);
+        let wanted = service(all[1], "a.b");
+        assert_eq!(ways.refuse(&core, &[], &wanted), None);
+        assert_eq!(ways.work(), 2 * 13);
+    }
+
+    #[test]
+    fn a_request_goes_through_as_many_accounts_as_may_be_and_no_more() {
+        let mut core = Core::new(usize::MAX);
+        let all: [AccountId; CHAIN_ACCOUNTS_MAX + 1] = open(&mut core);
+        for two in all[1..].windows(2) {
+            core.import(two[0], &[service(two[1], "svc")]);
+        }
+        let told = |from: usize, to: usize| {
+            let wanted = service(all[to], "svc");
+            Ways::of(all[from]).refuse(&core, &[], &wanted)
+        };
+        assert_eq!(told(0, 2), None);
+        let text = "a request would go through more than 16 accounts";
+        assert_eq!(told(0, 1).as_deref(), Some(text));
+        let last = CHAIN_ACCOUNTS_MAX;
+        assert_eq!(told(last, 1).as_deref(), Some("import forms a cycle"));
+    }
+
+    #[test]
+    fn imports_of_an_account_from_itself_that_lead_round_are_found() {
+        let mut core = Core::new(usize::MAX);
+        let [importer, other] = open(&mut core);
+        let b = Transform::of([crate::mapping::Piece::Text("b")]);
+        let a = Transform::of([crate::mapping::Piece::Text("a")]);
+        let to_b = Wanted {
+            transform: Some(&b),
+            ..service(importer, "a")
+        };
+        let to_a = Wanted {
+            transform: Some(&a),
+            ..service(importer, "b")
+        };
+        let mut ways = Ways::of(importer);
+        assert_eq!(ways.refuse(&core, &[], &to_b), None);
+        ways.add(&to_b, 0);
+        let told = ways.refuse(&core, &[to_b], &to_a);
+        assert_eq!(told.as_deref(), Some("import forms a cycle"));
+        // By way of another account too, and of streams there is nothing to find.
+        core.import(other, &[service(importer, "b")]);
+        let told = ways.refuse(&core, &[to_b], &service(other, "b"));
+        assert_eq!(told.as_deref(), Some("import forms a cycle"));
+        let stream = Wanted {
+            kind: ImportKind::Stream,
+            ..to_a
+        };
+        let mut ways = Ways::of(importer);
+        ways.add(&stream, 0);
+        assert_eq!(ways.refuse(&core, &[stream], &to_b), None);
+        assert_eq!(ways.work(), 0);
+    }
 }

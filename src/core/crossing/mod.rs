@@ -32,7 +32,7 @@ use crate::core::accounts::AccountId;
 use crate::core::origin::{Origin, Role};
 use crate::core::receiver::Kind;
 use crate::core::sublist::{ReceiverId, SubId};
-use crate::mapping::Transform;
+use crate::mapping::{Patterns, Transform};
 pub(crate) use about::About;
 use hashbrown::HashMap;
 use header::Requester;
@@ -41,6 +41,7 @@ use midge_protocol::{Publish, Redirected};
 use midge_reactor::Time;
 use responses::{Awaited, Reply, Responses};
 pub(crate) use responses::{ResponseTerms, Token};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -150,6 +151,8 @@ pub(crate) struct Border {
     answers: Option<SubId>,
     /// Of the imports that this account makes, the numbers.
     own: Vec<u64>,
+    /// Of those the services, by their subjects here, with their places; made when somebody asks.
+    services: OnceCell<Box<Patterns<Box<str>>>>,
     /// How many imports subscribe in this account.
     subscribed: usize,
 }
@@ -169,7 +172,10 @@ impl Core {
     /// Cost: a comparison of each, where nothing has changed; of each with [`LOOKED_AT`] others at most.
     pub(crate) fn import(&mut self, importer: AccountId, wanted: &[Wanted<'_>]) {
         let own = match &mut self.accounts[importer].border {
-            Some(border) => std::mem::take(&mut border.own),
+            Some(border) => {
+                border.services.take();
+                std::mem::take(&mut border.own)
+            }
             None => Vec::new(),
         };
         let mut former: Vec<Option<u64>> = own.into_iter().map(Some).collect();
@@ -196,19 +202,34 @@ impl Core {
         self.close_border_if_over(importer);
     }
 
-    /// The services that an account imports: from which account, under which subject, and what becomes of that.
-    pub(crate) fn services_imported(
-        &self,
+    /// Looks at services that an account imports under subjects that overlap `pattern`, at `max` of them at most: from which
+    /// account, under which subject, and what becomes of that.
+    ///
+    /// Cost: what is looked at, and the first time since the account imports these a place for each token of all.
+    pub(crate) fn each_service_overlapping<'a>(
+        &'a self,
         importer: AccountId,
-    ) -> impl Iterator<Item = (AccountId, &[u8], Option<&Transform>)> {
+        pattern: &str,
+        max: usize,
+        mut look: impl FnMut(AccountId, &'a [u8], Option<&'a Transform>),
+    ) {
         let place = &self.accounts[importer];
-        let own = place.border.iter().flat_map(|border| &border.own);
-        let imports = own.filter_map(|number| self.imports.imports.get(number));
-        let services = imports.filter(|import| import.kind != ImportKind::Stream);
-        services.map(|import| {
-            let local = place.sublist.subject(import.subscription);
-            (import.exporter, local, import.transform.as_ref())
-        })
+        let Some(border) = &place.border else {
+            return;
+        };
+        let import = |number: &u64| self.imports.imports.get(number);
+        let local = |one: &Import| place.sublist.subject(one.subscription);
+        let services = border.services.get_or_init(|| {
+            let all = border.own.iter().enumerate();
+            let all = all.filter_map(|(place, number)| Some((import(number)?, place)));
+            let services = all.filter(|(one, _)| one.kind != ImportKind::Stream);
+            let pairs =
+                services.filter_map(|(one, place)| Some((str::from_utf8(local(one)).ok()?, place)));
+            Box::new(Patterns::new(pairs))
+        });
+        let found = services.overlapping(pattern, max).into_iter();
+        let found = found.filter_map(|place| import(border.own.get(place)?));
+        found.for_each(|one| look(one.exporter, local(one), one.transform.as_ref()));
     }
 
     /// Whether the import of a number is this one.
@@ -293,6 +314,7 @@ impl Core {
                 responses: Responses::new(random),
                 answers: None,
                 own: Vec::new(),
+                services: OnceCell::new(),
                 subscribed: 0,
             };
             self.accounts[account].border = Some(Box::new(border));
