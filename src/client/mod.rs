@@ -397,10 +397,7 @@ impl Client {
 
     /// A `CONNECT` was accepted.
     fn connected(&mut self, cx: &mut Context<'_, State>) {
-        if let Some(session) = &self.session {
-            self.link.introduced(cx, session.id());
-            self.tell_about(cx);
-        }
+        self.tell_about(cx);
         if let (Some(session), Some(records)) = (&self.session, &mut cx.state.records) {
             records.introduced(self.link.label.cid, session.identity(), cx.io.now());
             cx.state.note_connected(session.id(), cx.io.now());

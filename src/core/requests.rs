@@ -87,6 +87,8 @@ pub(crate) struct Requests {
     pub(super) crossings: Vec<u64>,
     /// What is to be told of [services](crate::core::crossing) that are measured.
     pub(crate) measured: VecDeque<Measured>,
+    /// How many of those were dropped since the log was told.
+    pub(crate) unmeasured: u64,
     /// Whether one is measured whose time may be over before another's.
     pub(crate) is_timing: bool,
 }

@@ -166,14 +166,6 @@ impl Link {
         }
     }
 
-    /// `receiver`, which it is, has said who it is. How long that has taken is as good as a round trip.
-    pub(crate) fn introduced(&self, cx: &mut Context<'_, State>, receiver: ReceiverId) {
-        let receiver = cx.state.core.receiver_mut(receiver);
-        if receiver.round_trip == 0 {
-            receiver.answered_in(cx.io.now() - self.opened);
-        }
-    }
-
     /// Stops reading from it, whose next op is unread, until `receiver` has caught up.
     #[cold]
     pub(crate) fn wait_for(&self, cx: &mut Context<'_, State>, receiver: Key, input: &Input<'_>) {

@@ -18,6 +18,7 @@ use crate::core::sublist::ReceiverId;
 use crate::door::{Door, Peer};
 use crate::records::presence::Identity;
 use crate::records::slow::Episode;
+use crate::state::dropped::Dropped;
 use jiff::Timestamp;
 use midge_reactor::{Key, Time, TimerId};
 use std::collections::{BTreeSet, VecDeque};
@@ -28,9 +29,6 @@ use std::time::Duration;
 /// Most events that wait to be told, and most bytes of their texts. Past that the oldest are dropped.
 const EVENTS_MAX: usize = 4096;
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Time between two lines about events that were dropped.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// Something that has happened.
 #[derive(Debug)]
@@ -130,8 +128,7 @@ pub(crate) struct Events {
     counting: BTreeSet<Arc<str>>,
     text_bytes: usize,
     /// Since the last line about it.
-    dropped: u64,
-    dropped_told: Option<Time>,
+    dropped: Dropped,
     is_scheduled: bool,
     /// What a callout has said of the client that ends next.
     refused: Option<Box<Refused>>,
@@ -169,8 +166,10 @@ impl Events {
     /// Takes out the one that has waited longest. Behind the last one the log is told of those that were dropped.
     pub(crate) fn pop(&mut self, now: Time) -> Option<Event> {
         let event = self.take_first();
-        if event.is_none() && self.dropped > 0 {
-            self.tell_dropped(now);
+        if event.is_none()
+            && let Some(dropped) = self.dropped.tell(now)
+        {
+            log::warn!(target: "midge", "{dropped} events for the system account were dropped: more than {EVENTS_MAX} waited");
         }
         event
     }
@@ -205,15 +204,7 @@ impl Events {
         self.waiting.push_back(event);
         while self.waiting.len() > EVENTS_MAX || self.text_bytes > TEXT_BYTES_MAX {
             self.take_first();
-            self.dropped += 1;
-        }
-    }
-
-    fn tell_dropped(&mut self, now: Time) {
-        if self.dropped_told.is_none_or(|told| now - told >= QUIET) {
-            let dropped = std::mem::take(&mut self.dropped);
-            self.dropped_told = Some(now);
-            log::warn!(target: "midge", "{dropped} events for the system account were dropped: more than {EVENTS_MAX} waited");
+            self.dropped.add(1);
         }
     }
 }
@@ -470,15 +461,15 @@ mod tests {
         for number in 0..EVENTS_MAX + 10 {
             events.push(Event::Connections(number.to_string().into()));
         }
-        assert_eq!((events.len(), events.dropped), (EVENTS_MAX, 10));
+        assert_eq!((events.len(), events.dropped.count()), (EVENTS_MAX, 10));
         let left = counted(&mut events);
         assert_eq!(left.first().map(String::as_str), Some("10"));
         // The log was told.
-        assert_eq!((events.dropped, events.text_bytes), (0, 0));
+        assert_eq!((events.dropped.count(), events.text_bytes), (0, 0));
         for letter in ["a", "b", "c", "d", "e"] {
             let name = letter.repeat(TEXT_BYTES_MAX / 4);
             events.push(Event::Connections(name.into()));
         }
-        assert_eq!((events.len(), events.dropped), (4, 1));
+        assert_eq!((events.len(), events.dropped.count()), (4, 1));
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod cache;
 pub(crate) mod callouts;
 pub(crate) mod certificates;
 pub(crate) mod directory;
+pub(crate) mod dropped;
 pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod fetching;

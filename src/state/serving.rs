@@ -4,6 +4,7 @@
 //! function here; and so does the server with what it alone can do.
 
 use crate::state::State;
+use crate::state::dropped::Dropped;
 use midge_reactor::{Context, Key, Time, TimerId};
 use std::fmt;
 use std::rc::Rc;
@@ -27,6 +28,8 @@ pub(crate) struct Serving {
     pub(crate) said: u64,
     /// Wakes when a request that is measured was not answered in time.
     pub(crate) late: Option<(Time, TimerId)>,
+    /// Messages about the latency of services that were not made.
+    pub(crate) unmeasured: Dropped,
     /// Closes a connection without a word.
     pub(crate) kick: fn(&mut Context<'_, State>, Key),
     /// Sends a client `INFO` as it is in lame duck mode.
@@ -43,6 +46,7 @@ impl Default for Serving {
             is_busy: false,
             said: 0,
             late: None,
+            unmeasured: Dropped::default(),
             kick: |_, _| {},
             send_away: |_, _| {},
             read_again: None,

@@ -158,15 +158,24 @@ fn accounts_and_their_counters_are_told_as_messages_cross() {
         threshold: Some(Duration::from_secs(5)),
         ..Service::default()
     });
+    let timed = ExportKind::Service(Service {
+        latency: Some(Latency {
+            sampling: Sampling::Headers,
+            subject: "took".to_owned(),
+        }),
+        ..Service::default()
+    });
     let exports = vec![
         Export::stream("pub.>").expect("it is right"),
         service("svc.*").only_for(["B"]).expect("it is right"),
         Export::new("many", many).expect("it is right"),
+        Export::new("timed", timed).expect("it is right"),
     ];
     let stream = Import::stream("A", "pub.>").expect("it is right");
     let imports = vec![
         stream.with_prefix("a").expect("it is right"),
         from_a("svc.x").to("ask").expect("it is right"),
+        from_a("timed"),
     ];
     let broker = start(two(exports, imports));
     let http = broker.monitor_addr().expect("it is served");
@@ -192,6 +201,8 @@ fn accounts_and_their_counters_are_told_as_messages_cross() {
             {"subject": "pub.>", "type": "stream"},
             {"subject": "svc.*", "type": "service", "response_type": "Singleton", "approved_accounts": ["B"]},
             {"subject": "many", "type": "service", "response_type": "Stream", "response_threshold": 5_000_000_000_u64},
+            {"subject": "timed", "type": "service", "response_type": "Singleton",
+             "service_latency": {"sampling": "headers", "results": "took"}},
         ])
     );
     assert_eq!(
@@ -201,6 +212,9 @@ fn accounts_and_their_counters_are_told_as_messages_cross() {
              "invalid": false, "share": false, "tracking": false},
             {"subject": "ask", "account": "A", "to": "svc.x", "type": "service",
              "invalid": false, "share": false, "tracking": false},
+            {"subject": "timed", "account": "A", "to": "timed", "type": "service",
+             "invalid": false, "share": false, "tracking": false,
+             "latency": {"sampling": "headers", "results": "took"}},
         ])
     );
     let stats = get(http, "/accstatz?unused=1").json();
@@ -273,7 +287,6 @@ fn who_asks_is_told_as_far_as_its_account_shares_that_also_after_a_reload() {
         "kind",
         "lang",
         "name",
-        "rtt",
         "server",
         "start",
         "user",
@@ -287,7 +300,6 @@ fn who_asks_is_told_as_far_as_its_account_shares_that_also_after_a_reload() {
         (&whole["acc"], &whole["user"], &whole["name"], &whole["ver"]),
         (&json!("B"), &json!("b"), &json!("my \"name"), &json!("7"))
     );
-    assert!(whole["rtt"].as_u64() > Some(0));
     let reload = |share| {
         let config = measured(None, Sampling::Headers, share);
         broker.handle().reload(config).expect("they are good");
@@ -295,7 +307,7 @@ fn who_asks_is_told_as_far_as_its_account_shares_that_also_after_a_reload() {
     reload(false);
     let mut seen = ask(&mut asker);
     assert_eq!(seen["acc"], "B");
-    assert_eq!(fields(&seen).len(), 2, "{seen}");
+    assert_eq!(fields(&seen).len(), 1, "{seen}");
     // It is there already when its account begins to share.
     reload(true);
     seen = ask(&mut asker);
@@ -349,15 +361,33 @@ fn how_long_a_service_takes_is_told_whatever_becomes_of_a_request() {
     assert_eq!(answered(&mut asker), "yes");
     let event = told(&mut watcher);
     assert_eq!(event["status"], 200, "{event}");
-    assert_eq!(fields(&event["requestor"]).len(), 2, "{event}");
+    // No round trip was measured.
+    assert_eq!(fields(&event["requestor"]), ["acc"], "{event}");
     let responder = &event["responder"];
     assert_eq!(
         (&responder["acc"], &responder["user"]),
         (&json!("A"), &json!("a"))
     );
     let nanoseconds = |name: &str| event[name].as_u64().expect("a number");
-    let round_trip = event["requestor"]["rtt"].as_u64().expect("a number");
-    assert!(nanoseconds("total") >= round_trip);
-    assert!(nanoseconds("service") <= nanoseconds("total"));
+    assert_eq!(nanoseconds("service"), nanoseconds("total"));
     [watcher, server, asker].into_iter().for_each(Raw::leave);
+}
+
+#[test]
+fn a_request_tells_the_round_trip_of_its_client_from_the_first_answer_to_a_ping_on() {
+    let broker = start(Config {
+        ping_interval: Duration::from_millis(1),
+        pings_out_max: u32::MAX,
+        ..measured(None, Sampling::Headers, false)
+    });
+    let [mut server, mut asker] = ["a", "b"].map(|user| client(&broker, user));
+    server.sub("svc", None, "1");
+    server.sync();
+    while asker.line_or_ping().as_deref() != Some("PING") {}
+    for (words, expected) in [("", ["acc"].as_slice()), ("PONG\r\n", &["acc", "rtt"])] {
+        asker.send(format!("{words}PUB svc inbox 0\r\n\r\n").as_bytes());
+        let seen = told(&mut server);
+        assert_eq!(fields(&seen), expected, "{seen}");
+    }
+    [server, asker].into_iter().for_each(Raw::leave);
 }

@@ -20,8 +20,8 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most events that wait to be told. Past that none is made.
-const WAITING_MAX: usize = 4096;
+/// Most events that wait to be told. Past that none is made, and they are counted.
+pub(crate) const MEASURED_MAX: usize = 4096;
 
 /// Of which requests to a service it is told how long they took, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -133,10 +133,10 @@ impl Core {
             let place = (sample.until, sample.account.id, token);
             self.imports.timed.remove(&place);
         }
-        if self.requests.measured.len() < WAITING_MAX {
-            self.requests
-                .measured
-                .push_back(Measured { sample, outcome });
+        let requests = &mut self.requests;
+        match requests.measured.len() < MEASURED_MAX {
+            true => requests.measured.push_back(Measured { sample, outcome }),
+            false => requests.unmeasured += 1,
         }
     }
 

@@ -36,7 +36,7 @@ use crate::mapping::{Patterns, Transform};
 pub(crate) use about::About;
 use hashbrown::HashMap;
 use header::Requester;
-pub(crate) use latency::{Measured, Measuring, Outcome, Sample};
+pub(crate) use latency::{MEASURED_MAX, Measured, Measuring, Outcome, Sample};
 use midge_protocol::{Publish, Redirected};
 use midge_reactor::Time;
 use responses::{Awaited, Reply, Responses};
@@ -562,7 +562,11 @@ impl Core {
         let now = self.clock.now();
         let border = self.accounts[from.account].border.as_mut()?;
         let is_last = message.body_bytes() == 0;
-        let (token, mut back) = border.responses.take(message.subject(), now, is_last)?;
+        let taken = border.responses.take(message.subject(), now, is_last);
+        if !border.responses.lost.is_empty() {
+            self.lose_samples(from.account);
+        }
+        let (token, mut back) = taken?;
         if let Some(sample) = back.sample.take() {
             self.answered(token, sample, from);
         }

@@ -10,7 +10,7 @@ use crate::monitor::view::View;
 use crate::monitor::{Budget, Pieces, json};
 use jiff::Timestamp;
 use serde::Serialize;
-use sharing::{Export, Import};
+use sharing::{Export, Import, Latencies};
 use std::collections::BTreeMap;
 
 #[derive(Serialize)]
@@ -122,7 +122,12 @@ impl Pieces for OneAccount {
             .unwrap_or_default();
         let left_out = state.sharing.left_out(&self.name);
         let imports = having.imports.iter().enumerate();
-        let imports = imports.map(|(place, one)| Import::of(one, left_out.contains(&place)));
+        let mut latencies = Latencies::new(view, &self.name);
+        let imports = imports.map(|(place, one)| {
+            let is_left_out = left_out.contains(&place);
+            let latency = if is_left_out { None } else { latencies.of(one) };
+            Import::of(one, is_left_out, latency)
+        });
         let detail = Detail {
             account_name: &self.name,
             update_time: view.wall_of(view.records.started),

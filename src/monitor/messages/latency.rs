@@ -11,7 +11,7 @@
 
 use super::events::number;
 use super::{say_in, serve};
-use crate::core::crossing::{Measured, Outcome};
+use crate::core::crossing::{MEASURED_MAX, Measured, Outcome};
 use crate::core::delivery::may_reach;
 use crate::state::State;
 use jiff::Timestamp;
@@ -27,6 +27,14 @@ pub(super) fn tell(cx: &mut Context<'_, State>) {
     if cx.state.core.requests.is_timing {
         cx.state.core.requests.is_timing = false;
         arm(cx);
+    }
+    let now = cx.now();
+    let State { core, serving, .. } = &mut *cx.state;
+    serving
+        .unmeasured
+        .add(std::mem::take(&mut core.requests.unmeasured));
+    if let Some(count) = serving.unmeasured.tell(now) {
+        log::warn!(target: "midge", "{count} messages about the latency of services were dropped: more than {MEASURED_MAX} waited");
     }
     for _ in 0..TOLD_MAX {
         let Some(measured) = cx.state.core.requests.measured.pop_front() else {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::accounts::AccountId;
-use crate::core::crossing::{About, ImportKind, Outcome, ResponseTerms, Wanted};
+use crate::core::crossing::{About, ImportKind, MEASURED_MAX, Outcome, ResponseTerms, Wanted};
 use crate::mapping::{Mapping, Mappings, Transform};
 use midge_reactor::Time;
 use std::time::Duration;
@@ -551,6 +551,19 @@ fn each_request_that_is_measured_has_one_outcome_and_leaves_nothing_behind() {
     bench.core.clock.set(end);
     assert_eq!(bench.publish(server, &format!("PUB {reply} 0\r\n\r\n")), 0);
     assert_eq!(outcomes(&mut bench), [Outcome::TooLate]);
+    // So is one whose answer comes when its time is over, before anybody was woken.
+    assert_eq!(bench.publish(asker, "PUB svc r 0\r\n\r\n"), 1);
+    let (reply, _) = with_reply(&bench.got(server));
+    bench.core.clock.set(end + Duration::from_secs(120));
+    assert_eq!(bench.publish(server, &format!("PUB {reply} 0\r\n\r\n")), 0);
+    assert_eq!(outcomes(&mut bench), [Outcome::TooLate]);
+    assert_eq!(bench.core.imports.timed(), 0);
+    // Of very many at once some are counted only.
+    for _ in 0..MEASURED_MAX + 7 {
+        bench.publish(asker, "PUB svc 0\r\n\r\n");
+    }
+    assert_eq!(bench.core.requests.unmeasured, 7);
+    assert_eq!(outcomes(&mut bench).len(), MEASURED_MAX);
     // What is measured no longer costs nothing any more.
     bench.import(b, &[service(a, "svc", "svc")]);
     assert!(!bench.core.tells_of_clients(a));

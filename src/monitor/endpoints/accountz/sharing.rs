@@ -1,7 +1,9 @@
 //! What `/accountz` tells of an account's exports and imports, in the fields of nats-server.
 
-use crate::config::{self, ExportKind, ImportKind, Latency, Response, Sampling};
+use crate::config::{self, ExportKind, ImportKind, Latency, Offers, Response, Sampling};
+use crate::monitor::view::View;
 use serde::Serialize;
+use std::collections::HashMap;
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -24,11 +26,31 @@ pub(super) struct Export<'a> {
     token_req: bool,
 }
 
+/// How it is told how long a service takes.
 #[derive(Serialize)]
 struct Measured<'a> {
-    /// In percent; 0 where headers decide.
-    sampling: u8,
+    sampling: Share,
     results: &'a str,
+}
+
+/// In percent, or what decides.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Share {
+    Percent(u8),
+    Word(&'static str),
+}
+
+impl<'a> Measured<'a> {
+    fn of(latency: &'a Latency) -> Measured<'a> {
+        Measured {
+            sampling: match latency.sampling {
+                Sampling::Percent(percent) => Share::Percent(percent),
+                Sampling::Headers => Share::Word("headers"),
+            },
+            results: &latency.subject,
+        }
+    }
 }
 
 impl<'a> Export<'a> {
@@ -42,13 +64,6 @@ impl<'a> Export<'a> {
             Response::Stream => "Stream",
             Response::Chunked => "Chunked",
         };
-        let measured = |latency: &'a Latency| Measured {
-            sampling: match latency.sampling {
-                Sampling::Percent(percent) => percent,
-                Sampling::Headers => 0,
-            },
-            results: &latency.subject,
-        };
         Export {
             subject: export.subject(),
             kind: match service {
@@ -61,7 +76,7 @@ impl<'a> Export<'a> {
                 .map(|threshold: Duration| threshold.as_nanos()),
             service_latency: service
                 .and_then(|service| service.latency.as_ref())
-                .map(measured),
+                .map(Measured::of),
             account_token_position: export.account_token_position(),
             approved_accounts: export.accounts(),
             token_req: export.activations().is_some(),
@@ -82,12 +97,19 @@ pub(super) struct Import<'a> {
     kind: &'static str,
     invalid: bool,
     share: bool,
+    /// As in nats-server, which says this of answers alone, and shows none of those.
     tracking: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<Measured<'a>>,
 }
 
 impl<'a> Import<'a> {
-    /// `invalid` tells whether it is left out.
-    pub(super) fn of(import: &'a config::Import, invalid: bool) -> Import<'a> {
+    /// `invalid` tells whether it is left out, `latency` whether its service is measured.
+    pub(super) fn of(
+        import: &'a config::Import,
+        invalid: bool,
+        latency: Option<&'a Latency>,
+    ) -> Import<'a> {
         let (local, remote) = (import.local(), import.subject());
         let other = |subject| (local != remote).then_some(subject);
         let share = match import.kind() {
@@ -107,6 +129,45 @@ impl<'a> Import<'a> {
             invalid,
             share: share.unwrap_or_default(),
             tracking: false,
+            latency: latency.map(Measured::of),
         }
+    }
+}
+
+/// What exporters offer of which it is told how long it takes, to be looked up by one importer.
+pub(super) struct Latencies<'a> {
+    view: &'a View<'a>,
+    importer: &'a str,
+    /// By exporter; `None` where nothing is measured.
+    offers: HashMap<&'a str, Option<Offers<'a>>>,
+}
+
+impl<'a> Latencies<'a> {
+    pub(super) fn new(view: &'a View<'a>, importer: &'a str) -> Latencies<'a> {
+        Latencies {
+            view,
+            importer,
+            offers: HashMap::new(),
+        }
+    }
+
+    /// How it is told how long the service of an import takes, if it is. Costs a look at each export of an exporter, once.
+    pub(super) fn of(&mut self, import: &'a config::Import) -> Option<&'a Latency> {
+        let state = self.view.state;
+        let offers = self.offers.entry(import.account()).or_insert_with(|| {
+            let exporter = state.known.told(&state.config, import.account())?;
+            let is_any = exporter.exports.iter().any(|one| latency(one).is_some());
+            is_any.then(|| Offers::of(exporter))
+        });
+        let second = self.view.now().as_second();
+        let export = offers.as_ref()?.offered(import, self.importer, second);
+        latency(export.ok()?)
+    }
+}
+
+fn latency(export: &config::Export) -> Option<&Latency> {
+    match export.kind() {
+        ExportKind::Stream => None,
+        ExportKind::Service(service) => service.latency.as_ref(),
     }
 }
