@@ -45,6 +45,7 @@ fn the_export_of_the_very_subject_decides_and_then_the_first_that_has_all_of_it(
 mod activations {
     use super::*;
     use crate::config::AccountToken;
+    use crate::config::sharing::activation::Activation;
     use crate::jwt::fixtures::{Signer, account_body};
     use midge_protocol::nkey::Kind;
     use serde_json::{Value, json};
@@ -69,6 +70,23 @@ mod activations {
         AccountToken::parse(&token).expect("it is good")
     }
 
+    /// The token of an exporter that has private services.
+    fn offering(revocations: &Value) -> AccountToken {
+        account(&exporter(), |nats| {
+            nats["exports"] = json!([{"subject": "priv.*", "type": "service", "token_req": true,
+                "revocations": revocations}]);
+            nats["signing_keys"] = json!([signing().public]);
+        })
+    }
+
+    /// An activation of `signer` for the importer.
+    fn activation(signer: &Signer, change: impl Fn(&mut Value)) -> String {
+        let mut claims = json!({"sub": importer().public, "iat": 50, "nats":
+            {"type": "activation", "version": 2, "subject": "priv.>", "kind": "service"}});
+        change(&mut claims);
+        signer.token(claims)
+    }
+
     /// Why an import of `priv.x` by an activation of `signer` is refused in the second 100.
     fn refused(
         signer: &Signer,
@@ -76,15 +94,8 @@ mod activations {
         change: impl Fn(&mut Value),
     ) -> Result<(), String> {
         let (exporter, importer) = (exporter(), importer());
-        let offering = account(&exporter, |nats| {
-            nats["exports"] = json!([{"subject": "priv.*", "type": "service", "token_req": true,
-                "revocations": revocations}]);
-            nats["signing_keys"] = json!([signing().public]);
-        });
-        let mut claims = json!({"sub": importer.public, "iat": 50, "nats":
-            {"type": "activation", "version": 2, "subject": "priv.>", "kind": "service"}});
-        change(&mut claims);
-        let token = signer.token(claims);
+        let offering = offering(revocations);
+        let token = activation(signer, change);
         let import = json!({"account": exporter.public, "subject": "priv.x", "type": "service", "token": token});
         let taking = account(&importer, |nats| nats["imports"] = json!([import]));
         let offers = Offers::of(offering.furnishing());
@@ -167,6 +178,42 @@ mod activations {
         for (signer, revocations, change, word) in cases {
             let why = refused(&signer, &revocations, change).expect_err(word);
             assert!(why.contains(word), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_an_activation_is_for_is_looked_at_also_where_nobody_has_read_the_importers_token() {
+        type Change = fn(&mut Value);
+        let cases: [(Signer, Change, &str); 5] = [
+            (exporter(), |_| {}, ""),
+            (
+                exporter(),
+                |one| one["sub"] = json!(exporter().public),
+                "its activation is for A",
+            ),
+            (
+                exporter(),
+                |one| one["nats"]["kind"] = json!("stream"),
+                "its activation is for a stream",
+            ),
+            // A signing key says whose it is.
+            (signing(), |_| {}, "which is no key of"),
+            (
+                exporter(),
+                |one| one["nats"]["subject"] = json!("priv.y"),
+                "its activation is for \"priv.y\"",
+            ),
+        ];
+        let offering = offering(&json!({}));
+        let offers = Offers::of(offering.furnishing());
+        for (signer, change, expected) in cases {
+            let made = Import::service(&exporter().public, "priv.x").expect("it is right");
+            let token = activation(&signer, change);
+            let import = made.with_activation(Activation::parse(&token).expect("it is signed"));
+            let outcome = offers.offered(&import, &importer().public, 100);
+            let why = outcome.err().unwrap_or_default();
+            assert!(why.contains(expected), "{expected}: {why}");
+            assert_eq!(why.is_empty(), expected.is_empty(), "{why}");
         }
     }
 }
