@@ -1,7 +1,8 @@
 //! What brokers say to one another: no bytes make the parser panic, run in place or claim more than there is, what comes
 //! out does not depend on how they were cut, and what is written again is read as the same.
 //!
-//! The first byte of the data chooses the rules, the second how long the pieces are; the rest is the stream.
+//! The first byte of the data chooses the rules, the second how long the pieces are; the rest is the stream, in which
+//! some bytes stand for words: chance would take long to spell them.
 
 #![no_main]
 
@@ -12,10 +13,56 @@ use midge_protocol::peer::{
 };
 use midge_protocol::subject;
 
+/// What a byte from 0x80 on stands for.
+const WORDS: [&[u8]; 32] = [
+    b"RMSG ",
+    b"HMSG ",
+    b"LMSG ",
+    b"RS+ ",
+    b"RS- ",
+    b"LS+ ",
+    b"LS- ",
+    b"PING",
+    b"PONG",
+    b"+OK",
+    b"-ERR ",
+    b"INFO {",
+    b"CONNECT {",
+    b"A+ ",
+    b"\r\n",
+    b"\r\n\r\n",
+    b" $G ",
+    b" a.b ",
+    b" | ",
+    b" + ",
+    b" q ",
+    b" 0 ",
+    b" 2 ",
+    b" 12 ",
+    b" 2\r\nhi\r\n",
+    b" 0 2\r\nhi\r\n",
+    b" 2 2\r\nhi\r\n",
+    b"\"ip\":\"",
+    b"\"name\":\"",
+    b"\",",
+    b"\"}",
+    b"}\r\n",
+];
+
+/// `data` with the words in it.
+fn spelled(data: &[u8]) -> Vec<u8> {
+    let word = |byte: &u8| WORDS.get(usize::from(byte.wrapping_sub(0x80)));
+    data.iter()
+        .flat_map(|byte| word(byte).map_or(std::slice::from_ref(byte), |word| word))
+        .copied()
+        .collect()
+}
+
 fuzz_target!(|data: &[u8]| {
-    let [choice, piece, stream @ ..] = data else {
+    let [choice, piece, data @ ..] = data else {
         return;
     };
+    let stream = &*spelled(data);
     let flag = |bit: u8| choice & bit != 0;
     let kind = if flag(1) { Kind::Route } else { Kind::Leaf };
     let rules = PeerRules {
