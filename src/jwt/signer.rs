@@ -6,6 +6,11 @@ use data_encoding::BASE64URL_NOPAD;
 use midge_protocol::nkey::{self, Kind};
 use serde::Serialize;
 use std::fmt;
+use zeroize::Zeroizing;
+
+/// Room for the claims, in bytes: those about a `CONNECT` of the usual length fit, so that no piece of them is left behind by
+/// a vector that has grown.
+const CLAIMS_BYTES: usize = 16 * 1024;
 
 /// A key that signs tokens. `Debug` shows its public half.
 pub struct Signer {
@@ -13,6 +18,9 @@ pub struct Signer {
     pair: ring::signature::Ed25519KeyPair,
     public: String,
 }
+
+#[cfg(feature = "nkeys")]
+const SIGNATURE_BYTES: usize = 64;
 
 /// What a token says, but for its issuer, whose key signs it, and its own name.
 #[derive(Debug)]
@@ -68,7 +76,9 @@ impl Signer {
 
     /// The token that says this, of version 2: about 20 microseconds on an Intel Xeon. Empty in a build without
     /// signatures.
-    pub fn token<B: Serialize>(&self, said: &Statement<'_, B>) -> String {
+    ///
+    /// It may say secrets. All of what it is made of is overwritten, and so is the token when it is dropped.
+    pub fn token<B: Serialize>(&self, said: &Statement<'_, B>) -> Zeroizing<String> {
         let written = |jti: &str| {
             let written = Written {
                 aud: said.audience,
@@ -79,23 +89,33 @@ impl Signer {
                 sub: said.subject,
                 nats: said.body,
             };
-            serde_json::to_vec(&written).expect("texts and numbers are JSON")
+            let mut claims = Zeroizing::new(Vec::with_capacity(CLAIMS_BYTES));
+            serde_json::to_writer(&mut *claims, &written).expect("texts and numbers are JSON");
+            claims
         };
         let claims = written(&BASE32_NOPAD.encode(&hash(&written(""))));
         self.signed(&claims)
     }
 
     #[cfg(feature = "nkeys")]
-    fn signed(&self, claims: &[u8]) -> String {
-        let header = BASE64URL_NOPAD.encode(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
-        let both = format!("{header}.{}", BASE64URL_NOPAD.encode(claims));
-        let signature = BASE64URL_NOPAD.encode(self.pair.sign(both.as_bytes()).as_ref());
-        format!("{both}.{signature}")
+    fn signed(&self, claims: &[u8]) -> Zeroizing<String> {
+        let header = br#"{"typ":"JWT","alg":"ed25519-nkey"}"#;
+        let encoded = |bytes: usize| BASE64URL_NOPAD.encode_len(bytes);
+        let bytes = encoded(header.len()) + encoded(claims.len()) + encoded(SIGNATURE_BYTES) + 2;
+        let mut token = Zeroizing::new(String::with_capacity(bytes));
+        BASE64URL_NOPAD.encode_append(header, &mut token);
+        token.push('.');
+        BASE64URL_NOPAD.encode_append(claims, &mut token);
+        let signature = self.pair.sign(token.as_bytes());
+        token.push('.');
+        BASE64URL_NOPAD.encode_append(signature.as_ref(), &mut token);
+        debug_assert_eq!(token.len(), bytes, "it has not grown");
+        token
     }
 
     #[cfg(not(feature = "nkeys"))]
-    fn signed(&self, _: &[u8]) -> String {
-        String::new()
+    fn signed(&self, _: &[u8]) -> Zeroizing<String> {
+        Zeroizing::default()
     }
 }
 

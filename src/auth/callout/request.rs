@@ -13,6 +13,7 @@ use midge_protocol::{ConnectOptions, Info};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// The audience of a request.
 const AUDIENCE: &str = "nats-authorization-request";
@@ -22,7 +23,7 @@ const XKEY_HEADER: &str = "Nats-Server-Xkey";
 
 /// A request, and by what its answer is known. `Debug` does not show what is asked, in which the client's password stands.
 pub(crate) struct Request {
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Zeroizing<Vec<u8>>,
     /// A header block, or nothing.
     pub(crate) header: Vec<u8>,
     /// The public key that was made for the client, and that no one has the other half of.
@@ -239,21 +240,25 @@ fn presented_user(options: &ConnectOptions) -> &str {
         .unwrap_or_default()
 }
 
+/// A payload, and the header that tells by which key it is sealed, if it is.
+type Sealed = (Zeroizing<Vec<u8>>, Vec<u8>);
+
 #[cfg(feature = "nkeys")]
-fn sealed(keys: &Keys, decider: &Decider<'_>, token: String) -> Option<(Vec<u8>, Vec<u8>)> {
+fn sealed(keys: &Keys, decider: &Decider<'_>, mut token: Zeroizing<String>) -> Option<Sealed> {
     let Some(to) = &decider.xkey else {
-        return Some((token.into_bytes(), Vec::new()));
+        let payload = std::mem::take(&mut *token).into_bytes();
+        return Some((payload.into(), Vec::new()));
     };
     let payload = keys.sealing.seal(token.as_bytes(), to)?;
     let header = format!(
         "NATS/1.0\r\n{XKEY_HEADER}: {}\r\n\r\n",
         keys.sealing.public()
     );
-    Some((payload, header.into_bytes()))
+    Some((payload.into(), header.into_bytes()))
 }
 
 #[cfg(not(feature = "nkeys"))]
-fn sealed(_: &Keys, _: &Decider<'_>, _: String) -> Option<(Vec<u8>, Vec<u8>)> {
+fn sealed(_: &Keys, _: &Decider<'_>, _: Zeroizing<String>) -> Option<Sealed> {
     let _ = XKEY_HEADER;
     None
 }
