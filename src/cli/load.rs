@@ -130,11 +130,12 @@ impl Loaded {
 
     /// What a test of the configuration tells besides, a line for each.
     pub fn doubts(&self) -> Vec<String> {
-        let config = &self.options.config;
+        let (config, now) = (&self.options.config, Timestamp::now());
         [
             self.unused(),
             config.broken_hashes(),
-            config.untimely(Timestamp::now()),
+            config.untimely(now),
+            config.unusable_accounts(now),
             self.missing_directories(),
         ]
         .concat()

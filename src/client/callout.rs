@@ -210,9 +210,7 @@ impl Client {
     /// It does not come in. The client is not told why; the log is, and the account of the callout.
     fn refused_by_callout(&mut self, cx: &mut Context<'_, State>, account: &str, fault: &Fault) {
         let label = &self.link.label;
-        if !fault.is_warning() {
-            line_about!(debug, label, "{fault}");
-        } else if is_told(cx.state, Kind::Login, cx.now()) {
+        if is_told(cx.state, Kind::Login, cx.now()) {
             line_about!(warn, label, "{fault}");
         }
         if fault.is_failure_of_client() {

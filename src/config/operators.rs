@@ -13,6 +13,7 @@ use super::{
 };
 use crate::jwt::{self, Claims, Fault, Issue};
 use crate::tls::Tls;
+use jiff::Timestamp;
 use midge_protocol::Subjects;
 use midge_protocol::nkey::{Kind, public_key};
 use std::collections::BTreeMap;
@@ -264,6 +265,34 @@ impl Operators {
 }
 
 impl Config {
+    /// Lines about accounts of `resolver_preload` that nobody could log in to. A broker says so when it starts.
+    pub(crate) fn unusable_accounts(&self, now: Timestamp) -> Vec<String> {
+        let issues = |operators: &Operators| {
+            let mut lines = Vec::new();
+            for (key, token) in operators.preload.iter() {
+                let timely = token.claims().is_timely(now.as_second());
+                let mut issues: Vec<String> =
+                    timely.err().iter().map(ToString::to_string).collect();
+                issues.extend(token.issues().iter().map(ToString::to_string));
+                if operators.trust(&token.claims().issuer).is_none() {
+                    issues.push("no key of the operator has signed it".to_owned());
+                }
+                if token.key() != key {
+                    issues.push(format!(
+                        "it is of the account {}, so it is never found",
+                        token.key()
+                    ));
+                }
+                if !issues.is_empty() {
+                    lines.push(format!("Account [{key}] has validation issues:"));
+                    lines.extend(issues.iter().map(|issue| format!("  - {issue}")));
+                }
+            }
+            lines
+        };
+        self.operators().map(issues).unwrap_or_default()
+    }
+
     /// The operators that vouch for accounts, if clients have to present tokens.
     pub(crate) fn operators(&self) -> Option<&Operators> {
         self.auth.operators()
@@ -386,6 +415,33 @@ mod tests {
         assert_eq!(preload.get(one.key()), None);
         assert_eq!(preload.get(other.key()), Some(&other));
         assert_eq!(preload.len(), 2);
+    }
+
+    #[test]
+    fn accounts_that_nobody_could_log_in_to_are_told() {
+        let (_, vouching) = operator(false, &[]);
+        let (good, other) = (token(2, |_| {}), token(3, |_| {}));
+        let told = |key: &str, token: &AccountToken, tokens: Vec<OperatorToken>| {
+            let config = Config {
+                auth: crate::config::Auth::Operators(Arc::new(Operators {
+                    tokens,
+                    preload: [(key.to_owned(), token.clone())].into_iter().collect(),
+                    ..Operators::default()
+                })),
+                ..Config::default()
+            };
+            config.unusable_accounts(Timestamp::UNIX_EPOCH)
+        };
+        let own = vec![vouching];
+        assert_eq!(told(good.key(), &good, own.clone()), [""; 0]);
+        let head = format!("Account [{}] has validation issues:", good.key());
+        let misplaced = format!(
+            "  - it is of the account {}, so it is never found",
+            other.key()
+        );
+        assert_eq!(told(good.key(), &other, own), [head.clone(), misplaced]);
+        let unsigned = "  - no key of the operator has signed it".to_owned();
+        assert_eq!(told(good.key(), &good, Vec::new()), [head, unsigned]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is told of operators when a broker starts, in nats-server's words.
 
 use super::preflight::StartError;
-use crate::config::{Config, Operators};
+use crate::config::Config;
 use crate::state::{State, directory, fetching};
 use jiff::Timestamp;
 use midge_reactor::Context;
@@ -66,31 +66,4 @@ pub(super) fn open(cx: &mut Context<'_, State>) -> Result<(), StartError> {
     }
     log::info!(target: "midge", "Managing {some} jwt in exclusive directory {path}");
     Ok(())
-}
-
-/// Lines about accounts of the settings that nobody could log in to.
-pub(super) fn doubts(config: &Config, now: Timestamp) -> Vec<String> {
-    let issues = |operators: &Operators| {
-        let mut lines = Vec::new();
-        for (key, token) in operators.preload.iter() {
-            let timely = token.claims().is_timely(now.as_second());
-            let mut issues: Vec<String> = timely.err().iter().map(ToString::to_string).collect();
-            issues.extend(token.issues().iter().map(ToString::to_string));
-            if operators.trust(&token.claims().issuer).is_none() {
-                issues.push("no key of the operator has signed it".to_owned());
-            }
-            if token.key() != key {
-                issues.push(format!(
-                    "it is of the account {}, so it is never found",
-                    token.key()
-                ));
-            }
-            if !issues.is_empty() {
-                lines.push(format!("Account [{key}] has validation issues:"));
-                lines.extend(issues.iter().map(|issue| format!("  - {issue}")));
-            }
-        }
-        lines
-    };
-    config.operators().map(issues).unwrap_or_default()
 }

@@ -1,6 +1,5 @@
 //! What must hold before a broker can start, and what is said when it does not.
 
-use super::operators;
 use crate::config::{self, Auth, Config};
 use crate::state::State;
 use crate::state::open_files::Room;
@@ -291,8 +290,8 @@ pub(crate) fn warn(config: &Config, before: Option<&Config>) {
         log::warn!(target: "midge", "{line}");
     }
     let now = Timestamp::now();
-    let known = before.map(|before| operators::doubts(before, now));
-    let lines = operators::doubts(config, now);
+    let known = before.map(|before| before.unusable_accounts(now));
+    let lines = config.unusable_accounts(now);
     if known.is_none_or(|known| known != lines) {
         lines
             .iter()

@@ -62,11 +62,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether an operator is to hear of it in any case, and not only who looks for the cause.
-    pub(crate) fn is_warning(&self) -> bool {
-        !matches!(self, Fault::Late { .. })
-    }
-
     /// Whether the client has shown something that is no good: the next ones from its address may have to wait.
     pub(crate) fn is_failure_of_client(&self) -> bool {
         matches!(
@@ -87,7 +82,10 @@ impl fmt::Display for Fault {
                 f,
                 "Error decrypting auth callout response on account {own:?}: {told}"
             ),
-            Fault::Token(fault) => Text(&capital(&fault.to_string())).fmt(f),
+            Fault::Token(fault) => {
+                let text = capital(&fault.to_string());
+                write!(f, "Auth callout response is no token: {}", Text(&text))
+            }
             Fault::NotTimely(issue) => {
                 write!(f, "Authorization response had validation errors: {issue}")
             }

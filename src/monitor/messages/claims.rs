@@ -14,6 +14,7 @@ use super::body::{json, opened};
 use super::{kept, say, wanted, with_view};
 use crate::config::{AccountToken, Deletes, Operators, PushFault};
 use crate::core::requests::Request;
+use crate::core::trace::Text;
 use crate::monitor::view::View;
 use crate::state::pushes::Work;
 use crate::state::{State, directory};
@@ -351,7 +352,12 @@ fn refuse_push(
 
 /// Says why a request is not carried out.
 fn refuse(cx: &mut Context<'_, State>, request: &Request, account: Option<&str>, text: &str) {
-    log::warn!(target: "midge", "An account is not changed: {text}");
+    match account {
+        Some(account) => {
+            log::warn!(target: "midge", "Account {} is not changed: {text}", Text(account))
+        }
+        None => log::warn!(target: "midge", "An account is not changed: {text}"),
+    }
     let is_deletion = *request.subject == *DELETE.as_bytes();
     let failure = Failure {
         account: (!is_deletion).then(|| account.unwrap_or("n/a")),
