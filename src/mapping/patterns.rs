@@ -91,20 +91,35 @@ impl<T: Borrow<str> + Eq + Hash> Patterns<T> {
 
     /// Those that some subject matches that matches `pattern` too, in order; no more than `max`, whichever those are.
     pub(crate) fn overlapping(&self, pattern: &str, max: usize) -> Vec<usize> {
+        self.overlapping_within(pattern, max, usize::MAX).0
+    }
+
+    /// As [`overlapping`](Patterns::overlapping), for no more work than `work_max`; and how much it was. A place of the trie
+    /// is one, and so is what is found. It is more than `work_max` if there was more to do.
+    pub(crate) fn overlapping_within(
+        &self,
+        pattern: &str,
+        max: usize,
+        work_max: usize,
+    ) -> (Vec<usize>, usize) {
         let tokens: Vec<&str> = pattern.split('.').collect();
         let mut found = Vec::new();
+        let mut places = 0;
         // With `None` all that is below is wanted.
         let mut ahead = vec![(0, Some(&tokens[..]))];
         while let Some((at, tokens)) = ahead.pop() {
             let place = &self.places[at];
             let children = place.literals.values().copied().chain(place.any);
-            let wanted = max - found.len();
+            places += 1;
+            // One more than may be, which tells that there was more.
+            let left = work_max.saturating_add(1).saturating_sub(places);
+            let wanted = max.min(left).saturating_sub(found.len());
             match tokens {
                 Some([]) => found.extend(place.end.iter().take(wanted)),
                 None => found.extend(place.full.iter().chain(&place.end).take(wanted)),
                 Some(_) => found.extend(place.full.iter().take(wanted)),
             }
-            if found.len() == max {
+            if found.len() >= max || places + found.len() > work_max {
                 break;
             }
             match tokens {
@@ -119,7 +134,8 @@ impl<T: Borrow<str> + Eq + Hash> Patterns<T> {
             }
         }
         found.sort_unstable();
-        found
+        let work = places + found.len();
+        (found, work)
     }
 
     /// Those that every subject matches that matches `pattern`.
