@@ -87,7 +87,12 @@ impl fmt::Display for Fault {
                 write!(f, "Auth callout response is no token: {}", Text(&text))
             }
             Fault::NotTimely(issue) => {
-                write!(f, "Authorization response had validation errors: {issue}")
+                let issue = issue.to_string();
+                write!(
+                    f,
+                    "Authorization response had validation errors: {}",
+                    Text(&issue)
+                )
             }
             Fault::OtherServer => {
                 f.write_str("Auth callout violation: auth callout response is not for server")
@@ -99,10 +104,13 @@ impl fmt::Display for Fault {
                 write!(f, "Auth callout service returned an error: {}", Text(text))
             }
             Fault::Stranger => f.write_str("Auth callout signing key is unknown"),
-            Fault::User(issue) => write!(f, "Error validating user JWT: {issue}"),
+            Fault::User(issue) => {
+                write!(f, "Error validating user JWT: {}", Text(&issue.to_string()))
+            }
             Fault::Subject { expected, got, own } => write!(
                 f,
-                "Expected authorized user of {expected:?} but got {got:?} on account {own:?}"
+                "Expected authorized user of {expected:?} but got \"{}\" on account {own:?}",
+                Text(got)
             ),
             Fault::IssuerAccount { own } => write!(
                 f,
@@ -110,17 +118,27 @@ impl fmt::Display for Fault {
             ),
             Fault::WrongIssuer { own, expected, got } => write!(
                 f,
-                "Wrong issuer for auth callout response on account {own:?}, expected {expected:?} got {got:?}"
+                "Wrong issuer for auth callout response on account {own:?}, expected {expected:?} got \"{}\"",
+                Text(got)
             ),
             Fault::NotAllowed { account, own } => write!(
                 f,
-                "Account {account:?} not permitted as valid account option for auth callout for account {own:?}"
+                "Account \"{}\" not permitted as valid account option for auth callout for account {own:?}",
+                Text(account)
             ),
             Fault::NoAccount { account, own, told } => write!(
                 f,
-                "No valid account {account:?} for auth callout response on account {own:?}: {told}"
+                "No valid account \"{}\" for auth callout response on account {own:?}: {}",
+                Text(account),
+                Text(told)
             ),
-            Fault::Terms(refusal) => write!(f, "Auth callout user is not let in: {refusal}"),
+            Fault::Terms(refusal) => {
+                write!(
+                    f,
+                    "Auth callout user is not let in: {}",
+                    Text(&refusal.to_string())
+                )
+            }
             Fault::Withdrawn => f.write_str("Auth callout: nobody is to be asked any more"),
             Fault::Late { own } => write!(
                 f,
@@ -154,6 +172,16 @@ mod tests {
             assert_eq!(told(text), format!("{begin}{shown}"));
         }
         let long = "ä".repeat(100_000);
-        assert_eq!(told(&long), format!("{begin}{}...", "ä".repeat(128)));
+        let short = format!("{}...", "ä".repeat(128));
+        assert_eq!(told(&long), format!("{begin}{short}"));
+        let fault = Fault::NoAccount {
+            account: long.clone(),
+            own: "AUTH".to_owned(),
+            told: long,
+        };
+        let text = format!(
+            "No valid account \"{short}\" for auth callout response on account \"AUTH\": {short}"
+        );
+        assert_eq!(fault.to_string(), text);
     }
 }

@@ -423,7 +423,16 @@ pub(super) fn called_out(
         own: own.to_owned(),
         told: "account missing".to_owned(),
     })?;
-    let proven = vouched(operators, account, user, shown, now).map_err(Fault::Terms)?;
+    let proven = vouched(operators, account, user, shown, now);
+    let proven = proven.map_err(|refusal| match refusal.unknown_account() {
+        // As one that is not there, it is asked for where that can be.
+        Some(key) => Fault::NoAccount {
+            account: key.to_owned(),
+            own: own.to_owned(),
+            told: refusal.to_string(),
+        },
+        None => Fault::Terms(refusal),
+    })?;
     let proven = Proven {
         callout: Some(own.into()),
         ..proven
