@@ -143,6 +143,8 @@ pub(crate) fn tell(cx: &mut Context<'_, State>, key: &str, failure: Option<&str>
             rest(cx, key);
         }
     }
+    // It may have been pushed meanwhile.
+    let failure = failure.filter(|_| !is_good(cx, key));
     for client in wanted.clients {
         let failure = failure.map(str::to_owned);
         cx.call(client.connection, move |one: &mut Client, cx| {
@@ -152,6 +154,16 @@ pub(crate) fn tell(cx: &mut Context<'_, State>, key: &str, failure: Option<&str>
     if cx.state.lookups.is_waiting() {
         cx.defer(ask_next);
     }
+}
+
+/// Whether an account is known, and not over.
+fn is_good(cx: &Context<'_, State>, key: &str) -> bool {
+    let State { config, known, .. } = &cx.state;
+    let found = config
+        .operators()
+        .and_then(|operators| known.find(operators, key));
+    let now = Now::at(cx.now()).wall;
+    found.is_some_and(|token| token.claims().is_timely(now.as_second()).is_ok())
 }
 
 /// An exporter that was asked for in vain is not asked for again at once.

@@ -153,24 +153,30 @@ fn update(cx: &mut Context<'_, State>, request: &Request, key: Option<String>) {
                 told(cx, &asked, &name, "jwt update cache skipped");
                 kept::done(cx);
             }
-            Ok(()) => kept::store(cx, token, move |cx, stored| {
-                match stored {
-                    Ok(()) => {
-                        log::info!(target: "midge", "Account {name} has another JWT");
-                        let message = match is_cache(cx.state) {
-                            true => "jwt updated cache",
-                            false => "jwt updated",
-                        };
-                        told(cx, &asked, &name, message);
-                        bring(cx, &name);
+            Ok(()) => {
+                let is_known = cx.state.knows(&token);
+                kept::store(cx, token, move |cx, stored| {
+                    match stored {
+                        Ok(()) => {
+                            log::info!(target: "midge", "Account {name} has another JWT");
+                            let message = match is_cache(cx.state) {
+                                true => "jwt updated cache",
+                                false => "jwt updated",
+                            };
+                            told(cx, &asked, &name, message);
+                            // What is so already is nothing new to anybody.
+                            if !is_known {
+                                bring(cx, &name);
+                            }
+                        }
+                        Err(text) => {
+                            log::error!(target: "midge", "Error writing an account JWT: {text}");
+                            refuse_push(cx, &asked, Some(&name), &PushFault::Store(text));
+                        }
                     }
-                    Err(text) => {
-                        log::error!(target: "midge", "Error writing an account JWT: {text}");
-                        refuse_push(cx, &asked, Some(&name), &PushFault::Store(text));
-                    }
-                }
-                kept::done(cx);
-            }),
+                    kept::done(cx);
+                });
+            }
         }
     });
 }
@@ -352,12 +358,10 @@ fn refuse_push(
 
 /// Says why a request is not carried out.
 fn refuse(cx: &mut Context<'_, State>, request: &Request, account: Option<&str>, text: &str) {
-    match account {
-        Some(account) => {
-            log::warn!(target: "midge", "Account {} is not changed: {text}", Text(account))
-        }
-        None => log::warn!(target: "midge", "An account is not changed: {text}"),
-    }
+    let whose = account.map_or("An account".to_owned(), |key| {
+        format!("Account {}", Text(key))
+    });
+    log::warn!(target: "midge", "{whose} is not changed: {text}");
     let is_deletion = *request.subject == *DELETE.as_bytes();
     let failure = Failure {
         account: (!is_deletion).then(|| account.unwrap_or("n/a")),
