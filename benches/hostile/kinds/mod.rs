@@ -169,15 +169,11 @@ pub(crate) const KINDS: &[Kind] = &[
         "control lines as long as may be, CONNECT repeated, queue groups by the thousand, one sid again and again",
         protocol::lines,
     ),
-    Kind {
-        // A broker with too little processor sees for minutes that they are gone: each has left messages for all others.
-        after_mb: 1_500,
-        ..kind(
-            "churn",
-            "subscribers that come and are killed",
-            leaving::churn,
-        )
-    },
+    kind(
+        "churn",
+        "subscribers that come and are killed",
+        leaving::churn,
+    ),
     kind(
         "pauses",
         "50 subscribers of the shared subject stop reading for a second and go on",

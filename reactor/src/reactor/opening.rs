@@ -4,7 +4,7 @@ use super::Reactor;
 use crate::Key;
 use crate::annotated::annotated;
 use crate::context::Slot;
-use crate::core::{Phase, Target};
+use crate::core::{Lane, Phase, Target};
 use crate::driver::named;
 use crate::endpoint::canonical;
 use crate::handler::Close;
@@ -15,6 +15,11 @@ use std::time::Duration;
 
 /// How long a listener rests after accepting has failed.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// While so many that have come lately wait for their slice, no more are accepted. They are served at once otherwise; and where
+/// each leaves much to do for all the others, more of them would only make all of it longer, until none is served any more.
+/// The system keeps those who come meanwhile.
+const NEW_WAITING_MAX: usize = 256;
 
 impl<S> Reactor<S> {
     pub(super) fn accept(&mut self, listener: Key) {
@@ -30,6 +35,9 @@ impl<S> Reactor<S> {
         for accepted in 0..accepts_max {
             // A storm of connections takes no more than anyone's slice.
             if accepted > 0 && self.read_clock() >= until {
+                break;
+            }
+            if self.core.ready[Lane::New].len() >= NEW_WAITING_MAX {
                 break;
             }
             let Some(listening) = self.core.listening_mut(listener) else {
