@@ -21,6 +21,20 @@ const KEYS: [&str; 8] = [
     "allowed_accounts",
 ];
 
+/// What a block of authorization calls a callout.
+pub(super) const NAMES: [&str; 2] = ["auth_callout", "auth_hook"];
+
+/// The callout that counts in a block of authorization, with its place.
+pub(super) fn pair_of(authorization: &Pair) -> Option<&Pair> {
+    let pairs = authorization.value.as_map()?.iter();
+    let is_callout = |pair: &&Pair| {
+        NAMES
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&pair.key))
+    };
+    pairs.filter(is_callout).last()
+}
+
 impl Reader<'_> {
     pub(super) fn callout(&mut self, pair: &Pair) -> Option<AuthCallout> {
         let Kind::Map(map) = &pair.value.kind else {

@@ -115,6 +115,11 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
         if let Some(entry) = TABLE.iter().find(|entry| is(entry.names)) {
             (entry.apply)(&mut reader, pair);
             note(&mut written, entry.sets, pair);
+            if entry.names[0] == "authorization"
+                && let Some(callout) = callout::pair_of(pair)
+            {
+                note(&mut written, &["auth_callout"], callout);
+            }
         } else if let Some(option) = UNSUPPORTED.iter().find(|option| is(option.names)) {
             reader.refuse_option(pair, option);
             if option.names[0] == "cluster"
