@@ -3,7 +3,7 @@
 //! The names are those of nats-server's options, the first where there are several.
 
 use super::{
-    Account, Auth, Config, Listener, OperatorToken, Operators, Preload, ProxyProtocol, UnixSocket,
+    Auth, Config, Listener, OperatorToken, Operators, Preload, ProxyProtocol, UnixSocket,
     WebSocket, duration,
 };
 use crate::config::{LogFormat, LogOptions, Options};
@@ -97,7 +97,7 @@ pub static SETTINGS: &[Setting] = settings![
     "allow_non_tls", Reload, |o| o.config.allow_non_tls, number;
     "no_auth_user", Reload, |o| o.config.no_auth_user, optional;
     "default_permissions", Reload, |o| o.config.default_permissions, optional;
-    "accounts", Reload, |o| o.config.accounts, accounts;
+    "accounts", Reload, |o| Accounts(&o.config), accounts;
     "system_account", Restart, |o| o.config.system_account, optional;
     "mappings", Reload, |o| o.config.mappings, mappings;
     "max_connections", Reload, |o| o.config.connections_max, count;
@@ -391,7 +391,20 @@ fn first(names: impl ExactSizeIterator<Item = String>) -> String {
     }
 }
 
-fn accounts(accounts: &BTreeMap<String, Account>) -> String {
+/// Accounts of the settings. Where operators vouch for accounts, those come with their tokens, and none stands here.
+struct Accounts<'a>(&'a Config);
+
+impl PartialEq for Accounts<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.accounts == other.0.accounts
+    }
+}
+
+fn accounts(Accounts(config): &Accounts<'_>) -> String {
+    if config.operators().is_some() {
+        return "accounts with a JWT".to_owned();
+    }
+    let accounts = &config.accounts;
     let each = accounts.iter().map(|(name, account)| {
         let text = format!("{name} {account}");
         text.trim_end().to_owned()

@@ -146,6 +146,16 @@ fn settings_among(document: &Document, people: &dyn People) -> Settings {
     {
         written.insert("system_account", at);
     }
+    if reader.options.config.operators().is_some()
+        && let Some(by) = written
+            .get("operator")
+            .or(written.get("trusted_keys"))
+            .cloned()
+    {
+        // Users and accounts come with their tokens.
+        written.entry("authorization").or_insert(by.clone());
+        written.entry("accounts").or_insert(by);
+    }
     if reader.options.config.default_permissions.is_none() {
         written.remove("default_permissions");
     }
