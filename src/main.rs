@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use midge::cli::{self, Command, Loaded, Options};
-use midge::config::language::System;
+use midge::config::language::{Error, System};
 use midge::config::options::Refused;
 use midge::{Broker, Checked, Config, StartError, Stop, system_words};
 
@@ -298,15 +298,20 @@ fn take_over(
     former
 }
 
-/// Tells whether a configuration is right. Warnings are errors here, as in nats-server.
+/// Tells whether a broker would start with a configuration, here and now, and serve as it is written. Warnings are errors
+/// here, as in nats-server.
 fn test(options: Options, args: &[OsString]) -> ExitCode {
     let file = options.file.clone().unwrap_or_default();
     let loaded = match load(options, args) {
         Ok(loaded) => loaded,
         Err(refused) => return refuse_config(&refused),
     };
-    if !loaded.report.warnings.is_empty() {
-        return refuse_config(&Refused(loaded.report.warnings));
+    let obstacles = loaded.obstacles().into_iter();
+    let obstacles = obstacles.map(|text| Error { at: None, text });
+    let warnings = loaded.report.warnings.iter().cloned();
+    let refused: Vec<Error> = warnings.chain(obstacles).collect();
+    if !refused.is_empty() {
+        return refuse_config(&Refused(refused));
     }
     let mut remarks = loaded.remarks();
     remarks.extend(loaded.doubts());

@@ -38,6 +38,7 @@ pub fn explain(loaded: &Loaded) -> String {
         .remarks()
         .into_iter()
         .chain(loaded.doubts())
+        .chain(loaded.obstacles())
         .collect();
     if !remarks.is_empty() {
         lines.push(String::new());

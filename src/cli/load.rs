@@ -128,11 +128,11 @@ impl Loaded {
         lines.map(ToString::to_string).chain(flags).collect()
     }
 
-    /// What a test of the configuration tells besides, a line for each.
-    pub fn doubts(&self) -> Vec<String> {
+    /// Why a broker would not start on this machine or at this time, or would start and not serve as written, a line for
+    /// each: a test of the configuration fails with these.
+    pub fn obstacles(&self) -> Vec<String> {
         let (config, now) = (&self.options.config, Timestamp::now());
         [
-            self.unused(),
             config.broken_hashes(),
             config.untimely(now),
             config.unusable_accounts(now),
@@ -141,33 +141,46 @@ impl Loaded {
         .concat()
     }
 
+    /// What is as it was written, and seldom meant so, a line for each.
+    pub fn doubts(&self) -> Vec<String> {
+        let directory = self.options.config.ports_file_dir.as_deref();
+        // A broker starts without the file, and says so.
+        let missing = directory.and_then(|directory| missing("ports_file_dir", directory));
+        self.unused().into_iter().chain(missing).collect()
+    }
+
     /// Settings that never apply, since another one goes before them, a line for each. A broker says so when it starts.
     pub fn unused(&self) -> Vec<String> {
         self.options.config.unused()
     }
 
-    /// Directories that are named and not there, a line for each: files in them could not be written
-    /// on this machine.
+    /// Directories in which a broker has to write before it serves, and that are not there, a line for each.
     pub fn missing_directories(&self) -> Vec<String> {
         let Options { config, log, .. } = &self.options;
-        let of_file = |file: &Option<PathBuf>| {
-            let parent = file.as_deref().and_then(Path::parent)?;
-            (!parent.as_os_str().is_empty()).then(|| parent.to_owned())
-        };
-        let named = [
-            ("pid_file", of_file(&config.pid_file)),
-            ("log_file", of_file(&log.file)),
-            ("ports_file_dir", config.ports_file_dir.clone()),
+        let files = [
+            ("pid_file", config.pid_file.as_deref()),
+            ("log_file", log.file.as_deref()),
         ];
-        let missing = named.into_iter().filter_map(|(name, directory)| {
-            let directory = directory.filter(|directory| !directory.is_dir())?;
-            let directory = directory.display();
-            Some(format!(
-                "{name}: there is no directory {directory} on this machine"
-            ))
+        let files = files
+            .into_iter()
+            .filter_map(|(name, file)| Some((name.to_owned(), file?)));
+        let named = files.chain(config.sockets());
+        let missing = named.filter_map(|(name, file)| {
+            let directory = file.parent()?;
+            let is_here = directory.as_os_str().is_empty();
+            (!is_here).then(|| missing(&name, directory)).flatten()
         });
         missing.collect()
     }
+}
+
+/// That a setting names a directory which is not there, if so.
+fn missing(setting: &str, directory: &Path) -> Option<String> {
+    let is_missing = !directory.is_dir();
+    is_missing.then(|| {
+        let directory = directory.display();
+        format!("{setting}: there is no directory {directory} on this machine")
+    })
 }
 
 #[cfg(test)]

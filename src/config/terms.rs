@@ -5,6 +5,8 @@ use super::{
 };
 use crate::door::{Door, Entrance};
 use crate::tls::Tls;
+#[cfg(feature = "command")]
+use std::path::Path;
 use std::time::Duration;
 
 /// On what terms clients come in by a door.
@@ -170,6 +172,19 @@ impl Config {
             Door::WebSocket => "websocket",
             Door::Further(_) => self.terms(door).name,
         }
+    }
+
+    /// The Unix sockets, each with what the file calls it.
+    #[cfg(feature = "command")]
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (String, &Path)> {
+        self.doors().filter_map(|door| {
+            let unix = self.terms(door).unix?;
+            let name = match door {
+                Door::Main => "listen".to_owned(),
+                _ => format!("listener {}", self.called(door)),
+            };
+            Some((name, unix.path.as_path()))
+        })
     }
 
     /// TLS of a door, to put what its files hold there.

@@ -380,6 +380,85 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_test_fails_where_midge_would_not_start_and_where_it_would_not_serve_as_it_is_written() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("config-test-fails");
+    fs::create_dir_all(&directory).expect("it can be made");
+    let missing = |name: &str| format!("{name}: there is no directory nowhere on this machine");
+    let hash = "what begins as a bcrypt hash and is none lets nobody in: that of user \"ann\"";
+    let place = "b is to listen on localhost:14222, and a on 127.0.0.1:14222";
+    for (text, said, starts) in [
+        ("pid_file: nowhere/a.pid", missing("pid_file"), false),
+        ("log_file: nowhere/a.log", missing("log_file"), false),
+        ("listen: \"unix:nowhere/a.sock\"", missing("listen"), false),
+        (
+            "listeners { a { listen: \"unix:nowhere/a.sock\" } }",
+            missing("listener a"),
+            false,
+        ),
+        (
+            "listeners { a { listen: \"127.0.0.1:14222\" }, b { listen: \"localhost:14222\" } }",
+            place.to_owned(),
+            false,
+        ),
+        (
+            "authorization { users: [ {user: ann, password: \"$2a$11$UXiMdxJCQ\"} ] }",
+            hash.to_owned(),
+            true,
+        ),
+        ("ping_interval: 30", "write \"30s\"".to_owned(), true),
+    ] {
+        fs::write(directory.join("a.conf"), format!("{text}\n")).expect("it can be written");
+        let tested = midge(&directory, &["-t", "-c", "a.conf"], &BTreeMap::new());
+        assert!(tested.err.contains(&said), "{text}: {}", tested.err);
+        assert_eq!(tested.err.lines().count(), 1, "{text}: {}", tested.err);
+        assert_eq!((tested.code, tested.out.as_str()), (Some(1), ""), "{text}");
+        match starts {
+            true => drop(run(&[], text)),
+            false => {
+                let flags: &[&str] = match text.starts_with("listen:") {
+                    true => &[],
+                    false => &["-a", "127.0.0.1", "-p", "-1"],
+                };
+                let words = [&["-c", "a.conf"], flags].concat();
+                let started = midge(&directory, &words, &BTreeMap::new());
+                assert_eq!(started.code, Some(1), "{text}: {}", started.err);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_no_effect_or_is_done_without_is_told_by_a_test_that_does_not_fail() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("config-test-remarks");
+    fs::create_dir_all(&directory).expect("it can be made");
+    for (text, said) in [
+        (
+            "ports_file_dir: nowhere",
+            "ports_file_dir: there is no directory nowhere",
+        ),
+        (
+            "jetstream { store_dir: /tmp }",
+            "\"jetstream\" has no effect",
+        ),
+        ("include \"nowhere/*.conf\"\nport: 1", "nowhere/*.conf"),
+        (
+            "authorization { users: [ {user: a, password: b, allowed_connection_types: [MQTT]} ] }",
+            "midge has no connections of these types",
+        ),
+    ] {
+        fs::write(directory.join("a.conf"), format!("{text}\n")).expect("it can be written");
+        let tested = midge(&directory, &["-t", "-c", "a.conf"], &BTreeMap::new());
+        assert_eq!(tested.code, Some(0), "{text}: {}", tested.err);
+        let (remark, valid) = tested.err.split_once('\n').expect("two lines");
+        assert!(remark.contains(said), "{text}: {remark}");
+        assert_eq!(
+            valid, "midge: configuration file a.conf is valid\n",
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_test_writes_nothing_and_opens_no_port() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("it has one").port();

@@ -78,7 +78,7 @@ fn a_certificate_that_clients_refuse_is_told_by_a_test_and_at_the_start() {
         fs::write(directory.join("key.pem"), key.serialize_pem()).expect("a file of this test");
         let file = configure(&directory);
         let done = end_of(&["-t", "-c", &file]);
-        assert!(done.code == Some(0) && done.err.contains(said), "{done:?}");
+        assert!(done.code == Some(1) && done.err.contains(said), "{done:?}");
         let done = end_of(&["check", &file]);
         assert!(done.code == Some(0) && done.out.contains(said), "{done:?}");
         let mut broker = Broker::start(&["-c", &file]);

@@ -4,7 +4,9 @@ use super::Faults;
 use crate::config::{Config, LISTENERS_MAX, UNIX_PATH_BYTES_MAX, UnixSocket};
 use crate::door::Door;
 use midge_text::host_port;
+use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 /// What the ports file, metrics and the log call something else.
@@ -27,16 +29,61 @@ enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether not both can be listened on. Two names of one host pass: that is found out when they are.
+    /// Whether not both can be listened on. Two names of one host pass, but for `localhost`: that is found out when they are.
     fn excludes(self, other: Place<'_>) -> bool {
         match (self, other) {
             (Place::Port(_, 0), _) | (_, Place::Port(_, 0)) => false,
             (Place::Port(host, port), Place::Port(other, of)) => {
-                let is_any = |host: &str| matches!(host, "" | "0.0.0.0" | "::" | "[::]");
-                port == of && (is_any(host) || is_any(other) || host.eq_ignore_ascii_case(other))
+                port == of && Host::of(host).excludes(&Host::of(other))
             }
-            (Place::Unix(path), Place::Unix(other)) => path == other,
+            (Place::Unix(path), Place::Unix(other)) => absolute(path) == absolute(other),
             _ => false,
+        }
+    }
+}
+
+/// A path as it is from the root on, where the system tells in which directory it is.
+fn absolute(path: &Path) -> Cow<'_, Path> {
+    match std::path::absolute(path) {
+        Ok(path) => Cow::Owned(path),
+        Err(_) => Cow::Borrowed(path),
+    }
+}
+
+/// A host, however it is written.
+#[derive(Debug, Eq, PartialEq)]
+enum Host {
+    /// Each address of the machine.
+    Any,
+    /// `127.0.0.1` and `::1`.
+    Local,
+    Address(IpAddr),
+    Name(String),
+}
+
+impl Host {
+    fn of(text: &str) -> Host {
+        let inner = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        match inner.unwrap_or(text).parse::<IpAddr>() {
+            Ok(ip) if ip.is_unspecified() => Host::Any,
+            Ok(ip) => Host::Address(ip.to_canonical()),
+            Err(_) if text.is_empty() => Host::Any,
+            Err(_) if text.eq_ignore_ascii_case("localhost") => Host::Local,
+            Err(_) => Host::Name(text.to_ascii_lowercase()),
+        }
+    }
+
+    fn excludes(&self, other: &Host) -> bool {
+        match (self, other) {
+            (Host::Any, _) | (_, Host::Any) => true,
+            (Host::Local, Host::Address(ip)) | (Host::Address(ip), Host::Local) => [
+                Ipv4Addr::LOCALHOST.into(),
+                IpAddr::from(Ipv6Addr::LOCALHOST),
+            ]
+            .contains(ip),
+            _ => self == other,
         }
     }
 }
@@ -216,6 +263,7 @@ impl Faults {
 mod tests {
     use crate::config::check::faults;
     use crate::config::{Config, Listener, Monitor, UnixSocket};
+    use std::path::Path;
 
     fn told(config: &Config) -> Vec<String> {
         faults(config).into_iter().map(|fault| fault.text).collect()
@@ -248,6 +296,28 @@ mod tests {
                     .all(|text| text.contains("monitoring is to listen on"))
             );
         }
+        for (one, other, is_refused) in [
+            ("127.0.0.1", "localhost", true),
+            ("LOCALHOST", "[::1]", true),
+            ("localhost", "127.0.0.2", false),
+            ("localhost", "example.org", false),
+            ("Example.org", "example.ORG", true),
+            ("::1", "[0:0::1]", true),
+            ("::ffff:127.0.0.1", "127.0.0.1", true),
+            ("::1", "127.0.0.1", false),
+            ("0::0", "127.0.0.1", true),
+        ] {
+            for (one, other) in [(one, other), (other, one)] {
+                config.host = one.to_owned();
+                config.monitor = Some(monitor(Some(other), 4222));
+                let texts = told(&config);
+                assert_eq!(
+                    texts.len(),
+                    usize::from(is_refused),
+                    "{one} {other}: {texts:?}"
+                );
+            }
+        }
         (config.port, config.monitor) = (0, Some(monitor(None, 0)));
         assert!(told(&config).is_empty());
         let listener = |name: &str| Listener {
@@ -259,5 +329,17 @@ mod tests {
         let texts = told(&config);
         let begin = "two is to listen on unix:/run/one.sock, and one on unix:/run/one.sock";
         assert!(texts.len() == 1 && texts[0].starts_with(begin), "{texts:?}");
+        // Of this directory.
+        let here = std::env::current_dir().expect("it is there");
+        for (path, of, is_refused) in [
+            ("one.sock", "one.sock", true),
+            ("two.sock", "one.sock", false),
+        ] {
+            let paths = [Path::new(path).to_owned(), here.join(of)];
+            for (one, path) in config.listeners.iter_mut().zip(paths) {
+                one.unix = Some(UnixSocket::at(path));
+            }
+            assert_eq!(told(&config).len(), usize::from(is_refused), "{path}");
+        }
     }
 }
