@@ -12,6 +12,7 @@
 //!
 //! [`Login::named`] fills them for the settings; [`Login::limit`] is for limits that change while the login lasts.
 
+use super::CallOut;
 use super::callout::{self, Granted};
 use super::permissions::Permissions;
 use super::tokens::Proven;
@@ -115,9 +116,20 @@ impl Login {
         is_proved.then_some(&self.user)
     }
 
-    /// Whether the callout of this account, by its token, has let it in.
-    pub(crate) fn was_decided_by(&self, account: &str) -> bool {
-        matches!(&self.ground, Ground::Jwt(proven) if proven.decider() == Some(account))
+    /// The account whose callout, by its token, has let it in.
+    pub(crate) fn decider(&self) -> Option<&str> {
+        match &self.ground {
+            Ground::Jwt(proven) => proven.decider(),
+            _ => None,
+        }
+    }
+
+    /// A callout has let it in, which was asked about it as this tells.
+    pub(crate) fn called_out(mut self, about: &CallOut) -> Login {
+        if let Ground::Jwt(proven) = &mut self.ground {
+            proven.presented(about);
+        }
+        self
     }
 
     /// Takes over the limits of settings that have changed since.

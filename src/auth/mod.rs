@@ -74,6 +74,8 @@ pub(crate) struct CallOut {
     pub(crate) account: Box<str>,
     /// The user that it is by a token of its own, by key; empty without one.
     pub(crate) user: Box<str>,
+    /// When that token was made.
+    pub(crate) issued_at: i64,
     /// What people call that user.
     pub(crate) name: Box<str>,
     pub(crate) tags: Vec<String>,

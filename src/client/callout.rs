@@ -168,7 +168,7 @@ impl Client {
                     Verdict::CallOut(about) if about.account == question.account => {
                         let callouts = &mut cx.state.callouts;
                         callouts.has_put(&question.account, &login.account);
-                        Verdict::Login(login)
+                        Verdict::Login(login.called_out(&about))
                     }
                     verdict => verdict,
                 };

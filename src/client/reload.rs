@@ -141,6 +141,11 @@ impl Client {
             return self.refuse(cx, &violation);
         }
         if changes.credentials
+            && let Some((decider, account)) = self.session.as_ref().and_then(Session::decided)
+        {
+            cx.state.callouts.has_put(decider, account);
+        }
+        if changes.credentials
             && let Some(session) = &self.session
             && session.has_too_many_subscriptions(cx.state)
         {

@@ -53,7 +53,7 @@ pub(super) fn account_changed(cx: &mut Context<'_, State>, name: &str) {
     let decider = cx
         .state
         .callouts
-        .has_put_elsewhere(name)
+        .take_has_put_elsewhere(name)
         .then(|| name.into());
     if account.is_none() && decider.is_none() {
         return;

@@ -45,6 +45,7 @@ pub(crate) fn take_over(cx: &mut Context<'_, State>, config: Config) -> Config {
     let changes = Changes::of(&former, &cx.state.config);
     if changes.credentials {
         cx.state.auth_version += 1;
+        cx.state.callouts.forget_deciders();
     }
     furnish_accounts(cx, 0);
     let keys = match changes.is_any() {

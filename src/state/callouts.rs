@@ -42,8 +42,8 @@ pub(crate) struct Callouts {
     /// By whom is asked in an account, and about how many.
     askers: BTreeMap<Box<str>, (Service, usize)>,
     is_scheduled: bool,
-    /// Accounts whose callouts have put clients into others. A name stays: there are no more than accounts with callouts, and
-    /// it costs a walk over the clients when such an account has another token.
+    /// Accounts whose callouts have put clients into others that may be there. A name costs a walk over the clients when its
+    /// account has another token, and stays if one of them is found.
     deciders: BTreeSet<Box<str>>,
 }
 
@@ -251,9 +251,15 @@ impl Callouts {
         }
     }
 
-    /// Whether the callout of an account may have put clients into others that are there.
-    pub(crate) fn has_put_elsewhere(&self, decider: &str) -> bool {
-        self.deciders.contains(decider)
+    /// Whether the callout of an account may have put clients into others that are there. All clients are to be looked at
+    /// then: one that is there because of it [says so](Callouts::has_put) again.
+    pub(crate) fn take_has_put_elsewhere(&mut self, decider: &str) -> bool {
+        self.deciders.remove(decider)
+    }
+
+    /// All clients are to be looked at: those that are there because of a callout [say so](Callouts::has_put) again.
+    pub(crate) fn forget_deciders(&mut self) {
+        self.deciders.clear();
     }
 
     /// Whether answers are to be taken, and the loop does not know that yet.
@@ -408,6 +414,19 @@ mod tests {
         assert_eq!((answered.number, answered.client), (number, None));
         assert!(callouts.answered(&number.to_le_bytes()).is_none());
         assert_eq!(started(&mut callouts).len(), 1);
+    }
+
+    #[test]
+    fn who_has_decided_is_known_as_long_as_a_client_says_so() {
+        let mut callouts = Callouts::default();
+        callouts.has_put("A", "A");
+        assert!(!callouts.take_has_put_elsewhere("A"), "it is its own");
+        callouts.has_put("A", "B");
+        callouts.has_put("C", "B");
+        assert!(callouts.take_has_put_elsewhere("A"));
+        assert!(!callouts.take_has_put_elsewhere("A"), "no client was found");
+        callouts.forget_deciders();
+        assert!(callouts.deciders.is_empty());
     }
 
     #[test]

@@ -102,8 +102,21 @@ pub(crate) struct Proven {
     limits: TokenLimits,
     /// Whether it is the account that ends first, or that whose callout has let it in.
     ends_with_account: bool,
-    /// The account whose callout has let it in, if one has.
-    callout: Option<Box<str>>,
+    /// Who has let it in beside its account, if a callout has.
+    callout: Option<Box<ByCallout>>,
+}
+
+/// What a callout has let in is held against two revocations: of the user that the answer names, in the account in which it is,
+/// and of the user by its own token, in the account that was asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct ByCallout {
+    /// The account whose callout has answered.
+    account: Box<str>,
+    /// The user of the answer, by key. Its name is what the client is called by.
+    user: Box<str>,
+    /// The user of the token that the client has presented, by key, and when that was made.
+    presented: Box<str>,
+    presented_at: i64,
 }
 
 /// Limits that stand in tokens.
@@ -159,7 +172,15 @@ impl Proven {
 
     /// The account whose callout has let it in, if one has.
     pub(super) fn decider(&self) -> Option<&str> {
-        self.callout.as_deref()
+        Some(&self.callout.as_ref()?.account)
+    }
+
+    /// It was asked about with this token.
+    pub(super) fn presented(&mut self, about: &CallOut) {
+        if let Some(callout) = &mut self.callout {
+            callout.presented = about.user.clone();
+            callout.presented_at = about.issued_at;
+        }
     }
 
     /// Whether its token lets it have no subscription at all.
@@ -219,7 +240,11 @@ pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &N
     if proven.is_bearer && claims.body.limits.disallow_bearer {
         return Verdict::Denied(Refusal::NoBearer);
     }
-    if is_revoked(&claims.body, &login.user, proven.issued_at) {
+    let user = match &proven.callout {
+        Some(callout) => &callout.user,
+        None => &login.user,
+    };
+    if is_revoked(&claims.body, user, proven.issued_at) {
         return Verdict::Over(Over::Revoked);
     }
     match signing(claims, &proven.issuer, trust) {
@@ -230,7 +255,12 @@ pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &N
         // What it presented is forgotten, so the service cannot be asked about it.
         None if !is_user_of_account(&claims.body, &login.user) => return Verdict::Refused,
         None => None,
-        Some(own) => match standing(own) {
+        Some(by) => match standing(&by.account) {
+            Ok((decider, _))
+                if is_revoked(&decider.claims().body, &by.presented, by.presented_at) =>
+            {
+                return Verdict::Over(Over::Revoked);
+            }
             Ok((decider, _)) if decides_about(decider, &login.account) => Some(decider),
             Ok(_) => return Verdict::Over(Over::Revoked),
             Err(verdict) => return verdict,
@@ -328,6 +358,7 @@ impl Checking<'_> {
             return Ok(Good::AsFarAs(Box::new(CallOut {
                 account: key.into(),
                 user: user.subject.into(),
+                issued_at: user.issued_at,
                 name: user.name.into(),
                 tags: user.tags,
             })));
@@ -434,7 +465,12 @@ pub(super) fn called_out(
         None => Fault::Terms(refusal),
     })?;
     let proven = Proven {
-        callout: Some(own.into()),
+        callout: Some(Box::new(ByCallout {
+            account: own.into(),
+            user: user.subject.as_str().into(),
+            presented: Box::default(),
+            presented_at: 0,
+        })),
         ..proven
     };
     let name = match user.name.as_str() {

@@ -425,6 +425,7 @@ fn about_users_that_an_account_does_not_name_somebody_else_is_asked_once_their_t
     let expected = CallOut {
         account: world.account.public.as_str().into(),
         user: world.user.public.as_str().into(),
+        issued_at: 500,
         name: "joe".into(),
         tags: vec!["a:b".to_owned()],
     };

@@ -180,8 +180,14 @@ impl Session {
 
     /// Whether the callout of this account, by its token, has let the client in.
     pub(in crate::client) fn was_decided_by(&self, account: &str) -> bool {
-        let login = self.login.as_ref();
-        login.is_some_and(|login| login.was_decided_by(account))
+        self.decided()
+            .is_some_and(|(decider, _)| decider == account)
+    }
+
+    /// The account whose callout, by its token, has let the client in, and that in which it is.
+    pub(in crate::client) fn decided(&self) -> Option<(&str, &str)> {
+        let login = self.login.as_ref()?;
+        Some((login.decider()?, &login.account))
     }
 
     /// Whether what the client is now is in another account than it is, where others know it: it has come, and its

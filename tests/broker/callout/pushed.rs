@@ -208,6 +208,56 @@ fn who_was_put_into_another_account_goes_with_the_account_that_has_put_it_there(
     assert!(now() >= end);
 }
 
+/// The token of the account `target`, in which this is revoked until the second of its user's token.
+fn revoking(issued_at: i64, user: &str) -> String {
+    token(&target(), issued_at, |claims| {
+        claims["nats"]["revocations"] = json!({user: 5});
+    })
+}
+
+#[test]
+fn who_came_in_by_a_callout_goes_when_its_own_token_is_revoked_in_the_account_that_was_asked() {
+    let mut world = World::new("own");
+    let user = Signer::new(Kind::User, 9).public;
+    for into in [target(), callout()] {
+        let mut client = world.let_in(&into);
+        // One that was made before, and one of somebody else.
+        let stranger = Signer::new(Kind::User, 10).public;
+        world.push(|claims| claims["nats"]["revocations"] = json!({&user: 4, &stranger: 5}));
+        stays(&mut client);
+        world.push(|claims| claims["nats"]["revocations"] = json!({&user: 5}));
+        is_told_and_closed(&mut client, "User Authentication Revoked");
+        // At a login it is the same.
+        is_refused(&mut come(&world.broker, &sentinel()));
+        world.push(|_| {});
+    }
+    let mut client = world.let_in(&target());
+    world.push(|claims| claims["nats"]["revocations"] = json!({"*": 5}));
+    is_told_and_closed(&mut client, "User Authentication Revoked");
+}
+
+#[test]
+fn the_user_of_an_answer_is_revoked_by_its_key_and_not_by_its_name() {
+    let mut world = World::new("answered");
+    let (mut client, asked) = world.ask();
+    world.put(&asked, &target());
+    is_in(&mut client);
+    let stranger = Signer::new(Kind::User, 10).public;
+    for (number, user) in [(2, "joe"), (3, stranger.as_str())] {
+        let told = outcome(&mut world.system, UPDATE, &revoking(number, user));
+        assert_eq!(told, "jwt updated");
+        stays(&mut client);
+    }
+    let told = outcome(&mut world.system, UPDATE, &revoking(4, asked.user_key()));
+    assert_eq!(told, "jwt updated");
+    is_told_and_closed(&mut client, "User Authentication Revoked");
+    let (mut client, asked) = world.ask();
+    let told = outcome(&mut world.system, UPDATE, &revoking(5, asked.user_key()));
+    assert_eq!(told, "jwt updated");
+    world.put(&asked, &target());
+    is_refused(&mut client);
+}
+
 #[test]
 fn who_waits_for_an_answer_comes_in_only_if_its_own_token_is_still_good() {
     let mut world = World::new("waits");

@@ -125,7 +125,7 @@ impl Asked {
         &self.claims["nats"]
     }
 
-    fn user_key(&self) -> &str {
+    pub(super) fn user_key(&self) -> &str {
         self.told()["user_nkey"].as_str().expect("there is one")
     }
 
