@@ -35,6 +35,11 @@ pub(crate) struct Sharing {
     introduced: Vec<AccountId>,
     /// Importers whose exporter has come.
     touched: BTreeSet<Arc<str>>,
+    /// Importers with an import that would lead back to where it began.
+    round: BTreeSet<Arc<str>>,
+    /// Whether those are to be looked at. There may be as many as there are accounts, and thousands of tokens in a turn: so they
+    /// are touched once for all that has come meanwhile.
+    is_round_touched: bool,
     /// Wakes for the first that is due.
     pub(crate) timer: Option<(i64, TimerId)>,
 }
@@ -76,6 +81,10 @@ impl Sharing {
         if more > 0 {
             log::warn!(target: "midge", "Account [{importer}]: {more} more exports, imports or mappings are left out");
         }
+        match left_out.is_round {
+            true => self.round.insert(Arc::clone(importer)),
+            false => self.round.remove(importer),
+        };
         if !left_out.lines.is_empty() {
             self.left_out.insert(Arc::clone(importer), left_out);
         }
@@ -127,9 +136,7 @@ impl Sharing {
 
     /// Those with an import that would lead back to where it began are to be looked at: it may do so no longer.
     pub(crate) fn touch_round(&mut self) {
-        let round = self.left_out.iter().filter(|(_, one)| one.is_round);
-        self.touched
-            .extend(round.map(|(importer, _)| Arc::clone(importer)));
+        self.is_round_touched |= !self.round.is_empty();
     }
 
     /// Those that are due by this second are to be looked at.
@@ -149,6 +156,9 @@ impl Sharing {
 
     /// Takes out one that is to be looked at.
     pub(crate) fn next_touched(&mut self) -> Option<Arc<str>> {
+        if std::mem::take(&mut self.is_round_touched) {
+            self.touched.extend(self.round.iter().cloned());
+        }
         self.touched.pop_first()
     }
 
@@ -164,11 +174,58 @@ impl Sharing {
             .next_due()
             .is_some_and(|next| armed.is_none_or(|armed| next < armed));
         let is_asked = !self.introduced.is_empty();
-        is_due || is_asked || !self.wanted.is_empty() || !self.touched.is_empty()
+        is_due
+            || is_asked
+            || !self.wanted.is_empty()
+            || !self.touched.is_empty()
+            || self.is_round_touched
     }
 
     /// Places of an account's imports that are left out.
     pub(crate) fn left_out(&self, importer: &str) -> &[usize] {
         self.left_out.get(importer).map_or(&[], |one| &one.imports)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn tokens_of_ten_thousand_accounts_whose_imports_lead_back_touch_each_once() {
+        const ACCOUNTS: usize = 10_000;
+        let names: Vec<Arc<str>> = (0..ACCOUNTS)
+            .map(|number| format!("A{number}").into())
+            .collect();
+        let mut sharing = Sharing::default();
+        for (number, name) in names.iter().enumerate() {
+            let exporter: &str = &names[(number + 1) % ACCOUNTS];
+            let left_out = LeftOut {
+                imports: vec![0],
+                lines: vec!["it leads back".to_owned()],
+                is_round: true,
+            };
+            sharing.settle(name, [exporter].into_iter(), left_out);
+        }
+        let begun = Instant::now();
+        for name in &names {
+            sharing.touch(name);
+        }
+        assert!(sharing.is_waiting());
+        let touched = std::iter::from_fn(|| sharing.next_touched());
+        assert_eq!(touched.count(), ACCOUNTS);
+        // It is some hundredths. Each with each, it would be more than ten.
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
+        // What leads back no longer is not looked at for the others any more.
+        sharing.settle(&names[0], [].into_iter(), LeftOut::default());
+        sharing.touch_round();
+        let touched = std::iter::from_fn(|| sharing.next_touched());
+        assert_eq!(touched.count(), ACCOUNTS - 1);
+        assert!(!sharing.is_waiting());
     }
 }
