@@ -95,10 +95,10 @@ impl Client {
         }
     }
 
-    /// It has done its part: it is not read until it is known who it is, and does not wait for ever.
+    /// It has done its part: it is not read until it is known who it is, and does not wait for ever. What it has by its former
+    /// login, it has as long as that is good.
     fn stop_reading(&mut self, cx: &mut Context<'_, State>) {
         self.link.await_login(cx, ANSWER_WAIT_MAX);
-        self.link.expire(cx, None);
         cx.io.pause(cx.key());
     }
 

@@ -141,6 +141,32 @@ fn a_client_is_refused_when_nobody_answers_at_once_or_in_time() {
 }
 
 #[test]
+fn who_waits_for_another_account_goes_when_its_former_login_is_over() {
+    let world = World::kept("former");
+    let (broker, _system) = cache(&world, |cache| cache.timeout = Duration::from_secs(3600));
+    let mut others = answering(&world, &broker);
+    let_in(&world, &broker, &mut others, &world.account);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let end = since.expect("it is later than 1970").as_secs() + 2;
+    let mut nats = user_body();
+    nats["bearer_token"] = json!(true);
+    let user = Signer::new(Kind::User, 9).public;
+    let token = json!({"sub": user, "iat": 50, "exp": end, "nats": nats});
+    let own = json!({"verbose": false, "jwt": world.account.token(token)});
+    let other = json!({"verbose": false, "jwt": world.bearer(&account(9))});
+    let mut client = Raw::connect(broker.addr());
+    client.send(format!("CONNECT {own}\r\nSUB a 1\r\nPING\r\n").as_bytes());
+    assert_eq!(client.line().as_deref(), Some("PONG"));
+    client.send(format!("CONNECT {other}\r\n").as_bytes());
+    let asked = others.message(|message| message.subject.to_vec());
+    let asked = String::from_utf8(asked.expect("it is asked for")).expect("it is text");
+    assert!(asked.contains(&account(9).public), "{asked}");
+    let expired = "-ERR 'User Authentication Expired'";
+    assert_eq!(client.line().as_deref(), Some(expired));
+    assert_eq!(client.line(), None);
+}
+
+#[test]
 fn so_many_accounts_are_asked_for_at_once_and_a_further_one_when_one_is_answered() {
     const ASKED_MAX: usize = 256;
     let world = World::kept("many");
