@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::process::{End, Running, scratch, signal, wait_for_file};
+use crate::process::{End, Running, program, scratch, signal, wait_for_file};
 use serde_json::Value;
 
 /// One of the two, and the directory in which it runs.
@@ -59,7 +59,7 @@ fn programs(test: &str, files: &[(&str, &str)]) -> Vec<Program> {
 
 impl Program {
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = program(&self.path);
         command
             .args(words)
             .current_dir(&self.directory)

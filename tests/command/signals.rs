@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use crate::process::{Broker, End, Quiet, READY, end_of, scratch, signal, text};
@@ -59,6 +60,22 @@ fn a_second_invocation_signals_the_first_by_pid_or_by_file() {
     broker.position("File log re-open ignored");
     assert_eq!(send(&format!("reload={pid}")).code, Some(0));
     broker.position("Failed to reload server configuration");
+}
+
+#[test]
+fn quit_ends_a_broker_at_once() {
+    let mut broker = Broker::start(&[]);
+    signal(broker.child.id(), "QUIT");
+    assert_eq!(broker.end().signal(), Some(3));
+}
+
+#[test]
+fn a_broker_of_these_tests_heeds_signals_that_the_tests_are_started_to_ignore() {
+    let tests = std::env::current_exe().expect("it runs");
+    let code = "trap '' INT QUIT; exec \"$0\" --exact signals::quit_ends_a_broker_at_once";
+    let end = Quiet::of("sh".as_ref(), &["-c", code, text(&tests)]).end();
+    assert_eq!(end.code, Some(0), "{end:?}");
+    assert!(end.out.contains("1 passed"), "{end:?}");
 }
 
 #[test]

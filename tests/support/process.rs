@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,6 +22,29 @@ pub(crate) const LISTENING: &str = "[INF] Listening for client connections on 12
 /// The options of a client that can be told of lame duck mode.
 pub(crate) const PROTOCOL_1: &str =
     r#"{"verbose":false,"protocol":1,"name":"app","lang":"go","version":"1.2"}"#;
+
+/// A command that starts a program with the default dispositions of signals: what runs in the background of a shell ignores
+/// SIGINT and SIGQUIT, and so does what it starts.
+pub(crate) fn program(path: impl AsRef<OsStr>) -> Command {
+    if !ignores_signals() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal").arg(path);
+    command
+}
+
+/// Whether this process ignores signals that end a process, as far as the system tells.
+fn ignores_signals() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The runtime of Rust ignores SIGPIPE, and gives it back to what is started.
+    let pipe = 1 << (13 - 1);
+    ignored.unwrap_or_default() & !pipe != 0
+}
 
 /// A broker on a free port whose log is read line by line. Killed when dropped.
 pub(crate) struct Broker {
@@ -79,7 +103,7 @@ impl Broker {
     }
 
     fn launch_with(first: &[&str], args: &[&str], environment: &[(&str, &str)]) -> Broker {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_midge"))
+        let mut child = program(env!("CARGO_BIN_EXE_midge"))
             .args(first)
             .args(args)
             .envs(environment.iter().copied())
@@ -179,7 +203,7 @@ impl Quiet {
     /// Starts midge, after a line of shell if there is one.
     pub(crate) fn start(args: &[&str], before: Option<&str>) -> Quiet {
         let binary = env!("CARGO_BIN_EXE_midge");
-        let mut command = Command::new(before.map_or(binary, |_| "sh"));
+        let mut command = program(before.map_or(binary, |_| "sh"));
         if let Some(before) = before {
             command.args(["-c", &format!("{before}; exec \"$0\" \"$@\""), binary]);
         }
@@ -195,7 +219,7 @@ impl Quiet {
 
     /// Starts another program.
     pub(crate) fn of(program: &Path, args: &[&str]) -> Quiet {
-        let child = Command::new(program)
+        let child = self::program(program)
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
