@@ -20,7 +20,7 @@ pub(crate) mod signature;
 pub(crate) mod tokens;
 pub(crate) mod verdicts;
 
-use crate::config::{Auth, COMPARED_MAX, Config, Proof, Secret, User, is_hash};
+use crate::config::{Auth, COMPARED_MAX, Config, ConnectionType, Proof, Secret, User, is_hash};
 use crate::door::{Door, Entrance};
 use certificate::Names;
 use login::Ground;
@@ -350,6 +350,31 @@ fn user<'a>(config: &'a Config, name: &str, by: Entrance) -> Option<&'a User> {
     let user = terms.auth.user_named(name)?;
     let is_allowed = user.connections.is_empty() || user.connections.contains(&terms.connection);
     is_allowed.then_some(user)
+}
+
+/// The user as which a client would have come in, if that may not come in this way; and the ways by which it may.
+pub(crate) fn user_of_other_ways<'a>(
+    config: &'a Config,
+    options: &ConnectOptions,
+    certificate: Option<&Names>,
+    by: Entrance,
+) -> Option<&'a User> {
+    let terms = config.terms_for(by);
+    let found = match certificate {
+        Some(names) => {
+            let mut ways = ConnectionType::ALL.into_iter();
+            ways.find_map(|way| certificate::user(terms.auth.users(), names, way))
+        }
+        None if !options.nkey.is_empty() && terms.auth.has_key() => {
+            terms.auth.user_named(&options.nkey)
+        }
+        None if presents_nothing(options) => terms.auth.user_named(terms.no_auth_user?),
+        None => terms.auth.user_named(&options.user),
+    };
+    let is_held = |user: &&User| {
+        !user.connections.is_empty() && !user.connections.contains(&terms.connection)
+    };
+    found.filter(is_held)
 }
 
 /// Holds a guess against a secret, or asks for that if the secret is a hash.

@@ -132,6 +132,9 @@ pub(super) fn is_told(state: &mut State, kind: Kind, now: Time) -> bool {
 }
 
 /// What has failed: of several users, as whom.
+            if let Some(why) = session.held_to_other_ways(config) {
+                return format!("authentication error - {why}");
+            }
 fn failure(
     violation: &Violation<'_>,
     session: Option<&Session>,

@@ -154,6 +154,10 @@ fn who_was_refused_is_told_as_nats_server_tells_it() {
             r#" - authentication error - User "b\"ob""#,
         ),
         ("user: ann, password: pw", " - authentication error"),
+        (
+            r#"users: [{user: "b\"ob", password: no, allowed_connection_types: [WEBSOCKET, MQTT]}]"#,
+            r#" - authentication error - User "b\"ob" may come in by WEBSOCKET, MQTT alone, and not by STANDARD"#,
+        ),
     ] {
         let path = directory.join("midge.conf");
         fs::write(&path, format!("authorization {{ {authorization} }}\n"))

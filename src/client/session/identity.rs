@@ -107,6 +107,22 @@ impl Session {
         (terms.map_certificates() && !fits).then(|| names.told())
     }
 
+    /// Why the user that it says to be may not come in by the way that it has come, if that is so.
+    pub(in crate::client) fn held_to_other_ways(&self, config: &Config) -> Option<String> {
+        let by = self.label.entrance();
+        let terms = config.terms_for(by);
+        let names = (self.certificate.as_deref()).filter(|_| terms.map_certificates());
+        let user = auth::user_of_other_ways(config, &self.options, names, by)?;
+        let ways = user.connections.iter().map(|way| way.name());
+        let ways: Vec<&str> = ways.collect();
+        Some(format!(
+            "User {:?} may come in by {} alone, and not by {}",
+            user.name,
+            ways.join(", "),
+            terms.connection.name()
+        ))
+    }
+
     /// It is known who the client is.
     ///
     /// # Errors
