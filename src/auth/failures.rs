@@ -54,6 +54,8 @@ pub(crate) enum Kind {
     Conversation,
     /// An account that was asked for elsewhere in vain.
     Lookup,
+    /// A client that has taken too little of what is queued for it.
+    SlowConsumer,
 }
 
 impl Kind {
@@ -64,6 +66,7 @@ impl Kind {
             Kind::Beginning => "connections that ended at their beginning",
             Kind::Conversation => "connections that ended by an error",
             Kind::Lookup => "accounts that were asked for in vain",
+            Kind::SlowConsumer => "slow consumers",
         }
     }
 }
@@ -83,7 +86,7 @@ pub(crate) struct Failures {
     /// Those of each address, the last first.
     addresses: LruCache<Source, Storm, RandomState>,
     /// What the log tells of each kind.
-    tallies: [Tally; 4],
+    tallies: [Tally; 5],
 }
 
 /// What the log tells of one kind of failure.

@@ -1,10 +1,11 @@
 //! What a client does wrong, as the log tells it.
 
 use super::session::Session;
-use crate::auth::failures::{Kind, TOLD_MAX, Told};
+use crate::auth::failures::Kind;
 use crate::config::{Auth, Config};
 use crate::core::receiver::{Label, line_about};
 use crate::state::State;
+pub(super) use crate::state::told::is_told;
 use midge_protocol::{ConnectOptions, Fault, Violation};
 use midge_reactor::Time;
 
@@ -121,20 +122,7 @@ pub(super) fn kind_of_error(session: Option<&Session>) -> Kind {
     }
 }
 
-/// Whether to tell of one more failure of this kind; tells how many were left out before it.
-pub(super) fn is_told(state: &mut State, kind: Kind, now: Time) -> bool {
-    let Told { this, untold } = state.failures.tell(kind, now);
-    if untold > 0 {
-        let name = kind.name();
-        log::error!(target: "midge", "{untold} more {name} were not told of, at most {TOLD_MAX} a second are");
-    }
-    this
-}
-
 /// What has failed: of several users, as whom.
-            if let Some(why) = session.held_to_other_ways(config) {
-                return format!("authentication error - {why}");
-            }
 fn failure(
     violation: &Violation<'_>,
     session: Option<&Session>,
@@ -144,6 +132,9 @@ fn failure(
     let auth = config.terms(label.door).auth;
     match (violation, session, auth) {
         (Violation::Authorization, Some(session), Auth::Users { .. }) => {
+            if let Some(why) = session.held_to_other_ways(config) {
+                return format!("authentication error - {why}");
+            }
             if let Some(names) = session.sought(config) {
                 return match names.as_str() {
                     "" => "authentication error - the certificate has no name".to_owned(),

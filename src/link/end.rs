@@ -7,6 +7,7 @@ use crate::core::close::CloseReason;
 use crate::core::receiver::{Label, Traffic, line_about};
 use crate::door::Transport;
 use crate::state::State;
+use crate::state::told::is_slow_told;
 use crate::websocket::{self, Framing};
 use midge_reactor::Context;
 use std::time::Duration;
@@ -99,9 +100,22 @@ impl Link {
     /// Counts and tells what it did not get, if it was too slow or the broker ends.
     fn log_loss(&self, cx: &mut Context<'_, State>, reason: CloseReason) {
         let (label, queued) = (&self.label, cx.queued());
+        let is_slow = matches!(
+            reason,
+            CloseReason::SlowConsumerPending
+                | CloseReason::SlowConsumerTotal
+                | CloseReason::SlowConsumerDeadline
+        );
+        if is_slow {
+            self.count_slow_consumer(cx.state);
+            let now = cx.now();
+            // One message may be too much for thousands.
+            if !is_slow_told(cx.state, now) {
+                return;
+            }
+        }
         match reason {
             CloseReason::SlowConsumerPending => {
-                self.count_slow_consumer(cx.state);
                 let max = cx.state.config.pending_bytes_max;
                 line_about!(
                     info,
@@ -110,7 +124,6 @@ impl Link {
                 );
             }
             CloseReason::SlowConsumerTotal => {
-                self.count_slow_consumer(cx.state);
                 let max = cx.state.core.total_bytes_max;
                 line_about!(
                     info,
@@ -119,7 +132,6 @@ impl Link {
                 );
             }
             CloseReason::SlowConsumerDeadline => {
-                self.count_slow_consumer(cx.state);
                 let deadline = cx.state.config.write_deadline;
                 line_about!(
                     info,

@@ -19,6 +19,7 @@ pub(crate) mod revising;
 pub(crate) mod serving;
 pub(crate) mod sharing;
 pub(crate) mod socket_file;
+pub(crate) mod told;
 mod ways;
 
 use crate::auth::callout::keys::Keys;

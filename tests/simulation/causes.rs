@@ -9,6 +9,7 @@ thread_local! {
     // A simulation lives on one thread, and so does its broker.
     static CAUSES: RefCell<BTreeMap<u64, String>> = const { RefCell::new(BTreeMap::new()) };
     static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static NEWS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Journal;
@@ -32,6 +33,8 @@ impl Log for Journal {
         }
         if record.level() <= Level::Warn {
             WARNINGS.with_borrow_mut(|warnings| warnings.push(line));
+        } else if record.level() == Level::Info {
+            NEWS.with_borrow_mut(|news| news.push(line));
         }
     }
 
@@ -47,6 +50,7 @@ pub(crate) fn listen() {
     });
     CAUSES.with_borrow_mut(BTreeMap::clear);
     WARNINGS.with_borrow_mut(Vec::clear);
+    NEWS.with_borrow_mut(Vec::clear);
 }
 
 /// Why the connection with that number was closed; empty if it was not.
@@ -57,4 +61,9 @@ pub(crate) fn of(cid: u64) -> String {
 /// The warnings and errors since the last time, or since [`listen`].
 pub(crate) fn warnings() -> Vec<String> {
     WARNINGS.with_borrow_mut(std::mem::take)
+}
+
+/// What it has told since the last time, or since [`listen`], that is no warning.
+pub(crate) fn news() -> Vec<String> {
+    NEWS.with_borrow_mut(std::mem::take)
 }

@@ -185,6 +185,60 @@ fn who_has_not_logged_in_uses_up_no_line_about_those_who_have() {
     is_bounded(&lines, "Client parser ERROR", ERRORS);
 }
 
+/// Subscribes, and reads nothing from there on.
+struct Deaf;
+
+impl Handler<()> for Deaf {
+    fn on_open(&mut self, cx: &mut Context<'_, ()>) {
+        cx.send(b"CONNECT {\"verbose\":false}\r\nSUB a 1\r\n");
+        cx.pause();
+    }
+
+    fn on_input(&mut self, _: &mut Context<'_, ()>, input: &mut Input<'_>) {
+        input.take();
+    }
+}
+
+#[test]
+fn slow_consumers_fill_no_log() {
+    let config = Config {
+        payload_bytes_max: 100_000,
+        pending_bytes_max: 200_000,
+        stall_producers: false,
+        ..Config::default()
+    };
+    let mut sim = Sim::with_faults(1, Faults::none());
+    causes::listen();
+    let broker = broker(&mut sim, config);
+    let addr = sim.addr(broker, crate::PORT);
+    let [deaf, publishers] = ["deaf", "publishers"].map(|name| sim.host(name, (), |_| Ok(())));
+    let message = [b"PUB a 100000\r\n", &*vec![b'x'; 100_000], b"\r\n"].concat();
+    let flood: &[u8] = [b"CONNECT {}\r\n", &*message.repeat(20)].concat().leak();
+    for times in [STORM, 1] {
+        for _ in 0..times {
+            sim.with(deaf, |cx| cx.connect(addr, Deaf));
+        }
+        sim.run_for(SECOND);
+        assert_eq!(sim.with(broker, |cx| cx.state.stats().subscriptions), times);
+        let publisher = sim.with(publishers, |cx| cx.connect(addr, Speaker(flood)));
+        wait(&mut sim, "the end of all", |sim| {
+            sim.with(broker, |cx| cx.state.stats().subscriptions) == 0
+        });
+        sim.with(publishers, |cx| cx.io.close(publisher));
+        sim.run_for(SECOND);
+    }
+    let lines = causes::news();
+    let lines: Vec<String> = lines
+        .into_iter()
+        .filter(|line| line.to_lowercase().contains("slow consumer"))
+        .collect();
+    is_bounded(
+        &lines,
+        "Slow Consumer Detected: MaxPending of 200000 Exceeded",
+        "slow consumers",
+    );
+}
+
 #[cfg(feature = "tls")]
 mod tls {
     use super::*;
