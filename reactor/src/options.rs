@@ -23,7 +23,8 @@ pub struct ListenOptions {
     /// limit (`somaxconn` on Linux) still applies.
     pub backlog: i32,
     /// Most connections accepted in one turn of the loop; the rest wait for the next, in which
-    /// all others have a turn too. Default 64; zero counts as one.
+    /// all others have a turn too. Default 64; zero counts as one. None is accepted while 256 of those
+    /// that have come lately wait for their slice.
     #[doc(alias = "simultaneous_accept_count")]
     pub accepts_max: usize,
     /// Most connections that the listener has accepted and that are still there. While there are so

@@ -22,10 +22,10 @@ const WORK_BETWEEN_LOOKS: usize = 400;
 const RUN_WORK_MAX: usize = 8_000;
 const RUN_BYTES_MAX: usize = 512 * 1024;
 
-/// What is done of a message that goes in pieces before the clock is looked at, about 50 microseconds,
-/// and most of it in one turn: very many clients may each have such a message.
+/// What is done of a message that goes in pieces before the clock is looked at, some 50 microseconds, 100 where
+/// memory must come from the system; and most of it in one turn: very many clients may each have such a message.
 const PIECE_WORK: usize = 500;
-const PIECE_BYTES: usize = 128 * 1024;
+const PIECE_BYTES: usize = 32 * 1024;
 const PIECES_WORK_MAX: usize = 4_000;
 
 /// Most messages of one control line that are taken together: by then a look at each receiver costs

@@ -10,8 +10,9 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 /// What a message ends with before it is compressed, and is not sent.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// Most bytes that are opened at a time: what comes may say a thousand times as much as it is.
-pub(super) const PORTION_BYTES: usize = 256 * 1024;
+/// Most bytes that are opened at a time, a tenth of a millisecond with what is in them: what comes may say a
+/// thousand times as much as it is.
+pub(super) const PORTION_BYTES: usize = 64 * 1024;
 
 /// Room made at a time for what is opened.
 const STEP_BYTES: usize = 16 * 1024;

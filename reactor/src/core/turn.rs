@@ -74,7 +74,7 @@ impl Times {
             middle_slice: (input / 40).into(),
             socket_slice: (input / 8).into(),
             least: [0, input / 8, input / 8, input / 4, 0].map(u64::from),
-            beside_light: [input / 16, input / 8].map(u64::from),
+            beside_light: [input / 32, input / 8].map(u64::from),
             light_debt: input / 40,
             debt_max: input / 5 * 4,
         }

@@ -2,8 +2,10 @@
 
 use crate::support::{Bench, Cx, Probe};
 use midge_reactor::{Event, ListenOptions};
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 #[test]
@@ -18,6 +20,36 @@ fn a_backlog_longer_than_the_budget_is_accepted_over_several_turns_without_an_ed
         accepted.push(bench.reactor.connections());
     }
     assert_eq!(accepted, [64, 128, 192, 200]);
+}
+
+#[test]
+fn no_more_are_accepted_while_256_new_ones_wait_for_their_slice() {
+    let mut bench = Bench::new();
+    let addr = SocketAddr::from(([10, 0, 0, 1], 9));
+    let (world, served) = (bench.world.clone(), Rc::new(Cell::new(0)));
+    let count = Rc::clone(&served);
+    let accept = move |_: &mut Cx<'_>| {
+        let (world, count) = (world.clone(), Rc::clone(&count));
+        Probe::new("costly").on_input(move |_, input| {
+            input.take();
+            world.stall(Duration::from_millis(3));
+            count.set(count.get() + 1);
+        })
+    };
+    let listened = bench.with(|cx| cx.listen_with(addr, &ListenOptions::default(), accept));
+    listened.expect("the address is free");
+    let peers: Vec<_> = (0..600).map(|_| bench.world.dial(addr)).collect();
+    for peer in &peers {
+        peer.send(b"x");
+    }
+    let mut waiting_most = 0;
+    for _ in 0..600 {
+        bench.turn();
+        waiting_most = waiting_most.max(bench.reactor.connections() - served.get());
+    }
+    assert_eq!(served.get(), 600, "all are served in the end");
+    // The last turn that accepts begins below the bound.
+    assert!((256..=256 + 64).contains(&waiting_most), "{waiting_most}");
 }
 
 #[test]
