@@ -124,7 +124,8 @@ fn take(cx: &mut Context<'_, State>, key: &str, token: AccountToken) -> Result<(
     let admitted = cx.state.admit_account(Some(key), &token);
     admitted.map_err(|fault| fault.cause().into_owned())?;
     if !cx.state.knows(&token) {
-        cx.state.known.put(token);
+        let now = cx.now();
+        cx.state.known.put(token, now);
         let bring = cx.state.pushes.bring;
         bring(cx, key);
     }

@@ -136,6 +136,11 @@ impl AccountToken {
         &self.0.claims.subject
     }
 
+    /// Its claims as they stand in its text, to be shown.
+    pub(crate) fn written(&self) -> Option<serde_json::Value> {
+        jwt::written(self.text())
+    }
+
     pub(crate) fn claims(&self) -> &Claims<jwt::Account> {
         &self.0.claims
     }

@@ -53,5 +53,7 @@ pub use response::Response;
 pub use signature::is_signed;
 pub use signer::{Signer, Statement};
 pub use template::{Names, expand};
-pub use token::{TOKEN_BYTES_MAX, account, activation, generic, operator, read, response, user};
+pub use token::{
+    TOKEN_BYTES_MAX, account, activation, generic, operator, read, response, user, written,
+};
 pub use user::{TimeRange, User};

@@ -27,11 +27,17 @@ pub(super) fn put_open(out: &mut Vec<u8>, object: &impl Serialize, depth: usize)
     out.truncate(out.len() - end);
 }
 
-/// Appends a field that is a list, up to its bracket, to an object that was left open.
-pub(super) fn begin_list(out: &mut Vec<u8>, name: &str, depth: usize) {
+/// Appends the name of a field to an object that was left open. Its value has to follow, one level deeper.
+pub(super) fn begin_field(out: &mut Vec<u8>, name: &str, depth: usize) {
     out.extend_from_slice(b",");
     new_line(out, depth + 1);
-    out.extend_from_slice(format!("\"{name}\": [").as_bytes());
+    out.extend_from_slice(format!("\"{name}\": ").as_bytes());
+}
+
+/// Appends a field that is a list, up to its bracket, to an object that was left open.
+pub(super) fn begin_list(out: &mut Vec<u8>, name: &str, depth: usize) {
+    begin_field(out, name, depth);
+    out.push(b'[');
 }
 
 /// Appends an element of a list that stands in an object at `depth`.

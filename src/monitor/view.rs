@@ -1,6 +1,7 @@
 //! `View`: the broker as the endpoints see it. Nothing in it can be changed.
 
 use super::times::uptime;
+use crate::config::AccountToken;
 use crate::core::accounts::AccountId;
 use crate::door::Door;
 use crate::records::Records;
@@ -76,10 +77,30 @@ impl<'a> View<'a> {
         &self.state.info.server_name
     }
 
-    /// Whether there is an account of this name: one that the settings have, or that is open still.
+    /// Whether there is an account of this name: one that the settings have, whose token is known, or that is open still.
     pub(super) fn has_account(&self, name: &str) -> bool {
-        let State { config, core, .. } = self.state;
-        config.has_account(name) || core.accounts.named(name).is_some()
+        let State {
+            config,
+            core,
+            known,
+            ..
+        } = self.state;
+        config.has_account(name)
+            || known.has_account(config, name)
+            || core.accounts.named(name).is_some()
+    }
+
+    /// The token of an account, if it has come by one.
+    pub(super) fn token(&self, account: &str) -> Option<&'a AccountToken> {
+        let State { config, known, .. } = self.state;
+        known.find(config.operators()?, account)
+    }
+
+    /// What people call an account: its name, which is not what it is known by if that is a key.
+    pub(super) fn title(&self, account: &'a str) -> &'a str {
+        let token = self.token(account);
+        let title = token.map_or("", |token| &token.claims().name);
+        if title.is_empty() { account } else { title }
     }
 
     /// The names of all accounts, the global one first. Those that the settings have stand in their order.

@@ -108,7 +108,7 @@ impl State {
             let end = cache.ttl.map(|ttl| now + ttl).or_else(of_token);
             self.cache.keep(token.key(), end);
         }
-        self.known.put(token);
+        self.known.put(token, now);
     }
 
     /// A token is no longer where accounts are kept.

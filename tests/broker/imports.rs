@@ -194,13 +194,13 @@ fn accounts_and_their_counters_are_told_as_messages_cross() {
 
     let detail =
         |name: &str| get(http, &format!("/accountz?acc={name}")).json()["account_detail"].take();
-    // As nats-server 2.10.29 answers, but for what it imports by itself.
+    // As nats-server 2.10.29 answers, but for what it imports by itself, and the threshold, which it leaves out.
     assert_eq!(
         detail("A")["exports"],
         json!([
             {"subject": "pub.>", "type": "stream"},
             {"subject": "svc.*", "type": "service", "response_type": "Singleton", "approved_accounts": ["B"]},
-            {"subject": "many", "type": "service", "response_type": "Stream", "response_threshold": 5_000_000_000_u64},
+            {"subject": "many", "type": "service", "response_type": "Streamed", "response_threshold": 5_000_000_000_u64},
             {"subject": "timed", "type": "service", "response_type": "Singleton",
              "service_latency": {"sampling": "headers", "results": "took"}},
         ])
@@ -210,9 +210,9 @@ fn accounts_and_their_counters_are_told_as_messages_cross() {
         json!([
             {"subject": "pub.>", "account": "A", "local_subject": "a.pub.>", "type": "stream",
              "invalid": false, "share": false, "tracking": false},
-            {"subject": "ask", "account": "A", "to": "svc.x", "type": "service",
+            {"subject": "svc.x", "account": "A", "to": "ask", "local_subject": "ask", "type": "service",
              "invalid": false, "share": false, "tracking": false},
-            {"subject": "timed", "account": "A", "to": "timed", "type": "service",
+            {"subject": "timed", "account": "A", "to": "timed", "local_subject": "timed", "type": "service",
              "invalid": false, "share": false, "tracking": false,
              "latency": {"sampling": "headers", "results": "took"}},
         ])

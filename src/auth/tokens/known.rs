@@ -10,14 +10,15 @@
 
 use super::{Now, trusted};
 use crate::config::{AccountLimits, AccountToken, Config, Furnishing, GLOBAL, Operators};
+use midge_reactor::Time;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// Tokens of accounts that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// What has come, by key.
-    come: BTreeMap<Box<str>, Come>,
+    /// What has come, by key, and when.
+    come: BTreeMap<Box<str>, (Come, Time)>,
 }
 
 /// What has come of an account.
@@ -48,24 +49,31 @@ impl Known {
         key: &str,
     ) -> Option<&'a AccountToken> {
         match self.come.get(key) {
-            Some(come) => come.token(),
+            Some((come, _)) => come.token(),
             None => operators.preload.get(key),
         }
     }
 
+    /// When the token of an account has come; `None` if it stands in the settings.
+    pub(crate) fn came(&self, key: &str) -> Option<Time> {
+        let (come, at) = self.come.get(key)?;
+        come.token().map(|_| *at)
+    }
+
     /// The token counts from here on.
-    pub(crate) fn put(&mut self, token: AccountToken) {
-        self.come.insert(token.key().into(), Come::Kept(token));
+    pub(crate) fn put(&mut self, token: AccountToken, now: Time) {
+        self.come
+            .insert(token.key().into(), (Come::Kept(token), now));
     }
 
     /// There is no account of this key from here on, whatever the settings say.
     pub(crate) fn delete(&mut self, key: &str) {
-        self.come.insert(key.into(), Come::Deleted);
+        self.come.insert(key.into(), (Come::Deleted, Time::ZERO));
     }
 
     /// The token is kept no longer: it counts only where its account is open.
     pub(crate) fn let_go(&mut self, key: &str, is_open: bool) {
-        let Some(come) = self.come.get_mut(key) else {
+        let Some((come, _)) = self.come.get_mut(key) else {
             return;
         };
         match (&*come, is_open) {
@@ -86,7 +94,7 @@ impl Known {
     pub(crate) fn from<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a AccountToken> {
         let rest = (Bound::Included(key), Bound::Unbounded);
         let all = self.come.range::<str, _>(rest);
-        all.filter_map(|(_, come)| match come {
+        all.filter_map(|(_, (come, _))| match come {
             Come::Kept(token) => Some(token),
             Come::Left(_) | Come::Deleted => None,
         })
@@ -95,7 +103,7 @@ impl Known {
     /// The accounts in the settings that were not deleted since.
     pub(crate) fn wanted(&self, operators: &Operators) -> Vec<AccountToken> {
         let is_deleted =
-            |token: &AccountToken| matches!(self.come.get(token.key()), Some(Come::Deleted));
+            |token: &AccountToken| matches!(self.come.get(token.key()), Some((Come::Deleted, _)));
         let wanted = preloaded(operators).filter(|token| !is_deleted(token));
         wanted.cloned().collect()
     }
@@ -203,8 +211,8 @@ mod tests {
         let operators = config.operators().expect("there are some");
         let mut known = Known::default();
         assert_eq!(known.find(operators, stands.key()), Some(&stands));
-        known.put(later.clone());
-        known.put(other.clone());
+        known.put(later.clone(), Time::ZERO);
+        known.put(other.clone(), Time::ZERO);
         assert_eq!(known.find(operators, stands.key()), Some(&later));
         assert!(known.has_account(&config, other.key()) && known.has_account(&config, "$G"));
         assert_eq!(known.from("").count(), 2);
@@ -221,7 +229,7 @@ mod tests {
         let operators = config.operators().expect("there are some");
         let mut known = Known::default();
         for token in [&one, &other] {
-            known.put(token.clone());
+            known.put(token.clone(), Time::ZERO);
         }
         assert_eq!(known.kept(one.key()), Some(&one));
         known.let_go(one.key(), true);
@@ -241,7 +249,7 @@ mod tests {
             let (former, latter) = (config(&[&first], is_kept), config(&[&second], is_kept));
             let operators = latter.operators().expect("there are some");
             let mut known = Known::default();
-            known.put(pushed.clone());
+            known.put(pushed.clone(), Time::ZERO);
             known.reloaded(&former, &former);
             assert_eq!(known.find(operators, first.key()), Some(&pushed));
             known.reloaded(&former, &latter);

@@ -19,6 +19,7 @@ struct Accstatz<'a> {
 #[derive(Default, Serialize)]
 pub(in crate::monitor) struct Statz<'a> {
     pub(super) acc: &'a str,
+    /// What people call it, which nats-server 2.10 does not tell.
     pub(super) name: &'a str,
     pub(super) conns: usize,
     pub(super) leafnodes: usize,
@@ -123,10 +124,10 @@ impl Pieces for Accounts {
 
 impl<'a> Statz<'a> {
     /// That of an account in which no client has come.
-    pub(super) fn unused(name: &'a str) -> Statz<'a> {
+    pub(super) fn unused(view: &View<'a>, name: &'a str) -> Statz<'a> {
         Statz {
             acc: name,
-            name,
+            name: view.title(name),
             ..Statz::default()
         }
     }
@@ -154,7 +155,7 @@ pub(super) fn accstatz<'a>(view: &View<'a>, account: AccountId) -> Statz<'a> {
     let one = &core.accounts[account];
     Statz {
         acc: &one.name,
-        name: &one.name,
+        name: view.title(&one.name),
         conns: one.clients,
         leafnodes: 0,
         total_conns: one.clients,

@@ -300,7 +300,10 @@ pub(super) fn account(name: String) -> Asked {
 /// What an account does; nothing, if it is not open.
 pub(super) fn figures<'a>(view: &View<'a>, name: &'a str) -> Statz<'a> {
     let account = view.state.core.accounts.named(name);
-    account.map_or_else(|| Statz::unused(name), |one| accstatz::accstatz(view, one))
+    account.map_or_else(
+        || Statz::unused(view, name),
+        |one| accstatz::accstatz(view, one),
+    )
 }
 
 /// A client that is or was behind, as it is told.

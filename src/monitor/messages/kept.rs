@@ -99,10 +99,11 @@ pub(super) fn store(
     token: AccountToken,
     then: impl FnOnce(&mut Context<'_, State>, Result<(), String>) + 'static,
 ) {
+    let now = cx.now();
     let State { config, cache, .. } = &mut *cx.state;
     let operators = config.operators();
     let Some(store) = operators.and_then(Operators::store) else {
-        cx.state.known.put(token);
+        cx.state.known.put(token, now);
         return then(cx, Ok(()));
     };
     let path = store.path.to_owned();

@@ -8,6 +8,7 @@ mod deadlines;
 mod ends;
 mod events;
 mod kick;
+mod operators;
 mod own;
 mod pieces;
 mod probes;

@@ -2,8 +2,9 @@
 
 use crate::config::{self, ExportKind, ImportKind, Latency, Offers, Response, Sampling};
 use crate::monitor::view::View;
+use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -24,6 +25,19 @@ pub(super) struct Export<'a> {
     approved_accounts: Option<&'a [String]>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     token_req: bool,
+    /// Importers whose activations are no good if they were made by then.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    revoked_activations: BTreeMap<&'a str, Timestamp>,
+}
+
+/// Whom a list of revocations names, and until when.
+pub(super) fn revoked(list: &BTreeMap<String, i64>) -> BTreeMap<&str, Timestamp> {
+    let dates = list.iter().map(|(key, second)| {
+        let date = Timestamp::from_second(*second);
+        // One that no calendar has is as good as for ever.
+        (key.as_str(), date.unwrap_or(Timestamp::MAX))
+    });
+    dates.collect()
 }
 
 /// How it is told how long a service takes.
@@ -61,7 +75,7 @@ impl<'a> Export<'a> {
         };
         let response = |response: Response| match response {
             Response::Singleton => "Singleton",
-            Response::Stream => "Stream",
+            Response::Stream => "Streamed",
             Response::Chunked => "Chunked",
         };
         Export {
@@ -80,19 +94,20 @@ impl<'a> Export<'a> {
             account_token_position: export.account_token_position(),
             approved_accounts: export.accounts(),
             token_req: export.activations().is_some(),
+            revoked_activations: export.activations().map(revoked).unwrap_or_default(),
         }
     }
 }
 
-/// For a stream the subject is that of the exporter; for a service that of the importer, with the other in `to`.
+/// The subject is that of the exporter, and the importer's own is the local one. Of a service it stands in `to` as well, where
+/// nats-server 2.9 has the two the other way round.
 #[derive(Serialize)]
 pub(super) struct Import<'a> {
     subject: &'a str,
     account: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    local_subject: Option<&'a str>,
+    local_subject: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
     invalid: bool,
@@ -110,22 +125,20 @@ impl<'a> Import<'a> {
         invalid: bool,
         latency: Option<&'a Latency>,
     ) -> Import<'a> {
-        let (local, remote) = (import.local(), import.subject());
-        let other = |subject| (local != remote).then_some(subject);
+        let local = import.local();
         let share = match import.kind() {
             ImportKind::Stream => None,
             ImportKind::Service { share } => Some(share),
         };
-        let (subject, to, local_subject, kind) = match share {
-            None => (remote, None, other(local), "stream"),
-            Some(_) => (local, Some(remote), None, "service"),
-        };
         Import {
-            subject,
+            subject: import.subject(),
             account: import.account(),
-            to,
-            local_subject,
-            kind,
+            to: share.map(|_| local),
+            local_subject: local,
+            kind: match share {
+                None => "stream",
+                Some(_) => "service",
+            },
             invalid,
             share: share.unwrap_or_default(),
             tracking: false,
