@@ -15,7 +15,7 @@
 use super::CallOut;
 use super::callout::{self, Granted};
 use super::permissions::Permissions;
-use super::tokens::Proven;
+use super::tokens::{Proven, TokenFacts};
 use crate::config::{AccountLimits, Config, GLOBAL, Secret, User};
 use midge_protocol::Violation;
 use midge_reactor::Time;
@@ -139,6 +139,14 @@ impl Login {
             Ground::Callout(granted) => granted.limits(config, &self.account),
             _ => Limits::of(config, &self.account),
         };
+    }
+
+    /// What is told of the token by which it has come in, if it has come in by one.
+    pub(crate) fn token(&self) -> Option<&TokenFacts> {
+        match &self.ground {
+            Ground::Jwt(proven) => Some(proven.facts()),
+            _ => None,
+        }
     }
 
     /// What a client is told when its time is over.

@@ -19,6 +19,7 @@ pub(super) fn about(cx: &Context<'_, State>, link: &Link, identity: &Identity) -
         lang,
         version,
         user,
+        token: _,
     } = identity;
     let texts = [
         ("user", user),

@@ -6,6 +6,7 @@ use crate::door::{Door, Peer};
 use crate::tls::Settled;
 use midge_protocol::ConnectOptions;
 use midge_reactor::{Key, Time};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a client has said about itself.
@@ -16,22 +17,45 @@ pub(crate) struct Identity {
     pub(crate) version: Box<str>,
     /// Who it has logged in as, or has tried to. A token is not shown.
     pub(crate) user: Box<str>,
+    /// What is told of the token by which it has come in, if it has come in by one.
+    pub(crate) token: Option<Box<Token>>,
+}
+
+/// What is told of the token by which a client has come in.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    /// The key that has signed it.
+    pub(crate) issuer: Arc<str>,
+    /// What people call its user.
+    pub(crate) name: Arc<str>,
+    pub(crate) tags: Arc<[String]>,
+    /// Empty if it is not to be shown.
+    pub(crate) text: Arc<str>,
+}
+
+impl Token {
+    fn bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        self.issuer.len() + self.name.len() + self.text.len() + tags
+    }
 }
 
 impl Identity {
-    /// A client that has said this about itself, and is `user`.
-    pub(crate) fn of(options: &ConnectOptions, user: &str) -> Identity {
+    /// A client that has said this about itself, is `user`, and has come in by this token.
+    pub(crate) fn of(options: &ConnectOptions, user: &str, token: Option<Token>) -> Identity {
         Identity {
             name: options.name.as_str().into(),
             lang: options.lang.as_str().into(),
             version: options.version.as_str().into(),
             user: user.into(),
+            token: token.map(Box::new),
         }
     }
 
     /// Bytes of its texts.
     pub(crate) fn bytes(&self) -> usize {
-        self.name.len() + self.lang.len() + self.version.len() + self.user.len()
+        let token = self.token.as_ref().map_or(0, |token| token.bytes());
+        self.name.len() + self.lang.len() + self.version.len() + self.user.len() + token
     }
 }
 

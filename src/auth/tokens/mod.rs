@@ -13,7 +13,7 @@
 //! Where an account has somebody else decide about its users, he is asked when all this is so, and the token in his answer is
 //! looked at in the same way ([`called_out`]), but that the client has signed nothing with its key.
 //!
-//! What a client has proved ([`Proven`]) is kept, and its token is not. It is held [again](check_again) against what is
+//! What a client has proved ([`Proven`]) is kept, and its token only to be shown ([`TokenFacts`]). It is held [again](check_again) against what is
 //! known when the account's token is another, or the settings are.
 //!
 //! * `known`: accounts; `refusal`: why one may not come in; `times`: the parts of the day
@@ -84,8 +84,8 @@ pub(crate) struct Shown<'a> {
 /// What a client has proved by its token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Proven {
-    /// The key that vouches for the user: the account's own, or a signing key of it.
-    issuer: Box<str>,
+    /// What is told of its token. The issuer in it vouches for the user: the account's own key, or a signing key of it.
+    facts: TokenFacts,
     issued_at: i64,
     /// It has signed nothing.
     is_bearer: bool,
@@ -119,6 +119,27 @@ struct ByCallout {
     presented_at: i64,
 }
 
+/// What monitoring tells of the token by which a client has come in. Cheap to clone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct TokenFacts {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) tags: Arc<[String]>,
+    /// Empty where the mere text would let others in, where the client has not presented it, and where it is shown to no one.
+    pub(crate) text: Arc<str>,
+}
+
+impl TokenFacts {
+    fn of(user: &Claims<User>, text: &str) -> TokenFacts {
+        TokenFacts {
+            issuer: user.issuer.as_str().into(),
+            name: user.name.as_str().into(),
+            tags: user.tags.as_slice().into(),
+            text: text.into(),
+        }
+    }
+}
+
 /// Limits that stand in tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct TokenLimits {
@@ -136,7 +157,7 @@ impl Proven {
         until: Option<Time>,
     ) -> Proven {
         Proven {
-            issuer: user.issuer.as_str().into(),
+            facts: TokenFacts::of(user, ""),
             issued_at: user.issued_at,
             is_bearer: false,
             scope: scope.cloned(),
@@ -163,6 +184,11 @@ impl Proven {
             }),
             subscriptions_max: subscriptions.into_iter().flatten().min(),
         }
+    }
+
+    /// What is told of its token.
+    pub(super) fn facts(&self) -> &TokenFacts {
+        &self.facts
     }
 
     /// Whether the login ends because the account does.
@@ -247,7 +273,7 @@ pub(crate) fn check_again(config: &Config, known: &Known, login: &Login, now: &N
     if is_revoked(&claims.body, user, proven.issued_at) {
         return Verdict::Over(Over::Revoked);
     }
-    match signing(claims, &proven.issuer, trust) {
+    match signing(claims, &proven.facts.issuer, trust) {
         Ok(scope) if scope == proven.scope.as_ref() => {}
         _ => return Verdict::Over(Over::Unsigned),
     }
@@ -363,7 +389,13 @@ impl Checking<'_> {
                 tags: user.tags,
             })));
         }
+        let is_shown = self.config.monitor.is_some() || self.system.is_some();
+        let text = match is_shown && !terms.bearer_token {
+            true => text.trim_end(),
+            false => "",
+        };
         let proven = Proven {
+            facts: TokenFacts::of(&user, text),
             is_bearer: terms.bearer_token,
             ..Proven::of(&user, &terms, scope, claims, until)
         };

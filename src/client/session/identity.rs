@@ -10,10 +10,11 @@ use crate::core::Core;
 use crate::core::outbox::Outbox;
 use crate::core::receiver::Kind;
 use crate::door::Source;
-use crate::records::presence::Identity;
+use crate::records::presence::{Identity, Token};
 use crate::state::State;
 use crate::websocket::Cookies;
 use midge_protocol::{ConnectOptions, Violation};
+use std::sync::Arc;
 
 impl Session {
     /// Takes over what the client says about itself. What it has proved already it need not prove again, unless it
@@ -311,10 +312,17 @@ impl Session {
 
     /// The client, as monitoring shows it: with the user that it is logged in as, or else claims to be.
     pub(crate) fn identity(&self) -> Identity {
-        let user = match &self.login {
+        let login = self.login.as_ref();
+        let user = match login {
             Some(login) => &login.user,
             None => auth::claimed_user(&self.options),
         };
-        Identity::of(&self.options, user)
+        let token = login.and_then(|login| login.token()).map(|token| Token {
+            issuer: Arc::clone(&token.issuer),
+            name: Arc::clone(&token.name),
+            tags: Arc::clone(&token.tags),
+            text: Arc::clone(&token.text),
+        });
+        Identity::of(&self.options, user, token)
     }
 }

@@ -350,6 +350,15 @@ struct Told<'a> {
     rtt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop: Option<Timestamp>,
+    /// From here on what its token says, if it has come in by one.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    jwt: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    issuer_key: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name_tag: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
     kind: &'static str,
     client_type: &'static str,
 }
@@ -357,6 +366,7 @@ struct Told<'a> {
 fn about_client(view: &View<'_>, kind: &str, id: &str, seen: &Seen) -> Vec<u8> {
     let (at, end) = (view.wall_of(seen.at), seen.end);
     let round_trip = end.map(|end| end.round_trip).filter(|it| !it.is_zero());
+    let token = seen.identity.token.as_deref();
     let client = Told {
         start: view.wall_of(seen.start),
         host: seen.peer.host(),
@@ -368,6 +378,10 @@ fn about_client(view: &View<'_>, kind: &str, id: &str, seen: &Seen) -> Vec<u8> {
         ver: &seen.identity.version,
         rtt: round_trip.map(|it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX)),
         stop: end.map(|_| at),
+        jwt: token.map_or("", |token| &token.text),
+        issuer_key: token.map_or("", |token| &token.issuer),
+        name_tag: token.map_or("", |token| &token.name),
+        tags: token.map_or(&[], |token| &token.tags),
         kind: "Client",
         client_type: match seen.door.transport() {
             Transport::Plain => "nats",

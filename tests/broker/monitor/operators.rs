@@ -329,3 +329,55 @@ fn an_account_whose_token_is_pushed_is_told_with_that_and_when_it_came() {
         assert_eq!(after[gone], Value::Null, "{after}");
     }
 }
+
+#[test]
+fn a_user_is_told_with_what_its_token_says_and_the_text_of_a_bearer_is_not() {
+    let world = World::new();
+    let broker = world.start();
+    let http = broker.monitor_addr().expect("it is on");
+    let mut system = world.listen(broker.addr());
+    let joe = world.join(broker.addr(), &world.joe());
+    let expected = json!({
+        "jwt": world.joe(), "issuer_key": world.signing.public, "name_tag": "joe",
+        "tags": ["user:joe", "x"],
+    });
+    let of = |told: &Value| {
+        Value::Object(
+            OF_USER
+                .iter()
+                .map(|field| ((*field).to_owned(), told[field].clone()))
+                .collect(),
+        )
+    };
+    let [conns, connect] = &two(&mut system)[..] else {
+        panic!("there are two")
+    };
+    assert_eq!(
+        (conns.0.as_str(), &conns.1["name"]),
+        ("CONNS", &json!("acme"))
+    );
+    assert_eq!(connect.0, "CONNECT");
+    assert_eq!(of(&connect.1["client"]), expected);
+    let connz = |query: &str| {
+        let path = format!("/connz?acc={}&{query}", world.exporter());
+        get(http, &path).json()["connections"][0].take()
+    };
+    assert_eq!(of(&connz("auth=1")), expected);
+    assert_eq!(
+        of(&connz("")),
+        json!({"jwt": null, "issuer_key": null, "name_tag": null, "tags": null})
+    );
+    joe.leave();
+    let [_, disconnect] = &two(&mut system)[..] else {
+        panic!("there are two")
+    };
+    assert_eq!(disconnect.0, "DISCONNECT");
+    assert_eq!(of(&disconnect.1["client"]), expected);
+    assert_eq!(of(&connz("state=closed")), expected);
+
+    let bob = world.bob();
+    let _bob = world.join(broker.addr(), &bob);
+    let body = get(http, &format!("/connz?auth=1&acc={}", world.importer())).body;
+    assert!(body.contains(r#""name_tag": "bob""#), "{body}");
+    assert!(!body.contains(&bob) && !body.contains("\"jwt\""), "{body}");
+}

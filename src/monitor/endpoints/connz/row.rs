@@ -157,6 +157,15 @@ pub(super) struct Connection<'a> {
     authorized_user: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     account: &'a str,
+    /// From here on what its token says, if it has come in by one.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    jwt: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    issuer_key: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name_tag: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
     /// Of midge alone: what limits it together with others of its address, of its user, and of its account.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
@@ -181,6 +190,7 @@ impl<'a> Connection<'a> {
         };
         // Of one that has closed all is told, as in nats-server.
         let tells_user = auth || reason.is_some();
+        let token = row.identity.token.as_deref().filter(|_| tells_user);
         Connection {
             cid: row.cid,
             kind: "Client",
@@ -216,6 +226,10 @@ impl<'a> Connection<'a> {
             },
             authorized_user: if tells_user { &row.identity.user } else { "" },
             account: if tells_user { row.account } else { "" },
+            jwt: token.map_or("", |token| &token.text),
+            issuer_key: token.map_or("", |token| &token.issuer),
+            name_tag: token.map_or("", |token| &token.name),
+            tags: token.map_or(&[], |token| &token.tags),
             limits: row.key.map_or_else(BTreeMap::new, |key| limits(view, key)),
         }
     }
