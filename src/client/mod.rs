@@ -7,7 +7,7 @@ use crate::core::delivery::Tally;
 use crate::core::receiver::{Label, line_about};
 use crate::core::trace;
 use crate::door::{Door, Peer};
-use crate::limits::Ration;
+use crate::limits::{self, Ration};
 use crate::link::queues::Queues;
 use crate::link::upkeep::{clear_later, tell_later, wake_if_room_is_free};
 use crate::link::{self, Due, Link, Summary};
@@ -131,7 +131,15 @@ impl Client {
         let (session, label) = (self.session.as_ref(), self.link.label);
         let (key, now) = (cx.key(), cx.now());
         if *violation == Violation::PayloadTooLarge {
-            cx.state.limiter.passed_payload(key, now);
+            let State {
+                limiter, config, ..
+            } = &mut *cx.state;
+            let max = session.map_or(0, |session| session.rules().payload_bytes_max);
+            if max == limiter.payload_max(key) {
+                limiter.passed_payload(key, now);
+            } else if session.is_some() && max < config.payload_bytes_max {
+                limiter.passed_login(limits::Kind::Payload);
+            }
         }
         log_violation(&label, session, violation, place, cx.state, now);
     }

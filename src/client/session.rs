@@ -15,6 +15,7 @@ use crate::core::outbox::Outbox;
 use crate::core::receiver::{Label, line_about};
 use crate::core::sublist::ReceiverId;
 use crate::core::trace;
+use crate::limits;
 use crate::state::State;
 use crate::state::asking::PREFIX;
 use midge_protocol::{
@@ -589,10 +590,23 @@ impl Session {
 
     /// A subscription was refused, since there are as many as may be: its own, or those of its address or user.
     fn log_subscriptions_max(&mut self, state: &mut State) {
-        let State { core, limiter, .. } = state;
+        let State {
+            core,
+            limiter,
+            config,
+            ..
+        } = state;
         if !limiter.may_subscribe(self.key, core) {
             limiter.passed_subscriptions(self.key, core, core.clock.now());
-        } else if !self.told_subscriptions_max {
+            return;
+        }
+        let login = self.login.as_ref();
+        let max = login.and_then(|login| login.limits.subscriptions_max);
+        // Or it is the limit of all clients.
+        if max != config.subscriptions_max {
+            limiter.passed_login(limits::Kind::Subscriptions);
+        }
+        if !self.told_subscriptions_max {
             self.told_subscriptions_max = true;
             line_about!(error, self.label, "{}", Violation::SubscriptionsMax);
         }

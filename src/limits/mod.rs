@@ -185,6 +185,11 @@ impl Limiter {
         self.is_on
     }
 
+    /// Whether monitoring tells what limits have done. Those of an account's messages and subscriptions alone need nothing else.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_on || self.counts.iter().any(Counts::is_any)
+    }
+
     /// A connection has come from there: whether it may stay.
     pub(crate) fn admit_address(&mut self, source: Source, now: Time) -> Result<(), Refusal> {
         let Some(address) = self.bound(source) else {
@@ -466,6 +471,12 @@ impl Limiter {
                 return self.note_of(key, scope, Kind::Subscriptions, limit, 1, now);
             }
         }
+    }
+
+    /// A client has passed a limit that its login has brought, by its account or its token: counts it. The log is told of that
+    /// elsewhere.
+    pub(crate) fn passed_login(&mut self, kind: Kind) {
+        self.counts[Scope::Account as usize].add(kind, 1);
     }
 
     /// What a client may send in its turn; `None` if that is not limited.

@@ -81,6 +81,10 @@ impl Counts {
         self.0[kind as usize]
     }
 
+    pub(super) fn is_any(&self) -> bool {
+        self.0 != [0; Kind::ALL.len()]
+    }
+
     pub(super) fn add(&mut self, kind: Kind, times: u64) {
         self.0[kind as usize] += times;
     }

@@ -269,7 +269,7 @@ impl Metrics {
 
 /// What the limits of addresses, users and accounts have done, where there are any.
 fn limits(limiter: &Limiter, text: &mut Text) {
-    for kind in Kind::ALL.into_iter().filter(|_| limiter.is_on()) {
+    for kind in Kind::ALL.into_iter().filter(|_| limiter.is_told()) {
         let (name, help) = kind.name();
         let of = |scope: Scope| (label("of", scope.name()), limiter.counts(scope).of(kind));
         let each = Scope::ALL.map(of);

@@ -137,7 +137,7 @@ fn limits(state: &State) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> 
         let each = Kind::ALL.into_iter();
         each.map(|kind| (kind.name().0, counts.of(kind))).collect()
     };
-    let scopes = Scope::ALL.into_iter().filter(|_| limiter.is_on());
+    let scopes = Scope::ALL.into_iter().filter(|_| limiter.is_told());
     scopes.map(|scope| (scope.name(), of(scope))).collect()
 }
 

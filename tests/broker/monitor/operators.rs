@@ -381,3 +381,45 @@ fn a_user_is_told_with_what_its_token_says_and_the_text_of_a_bearer_is_not() {
     assert!(body.contains(r#""name_tag": "bob""#), "{body}");
     assert!(!body.contains(&bob) && !body.contains("\"jwt\""), "{body}");
 }
+
+#[test]
+fn what_a_login_limits_counts_as_a_limit_of_its_account() {
+    let world = World::new();
+    let broker = world.start();
+    let http = broker.monitor_addr().expect("it is on");
+    let mut bob = world.join(broker.addr(), &world.bob());
+    for sid in ["1", "2", "3", "4"] {
+        bob.sub("a", None, sid);
+    }
+    let mut line = || {
+        let mut lines = std::iter::from_fn(|| bob.line());
+        lines.find(|line| !line.starts_with("INFO"))
+    };
+    for _ in 0..2 {
+        let told = line();
+        assert_eq!(
+            told.as_deref(),
+            Some("-ERR 'maximum subscriptions exceeded'")
+        );
+    }
+    bob.send(b"PUB a 101\r\n");
+    while bob.line().is_some() {}
+    let limits = &get(http, "/varz").json()["limits"];
+    assert_eq!(limits["account"]["refused_subscriptions"], 2, "{limits}");
+    assert_eq!(limits["account"]["refused_payloads"], 1, "{limits}");
+    let metrics = get(http, "/metrics").body;
+    let line = |name: &str| {
+        let name = format!("midge_limit_{name}_total{{");
+        let of_account = |line: &&str| line.starts_with(&name) && line.contains("of=\"account\"");
+        let line = metrics.lines().find(of_account).expect("it is there");
+        line.rsplit(' ').next().map(str::to_owned)
+    };
+    assert_eq!(line("refused_subscriptions").as_deref(), Some("2"));
+    assert_eq!(line("refused_payloads").as_deref(), Some("1"));
+    // Bytes beyond what the server lets anybody send are no matter of the account.
+    let mut joe = world.join(broker.addr(), &world.joe());
+    joe.send(b"PUB a 2000000\r\n");
+    while joe.line().is_some() {}
+    let limits = &get(http, "/varz").json()["limits"];
+    assert_eq!(limits["account"]["refused_payloads"], 1, "{limits}");
+}
