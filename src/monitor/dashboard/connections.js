@@ -70,7 +70,7 @@ function fill(row, one, rate) {
     row.cells[at].replaceChildren(text);
     if (small) row.cells[at].append(make("small", "", small));
   };
-  const about = [`cid ${one.cid}`, one.lang && `${one.lang} ${one.version ?? ""}`.trim(), one.authorized_user && `as ${one.authorized_user}`, one.reason];
+  const about = [`cid ${one.cid}`, one.lang && `${one.lang} ${one.version ?? ""}`.trim(), one.authorized_user && `as ${one.name_tag || one.authorized_user}`, one.reason];
   row.cells[0].firstChild.textContent = called(one);
   row.cells[0].lastChild.textContent = about.filter(Boolean).join(" · ");
   cell(1, `${one.ip}:${one.port}`);
@@ -103,7 +103,8 @@ async function showClient(cid) {
     const lists = one && one.subscriptions <= LISTED_MAX;
     if (lists) one = (await find({ subs: "detail" })) ?? one;
     say("client-name", one ? called(one) : `client ${cid}`);
-    const { subscriptions_list_detail: list = [], ...facts } = one ?? { cid, state: "closed, no longer remembered" };
+    // The text of a token tells people nothing.
+    const { subscriptions_list_detail: list = [], jwt: _, ...facts } = one ?? { cid, state: "closed, no longer remembered" };
     byId("client-facts").replaceChildren(...Object.entries(facts).map(([name, value]) => {
       return make("div", "", make("dt", "", name.replaceAll("_", " ")), make("dd", "", written(name, value)));
     }));
