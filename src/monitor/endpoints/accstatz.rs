@@ -151,11 +151,20 @@ impl<'a> Statz<'a> {
 
 /// What an account does.
 pub(super) fn accstatz<'a>(view: &View<'a>, account: AccountId) -> Statz<'a> {
+    let counted = counted(view, account);
+    Statz {
+        name: view.title(counted.acc),
+        ..counted
+    }
+}
+
+/// The same without a look at what people call it, for those who add up very many.
+pub(super) fn counted<'a>(view: &View<'a>, account: AccountId) -> Statz<'a> {
     let core = &view.state.core;
     let one = &core.accounts[account];
     Statz {
         acc: &one.name,
-        name: view.title(&one.name),
+        name: &one.name,
         conns: one.clients,
         leafnodes: 0,
         total_conns: one.clients,

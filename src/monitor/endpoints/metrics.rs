@@ -8,7 +8,7 @@
 //! names, which are the exporter's, would be gauges to any library too.
 
 use super::Content;
-use super::accstatz::{Statz, accstatz};
+use super::accstatz::{Statz, counted};
 use super::memz;
 use super::routez::routez;
 use super::subsz;
@@ -111,14 +111,14 @@ impl Metrics {
     fn accstatz(&self, view: &View<'_>, text: &mut Text) {
         let open = view.accounts(None);
         let (told, others) = open.split_at(open.len().min(ACCOUNTS_MAX));
-        let mut accounts: Vec<_> = told.iter().map(|one| accstatz(view, *one)).collect();
+        let mut accounts: Vec<_> = told.iter().map(|one| counted(view, *one)).collect();
         if !others.is_empty() {
             let mut all = Statz {
                 acc: OTHERS,
                 name: OTHERS,
                 ..Statz::default()
             };
-            others.iter().for_each(|one| all.add(&accstatz(view, *one)));
+            others.iter().for_each(|one| all.add(&counted(view, *one)));
             accounts.push(all);
         }
         let labels = accounts.iter().map(|one| {
