@@ -6,6 +6,7 @@ mod sharing;
 
 use super::Content;
 use super::subsz::{SublistStats, Walk};
+use crate::config::AccountToken;
 use crate::core::accounts::{Account, AccountId};
 use crate::monitor::query::{Mistake, Query};
 use crate::monitor::view::View;
@@ -176,9 +177,9 @@ impl OneAccount {
         let id: Option<AccountId> = state.core.accounts.named(&self.name);
         let account = id.map(|id| &state.core.accounts[id]);
         let token = view.token(&self.name);
-        let claims = token.map(|token| token.claims());
+        let claims = token.map(AccountToken::claims);
         let came = state.known.came(&self.name);
-        let jwt = token.map_or("", |token| token.text());
+        let jwt = token.map_or("", AccountToken::text);
         // It is written twice, and read.
         budget.spend_bytes(4 * jwt.len());
         let detail = Detail {
@@ -196,7 +197,7 @@ impl OneAccount {
             issuer_key: claims.map_or("", |claims| &claims.issuer),
             name_tag: view.title(&self.name),
             tags: claims.map_or(&[], |claims| &claims.tags),
-            decoded_jwt: token.and_then(|token| token.written()),
+            decoded_jwt: token.and_then(AccountToken::written),
             revoked_user: claims
                 .map(|claims| revoked(&claims.body.revocations))
                 .unwrap_or_default(),

@@ -51,7 +51,7 @@ impl World {
         self.operator.token(claims)
     }
 
-    fn account(&self, key: &Signer, name: &str, has: Value) -> String {
+    fn account(&self, key: &Signer, name: &str, has: &Value) -> String {
         let mut nats = account_body();
         for (field, value) in has.as_object().expect("an object") {
             nats[field] = value.clone();
@@ -74,7 +74,7 @@ impl World {
                 {"subject": "many", "type": "service", "response_type": "Stream"},
             ],
         });
-        self.account(&self.exporter, "acme", has)
+        self.account(&self.exporter, "acme", &has)
     }
 
     fn importer_token(&self) -> String {
@@ -87,11 +87,11 @@ impl World {
                 {"subject": "many", "account": from, "type": "service"},
             ],
         });
-        self.account(&self.importer, "bert", has)
+        self.account(&self.importer, "bert", &has)
     }
 
     fn tokens(&self) -> [String; 3] {
-        let system = self.account(&self.system, "SYS", json!({}));
+        let system = self.account(&self.system, "SYS", &json!({}));
         [system, self.exporter_token(), self.importer_token()]
     }
 
@@ -129,7 +129,7 @@ impl World {
         raw::start(self.config())
     }
 
-    fn user_token(&self, signer: &Signer, name: &str, has: Value) -> String {
+    fn user_token(&self, signer: &Signer, name: &str, has: &Value) -> String {
         let mut nats = user_body();
         for (field, value) in has.as_object().expect("an object") {
             nats[field] = value.clone();
@@ -140,16 +140,16 @@ impl World {
     /// Joe, of the exporter, who has come by its signing key.
     pub(super) fn joe(&self) -> String {
         let has = json!({"issuer_account": self.exporter.public, "tags": ["user:joe", "x"]});
-        self.user_token(&self.signing, "joe", has)
+        self.user_token(&self.signing, "joe", &has)
     }
 
     /// Bob, of the importer, who needs not sign.
     pub(super) fn bob(&self) -> String {
-        self.user_token(&self.importer, "bob", json!({"bearer_token": true}))
+        self.user_token(&self.importer, "bob", &json!({"bearer_token": true}))
     }
 
     pub(super) fn operator_of_system(&self) -> String {
-        self.user_token(&self.system, "sysop", json!({}))
+        self.user_token(&self.system, "sysop", &json!({}))
     }
 
     /// A client that has come in by this token, and has signed.
